@@ -1,0 +1,3 @@
+//! Declarative distributed scheduled jobs, compatible with Apache ShardingSphere ElasticJob.
+
+pub mod registry;

@@ -1,0 +1,223 @@
+//! The registry centre: where the instances of one application find each other.
+//!
+//! A [`Registry`] is an address; [`Registry::connect`] opens a [`Session`] on it. A session is a tree of
+//! nodes seen through one connection that comes and goes, with three promises the rest of the framework
+//! is built on:
+//!
+//! - **A [transaction](Session::write) is all or nothing**, and its error says what is known about it:
+//!   refused (with the step that was refused), or [unknown](Error::is_outcome_unknown).
+//! - **A [watch](Session::watch) loses nothing.** It gives every change below its path in order, or, where
+//!   changes may have been missed because the connection was gone, [`WatchEvent::Resync`].
+//! - **Answers and events are in order.** All events that the registry sent before an answer can be taken
+//!   by [`Watch::poll_next`] once that answer is given. A claim relies on it to see whether its item was
+//!   given away meanwhile.
+//!
+//! Paths are absolute within the namespace (`/my_job/config`); the namespace itself is `/`.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+mod error;
+
+pub use error::{Error, WriteError};
+
+/// A future on the heap, as the object-safe traits of this crate return it.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A registry centre that sessions can be opened on.
+pub trait Registry: fmt::Debug + Send + Sync + 'static {
+    /// Opens a new session: one attempt, which ends within the connection timeout.
+    ///
+    /// The namespace node exists once this returned.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`] when no server answered, [`Error::Refused`] when one did and will not have
+    /// us (authentication, access rights): trying again will not help.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves at most a session that the registry ends by its timeout.
+    fn connect(&self) -> BoxFuture<'_, Result<Arc<dyn Session>, Error>>;
+
+    /// Names the registry in logs and errors, without secrets: `zookeeper at 10.0.0.1:2181, namespace shop`.
+    fn describe(&self) -> String;
+}
+
+/// One session on a registry. Ephemeral nodes live as long as it does.
+///
+/// Every call ends by itself: with its answer, with [`Error::ConnectionLoss`] within the session's timeout
+/// of the connection's loss, or with [`Error::SessionExpired`].
+pub trait Session: fmt::Debug + Send + Sync + 'static {
+    /// The registry's own id of the session. Ephemeral nodes carry it as [`Stat::ephemeral_owner`].
+    fn id(&self) -> i64;
+
+    /// The session timeout as negotiated. The registry may remove our ephemeral nodes this long after it
+    /// last heard from us.
+    fn timeout(&self) -> Duration;
+
+    /// The state as known here. The registry may know more: expiry is noticed late.
+    fn state(&self) -> watch::Receiver<SessionState>;
+
+    /// Executes the steps in order as one transaction, and answers each step.
+    ///
+    /// # Errors
+    /// [`WriteError::step`] is the refused step, where the registry named one; then nothing was changed.
+    /// After [`Error::ConnectionLoss`] all or nothing was changed: which is unknown.
+    /// [`Error::TooLarge`] is found before anything is sent.
+    ///
+    /// # Cancel safety
+    /// The transaction is sent no later than at the first poll; dropping the future leaves its outcome unknown.
+    fn write(&self, steps: Vec<Step>) -> BoxFuture<'static, Result<Vec<Written>, WriteError>>;
+
+    /// Reads several things in one request, each answered by itself. The answers may be stale: they are
+    /// what one server had. The parts need not be one snapshot.
+    fn read(&self, reads: Vec<Read>) -> BoxFuture<'static, Result<Vec<Answer>, Error>>;
+
+    /// Waits until the server that serves us has seen everything that was acknowledged before. Answered by
+    /// the quorum, so an answer also proves that the session was alive after the call was sent.
+    fn sync(&self) -> BoxFuture<'static, Result<(), Error>>;
+
+    /// Watches `path` and everything below it, from the answer on. The path need not exist.
+    ///
+    /// At most one watch per path and session; watches may nest.
+    fn watch(&self, path: &str) -> BoxFuture<'static, Result<Box<dyn Watch>, Error>>;
+
+    /// Ends the session now: ephemeral nodes go at once. Waits, within the connection timeout, for the
+    /// registry's word that it is so.
+    fn close(&self) -> BoxFuture<'static, ()>;
+}
+
+/// What is known of a session's connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SessionState {
+    /// Served.
+    Connected,
+    /// Not served for now. The session may live on or be over; its ephemeral nodes may be gone already.
+    Suspended,
+    /// Over, for good: expired, refused, or closed. A new session is needed.
+    Lost,
+}
+
+/// A stream of the changes below one path. Dropping it ends the watch.
+pub trait Watch: fmt::Debug + Send {
+    /// The next event. After [`WatchEvent::Closed`] it gives that for ever.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<WatchEvent>;
+}
+
+/// A change below a watched path, or a word about the watch itself.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum WatchEvent {
+    /// The node was created.
+    Created(String),
+    /// The node's data was set.
+    Changed(String),
+    /// The node was deleted.
+    Deleted(String),
+    /// Changes may have been missed, and will not be from here on: read everything again.
+    Resync,
+    /// The session is over.
+    Closed,
+}
+
+/// One step of a transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Creates a node below an existing parent. Refused with [`Error::NodeExists`], [`Error::NoNode`] (parent).
+    Create {
+        /// Where; for a sequential mode the registry appends ten digits.
+        path: String,
+        /// The data of the new node.
+        data: Vec<u8>,
+        /// How long it lives.
+        mode: CreateMode,
+    },
+    /// Sets a node's data. Refused with [`Error::NoNode`], [`Error::BadVersion`].
+    Set {
+        /// Which node.
+        path: String,
+        /// Its new data.
+        data: Vec<u8>,
+        /// The data version expected; `None` for any.
+        version: Option<i32>,
+    },
+    /// Deletes a childless node. Refused with [`Error::NoNode`], [`Error::NotEmpty`], [`Error::BadVersion`].
+    Delete {
+        /// Which node.
+        path: String,
+        /// The data version expected; `None` for any.
+        version: Option<i32>,
+    },
+    /// Changes nothing, but refuses the transaction with [`Error::NoNode`] or [`Error::BadVersion`].
+    Check {
+        /// Which node.
+        path: String,
+        /// The data version expected; `None` for any.
+        version: Option<i32>,
+    },
+}
+
+/// How long a created node lives, and whether the registry numbers it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CreateMode {
+    /// Until it is deleted.
+    Persistent,
+    /// As long as the session. It can have no children.
+    Ephemeral,
+    /// As [`Ephemeral`](Self::Ephemeral), with a number that grows for each child of the parent.
+    EphemeralSequential,
+    /// Until it has had children and has none: then the registry may delete it at any time.
+    Container,
+}
+
+/// The answer to a [`Step`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// The full path, with the number where the mode asked for one.
+    Created(String),
+    /// The node after the change.
+    Set(Stat),
+    /// Deleted.
+    Deleted,
+    /// As expected.
+    Checked,
+}
+
+/// One thing to read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Read {
+    /// A node's data and stat.
+    Data(String),
+    /// The names (not paths) of a node's children.
+    Children(String),
+}
+
+/// The answer to a [`Read`]; `None` where there is no such node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// To [`Read::Data`].
+    Data(Option<(Vec<u8>, Stat)>),
+    /// To [`Read::Children`], sorted ascending.
+    Children(Option<Vec<String>>),
+}
+
+/// What the registry knows of a node beside its data.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Stat {
+    /// Counts the changes of the data since the node's creation. It starts again when a node is deleted and
+    /// created anew, so it proves nothing about nodes that come and go.
+    pub version: i32,
+    /// The transaction that created the node.
+    pub created: i64,
+    /// The transaction that last set its data. Grows over the whole registry, for ever.
+    pub modified: i64,
+    /// When its data was last set, by the registry's clock, in milliseconds since 1970.
+    pub modified_at: i64,
+    /// The session an ephemeral node lives in; 0 for others.
+    pub ephemeral_owner: i64,
+}

@@ -1,0 +1,9 @@
+//! When a job runs.
+//!
+//! Wall-clock time says *when* something is due, a clock that nobody sets says *how long* something lasts.
+//! Both come from one [`Clock`], which is handed in: nothing in the framework asks the machine itself.
+
+mod clock;
+mod jumps;
+
+pub use clock::{Clock, ManualClock, SystemClock, sleep_until};

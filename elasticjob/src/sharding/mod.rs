@@ -1,0 +1,154 @@
+//! Which instance runs which sharding item.
+//!
+//! The leader of a job asks the job's [`ShardingStrategy`] whenever instances come or go. `AVG_ALLOCATION`
+//! (the default), `ODEVITY` and `ROUND_ROBIN` answer exactly as those of Java ElasticJob do, so that a
+//! cluster of both gets one answer, whoever leads. [`Strategies`] finds them by name; add your own there.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::catalogue::Catalogue;
+use crate::tasks::panic_message;
+
+mod assignment;
+mod average;
+mod java_hash;
+mod odd_even;
+mod request;
+mod round_robin;
+
+pub use assignment::{Assignment, InvalidAssignment};
+pub use average::AverageAllocation;
+pub use odd_even::OddEven;
+pub use request::{Candidate, ShardingRequest};
+pub use round_robin::RoundRobin;
+
+/// The name of the strategy of a job that names none.
+pub const DEFAULT_STRATEGY: &str = AverageAllocation::NAME;
+
+/// Decides which instance runs which sharding item.
+///
+/// The answer is a function of the request alone. It need not be the same on each call, but an item that
+/// moves without need is an item that is interrupted: [`ShardingRequest::current`] tells where it is now.
+/// A strategy is called from several threads, for all jobs that name it, and must not block.
+///
+/// ```
+/// use elasticjob::sharding::{Assignment, Candidate, ShardingRequest, ShardingStrategy};
+///
+/// /// The instance with the greatest id does it all, the others stand by.
+/// struct Standby;
+///
+/// impl ShardingStrategy for Standby {
+///     fn assign(&self, request: &ShardingRequest<'_>) -> Assignment {
+///         let first = (!request.instances().is_empty()).then_some(0);
+///         Assignment::from_fn(request, |_item| first)
+///     }
+/// }
+///
+/// let request = ShardingRequest::new("job", 3, [Candidate::new("10.0.0.1@-@7"), Candidate::new("10.0.0.2@-@7")]);
+/// let assignment = Standby.assign(&request);
+/// assert_eq!(request.instances()[0].ip(), "10.0.0.2");
+/// assert_eq!(assignment.items_of(0).collect::<Vec<_>>(), [0, 1, 2]);
+/// ```
+pub trait ShardingStrategy: Send + Sync + 'static {
+    /// Gives each item of the job to one instance, or to none.
+    fn assign(&self, request: &ShardingRequest<'_>) -> Assignment;
+}
+
+/// The strategies there are, by name.
+pub type Strategies = Catalogue<dyn ShardingStrategy>;
+
+impl Strategies {
+    /// `AVG_ALLOCATION`, `ODEVITY` and `ROUND_ROBIN`.
+    #[must_use]
+    pub fn built_in() -> Self {
+        let mut strategies = Self::new("sharding strategy");
+        let entries: [(&str, std::sync::Arc<dyn ShardingStrategy>); 3] = [
+            (AverageAllocation::NAME, std::sync::Arc::new(AverageAllocation)),
+            (OddEven::NAME, std::sync::Arc::new(OddEven)),
+            (RoundRobin::NAME, std::sync::Arc::new(RoundRobin)),
+        ];
+        for (name, strategy) in entries {
+            strategies.register(name, strategy).expect("the built-in names differ");
+        }
+        strategies
+    }
+}
+
+/// Asks a strategy, which may be anybody's code, and believes nothing.
+///
+/// # Errors
+/// [`StrategyFault`] when it panicked or its answer does not fit the request.
+pub(crate) fn assign(
+    strategy: &dyn ShardingStrategy,
+    request: &ShardingRequest<'_>,
+) -> Result<Assignment, StrategyFault> {
+    let assignment = catch_unwind(AssertUnwindSafe(|| strategy.assign(request)))
+        .map_err(|panic| StrategyFault::Panicked(panic_message(&*panic)))?;
+    // It may have been made for another request.
+    assignment.check(request)?;
+    Ok(assignment)
+}
+
+/// A sharding strategy did not do its work.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum StrategyFault {
+    /// It panicked, with this message.
+    #[error("the sharding strategy panicked: {0}")]
+    Panicked(String),
+    /// Its answer is to another question.
+    #[error("the sharding strategy gave an answer that does not fit: {0}")]
+    Invalid(#[from] InvalidAssignment),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request() -> ShardingRequest<'static> {
+        ShardingRequest::new("job", 2, [Candidate::new("10.0.0.1@-@7")])
+    }
+
+    struct Scripted(fn() -> Assignment);
+
+    impl ShardingStrategy for Scripted {
+        fn assign(&self, _request: &ShardingRequest<'_>) -> Assignment {
+            (self.0)()
+        }
+    }
+
+    #[test]
+    fn the_built_in_strategies_should_be_found_by_java_s_names() {
+        let strategies = Strategies::built_in();
+        assert_eq!(
+            strategies.names().collect::<Vec<_>>(),
+            ["AVG_ALLOCATION", "ODEVITY", "ROUND_ROBIN"]
+        );
+        let strategy = strategies.get(DEFAULT_STRATEGY).unwrap();
+        assert_eq!(assign(&*strategy, &request()).unwrap().owners(), [Some(0), Some(0)]);
+    }
+
+    #[test]
+    fn a_strategy_that_does_not_exist_should_be_refused_with_those_that_do() {
+        let error = Strategies::built_in().get("AVERAGE").err().unwrap();
+        assert_eq!(
+            error.to_string(),
+            "unknown sharding strategy `AVERAGE`: expected one of AVG_ALLOCATION, ODEVITY, ROUND_ROBIN"
+        );
+    }
+
+    #[test]
+    fn a_strategy_that_panics_should_be_a_fault() {
+        let fault = assign(&Scripted(|| panic!("no idea")), &request()).unwrap_err();
+        assert_eq!(fault, StrategyFault::Panicked("no idea".to_owned()));
+    }
+
+    #[test]
+    fn an_answer_to_another_request_should_be_a_fault() {
+        let other = || Assignment::from_fn(&ShardingRequest::new("job", 3, []), |_| None);
+        let fault = assign(&Scripted(other), &request()).unwrap_err();
+        assert_eq!(
+            fault.to_string(),
+            "the sharding strategy gave an answer that does not fit: it has 3 items, the job has 2"
+        );
+    }
+}

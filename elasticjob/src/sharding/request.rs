@@ -1,0 +1,144 @@
+use std::fmt;
+
+/// What a [`ShardingStrategy`](super::ShardingStrategy) is asked: these items, for these instances.
+#[derive(Clone, Debug)]
+pub struct ShardingRequest<'a> {
+    job_name: &'a str,
+    total_count: u32,
+    instances: Vec<Candidate<'a>>,
+    /// Of each item; as long as there are items.
+    current: Vec<Option<usize>>,
+}
+
+impl<'a> ShardingRequest<'a> {
+    /// A request for the items `0..total_count` of a job. The instances may be given in any order.
+    pub fn new(job_name: &'a str, total_count: u32, instances: impl IntoIterator<Item = Candidate<'a>>) -> Self {
+        let mut instances: Vec<_> = instances.into_iter().collect();
+        instances.sort_by(|left, right| right.id.cmp(left.id));
+        Self {
+            job_name,
+            total_count,
+            instances,
+            current: vec![None; total_count as usize],
+        }
+    }
+
+    /// Says which instance, by its id, owns which item now. An owner that is not among the instances is none.
+    #[must_use]
+    pub fn with_current<'b>(mut self, owners: impl IntoIterator<Item = (u32, &'b str)>) -> Self {
+        for (item, owner) in owners {
+            if let Some(slot) = self.current.get_mut(item as usize) {
+                *slot = self.instances.iter().position(|instance| instance.id == owner);
+            }
+        }
+        self
+    }
+
+    /// The name of the job.
+    #[must_use]
+    pub fn job_name(&self) -> &str {
+        self.job_name
+    }
+
+    /// How many items the job has: they are `0..total_count`.
+    #[must_use]
+    pub fn total_count(&self) -> u32 {
+        self.total_count
+    }
+
+    /// The instances that can run items, ordered by descending id as text. An [`Assignment`](super::Assignment)
+    /// names them by their index.
+    #[must_use]
+    pub fn instances(&self) -> &[Candidate<'a>] {
+        &self.instances
+    }
+
+    /// The index of the instance that owns the item now; `None` when nobody does, or somebody who is gone.
+    #[must_use]
+    pub fn current(&self, item: u32) -> Option<usize> {
+        self.current.get(item as usize).copied().flatten()
+    }
+}
+
+/// An instance that can run items.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Candidate<'a> {
+    id: &'a str,
+    labels: Option<&'a str>,
+}
+
+impl<'a> Candidate<'a> {
+    /// An instance by its id, which is `{ip}@-@{process}`.
+    #[must_use]
+    pub fn new(id: &'a str) -> Self {
+        Self { id, labels: None }
+    }
+
+    /// The labels that the instance gave itself.
+    #[must_use]
+    pub fn with_labels(mut self, labels: &'a str) -> Self {
+        self.labels = Some(labels);
+        self
+    }
+
+    /// The id of the instance.
+    #[must_use]
+    pub fn id(&self) -> &'a str {
+        self.id
+    }
+
+    /// The address of the instance: its id up to the first `@-@`.
+    #[must_use]
+    pub fn ip(&self) -> &'a str {
+        self.id.split_once("@-@").map_or(self.id, |(ip, _)| ip)
+    }
+
+    /// The labels that the instance gave itself, as it wrote them.
+    #[must_use]
+    pub fn labels(&self) -> Option<&'a str> {
+        self.labels
+    }
+}
+
+impl fmt::Debug for Candidate<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.id)?;
+        match self.labels {
+            Some(labels) => write!(f, " [{labels}]"),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const IDS: [&str; 3] = ["10.0.0.10@-@1", "10.0.0.2@-@1", "10.0.0.2@-@9"];
+
+    #[test]
+    fn instances_should_be_ordered_by_descending_text() {
+        let request = ShardingRequest::new("job", 1, IDS.map(Candidate::new));
+        let ids: Vec<_> = request.instances().iter().map(Candidate::id).collect();
+        assert_eq!(ids, ["10.0.0.2@-@9", "10.0.0.2@-@1", "10.0.0.10@-@1"]);
+    }
+
+    #[test]
+    fn an_owner_that_is_gone_should_be_none() {
+        let request = ShardingRequest::new("job", 3, IDS.map(Candidate::new)).with_current([
+            (0, IDS[0]),
+            (1, "10.0.0.99@-@1"),
+            (7, IDS[1]),
+        ]);
+        assert_eq!(
+            [0, 1, 2, 7].map(|item| request.current(item)),
+            [Some(2), None, None, None]
+        );
+    }
+
+    #[test]
+    fn the_address_should_end_at_the_first_separator() {
+        assert_eq!(Candidate::new("10.0.0.2@-@7@-@8").ip(), "10.0.0.2");
+        assert_eq!(Candidate::new("TRIGGER").ip(), "TRIGGER");
+    }
+}

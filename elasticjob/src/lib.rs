@@ -1,11 +1,19 @@
 //! Declarative distributed scheduled jobs, compatible with Apache ShardingSphere ElasticJob.
 
+extern crate self as elasticjob;
+
+pub mod job;
+pub mod prelude;
 pub mod registry;
 #[allow(dead_code, reason = "the worker that uses all of it is still to come")]
 pub mod schedule;
 #[allow(dead_code, reason = "the worker that uses all of it is still to come")]
 pub mod sharding;
+pub mod starter;
 
 pub mod catalogue;
 #[allow(dead_code, reason = "the worker that uses all of it is still to come")]
 mod tasks;
+
+#[doc(hidden)]
+pub mod __private;

@@ -1,0 +1,25 @@
+//! What generated code calls. Nothing here is for users, and all of it may change.
+
+use std::future::Future;
+
+pub use inventory;
+
+pub use crate::job::{
+    Components, Declaration, DeclarationParts, ErasedJob, FromComponents, FromRun, Inject, IntoOutcome, Job, Kind,
+    MissingComponent, Outcome, RunContext, SimpleJob, Start,
+};
+pub use crate::registry::BoxFuture;
+
+/// Boxes the future of a user's function. Called at the span of the function's name, so that a future that
+/// is not `Send` is reported there, once.
+pub fn boxed<'a, F>(future: F) -> BoxFuture<'a, F::Output>
+where
+    F: Future + Send + 'a,
+{
+    Box::pin(future)
+}
+
+/// Makes a job of a function's generated caller.
+pub fn function(call: fn(RunContext) -> BoxFuture<'static, Outcome>) -> Box<dyn ErasedJob> {
+    Box::new(crate::job::Function(call))
+}

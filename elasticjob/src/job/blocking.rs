@@ -1,0 +1,92 @@
+//! Work that blocks, kept off the runtime's threads.
+
+use std::fmt;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use crate::registry::BoxFuture;
+use crate::tasks::panic_message;
+
+/// Runs work that may block. The runtime has a pool of threads; a simulation can run it in place.
+pub trait BlockingExecutor: fmt::Debug + Send + Sync + 'static {
+    /// Runs `work`, which does not panic. The future ends when the work has ended, or was refused and dropped.
+    fn run(&self, work: Box<dyn FnOnce() + Send>) -> BoxFuture<'static, ()>;
+}
+
+/// Runs the work in place, on the thread that polls. For tests.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Inline;
+
+impl BlockingExecutor for Inline {
+    fn run(&self, work: Box<dyn FnOnce() + Send>) -> BoxFuture<'static, ()> {
+        Box::pin(async move { work() })
+    }
+}
+
+/// Why blocking work gave no result.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BlockingError {
+    /// The work panicked, with this message.
+    #[error("the blocking function panicked: {0}")]
+    Panicked(String),
+    /// The executor dropped the work before its end, as on shutdown.
+    #[error("the blocking function was not run: the executor is shutting down")]
+    Refused,
+}
+
+pub(super) async fn run<R, F>(executor: Arc<dyn BlockingExecutor>, work: F) -> Result<R, BlockingError>
+where
+    R: Send + 'static,
+    F: FnOnce() -> R + Send + 'static,
+{
+    let (answer, answered) = oneshot::channel();
+    let guarded = move || {
+        // A panic is this item's failure. What it may have left broken was moved into the closure and is gone.
+        let result = panic::catch_unwind(AssertUnwindSafe(work)).map_err(|payload| panic_message(&*payload));
+        // Nobody waits any more when the run was dropped.
+        let _ = answer.send(result);
+    };
+    executor.run(Box::new(guarded)).await;
+    match answered.await {
+        Ok(result) => result.map_err(BlockingError::Panicked),
+        Err(_) => Err(BlockingError::Refused),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An executor that is shutting down.
+    #[derive(Debug)]
+    struct Closed;
+
+    impl BlockingExecutor for Closed {
+        fn run(&self, work: Box<dyn FnOnce() + Send>) -> BoxFuture<'static, ()> {
+            drop(work);
+            Box::pin(async {})
+        }
+    }
+
+    #[tokio::test]
+    async fn work_should_give_its_result() {
+        assert_eq!(run(Arc::new(Inline), || 42).await, Ok(42));
+    }
+
+    #[tokio::test]
+    async fn a_panic_should_become_an_error_with_its_message() {
+        let formatted = run(Arc::new(Inline), || -> () { panic!("no disk {}", 3) }).await;
+        assert_eq!(formatted, Err(BlockingError::Panicked("no disk 3".to_owned())));
+
+        let constant = run(Arc::new(Inline), || -> () { panic!("no disk") }).await;
+        assert_eq!(constant, Err(BlockingError::Panicked("no disk".to_owned())));
+    }
+
+    #[tokio::test]
+    async fn work_that_is_dropped_should_be_refused() {
+        assert_eq!(run(Arc::new(Closed), || 42).await, Err(BlockingError::Refused));
+    }
+}

@@ -1,0 +1,294 @@
+//! What one run of one sharding item can see.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use super::blocking::{self, BlockingError, BlockingExecutor, Inline};
+use super::components::Components;
+
+/// Which part of which firing this run is for. Cloning is cheap.
+///
+/// ```
+/// use elasticjob::job::ShardingContext;
+///
+/// fn table(shard: &ShardingContext) -> String {
+///     format!("orders_{}", shard.sharding_item())
+/// }
+///
+/// let shard = ShardingContext::for_test(1, 3).with_sharding_parameter("Shanghai");
+/// assert_eq!(table(&shard), "orders_1");
+/// assert_eq!(shard.sharding_parameter(), Some("Shanghai"));
+/// ```
+#[derive(Clone)]
+pub struct ShardingContext {
+    parts: Arc<ShardingParts>,
+}
+
+/// All that a [`ShardingContext`] is made of. The texts are shared by the items of a firing.
+#[derive(Clone, Debug)]
+pub(crate) struct ShardingParts {
+    pub(crate) job_name: Arc<str>,
+    pub(crate) task_id: Arc<str>,
+    pub(crate) sharding_total_count: u32,
+    pub(crate) job_parameter: Arc<str>,
+    pub(crate) sharding_item: u32,
+    pub(crate) sharding_parameter: Option<Arc<str>>,
+    pub(crate) scheduled_time: Timestamp,
+    pub(crate) run_id: Arc<str>,
+    pub(crate) attempt: u32,
+    pub(crate) fencing_token: i64,
+}
+
+impl ShardingContext {
+    /// A context for tests of jobs: item `sharding_item` of `sharding_total_count`, no parameters, scheduled
+    /// at the Unix epoch, first attempt. The `with_` methods change the rest.
+    ///
+    /// # Panics
+    /// If the item is not below the total.
+    pub fn for_test(sharding_item: u32, sharding_total_count: u32) -> Self {
+        assert!(
+            sharding_item < sharding_total_count,
+            "sharding item {sharding_item} is not below the sharding total count {sharding_total_count}"
+        );
+        Self::new(ShardingParts {
+            job_name: "test".into(),
+            task_id: format!("test@-@{sharding_item}@-@READY@-@127.0.0.1@-@0").into(),
+            sharding_total_count,
+            job_parameter: "".into(),
+            sharding_item,
+            sharding_parameter: None,
+            scheduled_time: Timestamp::UNIX_EPOCH,
+            run_id: "test".into(),
+            attempt: 1,
+            fencing_token: 1,
+        })
+    }
+
+    pub(crate) fn new(parts: ShardingParts) -> Self {
+        Self { parts: Arc::new(parts) }
+    }
+
+    /// The job's name.
+    pub fn job_name(&self) -> &str {
+        &self.parts.job_name
+    }
+
+    /// The task id in the form that all members of the cluster use: `{job}@-@{items}@-@READY@-@{instance}`.
+    /// It is the same for all firings of the same items: see [`run_id`](Self::run_id) for one that is not.
+    pub fn task_id(&self) -> &str {
+        &self.parts.task_id
+    }
+
+    /// Into how many items the job is divided.
+    pub fn sharding_total_count(&self) -> u32 {
+        self.parts.sharding_total_count
+    }
+
+    /// The job's parameter; empty when there is none.
+    pub fn job_parameter(&self) -> &str {
+        &self.parts.job_parameter
+    }
+
+    /// The item of this run, from 0.
+    pub fn sharding_item(&self) -> u32 {
+        self.parts.sharding_item
+    }
+
+    /// The item's own parameter, if the configuration gives it one.
+    pub fn sharding_parameter(&self) -> Option<&str> {
+        self.parts.sharding_parameter.as_deref()
+    }
+
+    /// The time this run was scheduled for, which is not later than the time it started at: a run that makes
+    /// up for a missed firing has the time that was missed.
+    pub fn scheduled_time(&self) -> Timestamp {
+        self.parts.scheduled_time
+    }
+
+    /// Names this firing; no other has the same.
+    pub fn run_id(&self) -> &str {
+        &self.parts.run_id
+    }
+
+    /// Which attempt at this firing of the item it is, from 1.
+    pub fn attempt(&self) -> u32 {
+        self.parts.attempt
+    }
+
+    /// A number that only grows from one run of the item to the next.
+    ///
+    /// Hand it to resources that outlive the run: one that refuses a number smaller than the largest it has
+    /// seen is safe from a run that was taken for dead and continues.
+    pub fn fencing_token(&self) -> i64 {
+        self.parts.fencing_token
+    }
+
+    /// The same context with another job name.
+    #[must_use]
+    pub fn with_job_name(self, job_name: &str) -> Self {
+        self.with(|parts| parts.job_name = job_name.into())
+    }
+
+    /// The same context with another job parameter.
+    #[must_use]
+    pub fn with_job_parameter(self, job_parameter: &str) -> Self {
+        self.with(|parts| parts.job_parameter = job_parameter.into())
+    }
+
+    /// The same context with another parameter of the item.
+    #[must_use]
+    pub fn with_sharding_parameter(self, sharding_parameter: &str) -> Self {
+        self.with(|parts| parts.sharding_parameter = Some(sharding_parameter.into()))
+    }
+
+    /// The same context, scheduled at another time.
+    #[must_use]
+    pub fn with_scheduled_time(self, scheduled_time: Timestamp) -> Self {
+        self.with(|parts| parts.scheduled_time = scheduled_time)
+    }
+
+    /// The same context, of another attempt.
+    #[must_use]
+    pub fn with_attempt(self, attempt: u32) -> Self {
+        self.with(|parts| parts.attempt = attempt)
+    }
+
+    /// The same context with another fencing token.
+    #[must_use]
+    pub fn with_fencing_token(self, fencing_token: i64) -> Self {
+        self.with(|parts| parts.fencing_token = fencing_token)
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut ShardingParts)) -> Self {
+        change(Arc::make_mut(&mut self.parts));
+        self
+    }
+}
+
+impl fmt::Debug for ShardingContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.parts, f)
+    }
+}
+
+/// Everything one run of one item can see: what [extractors](super::FromRun) read. Cloning is cheap.
+///
+/// ```
+/// use elasticjob::job::{BoxError, FromRun, RunContext, ShardingContext};
+///
+/// /// The share of this item, for jobs that page by hash.
+/// struct Share(f64);
+///
+/// impl FromRun for Share {
+///     fn from_run(run: &RunContext) -> Result<Self, BoxError> {
+///         Ok(Share(1.0 / f64::from(run.sharding().sharding_total_count())))
+///     }
+/// }
+///
+/// let run = RunContext::for_test(ShardingContext::for_test(0, 4));
+/// assert_eq!(Share::from_run(&run)?.0, 0.25);
+/// # Ok::<_, BoxError>(())
+/// ```
+#[derive(Clone)]
+pub struct RunContext {
+    sharding: ShardingContext,
+    parts: RunParts,
+}
+
+/// What a [`RunContext`] holds beside the sharding context.
+#[derive(Clone)]
+pub(crate) struct RunParts {
+    pub(crate) cancellation: CancellationToken,
+    pub(crate) components: Arc<Components>,
+    pub(crate) props: Arc<BTreeMap<String, String>>,
+    pub(crate) blocking: Arc<dyn BlockingExecutor>,
+}
+
+impl RunContext {
+    /// A context for tests of extractors and jobs: no components, no props, and blocking work runs in place.
+    pub fn for_test(sharding: ShardingContext) -> Self {
+        let parts = RunParts {
+            cancellation: CancellationToken::new(),
+            components: Arc::default(),
+            props: Arc::default(),
+            blocking: Arc::new(Inline),
+        };
+        Self::new(sharding, parts)
+    }
+
+    pub(crate) fn new(sharding: ShardingContext, parts: RunParts) -> Self {
+        Self { sharding, parts }
+    }
+
+    /// The same context with these components.
+    #[must_use]
+    pub fn with_components(mut self, components: Components) -> Self {
+        self.parts.components = Arc::new(components);
+        self
+    }
+
+    /// The same context with these props.
+    #[must_use]
+    pub fn with_props(mut self, props: BTreeMap<String, String>) -> Self {
+        self.parts.props = Arc::new(props);
+        self
+    }
+
+    /// The same context with another executor of blocking work.
+    #[must_use]
+    pub fn with_blocking(mut self, blocking: Arc<dyn BlockingExecutor>) -> Self {
+        self.parts.blocking = blocking;
+        self
+    }
+
+    /// Which part of which firing this is.
+    pub fn sharding(&self) -> &ShardingContext {
+        &self.sharding
+    }
+
+    /// Cancelled when the run should end early: on shutdown, on an operator's word, when the session is lost.
+    /// An async job is dropped soon after; blocking work has to look here itself.
+    pub fn cancellation(&self) -> &CancellationToken {
+        &self.parts.cancellation
+    }
+
+    /// The components that the application provided.
+    pub fn components(&self) -> &Components {
+        &self.parts.components
+    }
+
+    /// The job's props, as configured when the run started.
+    pub fn props(&self) -> &BTreeMap<String, String> {
+        &self.parts.props
+    }
+
+    /// Runs `work` where it may block.
+    ///
+    /// # Errors
+    /// [`BlockingError::Panicked`] when `work` panicked, [`BlockingError::Refused`] when it was not run.
+    ///
+    /// # Cancel safety
+    /// Dropping the future does not stop work that has begun: it should look at
+    /// [`cancellation`](Self::cancellation).
+    pub fn run_blocking<R, F>(&self, work: F) -> impl Future<Output = Result<R, BlockingError>> + Send + 'static
+    where
+        R: Send + 'static,
+        F: FnOnce() -> R + Send + 'static,
+    {
+        blocking::run(Arc::clone(&self.parts.blocking), work)
+    }
+}
+
+impl fmt::Debug for RunContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // No props: they may hold secrets.
+        f.debug_struct("RunContext")
+            .field("sharding", &self.sharding)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,156 @@
+//! A job as its attribute declares it.
+
+use std::fmt;
+use std::panic::Location;
+
+use super::components::{Components, MissingComponent};
+use super::erased::ErasedJob;
+use super::start::Start;
+
+/// A function or type that an attribute declared as a job.
+///
+/// For a function the attribute makes an empty type of the same name, so that `OneOffJob<rebuild_report>`
+/// and explicit registration can name it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a declared job",
+    label = "not declared with `#[elastic_job(..)]`",
+    note = "put `#[elastic_job(..)]` on the function or on the `impl` block of the job"
+)]
+pub trait Job: 'static {
+    /// What the attribute says.
+    const DECLARATION: &'static Declaration;
+}
+
+/// What an attribute says about a job. All of them in a program are found at start.
+pub struct Declaration {
+    parts: DeclarationParts,
+}
+
+inventory::collect!(&'static Declaration);
+
+/// All that a [`Declaration`] is made of, written by the attributes.
+#[doc(hidden)]
+#[allow(missing_docs, reason = "for generated code alone")]
+pub struct DeclarationParts {
+    pub name: &'static str,
+    pub path: &'static str,
+    pub file: &'static str,
+    pub line: u32,
+    pub kind: Kind,
+    pub values: &'static [(&'static str, &'static str)],
+    pub one_off: bool,
+    pub bootstrap: Option<&'static str>,
+    pub check: fn(&mut Start<'_>),
+    pub build: fn(&Components) -> Result<Box<dyn ErasedJob>, MissingComponent>,
+}
+
+/// What kind of job it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Kind {
+    /// Runs once for each item.
+    Simple,
+}
+
+impl Declaration {
+    #[doc(hidden)]
+    pub const fn new(parts: DeclarationParts) -> Self {
+        Self { parts }
+    }
+
+    /// The job's name.
+    pub fn name(&self) -> &'static str {
+        self.parts.name
+    }
+
+    /// The path of the function or type in its crate: `my_app::orders::sync_orders`.
+    pub fn path(&self) -> &'static str {
+        self.parts.path
+    }
+
+    /// Where it was declared.
+    pub fn place(&self) -> Place {
+        Place {
+            file: self.parts.file,
+            line: self.parts.line,
+        }
+    }
+
+    /// What kind of job it is.
+    pub fn kind(&self) -> Kind {
+        self.parts.kind
+    }
+
+    /// The configuration that the attribute gives, by the names of configuration files (`sharding-total-count`).
+    /// Props are `props.{key}`; lists are comma-separated.
+    pub fn values(&self) -> &'static [(&'static str, &'static str)] {
+        self.parts.values
+    }
+
+    /// Whether the attribute insists, by `one_off`, that the job has no schedule.
+    pub fn is_one_off(&self) -> bool {
+        self.parts.one_off
+    }
+
+    /// The name of the one-off job's handle, if it is not the job's.
+    pub fn bootstrap(&self) -> Option<&'static str> {
+        self.parts.bootstrap
+    }
+
+    /// Reports everything that the job would miss.
+    pub fn check(&self, start: &mut Start<'_>) {
+        (self.parts.check)(start);
+    }
+
+    /// Makes the job.
+    ///
+    /// # Errors
+    /// A component that is missing, which [`check`](Self::check) reports as well.
+    pub fn build(&self, components: &Components) -> Result<Box<dyn ErasedJob>, MissingComponent> {
+        (self.parts.build)(components)
+    }
+}
+
+impl fmt::Debug for Declaration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Declaration")
+            .field("name", &self.name())
+            .field("place", &self.place())
+            .field("kind", &self.kind())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A line of the source: `src/orders.rs:17`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    file: &'static str,
+    line: u32,
+}
+
+impl Place {
+    /// The file, as the compiler names it.
+    pub fn file(&self) -> &'static str {
+        self.file
+    }
+
+    /// The line, from 1.
+    pub fn line(&self) -> u32 {
+        self.line
+    }
+}
+
+impl From<&'static Location<'static>> for Place {
+    fn from(location: &'static Location<'static>) -> Self {
+        Self {
+            file: location.file(),
+            line: location.line(),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
+}

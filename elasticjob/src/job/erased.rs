@@ -1,0 +1,38 @@
+//! A job with its type forgotten: what the executor runs.
+
+use std::sync::Arc;
+
+use super::context::RunContext;
+use super::outcome::Outcome;
+use super::simple::SimpleJob;
+use crate::registry::BoxFuture;
+
+/// A job whose items can be run.
+pub trait ErasedJob: Send + Sync + 'static {
+    /// Runs one item. Nothing of the user's is executed before the first poll, so a panic, too, comes out of
+    /// a poll.
+    ///
+    /// # Cancel safety
+    /// Dropping the future stops an async job at its current await point. A blocking function that has begun
+    /// goes on.
+    fn run(&self, run: RunContext) -> BoxFuture<'static, Outcome>;
+}
+
+/// A function, through the caller that its attribute generated.
+pub(crate) struct Function(pub(crate) fn(RunContext) -> BoxFuture<'static, Outcome>);
+
+impl ErasedJob for Function {
+    fn run(&self, run: RunContext) -> BoxFuture<'static, Outcome> {
+        (self.0)(run)
+    }
+}
+
+/// A type that implements [`SimpleJob`].
+pub(crate) struct Simple<J>(pub(crate) Arc<J>);
+
+impl<J: SimpleJob> ErasedJob for Simple<J> {
+    fn run(&self, run: RunContext) -> BoxFuture<'static, Outcome> {
+        let job = Arc::clone(&self.0);
+        Box::pin(async move { job.execute(run.sharding()).await })
+    }
+}

@@ -1,0 +1,57 @@
+//! What the parameters of a job may be.
+
+use tokio_util::sync::CancellationToken;
+
+use super::context::{RunContext, ShardingContext};
+use super::outcome::BoxError;
+use super::start::Start;
+
+mod component;
+mod parameter;
+mod props;
+
+pub use component::Component;
+pub use parameter::{ItemParameter, JobParameter};
+pub use props::Props;
+
+/// What a job can take as a parameter. A job that takes `&T` is given a reference to what `T` extracts.
+///
+/// Implement it for types of your own: see [`RunContext`] and [`Start`] for examples.
+#[diagnostic::on_unimplemented(
+    message = "a job cannot take a parameter of type `{Self}`",
+    label = "not an extractor",
+    note = "for a component of the application, take `Component<{Self}>` and hand it in with \
+            `ElasticJob::builder().component(..)`",
+    note = "otherwise take `ShardingContext`, `JobParameter<T>`, `ItemParameter<T>`, `Props<T>`, \
+            `CancellationToken`, or a type that implements `FromRun`"
+)]
+pub trait FromRun: Sized {
+    /// Takes the value out of the context of a run.
+    ///
+    /// # Errors
+    /// When it cannot be supplied. The run of the item has failed then.
+    fn from_run(run: &RunContext) -> Result<Self, BoxError>;
+
+    /// Reports, before the job first fires, whatever would make [`from_run`](Self::from_run) fail.
+    fn check(start: &mut Start<'_>) {
+        let _ = start;
+    }
+}
+
+impl FromRun for ShardingContext {
+    fn from_run(run: &RunContext) -> Result<Self, BoxError> {
+        Ok(run.sharding().clone())
+    }
+}
+
+impl FromRun for CancellationToken {
+    fn from_run(run: &RunContext) -> Result<Self, BoxError> {
+        Ok(run.cancellation().clone())
+    }
+}
+
+impl FromRun for RunContext {
+    fn from_run(run: &RunContext) -> Result<Self, BoxError> {
+        Ok(run.clone())
+    }
+}

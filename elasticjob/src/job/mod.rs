@@ -1,0 +1,47 @@
+//! What a user implements: jobs, and what they are given when they run.
+//!
+//! A job is a function whose parameters are [extractors](FromRun), a type that implements [`SimpleJob`], or
+//! a [closure](job()). Each becomes a [`Registration`] (a name, a place in the source, configuration, and how
+//! to make it), and once started an [`ErasedJob`], which is all the executor knows.
+//!
+//! Promises:
+//! - **What cannot be supplied is found at start.** Every extractor is [checked](FromRun::check) against the
+//!   job's configuration before anything fires, and [`Start`] collects all faults.
+//! - **A job never blocks the runtime by being a plain `fn`:** it runs through [`RunContext::run_blocking`].
+//!
+//! Relies on nobody but the caller: this module knows neither registry nor clock. Start reading at
+//! [`RunContext`], which is everything one run of one sharding item can see.
+
+mod blocking;
+mod closure;
+mod components;
+mod context;
+mod declaration;
+mod erased;
+mod extract;
+mod inject;
+mod outcome;
+mod registration;
+mod simple;
+mod start;
+
+pub use blocking::{BlockingError, BlockingExecutor, Inline};
+pub use closure::{Closure, job};
+pub use components::{Components, DuplicateComponent, MissingComponent};
+pub use context::{RunContext, ShardingContext};
+#[doc(hidden)]
+pub use declaration::DeclarationParts;
+pub use declaration::{Declaration, Job, Kind, Place};
+pub use erased::ErasedJob;
+pub use extract::{Component, FromRun, ItemParameter, JobParameter, Props};
+pub use inject::{FromComponents, Inject};
+pub use outcome::{BoxError, IntoOutcome, Outcome};
+pub use registration::Registration;
+pub use simple::SimpleJob;
+pub use start::{Fault, Start};
+
+#[allow(unused_imports, reason = "the executor makes contexts of these")]
+pub(crate) use context::{RunParts, ShardingParts};
+pub(crate) use erased::Function;
+#[allow(unused_imports, reason = "the starter makes a check of these")]
+pub(crate) use start::StartParts;

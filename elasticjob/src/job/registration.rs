@@ -1,0 +1,168 @@
+//! A job on its way into the starter, wherever it comes from.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::closure::Erase;
+use super::components::{Components, MissingComponent};
+use super::declaration::{Declaration, Kind, Place};
+use super::erased::ErasedJob;
+use super::start::Start;
+
+/// A job that the application has: a [declared](Declaration) one, or a [closure](super::job()).
+///
+/// The setters give configuration, as an attribute would: files and the environment still win over it. It is
+/// checked with all the rest at start. Of two settings of one key the later counts.
+#[derive(Clone)]
+#[must_use = "a job does nothing until it is handed to the builder"]
+pub struct Registration {
+    name: String,
+    place: Place,
+    values: Vec<(String, String)>,
+    one_off: bool,
+    bootstrap: Option<String>,
+    source: Source,
+}
+
+#[derive(Clone)]
+enum Source {
+    Declared(&'static Declaration),
+    Closure(Arc<dyn Erase>),
+}
+
+impl Registration {
+    pub(super) fn closure(name: String, place: Place, closure: Arc<dyn Erase>) -> Self {
+        Self {
+            name,
+            place,
+            values: Vec::new(),
+            one_off: false,
+            bootstrap: None,
+            source: Source::Closure(closure),
+        }
+    }
+
+    /// Gives a property of the job by its name in configuration files, such as `sharding-total-count` or
+    /// `props.batch`.
+    pub fn set(mut self, key: impl Into<String>, value: impl fmt::Display) -> Self {
+        let key = key.into();
+        self.values.retain(|(known, _)| *known != key);
+        self.values.push((key, value.to_string()));
+        self
+    }
+
+    /// When it fires. Without this it is a one-off job.
+    pub fn cron(self, expression: &str) -> Self {
+        self.set("cron", expression)
+    }
+
+    /// Into how many items it is divided.
+    pub fn sharding(self, total_count: u32) -> Self {
+        self.set("sharding-total-count", total_count)
+    }
+
+    /// The parameters of its items: `0=Beijing,1=Shanghai`.
+    pub fn item_parameters(self, parameters: &str) -> Self {
+        self.set("sharding-item-parameters", parameters)
+    }
+
+    /// The job's parameter.
+    pub fn parameter(self, parameter: impl fmt::Display) -> Self {
+        self.set("job-parameter", parameter)
+    }
+
+    /// The name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where it was declared, or where the closure was handed in.
+    pub fn place(&self) -> Place {
+        self.place
+    }
+
+    /// The declared function's or type's path; for a closure its name.
+    pub fn path(&self) -> &str {
+        match self.source {
+            Source::Declared(declaration) => declaration.path(),
+            Source::Closure(_) => &self.name,
+        }
+    }
+
+    /// What kind of job it is.
+    pub fn kind(&self) -> Kind {
+        match self.source {
+            Source::Declared(declaration) => declaration.kind(),
+            Source::Closure(_) => Kind::Simple,
+        }
+    }
+
+    /// The configuration given in code, by the names of configuration files.
+    pub fn values(&self) -> &[(String, String)] {
+        &self.values
+    }
+
+    /// Whether its declaration insists that the job has no schedule.
+    pub fn is_one_off(&self) -> bool {
+        self.one_off
+    }
+
+    /// The name of the one-off job's handle, if it is not the job's.
+    pub fn bootstrap(&self) -> Option<&str> {
+        self.bootstrap.as_deref()
+    }
+
+    /// The declaration behind it; none for a closure.
+    pub fn declaration(&self) -> Option<&'static Declaration> {
+        match self.source {
+            Source::Declared(declaration) => Some(declaration),
+            Source::Closure(_) => None,
+        }
+    }
+
+    /// Reports everything that the job would miss.
+    pub fn check(&self, start: &mut Start<'_>) {
+        match &self.source {
+            Source::Declared(declaration) => declaration.check(start),
+            Source::Closure(closure) => closure.check(start),
+        }
+    }
+
+    /// Makes the job.
+    ///
+    /// # Errors
+    /// A component that is missing, which [`check`](Self::check) reports as well.
+    pub fn build(&self, components: &Components) -> Result<Box<dyn ErasedJob>, MissingComponent> {
+        match &self.source {
+            Source::Declared(declaration) => declaration.build(components),
+            Source::Closure(closure) => Ok(Arc::clone(closure).erase()),
+        }
+    }
+}
+
+impl From<&'static Declaration> for Registration {
+    fn from(declaration: &'static Declaration) -> Self {
+        let values = declaration
+            .values()
+            .iter()
+            .map(|&(key, value)| (key.to_owned(), value.to_owned()))
+            .collect();
+        Self {
+            name: declaration.name().to_owned(),
+            place: declaration.place(),
+            values,
+            one_off: declaration.is_one_off(),
+            bootstrap: declaration.bootstrap().map(str::to_owned),
+            source: Source::Declared(declaration),
+        }
+    }
+}
+
+impl fmt::Debug for Registration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registration")
+            .field("name", &self.name)
+            .field("place", &self.place)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,31 @@
+//! The plain kind of job, as a type.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use super::context::ShardingContext;
+use super::erased::{ErasedJob, Simple};
+use super::outcome::BoxError;
+
+/// A job that runs once for each of its sharding items.
+///
+/// Write `execute` as a plain `async fn`. The type is made by `Default`, or with its components by
+/// `#[derive(Inject)]`; `#[elastic_job(..)]` on the `impl` block declares it.
+pub trait SimpleJob: Send + Sync + 'static {
+    /// Runs one sharding item.
+    ///
+    /// # Errors
+    /// Whatever went wrong; the job's error handler is told.
+    ///
+    /// # Cancel safety
+    /// The future is dropped at an await point when the run has to end early.
+    fn execute(&self, shard: &ShardingContext) -> impl Future<Output = Result<(), BoxError>> + Send;
+
+    #[doc(hidden)]
+    fn __into_job(self) -> Box<dyn ErasedJob>
+    where
+        Self: Sized,
+    {
+        Box::new(Simple(Arc::new(self)))
+    }
+}

@@ -1,0 +1,280 @@
+//! What is checked before a job fires for the first time.
+
+use std::any::type_name;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::components::Components;
+use super::declaration::Place;
+use super::extract::FromRun;
+use super::inject::FromComponents;
+
+/// One job at start: what it will be given, and the faults found in that.
+///
+/// [`FromRun::check`] reads it and [reports](Self::fault); all faults of all jobs come out together.
+///
+/// ```
+/// use elasticjob::job::{BoxError, FromRun, RunContext, Start};
+///
+/// struct Region(String);
+///
+/// impl FromRun for Region {
+///     fn from_run(run: &RunContext) -> Result<Self, BoxError> {
+///         Ok(Region(run.props().get("region").ok_or("no region")?.clone()))
+///     }
+///
+///     fn check(start: &mut Start<'_>) {
+///         if !start.props().contains_key("region") {
+///             start.fault("property `region` is missing");
+///         }
+///     }
+/// }
+/// ```
+#[derive(Debug)]
+pub struct Start<'a> {
+    parts: StartParts<'a>,
+    /// What the fault is about, innermost: a parameter or field of the job.
+    subject: Option<Subject>,
+    faults: Vec<Fault>,
+}
+
+/// What a job will be given, as configured.
+#[derive(Clone, Debug)]
+pub(crate) struct StartParts<'a> {
+    pub(crate) job_name: &'a str,
+    pub(crate) place: Place,
+    pub(crate) sharding_total_count: u32,
+    pub(crate) job_parameter: &'a str,
+    pub(crate) item_parameters: BTreeMap<u32, &'a str>,
+    pub(crate) props: &'a BTreeMap<String, String>,
+    pub(crate) components: &'a Components,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Subject {
+    word: &'static str,
+    name: &'static str,
+    type_name: &'static str,
+}
+
+impl<'a> Start<'a> {
+    #[allow(dead_code, reason = "called by the starter")]
+    pub(crate) fn new(parts: StartParts<'a>) -> Self {
+        Self {
+            parts,
+            subject: None,
+            faults: Vec::new(),
+        }
+    }
+
+    /// The faults found.
+    #[allow(dead_code, reason = "called by the starter")]
+    pub(crate) fn into_faults(self) -> Vec<Fault> {
+        self.faults
+    }
+
+    /// The job's name.
+    pub fn job_name(&self) -> &str {
+        self.parts.job_name
+    }
+
+    /// Into how many items the job is divided.
+    pub fn sharding_total_count(&self) -> u32 {
+        self.parts.sharding_total_count
+    }
+
+    /// The job's parameter; empty when there is none.
+    pub fn job_parameter(&self) -> &'a str {
+        self.parts.job_parameter
+    }
+
+    /// Every item of the job with its parameter.
+    pub fn item_parameters(&self) -> impl Iterator<Item = (u32, Option<&'a str>)> {
+        (0..self.parts.sharding_total_count).map(|item| (item, self.parts.item_parameters.get(&item).copied()))
+    }
+
+    /// The job's props.
+    pub fn props(&self) -> &'a BTreeMap<String, String> {
+        self.parts.props
+    }
+
+    /// The components that the application provided.
+    pub fn components(&self) -> &'a Components {
+        self.parts.components
+    }
+
+    /// Reports a fault of what is checked now. Job, place, and the parameter's name and type are added to it.
+    pub fn fault(&mut self, message: impl fmt::Display) {
+        self.faults.push(Fault {
+            job: self.parts.job_name.to_owned(),
+            place: self.parts.place,
+            subject: self.subject,
+            message: message.to_string(),
+        });
+    }
+
+    /// Checks the extractor `T` as the job's parameter `name`.
+    #[doc(hidden)]
+    pub fn parameter<T: FromRun>(&mut self, name: &'static str) {
+        self.about(
+            Subject {
+                word: "parameter",
+                name,
+                type_name: type_name::<T>(),
+            },
+            T::check,
+        );
+    }
+
+    /// Checks the component `T` as the field `name` of the job's type.
+    #[doc(hidden)]
+    pub fn field<T: FromComponents>(&mut self, name: &'static str) {
+        self.about(
+            Subject {
+                word: "field",
+                name,
+                type_name: type_name::<T>(),
+            },
+            |start| {
+                if let Err(missing) = T::from_components(start.components()) {
+                    start.fault(missing);
+                }
+            },
+        );
+    }
+
+    fn about(&mut self, subject: Subject, check: impl FnOnce(&mut Self)) {
+        let outer = self.subject.replace(subject);
+        check(self);
+        self.subject = outer;
+    }
+}
+
+/// A reason why a job cannot start, with the job, its place in the source, and the parameter at fault.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    job: String,
+    place: Place,
+    subject: Option<Subject>,
+    message: String,
+}
+
+impl Fault {
+    /// The job's name.
+    pub fn job(&self) -> &str {
+        &self.job
+    }
+
+    /// Where the job was declared.
+    pub fn place(&self) -> Place {
+        self.place
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            job,
+            place,
+            subject,
+            message,
+        } = self;
+        match subject {
+            Some(Subject { word, name, type_name }) => {
+                write!(f, "job {job} ({place}), {word} `{name}: {type_name}`: {message}")
+            }
+            None => write!(f, "job {job} ({place}): {message}"),
+        }
+    }
+}
+
+impl std::error::Error for Fault {}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::Location;
+
+    use super::*;
+    use crate::job::{Component, ItemParameter, JobParameter, Props, ShardingContext, job};
+
+    #[derive(serde::Deserialize)]
+    #[allow(dead_code, reason = "only read in")]
+    struct Limits {
+        batch: u8,
+    }
+
+    /// The faults of a job with three items, `job_parameter`, one parameter per text, and one prop `batch`.
+    fn faults(job_parameter: &str, items: &[&str], batch: &str, check: impl Fn(&mut Start<'_>)) -> Vec<String> {
+        let props = BTreeMap::from([("batch".to_owned(), batch.to_owned())]);
+        let components = Components::default();
+        let mut start = Start::new(StartParts {
+            job_name: "orders",
+            place: Place::from(Location::caller()),
+            sharding_total_count: 3,
+            job_parameter,
+            item_parameters: (0..).zip(items.iter().copied()).collect(),
+            props: &props,
+            components: &components,
+        });
+        check(&mut start);
+        let place = format!(" ({})", start.parts.place);
+        start
+            .into_faults()
+            .iter()
+            .map(|fault| fault.to_string().replace(&place, ""))
+            .collect()
+    }
+
+    #[test]
+    fn every_fault_of_every_parameter_should_be_found() {
+        let job = job(
+            "orders",
+            |_: ShardingContext, _: Component<u64>, _: JobParameter<i8>, _: ItemParameter<i8>, _: Props<Limits>| async {
+            },
+        );
+        let found = faults("x", &["1", "y"], "256", |start| job.check(start));
+        let module = "elasticjob::job::extract";
+        assert_eq!(
+            found,
+            [
+                format!(
+                    "job orders, parameter `2: {module}::component::Component<u64>`: no component u64 was provided: \
+                     hand it in with `ElasticJob::builder().component(..)`"
+                ),
+                format!(
+                    "job orders, parameter `3: {module}::parameter::JobParameter<i8>`: job parameter `x` does not parse as i8: \
+                     invalid digit found in string"
+                ),
+                format!(
+                    "job orders, parameter `4: {module}::parameter::ItemParameter<i8>`: parameter `y` of sharding \
+                     item 1 does not parse as i8: invalid digit found in string"
+                ),
+                format!(
+                    "job orders, parameter `4: {module}::parameter::ItemParameter<i8>`: sharding item 2 has no \
+                     parameter, expected i8"
+                ),
+                format!(
+                    "job orders, parameter `5: {module}::props::Props<{}::Limits>`: property `batch`: expected a \
+                     whole number from 0 to 255",
+                    module_path!()
+                ),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_optional_may_be_missing_but_not_wrong() {
+        let job = job(
+            "orders",
+            |_: Option<Component<u64>>, _: Option<JobParameter<i8>>, _: Option<ItemParameter<i8>>| async {},
+        );
+        assert_eq!(faults("", &[], "1", |start| job.check(start)), [""; 0]);
+        assert_eq!(faults("x", &["y"], "1", |start| job.check(start)).len(), 2);
+    }
+
+    #[test]
+    fn a_fault_outside_of_parameters_should_name_the_job() {
+        let found = faults("", &[], "", |start| start.fault("no disk"));
+        assert_eq!(found, ["job orders: no disk"]);
+    }
+}

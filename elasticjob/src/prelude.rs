@@ -1,0 +1,10 @@
+//! All that an application with jobs usually names: `use elasticjob::prelude::*;`.
+//!
+//! It exports no `Result`, so that the application's own stays what it is.
+
+pub use tokio_util::sync::CancellationToken;
+
+pub use crate::job::{
+    BoxError, Component, FromRun, Inject, ItemParameter, JobParameter, Props, RunContext, ShardingContext, SimpleJob,
+    job,
+};

@@ -1,0 +1,186 @@
+//! Which jobs the application has.
+//!
+//! Declared jobs are found by themselves, as far as they are linked: a crate that nothing names is not, and
+//! `use that_crate as _;` links it. Registering jobs explicitly is an equal way. Here both come together,
+//! sorted by name, with two jobs of one name refused.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use crate::job::{Declaration, Job, Place, Registration};
+
+/// The jobs of an application, in the making.
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct Jobs {
+    /// In the order they came, so that an explicit registration follows what was discovered.
+    registrations: Vec<Registration>,
+}
+
+impl Jobs {
+    /// No jobs at all.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// All declared jobs that are linked into the program.
+    pub fn discovered() -> Self {
+        let declarations = inventory::iter::<&'static Declaration>;
+        Self {
+            registrations: declarations
+                .into_iter()
+                .map(|&declaration| declaration.into())
+                .collect(),
+        }
+    }
+
+    /// Adds a declared job. One that was discovered, too, stays one job.
+    pub fn register<J: Job>(self) -> Self {
+        self.with(J::DECLARATION.into())
+    }
+
+    /// Adds a job. Of one declaration added twice, the later registration counts.
+    pub fn with(mut self, registration: Registration) -> Self {
+        self.registrations.push(registration);
+        self
+    }
+
+    /// The jobs, sorted by name.
+    ///
+    /// # Errors
+    /// All jobs that share their name with another.
+    pub fn finish(self) -> Result<Vec<Registration>, DuplicateJobs> {
+        let mut jobs: Vec<Registration> = Vec::with_capacity(self.registrations.len());
+        // Where in `jobs` a declaration is. A declaration is a static, so its address is its identity.
+        let mut declared: HashMap<*const Declaration, usize> = HashMap::new();
+        for registration in self.registrations {
+            let known = registration
+                .declaration()
+                .map(|it| declared.entry(it).or_insert(jobs.len()));
+            match known {
+                Some(&mut index) if index < jobs.len() => jobs[index] = registration,
+                _ => jobs.push(registration),
+            }
+        }
+        jobs.sort_by(|a, b| (a.name(), a.place()).cmp(&(b.name(), b.place())));
+        let duplicates = duplicates(&jobs);
+        if duplicates.0.is_empty() {
+            Ok(jobs)
+        } else {
+            Err(duplicates)
+        }
+    }
+}
+
+fn duplicates(sorted: &[Registration]) -> DuplicateJobs {
+    let groups = sorted
+        .chunk_by(|a, b| a.name() == b.name())
+        .filter(|group| group.len() > 1);
+    let duplicate = |group: &[Registration]| DuplicateJob {
+        name: group[0].name().to_owned(),
+        places: group.iter().map(Registration::place).collect(),
+    };
+    DuplicateJobs(groups.map(duplicate).collect())
+}
+
+/// The names that several jobs have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DuplicateJobs(Vec<DuplicateJob>);
+
+impl DuplicateJobs {
+    /// Each name, with its jobs' places.
+    pub fn iter(&self) -> impl Iterator<Item = &DuplicateJob> {
+        self.0.iter()
+    }
+}
+
+impl fmt::Display for DuplicateJobs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, duplicate) in self.0.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "; " };
+            write!(f, "{separator}{duplicate}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for DuplicateJobs {}
+
+/// A name that several jobs have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DuplicateJob {
+    name: String,
+    places: Vec<Place>,
+}
+
+impl DuplicateJob {
+    /// The name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where the jobs are declared, in order.
+    pub fn places(&self) -> &[Place] {
+        &self.places
+    }
+}
+
+impl fmt::Display for DuplicateJob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "several jobs are named {}: ", self.name)?;
+        for (index, place) in self.places.iter().enumerate() {
+            let separator = if index == 0 { "" } else { ", " };
+            write!(f, "{separator}{place}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for DuplicateJob {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::job;
+
+    fn empty(name: &str) -> Registration {
+        job(name, || async {})
+    }
+
+    #[test]
+    fn jobs_should_be_sorted_by_name() {
+        let jobs = Jobs::none()
+            .with(empty("b"))
+            .with(empty("c"))
+            .with(empty("a"))
+            .finish()
+            .unwrap();
+        let names: Vec<_> = jobs.iter().map(Registration::name).collect();
+        assert_eq!(names, ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn every_name_that_two_jobs_share_should_be_refused_with_both_places() {
+        let first = job("a", || async {});
+        let second = job("a", || async {});
+        let places = (first.place(), second.place());
+        assert_ne!(places.0, places.1);
+
+        let refused = Jobs::none()
+            .with(second)
+            .with(empty("c"))
+            .with(first)
+            .with(empty("b"))
+            .with(empty("b"))
+            .finish()
+            .unwrap_err();
+
+        let names: Vec<_> = refused.iter().map(DuplicateJob::name).collect();
+        assert_eq!(names, ["a", "b"]);
+        let text = refused.to_string();
+        assert!(
+            text.starts_with(&format!("several jobs are named a: {}, {}; ", places.0, places.1)),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,5 @@
+//! From declarations to running jobs.
+
+mod discovery;
+
+pub use discovery::{DuplicateJob, DuplicateJobs, Jobs};

@@ -24,8 +24,12 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 mod error;
+pub mod memory;
+mod path;
+mod size;
 
 pub use error::{Error, WriteError};
+pub use size::{MAX_TRANSACTION_SIZE, size_of};
 
 /// A future on the heap, as the object-safe traits of this crate return it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -160,6 +164,19 @@ pub enum Step {
         /// The data version expected; `None` for any.
         version: Option<i32>,
     },
+}
+
+impl Step {
+    /// The path it names.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        match self {
+            Self::Create { path, .. }
+            | Self::Set { path, .. }
+            | Self::Delete { path, .. }
+            | Self::Check { path, .. } => path,
+        }
+    }
 }
 
 /// How long a created node lives, and whether the registry numbers it.

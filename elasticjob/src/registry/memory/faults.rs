@@ -1,0 +1,204 @@
+//! What faults and time do to sessions.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::core::Deferred;
+use super::link::{Direction, LinkState};
+use super::member::{Alarms, Lag, Message};
+use super::state::State;
+use crate::registry::{SessionState, WatchEvent};
+
+impl State {
+    pub(super) fn link(&mut self, name: &str) -> usize {
+        if let Some(index) = self.links.iter().skip(1).position(|link| link.name == name) {
+            return index + 1;
+        }
+        self.links.push(LinkState::named(name));
+        self.links.len() - 1
+    }
+
+    pub(super) fn link_state(&mut self, link: usize) -> &mut LinkState {
+        &mut self.links[link]
+    }
+
+    pub(super) fn sessions_of(&self, link: usize) -> Vec<i64> {
+        self.sessions
+            .iter()
+            .filter(|(_, member)| member.link == link)
+            .map(|(id, _)| *id)
+            .collect()
+    }
+
+    pub(super) fn set_session_timeout(&mut self, timeout: Duration) {
+        self.session_timeout = timeout;
+    }
+
+    pub(super) fn cut(&mut self, link: usize) {
+        self.links[link].is_cut = true;
+        self.deferred.push(Deferred::Reschedule);
+        let now = Instant::now();
+        for session in self.sessions_of(link) {
+            let Some(member) = self.sessions.get_mut(&session) else {
+                continue;
+            };
+            // What was on its way is lost, in both directions.
+            member.requests.clear();
+            member.start_server_timeout(now, self.session_timeout);
+            member.suspend(now, self.session_timeout, &mut self.deferred);
+        }
+    }
+
+    pub(super) fn stall(&mut self, link: usize, direction: Direction) {
+        self.links[link].stall(direction);
+        self.deferred.push(Deferred::Reschedule);
+        let now = Instant::now();
+        for session in self.sessions_of(link) {
+            let Some(member) = self.sessions.get_mut(&session) else {
+                continue;
+            };
+            if direction == Direction::Requests {
+                member.start_server_timeout(now, self.session_timeout);
+            }
+            if *member.state.borrow() == SessionState::Connected && member.alarms.client_suspects.is_none() {
+                member.alarms.client_suspects = Some(now + self.session_timeout * 2 / 5);
+                member.alarms.client_gives_up = Some(now + self.session_timeout * 7 / 5);
+            }
+        }
+    }
+
+    pub(super) fn heal(&mut self, link: usize) {
+        self.links[link].heal();
+        for session in self.sessions_of(link) {
+            self.reconnect(session);
+        }
+    }
+
+    pub(super) fn reconnect(&mut self, session: i64) {
+        let Some(member) = self.sessions.get_mut(&session) else {
+            return;
+        };
+        member.alarms = Alarms::default();
+        // What the network had swallowed arrives, though the client may have given it up.
+        for request in std::mem::take(&mut member.requests) {
+            request.serve(self, session);
+        }
+        self.deliver_due(session, None);
+        let Some(member) = self.sessions.get_mut(&session) else {
+            return;
+        };
+        if !member.is_alive {
+            return self.lose(session);
+        }
+        if *member.state.borrow() == SessionState::Suspended {
+            for queue in member.watches.values() {
+                self.deferred.extend(queue.push(WatchEvent::Resync).map(Deferred::Wake));
+            }
+            member.state.send_replace(SessionState::Connected);
+        }
+    }
+
+    /// The servers end all sessions of the link; a client that is connected is told at once.
+    pub(super) fn expire(&mut self, link: usize) {
+        for session in self.sessions_of(link) {
+            self.end(session);
+            if self.links[link].is_up() {
+                self.lose(session);
+            }
+        }
+    }
+
+    pub(super) fn lag(&mut self, link: usize) {
+        self.links[link].lags = true;
+        for member in self
+            .sessions
+            .values_mut()
+            .filter(|member| member.link == link && member.lag.is_none())
+        {
+            member.lag = Some(Lag {
+                tree: self.tree.clone(),
+                backlog: VecDeque::new(),
+            });
+        }
+    }
+
+    pub(super) fn catch_up(&mut self, link: usize) {
+        self.links[link].lags = false;
+        for session in self.sessions_of(link) {
+            self.advance(session, usize::MAX);
+            if let Some(member) = self.sessions.get_mut(&session) {
+                member.lag = None;
+            }
+        }
+    }
+
+    /// Deletes what [`Tree::empty_containers`] finds, each in a transaction of its own as ZooKeeper does.
+    pub(super) fn collect_containers(&mut self) -> usize {
+        let steps = self.tree.empty_containers();
+        let count = steps.len();
+        for step in steps {
+            self.commit(0, vec![step]).expect("an empty container can be deleted");
+        }
+        count
+    }
+
+    /// Does what is due, and says when the next thing is.
+    pub(super) fn tick(&mut self, now: Instant) -> Option<Instant> {
+        loop {
+            let (due, session) = self
+                .sessions
+                .iter()
+                .filter_map(|(id, member)| Some((member.next_due(&self.links[member.link])?, *id)))
+                .min()?;
+            if due > now {
+                return Some(due);
+            }
+            self.act(session, now);
+        }
+    }
+
+    pub(super) fn act(&mut self, session: i64, now: Instant) {
+        self.deliver_due(session, Some(now));
+        let Some(member) = self.sessions.get_mut(&session) else {
+            return;
+        };
+        if member.alarms.client_suspects.is_some_and(|due| due <= now) {
+            // Its connection closed, the servers count from here if they had still heard it.
+            member.start_server_timeout(now, self.session_timeout);
+            member.suspend(now, self.session_timeout, &mut self.deferred);
+        }
+        if member.alarms.server_ends.is_some_and(|due| due <= now) {
+            self.end(session);
+        }
+        let Some(member) = self.sessions.get_mut(&session) else {
+            return;
+        };
+        if member.alarms.client_gives_up.is_some_and(|due| due <= now) {
+            self.lose(session);
+        }
+    }
+
+    /// Hands over the messages that are due; all of them when no time is given.
+    pub(super) fn deliver_due(&mut self, session: i64, now: Option<Instant>) {
+        let Some(member) = self.sessions.get_mut(&session) else {
+            return;
+        };
+        if self.links[member.link].stalls(Direction::Answers) {
+            return;
+        }
+        while let Some((due, _)) = member.messages.front() {
+            if now.is_some_and(|now| *due > now) {
+                return;
+            }
+            match member.messages.pop_front() {
+                Some((_, Message::Event(queue, event))) => {
+                    self.deferred.extend(queue.push(event).map(Deferred::Wake));
+                }
+                Some((_, Message::Answer(deliver))) => self.deferred.push(Deferred::Run(deliver)),
+                None => return,
+            }
+        }
+    }
+}

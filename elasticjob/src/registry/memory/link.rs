@@ -1,0 +1,203 @@
+//! The way between one client and a [`MemoryRegistry`](super::MemoryRegistry), with faults to order.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::core::Core;
+use super::session::MemorySession;
+use crate::registry::{BoxFuture, Error, Registry, Session};
+
+/// One client's way to the registry, to be given to it as its registry.
+///
+/// A link carries any number of sessions, and each fault strikes all of them, since they share the wire and
+/// the server at its other end. Faults add up until [`heal`](Self::heal); what they do is what a network and
+/// ZooKeeper's servers do, no more: messages of one session stay in order, answers and events alike, and a
+/// server may be behind the others but never goes back.
+///
+/// Time is tokio's, so that a test with a paused clock decides when a session times out.
+///
+/// ```
+/// use std::time::Duration;
+/// use elasticjob::registry::memory::MemoryRegistry;
+/// use elasticjob::registry::{CreateMode, Read, Registry, Answer, SessionState, Step};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?.block_on(async {
+/// let registry = MemoryRegistry::new().with_session_timeout(Duration::from_secs(10));
+/// let link = registry.link("a");
+/// let session = link.connect().await?;
+/// let mode = CreateMode::Ephemeral;
+/// session.write(vec![Step::Create { path: "/here".into(), data: vec![], mode }]).await?;
+///
+/// link.cut();
+/// assert_eq!(*session.state().borrow(), SessionState::Suspended);
+/// tokio::time::sleep(Duration::from_secs(11)).await;
+///
+/// let observer = registry.connect().await?;
+/// let answers = observer.read(vec![Read::Data("/here".into())]).await?;
+/// assert_eq!(answers, [Answer::Data(None)], "the registry ended the session");
+/// assert_eq!(*session.state().borrow(), SessionState::Suspended, "which the client does not know yet");
+/// link.heal();
+/// assert_eq!(*session.state().borrow(), SessionState::Lost);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Link {
+    pub(super) core: Arc<Core>,
+    pub(super) index: usize,
+    pub(super) name: Arc<str>,
+}
+
+/// One of the two ways of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// From the client to the registry.
+    Requests,
+    /// From the registry to the client: answers and events.
+    Answers,
+}
+
+/// What happens to a write whose connection is cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It reached the registry and was executed; only the answer is lost.
+    Applied,
+    /// It never arrived.
+    Dropped,
+}
+
+/// What a link does to what it carries.
+#[derive(Debug, Default)]
+pub(super) struct LinkState {
+    pub(super) name: String,
+    pub(super) is_cut: bool,
+    stalls_requests: bool,
+    stalls_answers: bool,
+    pub(super) delay: Duration,
+    /// Whether the server at the other end is behind the others.
+    pub(super) lags: bool,
+    pub(super) breaks_at_write: Option<Fate>,
+}
+
+impl Link {
+    /// Closes the connection; both ends notice at once. What was on its way is lost in both directions: a
+    /// request held by [`stall`](Self::stall) did not happen, one whose answer is held did. Calls end with
+    /// [`Error::ConnectionLoss`], [`Registry::connect`] with [`Error::Unreachable`].
+    ///
+    /// From here the registry ends the sessions after their timeout; the clients give them up after 7/5 of it.
+    pub fn cut(&self) {
+        self.core.order(|state| state.cut(self.index));
+    }
+
+    /// Makes one direction silent; neither end notices. What is sent waits for [`heal`](Self::heal), or is
+    /// lost by [`cut`](Self::cut).
+    ///
+    /// After 2/5 of the session timeout the client takes the connection for lost. Its requests may still
+    /// arrive later than that, when the link heals. A registry that hears nothing ends the sessions after
+    /// their timeout.
+    pub fn stall(&self, direction: Direction) {
+        self.core.order(|state| state.stall(self.index, direction));
+    }
+
+    /// Lets the link carry everything again, without delay: held requests are served, then held messages
+    /// delivered, then clients without a connection reconnect and learn whether their session still exists.
+    pub fn heal(&self) {
+        self.core.order(|state| state.heal(self.index));
+    }
+
+    /// Delivers every later answer and event that much after it was sent.
+    pub fn delay(&self, delay: Duration) {
+        self.core.order(|state| state.link_state(self.index).delay = delay);
+    }
+
+    /// Cuts the link at the next write: the writer gets [`Error::ConnectionLoss`] either way.
+    pub fn cut_at_next_write(&self, fate: Fate) {
+        self.core
+            .order(|state| state.link_state(self.index).breaks_at_write = Some(fate));
+    }
+
+    /// The registry ends the link's sessions: their ephemeral nodes go. The clients learn of it at once if
+    /// the link is whole, and when it heals otherwise.
+    pub fn expire(&self) {
+        self.core.order(|state| state.expire(self.index));
+    }
+
+    /// Lets the server at the other end fall behind: reads and events show the registry as it was, until
+    /// the session itself writes or calls [`Session::sync`], or [`advance`](Self::advance) is ordered.
+    pub fn lag(&self) {
+        self.core.order(|state| state.lag(self.index));
+    }
+
+    /// Lets a server that lags see that many more transactions, for each session of the link.
+    pub fn advance(&self, transactions: usize) {
+        self.core.order(|state| {
+            for session in state.sessions_of(self.index) {
+                state.advance(session, transactions);
+            }
+        });
+    }
+
+    /// Ends [`lag`](Self::lag).
+    pub fn catch_up(&self) {
+        self.core.order(|state| state.catch_up(self.index));
+    }
+
+    /// The ids of the sessions over this link that the client or the registry still has.
+    #[must_use]
+    pub fn sessions(&self) -> Vec<i64> {
+        self.core.with(|state| state.sessions_of(self.index))
+    }
+}
+
+impl Registry for Link {
+    fn connect(&self) -> BoxFuture<'_, Result<Arc<dyn Session>, Error>> {
+        let session = MemorySession::open(&self.core, self.index).map(|session| Arc::new(session) as Arc<dyn Session>);
+        Box::pin(std::future::ready(session))
+    }
+
+    fn describe(&self) -> String {
+        format!("embedded registry over link {}", self.name)
+    }
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl LinkState {
+    pub(super) fn named(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn is_up(&self) -> bool {
+        !self.is_cut && !self.stalls_requests && !self.stalls_answers
+    }
+
+    pub(super) fn stalls(&self, direction: Direction) -> bool {
+        match direction {
+            Direction::Requests => self.stalls_requests,
+            Direction::Answers => self.stalls_answers,
+        }
+    }
+
+    pub(super) fn stall(&mut self, direction: Direction) {
+        match direction {
+            Direction::Requests => self.stalls_requests = true,
+            Direction::Answers => self.stalls_answers = true,
+        }
+    }
+
+    pub(super) fn heal(&mut self) {
+        self.is_cut = false;
+        self.stalls_requests = false;
+        self.stalls_answers = false;
+        self.delay = Duration::ZERO;
+    }
+}

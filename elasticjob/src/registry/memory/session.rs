@@ -1,0 +1,116 @@
+//! The client's half of a session on a [`MemoryRegistry`](super::MemoryRegistry).
+
+use std::future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::core::Core;
+use super::state::{Kind, State, Submitted};
+use super::watch::MemoryWatch;
+use crate::registry::{
+    Answer, BoxFuture, Error, Read, Session, SessionState, Step, Watch, WriteError, Written, path, size,
+};
+
+/// Dropping it ends the session, as far as the link carries the word.
+#[derive(Debug)]
+pub(super) struct MemorySession {
+    core: Arc<Core>,
+    id: i64,
+    timeout: Duration,
+    state: watch::Receiver<SessionState>,
+}
+
+impl MemorySession {
+    pub(super) fn open(core: &Arc<Core>, link: usize) -> Result<Self, Error> {
+        core.with(|registry| {
+            let (id, state) = registry.connect(link)?;
+            Ok(Self {
+                core: Arc::clone(core),
+                id,
+                timeout: registry.session_timeout(),
+                state,
+            })
+        })
+    }
+
+    fn submit<T, E>(
+        &self,
+        kind: Kind,
+        serve: impl FnOnce(&mut State) -> Result<T, E> + Send + 'static,
+    ) -> BoxFuture<'static, Result<T, E>>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        match self.core.with(|state| state.submit(self.id, kind, serve)) {
+            Submitted::Answered(result) => Box::pin(future::ready(result)),
+            Submitted::Waiting(answer) => {
+                Box::pin(async { answer.await.unwrap_or_else(|_| Err(Error::ConnectionLoss.into())) })
+            }
+        }
+    }
+}
+
+impl Session for MemorySession {
+    fn id(&self) -> i64 {
+        self.id
+    }
+
+    fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    fn state(&self) -> watch::Receiver<SessionState> {
+        self.state.clone()
+    }
+
+    fn write(&self, steps: Vec<Step>) -> BoxFuture<'static, Result<Vec<Written>, WriteError>> {
+        if let Err(error) = size::check_steps(&steps) {
+            return Box::pin(future::ready(Err(error)));
+        }
+        let session = self.id;
+        self.submit(Kind::Write, move |state| state.write(session, steps))
+    }
+
+    fn read(&self, reads: Vec<Read>) -> BoxFuture<'static, Result<Vec<Answer>, Error>> {
+        if let Err(error) = size::check_reads(&reads) {
+            return Box::pin(future::ready(Err(error)));
+        }
+        let session = self.id;
+        self.submit(Kind::Other, move |state| state.read(session, &reads))
+    }
+
+    fn sync(&self) -> BoxFuture<'static, Result<(), Error>> {
+        let session = self.id;
+        self.submit(Kind::Other, move |state| state.sync(session))
+    }
+
+    fn watch(&self, path: &str) -> BoxFuture<'static, Result<Box<dyn Watch>, Error>> {
+        if let Err(error) = path::validate(path) {
+            return Box::pin(future::ready(Err(error)));
+        }
+        let (core, session, path) = (Arc::downgrade(&self.core), self.id, path.to_owned());
+        self.submit(Kind::Other, move |state| {
+            let queue = state.watch(session, &path)?;
+            Ok(Box::new(MemoryWatch {
+                core,
+                session,
+                path,
+                queue,
+            }) as Box<dyn Watch>)
+        })
+    }
+
+    fn close(&self) -> BoxFuture<'static, ()> {
+        self.core.with(|state| state.close(self.id));
+        Box::pin(future::ready(()))
+    }
+}
+
+impl Drop for MemorySession {
+    fn drop(&mut self) {
+        self.core.with(|state| state.close(self.id));
+    }
+}

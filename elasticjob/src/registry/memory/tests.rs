@@ -1,0 +1,365 @@
+//! Faults, each as ordered and as seen by both ends. What holds without faults is the conformance suite's.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use tokio::time::{Instant, sleep};
+
+use super::*;
+use crate::registry::{Answer, CreateMode, Read, SessionState, Step, Watch, WatchEvent};
+
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+fn registry() -> MemoryRegistry {
+    MemoryRegistry::with_clock(|| 1_000).with_session_timeout(TIMEOUT)
+}
+
+async fn connect(registry: &dyn Registry) -> Arc<dyn Session> {
+    registry.connect().await.unwrap()
+}
+
+fn create(path: &str, mode: CreateMode) -> Vec<Step> {
+    vec![Step::Create {
+        path: path.into(),
+        data: vec![],
+        mode,
+    }]
+}
+
+async fn exists(session: &Arc<dyn Session>, path: &str) -> bool {
+    let answers = session.read(vec![Read::Data(path.into())]).await.unwrap();
+    !matches!(answers[..], [Answer::Data(None)])
+}
+
+fn known(session: &Arc<dyn Session>) -> SessionState {
+    *session.state().borrow()
+}
+
+async fn next(watch: &mut Box<dyn Watch>) -> WatchEvent {
+    poll_fn(|cx| watch.poll_next(cx)).await
+}
+
+fn has_event(watch: &mut Box<dyn Watch>) -> Option<WatchEvent> {
+    match watch.poll_next(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(event) => Some(event),
+        Poll::Pending => None,
+    }
+}
+
+#[tokio::test]
+async fn calls_should_be_answered_at_the_first_poll_when_there_is_no_fault() {
+    let session = connect(&registry()).await;
+    let mut watch = session.watch("/").now_or_never().unwrap().unwrap();
+    session
+        .write(create("/a", CreateMode::Persistent))
+        .now_or_never()
+        .unwrap()
+        .unwrap();
+    assert_eq!(has_event(&mut watch), Some(WatchEvent::Created("/a".into())));
+    session.sync().now_or_never().unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cut_should_suspend_and_a_heal_within_the_timeout_should_resume_with_a_resync() {
+    let registry = registry();
+    let (link, observer) = (registry.link("a"), connect(&registry).await);
+    let session = connect(&link).await;
+    session.write(create("/e", CreateMode::Ephemeral)).await.unwrap();
+    let mut watch = session.watch("/").await.unwrap();
+
+    link.cut();
+    assert_eq!(known(&session), SessionState::Suspended);
+    assert_eq!(session.sync().await, Err(Error::ConnectionLoss));
+    assert!(matches!(link.connect().await, Err(Error::Unreachable(_))));
+    observer.write(create("/missed", CreateMode::Persistent)).await.unwrap();
+    sleep(TIMEOUT - Duration::from_secs(1)).await;
+    link.heal();
+
+    assert_eq!(known(&session), SessionState::Connected);
+    assert_eq!(has_event(&mut watch), Some(WatchEvent::Resync));
+    observer.write(create("/seen", CreateMode::Persistent)).await.unwrap();
+    assert_eq!(has_event(&mut watch), Some(WatchEvent::Created("/seen".into())));
+    sleep(TIMEOUT * 2).await;
+    assert!(exists(&observer, "/e").await, "a healed session does not time out");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_registry_should_end_a_cut_session_before_its_client_gives_it_up() {
+    let registry = registry();
+    let (link, observer) = (registry.link("a"), connect(&registry).await);
+    let session = connect(&link).await;
+    session.write(create("/e", CreateMode::Ephemeral)).await.unwrap();
+    let (mut watch, mut own) = (observer.watch("/e").await.unwrap(), session.watch("/e").await.unwrap());
+    let start = Instant::now();
+
+    link.cut();
+    assert_eq!(next(&mut watch).await, WatchEvent::Deleted("/e".into()));
+    assert_eq!(start.elapsed(), TIMEOUT);
+    assert_eq!(known(&session), SessionState::Suspended);
+
+    assert_eq!(next(&mut own).await, WatchEvent::Closed);
+    assert_eq!(start.elapsed(), TIMEOUT * 7 / 5);
+    assert_eq!(known(&session), SessionState::Lost);
+    assert_eq!(session.sync().await, Err(Error::SessionExpired));
+    assert_eq!(next(&mut own).await, WatchEvent::Closed, "for ever");
+    assert!(link.sessions().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stalled_request_should_be_served_however_late_the_link_heals() {
+    let registry = registry();
+    let link = registry.link("a");
+    let session = connect(&link).await;
+    let start = Instant::now();
+
+    link.stall(Direction::Requests);
+    let write = session.write(create("/late", CreateMode::Persistent));
+    assert_eq!(write.await.unwrap_err(), Error::ConnectionLoss.into());
+    assert_eq!(start.elapsed(), TIMEOUT * 2 / 5, "silence is noticed late");
+    assert_eq!(known(&session), SessionState::Suspended);
+    assert!(!exists(&connect(&registry).await, "/late").await);
+
+    link.heal();
+    assert!(exists(&session, "/late").await);
+    assert_eq!(known(&session), SessionState::Connected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stalled_request_should_be_dropped_by_a_cut_and_answered_by_an_early_heal() {
+    let registry = registry();
+    let link = registry.link("a");
+    let session = connect(&link).await;
+
+    link.stall(Direction::Requests);
+    let write = session.write(create("/dropped", CreateMode::Persistent));
+    link.cut();
+    assert_eq!(write.await.unwrap_err(), Error::ConnectionLoss.into());
+    link.heal();
+    assert!(!exists(&session, "/dropped").await);
+
+    link.stall(Direction::Requests);
+    let write = session.write(create("/slow", CreateMode::Persistent));
+    link.heal();
+    assert!(write.await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stalled_answer_should_be_lost_by_a_cut_though_the_write_happened() {
+    let registry = registry();
+    let link = registry.link("a");
+    let session = connect(&link).await;
+
+    link.stall(Direction::Answers);
+    let write = session.write(create("/a", CreateMode::Persistent));
+    let watch = session.watch("/");
+    link.cut();
+    assert_eq!(write.await.unwrap_err(), Error::ConnectionLoss.into());
+    assert_eq!(watch.await.unwrap_err(), Error::ConnectionLoss);
+    assert!(exists(&connect(&registry).await, "/a").await);
+    link.heal();
+    session
+        .watch("/")
+        .await
+        .expect("a watch whose answer was lost does not linger");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_that_is_cut_should_end_as_ordered() {
+    let registry = registry();
+    let (link, observer) = (registry.link("a"), connect(&registry).await);
+    let session = connect(&link).await;
+    for (fate, path) in [(Fate::Applied, "/applied"), (Fate::Dropped, "/dropped")] {
+        link.cut_at_next_write(fate);
+        session.sync().await.expect("only writes break the link");
+        assert_eq!(
+            session.write(create(path, CreateMode::Persistent)).await.unwrap_err(),
+            Error::ConnectionLoss.into()
+        );
+        assert_eq!(known(&session), SessionState::Suspended);
+        assert_eq!(exists(&observer, path).await, fate == Fate::Applied);
+        link.heal();
+    }
+    link.cut_at_next_write(Fate::Dropped);
+    session.write(create("/x", CreateMode::Persistent)).await.unwrap_err();
+    sleep(TIMEOUT * 2).await;
+    assert_eq!(
+        known(&session),
+        SessionState::Lost,
+        "time acts on a link that a write has cut"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lagging_server_should_show_the_past_until_its_client_writes_or_syncs() {
+    let registry = registry();
+    let (link, ahead) = (registry.link("a"), connect(&registry).await);
+    let session = connect(&link).await;
+    let mut watch = session.watch("/").await.unwrap();
+
+    link.lag();
+    for path in ["/1", "/2", "/3"] {
+        ahead.write(create(path, CreateMode::Persistent)).await.unwrap();
+    }
+    assert!(!exists(&session, "/1").await);
+    assert_eq!(has_event(&mut watch), None);
+
+    link.advance(1);
+    assert!(exists(&session, "/1").await && !exists(&session, "/2").await);
+    assert_eq!(has_event(&mut watch), Some(WatchEvent::Created("/1".into())));
+
+    session.write(create("/1", CreateMode::Persistent)).await.unwrap_err();
+    assert!(
+        exists(&session, "/3").await,
+        "even a refused write is answered by a server that has caught up"
+    );
+    assert_eq!(has_event(&mut watch), Some(WatchEvent::Created("/2".into())));
+    assert_eq!(has_event(&mut watch), Some(WatchEvent::Created("/3".into())));
+
+    ahead.write(create("/4", CreateMode::Persistent)).await.unwrap();
+    assert!(!exists(&session, "/4").await, "it goes on lagging");
+    session.sync().await.unwrap();
+    assert!(exists(&session, "/4").await);
+
+    ahead.write(create("/5", CreateMode::Persistent)).await.unwrap();
+    link.catch_up();
+    assert!(exists(&session, "/5").await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn delayed_answers_and_events_should_stay_in_the_order_in_which_they_were_sent() {
+    let registry = registry();
+    let (link, other) = (registry.link("slow"), connect(&registry).await);
+    let session = connect(&link).await;
+    let (mut watch, mut prompt) = (session.watch("/").await.unwrap(), other.watch("/").await.unwrap());
+    let start = Instant::now();
+
+    link.delay(Duration::from_millis(300));
+    other.write(create("/before", CreateMode::Persistent)).await.unwrap();
+    let sync = session.sync();
+    link.delay(Duration::ZERO);
+    let read = session.read(vec![Read::Data("/after".into())]);
+    other.write(create("/after", CreateMode::Persistent)).await.unwrap();
+    assert_eq!(
+        has_event(&mut prompt),
+        Some(WatchEvent::Created("/before".into())),
+        "other links are not delayed"
+    );
+
+    assert_eq!(
+        read.await,
+        Ok(vec![Answer::Data(None)]),
+        "it was answered before the node was there"
+    );
+    assert_eq!(
+        start.elapsed(),
+        Duration::from_millis(300),
+        "nothing overtakes what was sent before it"
+    );
+    assert_eq!(sync.now_or_never(), Some(Ok(())));
+    assert_eq!(has_event(&mut watch), Some(WatchEvent::Created("/before".into())));
+    assert_eq!(next(&mut watch).await, WatchEvent::Created("/after".into()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_expiry_should_be_noticed_late_on_a_stalled_link_and_at_once_on_a_whole_one() {
+    let registry = registry();
+    let (link, observer) = (registry.link("a"), connect(&registry).await);
+    let session = connect(&link).await;
+    session.write(create("/e", CreateMode::Ephemeral)).await.unwrap();
+
+    link.stall(Direction::Requests);
+    link.stall(Direction::Answers);
+    link.expire();
+    assert!(!exists(&observer, "/e").await);
+    assert_eq!(known(&session), SessionState::Connected);
+    let late = session.write(create("/ghost", CreateMode::Ephemeral));
+    link.heal();
+    assert_eq!(late.await.unwrap_err(), Error::SessionExpired.into());
+    assert_eq!(known(&session), SessionState::Lost);
+    assert!(
+        !exists(&observer, "/ghost").await,
+        "nothing is written in a session that is over"
+    );
+
+    let session = connect(&link).await;
+    link.expire();
+    assert_eq!(known(&session), SessionState::Lost);
+}
+
+#[tokio::test(start_paused = true)]
+async fn closing_or_dropping_a_session_should_reach_only_a_registry_that_can_be_reached() {
+    let registry = registry();
+    let (link, observer) = (registry.link("a"), connect(&registry).await);
+    for (path, is_cut) in [("/closed", false), ("/crashed", true)] {
+        let session = connect(&link).await;
+        session.write(create(path, CreateMode::Ephemeral)).await.unwrap();
+        if is_cut {
+            link.cut();
+        }
+        drop(session);
+        assert_eq!(exists(&observer, path).await, is_cut);
+    }
+    let mut watch = observer.watch("/crashed").await.unwrap();
+    assert_eq!(
+        next(&mut watch).await,
+        WatchEvent::Deleted("/crashed".into()),
+        "by timeout"
+    );
+
+    link.heal();
+    let session = connect(&link).await;
+    session.write(create("/stalled", CreateMode::Ephemeral)).await.unwrap();
+    link.stall(Direction::Requests);
+    session.close().await;
+    assert!(exists(&observer, "/stalled").await);
+    link.heal();
+    assert!(!exists(&observer, "/stalled").await);
+}
+
+#[tokio::test]
+async fn containers_should_go_only_when_collected() {
+    let registry = registry();
+    let session = connect(&registry).await;
+    let mut watch = session.watch("/").await.unwrap();
+    for steps in [
+        create("/c", CreateMode::Container),
+        create("/c/d", CreateMode::Container),
+        create("/c/d/n-", CreateMode::EphemeralSequential),
+        vec![Step::Delete {
+            path: "/c/d/n-0000000000".into(),
+            version: None,
+        }],
+    ] {
+        session.write(steps).await.unwrap();
+    }
+    for _ in 0..4 {
+        has_event(&mut watch).unwrap();
+    }
+    assert_eq!(
+        [
+            registry.collect_containers(),
+            registry.collect_containers(),
+            registry.collect_containers()
+        ],
+        [1, 1, 0]
+    );
+    assert_eq!(has_event(&mut watch), Some(WatchEvent::Deleted("/c/d".into())));
+    assert_eq!(has_event(&mut watch), Some(WatchEvent::Deleted("/c".into())));
+}
+
+#[tokio::test]
+async fn transaction_numbers_should_start_at_the_clock() {
+    let session = connect(&registry()).await;
+    session.write(create("/a", CreateMode::Persistent)).await.unwrap();
+    let answers = session.read(vec![Read::Data("/a".into())]).await.unwrap();
+    let [Answer::Data(Some((_, stat)))] = &answers[..] else {
+        panic!("{answers:?}")
+    };
+    assert_eq!(
+        (stat.created, stat.modified, stat.modified_at),
+        ((1_000 << 20) + 1, (1_000 << 20) + 1, 1_000)
+    );
+}

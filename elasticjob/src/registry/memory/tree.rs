@@ -1,0 +1,436 @@
+//! The tree of nodes, and how transactions change it. Pure: no sessions, no clocks.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::registry::{Answer, CreateMode, Error, Read, Stat, Step, WatchEvent, WriteError, Written, path};
+
+/// One server's copy of everything.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tree {
+    root: Node,
+    /// The paths of each session's ephemeral nodes, so that its end need not search for them.
+    ephemerals: BTreeMap<i64, BTreeSet<String>>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Node {
+    data: Arc<[u8]>,
+    stat: Stat,
+    is_container: bool,
+    /// How many children were ever created here: the source of sequential numbers.
+    children_created: u32,
+    children: BTreeMap<Box<str>, Node>,
+}
+
+/// The number and the time of a transaction.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stamp {
+    pub(super) transaction: i64,
+    pub(super) at: i64,
+}
+
+/// A transaction that happened, as the other servers are told of it.
+#[derive(Debug)]
+pub(super) struct Transaction {
+    pub(super) stamp: Stamp,
+    pub(super) changes: Vec<Change>,
+}
+
+/// One change, with everything decided.
+#[derive(Debug)]
+pub(super) enum Change {
+    Created { path: String, data: Arc<[u8]>, life: Life },
+    Changed { path: String, data: Arc<[u8]> },
+    Deleted { path: String },
+}
+
+/// How long a node lives.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Life {
+    Persistent,
+    Container,
+    Ephemeral { session: i64 },
+}
+
+/// What takes a change back.
+enum Undo {
+    Create { path: String },
+    Change { path: String, data: Arc<[u8]>, stat: Stat },
+    Delete { path: String, node: Node },
+}
+
+impl Tree {
+    /// Executes the steps for `session`: all, or none and the reason.
+    pub(super) fn execute(
+        &mut self,
+        session: i64,
+        steps: Vec<Step>,
+        stamp: Stamp,
+    ) -> Result<(Vec<Written>, Transaction), WriteError> {
+        let mut written = Vec::with_capacity(steps.len());
+        let mut changes = Vec::with_capacity(steps.len());
+        let mut undo = Vec::with_capacity(steps.len());
+        for (index, step) in steps.into_iter().enumerate() {
+            let change = match self.resolve(session, step) {
+                Ok(change) => change,
+                Err(error) => {
+                    self.roll_back(undo);
+                    return Err(WriteError {
+                        step: Some(index),
+                        error,
+                    });
+                }
+            };
+            let Some(change) = change else {
+                written.push(Written::Checked);
+                continue;
+            };
+            undo.push(self.apply(&change, stamp));
+            written.push(self.answer(&change));
+            changes.push(change);
+        }
+        Ok((written, Transaction { stamp, changes }))
+    }
+
+    /// What the step comes to on the tree as it is; `None` when it was but a check.
+    fn resolve(&self, session: i64, step: Step) -> Result<Option<Change>, Error> {
+        match step {
+            Step::Create { path, data, mode } => self.resolve_create(session, path, data, mode).map(Some),
+            Step::Set { path, data, version } => {
+                self.expect_version(&path, version)?;
+                Ok(Some(Change::Changed {
+                    path,
+                    data: data.into(),
+                }))
+            }
+            Step::Delete { path, version } => {
+                let node = self.expect_version(&path, version)?;
+                if !node.children.is_empty() {
+                    return Err(Error::NotEmpty);
+                }
+                Ok(Some(Change::Deleted { path }))
+            }
+            Step::Check { path, version } => {
+                self.expect_version(&path, version)?;
+                Ok(None)
+            }
+        }
+    }
+
+    fn resolve_create(&self, session: i64, mut path: String, data: Vec<u8>, mode: CreateMode) -> Result<Change, Error> {
+        let parent = self.get(path::split(&path).0).ok_or(Error::NoNode)?;
+        if parent.stat.ephemeral_owner != 0 {
+            return Err(Error::EphemeralParent);
+        }
+        if mode == CreateMode::EphemeralSequential {
+            path = format!("{path}{:010}", parent.children_created);
+        }
+        if parent.children.contains_key(path::split(&path).1) {
+            return Err(Error::NodeExists);
+        }
+        let life = match mode {
+            CreateMode::Persistent => Life::Persistent,
+            CreateMode::Container => Life::Container,
+            CreateMode::Ephemeral | CreateMode::EphemeralSequential => Life::Ephemeral { session },
+        };
+        Ok(Change::Created {
+            path,
+            data: data.into(),
+            life,
+        })
+    }
+
+    fn expect_version(&self, path: &str, version: Option<i32>) -> Result<&Node, Error> {
+        let node = self.get(path).ok_or(Error::NoNode)?;
+        if version.is_some_and(|version| version != node.stat.version) {
+            return Err(Error::BadVersion);
+        }
+        Ok(node)
+    }
+
+    fn answer(&self, change: &Change) -> Written {
+        match change {
+            Change::Created { path, .. } => Written::Created(path.clone()),
+            Change::Changed { path, .. } => Written::Set(self.get(path).expect("it was just set").stat),
+            Change::Deleted { .. } => Written::Deleted,
+        }
+    }
+
+    /// Repeats what another copy of this tree has already done.
+    pub(super) fn follow(&mut self, transaction: &Transaction) {
+        for change in &transaction.changes {
+            self.apply(change, transaction.stamp);
+        }
+    }
+
+    fn apply(&mut self, change: &Change, stamp: Stamp) -> Undo {
+        match change {
+            Change::Created { path, data, life } => {
+                let ephemeral_owner = match *life {
+                    Life::Ephemeral { session } => {
+                        self.ephemerals.entry(session).or_default().insert(path.clone());
+                        session
+                    }
+                    Life::Persistent | Life::Container => 0,
+                };
+                let stat = Stat {
+                    version: 0,
+                    created: stamp.transaction,
+                    modified: stamp.transaction,
+                    modified_at: stamp.at,
+                    ephemeral_owner,
+                };
+                let is_container = matches!(life, Life::Container);
+                let node = Node {
+                    data: Arc::clone(data),
+                    stat,
+                    is_container,
+                    ..Node::default()
+                };
+                let (parent, name) = path::split(path);
+                let parent = self
+                    .get_mut(parent)
+                    .expect("a change is resolved against the tree it is applied to");
+                parent.children_created += 1;
+                parent.children.insert(name.into(), node);
+                Undo::Create { path: path.clone() }
+            }
+            Change::Changed { path, data } => {
+                let node = self
+                    .get_mut(path)
+                    .expect("a change is resolved against the tree it is applied to");
+                let undo = Undo::Change {
+                    path: path.clone(),
+                    data: Arc::clone(&node.data),
+                    stat: node.stat,
+                };
+                node.data = Arc::clone(data);
+                node.stat.version = node.stat.version.wrapping_add(1);
+                node.stat.modified = stamp.transaction;
+                node.stat.modified_at = stamp.at;
+                undo
+            }
+            Change::Deleted { path } => Undo::Delete {
+                path: path.clone(),
+                node: self.remove(path),
+            },
+        }
+    }
+
+    fn roll_back(&mut self, undo: Vec<Undo>) {
+        for undo in undo.into_iter().rev() {
+            match undo {
+                Undo::Create { path } => {
+                    self.remove(&path);
+                    let parent = self
+                        .get_mut(path::split(&path).0)
+                        .expect("a parent outlives its children");
+                    parent.children_created -= 1;
+                }
+                Undo::Change { path, data, stat } => {
+                    let node = self.get_mut(&path).expect("changes are taken back in reverse order");
+                    (node.data, node.stat) = (data, stat);
+                }
+                Undo::Delete { path, node } => {
+                    if node.stat.ephemeral_owner != 0 {
+                        self.ephemerals
+                            .entry(node.stat.ephemeral_owner)
+                            .or_default()
+                            .insert(path.clone());
+                    }
+                    let (parent, name) = path::split(&path);
+                    let parent = self.get_mut(parent).expect("changes are taken back in reverse order");
+                    parent.children.insert(name.into(), node);
+                }
+            }
+        }
+    }
+
+    fn remove(&mut self, path: &str) -> Node {
+        let (parent, name) = path::split(path);
+        let parent = self.get_mut(parent).expect("a parent outlives its children");
+        let node = parent
+            .children
+            .remove(name)
+            .expect("a change is resolved against the tree it is applied to");
+        let owner = node.stat.ephemeral_owner;
+        if owner != 0
+            && let Some(paths) = self.ephemerals.get_mut(&owner)
+        {
+            paths.remove(path);
+            if paths.is_empty() {
+                self.ephemerals.remove(&owner);
+            }
+        }
+        node
+    }
+
+    /// The steps that end a session.
+    pub(super) fn end_of(&self, session: i64) -> Vec<Step> {
+        let paths = self.ephemerals.get(&session).into_iter().flatten();
+        paths
+            .map(|path| Step::Delete {
+                path: path.clone(),
+                version: None,
+            })
+            .collect()
+    }
+
+    /// The steps that delete the containers which had children and have none.
+    pub(super) fn empty_containers(&self) -> Vec<Step> {
+        let mut steps = Vec::new();
+        collect_empty_containers(&self.root, "", &mut steps);
+        steps
+    }
+
+    pub(super) fn read(&self, read: &Read) -> Answer {
+        match read {
+            Read::Data(path) => Answer::Data(self.get(path).map(|node| (node.data.to_vec(), node.stat))),
+            Read::Children(path) => {
+                let names = |node: &Node| node.children.keys().map(|name| name.to_string()).collect();
+                Answer::Children(self.get(path).map(names))
+            }
+        }
+    }
+
+    fn get(&self, path: &str) -> Option<&Node> {
+        segments(path).try_fold(&self.root, |node, name| node.children.get(name))
+    }
+
+    fn get_mut(&mut self, path: &str) -> Option<&mut Node> {
+        segments(path).try_fold(&mut self.root, |node, name| node.children.get_mut(name))
+    }
+}
+
+impl Change {
+    pub(super) fn path(&self) -> &str {
+        match self {
+            Self::Created { path, .. } | Self::Changed { path, .. } | Self::Deleted { path } => path,
+        }
+    }
+
+    pub(super) fn event(&self) -> WatchEvent {
+        match self {
+            Self::Created { path, .. } => WatchEvent::Created(path.clone()),
+            Self::Changed { path, .. } => WatchEvent::Changed(path.clone()),
+            Self::Deleted { path } => WatchEvent::Deleted(path.clone()),
+        }
+    }
+}
+
+fn segments(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter(|segment| !segment.is_empty())
+}
+
+fn collect_empty_containers(node: &Node, path: &str, steps: &mut Vec<Step>) {
+    for (name, child) in &node.children {
+        let path = format!("{path}/{name}");
+        collect_empty_containers(child, &path, steps);
+        if child.is_container && child.children.is_empty() && child.children_created > 0 {
+            steps.push(Step::Delete { path, version: None });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STAMP: Stamp = Stamp { transaction: 7, at: 0 };
+
+    fn create(path: &str, mode: CreateMode) -> Step {
+        Step::Create {
+            path: path.into(),
+            data: b"x".to_vec(),
+            mode,
+        }
+    }
+
+    #[test]
+    fn a_refused_transaction_should_leave_the_tree_as_it_was() {
+        let mut tree = Tree::default();
+        let steps = vec![
+            create("/a", CreateMode::Persistent),
+            create("/a/b", CreateMode::Persistent),
+            create("/a/e", CreateMode::Ephemeral),
+        ];
+        tree.execute(1, steps, STAMP).unwrap();
+        let before = format!("{tree:?}");
+
+        let steps = vec![
+            create("/a/n-", CreateMode::EphemeralSequential),
+            Step::Delete {
+                path: "/a/e".into(),
+                version: None,
+            },
+            Step::Set {
+                path: "/a/b".into(),
+                data: b"y".to_vec(),
+                version: Some(0),
+            },
+            Step::Delete {
+                path: "/a/b".into(),
+                version: Some(1),
+            },
+            create("/a/b/c", CreateMode::Persistent),
+        ];
+        let refused = tree.execute(1, steps, STAMP).unwrap_err();
+
+        assert_eq!(
+            refused,
+            WriteError {
+                step: Some(4),
+                error: Error::NoNode
+            }
+        );
+        assert_eq!(format!("{tree:?}"), before);
+    }
+
+    #[test]
+    fn a_follower_should_become_what_it_follows() {
+        let (mut leader, mut follower) = (Tree::default(), Tree::default());
+        for steps in [
+            vec![
+                create("/a", CreateMode::Container),
+                create("/a/n-", CreateMode::EphemeralSequential),
+            ],
+            vec![Step::Set {
+                path: "/a/n-0000000000".into(),
+                data: vec![1],
+                version: None,
+            }],
+            vec![create("/a/n-", CreateMode::EphemeralSequential)],
+            vec![Step::Delete {
+                path: "/a/n-0000000000".into(),
+                version: Some(1),
+            }],
+        ] {
+            let (_, transaction) = leader.execute(5, steps, STAMP).unwrap();
+            follower.follow(&transaction);
+        }
+        assert_eq!(format!("{follower:?}"), format!("{leader:?}"));
+    }
+
+    #[test]
+    fn only_a_container_that_had_children_should_be_collected() {
+        let mut tree = Tree::default();
+        let steps = vec![
+            create("/new", CreateMode::Container),
+            create("/used", CreateMode::Container),
+            create("/used/child", CreateMode::Persistent),
+            Step::Delete {
+                path: "/used/child".into(),
+                version: None,
+            },
+        ];
+        tree.execute(1, steps, STAMP).unwrap();
+        assert_eq!(
+            tree.empty_containers(),
+            [Step::Delete {
+                path: "/used".into(),
+                version: None
+            }]
+        );
+    }
+}

@@ -1,0 +1,87 @@
+//! What every registry agrees on about paths.
+
+use super::Error;
+
+/// Checks that a registry can take the path: absolute, no empty or dot segments, no control characters.
+///
+/// # Errors
+/// [`Error::InvalidArgument`] naming the path and the reason.
+pub(super) fn validate(path: &str) -> Result<(), Error> {
+    if path == "/" {
+        return Ok(());
+    }
+    let Some(relative) = path.strip_prefix('/') else {
+        return Err(invalid(path, "it must start with a slash"));
+    };
+    for segment in relative.split('/') {
+        match segment {
+            "" => return Err(invalid(path, "it must not have empty segments or end with a slash")),
+            "." | ".." => return Err(invalid(path, "it must not have relative segments")),
+            _ => {}
+        }
+    }
+    if path.chars().any(is_forbidden) {
+        return Err(invalid(path, "it has a character that ZooKeeper forbids"));
+    }
+    Ok(())
+}
+
+/// ZooKeeper's own list: control characters, the private use area and the specials.
+fn is_forbidden(character: char) -> bool {
+    matches!(character, '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{e000}'..='\u{f8ff}' | '\u{fff0}'..='\u{ffff}')
+}
+
+fn invalid(path: &str, reason: &str) -> Error {
+    Error::InvalidArgument(format!("path `{}`: {reason}", path.escape_debug()))
+}
+
+/// Splits a valid path other than the root into its parent and its name.
+pub(super) fn split(path: &str) -> (&str, &str) {
+    match path.rsplit_once('/') {
+        Some(("", name)) => ("/", name),
+        Some(parts) => parts,
+        None => ("/", path),
+    }
+}
+
+/// The path itself and everything above it, the root last.
+pub(super) fn self_and_ancestors(path: &str) -> impl Iterator<Item = &str> {
+    std::iter::successors(Some(path), |path| (*path != "/").then(|| split(path).0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_that_zookeeper_refuses_should_be_refused_here() {
+        for path in [
+            "",
+            "a",
+            "//",
+            "/a/",
+            "/a//b",
+            "/a/./b",
+            "/a/..",
+            "/a\0",
+            "/a\n",
+            "/\u{7f}",
+            "/\u{e000}",
+            "/\u{fffd}",
+        ] {
+            assert!(matches!(validate(path), Err(Error::InvalidArgument(_))), "{path:?}");
+        }
+        for path in ["/", "/a", "/a/b c", "/任务/config", "/a/192.0.2.2@-@1", "/..a"] {
+            assert_eq!(validate(path), Ok(()), "{path:?}");
+        }
+    }
+
+    #[test]
+    fn ancestors_should_end_at_the_root() {
+        assert_eq!(
+            self_and_ancestors("/a/b/c").collect::<Vec<_>>(),
+            ["/a/b/c", "/a/b", "/a", "/"]
+        );
+        assert_eq!(self_and_ancestors("/").collect::<Vec<_>>(), ["/"]);
+    }
+}

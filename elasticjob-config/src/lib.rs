@@ -1,1 +1,4 @@
 //! elasticjob-config
+
+pub mod cron;
+mod marked;

@@ -2,3 +2,4 @@
 
 pub mod cron;
 mod marked;
+pub mod zone;

@@ -1,0 +1,231 @@
+//! Time zones by name: every IANA zone, and the fixed offsets that Java members understand.
+//!
+//! ElasticJob for Java takes only names that begin with `GMT` and reads whatever it does not understand
+//! as GMT without a word. Here such a name is refused.
+//!
+//! ```
+//! use elasticjob_config::zone::Zone;
+//!
+//! let zone = Zone::parse("Asia/Shanghai")?;
+//! assert_eq!(zone.java_name(), None);
+//! assert_eq!(Zone::parse("GMT+8")?.java_name(), Some("GMT+8"));
+//! assert!(Zone::parse("UTC+8").unwrap_err().to_string().contains("write `GMT+8`"));
+//! # Ok::<(), elasticjob_config::zone::Error>(())
+//! ```
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use jiff::tz::{Offset, TimeZone};
+
+/// A time zone with its name. Cheap to clone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Zone {
+    name: Arc<str>,
+    time_zone: TimeZone,
+}
+
+impl Zone {
+    /// Finds a zone by its IANA name, in upper or lower case, or reads `GMT+8`, `GMT-3:30` and the like.
+    ///
+    /// # Errors
+    /// When there is no such zone, with the name that was probably meant.
+    pub fn parse(name: &str) -> Result<Self, Error> {
+        if let Some(rest) = name.strip_prefix("GMT") {
+            return match java_offset(rest) {
+                Some(offset) => Ok(Self {
+                    name: name.into(),
+                    time_zone: TimeZone::fixed(offset),
+                }),
+                None => Err(Error::new(name)),
+            };
+        }
+        match TimeZone::get(name) {
+            Ok(time_zone) if !time_zone.is_unknown() => {
+                let name = time_zone.iana_name().unwrap_or(name).into();
+                Ok(Self { name, time_zone })
+            }
+            _ => Err(Error::new(name)),
+        }
+    }
+
+    /// The zone of this machine. Its name is `system` if it has no other.
+    #[must_use]
+    pub fn system() -> Self {
+        let time_zone = TimeZone::system();
+        Self {
+            name: time_zone.iana_name().unwrap_or("system").into(),
+            time_zone,
+        }
+    }
+
+    /// The rules of the zone.
+    #[must_use]
+    pub fn time_zone(&self) -> &TimeZone {
+        &self.time_zone
+    }
+
+    /// The name: an IANA name as the time zone database writes it, or the offset as it was given.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The name that ElasticJob for Java reads as this very zone, if there is one: the `GMT` form.
+    #[must_use]
+    pub fn java_name(&self) -> Option<&str> {
+        self.name.strip_prefix("GMT").and_then(java_offset).map(|_| self.name())
+    }
+}
+
+impl fmt::Display for Zone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+impl std::str::FromStr for Zone {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self, Error> {
+        Self::parse(name)
+    }
+}
+
+/// There is no time zone of that name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    name: String,
+    suggestion: Option<String>,
+}
+
+impl Error {
+    fn new(name: &str) -> Self {
+        let suggestion = as_gmt(name)
+            .or_else(|| zone_of_city(name))
+            .or_else(|| nearest_name(name));
+        Self {
+            name: name.to_owned(),
+            suggestion,
+        }
+    }
+
+    /// The wrong part, as bytes of the name: all of it.
+    #[must_use]
+    pub fn span(&self) -> Range<usize> {
+        0..self.name.len()
+    }
+
+    /// The name that was probably meant.
+    #[must_use]
+    pub fn suggestion(&self) -> Option<&str> {
+        self.suggestion.as_deref()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "unknown time zone `{}`: ", self.name.escape_debug())?;
+        match &self.suggestion {
+            Some(name) => write!(f, "write `{name}`"),
+            None => f.write_str(
+                "expected an IANA name such as `Asia/Shanghai`, or an offset from `GMT-23:59` to `GMT+23:59`",
+            ),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// What follows `GMT`: nothing, `0`, or a sign with `h`, `hh`, `hmm`, `hhmm`, `h:mm` or `hh:mm`.
+fn java_offset(rest: &str) -> Option<Offset> {
+    if rest.is_empty() || rest == "0" {
+        return Some(Offset::UTC);
+    }
+    let (sign, digits) = match rest.as_bytes() {
+        [b'+', ..] => (1, &rest[1..]),
+        [b'-', ..] => (-1, &rest[1..]),
+        _ => return None,
+    };
+    let (hours, minutes) = match (digits.split_once(':'), digits.len()) {
+        (Some((hours, minutes)), _) if minutes.len() == 2 => (hours, minutes),
+        (None, 1 | 2) => (digits, "00"),
+        (None, 3 | 4) if digits.is_ascii() => digits.split_at(digits.len() - 2),
+        _ => return None,
+    };
+    let number = |text: &str, limit: i32| {
+        let plain = (1..=2).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse::<i32>().ok().filter(|&number| plain && number < limit)
+    };
+    let seconds = number(hours, 24)? * 3600 + number(minutes, 60)? * 60;
+    Offset::from_seconds(sign * seconds).ok()
+}
+
+/// `UTC+8`, `gmt+8`, `+08:00` and `GMT8` as `GMT+8` and so on.
+fn as_gmt(name: &str) -> Option<String> {
+    let compact: String = name.chars().filter(|c| !c.is_whitespace()).collect();
+    let rest = match compact.get(..3) {
+        Some(head) if head.eq_ignore_ascii_case("GMT") || head.eq_ignore_ascii_case("UTC") => &compact[3..],
+        _ if compact.starts_with(['+', '-']) => &compact,
+        _ => return None,
+    };
+    let signed = if rest.starts_with(|c: char| c.is_ascii_digit()) {
+        format!("+{rest}")
+    } else {
+        rest.to_owned()
+    };
+    java_offset(&signed).map(|_| format!("GMT{signed}"))
+}
+
+/// `Shanghai` as `Asia/Shanghai`, and `new york` as `America/New_York`.
+fn zone_of_city(name: &str) -> Option<String> {
+    let city = name.replace(' ', "_");
+    let names = jiff::tz::db().available().map(|found| found.as_str().to_owned());
+    let ends = |found: &String| {
+        found
+            .rsplit_once('/')
+            .is_some_and(|(_, last)| last.eq_ignore_ascii_case(&city))
+    };
+    names.filter(ends).min()
+}
+
+/// The zone of the database that takes the fewest changes to write, if it takes but few.
+fn nearest_name(name: &str) -> Option<String> {
+    const MAX_LENGTH: usize = 64;
+    let wanted: Vec<char> = name
+        .chars()
+        .take(MAX_LENGTH + 1)
+        .map(|c| c.to_ascii_lowercase())
+        .collect();
+    if wanted.len() > MAX_LENGTH || name.starts_with("GMT") {
+        return None;
+    }
+    let allowed = wanted.len() / 5 + 1;
+    let names = jiff::tz::db().available().map(|found| found.as_str().to_owned());
+    let distances = names.map(|found| {
+        let candidate: Vec<char> = found.chars().map(|c| c.to_ascii_lowercase()).collect();
+        (distance(&wanted, &candidate), found)
+    });
+    // Short words are near to everything.
+    let near = distances.filter(|(distance, found)| *distance <= allowed && *distance * 3 < found.len());
+    near.min().map(|(_, found)| found)
+}
+
+/// How many letters must be added, dropped, changed or swapped with their neighbour.
+fn distance(from: &[char], to: &[char]) -> usize {
+    let mut before_last = vec![0; to.len() + 1];
+    let mut last: Vec<usize> = (0..=to.len()).collect();
+    for (i, &a) in from.iter().enumerate() {
+        let mut row = vec![i + 1];
+        for (j, &b) in to.iter().enumerate() {
+            let mut best = (last[j] + usize::from(a != b)).min(last[j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && a == to[j - 1] && from[i - 1] == b {
+                best = best.min(before_last[j - 1] + 1);
+            }
+            row.push(best);
+        }
+        before_last = std::mem::replace(&mut last, row);
+    }
+    last[to.len()]
+}

@@ -1,5 +1,6 @@
 //! elasticjob-config
 
 pub mod cron;
+pub mod item_parameters;
 mod marked;
 pub mod zone;

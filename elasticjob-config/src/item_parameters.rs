@@ -1,0 +1,247 @@
+//! Parameters of sharding items: `0=Beijing,1=Shanghai`.
+//!
+//! Reads what ElasticJob for Java reads, in the same way: blanks around items and values do not count, a
+//! comma at the end neither, and the last of several values for one item wins. Refused although Java
+//! takes it: a `=` at the end of a value, which Java cuts off, and digits other than 0 to 9.
+//!
+//! ```
+//! use elasticjob_config::item_parameters::ItemParameters;
+//!
+//! let parameters = ItemParameters::parse("0=Beijing, 1 = Shanghai")?;
+//! assert_eq!(parameters.get(1), Some("Shanghai"));
+//! assert!(parameters.check_range(1).is_err());
+//! # Ok::<(), elasticjob_config::item_parameters::Errors>(())
+//! ```
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
+
+use crate::marked::{Piece, underline};
+
+/// A parameter for each of some items.
+///
+/// Two are equal when they give the same values to the same items, however they were written. Shown
+/// in canonical form: by item, without blanks.
+#[derive(Clone, Debug, Default)]
+pub struct ItemParameters {
+    text: String,
+    values: BTreeMap<i32, Value>,
+}
+
+#[derive(Clone, Debug)]
+struct Value {
+    text: String,
+    /// Where the item's number stands.
+    item_span: Range<usize>,
+}
+
+impl ItemParameters {
+    /// Reads parameters. An empty text has none.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the text, with places.
+    pub fn parse(text: &str) -> Result<Self, Errors> {
+        let mut values = BTreeMap::new();
+        let mut errors = Vec::new();
+        for piece in pieces(text) {
+            match pair(piece.trim()) {
+                Ok((item, value)) => drop(values.insert(item, value)),
+                Err(error) => errors.push(error),
+            }
+        }
+        let text = text.to_owned();
+        if errors.is_empty() {
+            Ok(Self { text, values })
+        } else {
+            Err(Errors { text, errors })
+        }
+    }
+
+    /// The parameter of an item.
+    #[must_use]
+    pub fn get(&self, item: u32) -> Option<&str> {
+        let item = i32::try_from(item).ok()?;
+        self.values.get(&item).map(|value| value.text.as_str())
+    }
+
+    /// Items and parameters by item. Negative items are possible, since Java takes them.
+    pub fn iter(&self) -> impl Iterator<Item = (i32, &str)> {
+        self.values.iter().map(|(&item, value)| (item, value.text.as_str()))
+    }
+
+    /// Whether no item has a parameter.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// Checks that each item is one of the `total` items of a job.
+    ///
+    /// # Errors
+    /// Each item that is not.
+    pub fn check_range(&self, total: u32) -> Result<(), Errors> {
+        let outside = self
+            .values
+            .iter()
+            .filter(|(item, _)| u32::try_from(**item).map_or(true, |item| item >= total));
+        let mut errors: Vec<Error> = outside
+            .map(|(item, value)| Error {
+                span: value.item_span.clone(),
+                message: out_of_range(*item, total),
+            })
+            .collect();
+        errors.sort_by_key(|error| error.span.start);
+        if errors.is_empty() {
+            Ok(())
+        } else {
+            Err(Errors {
+                text: self.text.clone(),
+                errors,
+            })
+        }
+    }
+}
+
+impl PartialEq for ItemParameters {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for ItemParameters {}
+
+impl fmt::Display for ItemParameters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (item, value)) in self.iter().enumerate() {
+            let comma = if index == 0 { "" } else { "," };
+            write!(f, "{comma}{item}={value}")?;
+        }
+        Ok(())
+    }
+}
+
+/// One fault of item parameters.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Error {
+    span: Range<usize>,
+    message: String,
+}
+
+impl Error {
+    /// The wrong part, as bytes of the text.
+    #[must_use]
+    pub fn span(&self) -> Range<usize> {
+        self.span.clone()
+    }
+
+    /// What is wrong, and what is expected.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+/// All faults of item parameters, in the order of the text; never none.
+///
+/// Shown as several lines, each fault followed by the text with carets under the wrong part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Errors {
+    text: String,
+    errors: Vec<Error>,
+}
+
+impl Errors {
+    /// The text that was refused.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The faults.
+    pub fn iter(&self) -> impl Iterator<Item = &Error> {
+        self.errors.iter()
+    }
+
+    /// Everything in one line, without carets.
+    #[must_use]
+    pub fn one_line(&self) -> String {
+        let messages: Vec<_> = self.errors.iter().map(Error::message).collect();
+        format!(
+            "invalid item parameters `{}`: {}",
+            self.text.escape_debug(),
+            messages.join("; ")
+        )
+    }
+}
+
+impl fmt::Display for Errors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("invalid item parameters")?;
+        for error in &self.errors {
+            write!(f, "\n{}\n", error.message)?;
+            underline(f, &self.text, &error.span)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Errors {}
+
+/// The parts between commas; empty ones at the end do not count.
+fn pieces(text: &str) -> impl Iterator<Item = Piece<'_>> {
+    let end = text.trim_end_matches(',').len();
+    Piece::whole(text).slice(0, end).split(',').filter(move |_| end > 0)
+}
+
+fn pair(piece: Piece<'_>) -> Result<(i32, Value), Error> {
+    const WANTED: &str = "parameters are written `item=value`, separated by commas";
+    let fail = |span: Range<usize>, what: String| {
+        Err(Error {
+            span,
+            message: format!("{WANTED}: {what}"),
+        })
+    };
+    if piece.text.is_empty() {
+        return fail(piece.span(), "this one is empty".to_owned());
+    }
+    let Some((item, value)) = piece.split_once('=') else {
+        return fail(piece.span(), format!("`{}` has no `=`", piece.text.escape_debug()));
+    };
+    let (item, value) = (item.trim(), value.trim());
+    if value.text.is_empty() {
+        return fail(
+            piece.span(),
+            format!("item `{}` has no value", item.text.escape_debug()),
+        );
+    }
+    if value.text.contains('=') {
+        return fail(
+            value.span(),
+            format!("the value `{}` contains `=`", value.text.escape_debug()),
+        );
+    }
+    let number = item.text.parse().map_err(|_| Error {
+        span: item.span(),
+        message: format!(
+            "an item is a whole number such as 0, not `{}`",
+            item.text.escape_debug()
+        ),
+    })?;
+    Ok((
+        number,
+        Value {
+            text: value.text.to_owned(),
+            item_span: item.span(),
+        },
+    ))
+}
+
+fn out_of_range(item: i32, total: u32) -> String {
+    match total {
+        0 => format!("there is no item {item}: the job has no items"),
+        1 => format!("there is no item {item}: the only item is 0"),
+        _ => format!("there is no item {item}: items are 0 to {}", total - 1),
+    }
+}

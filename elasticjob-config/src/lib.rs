@@ -1,6 +1,11 @@
-//! elasticjob-config
+//! Job configuration for ElasticJob, from what people and registries hold to what the runtime accepts.
+//!
+//! In reading order: [`cron`], [`zone`] and [`item_parameters`] read one text each; [`job`] is the checked configuration
+//! of a job and its form in the registry.
 
 pub mod cron;
 pub mod item_parameters;
+pub mod job;
 mod marked;
+mod yaml;
 pub mod zone;

@@ -1,0 +1,249 @@
+//! From what somebody wrote to what the runtime accepts.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use super::{Errors, Fault, JobConfig, JobName, Kept, extension};
+use crate::cron::{self, Expression};
+use crate::item_parameters::{self, ItemParameters};
+use crate::zone::Zone;
+
+/// Java's integers end here.
+const LARGEST: i64 = i32::MAX as i64;
+
+/// The configuration of one job as it was written, before any check. What is `None` was not written.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[expect(
+    missing_docs,
+    reason = "the fields mirror those of `JobConfig`, under Java's names and in Java's units"
+)]
+#[non_exhaustive]
+pub struct RawJobConfig {
+    pub job_name: String,
+    pub cron: Option<String>,
+    pub time_zone: Option<String>,
+    pub sharding_total_count: Option<i64>,
+    pub sharding_item_parameters: Option<String>,
+    pub job_parameter: Option<String>,
+    pub monitor_execution: Option<bool>,
+    pub failover: Option<bool>,
+    pub misfire: Option<bool>,
+    pub max_time_diff_seconds: Option<i64>,
+    pub reconcile_interval_minutes: Option<i64>,
+    pub job_sharding_strategy_type: Option<String>,
+    pub job_executor_service_handler_type: Option<String>,
+    pub job_error_handler_type: Option<String>,
+    pub job_listener_types: Vec<String>,
+    pub description: Option<String>,
+    pub props: BTreeMap<String, String>,
+    pub disabled: Option<bool>,
+    pub overwrite: Option<bool>,
+    pub label: Option<String>,
+    pub static_sharding: Option<bool>,
+    pub(super) kept: Kept,
+}
+
+/// Where a configuration comes from decides how strict we are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// Written by our user, who can mend it.
+    User,
+    /// Found in the registry, where Java members live with what they do not use.
+    #[cfg(feature = "sources")]
+    Registry,
+}
+
+impl RawJobConfig {
+    /// Nothing but a name.
+    pub fn new(job_name: impl Into<String>) -> Self {
+        Self {
+            job_name: job_name.into(),
+            ..Self::default()
+        }
+    }
+
+    /// Checks everything and fills in ElasticJob's defaults: `monitor_execution` and `misfire` are on, the sharding is
+    /// reconciled every 10 minutes, all else is off or empty. The sharding total count has no default.
+    ///
+    /// # Errors
+    /// All faults at once.
+    pub fn check(self) -> Result<JobConfig, Errors> {
+        self.check_from(Origin::User)
+    }
+
+    pub(super) fn check_from(mut self, origin: Origin) -> Result<JobConfig, Errors> {
+        let mut faults = Vec::new();
+        let name = JobName::parse(&self.job_name)
+            .map_err(|error| faults.push(Fault::new("jobName", None, error.to_string())))
+            .ok();
+        let cron = parsed(&mut faults, "cron", non_empty(&self.cron), |text| {
+            Expression::parse(text).map_err(|errors| join(errors.iter().map(cron::Error::message)))
+        });
+        let time_zone = parsed(&mut faults, "timeZone", non_empty(&self.time_zone), |text| {
+            Zone::parse(text).map_err(|error| error.to_string())
+        });
+        let total = total_count(&mut faults, self.sharding_total_count);
+        let item_parameters_text = self.sharding_item_parameters.take().unwrap_or_default();
+        let key = "shardingItemParameters";
+        let item_parameters = parsed(&mut faults, key, Some(&item_parameters_text), |text| {
+            ItemParameters::parse(text).map_err(|errors| item_faults(&errors))
+        });
+        if let (Origin::User, Some(parameters), Some(total)) = (origin, &item_parameters, total)
+            && let Err(error) = parameters.check_range(total.get())
+        {
+            faults.push(Fault::new(key, Some(&item_parameters_text), item_faults(&error)));
+        }
+        let max_time_diff = duration(&mut faults, "maxTimeDiffSeconds", self.max_time_diff_seconds, 0, 1);
+        let reconcile_minutes = self.reconcile_interval_minutes.or(Some(10));
+        let reconcile_interval = duration(&mut faults, "reconcileIntervalMinutes", reconcile_minutes, 1, 60);
+        faults.extend(extension::check_props(&self.props));
+        for listener in self
+            .job_listener_types
+            .iter()
+            .filter(|listener| listener.trim().is_empty())
+        {
+            faults.push(Fault::new(
+                "jobListenerTypes",
+                Some(listener),
+                "the type of a listener cannot be blank",
+            ));
+        }
+
+        let (Some(name), Some(total), Some(item_parameters), true) = (name, total, item_parameters, faults.is_empty())
+        else {
+            return Err(Errors::new(self.job_name, faults));
+        };
+        Ok(JobConfig {
+            name,
+            cron,
+            time_zone,
+            sharding_total_count: total,
+            item_parameters,
+            item_parameters_text,
+            job_parameter: self.job_parameter.unwrap_or_default(),
+            monitor_execution: self.monitor_execution.unwrap_or(true),
+            failover: self.failover.unwrap_or(false),
+            misfire: self.misfire.unwrap_or(true),
+            max_time_diff,
+            reconcile_interval,
+            sharding_strategy: self.job_sharding_strategy_type.filter(|name| !name.is_empty()),
+            executor_service_handler: self.job_executor_service_handler_type.filter(|name| !name.is_empty()),
+            error_handler: self.job_error_handler_type.filter(|name| !name.is_empty()),
+            listener_types: self.job_listener_types,
+            description: self.description.unwrap_or_default(),
+            props: self.props,
+            disabled: self.disabled.unwrap_or(false),
+            overwrite: self.overwrite.unwrap_or(false),
+            label: self.label,
+            static_sharding: self.static_sharding.unwrap_or(false),
+            kept: self.kept,
+        })
+    }
+}
+
+impl From<&JobConfig> for RawJobConfig {
+    fn from(config: &JobConfig) -> Self {
+        Self {
+            job_name: config.name.to_string(),
+            cron: config.cron.as_ref().map(ToString::to_string),
+            time_zone: config.time_zone.as_ref().map(|zone| zone.name().to_owned()),
+            sharding_total_count: Some(i64::from(config.sharding_total_count.get())),
+            sharding_item_parameters: Some(config.item_parameters_text.clone()),
+            job_parameter: Some(config.job_parameter.clone()),
+            monitor_execution: Some(config.monitor_execution),
+            failover: Some(config.failover),
+            misfire: Some(config.misfire),
+            max_time_diff_seconds: Some(config.max_time_diff_seconds()),
+            reconcile_interval_minutes: Some(config.reconcile_interval_minutes()),
+            job_sharding_strategy_type: config.sharding_strategy.clone(),
+            job_executor_service_handler_type: config.executor_service_handler.clone(),
+            job_error_handler_type: config.error_handler.clone(),
+            job_listener_types: config.listener_types.clone(),
+            description: Some(config.description.clone()),
+            props: config.props.clone(),
+            disabled: Some(config.disabled),
+            overwrite: Some(config.overwrite),
+            label: config.label.clone(),
+            static_sharding: Some(config.static_sharding),
+            kept: config.kept.clone(),
+        }
+    }
+}
+
+impl JobConfig {
+    /// In Java's unit; negative for no check.
+    pub(super) fn max_time_diff_seconds(&self) -> i64 {
+        self.max_time_diff.map_or(-1, |duration| whole(duration, 1))
+    }
+
+    /// In Java's unit; 0 for never.
+    pub(super) fn reconcile_interval_minutes(&self) -> i64 {
+        self.reconcile_interval.map_or(0, |duration| whole(duration, 60))
+    }
+}
+
+fn whole(duration: Duration, unit_seconds: u64) -> i64 {
+    i64::try_from(duration.as_secs() / unit_seconds).expect("a checked duration fits Java's integer")
+}
+
+/// Java's checks take an empty text for none.
+fn non_empty(text: &Option<String>) -> Option<&str> {
+    text.as_deref().filter(|text| !text.is_empty())
+}
+
+fn parsed<T>(
+    faults: &mut Vec<Fault>,
+    key: &str,
+    text: Option<&str>,
+    parse: impl FnOnce(&str) -> Result<T, String>,
+) -> Option<T> {
+    let text = text?;
+    parse(text)
+        .map_err(|error| faults.push(Fault::new(key, Some(text), error.to_string())))
+        .ok()
+}
+
+fn item_faults(errors: &item_parameters::Errors) -> String {
+    join(errors.iter().map(item_parameters::Error::message))
+}
+
+/// The value is shown beside the fault, so what remains is what is wrong with it.
+fn join<'a>(messages: impl Iterator<Item = &'a str>) -> String {
+    messages.collect::<Vec<_>>().join("; ")
+}
+
+fn total_count(faults: &mut Vec<Fault>, count: Option<i64>) -> Option<NonZeroU32> {
+    let key = "shardingTotalCount";
+    let Some(count) = count else {
+        faults.push(Fault::new(
+            key,
+            None,
+            "is missing: say into how many items the job is sharded",
+        ));
+        return None;
+    };
+    let checked = u32::try_from(count)
+        .ok()
+        .filter(|_| count <= LARGEST)
+        .and_then(NonZeroU32::new);
+    if checked.is_none() {
+        let problem = format!("the number of items is 1 to {LARGEST}");
+        faults.push(Fault::new(key, Some(&count.to_string()), problem));
+    }
+    checked
+}
+
+/// A number of units; below `least` it means that the feature is off.
+fn duration(faults: &mut Vec<Fault>, key: &str, count: Option<i64>, least: i64, unit_seconds: u64) -> Option<Duration> {
+    let count = count.filter(|count| *count >= least)?;
+    if count > LARGEST {
+        faults.push(Fault::new(
+            key,
+            Some(&count.to_string()),
+            format!("the largest value is {LARGEST}"),
+        ));
+        return None;
+    }
+    Some(Duration::from_secs(count.unsigned_abs() * unit_seconds))
+}

@@ -1,0 +1,302 @@
+//! Reads the registry's `config` node.
+
+use std::collections::BTreeMap;
+
+use super::extension::{EXTENSIONS, Spelling};
+use super::raw::Origin;
+use super::registry_form::POOL_KEYS;
+use super::{Errors, Fault, JobConfig, RawJobConfig, Warning};
+use crate::yaml::resolve::{self, Type};
+use crate::yaml::tree::{self, Content, Node};
+use crate::yaml::value;
+use crate::yaml::verbatim::Verbatim;
+
+/// A configuration that was read from the registry, and what was odd about it.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct StoredJobConfig {
+    /// The configuration.
+    pub config: JobConfig,
+    /// What was found and is not understood, or contradicts itself.
+    pub warnings: Vec<Warning>,
+}
+
+impl JobConfig {
+    /// Reads the text of the registry's `config` node, whoever wrote it.
+    ///
+    /// Switches and numbers that are left out are off and 0, as Java reads them, and not what [`builder`](Self::builder)
+    /// would give. Keys that nobody knows are kept for the next [`to_registry`](Self::to_registry) and warned about: a
+    /// Java member of the job fails on them.
+    ///
+    /// # Errors
+    /// If the text is not YAML, or no job could run by it. All faults at once.
+    pub fn from_registry(yaml: &str) -> Result<StoredJobConfig, Errors> {
+        let broken = |problem: String| Errors::new("", vec![Fault::new("", None, problem)]);
+        let documents = tree::parse(yaml).map_err(|error| broken(format!("not YAML: {error}")))?;
+        let Some(root) = documents
+            .first()
+            .filter(|root| matches!(root.content, Content::Mapping(_)))
+        else {
+            return Err(broken("the text holds no settings".to_owned()));
+        };
+        let mut reader = Reader::new(Verbatim::new(yaml, root));
+        for (index, (key, value)) in root.entries().iter().enumerate() {
+            reader.entry(index, key, value);
+        }
+        reader.finish()
+    }
+
+    /// As [`from_registry`](Self::from_registry), without the warnings.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn from_yaml(yaml: &str) -> Result<Self, Errors> {
+        Ok(Self::from_registry(yaml)?.config)
+    }
+}
+
+/// Collects the settings of one text. Of a repeated key the last counts, because it simply comes later.
+struct Reader<'a> {
+    raw: RawJobConfig,
+    verbatim: Verbatim<'a>,
+    faults: Vec<Fault>,
+    warnings: Vec<Warning>,
+}
+
+impl<'a> Reader<'a> {
+    fn new(verbatim: Verbatim<'a>) -> Self {
+        let mut raw = RawJobConfig::new("");
+        raw.monitor_execution = Some(false);
+        raw.misfire = Some(false);
+        raw.reconcile_interval_minutes = Some(0);
+        raw.sharding_total_count = Some(0);
+        Self {
+            raw,
+            verbatim,
+            faults: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    fn entry(&mut self, index: usize, key: &Node, value: &Node) {
+        let Some(name) = key.scalar() else {
+            self.faults
+                .push(Fault::new("", None, format!("line {}: a key is not a text", key.line)));
+            return;
+        };
+        match name {
+            "jobName" => self.raw.job_name = self.text(name, value).unwrap_or_default(),
+            "cron" => self.raw.cron = self.text(name, value),
+            "timeZone" => self.raw.time_zone = self.text(name, value),
+            "shardingTotalCount" => self.raw.sharding_total_count = Some(self.int(name, value).unwrap_or(0)),
+            "shardingItemParameters" => self.raw.sharding_item_parameters = self.text(name, value),
+            "jobParameter" => self.raw.job_parameter = self.text(name, value),
+            "monitorExecution" => self.raw.monitor_execution = Some(self.bool(name, value)),
+            "failover" => self.raw.failover = Some(self.bool(name, value)),
+            "misfire" => self.raw.misfire = Some(self.bool(name, value)),
+            "maxTimeDiffSeconds" => self.raw.max_time_diff_seconds = self.int(name, value),
+            "reconcileIntervalMinutes" => {
+                self.raw.reconcile_interval_minutes = Some(self.int(name, value).unwrap_or(0));
+            }
+            "jobShardingStrategyType" => self.raw.job_sharding_strategy_type = self.text(name, value),
+            _ if POOL_KEYS.contains(&name) => {
+                self.raw.job_executor_service_handler_type = self.text(name, value);
+                self.raw.kept.has_newer_pool_key = name == POOL_KEYS[1];
+            }
+            "jobErrorHandlerType" => self.raw.job_error_handler_type = self.text(name, value),
+            "jobListenerTypes" => self.raw.job_listener_types = self.texts(name, value),
+            "jobExtraConfigurations" => self.raw.kept.extra_configurations = self.keep(index, name),
+            "description" => self.raw.description = self.text(name, value),
+            "props" => self.props(value),
+            "disabled" => self.raw.disabled = Some(self.bool(name, value)),
+            "overwrite" => self.raw.overwrite = Some(self.bool(name, value)),
+            "label" => self.raw.label = self.text(name, value),
+            "staticSharding" => self.raw.static_sharding = Some(self.bool(name, value)),
+            unknown => {
+                if let Some(text) = self.keep(index, unknown) {
+                    self.raw.kept.unknown.insert(unknown.to_owned(), text);
+                }
+                let message = "is not a setting of ElasticJob 3.0; it is kept, but Java members of the job fail on it";
+                self.warn(unknown, message.to_owned());
+            }
+        }
+    }
+
+    fn finish(mut self) -> Result<StoredJobConfig, Errors> {
+        self.take_extensions();
+        let name = self.raw.job_name.clone();
+        match self.raw.check_from(Origin::Registry) {
+            Ok(mut config) if self.faults.is_empty() => {
+                config.kept.foreign_types = foreign_types(&config);
+                Ok(StoredJobConfig {
+                    config,
+                    warnings: self.warnings,
+                })
+            }
+            Ok(_) => Err(Errors::new(name, self.faults)),
+            Err(errors) => {
+                self.faults.extend_from_slice(errors.faults());
+                Err(Errors::new(name, self.faults))
+            }
+        }
+    }
+
+    /// Moves our own settings from `props` to where they belong.
+    ///
+    /// We never write both the Java key and ours. If both are there, somebody has set the Java key since.
+    fn take_extensions(&mut self) {
+        for extension in &EXTENSIONS {
+            let ours = self.raw.props.remove(extension.prop);
+            let slot = (extension.slot)(&mut self.raw);
+            let Some(java) = slot.clone() else {
+                *slot = ours;
+                continue;
+            };
+            if let Some(ours) = ours {
+                let message = format!("`{java}` replaces `{}`, which is `{ours}`", extension.prop);
+                self.warn(extension.java_key, message);
+            }
+            if extension.is_open_in_java {
+                self.raw.kept.foreign_types.insert(extension.java_key, java);
+            }
+        }
+    }
+
+    fn text(&mut self, key: &str, node: &Node) -> Option<String> {
+        let Some(text) = node.scalar() else {
+            self.faults
+                .push(Fault::new(key, None, "a text is expected, not a list or a map"));
+            return None;
+        };
+        if node.tag == "!!binary" {
+            return self.decoded(key, text);
+        }
+        let is_null = node.is_plain() && resolve::resolve(text) == Type::Null;
+        (!is_null).then(|| text.to_owned())
+    }
+
+    /// SnakeYAML writes a text with control characters as the base64 of its bytes.
+    fn decoded(&mut self, key: &str, text: &str) -> Option<String> {
+        let decoded = base64(text).and_then(|bytes| String::from_utf8(bytes).ok());
+        if decoded.is_none() {
+            self.faults
+                .push(Fault::new(key, Some(text), "is not the base64 of a text"));
+        }
+        decoded
+    }
+
+    fn int(&mut self, key: &str, node: &Node) -> Option<i64> {
+        let text = self.text(key, node)?;
+        let number = value::int_value(&text);
+        if number.is_none() {
+            self.faults
+                .push(Fault::new(key, Some(&text), "a whole number is expected"));
+        }
+        number
+    }
+
+    fn bool(&mut self, key: &str, node: &Node) -> bool {
+        let Some(text) = self.text(key, node) else { return false };
+        let switch = value::bool_value(&text);
+        if switch.is_none() {
+            self.faults
+                .push(Fault::new(key, Some(&text), "`true` or `false` is expected"));
+        }
+        switch.unwrap_or(false)
+    }
+
+    fn texts(&mut self, key: &str, node: &Node) -> Vec<String> {
+        match &node.content {
+            Content::Sequence(items) => items.iter().filter_map(|item| self.text(key, item)).collect(),
+            Content::Scalar { .. } if self.text(key, node).is_none() => Vec::new(),
+            Content::Scalar { .. } | Content::Mapping(_) => {
+                self.faults.push(Fault::new(key, None, "a list is expected"));
+                Vec::new()
+            }
+        }
+    }
+
+    /// Java keeps `props` in an untyped map, so a value without quotes is what Java prints of it.
+    fn props(&mut self, node: &Node) {
+        if matches!(&node.content, Content::Sequence(_))
+            || node.scalar().is_some() && self.text("props", node).is_some()
+        {
+            self.faults.push(Fault::new("props", None, "a map is expected"));
+            return;
+        }
+        self.raw.props.clear();
+        for (key, value) in node.entries() {
+            let Some(name) = key.scalar() else {
+                self.faults.push(Fault::new(
+                    "props",
+                    None,
+                    format!("line {}: a key is not a text", key.line),
+                ));
+                continue;
+            };
+            let path = format!("props.{name}");
+            let text = match self.text(&path, value) {
+                Some(text) if value.is_plain() => value::printed_by_java(&text),
+                text => text,
+            };
+            if let Some(text) = text {
+                self.raw.props.insert(name.to_owned(), text);
+            } else if value.scalar().is_some() {
+                self.warn(
+                    &path,
+                    "has no value and is left out; Java members of the job fail on it".to_owned(),
+                );
+            }
+        }
+    }
+
+    fn keep(&mut self, index: usize, key: &str) -> Option<String> {
+        let text = self.verbatim.of_entry(index);
+        if text.is_none() {
+            let problem = "refers to another part of the text by an alias, so it cannot be kept on its own";
+            self.faults.push(Fault::new(key, None, problem));
+        }
+        text
+    }
+
+    fn warn(&mut self, key: &str, message: String) {
+        self.warnings.push(Warning {
+            key: key.to_owned(),
+            message,
+        });
+    }
+}
+
+/// Of the types that stood under a Java key, those that Java does not bring itself.
+fn foreign_types(config: &JobConfig) -> BTreeMap<&'static str, String> {
+    let mut foreign = config.kept.foreign_types.clone();
+    for extension in &EXTENSIONS {
+        if let Some(Spelling::Java(_)) = (extension.value)(config) {
+            foreign.remove(extension.java_key);
+        }
+    }
+    foreign
+}
+
+fn base64(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut bits = 0u32;
+    let mut count = 0;
+    for c in text.bytes().filter(|c| !c.is_ascii_whitespace() && *c != b'=') {
+        let value = match c {
+            b'A'..=b'Z' => c - b'A',
+            b'a'..=b'z' => c - b'a' + 26,
+            b'0'..=b'9' => c - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            _ => return None,
+        };
+        bits = (bits << 6) | u32::from(value);
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            bytes.push((bits >> count) as u8);
+        }
+    }
+    Some(bytes)
+}

@@ -1,0 +1,238 @@
+//! What a plain scalar means in YAML 1.1, which is what Java members read and write.
+//!
+//! YAML 1.2 has fewer such forms (`yes` and `010` are a text and ten there), so these rules cannot be left to a 1.2
+//! library. The patterns are those of SnakeYAML's resolver.
+
+/// The type that YAML 1.1 gives to a plain scalar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Type {
+    Null,
+    Bool,
+    Int,
+    Float,
+    Timestamp,
+    Merge,
+    Text,
+}
+
+/// The type of a plain scalar.
+pub(crate) fn resolve(text: &str) -> Type {
+    match text {
+        "" | "~" | "null" | "Null" | "NULL" => return Type::Null,
+        "<<" => return Type::Merge,
+        _ => {}
+    }
+    if is_bool(text) {
+        return Type::Bool;
+    }
+    // SnakeYAML asks in this order, and `1_000` matches both of the first two patterns.
+    if is_int(text) {
+        Type::Int
+    } else if is_float(text) {
+        Type::Float
+    } else if is_timestamp(text) {
+        Type::Timestamp
+    } else {
+        Type::Text
+    }
+}
+
+fn is_bool(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    let capitalized = || lower[..1].to_ascii_uppercase() + &lower[1..];
+    matches!(lower.as_str(), "true" | "false" | "yes" | "no" | "on" | "off")
+        && (text == lower || text == lower.to_ascii_uppercase() || text == capitalized())
+}
+
+fn is_int(text: &str) -> bool {
+    let digits = unsign(text);
+    if let Some(binary) = digits.strip_prefix("0b") {
+        return !binary.is_empty() && all(binary, "01_");
+    }
+    if let Some(hexadecimal) = digits.strip_prefix("0x") {
+        return !hexadecimal.is_empty() && hexadecimal.chars().all(|c| c.is_ascii_hexdigit() || c == '_');
+    }
+    match digits.as_bytes() {
+        [b'0'] => true,
+        [b'0', octal @ ..] => octal.iter().all(|digit| matches!(digit, b'0'..=b'7' | b'_')),
+        [b'1'..=b'9', ..] => {
+            let (first, rest) = digits.split_once(':').unwrap_or((digits, ""));
+            all(first, "0123456789_") && (first.len() == digits.len() || rest.split(':').all(is_sexagesimal))
+        }
+        _ => false,
+    }
+}
+
+fn is_float(text: &str) -> bool {
+    if matches!(text, ".nan" | ".NaN" | ".NAN") {
+        return true;
+    }
+    let number = unsign(text);
+    if matches!(number, ".inf" | ".Inf" | ".INF") {
+        return true;
+    }
+    if let Some(fraction) = text.strip_prefix('.') {
+        let (digits, has_valid_exponent) = split_exponent(fraction);
+        return !digits.is_empty() && all(digits, "0123456789_") && has_valid_exponent;
+    }
+    if !number.starts_with(|first: char| first.is_ascii_digit()) {
+        return false;
+    }
+    if let Some((first, rest)) = number.split_once(':') {
+        let Some((whole, fraction)) = rest.split_once('.') else {
+            return false;
+        };
+        return all(first, "0123456789_") && whole.split(':').all(is_sexagesimal) && all(fraction, "0123456789_");
+    }
+    let (digits, has_valid_exponent) = split_exponent(number);
+    match digits.split_once('.') {
+        Some((whole, fraction)) => all(whole, "0123456789_") && all(fraction, "0123456789_") && has_valid_exponent,
+        None => digits.len() < number.len() && all(digits, "0123456789_") && has_valid_exponent,
+    }
+}
+
+/// The part before an exponent, and whether what follows, if anything, is one.
+fn split_exponent(number: &str) -> (&str, bool) {
+    match number.split_once(['e', 'E']) {
+        None => (number, true),
+        Some((digits, exponent)) => {
+            let exponent = unsign(exponent);
+            (digits, !exponent.is_empty() && all(exponent, "0123456789"))
+        }
+    }
+}
+
+fn is_sexagesimal(part: &str) -> bool {
+    matches!(part.as_bytes(), [b'0'..=b'9'] | [b'0'..=b'5', b'0'..=b'9'])
+}
+
+/// `2020-01-01`, or with a time of day: `2020-1-1T1:00:00.5 +8:00`.
+fn is_timestamp(text: &str) -> bool {
+    let mut rest = Scan(text);
+    if !rest.digits(4, 4) || !rest.one("-") {
+        return false;
+    }
+    let before_month = rest.0;
+    if rest.digits(2, 2) && rest.one("-") && rest.digits(2, 2) && rest.0.is_empty() {
+        return true;
+    }
+    rest.0 = before_month;
+    if !(rest.digits(1, 2) && rest.one("-") && rest.digits(1, 2)) {
+        return false;
+    }
+    if !rest.one("Tt") && !rest.blanks() {
+        return false;
+    }
+    if !(rest.digits(1, 2) && rest.one(":") && rest.digits(2, 2) && rest.one(":") && rest.digits(2, 2)) {
+        return false;
+    }
+    if rest.one(".") {
+        rest.digits(0, usize::MAX);
+    }
+    let before_zone = rest.0;
+    rest.blanks();
+    if rest.one("Z") {
+        return rest.0.is_empty();
+    }
+    if rest.one("+-") {
+        return rest.digits(1, 2) && (rest.0.is_empty() || rest.one(":") && rest.digits(2, 2) && rest.0.is_empty());
+    }
+    before_zone.is_empty()
+}
+
+/// The rest of a text that is being matched; each step takes what it matches.
+struct Scan<'a>(&'a str);
+
+impl Scan<'_> {
+    fn digits(&mut self, least: usize, most: usize) -> bool {
+        let count = self.0.bytes().take(most).take_while(u8::is_ascii_digit).count();
+        self.0 = &self.0[count..];
+        count >= least
+    }
+
+    fn one(&mut self, of: &str) -> bool {
+        let found = self.0.starts_with(|c: char| of.contains(c));
+        if found {
+            self.0 = &self.0[1..];
+        }
+        found
+    }
+
+    fn blanks(&mut self) -> bool {
+        let trimmed = self.0.trim_start_matches([' ', '\t']);
+        let found = trimmed.len() < self.0.len();
+        self.0 = trimmed;
+        found
+    }
+}
+
+fn unsign(number: &str) -> &str {
+    number.strip_prefix(['+', '-']).unwrap_or(number)
+}
+
+fn all(text: &str, allowed: &str) -> bool {
+    text.chars().all(|c| allowed.contains(c))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(expected: Type, texts: &[&str]) {
+        for text in texts {
+            assert_eq!(resolve(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn plain_scalars_should_resolve_as_in_yaml_1_1() {
+        check(Type::Null, &["", "~", "null", "Null", "NULL"]);
+        check(Type::Bool, &["yes", "No", "ON", "off", "true", "False", "TRUE"]);
+        check(
+            Type::Int,
+            &[
+                "0",
+                "-1",
+                "+12",
+                "010",
+                "0x1F",
+                "0b01",
+                "1_000",
+                "1:30",
+                "190:20:30",
+                "0_7",
+            ],
+        );
+        check(
+            Type::Float,
+            &["1.5", "1.", ".5", "1e3", "1_0.5E-3", ".inf", "-.INF", ".NaN", "1:30.5"],
+        );
+        check(
+            Type::Timestamp,
+            &[
+                "2020-01-01",
+                "2020-1-1T1:00:00",
+                "2020-01-01 10:00:00.5 +8:00",
+                "2001-12-14t21:59:43Z",
+            ],
+        );
+        check(Type::Merge, &["<<"]);
+        let texts = [
+            "y",
+            "n",
+            "=",
+            "0o17",
+            "yEs",
+            "09",
+            "1:60",
+            "2020-1-1",
+            "e3",
+            "1e",
+            "-",
+            ".",
+            "+.nan",
+            "0 0/5 * * * ?",
+        ];
+        check(Type::Text, &texts);
+    }
+}

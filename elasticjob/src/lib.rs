@@ -12,6 +12,12 @@ pub mod sharding;
 pub mod starter;
 
 pub mod catalogue;
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the worker that uses all of it is still to come"
+)]
+mod cluster;
 #[allow(dead_code, reason = "the worker that uses all of it is still to come")]
 mod tasks;
 

@@ -1,0 +1,3 @@
+//! How the instances of one job agree.
+
+pub(crate) mod fence;

@@ -1,1 +1,86 @@
-//! elasticjob-macros
+//! The attributes of ElasticJob. Use them through the crate `elasticjob`, which re-exports them.
+//!
+//! An attribute goes through stages, a file each: `attribute` (what is written) → `model` (which keys with
+//! which types of values) → `validate` (what the values mean) → `expand`. Each stage goes on after a fault,
+//! so that all faults come out at once. The item stays exactly as written; after a fault, what is generated
+//! beside it is a `fallback`, so that code which names the job has no second error.
+
+use proc_macro::TokenStream;
+
+mod faults;
+mod inject;
+mod job;
+
+/// Declares a job: an `async fn`, a `fn` (which runs where it may block), or an `impl` block of a job trait.
+///
+/// A function stays as written, callable and testable. Its parameters are extractors, which implement
+/// `FromRun`; it returns nothing, or a `Result<(), E>`. Beside it there is a hidden type of the same name for
+/// `OneOffJob<name>` and explicit registration: so the name must be free among types and modules, too.
+///
+/// A type with an `impl` block of a job trait is made by `Default` or `#[derive(Inject)]`.
+///
+/// ```
+/// use elasticjob::prelude::*;
+///
+/// #[elastic_job(cron = "0/5 * * * * ?", sharding = 3, item_parameters = "0=Beijing,1=Shanghai,2=Guangzhou", failover)]
+/// async fn sync_orders(shard: ShardingContext, city: ItemParameter<String>) -> Result<(), BoxError> {
+///     assert_eq!(*city, "Shanghai");
+///     assert_eq!(shard.sharding_item(), 1);
+///     Ok(())
+/// }
+///
+/// # use elasticjob::job::Job;
+/// # assert_eq!(sync_orders::DECLARATION.name(), "sync_orders");
+/// // In a test:
+/// let outcome = sync_orders(ShardingContext::for_test(1, 3), ItemParameter("Shanghai".to_owned()));
+/// # let outcome = futures_util::FutureExt::now_or_never(outcome).unwrap();
+/// # assert!(outcome.is_ok());
+/// ```
+///
+/// # Keys
+/// All are optional. What they give can be overridden by files, environment and builder.
+///
+/// | key | value | default |
+/// |---|---|---|
+/// | `name`, `job_name` | text | the name of the function or type |
+/// | `cron` | Quartz expression | none: a one-off job |
+/// | `time_zone` | IANA name, or `GMT+8` and the like | that of the system |
+/// | `sharding`, `sharding_total_count` | number, at least 1 | none: it has to be configured |
+/// | `item_parameters`, `sharding_item_parameters` | `"0=A,1=B"` | none |
+/// | `parameter`, `job_parameter` | text | empty |
+/// | `monitor_execution` | flag | true |
+/// | `failover` | flag | false |
+/// | `misfire` | flag | true |
+/// | `max_time_diff_seconds` | number; -1: no check | -1 |
+/// | `reconcile_interval_minutes` | number; 0: off | 10 |
+/// | `strategy`, `job_sharding_strategy_type` | name | `AVG_ALLOCATION` |
+/// | `executor`, `job_executor_service_handler_type` | name | `CPU` |
+/// | `error_handler`, `job_error_handler_type` | name | `LOG` |
+/// | `job_listener_types` | `["A", "B"]` | none |
+/// | `description` | text | empty |
+/// | `props` | `props("email.host" = "localhost", batch = 250)` | none |
+/// | `disabled` | flag | false |
+/// | `overwrite` | flag | false |
+/// | `label` | text | none |
+/// | `static_sharding` | flag | false |
+/// | `one_off` | flag: insists that there is no schedule | |
+/// | `bootstrap`, `job_bootstrap_bean_name` | text: the name of a one-off job's handle | the job's name |
+/// | `crate` | path of the crate `elasticjob`, if it is renamed | `::elasticjob` |
+///
+/// A flag is `failover`, `failover = true` or `failover = false`.
+///
+/// What a compiler can know is checked by it: expressions, zones, item parameters, and keys that exclude
+/// each other.
+#[proc_macro_attribute]
+pub fn elastic_job(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    job::expand(arguments.into(), item.into()).into()
+}
+
+/// Makes a type that is a job, or part of one, out of the application's components: each field is a
+/// `Component<T>` or an `Option<Component<T>>`.
+///
+/// With `#[inject(crate = path)]` where the crate `elasticjob` is renamed.
+#[proc_macro_derive(Inject, attributes(inject))]
+pub fn derive_inject(input: TokenStream) -> TokenStream {
+    inject::expand(input.into()).into()
+}

@@ -19,7 +19,26 @@ where
     Box::pin(future)
 }
 
+/// Runs a function that may block, with its arguments, where it may.
+pub async fn blocking(run: &RunContext, work: impl FnOnce() -> Outcome + Send + 'static) -> Outcome {
+    run.run_blocking(work).await?
+}
+
 /// Makes a job of a function's generated caller.
 pub fn function(call: fn(RunContext) -> BoxFuture<'static, Outcome>) -> Box<dyn ErasedJob> {
     Box::new(crate::job::Function(call))
 }
+
+/// Stands in for the declaration of an item with faults. No program that compiles has it.
+pub static INVALID: Declaration = Declaration::new(DeclarationParts {
+    name: "",
+    path: "",
+    file: file!(),
+    line: line!(),
+    kind: Kind::Simple,
+    values: &[],
+    one_off: false,
+    bootstrap: None,
+    check: |_| {},
+    build: |_| Err(MissingComponent::of::<()>()),
+});

@@ -2,6 +2,8 @@
 
 extern crate self as elasticjob;
 
+pub use elasticjob_macros::elastic_job;
+
 pub mod job;
 pub mod prelude;
 pub mod registry;

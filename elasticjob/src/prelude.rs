@@ -4,6 +4,7 @@
 
 pub use tokio_util::sync::CancellationToken;
 
+pub use crate::elastic_job;
 pub use crate::job::{
     BoxError, Component, FromRun, Inject, ItemParameter, JobParameter, Props, RunContext, ShardingContext, SimpleJob,
     job,

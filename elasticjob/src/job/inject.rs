@@ -7,6 +7,26 @@ use super::start::Start;
 /// Makes a value out of the application's components, once, at start.
 ///
 /// Every `Default` is one. Derive it for a type whose fields are [`Component`]s:
+///
+/// ```
+/// use elasticjob::prelude::*;
+/// use elasticjob::job::Components;
+///
+/// #[derive(Inject)]
+/// struct Settle {
+///     greeting: Component<String>,
+///     limit: Option<Component<u32>>,
+/// }
+///
+/// let mut components = Components::default();
+/// assert!(Settle::inject(&components).is_err());
+///
+/// components.provide(String::from("hello"))?;
+/// let settle = Settle::inject(&components)?;
+/// assert_eq!(*settle.greeting, "hello");
+/// assert!(settle.limit.is_none());
+/// # Ok::<_, BoxError>(())
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be made at start",
     label = "neither `Default` nor `Inject`",

@@ -12,6 +12,8 @@
 //! Relies on nobody but the caller: this module knows neither registry nor clock. Start reading at
 //! [`RunContext`], which is everything one run of one sharding item can see.
 
+pub use elasticjob_macros::Inject;
+
 mod blocking;
 mod closure;
 mod components;

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use super::context::ShardingContext;
+use super::declaration::Kind;
 use super::erased::{ErasedJob, Simple};
 use super::outcome::BoxError;
 
@@ -11,6 +12,23 @@ use super::outcome::BoxError;
 ///
 /// Write `execute` as a plain `async fn`. The type is made by `Default`, or with its components by
 /// `#[derive(Inject)]`; `#[elastic_job(..)]` on the `impl` block declares it.
+///
+/// ```
+/// use elasticjob::prelude::*;
+///
+/// #[derive(Default)]
+/// struct CleanUp;
+///
+/// #[elastic_job(cron = "0 0 2 * * ?", sharding = 1)]
+/// impl SimpleJob for CleanUp {
+///     async fn execute(&self, shard: &ShardingContext) -> Result<(), BoxError> {
+///         assert_eq!(shard.sharding_item(), 0);
+///         Ok(())
+///     }
+/// }
+/// # use elasticjob::job::Job;
+/// # assert_eq!(CleanUp::DECLARATION.name(), "CleanUp");
+/// ```
 pub trait SimpleJob: Send + Sync + 'static {
     /// Runs one sharding item.
     ///
@@ -20,6 +38,9 @@ pub trait SimpleJob: Send + Sync + 'static {
     /// # Cancel safety
     /// The future is dropped at an await point when the run has to end early.
     fn execute(&self, shard: &ShardingContext) -> impl Future<Output = Result<(), BoxError>> + Send;
+
+    #[doc(hidden)]
+    const __KIND: Kind = Kind::Simple;
 
     #[doc(hidden)]
     fn __into_job(self) -> Box<dyn ErasedJob>

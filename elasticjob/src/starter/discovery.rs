@@ -10,6 +10,19 @@ use std::fmt;
 use crate::job::{Declaration, Job, Place, Registration};
 
 /// The jobs of an application, in the making.
+///
+/// ```
+/// use elasticjob::prelude::*;
+/// use elasticjob::starter::Jobs;
+///
+/// #[elastic_job(cron = "0 0 3 * * ?", sharding = 1)]
+/// async fn reindex() {}
+///
+/// // Found and registered is the same job once.
+/// let jobs = Jobs::discovered().register::<reindex>().finish()?;
+/// assert_eq!(jobs.iter().filter(|job| job.name() == "reindex").count(), 1);
+/// # Ok::<_, BoxError>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct Jobs {

@@ -9,6 +9,15 @@ use super::FromRun;
 use crate::job::{BoxError, RunContext, Start};
 
 /// The job's parameter as a `T`. `Option<JobParameter<T>>` is `None` for a job without one.
+///
+/// ```
+/// use elasticjob::prelude::*;
+///
+/// #[elastic_job(sharding = 1, parameter = "250")]
+/// async fn archive(batch: JobParameter<u32>) {
+///     assert_eq!(*batch, 250);
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct JobParameter<T>(pub T);
 

@@ -1,0 +1,180 @@
+//! Arguments as settings: known keys with values of the right type.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::{ToTokens, quote};
+use syn::{Lit, LitStr, Path};
+
+use super::attribute::{Argument, Pair, Value};
+use super::key::{self, Key, Kind};
+use crate::faults::{Faults, nearest};
+
+/// The settings, each key at most once.
+#[derive(Default)]
+pub(crate) struct Settings {
+    settings: Vec<Setting>,
+}
+
+/// A setting as written, with its meaning.
+pub(crate) struct Setting {
+    pub(crate) key: &'static Key,
+    /// The key as written.
+    pub(crate) written: Ident,
+    pub(crate) value: Typed,
+    /// The value as written; the key, if there is none.
+    pub(crate) tokens: TokenStream,
+}
+
+pub(crate) enum Typed {
+    Text(String),
+    Number(i64),
+    Flag(bool),
+    Texts(Vec<LitStr>),
+    Props(Vec<Pair>),
+    Path(Path),
+}
+
+impl Settings {
+    pub(crate) fn read(arguments: Vec<Argument>, faults: &mut Faults) -> Self {
+        let mut settings = Self::default();
+        for argument in arguments {
+            let Some(setting) = read(argument, faults) else {
+                continue;
+            };
+            match settings.get(setting.key) {
+                Some(first) => faults.add(&setting.written, given_twice(first, &setting)),
+                None => settings.settings.push(setting),
+            }
+        }
+        settings
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Setting> {
+        self.settings.iter()
+    }
+
+    pub(crate) fn get(&self, key: &Key) -> Option<&Setting> {
+        self.settings.iter().find(|setting| setting.key == key)
+    }
+
+    pub(crate) fn text(&self, key: &Key) -> Option<(&str, &Setting)> {
+        let setting = self.get(key)?;
+        match &setting.value {
+            Typed::Text(text) => Some((text, setting)),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn number(&self, key: &Key) -> Option<i64> {
+        match self.get(key)?.value {
+            Typed::Number(number) => Some(number),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn flag(&self, key: &Key) -> Option<(bool, &Setting)> {
+        let setting = self.get(key)?;
+        match setting.value {
+            Typed::Flag(on) => Some((on, setting)),
+            _ => None,
+        }
+    }
+
+    /// The path of the façade crate.
+    pub(crate) fn krate(&self) -> TokenStream {
+        match self.get(&key::CRATE).map(|setting| &setting.value) {
+            Some(Typed::Path(path)) => path.to_token_stream(),
+            _ => quote!(::elasticjob),
+        }
+    }
+}
+
+fn given_twice(first: &Setting, second: &Setting) -> String {
+    if first.written == second.written {
+        return format!("`{}` is given twice", second.written);
+    }
+    format!(
+        "`{}` and `{}` are the same key: give one of them",
+        first.written, second.written
+    )
+}
+
+fn read(Argument { key: written, value }: Argument, faults: &mut Faults) -> Option<Setting> {
+    let name = written.to_string();
+    let Some(key) = Key::find(&name) else {
+        faults.add(&written, unknown(&name));
+        return None;
+    };
+    let tokens = tokens_of(&written, &value);
+    match typed(key.kind, &name, value) {
+        Ok(value) => Some(Setting {
+            key,
+            written,
+            value,
+            tokens,
+        }),
+        Err(message) => {
+            faults.add(tokens, message);
+            None
+        }
+    }
+}
+
+fn unknown(name: &str) -> String {
+    match nearest(name, Key::all_names()) {
+        Some(nearest) => format!("unknown key `{name}`: did you mean `{nearest}`?"),
+        None => {
+            let short: Vec<_> = key::KEYS.iter().map(|key| key.names[0]).collect();
+            format!("unknown key `{name}`, expected one of: {}", short.join(", "))
+        }
+    }
+}
+
+fn tokens_of(written: &Ident, value: &Value) -> TokenStream {
+    match value {
+        Value::Absent => written.to_token_stream(),
+        Value::Literal(literal) => literal.to_token_stream(),
+        Value::Path(path) => path.to_token_stream(),
+        Value::Negative(_, tokens) | Value::Texts(_, tokens) | Value::Pairs(_, tokens) => tokens.clone(),
+    }
+}
+
+fn typed(kind: Kind, name: &str, value: Value) -> Result<Typed, String> {
+    let expected = match kind {
+        Kind::Text | Kind::Name => format!("`{name}` takes a text: `{name} = \"..\"`"),
+        Kind::Number { .. } => format!("`{name}` takes a number: `{name} = 1`"),
+        Kind::Flag => format!("`{name}` is a flag: write `{name}`, `{name} = true` or `{name} = false`"),
+        Kind::Texts => format!("`{name}` takes a list of texts: `{name} = [\"A\", \"B\"]`"),
+        Kind::Props => format!("`{name}` takes keys and values: `{name}(\"email.host\" = \"localhost\", batch = 250)`"),
+        Kind::Path => format!("`{name}` takes a path: `{name} = some::path`"),
+    };
+    match (kind, value) {
+        (Kind::Text, Value::Literal(Lit::Str(text))) => Ok(Typed::Text(text.value())),
+        (Kind::Name, Value::Literal(Lit::Str(text))) if text.value().trim().is_empty() => {
+            Err(format!("`{name}` cannot be blank: leave it out instead"))
+        }
+        (Kind::Name, Value::Literal(Lit::Str(text))) => Ok(Typed::Text(text.value())),
+        (Kind::Number { least }, Value::Literal(Lit::Int(number))) if number.suffix().is_empty() => {
+            in_range(name, least, number.base10_parse().ok(), number.base10_digits())
+        }
+        (Kind::Number { least }, Value::Negative(number, _)) => {
+            in_range(name, least, Some(number), &number.to_string())
+        }
+        (Kind::Flag, Value::Absent) => Ok(Typed::Flag(true)),
+        (Kind::Flag, Value::Literal(Lit::Bool(on))) => Ok(Typed::Flag(on.value)),
+        (Kind::Texts, Value::Texts(texts, _)) => Ok(Typed::Texts(texts)),
+        (Kind::Props, Value::Pairs(pairs, _)) => Ok(Typed::Props(pairs)),
+        (Kind::Path, Value::Path(path)) => Ok(Typed::Path(path)),
+        _ => Err(expected),
+    }
+}
+
+/// All members of a cluster hold numbers in 32 bits, with a sign.
+fn in_range(name: &str, least: i64, number: Option<i64>, written: &str) -> Result<Typed, String> {
+    let most = i64::from(i32::MAX);
+    match number {
+        Some(number) if (least..=most).contains(&number) => Ok(Typed::Number(number)),
+        _ => Err(format!(
+            "`{name}` is at least {least} and at most {most}, not {written}"
+        )),
+    }
+}

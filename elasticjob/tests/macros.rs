@@ -1,0 +1,359 @@
+//! Declared jobs, from the attribute to a run.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use elasticjob::job::{Components, ErasedJob, Job, Kind, Outcome, Registration};
+use elasticjob::prelude::*;
+use elasticjob::starter::Jobs;
+
+/// What jobs did, in order.
+#[derive(Default)]
+struct Journal(Mutex<Vec<String>>);
+
+impl Journal {
+    fn note(&self, line: impl Into<String>) {
+        self.0.lock().unwrap().push(line.into());
+    }
+
+    fn lines(&self) -> Vec<String> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("orders are locked")]
+struct Locked;
+
+const EVERY_KEY_LINE: u32 = line!() + 2;
+
+#[elastic_job(
+    cron = "0/5 * * * * ?",
+    time_zone = "Asia/Shanghai",
+    sharding = 3,
+    item_parameters = "0=Beijing,1=Shanghai,2=Guangzhou",
+    parameter = "250",
+    failover,
+    misfire = false,
+    strategy = "ROUND_ROBIN",
+    executor = "SINGLE_THREAD",
+    error_handler = "IGNORE",
+    job_listener_types = ["Audit", "CleanUp"],
+    max_time_diff_seconds = -1,
+    reconcile_interval_minutes = 0,
+    description = "copies orders",
+    props("email.host" = "localhost", batch = 1_000, ratio = 0.5, dry_run = true)
+)]
+async fn every_key(
+    shard: &ShardingContext,
+    city: ItemParameter<String>,
+    batch: JobParameter<u32>,
+    props: Props<BTreeMap<String, String>>,
+    journal: Component<Journal>,
+    stop: CancellationToken,
+) -> Result<(), Locked> {
+    if stop.is_cancelled() {
+        return Err(Locked);
+    }
+    let host = &props["email.host"];
+    journal.note(format!("{} {} {} {host}", shard.sharding_item(), *city, *batch));
+    Ok(())
+}
+
+#[elastic_job(sharding_total_count = 1, one_off, bootstrap = "rebuild", name = "rebuild-report")]
+fn blocking_job(run: RunContext, journal: &Component<Journal>) {
+    journal.note(format!(
+        "{:?} {}",
+        std::thread::current().id(),
+        run.sharding().sharding_item()
+    ));
+}
+
+#[elastic_job]
+fn failing() -> Result<(), String> {
+    Err("no orders".to_owned())
+}
+
+#[elastic_job]
+async fn anyhow_failing() -> anyhow::Result<()> {
+    anyhow::bail!("no disk")
+}
+
+#[elastic_job(sharding = 1)]
+fn panicking() {
+    panic!("no memory")
+}
+
+#[elastic_job(cron = "0 0 2 * * ?")]
+async fn r#match(_: ShardingContext) {}
+
+#[derive(Inject)]
+struct Settle {
+    journal: Component<Journal>,
+    limit: Option<Component<u32>>,
+}
+
+#[elastic_job(cron = "0 0 2 * * ?", sharding = 4)]
+impl SimpleJob for Settle {
+    async fn execute(&self, shard: &ShardingContext) -> Result<(), BoxError> {
+        self.journal
+            .note(format!("settle {} {:?}", shard.sharding_item(), self.limit.as_deref()));
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct Counter(AtomicU32);
+
+#[elastic_job(sharding = 1)]
+impl SimpleJob for Counter {
+    async fn execute(&self, shard: &ShardingContext) -> Result<(), BoxError> {
+        let runs = self.0.fetch_add(1, Ordering::Relaxed) + 1;
+        if runs < shard.attempt() {
+            Err("a new value each run".into())
+        } else {
+            Ok(())
+        }
+    }
+}
+
+#[elastic_job(sharding = 1)]
+#[cfg(any())]
+fn never_compiled(_: NoSuchType) {}
+
+mod nested {
+    use elasticjob as renamed;
+
+    #[renamed::elastic_job(crate = renamed, sharding = 1)]
+    pub(crate) async fn in_a_module() {}
+
+    #[derive(renamed::job::Inject)]
+    #[inject(crate = renamed)]
+    pub(crate) struct Unit;
+
+    macro_rules! declare {
+        ($name:ident, $cron:literal) => {
+            #[renamed::elastic_job(crate = renamed, cron = $cron)]
+            pub(super) fn $name() {}
+        };
+    }
+
+    declare!(by_macro, "0 0 3 * * ?");
+}
+
+#[test]
+fn every_declared_job_should_be_discovered_once_sorted_by_name() {
+    #[elastic_job(sharding = 1)]
+    fn in_a_function() {}
+    in_a_function();
+
+    let jobs = Jobs::discovered()
+        .register::<in_a_function>()
+        .register::<Settle>()
+        .finish()
+        .unwrap();
+    let names: Vec<_> = jobs.iter().map(Registration::name).collect();
+    let expected = [
+        "Counter",
+        "Settle",
+        "anyhow_failing",
+        "by_macro",
+        "every_key",
+        "failing",
+        "in_a_function",
+        "in_a_module",
+        "match",
+        "panicking",
+        "rebuild-report",
+    ];
+    assert_eq!(names, expected);
+}
+
+#[test]
+fn a_declaration_should_say_what_its_attribute_says() {
+    let declaration = every_key::DECLARATION;
+    assert_eq!(declaration.name(), "every_key");
+    assert_eq!(declaration.path(), "macros::every_key");
+    assert_eq!(declaration.kind(), Kind::Simple);
+    assert!(declaration.place().file().ends_with("macros.rs"));
+    assert_eq!(declaration.place().line(), EVERY_KEY_LINE);
+    assert!(!declaration.is_one_off());
+    let expected = [
+        ("cron", "0/5 * * * * ?"),
+        ("time-zone", "Asia/Shanghai"),
+        ("sharding-total-count", "3"),
+        ("sharding-item-parameters", "0=Beijing,1=Shanghai,2=Guangzhou"),
+        ("job-parameter", "250"),
+        ("failover", "true"),
+        ("misfire", "false"),
+        ("job-sharding-strategy-type", "ROUND_ROBIN"),
+        ("job-executor-service-handler-type", "SINGLE_THREAD"),
+        ("job-error-handler-type", "IGNORE"),
+        ("job-listener-types", "Audit,CleanUp"),
+        ("max-time-diff-seconds", "-1"),
+        ("reconcile-interval-minutes", "0"),
+        ("description", "copies orders"),
+        ("props.email.host", "localhost"),
+        ("props.batch", "1000"),
+        ("props.ratio", "0.5"),
+        ("props.dry_run", "true"),
+    ];
+    assert_eq!(declaration.values(), expected);
+
+    let one_off = blocking_job::DECLARATION;
+    assert_eq!(one_off.name(), "rebuild-report");
+    assert_eq!(one_off.path(), "macros::blocking_job");
+    assert_eq!(one_off.values(), [("sharding-total-count", "1")]);
+    assert!(one_off.is_one_off());
+    assert_eq!(one_off.bootstrap(), Some("rebuild"));
+
+    assert_eq!(nested::in_a_module::DECLARATION.path(), "macros::nested::in_a_module");
+    assert_eq!(nested::by_macro::DECLARATION.values(), [("cron", "0 0 3 * * ?")]);
+    assert_eq!(Settle::DECLARATION.path(), "macros::Settle");
+}
+
+/// Components with a journal, and the journal.
+fn components() -> (Components, Component<Journal>) {
+    let mut components = Components::default();
+    components.provide(Journal::default()).unwrap();
+    let journal = components.get::<Journal>().unwrap().into();
+    (components, journal)
+}
+
+fn build<J: Job>(components: &Components) -> Box<dyn ErasedJob> {
+    J::DECLARATION.build(components).unwrap()
+}
+
+async fn run<J: Job>(components: Components, shard: ShardingContext, props: &[(&str, &str)]) -> Outcome {
+    let job = build::<J>(&components);
+    let props = props
+        .iter()
+        .map(|&(key, value)| (key.to_owned(), value.to_owned()))
+        .collect();
+    job.run(
+        RunContext::for_test(shard)
+            .with_components(components)
+            .with_props(props),
+    )
+    .await
+}
+
+#[tokio::test]
+async fn a_function_should_be_given_what_its_parameters_ask_for() {
+    let (components, journal) = components();
+    let shard = ShardingContext::for_test(1, 3)
+        .with_sharding_parameter("Shanghai")
+        .with_job_parameter("250");
+    run::<every_key>(components, shard, &[("email.host", "mail")])
+        .await
+        .unwrap();
+    assert_eq!(journal.lines(), ["1 Shanghai 250 mail"]);
+}
+
+#[tokio::test]
+async fn a_run_should_fail_when_a_parameter_cannot_be_supplied() {
+    let (components, journal) = components();
+    let shard = ShardingContext::for_test(1, 3)
+        .with_sharding_parameter("Shanghai")
+        .with_job_parameter("many");
+    let outcome = run::<every_key>(components, shard, &[("email.host", "mail")]).await;
+    assert_eq!(
+        outcome.unwrap_err().to_string(),
+        "job parameter `many` does not parse as u32: invalid digit found in string"
+    );
+    assert_eq!(journal.lines(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_blocking_function_should_run_through_the_executor_of_blocking_work() {
+    use std::sync::Arc;
+
+    use elasticjob::job::BlockingExecutor;
+
+    /// Runs work on a thread of its own.
+    #[derive(Debug)]
+    struct Threads;
+
+    impl BlockingExecutor for Threads {
+        fn run(&self, work: Box<dyn FnOnce() + Send>) -> elasticjob::registry::BoxFuture<'static, ()> {
+            std::thread::spawn(work).join().unwrap();
+            Box::pin(async {})
+        }
+    }
+
+    let (components, journal) = components();
+    let job = build::<blocking_job>(&components);
+    let run = RunContext::for_test(ShardingContext::for_test(0, 1)).with_components(components);
+    job.run(run.with_blocking(Arc::new(Threads))).await.unwrap();
+
+    let here = format!("{:?} 0", std::thread::current().id());
+    assert_eq!(journal.lines().len(), 1);
+    assert_ne!(journal.lines()[0], here);
+}
+
+#[tokio::test]
+async fn errors_of_any_type_should_come_out() {
+    let shard = || ShardingContext::for_test(0, 1);
+    let failed = run::<failing>(Components::default(), shard(), &[]).await;
+    assert_eq!(failed.unwrap_err().to_string(), "no orders");
+
+    let failed = run::<anyhow_failing>(Components::default(), shard(), &[]).await;
+    assert_eq!(failed.unwrap_err().to_string(), "no disk");
+
+    let failed = run::<panicking>(Components::default(), shard(), &[]).await;
+    assert_eq!(
+        failed.unwrap_err().to_string(),
+        "the blocking function panicked: no memory"
+    );
+}
+
+#[tokio::test]
+async fn a_type_should_be_made_of_its_components_once() {
+    let (mut components, journal) = components();
+    components.provide(7_u32).unwrap();
+    run::<Settle>(components, ShardingContext::for_test(2, 4), &[])
+        .await
+        .unwrap();
+    assert_eq!(journal.lines(), ["settle 2 Some(7)"]);
+
+    let counter = build::<Counter>(&Components::default());
+    for attempt in 1..=3 {
+        let shard = ShardingContext::for_test(0, 1).with_attempt(attempt);
+        counter.run(RunContext::for_test(shard)).await.unwrap();
+    }
+}
+
+#[test]
+fn a_type_whose_component_is_missing_should_not_be_made() {
+    let Err(missing) = Settle::DECLARATION.build(&Components::default()) else {
+        panic!("there is no journal");
+    };
+    assert_eq!(
+        missing.to_string(),
+        "no component macros::Journal was provided: hand it in with `ElasticJob::builder().component(..)`"
+    );
+}
+
+#[tokio::test]
+async fn the_function_should_stay_as_written() {
+    let journal = Component::from(Journal::default());
+    let props = Props(BTreeMap::from([("email.host".to_owned(), "mail".to_owned())]));
+    let city = ItemParameter("Beijing".to_owned());
+    let stop = CancellationToken::new();
+    stop.cancel();
+    let shard = ShardingContext::for_test(0, 3);
+    let outcome = every_key(&shard, city, JobParameter(1), props, journal.clone(), stop).await;
+    assert_eq!(outcome.unwrap_err().to_string(), "orders are locked");
+
+    r#match(shard.clone()).await;
+    blocking_job(RunContext::for_test(shard), &journal);
+    assert_eq!(journal.lines().len(), 1);
+}
+
+#[test]
+fn a_unit_struct_should_need_no_components() {
+    assert!(nested::Unit::inject(&Components::default()).is_ok());
+    nested::by_macro();
+}

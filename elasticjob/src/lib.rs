@@ -4,6 +4,8 @@ extern crate self as elasticjob;
 
 pub use elasticjob_macros::elastic_job;
 
+#[allow(dead_code, reason = "the worker that runs items is still to come")]
+pub mod error_handler;
 pub mod job;
 pub mod prelude;
 pub mod registry;

@@ -1,0 +1,60 @@
+use std::error::Error;
+use std::fmt;
+
+/// Shows an error and what led to it: `cannot sync: connection lost: reset by peer`.
+///
+/// An error that repeats its source in its own text, as many do, is not made to say it twice.
+pub(crate) struct Chain<'a>(pub(crate) &'a (dyn Error + 'static));
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = self.0.to_string();
+        f.write_str(&shown)?;
+        for cause in std::iter::successors(self.0.source(), |&error| error.source()) {
+            let text = cause.to_string();
+            if !shown.ends_with(&text) {
+                write!(f, ": {text}")?;
+                shown = text;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{0}")]
+    struct Caused(&'static str, #[source] Option<Box<Caused>>);
+
+    fn check(texts: [&'static str; 3], expect: &str) {
+        let [outer, middle, inner] = texts;
+        let error = Caused(
+            outer,
+            Some(Box::new(Caused(middle, Some(Box::new(Caused(inner, None)))))),
+        );
+        assert_eq!(Chain(&error).to_string(), expect);
+    }
+
+    #[test]
+    fn every_cause_should_be_shown() {
+        check(
+            ["cannot sync", "connection lost", "reset by peer"],
+            "cannot sync: connection lost: reset by peer",
+        );
+    }
+
+    #[test]
+    fn a_cause_that_was_just_shown_should_not_be_repeated() {
+        check(
+            ["cannot sync: lost", "lost", "reset by peer"],
+            "cannot sync: lost: reset by peer",
+        );
+        check(
+            ["cannot sync: lost: reset", "lost: reset", "reset"],
+            "cannot sync: lost: reset",
+        );
+    }
+}

@@ -6,6 +6,8 @@ pub use elasticjob_macros::elastic_job;
 
 #[allow(dead_code, reason = "the worker that runs items is still to come")]
 pub mod error_handler;
+#[allow(dead_code, unused_imports, reason = "the worker that runs items is still to come")]
+pub mod executor;
 pub mod job;
 pub mod prelude;
 pub mod registry;

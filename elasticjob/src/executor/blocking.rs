@@ -1,0 +1,42 @@
+use std::sync::Weak;
+
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::sync::CancellationToken;
+
+use crate::cluster::fence::Fence;
+use crate::job::BlockingExecutor;
+use crate::registry::BoxFuture;
+use crate::tasks::Tasks;
+
+/// Runs the blocking work of one run of an item, and only while that run lasts.
+#[derive(Debug)]
+pub(super) struct RunBlocking {
+    /// A branch that has the work of this run alone.
+    pub(super) tasks: Tasks,
+    pub(super) fence: Fence,
+    /// Cancelled when the run is to stop, and when it is over.
+    pub(super) cancellation: CancellationToken,
+    /// Work holds it while it lasts, so that what overruns still counts in its pool. Weak, because the job may
+    /// keep this executor for as long as it likes.
+    pub(super) permit: Weak<OwnedSemaphorePermit>,
+}
+
+impl BlockingExecutor for RunBlocking {
+    /// Refuses work once the run is to stop; also such as waited for a thread until then.
+    fn run(&self, work: Box<dyn FnOnce() + Send>) -> BoxFuture<'static, ()> {
+        let Some(permit) = self.permit.upgrade() else {
+            return Box::pin(async {});
+        };
+        let (fence, cancellation) = (self.fence.clone(), self.cancellation.clone());
+        let task = self.tasks.spawn_blocking("blocking job", move || {
+            if !fence.is_passed() && !cancellation.is_cancelled() {
+                work();
+            }
+            drop(permit);
+        });
+        Box::pin(async move {
+            // It ended, or was dropped with the runtime: whoever waits for its result sees which.
+            let _ = task.await;
+        })
+    }
+}

@@ -1,0 +1,79 @@
+use std::fmt;
+
+use crate::cluster::fence::Stopped;
+use crate::error_handler::Chain;
+use crate::job::BoxError;
+
+/// How the run of an item ended. Shown, it says so in the words of the job's history.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// The job returned success.
+    Succeeded,
+    /// The job returned an error.
+    Failed(BoxError),
+    /// The job panicked, with this message.
+    Panicked(String),
+    /// The job was stopped before it returned, or before it began.
+    Cancelled(Stopped),
+}
+
+impl Outcome {
+    /// The failure, for the job's error handler; `None` when the job did not fail.
+    pub(crate) fn into_failure(self) -> Option<BoxError> {
+        match self {
+            Self::Failed(cause) => Some(cause),
+            Self::Panicked(message) => Some(Box::new(Panicked(message))),
+            Self::Succeeded | Self::Cancelled(_) => None,
+        }
+    }
+}
+
+impl From<Result<(), BoxError>> for Outcome {
+    fn from(returned: Result<(), BoxError>) -> Self {
+        returned.map_or_else(Self::Failed, |()| Self::Succeeded)
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Succeeded => f.write_str("succeeded"),
+            Self::Failed(cause) => write!(f, "failed: {}", Chain(&**cause)),
+            Self::Panicked(message) => write!(f, "panicked: {message}"),
+            Self::Cancelled(stopped) => write!(f, "{stopped}"),
+        }
+    }
+}
+
+/// A panic, as error handlers see it.
+#[derive(Debug, thiserror::Error)]
+#[error("panicked: {0}")]
+struct Panicked(String);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(outcome: Outcome, text: &str, failure: Option<&str>) {
+        assert_eq!(outcome.to_string(), text);
+        assert_eq!(
+            outcome.into_failure().map(|cause| cause.to_string()).as_deref(),
+            failure
+        );
+    }
+
+    #[test]
+    fn an_outcome_should_say_what_happened_and_know_whether_it_is_a_failure() {
+        let cause = || std::io::Error::other("disk full");
+        check(Ok(()).into(), "succeeded", None);
+        check(Err(cause().into()).into(), "failed: disk full", Some("disk full"));
+        check(
+            Outcome::Panicked("no luck".to_owned()),
+            "panicked: no luck",
+            Some("panicked: no luck"),
+        );
+        check(Outcome::Cancelled(Stopped::Cancelled), "cancelled", None);
+        let fenced = "fenced: the registry session can no longer be relied upon";
+        check(Outcome::Cancelled(Stopped::Fenced), fenced, None);
+    }
+}

@@ -245,3 +245,90 @@ fn out_of_range(item: i32, total: u32) -> String {
         _ => format!("there is no item {item}: items are 0 to {}", total - 1),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: &[(i32, &str)]) {
+        let parameters = ItemParameters::parse(text).unwrap_or_else(|errors| panic!("{errors}"));
+        assert_eq!(parameters.iter().collect::<Vec<_>>(), expected);
+    }
+
+    /// Checks the wrong parts of a text.
+    #[track_caller]
+    fn check_refused(text: &str, expected: &[&str]) {
+        let errors = ItemParameters::parse(text).expect_err(text);
+        let parts: Vec<&str> = errors.iter().map(|error| &text[error.span()]).collect();
+        assert_eq!(parts, expected);
+    }
+
+    #[test]
+    fn what_java_reads_should_be_read_alike() {
+        check("0=A,1=B", &[(0, "A"), (1, "B")]);
+        check("0=A, 1 = B ", &[(0, "A"), (1, "B")]);
+        check(" 0 = A b ", &[(0, "A b")]);
+        check("0=A,0=B", &[(0, "B")]);
+        check("-1=A", &[(-1, "A")]);
+        check("+1=北京", &[(1, "北京")]);
+        check("0=A,", &[(0, "A")]);
+        check("0=A,,", &[(0, "A")]);
+        check("", &[]);
+        check(",", &[]);
+    }
+
+    #[test]
+    fn what_java_refuses_should_be_refused_with_places() {
+        check_refused("0=A,,1=B", &[""]);
+        check_refused(",0=A", &[""]);
+        check_refused("0=", &["0="]);
+        check_refused("0=,1=B", &["0="]);
+        check_refused("0= ,1=B", &["0="]);
+        check_refused("0=A=B", &["A=B"]);
+        check_refused("0, a=A,1.5=A", &["0", "a", "1.5"]);
+        check_refused("  ", &[""]);
+        check_refused("=A", &[""]);
+        check_refused("99999999999=A", &["99999999999"]);
+    }
+
+    #[test]
+    fn a_value_that_java_would_cut_should_be_refused() {
+        check_refused("0=QQ==", &["QQ=="]);
+    }
+
+    #[test]
+    fn items_outside_the_total_should_be_faults_with_places() {
+        let text = "3=D, 1=B,-1=Z,0=A";
+        let parameters = ItemParameters::parse(text).expect("well formed");
+        let errors = parameters.check_range(3).expect_err("3 and -1 are outside");
+        let found: Vec<_> = errors
+            .iter()
+            .map(|error| (&text[error.span()], error.message()))
+            .collect();
+        let expected = [
+            ("3", "there is no item 3: items are 0 to 2"),
+            ("-1", "there is no item -1: items are 0 to 2"),
+        ];
+        assert_eq!(found, expected);
+        assert_eq!(
+            ItemParameters::parse("0=A,2=C").and_then(|parameters| parameters.check_range(3)),
+            Ok(())
+        );
+    }
+
+    #[test]
+    fn the_canonical_form_should_be_by_item_and_read_back_equal() {
+        let parameters = ItemParameters::parse(" 1 = B, 0=A ,").expect("well formed");
+        assert_eq!(parameters.to_string(), "0=A,1=B");
+        assert_eq!(ItemParameters::parse("0=A,1=B"), Ok(parameters));
+    }
+
+    #[test]
+    fn errors_should_show_carets_under_wide_text_too() {
+        let shown = ItemParameters::parse("0=北京,x=B")
+            .expect_err("x is no number")
+            .to_string();
+        assert!(shown.ends_with("  0=北京,x=B\n         ^"), "{shown}");
+    }
+}

@@ -8,16 +8,33 @@ use std::ops::Range;
 /// An empty span gets one caret. Tabs keep their width, control characters that would tear the
 /// two lines apart are shown as blanks.
 pub(crate) fn underline(f: &mut fmt::Formatter<'_>, text: &str, span: &Range<usize>) -> fmt::Result {
-    let shown = |part: &str| -> String {
-        part.chars()
-            .map(|c| if c.is_control() && c != '\t' { ' ' } else { c })
-            .collect()
-    };
+    let shown: String = text
+        .chars()
+        .map(|c| if c.is_control() && c != '\t' { ' ' } else { c })
+        .collect();
     let before = text.get(..span.start).unwrap_or(text);
     let inside = text.get(span.clone()).unwrap_or_default();
-    let pad: String = before.chars().map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
-    let carets = "^".repeat(inside.chars().count().max(1));
-    write!(f, "  {}\n  {pad}{carets}", shown(text))
+    let pad: String = before
+        .chars()
+        .map(|c| {
+            if c == '\t' {
+                "\t".to_owned()
+            } else {
+                " ".repeat(columns(c))
+            }
+        })
+        .collect();
+    let carets = "^".repeat(inside.chars().map(columns).sum::<usize>().max(1));
+    write!(f, "  {shown}\n  {pad}{carets}")
+}
+
+/// How many columns a terminal gives to a character: two for those of East Asia.
+fn columns(c: char) -> usize {
+    match u32::from(c) {
+        0x1100..=0x115F | 0x2E80..=0xA4CF | 0xAC00..=0xD7A3 | 0xF900..=0xFAFF | 0xFE30..=0xFE6F => 2,
+        0xFF01..=0xFF60 | 0xFFE0..=0xFFE6 | 0x1F300..=0x1FAFF | 0x2_0000..=0x3_FFFD => 2,
+        _ => 1,
+    }
 }
 
 /// A part of a text that knows where in the text it is.

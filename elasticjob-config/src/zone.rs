@@ -229,3 +229,98 @@ fn distance(from: &[char], to: &[char]) -> usize {
     }
     last[to.len()]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_offset(name: &str, hours: i32, minutes: i32) {
+        let zone = Zone::parse(name).unwrap_or_else(|error| panic!("{error}"));
+        let offset = zone.time_zone().to_fixed_offset().expect("fixed").seconds();
+        assert_eq!(offset, hours * 3600 + minutes * 60, "{name}");
+        assert_eq!(zone.java_name(), Some(name));
+    }
+
+    #[track_caller]
+    fn check_suggestion(name: &str, expected: Option<&str>) {
+        assert_eq!(Zone::parse(name).expect_err(name).suggestion(), expected);
+    }
+
+    #[test]
+    fn offsets_that_java_understands_should_be_read_alike() {
+        for name in ["GMT", "GMT0", "GMT+0", "GMT-00:00"] {
+            check_offset(name, 0, 0);
+        }
+        for name in ["GMT+8", "GMT+08", "GMT+8:00", "GMT+08:00", "GMT+0800", "GMT+800"] {
+            check_offset(name, 8, 0);
+        }
+        check_offset("GMT-3:30", -3, -30);
+        check_offset("GMT-330", -3, -30);
+        check_offset("GMT+14", 14, 0);
+        check_offset("GMT+23:59", 23, 59);
+    }
+
+    #[test]
+    fn offsets_that_java_silently_takes_for_gmt_should_be_refused() {
+        for name in [
+            "GMT+24:00",
+            "GMT+8:60",
+            "GMT+5:5",
+            "GMT+",
+            "GMTX",
+            "GMT+8:00:00",
+            "GMT+:30",
+            "GMT+12345",
+            "GMT+é",
+        ] {
+            check_suggestion(name, None);
+        }
+    }
+
+    #[test]
+    fn the_name_that_was_meant_should_be_suggested() {
+        check_suggestion("GMT8", Some("GMT+8"));
+        check_suggestion("GMT 8", Some("GMT+8"));
+        check_suggestion("UTC+8", Some("GMT+8"));
+        check_suggestion("gmt-3:30", Some("GMT-3:30"));
+        check_suggestion("+08:00", Some("GMT+08:00"));
+        check_suggestion("Asia/Shanghia", Some("Asia/Shanghai"));
+        check_suggestion("America/NewYork", Some("America/New_York"));
+        check_suggestion("shanghai", Some("Asia/Shanghai"));
+        check_suggestion("New York", Some("America/New_York"));
+        check_suggestion("", None);
+        check_suggestion("nowhere at all", None);
+    }
+
+    #[test]
+    fn iana_names_should_take_the_case_of_the_database() {
+        let zone = Zone::parse("asia/shanghai").expect("a zone");
+        assert_eq!(zone.name(), "Asia/Shanghai");
+        assert_eq!(zone.java_name(), None);
+        assert_eq!(zone, Zone::parse("Asia/Shanghai").expect("a zone"));
+        assert_eq!(Zone::parse("UTC").expect("a zone").java_name(), None);
+        assert_eq!(Zone::parse("Etc/GMT-8").expect("a zone").java_name(), None);
+    }
+
+    #[test]
+    fn every_zone_of_the_database_should_be_found_under_its_name() {
+        for name in jiff::tz::db()
+            .available()
+            .filter(|name| !name.as_str().starts_with("GMT"))
+        {
+            let zone = Zone::parse(name.as_str()).unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(zone.name(), name.as_str());
+        }
+    }
+
+    #[test]
+    fn an_error_should_name_the_zone_and_what_is_expected() {
+        let message = Zone::parse("CST").expect_err("ambiguous").to_string();
+        assert_eq!(
+            message,
+            "unknown time zone `CST`: expected an IANA name such as `Asia/Shanghai`, or an offset from `GMT-23:59` to `GMT+23:59`"
+        );
+        assert!(!Zone::system().name().is_empty());
+    }
+}

@@ -23,10 +23,15 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+#[cfg(feature = "testing")]
+pub mod conformance;
 mod error;
 pub mod memory;
+pub mod metered;
 mod path;
 mod size;
+#[cfg(feature = "zookeeper")]
+pub mod zookeeper;
 
 pub use error::{Error, WriteError};
 pub use size::{MAX_TRANSACTION_SIZE, size_of};
@@ -72,7 +77,7 @@ pub trait Session: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// [`WriteError::step`] is the refused step, where the registry named one; then nothing was changed.
     /// After [`Error::ConnectionLoss`] all or nothing was changed: which is unknown.
-    /// [`Error::TooLarge`] is found before anything is sent.
+    /// [`Error::TooLarge`] and [`Error::InvalidArgument`] are found before anything is sent.
     ///
     /// # Cancel safety
     /// The transaction is sent no later than at the first poll; dropping the future leaves its outcome unknown.
@@ -80,6 +85,9 @@ pub trait Session: fmt::Debug + Send + Sync + 'static {
 
     /// Reads several things in one request, each answered by itself. The answers may be stale: they are
     /// what one server had. The parts need not be one snapshot.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`] and [`Error::InvalidArgument`] are found before anything is sent.
     fn read(&self, reads: Vec<Read>) -> BoxFuture<'static, Result<Vec<Answer>, Error>>;
 
     /// Waits until the server that serves us has seen everything that was acknowledged before. Answered by
@@ -89,6 +97,9 @@ pub trait Session: fmt::Debug + Send + Sync + 'static {
     /// Watches `path` and everything below it, from the answer on. The path need not exist.
     ///
     /// At most one watch per path and session; watches may nest.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] when the session has a watch on this path.
     fn watch(&self, path: &str) -> BoxFuture<'static, Result<Box<dyn Watch>, Error>>;
 
     /// Ends the session now: ephemeral nodes go at once. Waits, within the connection timeout, for the

@@ -1,0 +1,125 @@
+//! Where the ensemble is, and where on it we are.
+
+use crate::registry::{Error, path};
+
+const DEFAULT_PORT: u16 = 2181;
+
+/// Longer namespaces would spoil the arithmetic of [`size_of`](crate::registry::size_of).
+const MAX_NAMESPACE_LENGTH: usize = 100;
+
+/// Checked: the client takes blanks and semicolons for parts of a host's name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Address {
+    /// `host:port`, in the order given.
+    servers: Vec<String>,
+    /// An absolute path, `/` for none.
+    pub(super) namespace: String,
+}
+
+impl Address {
+    pub(super) fn parse(servers: &str, namespace: &str) -> Result<Self, Error> {
+        let mut faults = Vec::new();
+        let (servers, root) = match servers.split_once('/') {
+            Some((servers, root)) => (servers, root),
+            None => (servers, ""),
+        };
+        let servers = servers
+            .split(',')
+            .map(|server| parse_server(server.trim()))
+            .filter_map(|server| server.map_err(|fault| faults.push(fault)).ok())
+            .collect();
+        let namespace = join(root.trim(), namespace.trim());
+        if let Err(Error::InvalidArgument(fault)) = path::validate(&namespace) {
+            faults.push(format!("namespace: {fault}"));
+        }
+        if namespace.len() > MAX_NAMESPACE_LENGTH {
+            faults.push(format!(
+                "namespace `{namespace}` has {} bytes, at most {MAX_NAMESPACE_LENGTH} are possible",
+                namespace.len()
+            ));
+        }
+        if !faults.is_empty() {
+            return Err(Error::InvalidArgument(faults.join("; ")));
+        }
+        Ok(Self { servers, namespace })
+    }
+
+    /// The servers as the client wants them.
+    pub(super) fn servers(&self) -> String {
+        self.servers.join(",")
+    }
+}
+
+fn parse_server(server: &str) -> Result<String, String> {
+    let (host, port) = match server.rsplit_once(':') {
+        // The colons of a bare IPv6 address in brackets are its own.
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (server, None),
+    };
+    let is_bracketed = host.starts_with('[') && host.ends_with(']');
+    if host.is_empty() || host.contains([' ', '\t', ';']) || (host.contains(':') && !is_bracketed) {
+        return Err(format!(
+            "server `{server}`: expected host:port, IPv6 addresses in brackets, separated by commas"
+        ));
+    }
+    let port = match port {
+        None => DEFAULT_PORT,
+        Some(text) => match text.parse() {
+            Ok(port) if port > 0 => port,
+            _ => return Err(format!("server `{server}`: port `{text}` is not a number of 1-65535")),
+        },
+    };
+    Ok(format!("{host}:{port}"))
+}
+
+fn join(root: &str, namespace: &str) -> String {
+    let parts = [root, namespace].map(|part| part.trim_matches('/'));
+    format!(
+        "/{}",
+        parts
+            .iter()
+            .filter(|part| !part.is_empty())
+            .copied()
+            .collect::<Vec<_>>()
+            .join("/")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(servers: &str, namespace: &str, expected: &str) {
+        let address = Address::parse(servers, namespace);
+        let found = match &address {
+            Ok(address) => format!("{} {}", address.servers(), address.namespace),
+            Err(error) => error.to_string(),
+        };
+        assert!(found.contains(expected), "{servers:?} {namespace:?}: {found}");
+    }
+
+    #[test]
+    fn addresses_should_be_read_as_java_reads_them() {
+        check("localhost", "", "localhost:2181 /");
+        check(" a:1 , b:2,c", "shop", "a:1,b:2,c:2181 /shop");
+        check("[::1]:7,[::2]", "/shop/orders/", "[::1]:7,[::2]:2181 /shop/orders");
+        check("a:1,b:2/chroot", "shop", "a:1,b:2 /chroot/shop");
+    }
+
+    #[test]
+    fn all_faults_of_an_address_should_be_named_at_once() {
+        for (servers, namespace, expected) in [
+            ("", "a", "server ``: expected host:port"),
+            ("a:1;b:2", "a", "server `a:1;b:2`"),
+            ("a:x", "a", "port `x` is not a number of 1-65535"),
+            ("a:0", "a", "port `0`"),
+            ("::1:7", "a", "IPv6 addresses in brackets"),
+            ("a:70000,,b", "a//b", "port `70000`"),
+            ("a:70000,,b", "a//b", "server ``"),
+            ("a:70000,,b", "a//b", "namespace: path `/a//b`"),
+            ("a", &"x".repeat(101), "has 102 bytes, at most 100"),
+        ] {
+            check(servers, namespace, expected);
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! The node that all of ours are below.
+
+use std::sync::Arc;
+
+use zookeeper_client as zk;
+
+use super::convert;
+use crate::registry::Error;
+
+/// The namespace of a session, and the rights of what is created in it.
+#[derive(Clone, Debug)]
+pub(super) struct Namespace {
+    pub(super) path: Arc<str>,
+    pub(super) acls: zk::Acls<'static>,
+}
+
+/// Creates what is missing of the namespace, and makes sure that we may use it.
+pub(super) async fn ensure(client: &zk::Client, namespace: &str, acls: zk::Acls<'static>) -> Result<(), Error> {
+    if namespace == "/" {
+        return Ok(());
+    }
+    let options = zk::CreateMode::Container.with_acls(acls);
+    client
+        .mkdir(namespace, &options)
+        .await
+        .map_err(|error| explain(error, namespace))?;
+    // Creating what exists asks for no rights on it, reading does.
+    client
+        .get_data(namespace)
+        .await
+        .map_err(|error| explain(error, namespace))?;
+    Ok(())
+}
+
+fn explain(error: zk::Error, namespace: &str) -> Error {
+    match error {
+        zk::Error::NoAuth => Error::Refused(format!(
+            "no access to namespace {namespace}: it belongs to another digest than the one given"
+        )),
+        zk::Error::AuthFailed => Error::Refused("our authentication was not accepted".to_owned()),
+        zk::Error::InvalidAcl => Error::Refused("the digest is not of the form user:password".to_owned()),
+        error => match convert::error(error) {
+            Error::ConnectionLoss | Error::SessionExpired => Error::Unreachable(format!(
+                "the connection was lost while namespace {namespace} was created"
+            )),
+            error => error,
+        },
+    }
+}

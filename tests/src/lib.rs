@@ -1,1 +1,4 @@
-//! Helpers for end-to-end tests.
+//! What the end-to-end tests share: real servers to run against, and ways to hurt them.
+
+pub mod proxy;
+pub mod zookeeper;

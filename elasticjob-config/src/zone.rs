@@ -20,6 +20,8 @@ use std::sync::Arc;
 use jiff::tz::{Offset, TimeZone};
 
 /// A time zone with its name. Cheap to clone.
+///
+/// Two are equal when their names are: `GMT+8` and `GMT+08:00` are not, although they mean the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Zone {
     name: Arc<str>,

@@ -256,11 +256,9 @@ fn intervals_should_read_as_such() {
         "every 2 hours from 09:00 to 17:00 from Monday to Friday",
     );
     check_words("0/5 0-10 8 * * ?", "every 5 seconds from 08:00:00 to 08:10:55");
+    check_words("0 0/5 14,18 * * ?", "every 5 minutes of hours 14 and 18");
     // Not every 7 seconds: the last of a minute is 4 seconds before the first of the next.
-    check_words(
-        "*/7 * * * * ?",
-        "at seconds 0, 7, 14, 21, 28, 35, 42, 49 and 56 of every minute",
-    );
+    check_words("*/7 * * * * ?", "every 7th second from 0 to 56 of every minute");
 }
 
 #[test]

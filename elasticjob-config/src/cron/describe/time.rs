@@ -9,6 +9,9 @@ use crate::cron::set::Set;
 /// Clock times are listed up to this many.
 const MAX_LISTED: u64 = 4;
 
+/// The members of a regular list are named up to this many.
+const MAX_MEMBERS: u32 = 6;
+
 /// A phrase for the time of day.
 pub(super) struct Phrase {
     pub(super) text: String,
@@ -84,23 +87,22 @@ fn interval(times: &Times) -> Option<String> {
 /// "at second 30 of minutes 0 to 5 of hours 9 and 17". A zero second and what comes every time before
 /// a wider field goes without saying.
 fn by_field(times: &Times) -> String {
-    let Times {
-        seconds,
-        minutes,
-        hours,
-    } = *times;
-    let mut parts = Vec::new();
-    if seconds != Set::single(0) {
-        parts.push(field(seconds, "second", 59));
-    }
-    let minutes = field(minutes, "minute", 59);
-    let seconds_are_every = parts.first().is_some_and(|seconds| *seconds == Part::Every("second"));
-    if !(seconds_are_every && minutes == Part::Every("minute")) {
-        parts.push(minutes);
-    }
-    let hours = field(hours, "hour", 23);
-    if !(hours == Part::Every("hour") && parts.last() == Some(&Part::Every("minute"))) {
-        parts.push(hours);
+    let mut parts: Vec<Part> = Vec::new();
+    let fields = [
+        (times.seconds, "second", 60),
+        (times.minutes, "minute", 60),
+        (times.hours, "hour", 24),
+    ];
+    for (set, unit, size) in fields {
+        let is_silent = match parts.last() {
+            None => unit == "second" && set == Set::single(0),
+            // Every second of every minute is every second, and so on.
+            Some(Part::Every(_)) => set == Set::range(0, size - 1),
+            Some(Part::Named(_)) => false,
+        };
+        if !is_silent {
+            parts.push(field(set, unit, size, parts.is_empty()));
+        }
     }
     let text = parts.iter().map(ToString::to_string).collect::<Vec<_>>().join(" of ");
     if text.starts_with("every") {
@@ -126,16 +128,21 @@ impl fmt::Display for Part {
     }
 }
 
-/// "every minute", "minute 5", "minutes 0 to 5 and 9".
-fn field(set: Set, unit: &'static str, max: u8) -> Part {
-    if set == Set::range(0, max) {
-        return Part::Every(unit);
+/// "every minute", "minute 5", "minutes 0 to 5 and 9", "every 7th minute from 0 to 56", and as the
+/// first part of a sentence also "every 5 minutes".
+fn field(set: Set, unit: &'static str, size: u8, is_first: bool) -> Part {
+    let list = || words::runs(set, |value| value.to_string());
+    match words::step(set) {
+        _ if set == Set::range(0, size - 1) => Part::Every(unit),
+        Some(step) if step > 1 && is_first && wraps(set, size) => Part::Named(format!("every {step} {unit}s")),
+        Some(step) if step > 1 && set.len() > MAX_MEMBERS => {
+            let step = words::ordinal(step.into());
+            let (first, last) = (set.first().unwrap_or_default(), set.last().unwrap_or_default());
+            Part::Named(format!("every {step} {unit} from {first} to {last}"))
+        }
+        _ if set.len() == 1 => Part::Named(format!("{unit} {}", list())),
+        _ => Part::Named(format!("{unit}s {}", list())),
     }
-    let plural = if set.len() == 1 { "" } else { "s" };
-    Part::Named(format!(
-        "{unit}{plural} {}",
-        words::runs(set, |value| value.to_string())
-    ))
 }
 
 /// "every minute", "every 5 minutes": when the distance is always the same.

@@ -28,7 +28,8 @@ impl<'a> ShardingRequest<'a> {
     pub fn with_current<'b>(mut self, owners: impl IntoIterator<Item = (u32, &'b str)>) -> Self {
         for (item, owner) in owners {
             if let Some(slot) = self.current.get_mut(item as usize) {
-                *slot = self.instances.iter().position(|instance| instance.id == owner);
+                // Descending, so the other way round.
+                *slot = self.instances.binary_search_by(|instance| owner.cmp(instance.id)).ok();
             }
         }
         self

@@ -1,7 +1,7 @@
 //! How the items of a firing run.
 //!
-//! [`run_item`] is the one way an item is run: within the limit of the job's [`Pool`], behind the session's
-//! fence, stoppable, and with panics caught. It ends with one [`Outcome`] whatever the job does.
+//! However many items an instance owns, its [`Pool`] says how many of a job run at once. Each runs behind the
+//! fence of its session, can be stopped, and ends with one outcome whatever the job does: a panic is one.
 
 mod blocking;
 mod item;

@@ -138,8 +138,7 @@ fn monotonic() -> Duration {
     Instant::now().duration_since(*START)
 }
 
-/// A clock that follows tokio's time and that can be set: for tests, above all under
-/// [paused time](tokio::time::pause).
+/// A clock that follows tokio's time and that can be set: for tests, above all while tokio's time is paused.
 ///
 /// ```
 /// # use elasticjob::schedule::{Clock, ManualClock};

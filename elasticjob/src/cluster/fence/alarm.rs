@@ -1,6 +1,7 @@
 //! The thread that wakes whoever waits for a fence.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
@@ -61,7 +62,7 @@ impl Alarm {
         while let Some((fences, additions)) = self.next_round() {
             // Without the lock: passing a fence calls the wakers of others, and dropping the last reference
             // to one does too.
-            let Some(next) = fences.iter().filter_map(|fence| fence.remaining()).min() else {
+            let Some(next) = fences.iter().filter_map(|fence| remaining(fence)).min() else {
                 continue;
             };
             drop(fences);
@@ -91,6 +92,15 @@ impl Alarm {
     fn lock(&self) -> MutexGuard<'_, Watched> {
         self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Survives the clock of one fence, which is handed in: the thread is there for all of them.
+fn remaining(fence: &State) -> Option<Duration> {
+    catch_unwind(AssertUnwindSafe(|| fence.remaining())).unwrap_or_else(|_| {
+        // Nobody can tell any more when it is due.
+        fence.close();
+        None
+    })
 }
 
 #[cfg(test)]
@@ -148,5 +158,35 @@ mod tests {
                 thread::yield_now();
             }
         }
+    }
+
+    /// Fails on the alarm's thread, not where the fence is made.
+    #[derive(Debug)]
+    struct BrokenClock(thread::ThreadId);
+
+    impl Clock for BrokenClock {
+        fn now(&self) -> jiff::Timestamp {
+            jiff::Timestamp::UNIX_EPOCH
+        }
+
+        fn elapsed(&self) -> Duration {
+            assert_eq!(thread::current().id(), self.0, "the clock is broken");
+            Duration::ZERO
+        }
+
+        fn jumps(&self) -> tokio::sync::watch::Receiver<u64> {
+            tokio::sync::watch::channel(0).1
+        }
+    }
+
+    #[test]
+    fn a_clock_that_panics_should_pass_its_own_fence_alone() {
+        static ALARM: Alarm = Alarm::new();
+        let broken = Arc::new(BrokenClock(thread::current().id()));
+        let untold = Fence::with_alarm(broken, Duration::from_secs(3600), Duration::ZERO, &ALARM);
+        wait_for(&untold);
+        let (_, other, _) = set_up(&ALARM);
+        wait_for(&other);
+        assert!(other.is_passed());
     }
 }

@@ -129,11 +129,12 @@ mod tests {
         let request = ShardingRequest::new("job", 3, IDS.map(Candidate::new)).with_current([
             (0, IDS[0]),
             (1, "10.0.0.99@-@1"),
+            (2, IDS[2]),
             (7, IDS[1]),
         ]);
         assert_eq!(
             [0, 1, 2, 7].map(|item| request.current(item)),
-            [Some(2), None, None, None]
+            [Some(2), None, Some(0), None]
         );
     }
 

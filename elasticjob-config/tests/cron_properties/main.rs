@@ -74,7 +74,7 @@ fn check(model: &Model, after: Timestamp, zone: &TimeZone) {
 }
 
 proptest! {
-    #![proptest_config(config(2_000))]
+    #![proptest_config(config(800))]
 
     #[test]
     fn fire_times_should_be_those_of_a_slow_search(
@@ -142,7 +142,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(config(4_000))]
+    #![proptest_config(config(3_000))]
 
     #[test]
     fn any_text_should_be_read_or_refused_with_places(

@@ -8,12 +8,13 @@ use std::sync::LazyLock;
 
 use croner::parser::{CronParser, Seconds, Year};
 use elasticjob_config::cron::Expression;
+use jiff::civil::{Date, date};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use model::{Choice, Model, index, models};
+use model::{Choice, Model, all_special_days, index, models};
 use reference::Found;
 
 const EVERYTHING: Choice = Choice { everything: true };
@@ -70,6 +71,27 @@ fn check(model: &Model, after: Timestamp, zone: &TimeZone) {
             ours.is_none_or(|ours| ours >= end),
             "`{text}` after {after} in {zone:?}: {ours:?}"
         ),
+    }
+}
+
+/// In 28 years every month begins on every weekday, leap years included.
+#[test]
+fn all_special_days_should_be_those_of_a_slow_search_in_28_years() {
+    let (first, end) = (date(2000, 1, 1), date(2028, 1, 1));
+    let midnight = |date: Date| TimeZone::UTC.to_timestamp(date.into()).unwrap();
+    for days in all_special_days() {
+        let model = Model::at_midnight(days);
+        let is_meant = model.days();
+        let expression = Expression::parse(&model.text()).unwrap();
+        let mut after = midnight(first) - 1.second();
+        for day in first
+            .series(1.day())
+            .take_while(|day| *day < end)
+            .filter(|day| is_meant(*day))
+        {
+            after = expression.next_after(after, &TimeZone::UTC).unwrap();
+            assert_eq!(after, midnight(day), "{}", model.text());
+        }
     }
 }
 

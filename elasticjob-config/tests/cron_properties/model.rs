@@ -200,6 +200,26 @@ impl Model {
         )
     }
 
+    /// Midnight of every day that is meant.
+    pub(crate) fn at_midnight(days: Days) -> Self {
+        let list = |part, min, max| List {
+            parts: vec![part],
+            min,
+            max,
+            names: &[],
+        };
+        let zero = |max| list(Part::One(0), 0, max);
+        let months = list(Part::Any, 1, 12);
+        Self {
+            seconds: zero(59),
+            minutes: zero(59),
+            hours: zero(23),
+            days,
+            months,
+            years: None,
+        }
+    }
+
     /// A test for days, with the lists worked out once.
     pub(crate) fn days(&self) -> impl Fn(Date) -> bool {
         let years = self.years.as_ref().map(List::members);
@@ -330,6 +350,16 @@ fn lists(min: i16, max: i16, names: &'static [&'static str], choice: Choice) -> 
         1 => proptest::collection::vec(part, 2..4),
     ];
     parts.prop_map(move |parts| List { parts, min, max, names })
+}
+
+/// All forms of the day fields that are not lists.
+pub(crate) fn all_special_days() -> impl Iterator<Item = Days> {
+    let nth = (1..=7).flat_map(|weekday| (1..=5).map(move |nth| Days::Nth(weekday, nth)));
+    let from_last = (0..=30).flat_map(|before| [Days::Last(before), Days::LastNearest(before)]);
+    nth.chain(from_last)
+        .chain((1..=31).map(Days::Nearest))
+        .chain((1..=7).map(Days::LastOfWeek))
+        .chain([Days::Saturday])
 }
 
 /// An index into a list that is known later.

@@ -1,11 +1,17 @@
 //! Job configuration for ElasticJob, from what people and registries hold to what the runtime accepts.
 //!
 //! In reading order: [`cron`], [`zone`] and [`item_parameters`] read one text each; [`job`] is the checked configuration
-//! of a job and its form in the registry.
+//! of a job and its form in the registry; `sources` puts the configuration of an application together from layers (feature
+//! `sources`, on by default).
 
 pub mod cron;
 pub mod item_parameters;
 pub mod job;
 mod marked;
+mod secret;
+#[cfg(feature = "sources")]
+pub mod sources;
 mod yaml;
 pub mod zone;
+
+pub use secret::Secret;

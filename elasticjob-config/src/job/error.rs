@@ -1,5 +1,7 @@
 use std::fmt;
 
+use crate::secret::{self, PROVIDED};
+
 /// Everything that is wrong with the configuration of one job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Errors {
@@ -14,7 +16,7 @@ pub struct Fault {
     /// The setting, by its name in the registry: `shardingTotalCount`, or `props.script.command.line`. Empty if the fault
     /// is of the whole.
     pub key: String,
-    /// The value, if there is one that can be shown.
+    /// The value, if there is one. Instead of a secret it is `[provided]`.
     pub value: Option<String>,
     /// What is wrong with it and what was expected.
     pub problem: String,
@@ -54,11 +56,10 @@ impl Errors {
 
 impl Fault {
     pub(crate) fn new(key: impl Into<String>, value: Option<&str>, problem: impl Into<String>) -> Self {
-        Self {
-            key: key.into(),
-            value: value.map(ToOwned::to_owned),
-            problem: problem.into(),
-        }
+        let key = key.into();
+        let value = value.map(|value| if secret::is_secret(&key) { PROVIDED } else { value }.to_owned());
+        let problem = problem.into();
+        Self { key, value, problem }
     }
 }
 

@@ -29,6 +29,7 @@ mod registry_form;
 mod stored;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -42,6 +43,7 @@ pub use self::stored::StoredJobConfig;
 
 use crate::cron::Expression;
 use crate::item_parameters::ItemParameters;
+use crate::secret::WithoutSecrets;
 use crate::zone::Zone;
 
 /// The checked configuration of one job.
@@ -65,7 +67,7 @@ pub struct JobConfig {
     error_handler: Option<String>,
     listener_types: Vec<String>,
     description: String,
-    props: BTreeMap<String, String>,
+    props: Props,
     disabled: bool,
     overwrite: bool,
     label: Option<String>,
@@ -73,8 +75,18 @@ pub struct JobConfig {
     kept: Kept,
 }
 
+/// Properties, some of which are secrets.
+#[derive(Clone, Default, PartialEq, Eq)]
+struct Props(BTreeMap<String, String>);
+
+impl fmt::Debug for Props {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        WithoutSecrets(&self.0).fmt(formatter)
+    }
+}
+
 /// What a stored configuration holds beside its settings, so that a rewrite gives it back.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 struct Kept {
     /// The YAML behind `jobExtraConfigurations:`, tags of Java classes included.
     extra_configurations: Option<String>,
@@ -84,6 +96,13 @@ struct Kept {
     foreign_types: BTreeMap<&'static str, String>,
     /// Whether the pool stood under the key that Java 3.0.5 uses.
     has_newer_pool_key: bool,
+}
+
+/// Data sources of Java members have their passwords in it.
+impl fmt::Debug for Kept {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Kept").finish_non_exhaustive()
+    }
 }
 
 impl JobConfig {
@@ -202,7 +221,7 @@ impl JobConfig {
     /// Settings of the job's executor, error handler and other parts.
     #[must_use]
     pub fn props(&self) -> &BTreeMap<String, String> {
-        &self.props
+        &self.props.0
     }
 
     /// Whether instances start disabled.

@@ -1,10 +1,11 @@
 //! From what somebody wrote to what the runtime accepts.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use super::{Errors, Fault, JobConfig, JobName, Kept, extension};
+use super::{Errors, Fault, JobConfig, JobName, Kept, Props, extension};
 use crate::cron::{self, Expression};
 use crate::item_parameters::{self, ItemParameters};
 use crate::zone::Zone;
@@ -13,7 +14,7 @@ use crate::zone::Zone;
 const LARGEST: i64 = i32::MAX as i64;
 
 /// The configuration of one job as it was written, before any check. What is `None` was not written.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 #[expect(
     missing_docs,
     reason = "the fields mirror those of `JobConfig`, under Java's names and in Java's units"
@@ -132,13 +133,23 @@ impl RawJobConfig {
             error_handler: self.job_error_handler_type.filter(|name| !name.is_empty()),
             listener_types: self.job_listener_types,
             description: self.description.unwrap_or_default(),
-            props: self.props,
+            props: Props(self.props),
             disabled: self.disabled.unwrap_or(false),
             overwrite: self.overwrite.unwrap_or(false),
             label: self.label,
             static_sharding: self.static_sharding.unwrap_or(false),
             kept: self.kept,
         })
+    }
+}
+
+/// Without the values, which may be secrets.
+impl fmt::Debug for RawJobConfig {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("RawJobConfig")
+            .field("job_name", &self.job_name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -161,7 +172,7 @@ impl From<&JobConfig> for RawJobConfig {
             job_error_handler_type: config.error_handler.clone(),
             job_listener_types: config.listener_types.clone(),
             description: Some(config.description.clone()),
-            props: config.props.clone(),
+            props: config.props.0.clone(),
             disabled: Some(config.disabled),
             overwrite: Some(config.overwrite),
             label: config.label.clone(),

@@ -1,6 +1,7 @@
 //! What a configuration looks like in the registry.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use super::extension::{EXTENSIONS, Spelling};
 use super::{JobConfig, Warning};
@@ -10,13 +11,23 @@ use crate::yaml::{Value, Writer};
 pub(super) const POOL_KEYS: [&str; 2] = ["jobExecutorServiceHandlerType", "jobExecutorThreadPoolSizeProviderType"];
 
 /// The text of a `config` node, and what Java members will not make of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RegistryForm {
     /// The text, as a Java member would write it.
     pub yaml: String,
     /// Settings that Java members of the job do not see.
     pub warnings: Vec<Warning>,
+}
+
+/// Without the text, which may hold secrets.
+impl fmt::Debug for RegistryForm {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("RegistryForm")
+            .field("warnings", &self.warnings)
+            .finish_non_exhaustive()
+    }
 }
 
 impl JobConfig {
@@ -35,7 +46,7 @@ impl JobConfig {
     /// ```
     #[must_use]
     pub fn to_registry(&self) -> RegistryForm {
-        let mut props = self.props.clone();
+        let mut props = self.props.0.clone();
         let mut java = BTreeMap::new();
         let mut warnings = Vec::new();
         for extension in &EXTENSIONS {

@@ -1,0 +1,254 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::SignedDuration;
+
+use super::{Binder, Bound};
+use crate::job::{Fault, RawJobConfig};
+use crate::secret;
+use crate::sources::Declared;
+use crate::sources::error::{Error, Origin};
+use crate::sources::key::{self, Key};
+use crate::sources::settings::{Implementation, JobSettings};
+
+/// The jobs that the program declares, and which of them does the work of which configured job.
+pub(in crate::sources) struct Declarations<'a> {
+    pub(in crate::sources) declared: &'a [Declared],
+    /// The declared job of a configured one, where the names differ.
+    pub(in crate::sources) by_class: BTreeMap<String, &'a Declared>,
+}
+
+impl<'a> Declarations<'a> {
+    /// `classes` are the configured jobs with their classes.
+    ///
+    /// A class names a declared job by its whole name or by its last part, however that is spelt: `com.acme.SyncOrders`
+    /// is the declared `sync_orders`.
+    pub(in crate::sources) fn new(declared: &'a [Declared], classes: &BTreeMap<String, String>) -> Self {
+        let by_class = classes.iter().filter_map(|(job, class)| {
+            let is_declared = declared.iter().any(|declared| declared.name == *job);
+            let declared = named_by_class(declared, class).filter(|_| !is_declared)?;
+            Some((job.clone(), declared))
+        });
+        Self {
+            declared,
+            by_class: by_class.collect(),
+        }
+    }
+
+    /// Declared jobs and the names that they run under: those that a class gives them, else their own.
+    pub(in crate::sources) fn running(&self, configured: &BTreeSet<String>) -> Vec<(String, &'a Declared)> {
+        let renamed = self.by_class.iter().map(|(job, declared)| (job.clone(), *declared));
+        let own = self.declared.iter().filter(|declared| {
+            configured.contains(&declared.name) || self.by_class.values().all(|other| other.name != declared.name)
+        });
+        renamed
+            .chain(own.map(|declared| (declared.name.clone(), declared)))
+            .collect()
+    }
+
+    fn of(&self, job: &str) -> Option<&'a Declared> {
+        self.by_class
+            .get(job)
+            .copied()
+            .or_else(|| self.declared.iter().find(|declared| declared.name == job))
+    }
+
+    fn names(&self) -> String {
+        if self.declared.is_empty() {
+            return "the program declares no job".to_owned();
+        }
+        let names: Vec<String> = self
+            .declared
+            .iter()
+            .map(|declared| format!("`{}`", declared.name))
+            .collect();
+        format!("the program declares {}", names.join(", "))
+    }
+}
+
+fn named_by_class<'a>(declared: &'a [Declared], class: &str) -> Option<&'a Declared> {
+    let class = class.trim();
+    let last = class.rsplit(['.', ':', '$']).next().unwrap_or(class);
+    let find = |matches: &dyn Fn(&Declared) -> bool| declared.iter().find(|declared| matches(declared));
+    find(&|declared| declared.name == class)
+        .or_else(|| find(&|declared| declared.name == last))
+        .or_else(|| find(&|declared| key::canonical(&declared.name) == key::canonical(last)))
+}
+
+impl Binder {
+    pub(super) fn jobs(&mut self, declarations: &Declarations<'_>) -> BTreeMap<String, JobSettings> {
+        let names: BTreeSet<String> = self
+            .entries
+            .keys()
+            .filter_map(Key::job)
+            .map(ToOwned::to_owned)
+            .collect();
+        let mut jobs = BTreeMap::new();
+        let mut bootstraps: BTreeMap<String, String> = BTreeMap::new();
+        for name in names {
+            let Some(settings) = self.job(&name, declarations) else {
+                continue;
+            };
+            if let Some(bootstrap) = &settings.bootstrap
+                && let Some(other) = bootstraps.insert(bootstrap.clone(), name.clone())
+                && let Some(bound) = self.bound(&Key::JobSetting(name.clone(), "job-bootstrap-bean-name"))
+            {
+                self.fault(&bound, format!("job `{other}` is called so too"));
+            }
+            jobs.insert(name, settings);
+        }
+        jobs
+    }
+
+    fn job(&mut self, name: &str, declarations: &Declarations<'_>) -> Option<JobSettings> {
+        let origin = self.origin_of(name, declarations)?;
+        let implementation = self.implementation(name, declarations, &origin);
+        let faults_before = self.faults.len();
+        let raw = self.raw(name);
+        let config = raw.check();
+        if let Err(errors) = &config {
+            for fault in errors.faults() {
+                self.job_fault(name, fault, &origin, faults_before);
+            }
+        }
+        let text = |key| self.text(&Key::JobSetting(name.to_owned(), key));
+        Some(JobSettings {
+            config: config.ok()?,
+            implementation: implementation?,
+            class: text("elastic-job-class"),
+            bootstrap: text("job-bootstrap-bean-name"),
+            origin,
+        })
+    }
+
+    fn implementation(
+        &mut self,
+        name: &str,
+        declarations: &Declarations<'_>,
+        origin: &Origin,
+    ) -> Option<Implementation> {
+        let bound = |binder: &Self, key| binder.bound(&Key::JobSetting(name.to_owned(), key));
+        let class = bound(self, "elastic-job-class");
+        let declared = declarations.of(name);
+        match (bound(self, "elastic-job-type"), class, declared) {
+            (Some(job_type), Some(class), _) => {
+                self.fault(
+                    &job_type,
+                    format!("a job has a type or a class, not both; its class is `{}`", class.text),
+                );
+                None
+            }
+            (Some(job_type), None, Some(declared)) => {
+                let problem = format!(
+                    "the program does this job's work (attribute at {}): leave the type out",
+                    declared.origin
+                );
+                self.fault(&job_type, problem);
+                None
+            }
+            (Some(job_type), None, None) => Some(Implementation::Type(job_type.text.trim().to_owned())),
+            (None, _, Some(declared)) => Some(Implementation::Declared(declared.name.clone())),
+            (None, Some(class), None) => {
+                self.fault(
+                    &class,
+                    format!("no job is declared under this name; {}", declarations.names()),
+                );
+                None
+            }
+            (None, None, None) => {
+                let declared = declarations.declared.iter().map(|declared| declared.name.as_str());
+                let hint = key::nearest(name, declared)
+                    .map(|near| format!(", did you mean `{near}`?"))
+                    .unwrap_or_default();
+                let problem = format!(
+                    "nothing does this job's work: {}{hint} Otherwise set `elastic-job-type` or `elastic-job-class`",
+                    declarations.names() + if hint.is_empty() { "." } else { "" }
+                );
+                self.faults
+                    .push(Error::new(Key::Job(name.to_owned()).to_string(), problem).at(origin.clone()));
+                None
+            }
+        }
+    }
+
+    /// Where the job is declared, else the first place that mentions it.
+    fn origin_of(&self, name: &str, declarations: &Declarations<'_>) -> Option<Origin> {
+        if let Some(declared) = declarations.of(name) {
+            return Some(Origin::Attribute(declared.origin.clone()));
+        }
+        let mentioned = |key| self.entries.get(key).map(|bound: &Bound| bound.origin.clone());
+        let job = Key::Job(name.to_owned());
+        mentioned(&job).or_else(|| {
+            self.entries
+                .keys()
+                .find(|key| key.job() == Some(name))
+                .and_then(mentioned)
+        })
+    }
+
+    fn raw(&mut self, name: &str) -> RawJobConfig {
+        let key = |setting| Key::JobSetting(name.to_owned(), setting);
+        let mut raw = RawJobConfig::new(name);
+        raw.cron = self.text(&key("cron"));
+        raw.time_zone = self.text(&key("time-zone"));
+        raw.sharding_total_count = self.number(&key("sharding-total-count"), "a whole number is expected");
+        raw.sharding_item_parameters = self.text(&key("sharding-item-parameters"));
+        raw.job_parameter = self.entries.get(&key("job-parameter")).map(|bound| bound.text.clone());
+        raw.monitor_execution = self.bool(&key("monitor-execution"));
+        raw.failover = self.bool(&key("failover"));
+        raw.misfire = self.bool(&key("misfire"));
+        raw.max_time_diff_seconds = self.units(&key("max-time-diff"), 1, "seconds");
+        raw.reconcile_interval_minutes = self.units(&key("reconcile-interval"), 60, "minutes");
+        raw.job_sharding_strategy_type = self.text(&key("job-sharding-strategy-type"));
+        raw.job_executor_service_handler_type = self.text(&key("job-executor-service-handler-type"));
+        raw.job_error_handler_type = self.text(&key("job-error-handler-type"));
+        raw.job_listener_types = self.list(&key("job-listener-types"));
+        raw.description = self.text(&key("description"));
+        raw.disabled = self.bool(&key("disabled"));
+        raw.overwrite = self.bool(&key("overwrite"));
+        raw.label = self.text(&key("label"));
+        raw.static_sharding = self.bool(&key("static-sharding"));
+        raw.props = self
+            .entries
+            .iter()
+            .filter_map(|(key, bound)| prop_of(key, bound, name))
+            .collect();
+        raw
+    }
+
+    /// The registry holds whole units only.
+    fn units(&mut self, key: &Key, unit_seconds: i64, unit: &str) -> Option<i64> {
+        let bound = self.bound(key)?;
+        let duration: SignedDuration = self.signed_duration(key)?;
+        if duration.subsec_nanos() != 0 || duration.as_secs() % unit_seconds != 0 {
+            self.fault(&bound, format!("the registry holds whole {unit}"));
+        }
+        Some(duration.as_secs() / unit_seconds)
+    }
+
+    /// A fault of the job's configuration, at the place where the setting was written.
+    fn job_fault(&mut self, job: &str, fault: &Fault, origin: &Origin, faults_before: usize) {
+        let key = key::job_setting(job, &fault.key);
+        let bound = key.as_ref().and_then(|key| self.entries.get(key)).cloned();
+        if let Some(bound) = bound {
+            // Not given, because what was given could not be read, and that has been said.
+            let is_known = self.faults[faults_before..]
+                .iter()
+                .any(|error| error.key == bound.written);
+            if !is_known {
+                self.fault(&bound, fault.problem.clone());
+            }
+            return;
+        }
+        let key = key.unwrap_or_else(|| Key::Job(job.to_owned())).to_string();
+        let mut error = Error::new(key, fault.problem.clone()).at(origin.clone());
+        error.value = fault.value.clone().filter(|_| !secret::is_secret(&fault.key));
+        self.faults.push(error);
+    }
+}
+
+fn prop_of(key: &Key, bound: &Bound, job: &str) -> Option<(String, String)> {
+    match key {
+        Key::Prop(owner, name) if owner == job => Some((name.clone(), bound.text.clone())),
+        _ => None,
+    }
+}

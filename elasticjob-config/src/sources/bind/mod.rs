@@ -1,0 +1,160 @@
+//! From merged texts to checked settings.
+
+mod job;
+mod registry;
+mod sections;
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+
+use super::error::{Error, Origin};
+use super::key::Key;
+use super::layer::Entry;
+use super::placeholder::Lookup;
+use super::settings::Settings;
+use crate::secret::{self, PROVIDED};
+use crate::yaml::value::bool_value;
+
+pub(super) use job::Declarations;
+
+/// A text whose placeholders are resolved.
+#[derive(Clone, Debug)]
+struct Bound {
+    written: String,
+    /// With the unit that the key implies.
+    text: String,
+    /// The value as a message may show it.
+    shown: String,
+    origin: Origin,
+}
+
+/// Takes settings one by one and collects faults.
+pub(super) struct Binder {
+    entries: BTreeMap<Key, Bound>,
+    faults: Vec<Error>,
+}
+
+impl Binder {
+    /// Resolves the placeholders of all entries. What cannot be resolved is a fault and is left out.
+    pub(super) fn new(entries: BTreeMap<Key, Entry>, lookup: &Lookup<'_>, faults: Vec<Error>) -> Self {
+        let mut binder = Self {
+            entries: BTreeMap::new(),
+            faults,
+        };
+        for (key, entry) in entries {
+            let is_secret = is_secret(&key);
+            let shown = |text: &str| {
+                if is_secret {
+                    PROVIDED.to_owned()
+                } else {
+                    text.to_owned()
+                }
+            };
+            match lookup.resolve(&entry.text) {
+                Ok(resolved) => {
+                    let unit = if resolved.trim().is_empty() { "" } else { entry.unit };
+                    let text = format!("{}{unit}", if unit.is_empty() { &resolved } else { resolved.trim() });
+                    let bound = Bound {
+                        written: entry.written,
+                        shown: shown(&resolved),
+                        text,
+                        origin: entry.origin,
+                    };
+                    binder.entries.insert(key, bound);
+                }
+                Err(problem) => {
+                    let error = Error::new(entry.written, problem)
+                        .value(shown(&entry.text))
+                        .at(entry.origin);
+                    binder.faults.push(error);
+                }
+            }
+        }
+        binder
+    }
+
+    /// Checks everything and tells all that is wrong.
+    pub(super) fn bind(mut self, declarations: &Declarations<'_>, profiles: Vec<String>) -> (Settings, Vec<Error>) {
+        let settings = self.settings(declarations, profiles);
+        (settings, self.faults)
+    }
+
+    /// Whether anything is to run: `enabled`.
+    pub(super) fn is_enabled(&mut self) -> bool {
+        self.bool(&Key::Setting("enabled")).unwrap_or(true)
+    }
+
+    /// A text that is not blank.
+    fn bound(&self, key: &Key) -> Option<Bound> {
+        self.entries
+            .get(key)
+            .filter(|bound| !bound.text.trim().is_empty())
+            .cloned()
+    }
+
+    fn text(&self, key: &Key) -> Option<String> {
+        self.bound(key).map(|bound| bound.text)
+    }
+
+    fn bool(&mut self, key: &Key) -> Option<bool> {
+        self.parsed(key, "`true` or `false` is expected", bool_value)
+    }
+
+    fn number<T: FromStr>(&mut self, key: &Key, expected: &str) -> Option<T> {
+        self.parsed(key, expected, |text| text.trim().parse().ok())
+    }
+
+    fn list(&self, key: &Key) -> Vec<String> {
+        self.text(key)
+            .map(|text| super::profile::names(&text))
+            .unwrap_or_default()
+    }
+
+    /// A duration that may be negative, which means none in some of Java's settings.
+    fn signed_duration(&mut self, key: &Key) -> Option<SignedDuration> {
+        self.parsed(
+            key,
+            "a duration is expected, such as `10s`, `500ms` or `1m 30s`",
+            |text| text.trim().parse().ok(),
+        )
+    }
+
+    fn duration(&mut self, key: &Key) -> Option<Duration> {
+        let bound = self.bound(key)?;
+        let duration = self.signed_duration(key)?;
+        let unsigned = Duration::try_from(duration);
+        if unsigned.is_err() {
+            self.fault(&bound, "a duration cannot be negative here");
+        }
+        unsigned.ok()
+    }
+
+    fn parsed<T>(&mut self, key: &Key, expected: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+        let bound = self.bound(key)?;
+        let value = parse(&bound.text);
+        if value.is_none() {
+            self.fault(&bound, expected);
+        }
+        value
+    }
+
+    fn fault(&mut self, bound: &Bound, problem: impl Into<String>) {
+        let error = Error::new(bound.written.clone(), problem)
+            .value(bound.shown.clone())
+            .at(bound.origin.clone());
+        self.faults.push(error);
+    }
+}
+
+/// Any setting of a data source may hold a password; a URL often does.
+fn is_secret(key: &Key) -> bool {
+    match key {
+        Key::DataSource(_) => true,
+        Key::Setting(name) => secret::is_secret(name),
+        Key::Prop(_, name) => secret::is_secret(name),
+        Key::Job(_) | Key::JobSetting(..) => false,
+    }
+}

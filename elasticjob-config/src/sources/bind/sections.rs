@@ -1,0 +1,82 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::{Binder, Declarations};
+use crate::sources::key::Key;
+use crate::sources::settings::{
+    DataSourceSettings, DumpSettings, NetworkSettings, RegistrySettings, Settings, TracedJobs, TracingSettings,
+};
+
+const GRACE_PERIOD: Key = Key::Setting("shutdown.grace-period");
+const IP: Key = Key::Setting("network.ip");
+const TYPE: Key = Key::Setting("tracing.type");
+const INCLUDE: Key = Key::Setting("tracing.include-job-names");
+const EXCLUDE: Key = Key::Setting("tracing.exclude-job-names");
+const DUMP_PORT: Key = Key::Setting("dump.port");
+
+impl Binder {
+    pub(super) fn settings(&mut self, declarations: &Declarations<'_>, profiles: Vec<String>) -> Settings {
+        Settings {
+            enabled: true,
+            registry: self.registry().unwrap_or(RegistrySettings::Embedded),
+            jobs: self.jobs(declarations),
+            grace_period: self.duration(&GRACE_PERIOD).unwrap_or(Duration::from_secs(30)),
+            network: self.network(),
+            tracing: self.tracing(),
+            dump: self.dump(),
+            profiles,
+        }
+    }
+
+    fn network(&mut self) -> NetworkSettings {
+        NetworkSettings {
+            preferred_interface: self.text(&Key::Setting("network.preferred-interface")),
+            preferred_ip: self.text(&Key::Setting("network.preferred-ip")),
+            ip: self.number(&IP, "an IP address is expected"),
+        }
+    }
+
+    fn dump(&mut self) -> Option<DumpSettings> {
+        let is_enabled = self.bool(&Key::Setting("dump.enabled")).unwrap_or(true);
+        let port = self.number(&DUMP_PORT, "ports are 0 to 65535")?;
+        is_enabled.then_some(DumpSettings { port })
+    }
+
+    fn tracing(&mut self) -> Option<TracingSettings> {
+        let data_source: BTreeMap<String, String> = self.entries.iter().filter_map(data_source).collect();
+        let (only, all_but) = (self.list(&INCLUDE), self.list(&EXCLUDE));
+        let has_both = !only.is_empty() && !all_but.is_empty();
+        if has_both && let Some(bound) = self.bound(&EXCLUDE) {
+            self.fault(&bound, "either names jobs to include or jobs to exclude, not both");
+        }
+        let Some(bound) = self.bound(&TYPE) else {
+            if has_both || !only.is_empty() || !all_but.is_empty() || !data_source.is_empty() {
+                self.missing(
+                    &TYPE,
+                    "is missing, so that the rest of `tracing` does nothing: write `type: RDB`",
+                );
+            }
+            return None;
+        };
+        let storage = bound.text.trim().to_ascii_uppercase();
+        if storage != "RDB" {
+            self.fault(&bound, "the only type is `RDB`");
+        }
+        Some(TracingSettings {
+            storage,
+            data_source: (!data_source.is_empty()).then_some(DataSourceSettings(data_source)),
+            jobs: match (only.is_empty(), all_but.is_empty()) {
+                (false, _) => TracedJobs::Only(only),
+                (true, false) => TracedJobs::AllBut(all_but),
+                (true, true) => TracedJobs::All,
+            },
+        })
+    }
+}
+
+fn data_source((key, bound): (&Key, &super::Bound)) -> Option<(String, String)> {
+    match key {
+        Key::DataSource(name) => Some((name.clone(), bound.text.clone())),
+        _ => None,
+    }
+}

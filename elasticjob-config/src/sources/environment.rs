@@ -1,0 +1,69 @@
+//! Environment variables: `ELASTICJOB_JOBS_SYNC_ORDERS_CRON`.
+
+use std::collections::BTreeMap;
+
+use super::error::{Error, Origin};
+use super::key::{self, JobNames, Key};
+use super::layer::{self, Entry, Layer};
+
+const PREFIX: &str = "ELASTICJOB_";
+
+/// The layer of the environment. Jobs and properties must be known by now, because a variable does not tell where their
+/// names end.
+pub(super) fn layer(
+    environment: &BTreeMap<String, String>,
+    jobs: &JobNames,
+    lower: &[Layer],
+    faults: &mut Vec<Error>,
+) -> Layer {
+    let props: Vec<(String, String)> = lower
+        .iter()
+        .flat_map(|layer| layer.entries.keys())
+        .filter_map(prop)
+        .collect();
+    let mut layer = Layer::default();
+    for (variable, text) in environment {
+        let Some(rest) = variable.strip_prefix(PREFIX) else {
+            continue;
+        };
+        if is_made_by_kubernetes(rest) {
+            continue;
+        }
+        let tokens: Vec<&str> = rest.split('_').filter(|token| !token.is_empty()).collect();
+        let origin = Origin::Environment(variable.clone());
+        match key::find_variable(&tokens, jobs, &props) {
+            Ok((key, unit)) => {
+                let entry = Entry {
+                    written: key.to_string(),
+                    text: text.clone(),
+                    unit,
+                    origin,
+                };
+                layer.set(key, entry, faults);
+            }
+            Err(unknown) if tokens.first() == Some(&"JOBS") && unknown.0.is_none() => {
+                let names: Vec<String> = jobs.iter().map(|name| format!("`{name}`")).collect();
+                let problem = format!("names no job and setting; the jobs are: {}", names.join(", "));
+                faults.push(Error::new("", problem).at(origin));
+            }
+            Err(unknown) => {
+                let mut error = layer::unknown_key("", unknown).at(origin);
+                error.key = rest.to_owned();
+                faults.push(error);
+            }
+        }
+    }
+    layer
+}
+
+fn prop(key: &Key) -> Option<(String, String)> {
+    match key {
+        Key::Prop(job, name) => Some((job.clone(), name.clone())),
+        _ => None,
+    }
+}
+
+/// For a service called `elasticjob`, Kubernetes sets `ELASTICJOB_SERVICE_HOST`, `ELASTICJOB_PORT_80_TCP_ADDR` and more.
+fn is_made_by_kubernetes(rest: &str) -> bool {
+    rest.starts_with("SERVICE_HOST") || rest.starts_with("SERVICE_PORT") || rest == "PORT" || rest.starts_with("PORT_")
+}

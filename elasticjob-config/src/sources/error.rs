@@ -1,0 +1,114 @@
+use std::fmt;
+
+/// Everything that is wrong with an application's configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Errors(Vec<Error>);
+
+/// One thing that is wrong. Shown as `origin: key is value: problem`; secrets are never among the values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Error {
+    /// The setting as it was written, dots between its parts. Empty if the fault is of a whole source.
+    pub key: String,
+    /// The value, if there is one that can be shown.
+    pub value: Option<String>,
+    /// What is wrong with it and what was expected.
+    pub problem: String,
+    /// Where it was written, if it was written anywhere.
+    pub origin: Option<Origin>,
+}
+
+/// Where a value was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Origin {
+    /// In a file.
+    File {
+        /// The file.
+        path: String,
+        /// The line, counted from 1.
+        line: Option<usize>,
+    },
+    /// In an environment variable of this name.
+    Environment(String),
+    /// In the attribute of a job, at `src/main.rs:12`.
+    Attribute(String),
+    /// By code, in the builder.
+    Builder,
+    /// In a `figment::Figment` or `config::Config` that the application handed in.
+    HandedIn(String),
+}
+
+impl Errors {
+    /// The faults, at least one.
+    pub fn iter(&self) -> impl Iterator<Item = &Error> {
+        self.0.iter()
+    }
+
+    /// Nothing is wrong as long as nothing was found.
+    pub(super) fn check(faults: Vec<Error>) -> Result<(), Self> {
+        if faults.is_empty() { Ok(()) } else { Err(Self(faults)) }
+    }
+}
+
+impl Error {
+    pub(super) fn new(key: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self {
+            key: key.into(),
+            value: None,
+            problem: problem.into(),
+            origin: None,
+        }
+    }
+
+    pub(super) fn at(mut self, origin: Origin) -> Self {
+        self.origin = Some(origin);
+        self
+    }
+
+    pub(super) fn value(mut self, value: impl Into<String>) -> Self {
+        self.value = Some(value.into());
+        self
+    }
+}
+
+impl fmt::Display for Errors {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let [error] = self.0.as_slice() {
+            return write!(formatter, "invalid configuration: {error}");
+        }
+        write!(formatter, "{} faults in the configuration:", self.0.len())?;
+        for error in &self.0 {
+            write!(formatter, "\n- {}", error.to_string().replace('\n', "\n  "))?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Errors {}
+
+impl fmt::Display for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(origin) = &self.origin {
+            write!(formatter, "{origin}: ")?;
+        }
+        match (self.key.as_str(), &self.value) {
+            ("", _) => write!(formatter, "{}", self.problem),
+            (key, None) => write!(formatter, "`{key}`: {}", self.problem),
+            (key, Some(value)) => write!(formatter, "`{key}` is `{value}`: {}", self.problem),
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { path, line: Some(line) } => write!(formatter, "{path}:{line}"),
+            Self::File { path, line: None } => formatter.write_str(path),
+            Self::Environment(name) => write!(formatter, "environment variable {name}"),
+            Self::Attribute(place) => write!(formatter, "attribute at {place}"),
+            Self::Builder => formatter.write_str("builder"),
+            Self::HandedIn(name) => formatter.write_str(name),
+        }
+    }
+}

@@ -1,0 +1,347 @@
+//! What the settings are called, and what a reader of them may have meant.
+//!
+//! A key is known by its letters and digits alone, so `regCenter`, `reg-center` and `REG_CENTER` are one. Names of jobs
+//! and keys of `props` belong to the user and stay as they are.
+
+use std::collections::BTreeSet;
+
+/// The settings of the application, below `elasticjob`.
+const SETTINGS: &[&str] = &[
+    "enabled",
+    "profiles.active",
+    "reg-center.server-lists",
+    "reg-center.namespace",
+    "reg-center.base-sleep-time",
+    "reg-center.max-sleep-time",
+    "reg-center.max-retries",
+    "reg-center.session-timeout",
+    "reg-center.connection-timeout",
+    "reg-center.digest",
+    "reg-center.fail-fast",
+    "shutdown.grace-period",
+    "network.preferred-interface",
+    "network.preferred-ip",
+    "network.ip",
+    "dump.enabled",
+    "dump.port",
+    "tracing.type",
+    "tracing.include-job-names",
+    "tracing.exclude-job-names",
+];
+
+/// What settings stand below.
+const SECTIONS: &[&str] = &[
+    "jobs",
+    "reg-center",
+    "shutdown",
+    "network",
+    "dump",
+    "tracing",
+    "tracing.data-source",
+    "profiles",
+    "preferred",
+];
+
+/// The settings of a job, below `elasticjob.jobs.NAME`.
+const JOB_SETTINGS: &[&str] = &[
+    "elastic-job-class",
+    "elastic-job-type",
+    "cron",
+    "time-zone",
+    "job-bootstrap-bean-name",
+    "sharding-total-count",
+    "sharding-item-parameters",
+    "job-parameter",
+    "monitor-execution",
+    "failover",
+    "misfire",
+    "max-time-diff",
+    "reconcile-interval",
+    "job-sharding-strategy-type",
+    "job-executor-service-handler-type",
+    "job-error-handler-type",
+    "job-listener-types",
+    "description",
+    "disabled",
+    "overwrite",
+    "label",
+    "static-sharding",
+];
+
+/// Java's names for the same things, and the unit that their numbers are in.
+const JAVA_NAMES: &[(&str, &str, &str)] = &[
+    (
+        "reg-center.base-sleep-time-milliseconds",
+        "reg-center.base-sleep-time",
+        "ms",
+    ),
+    (
+        "reg-center.max-sleep-time-milliseconds",
+        "reg-center.max-sleep-time",
+        "ms",
+    ),
+    (
+        "reg-center.session-timeout-milliseconds",
+        "reg-center.session-timeout",
+        "ms",
+    ),
+    (
+        "reg-center.connection-timeout-milliseconds",
+        "reg-center.connection-timeout",
+        "ms",
+    ),
+    ("preferred.network.interface", "network.preferred-interface", ""),
+    ("preferred.network.ip", "network.preferred-ip", ""),
+    ("max-time-diff-seconds", "max-time-diff", "s"),
+    ("reconcile-interval-minutes", "reconcile-interval", "m"),
+    (
+        "job-executor-thread-pool-size-provider-type",
+        "job-executor-service-handler-type",
+        "",
+    ),
+];
+
+/// Keys of `props` whose spelling an environment variable cannot give.
+const CAMEL_CASE_PROPS: &[&str] = &[
+    "email.useSsl",
+    "wechat.connectTimeoutMilliseconds",
+    "wechat.readTimeoutMilliseconds",
+    "dingtalk.connectTimeoutMilliseconds",
+    "dingtalk.readTimeoutMilliseconds",
+];
+
+/// A setting that we know.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Key {
+    /// A setting of the application.
+    Setting(&'static str),
+    /// A setting of the data source for tracing.
+    DataSource(String),
+    /// A job by name, without a setting: it is there.
+    Job(String),
+    /// A setting of a job.
+    JobSetting(String, &'static str),
+    /// A property of a job.
+    Prop(String, String),
+}
+
+impl Key {
+    /// The job whose setting this is.
+    pub(super) fn job(&self) -> Option<&str> {
+        match self {
+            Self::Job(job) | Self::JobSetting(job, _) | Self::Prop(job, _) => Some(job),
+            Self::Setting(_) | Self::DataSource(_) => None,
+        }
+    }
+}
+
+/// A key, and the unit of the number behind it.
+pub(super) type Known = (Key, &'static str);
+
+/// A key that means nothing, and what was probably meant.
+pub(super) struct Unknown(pub(super) Option<String>);
+
+/// The names of jobs as they were first written: the attributes' before the files'.
+#[derive(Clone, Debug, Default)]
+pub(super) struct JobNames(BTreeSet<String>);
+
+impl JobNames {
+    pub(super) fn add(&mut self, name: &str) {
+        self.0.insert(name.to_owned());
+    }
+
+    /// Knows one name.
+    pub(super) fn of(name: &str) -> Self {
+        Self(BTreeSet::from([name.to_owned()]))
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+
+    /// The job that is meant: the one of exactly this name, else the only one that differs in spelling.
+    pub(super) fn find(&self, written: &str) -> Option<&str> {
+        if let Some(name) = self.0.get(written) {
+            return Some(name);
+        }
+        let mut alike = self.iter().filter(|name| canonical(name) == canonical(written));
+        alike.next().filter(|_| alike.next().is_none())
+    }
+}
+
+/// Letters and digits in lower case.
+pub(super) fn canonical(key: &str) -> String {
+    key.chars()
+        .filter(|c| c.is_alphanumeric())
+        .flat_map(char::to_lowercase)
+        .collect()
+}
+
+/// The parts of a key: dots separate, unless brackets hold a part together as in `jobs.[my.job].cron`.
+pub(super) fn parts(key: &str) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    let mut is_bracketed = false;
+    for c in key.chars() {
+        match c {
+            '[' if !is_bracketed => is_bracketed = true,
+            ']' if is_bracketed => is_bracketed = false,
+            '.' if !is_bracketed => parts.push(String::new()),
+            c => parts.last_mut().expect("there is always a part").push(c),
+        }
+    }
+    parts
+}
+
+/// Finds the setting of a path below `elasticjob`.
+pub(super) fn find(path: &[String], jobs: &mut JobNames) -> Result<Known, Unknown> {
+    match path {
+        [first, job, rest @ ..] if canonical(first) == "jobs" => {
+            let name = jobs.find(job).unwrap_or(job).to_owned();
+            jobs.add(&name);
+            find_job_setting(name, rest)
+        }
+        [first, second, rest @ ..]
+            if canonical(first) == "tracing" && canonical(second) == "datasource" && !rest.is_empty() =>
+        {
+            Ok((Key::DataSource(rest.join(".")), ""))
+        }
+        _ => {
+            let (name, unit) = known(SETTINGS, &path.join("."))?;
+            Ok((Key::Setting(name), unit))
+        }
+    }
+}
+
+/// Whether settings are below this path, so that it may stand with nothing below it.
+pub(super) fn is_section(path: &[String]) -> bool {
+    let path = path.iter().map(|part| canonical(part)).collect::<Vec<_>>().join(".");
+    path.is_empty() || SECTIONS.iter().any(|section| path == section.replace('-', ""))
+}
+
+fn find_job_setting(job: String, rest: &[String]) -> Result<Known, Unknown> {
+    match rest {
+        [] => Ok((Key::Job(job), "")),
+        [props] if canonical(props) == "props" => Ok((Key::Job(job), "")),
+        [props, keys @ ..] if canonical(props) == "props" => Ok((Key::Prop(job, keys.join(".")), "")),
+        _ => {
+            let (name, unit) = known(JOB_SETTINGS, &rest.join("."))?;
+            Ok((Key::JobSetting(job, name), unit))
+        }
+    }
+}
+
+/// Finds the setting of an environment variable, whose name tells neither dots from dashes nor where a job's name ends.
+pub(super) fn find_variable(tokens: &[&str], jobs: &JobNames, props: &[(String, String)]) -> Result<Known, Unknown> {
+    let all = canonical(&tokens.concat());
+    if let ["JOBS", rest @ ..] = tokens {
+        return find_job_variable(rest, jobs, props);
+    }
+    if let Some(rest) = strip_tokens(tokens, "tracingdatasource") {
+        return Ok((Key::DataSource(rest.join("-").to_lowercase()), ""));
+    }
+    let all = if all == "profileactive" {
+        "profilesactive".to_owned()
+    } else {
+        all
+    };
+    let (name, unit) = known(SETTINGS, &all)?;
+    Ok((Key::Setting(name), unit))
+}
+
+/// The longest name of a job that leaves a setting behind it.
+fn find_job_variable(tokens: &[&str], jobs: &JobNames, props: &[(String, String)]) -> Result<Known, Unknown> {
+    let mut unknown = None;
+    for end in (1..=tokens.len()).rev() {
+        let (name, rest) = tokens.split_at(end);
+        let Some(job) = jobs.find(&name.join("_")) else {
+            continue;
+        };
+        let found = match rest {
+            [] => continue,
+            ["PROPS", keys @ ..] if !keys.is_empty() => {
+                Ok((Key::Prop(job.to_owned(), prop_of_variable(job, keys, props)), ""))
+            }
+            _ => known(JOB_SETTINGS, &rest.concat()).map(|(name, unit)| (Key::JobSetting(job.to_owned(), name), unit)),
+        };
+        match found {
+            Ok(found) => return Ok(found),
+            Err(error) => unknown = Some(error),
+        }
+    }
+    Err(unknown.unwrap_or(Unknown(None)))
+}
+
+/// A property that is set elsewhere, or one of ElasticJob's, gives its spelling; else tokens are joined by dots.
+fn prop_of_variable(job: &str, tokens: &[&str], props: &[(String, String)]) -> String {
+    let wanted = canonical(&tokens.concat());
+    let set = props
+        .iter()
+        .filter(|(owner, _)| owner == job)
+        .map(|(_, key)| key.as_str());
+    let known = set
+        .chain(CAMEL_CASE_PROPS.iter().copied())
+        .find(|key| canonical(key) == wanted);
+    known.map_or_else(|| tokens.join(".").to_lowercase(), ToOwned::to_owned)
+}
+
+/// The tokens behind some first ones that spell `prefix`.
+fn strip_tokens<'a, 'b>(tokens: &'a [&'b str], prefix: &str) -> Option<&'a [&'b str]> {
+    let end = (1..tokens.len()).find(|end| canonical(&tokens[..*end].concat()) == prefix)?;
+    Some(&tokens[end..])
+}
+
+fn known(settings: &[&'static str], written: &str) -> Result<(&'static str, &'static str), Unknown> {
+    let wanted = canonical(written);
+    if let Some(name) = settings.iter().find(|name| canonical(name) == wanted) {
+        return Ok((name, ""));
+    }
+    let java = JAVA_NAMES
+        .iter()
+        .find(|(java, ours, _)| settings.contains(ours) && canonical(java) == wanted);
+    match java {
+        Some((_, ours, unit)) => Ok((ours, unit)),
+        None => Err(Unknown(nearest(&wanted, settings.iter().chain(SECTIONS).copied()))),
+    }
+}
+
+/// The name that takes the fewest edits, if they are few.
+pub(super) fn nearest<'a>(written: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
+    let wanted = canonical(written);
+    let (distance, name) = names.map(|name| (distance(&wanted, &canonical(name)), name)).min()?;
+    (distance <= 2.max(wanted.chars().count() / 4)).then(|| name.to_owned())
+}
+
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, to) in b.iter().enumerate() {
+            let substitute = diagonal + usize::from(from != *to);
+            diagonal = row[j + 1];
+            row[j + 1] = substitute.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+impl std::fmt::Display for Key {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Setting(name) => write!(formatter, "elasticjob.{name}"),
+            Self::DataSource(name) => write!(formatter, "elasticjob.tracing.data-source.{name}"),
+            Self::Job(job) => write!(formatter, "elasticjob.jobs.{job}"),
+            Self::JobSetting(job, name) => write!(formatter, "elasticjob.jobs.{job}.{name}"),
+            Self::Prop(job, name) => write!(formatter, "elasticjob.jobs.{job}.props.{name}"),
+        }
+    }
+}
+
+/// The setting of a job by any of its names.
+pub(super) fn job_setting(job: &str, name: &str) -> Option<Key> {
+    if let Some(prop) = name.strip_prefix("props.") {
+        return Some(Key::Prop(job.to_owned(), prop.to_owned()));
+    }
+    let (name, _) = known(JOB_SETTINGS, name).ok()?;
+    Some(Key::JobSetting(job.to_owned(), name))
+}

@@ -1,0 +1,144 @@
+//! One layer of settings, and how layers are put upon each other.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use figment::value::{Dict, Map, Value};
+use figment::{Figment, Metadata, Profile, Provider};
+
+use super::error::{Error, Origin};
+use super::key::{self, JobNames, Key};
+use super::tree::Leaf;
+
+/// A value as it was written.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    /// The key in the spelling of its writer.
+    pub(super) written: String,
+    pub(super) text: String,
+    /// The unit that the key implies for its number.
+    pub(super) unit: &'static str,
+    pub(super) origin: Origin,
+}
+
+/// Settings of one source.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Layer {
+    pub(super) entries: BTreeMap<Key, Entry>,
+}
+
+impl Layer {
+    /// Keeps what is ElasticJob's of some leaves.
+    pub(super) fn of_leaves(leaves: &[Leaf], jobs: &mut JobNames, faults: &mut Vec<Error>) -> Self {
+        let mut layer = Self::default();
+        for Leaf { path, text, origin } in leaves {
+            let written = path.join(".");
+            match key::find(&path[1..], jobs) {
+                Ok((Key::Job(_), _)) if !text.is_empty() => {
+                    faults.push(
+                        Error::new(written, "settings are expected below this key, not a text").at(origin.clone()),
+                    );
+                }
+                Ok((key, unit)) => {
+                    let entry = Entry {
+                        written,
+                        text: text.clone(),
+                        unit,
+                        origin: origin.clone(),
+                    };
+                    layer.set(key, entry, faults);
+                }
+                // `reg-center:` with nothing below it.
+                Err(_) if text.is_empty() && key::is_section(&path[1..]) => {}
+                Err(unknown) => faults.push(unknown_key(written, unknown).at(origin.clone())),
+            }
+        }
+        layer
+    }
+
+    /// Adds an entry. A second one for the same key contradicts the first: nobody can see which counts.
+    pub(super) fn set(&mut self, key: Key, entry: Entry, faults: &mut Vec<Error>) {
+        let is_job = matches!(key, Key::Job(_));
+        if let (Some(first), false) = (self.entries.get(&key), is_job) {
+            let problem = format!("is set twice, first as `{}` ({})", first.written, first.origin);
+            faults.push(Error::new(entry.written.clone(), problem).at(entry.origin.clone()));
+        }
+        self.entries.insert(key, entry);
+    }
+}
+
+pub(super) fn unknown_key(written: impl Into<String>, key::Unknown(nearest): key::Unknown) -> Error {
+    let hint = nearest
+        .map(|name| format!(", did you mean `{name}`?"))
+        .unwrap_or_default();
+    Error::new(written, format!("is not a setting of ElasticJob{hint}"))
+}
+
+/// Puts layers upon each other; of each setting the last counts.
+pub(super) fn merge(layers: &[Layer]) -> BTreeMap<Key, Entry> {
+    let keys: BTreeSet<&Key> = layers.iter().flat_map(|layer| layer.entries.keys()).collect();
+    let figment = layers
+        .iter()
+        .enumerate()
+        .fold(Figment::new(), |figment, (index, layer)| {
+            figment.merge(Numbered { index, layer })
+        });
+    let merged = figment
+        .data()
+        .ok()
+        .and_then(|mut profiles| profiles.remove(&Profile::Default))
+        .unwrap_or_default();
+    let find = |key: &Key| {
+        let value = look_up(&merged, &path(key))?;
+        let index: usize = figment.get_metadata(value.tag())?.name.parse().ok()?;
+        layers.get(index)?.entries.get(key).cloned()
+    };
+    keys.into_iter()
+        .filter_map(|key| Some((key.clone(), find(key)?)))
+        .collect()
+}
+
+/// A layer for `figment`. Its number is its name, by which a merged value leads back to its entry.
+struct Numbered<'a> {
+    index: usize,
+    layer: &'a Layer,
+}
+
+impl Provider for Numbered<'_> {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(self.index.to_string())
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        let mut root = Dict::new();
+        for (key, entry) in &self.layer.entries {
+            let [section, owner, name] = path(key);
+            let owners = dict_at(&mut root, section);
+            dict_at(owners, owner).insert(name, Value::from(entry.text.clone()));
+        }
+        Ok(Profile::Default.collect(root))
+    }
+}
+
+/// Section, owner and name: every key is as deep as any other, so no value can hide a section.
+fn path(key: &Key) -> [String; 3] {
+    let (section, owner, name) = match key {
+        Key::Setting(name) => ("settings", "", *name),
+        Key::DataSource(name) => ("data-source", "", name.as_str()),
+        Key::Job(job) => ("jobs", job.as_str(), ""),
+        Key::JobSetting(job, name) => ("job-settings", job.as_str(), *name),
+        Key::Prop(job, name) => ("props", job.as_str(), name.as_str()),
+    };
+    [section.to_owned(), owner.to_owned(), name.to_owned()]
+}
+
+fn dict_at(dict: &mut Dict, key: String) -> &mut Dict {
+    let value = dict.entry(key).or_insert_with(|| Value::from(Dict::new()));
+    match value {
+        Value::Dict(_, dict) => dict,
+        _ => unreachable!("only names, which are a level further down, hold texts"),
+    }
+}
+
+fn look_up<'a>(root: &'a Dict, [section, owner, name]: &[String; 3]) -> Option<&'a Value> {
+    root.get(section)?.as_dict()?.get(owner)?.as_dict()?.get(name)
+}

@@ -1,0 +1,352 @@
+//! The configuration of an application, put together from layers.
+//!
+//! Later layers win, setting by setting:
+//! 1. built-in defaults;
+//! 2. the attribute of a job;
+//! 3. `application.{yaml,yml,toml,properties}`, or a `figment::Figment` or `config::Config` that is handed in;
+//! 4. `application-PROFILE.*` for each active profile;
+//! 5. environment variables that begin with `ELASTICJOB_`;
+//! 6. what the program sets by code.
+//!
+//! A file is looked for in the directory that is given and in its `config` directory, which wins; of several formats the
+//! one further right wins. Profiles are named by [`Loader::profile`], else by `ELASTICJOB_PROFILES_ACTIVE`, else by
+//! `elasticjob.profiles.active` in a base file; several are separated by commas, and the later ones win. A profile that no
+//! file is for is an error. A YAML file may hold several documents, and one with Spring's
+//! `spring.config.activate.on-profile` counts only if such a profile is active.
+//!
+//! All settings are below `elasticjob`; what else a file holds belongs to others. A key is known by its letters and digits:
+//! `regCenter`, `reg-center` and `reg_center` are one. Names of jobs and keys of `props` stay as they are, but a job is
+//! found under another spelling of a name that is known already. `props` may be nested or dotted. Unknown keys, and keys
+//! that are set twice in one source, are errors. `${NAME:default}` stands in any text for an environment variable or another
+//! key; `\${` stands for `${`.
+//!
+//! Settings that the Java starter has are read under its names, too. `elasticJobClass` names a declared job by its whole
+//! name or by its last part: `com.acme.SyncOrders` is the declared `SyncOrders` or `sync_orders`. A declared job that is
+//! named so runs under the names of the jobs that name it, and under its own only if that is configured as well.
+//!
+//! Nothing is read from the process: the environment is handed in. All faults are found at once, each with its place, and
+//! no message and no `Debug` shows a secret.
+//!
+//! Start at [`Loader`].
+
+mod bind;
+mod environment;
+mod error;
+mod handed_in;
+mod key;
+mod layer;
+mod placeholder;
+mod profile;
+mod properties;
+mod server;
+mod settings;
+mod toml;
+mod tree;
+mod yaml;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use self::error::{Error, Errors, Origin};
+pub use self::server::Server;
+pub use self::settings::{
+    DataSourceSettings, DumpSettings, Implementation, JobSettings, NetworkSettings, RegistrySettings, Settings,
+    TracedJobs, TracingSettings, ZooKeeperSettings,
+};
+
+use self::bind::{Binder, Declarations};
+use self::key::{JobNames, Key};
+use self::layer::{Entry, Layer};
+use self::placeholder::Lookup;
+use self::tree::{Leaf, Tree};
+
+/// A job that the program declares by an attribute.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Declared {
+    /// The job's name.
+    pub name: String,
+    /// Where the attribute stands: `src/main.rs:12`.
+    pub origin: String,
+    /// The attribute's values by their keys, as they would stand in a file: `("sharding-total-count", "3")`,
+    /// `("props.script.command.line", "./run.sh")`.
+    pub values: Vec<(String, String)>,
+}
+
+/// Reads the configuration of an application.
+///
+/// ```
+/// use elasticjob_config::sources::{Declared, Loader};
+///
+/// let declared = Declared {
+///     name: "sync_orders".into(),
+///     origin: "src/main.rs:12".into(),
+///     values: vec![("cron".into(), "0/5 * * * * ?".into()), ("sharding-total-count".into(), "3".into())],
+/// };
+/// let settings = Loader::new()
+///     .declared(vec![declared])
+///     .environment([("ELASTICJOB_JOBS_SYNC_ORDERS_CRON".to_owned(), "0/10 * * * * ?".to_owned())])
+///     .set("jobs.sync_orders.failover", "true")
+///     .load()?;
+/// let job = &settings.jobs["sync_orders"].config;
+/// assert_eq!(job.cron().unwrap().to_string(), "0/10 * * * * ?");
+/// assert!(job.failover());
+/// # Ok::<(), elasticjob_config::sources::Errors>(())
+/// ```
+#[derive(Clone, Default)]
+#[must_use = "nothing is read before `load`"]
+pub struct Loader {
+    directory: Option<PathBuf>,
+    files: Vec<PathBuf>,
+    profiles: Option<Vec<String>>,
+    environment: BTreeMap<String, String>,
+    declared: Vec<Declared>,
+    figments: Vec<figment::Figment>,
+    configs: Vec<config::Config>,
+    overrides: Vec<(String, String)>,
+}
+
+impl Loader {
+    /// Reads nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Where `application.*` is looked for. It need not be there.
+    pub fn directory(mut self, path: impl Into<PathBuf>) -> Self {
+        self.directory = Some(path.into());
+        self
+    }
+
+    /// A further file, which wins over those of the directory and must be there.
+    pub fn file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.files.push(path.into());
+        self
+    }
+
+    /// The active profiles, separated by commas, whatever the environment and the files say.
+    pub fn profile(mut self, names: &str) -> Self {
+        self.profiles = Some(profile::names(names));
+        self
+    }
+
+    /// The environment, which is never read here: for placeholders and for variables that begin with `ELASTICJOB_`.
+    pub fn environment(mut self, variables: impl IntoIterator<Item = (String, String)>) -> Self {
+        self.environment.extend(variables);
+        self
+    }
+
+    /// The jobs that the program declares.
+    pub fn declared(mut self, jobs: Vec<Declared>) -> Self {
+        self.declared.extend(jobs);
+        self
+    }
+
+    /// Configuration that the application has put together with `figment`. It wins over files.
+    pub fn figment(mut self, figment: figment::Figment) -> Self {
+        self.figments.push(figment);
+        self
+    }
+
+    /// Configuration that the application has put together with `config`. It wins over files.
+    pub fn config(mut self, config: config::Config) -> Self {
+        self.configs.push(config);
+        self
+    }
+
+    /// Sets one value by code; nothing wins over it. The key may begin with `elasticjob.` or leave that out.
+    pub fn set(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.overrides.push((key.into(), value.into()));
+        self
+    }
+
+    /// Reads all layers and checks everything.
+    ///
+    /// # Errors
+    /// All faults of all layers at once.
+    pub fn load(&self) -> Result<Settings, Errors> {
+        let mut faults = Vec::new();
+        let (trees, profiles) = self.trees(&mut faults);
+        let sources: Vec<Vec<Leaf>> = trees.into_iter().map(|tree| tree.leaves(&mut faults)).collect();
+        let overrides = self.overridden();
+        let lookup = self.lookup(sources.iter().flatten().chain(&overrides));
+
+        let mut jobs = JobNames::default();
+        for declared in &self.declared {
+            jobs.add(&declared.name);
+        }
+        let mut layers = Vec::new();
+        for leaves in sources {
+            let ours: Vec<Leaf> = leaves.into_iter().filter(|leaf| tree::is_ours(&leaf.path)).collect();
+            layers.push(Layer::of_leaves(&ours, &mut jobs, &mut faults));
+        }
+        let environment = environment::layer(&self.environment, &jobs, &layers, &mut faults);
+        layers.push(environment);
+        layers.push(Layer::of_leaves(&overrides, &mut jobs, &mut faults));
+
+        let configured = layer::merge(&layers);
+        let classes = classes(&configured, &lookup);
+        let declarations = Declarations::new(&self.declared, &classes);
+        layers.insert(0, attributes(&declarations, &configured, &mut faults));
+
+        let mut binder = Binder::new(layer::merge(&layers), &lookup, faults);
+        if !binder.is_enabled() {
+            return Ok(disabled(profiles));
+        }
+        let (settings, faults) = binder.bind(&declarations, profiles);
+        Errors::check(faults).map(|()| settings)
+    }
+
+    /// What files and handed-in configurations hold, lowest first, and the active profiles.
+    fn trees(&self, faults: &mut Vec<Error>) -> (Vec<Tree>, Vec<String>) {
+        let mut documents = self.read(None, faults);
+        let from_environment = || profile::of_environment(&self.environment);
+        let active = self
+            .profiles
+            .clone()
+            .or_else(from_environment)
+            .or_else(|| profile::of_files(&documents));
+        let active = active.unwrap_or_default();
+        for name in &active {
+            let of_profile = self.read(Some(name), faults);
+            if of_profile.is_empty() && !documents.iter().any(|document| document.profiles.contains(name)) {
+                let directory = self.directory.as_deref().unwrap_or(Path::new("."));
+                let problem = format!(
+                    "no file `application-{name}.*` in {} is for this profile",
+                    directory.display()
+                );
+                faults.push(Error::new("elasticjob.profiles.active", problem).value(name));
+            }
+            documents.extend(of_profile);
+        }
+        for path in &self.files {
+            documents.extend(profile::read(path, faults));
+        }
+        documents.retain(|document| {
+            document.profiles.is_empty() || document.profiles.iter().any(|name| active.contains(name))
+        });
+        let mut trees: Vec<Tree> = documents.into_iter().map(|document| document.tree).collect();
+        let figments = self.figments.iter().map(handed_in::of_figment);
+        for tree in figments.chain(self.configs.iter().map(handed_in::of_config)) {
+            match tree {
+                Ok(tree) => trees.push(tree),
+                Err(error) => faults.push(error),
+            }
+        }
+        (trees, active)
+    }
+
+    fn read(&self, profile: Option<&str>, faults: &mut Vec<Error>) -> Vec<yaml::Document> {
+        self.directory
+            .as_deref()
+            .map(|directory| profile::read_all(directory, profile, faults))
+            .unwrap_or_default()
+    }
+
+    fn overridden(&self) -> Vec<Leaf> {
+        let mut leaves: Vec<Leaf> = Vec::new();
+        for (key, value) in &self.overrides {
+            let mut path = key::parts(key);
+            if !tree::is_ours(&path) {
+                path.insert(0, "elasticjob".to_owned());
+            }
+            // Set again by code means changed.
+            leaves.retain(|leaf| placeholder::path(&leaf.path) != placeholder::path(&path));
+            leaves.push(Leaf {
+                path,
+                text: value.clone(),
+                origin: Origin::Builder,
+            });
+        }
+        leaves
+    }
+
+    fn lookup<'a>(&self, leaves: impl Iterator<Item = &'a Leaf>) -> Lookup<'_> {
+        let keys = leaves
+            .map(|leaf| (placeholder::path(&leaf.path), leaf.text.clone()))
+            .collect();
+        Lookup {
+            environment: &self.environment,
+            keys,
+        }
+    }
+}
+
+/// Without the environment and other values, which may be secrets.
+impl fmt::Debug for Loader {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            directory,
+            files,
+            profiles,
+            declared,
+            ..
+        } = self;
+        let mut debug = formatter.debug_struct("Loader");
+        debug
+            .field("directory", directory)
+            .field("files", files)
+            .field("profiles", profiles)
+            .field("declared", declared);
+        debug.finish_non_exhaustive()
+    }
+}
+
+/// Without the values, which may be secrets.
+impl fmt::Debug for Declared {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = formatter.debug_struct("Declared");
+        debug
+            .field("name", &self.name)
+            .field("origin", &self.origin)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The classes that configured jobs name. One that cannot be resolved is reported when it is bound.
+fn classes(configured: &BTreeMap<Key, Entry>, lookup: &Lookup<'_>) -> BTreeMap<String, String> {
+    let class = |(key, entry): (&Key, &Entry)| match key {
+        Key::JobSetting(job, "elastic-job-class") => Some((job.clone(), lookup.resolve(&entry.text).ok()?)),
+        _ => None,
+    };
+    configured.iter().filter_map(class).collect()
+}
+
+/// The layer of the jobs' attributes, under the names that the jobs run under.
+fn attributes(declarations: &Declarations<'_>, configured: &BTreeMap<Key, Entry>, faults: &mut Vec<Error>) -> Layer {
+    let names: BTreeSet<String> = configured.keys().filter_map(Key::job).map(ToOwned::to_owned).collect();
+    let mut layer = Layer::default();
+    for (name, declared) in declarations.running(&names) {
+        let origin = Origin::Attribute(declared.origin.clone());
+        let entry = |written: String, text: &str, unit| Entry {
+            written,
+            text: text.to_owned(),
+            unit,
+            origin: origin.clone(),
+        };
+        layer.set(Key::Job(name.clone()), entry(name.clone(), "", ""), faults);
+        for (written, text) in &declared.values {
+            let mut path = vec!["jobs".to_owned(), name.clone()];
+            path.extend(key::parts(written));
+            match key::find(&path, &mut JobNames::of(&name)) {
+                Ok((key, unit)) => layer.set(key.clone(), entry(key.to_string(), text, unit), faults),
+                Err(unknown) => faults.push(layer::unknown_key(written, unknown).at(origin.clone())),
+            }
+        }
+    }
+    layer
+}
+
+fn disabled(profiles: Vec<String>) -> Settings {
+    Settings {
+        enabled: false,
+        registry: RegistrySettings::Embedded,
+        jobs: BTreeMap::new(),
+        grace_period: Duration::from_secs(30),
+        network: NetworkSettings::default(),
+        tracing: None,
+        dump: None,
+        profiles,
+    }
+}

@@ -1,0 +1,125 @@
+//! Java's `.properties` files, in UTF-8.
+
+use super::error::{Error, Origin};
+use super::tree::{Content, Tree};
+
+/// Reads a file.
+pub(super) fn parse(path: &str, text: &str) -> Result<Tree, Error> {
+    let origin = |line| Origin::File {
+        path: path.to_owned(),
+        line,
+    };
+    let mut entries: Vec<(String, Tree)> = Vec::new();
+    let mut lines = text.lines().enumerate();
+    while let Some((index, first)) = lines.next() {
+        let first = first.trim_start();
+        if first.is_empty() || first.starts_with(['#', '!']) {
+            continue;
+        }
+        let mut line = first.to_owned();
+        while is_continued(&line) {
+            line.pop();
+            let Some((_, next)) = lines.next() else { break };
+            line.push_str(next.trim_start());
+        }
+        let origin = origin(Some(index + 1));
+        let (name, value) = split(&line);
+        let unescaped = unescape(name).zip(unescape(value));
+        let Some((name, value)) = unescaped else {
+            return Err(Error::new(
+                "",
+                "not a properties file: `\\u` is followed by four hexadecimal digits",
+            )
+            .at(origin));
+        };
+        place(&mut entries, name, value, origin);
+    }
+    Ok(Tree {
+        origin: origin(None),
+        content: Content::Map(entries),
+    })
+}
+
+/// Adds an entry; `name[0]`, `name[1]` and so on make a list.
+fn place(entries: &mut Vec<(String, Tree)>, name: String, value: String, origin: Origin) {
+    let item = Tree {
+        origin: origin.clone(),
+        content: Content::Text(value),
+    };
+    let is_index = |text: &str| !text.is_empty() && text.bytes().all(|c| c.is_ascii_digit());
+    let list = name
+        .strip_suffix(']')
+        .and_then(|name| name.rsplit_once('['))
+        .filter(|(_, index)| is_index(index));
+    let Some((list, _)) = list else {
+        entries.push((name, item));
+        return;
+    };
+    match entries.iter_mut().find(|(taken, _)| taken == list) {
+        Some((
+            _,
+            Tree {
+                content: Content::List(items),
+                ..
+            },
+        )) => items.push(item),
+        _ => entries.push((
+            list.to_owned(),
+            Tree {
+                origin,
+                content: Content::List(vec![item]),
+            },
+        )),
+    }
+}
+
+/// An odd number of backslashes at its end continues a line.
+fn is_continued(line: &str) -> bool {
+    line.bytes().rev().take_while(|c| *c == b'\\').count() % 2 == 1
+}
+
+/// Name and value are separated by `=`, `:` or a blank that no backslash escapes.
+fn split(line: &str) -> (&str, &str) {
+    let mut is_escaped = false;
+    let end = line.find(|c: char| {
+        let is_end = !is_escaped && matches!(c, '=' | ':' | ' ' | '\t');
+        is_escaped = c == '\\' && !is_escaped;
+        is_end
+    });
+    let Some(end) = end else { return (line, "") };
+    let rest = line[end..].trim_start();
+    let value = rest.strip_prefix(['=', ':']).unwrap_or(rest);
+    (&line[..end], value.trim_start())
+}
+
+fn unescape(text: &str) -> Option<String> {
+    let mut units = Vec::new();
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        let c = match c {
+            '\\' => match chars.next() {
+                None => break,
+                Some('u') => {
+                    let digits: String = chars.by_ref().take(4).collect();
+                    let is_valid = digits.len() == 4 && digits.bytes().all(|c| c.is_ascii_hexdigit());
+                    units.push(u16::from_str_radix(&digits, 16).ok().filter(|_| is_valid)?);
+                    continue;
+                }
+                Some('t') => '\t',
+                Some('n') => '\n',
+                Some('r') => '\r',
+                Some('f') => '\u{c}',
+                // Kept, because it hides a placeholder.
+                Some('$') => {
+                    units.push(u16::from(b'\\'));
+                    '$'
+                }
+                Some(other) => other,
+            },
+            c => c,
+        };
+        units.extend_from_slice(c.encode_utf16(&mut [0; 2]));
+    }
+    // Two escapes may make one character.
+    Some(String::from_utf16_lossy(&units))
+}

@@ -1,0 +1,174 @@
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::error::Origin;
+use super::server::Server;
+use crate::job::JobConfig;
+use crate::secret::Secret;
+
+/// The checked configuration of an application.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Settings {
+    /// `enabled`: whether anything is to run at all. If not, nothing else has been read.
+    pub enabled: bool,
+    /// `reg-center`: where the instances of the application meet.
+    pub registry: RegistrySettings,
+    /// `jobs`: every job by its name.
+    pub jobs: BTreeMap<String, JobSettings>,
+    /// `shutdown.grace-period`: how long running items may take to end. Default: 30 s.
+    pub grace_period: Duration,
+    /// `network`: how this instance finds its address.
+    pub network: NetworkSettings,
+    /// `tracing`: present if a type is given. Whoever runs the application refuses what it cannot do.
+    pub tracing: Option<TracingSettings>,
+    /// `dump`: present if a port is given and it is not disabled. Whoever runs the application refuses what it cannot do.
+    pub dump: Option<DumpSettings>,
+    /// The active profiles, later ones win.
+    pub profiles: Vec<String>,
+}
+
+/// Where the instances of an application meet.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum RegistrySettings {
+    /// Within one process: `reg-center` is left out.
+    Embedded,
+    /// On ZooKeeper.
+    ZooKeeper(ZooKeeperSettings),
+}
+
+/// How to reach ZooKeeper.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct ZooKeeperSettings {
+    /// `server-lists`: the servers, at least one.
+    pub servers: Vec<Server>,
+    /// A path behind the servers, below which everything is kept. It must exist.
+    pub chroot: Option<String>,
+    /// `namespace`: the node above those of the jobs.
+    pub namespace: String,
+    /// `base-sleep-time`: the first pause between attempts to connect. Default: 1 s.
+    pub base_sleep_time: Duration,
+    /// `max-sleep-time`: the longest pause. Default: 3 s.
+    pub max_sleep_time: Duration,
+    /// `max-retries`: attempts after the first. Default: 3.
+    pub max_retries: u32,
+    /// `session-timeout`: how long the servers wait for an instance that is silent. Default, also for 0: 10 s (Java: 60 s).
+    pub session_timeout: Duration,
+    /// `connection-timeout`: how long one attempt may take. Default, also for 0: 15 s.
+    pub connection_timeout: Duration,
+    /// `digest`: user and password, separated by a colon.
+    pub digest: Option<Secret>,
+    /// `fail-fast`: whether the start fails when no server answers, instead of trying on. Default: yes, as in Java.
+    pub fail_fast: bool,
+}
+
+impl ZooKeeperSettings {
+    /// The servers as ZooKeeper's clients take them: `a:2181,b:2181/chroot`.
+    #[must_use]
+    pub fn connect_string(&self) -> String {
+        let servers: Vec<String> = self.servers.iter().map(ToString::to_string).collect();
+        servers.join(",") + self.chroot.as_deref().unwrap_or_default()
+    }
+}
+
+/// A job and who does its work.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct JobSettings {
+    /// The job's configuration.
+    pub config: JobConfig,
+    /// Who does the work.
+    pub implementation: Implementation,
+    /// `elastic-job-class`: what the registry is told to be the job's class.
+    pub class: Option<String>,
+    /// `job-bootstrap-bean-name`: what the application calls the job when it asks for it.
+    pub bootstrap: Option<String>,
+    /// Where the job is declared or first mentioned.
+    pub origin: Origin,
+}
+
+/// Who does the work of a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Implementation {
+    /// A job that the program declares, by the name that it is declared under.
+    Declared(String),
+    /// `elastic-job-type`: a type of job, such as `SCRIPT`, that needs no code.
+    Type(String),
+}
+
+/// How an instance finds its address.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NetworkSettings {
+    /// `network.preferred-interface`: the name of a network interface.
+    pub preferred_interface: Option<String>,
+    /// `network.preferred-ip`: the beginning, or a pattern, of the address.
+    pub preferred_ip: Option<String>,
+    /// `network.ip`: the address itself.
+    pub ip: Option<IpAddr>,
+}
+
+/// Where execution is recorded.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct TracingSettings {
+    /// `tracing.type`: `RDB`.
+    pub storage: String,
+    /// `tracing.data-source`: the data source's own settings, if it has any.
+    pub data_source: Option<DataSourceSettings>,
+    /// `tracing.include-job-names` or `tracing.exclude-job-names`.
+    pub jobs: TracedJobs,
+}
+
+/// Which jobs are traced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TracedJobs {
+    /// All.
+    All,
+    /// Only these.
+    Only(Vec<String>),
+    /// All but these.
+    AllBut(Vec<String>),
+}
+
+/// The settings of a data source. Their values are never shown: any of them may hold a password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DataSourceSettings(pub(super) BTreeMap<String, String>);
+
+impl DataSourceSettings {
+    /// A setting by its name, however that was spelt: `driver-class-name`.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        let wanted = super::key::canonical(name);
+        self.0
+            .iter()
+            .find(|(key, _)| super::key::canonical(key) == wanted)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// The names that are set.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+}
+
+impl fmt::Debug for DataSourceSettings {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = self.0.keys().map(|key| (key, crate::secret::PROVIDED));
+        formatter.debug_map().entries(shown).finish()
+    }
+}
+
+/// The snapshot service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DumpSettings {
+    /// `dump.port`.
+    pub port: u16,
+}

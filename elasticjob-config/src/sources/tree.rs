@@ -1,0 +1,87 @@
+//! What every format is read into: texts, lists and maps, each with its origin.
+
+use super::error::{Error, Origin};
+use super::key;
+
+/// A value and where it was written.
+#[derive(Clone, Debug)]
+pub(super) struct Tree {
+    pub(super) origin: Origin,
+    pub(super) content: Content,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Content {
+    /// As it was written; nothing is an empty text.
+    Text(String),
+    List(Vec<Tree>),
+    Map(Vec<(String, Tree)>),
+}
+
+/// A text and the path to it.
+#[derive(Clone, Debug)]
+pub(super) struct Leaf {
+    pub(super) path: Vec<String>,
+    pub(super) text: String,
+    pub(super) origin: Origin,
+}
+
+impl Tree {
+    /// All texts of a tree. A list of texts becomes one with commas, as all lists of ours can be written.
+    pub(super) fn leaves(self, faults: &mut Vec<Error>) -> Vec<Leaf> {
+        let mut leaves = Vec::new();
+        self.collect(Vec::new(), &mut leaves, faults);
+        leaves
+    }
+
+    fn collect(self, path: Vec<String>, leaves: &mut Vec<Leaf>, faults: &mut Vec<Error>) {
+        let origin = self.origin;
+        match self.content {
+            Content::Text(text) => leaves.push(Leaf { path, text, origin }),
+            Content::Map(entries) if entries.is_empty() => leaves.push(Leaf {
+                path,
+                text: String::new(),
+                origin,
+            }),
+            Content::Map(entries) => {
+                for (name, value) in entries {
+                    let mut path = path.clone();
+                    path.extend(parts_at(&path, name, &value));
+                    value.collect(path, leaves, faults);
+                }
+            }
+            Content::List(items) => match texts(items) {
+                Some(texts) => leaves.push(Leaf {
+                    path,
+                    text: texts.join(","),
+                    origin,
+                }),
+                // Lists of maps are found in other people's settings, and are none of our business there.
+                None if !is_ours(&path) => {}
+                None => faults.push(Error::new(path.join("."), "a list of texts is expected").at(origin)),
+            },
+        }
+    }
+}
+
+/// Whether a path is one of ElasticJob's.
+pub(super) fn is_ours(path: &[String]) -> bool {
+    path.first().is_some_and(|first| key::canonical(first) == "elasticjob")
+}
+
+/// A job's name may hold dots where a map follows it; else dots stand for nesting.
+fn parts_at(path: &[String], name: String, value: &Tree) -> Vec<String> {
+    let is_below_jobs = matches!(path, [_, jobs] if is_ours(path) && key::canonical(jobs) == "jobs");
+    if is_below_jobs && matches!(value.content, Content::Map(_)) && !name.starts_with('[') {
+        return vec![name];
+    }
+    key::parts(&name)
+}
+
+fn texts(items: Vec<Tree>) -> Option<Vec<String>> {
+    let text = |item: Tree| match item.content {
+        Content::Text(text) => Some(text),
+        Content::List(_) | Content::Map(_) => None,
+    };
+    items.into_iter().map(text).collect()
+}

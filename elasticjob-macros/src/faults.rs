@@ -50,28 +50,50 @@ fn underlined(text: &str, span: Range<usize>) -> String {
     format!("{line}\n{}{}", " ".repeat(before), "^".repeat(within.max(1)))
 }
 
-/// The one of `candidates` that was probably meant.
+/// The one of `candidates` that was probably meant: the nearest one, or one of which only the first words
+/// were written.
 pub(crate) fn nearest<'a>(written: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let allowed = (written.len() / 3).max(1);
-    let distances = candidates.map(|candidate| (distance(written, candidate), candidate));
+    let is_start = |candidate: &str| {
+        candidate
+            .strip_prefix(written)
+            .is_some_and(|rest| rest.starts_with('_'))
+    };
+    let distances = candidates.map(|candidate| {
+        let distance = if is_start(candidate) {
+            1
+        } else {
+            distance(written, candidate)
+        };
+        (distance, candidate)
+    });
     let (least, candidate) = distances.min_by_key(|&(distance, _)| distance)?;
     (least <= allowed).then_some(candidate)
 }
 
-/// Levenshtein's distance: how many characters to insert, delete or replace.
+/// How many characters to insert, delete or replace, or to exchange with their neighbour.
 fn distance(from: &str, to: &str) -> usize {
+    let from: Vec<char> = from.chars().collect();
     let to: Vec<char> = to.chars().collect();
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (line, a) in from.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = line + 1;
-        for (column, &b) in to.iter().enumerate() {
-            let replaced = diagonal + usize::from(a != b);
-            diagonal = row[column + 1];
-            row[column + 1] = replaced.min(diagonal + 1).min(row[column] + 1);
+    // `rows[i][j]` is the distance of the first `i` characters of one to the first `j` of the other.
+    let mut rows = vec![vec![0; to.len() + 1]; from.len() + 1];
+    for i in 0..=from.len() {
+        for j in 0..=to.len() {
+            rows[i][j] = if i == 0 || j == 0 {
+                i + j
+            } else {
+                let replaced = rows[i - 1][j - 1] + usize::from(from[i - 1] != to[j - 1]);
+                let exchanged = i > 1 && j > 1 && from[i - 1] == to[j - 2] && from[i - 2] == to[j - 1];
+                let least = replaced.min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1);
+                if exchanged {
+                    least.min(rows[i - 2][j - 2] + 1)
+                } else {
+                    least
+                }
+            };
         }
     }
-    row[to.len()]
+    rows[from.len()][to.len()]
 }
 
 #[cfg(test)]
@@ -81,7 +103,7 @@ mod tests {
     #[test]
     fn distance_should_count_edits() {
         assert_eq!(distance("", "cron"), 4);
-        assert_eq!(distance("corn", "cron"), 2);
+        assert_eq!(distance("corn", "cron"), 1);
         assert_eq!(distance("kitten", "sitting"), 3);
         assert_eq!(distance("misfire", "misfire"), 0);
     }
@@ -91,6 +113,10 @@ mod tests {
         let keys = || ["cron", "sharding", "failover"].into_iter();
         assert_eq!(nearest("shading", keys()), Some("sharding"));
         assert_eq!(nearest("fail_over", keys()), Some("failover"));
+        assert_eq!(
+            nearest("max_time_diff", ["max_time_diff_seconds"].into_iter()),
+            Some("max_time_diff_seconds")
+        );
         assert_eq!(nearest("colour", keys()), None);
     }
 

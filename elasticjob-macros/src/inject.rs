@@ -41,7 +41,12 @@ fn implementation(input: &DeriveInput, fields: &Fields, krate: &TokenStream) -> 
             }
 
             fn check(__elasticjob_start: &mut #krate::__private::Start<'_>) {
-                #(__elasticjob_start.field::<#types>(#names);)*
+                #(
+                    let missing = <#types as #krate::__private::FromComponents>::from_components(
+                        __elasticjob_start.components(),
+                    );
+                    __elasticjob_start.field(#names, ::core::any::type_name::<#types>(), missing.err());
+                )*
             }
         }
     }

@@ -5,8 +5,8 @@ use std::future::Future;
 pub use inventory;
 
 pub use crate::job::{
-    Components, Declaration, DeclarationParts, ErasedJob, FromComponents, FromRun, Inject, IntoOutcome, Job, Kind,
-    MissingComponent, Outcome, RunContext, SimpleJob, Start,
+    Components, Declaration, DeclarationParts, ErasedJob, FromComponents, FromRun, Inject, IntoOutcome, Job, JobTrait,
+    Kind, MissingComponent, Outcome, RunContext, SimpleJob, Start,
 };
 pub use crate::registry::BoxFuture;
 
@@ -38,7 +38,6 @@ pub static INVALID: Declaration = Declaration::new(DeclarationParts {
     kind: Kind::Simple,
     values: &[],
     one_off: false,
-    bootstrap: None,
     check: |_| {},
     build: |_| Err(MissingComponent::of::<()>()),
 });

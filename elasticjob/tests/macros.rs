@@ -205,9 +205,11 @@ fn a_declaration_should_say_what_its_attribute_says() {
     let one_off = blocking_job::DECLARATION;
     assert_eq!(one_off.name(), "rebuild-report");
     assert_eq!(one_off.path(), "macros::blocking_job");
-    assert_eq!(one_off.values(), [("sharding-total-count", "1")]);
+    assert_eq!(
+        one_off.values(),
+        [("sharding-total-count", "1"), ("job-bootstrap-bean-name", "rebuild")]
+    );
     assert!(one_off.is_one_off());
-    assert_eq!(one_off.bootstrap(), Some("rebuild"));
 
     assert_eq!(nested::in_a_module::DECLARATION.path(), "macros::nested::in_a_module");
     assert_eq!(nested::by_macro::DECLARATION.values(), [("cron", "0 0 3 * * ?")]);

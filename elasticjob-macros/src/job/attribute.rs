@@ -60,7 +60,7 @@ impl Parse for Argument {
         } else if input.peek(token::Paren) {
             pairs(input)?
         } else if input.parse::<Token![=]>().is_ok() {
-            value(input)?
+            value(&key, input)?
         } else {
             return Err(input.error(format_args!("expected `,`, `=` or `(` after `{key}`")));
         };
@@ -71,9 +71,12 @@ impl Parse for Argument {
     }
 }
 
-fn value(input: ParseStream<'_>) -> syn::Result<Value> {
+fn value(key: &Ident, input: ParseStream<'_>) -> syn::Result<Value> {
     if input.is_empty() {
-        return Err(input.error("expected a value after `=`"));
+        return Err(syn::Error::new_spanned(
+            key,
+            format_args!("expected a value after `{key} =`"),
+        ));
     }
     if input.peek(token::Bracket) {
         let tokens = input.fork().parse()?;
@@ -93,6 +96,14 @@ fn value(input: ParseStream<'_>) -> syn::Result<Value> {
         return input.parse().map(Value::Literal);
     }
     match input.call(Path::parse_mod_style) {
+        Ok(path) if input.peek(Token![!]) => {
+            // The rest is of no interest: it would only be a second fault.
+            input.parse::<TokenStream>()?;
+            Err(syn::Error::new_spanned(
+                path,
+                "expected a literal: no macro is expanded here",
+            ))
+        }
         Ok(path) => Ok(Value::Path(path)),
         Err(_) => Err(input.error("expected a literal")),
     }

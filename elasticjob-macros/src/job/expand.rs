@@ -64,7 +64,8 @@ fn function_parts(function: &Function) -> Parts {
         let reference = parameter.by_reference.then(|| quote!(&));
         quote!(#reference #value)
     });
-    let call = quote!(#name(#(#arguments),*));
+    // The parentheses, too, so that what is wrong with the returned future is marked at the name alone.
+    let call = quote_spanned!(name.span()=> #name(#(#arguments),*));
     let returned = function.returned();
     let into_outcome = quote!(<#returned as __elasticjob::IntoOutcome>::into_outcome);
     let run = if function.signature.asyncness.is_some() {
@@ -75,7 +76,13 @@ fn function_parts(function: &Function) -> Parts {
     };
     let checks = parameters.iter().map(|parameter| {
         let (extractor, name) = (parameter.extractor, &parameter.name);
-        quote!(__elasticjob_start.parameter::<#extractor>(#name);)
+        quote! {
+            __elasticjob_start.parameter(
+                #name,
+                ::core::any::type_name::<#extractor>(),
+                <#extractor as __elasticjob::FromRun>::check,
+            );
+        }
     });
     let functions = quote! {
         fn __elasticjob_call(
@@ -107,6 +114,8 @@ fn implementation_parts(implementation: &Implementation) -> Parts {
     let Implementation {
         job_trait, job_type, ..
     } = implementation;
+    // The one place that a trait which is no job trait fails at.
+    let of_trait = quote_spanned!(implementation.trait_span()=> <#job_type as #job_trait>::__ELASTIC_JOB_TRAIT);
     let functions = quote! {
         fn __elasticjob_check(__elasticjob_start: &mut __elasticjob::Start<'_>) {
             <#job_type as __elasticjob::Inject>::check(__elasticjob_start);
@@ -116,12 +125,14 @@ fn implementation_parts(implementation: &Implementation) -> Parts {
             __elasticjob_components: &__elasticjob::Components,
         ) -> ::core::result::Result<::std::boxed::Box<dyn __elasticjob::ErasedJob>, __elasticjob::MissingComponent> {
             let job = <#job_type as __elasticjob::Inject>::inject(__elasticjob_components)?;
-            ::core::result::Result::Ok(<#job_type as #job_trait>::__into_job(job))
+            ::core::result::Result::Ok(__ELASTICJOB_TRAIT.erase(job))
         }
+
+        const __ELASTICJOB_TRAIT: __elasticjob::JobTrait<#job_type> = #of_trait;
     };
     Parts {
         functions,
-        kind: quote!(<#job_type as #job_trait>::__KIND),
+        kind: quote!(__ELASTICJOB_TRAIT.kind()),
     }
 }
 
@@ -137,12 +148,8 @@ fn submitted(
     let krate = settings.krate();
     let name = settings.text(&key::NAME).map_or(own_name, |(name, _)| name);
     let Parts { functions, kind } = parts;
-    let Declared { values, one_off, .. } = declared;
+    let Declared { values, one_off } = declared;
     let values = values.iter().map(|(key, value)| quote!((#key, #value)));
-    let bootstrap = match &declared.bootstrap {
-        Some(bootstrap) => quote!(::core::option::Option::Some(#bootstrap)),
-        None => quote!(::core::option::Option::None),
-    };
     quote! {
         #(#cfgs)*
         #[allow(deprecated, unused_qualifications)]
@@ -160,7 +167,6 @@ fn submitted(
                     kind: #kind,
                     values: &[#(#values),*],
                     one_off: #one_off,
-                    bootstrap: #bootstrap,
                     check: __elasticjob_check,
                     build: __elasticjob_build,
                 });

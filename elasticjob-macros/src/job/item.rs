@@ -1,6 +1,6 @@
 //! The item that the attribute stands on: as much of it as matters. Bodies are not looked at.
 
-use proc_macro2::{Ident, TokenStream, TokenTree};
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
@@ -157,6 +157,14 @@ fn pattern_name(pattern: &Pat) -> String {
 }
 
 impl Implementation {
+    /// The last word of the trait's path.
+    pub(crate) fn trait_span(&self) -> Span {
+        self.job_trait
+            .segments
+            .last()
+            .map_or_else(Span::call_site, |segment| segment.ident.span())
+    }
+
     /// The last word of the type's path.
     pub(crate) fn name(&self) -> Option<String> {
         match &self.job_type {

@@ -58,7 +58,11 @@ pub(crate) const ITEM_PARAMETERS: Key = property(
 pub(crate) const MONITOR_EXECUTION: Key = property(&["monitor_execution"], "monitor-execution", Kind::Flag);
 pub(crate) const FAILOVER: Key = property(&["failover"], "failover", Kind::Flag);
 pub(crate) const ONE_OFF: Key = ours(&["one_off"], Kind::Flag);
-pub(crate) const BOOTSTRAP: Key = ours(&["bootstrap", "job_bootstrap_bean_name"], Kind::Name);
+pub(crate) const BOOTSTRAP: Key = property(
+    &["bootstrap", "job_bootstrap_bean_name"],
+    "job-bootstrap-bean-name",
+    Kind::Name,
+);
 pub(crate) const CRATE: Key = ours(&["crate"], Kind::Path);
 
 pub(crate) static KEYS: [Key; 24] = [

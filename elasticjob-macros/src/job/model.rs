@@ -140,7 +140,7 @@ fn tokens_of(written: &Ident, value: &Value) -> TokenStream {
 
 fn typed(kind: Kind, name: &str, value: Value) -> Result<Typed, String> {
     let expected = match kind {
-        Kind::Text | Kind::Name => format!("`{name}` takes a text: `{name} = \"..\"`"),
+        Kind::Text | Kind::Name => format!("`{name}` takes a text in quotes: `{name} = \"..\"`"),
         Kind::Number { .. } => format!("`{name}` takes a number: `{name} = 1`"),
         Kind::Flag => format!("`{name}` is a flag: write `{name}`, `{name} = true` or `{name} = false`"),
         Kind::Texts => format!("`{name}` takes a list of texts: `{name} = [\"A\", \"B\"]`"),

@@ -74,6 +74,22 @@ fn check_parameters(function: &Function, faults: &mut Faults) {
         {
             faults.add(&input.ty, "a job cannot take `&mut T`: take `T` or `&T`");
         }
+        if let Type::Reference(reference) = &*input.ty
+            && is_unsized(&reference.elem)
+        {
+            let message = "a job is given values with a size: take, for instance, `JobParameter<String>` for a text, \
+                           or `Component<dyn Trait>`";
+            faults.add(&input.ty, message);
+        }
+    }
+}
+
+/// The types that are seen to be unsized. Whether others are is known only to the compiler.
+fn is_unsized(borrowed: &Type) -> bool {
+    match borrowed {
+        Type::Slice(_) | Type::TraitObject(_) => true,
+        Type::Path(path) => path.path.is_ident("str"),
+        _ => false,
     }
 }
 

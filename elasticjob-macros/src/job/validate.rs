@@ -6,6 +6,8 @@ use elasticjob_config::cron;
 use elasticjob_config::item_parameters::ItemParameters;
 use elasticjob_config::job::JobName;
 use elasticjob_config::zone::Zone;
+use jiff::civil;
+use jiff::tz::TimeZone;
 use syn::Lit;
 
 use super::attribute::Pair;
@@ -18,7 +20,6 @@ pub(crate) struct Declared {
     /// By the names of configuration files.
     pub(crate) values: Vec<(String, String)>,
     pub(crate) one_off: bool,
-    pub(crate) bootstrap: Option<String>,
 }
 
 pub(crate) fn settings(settings: &Settings, faults: &mut Faults) -> Declared {
@@ -31,7 +32,6 @@ pub(crate) fn settings(settings: &Settings, faults: &mut Faults) -> Declared {
     Declared {
         values: settings.iter().flat_map(|setting| values(setting, faults)).collect(),
         one_off: settings.flag(&key::ONE_OFF).is_some_and(|(on, _)| on),
-        bootstrap: settings.text(&key::BOOTSTRAP).map(|(text, _)| text.to_owned()),
     }
 }
 
@@ -48,8 +48,17 @@ fn cron_parses(settings: &Settings, faults: &mut Faults) {
     let Some((text, setting)) = settings.text(&key::CRON) else {
         return;
     };
-    let Err(errors) = cron::Expression::parse(text) else {
-        return;
+    let errors = match cron::Expression::parse(text) {
+        Ok(expression) => {
+            if !fires(&expression) {
+                faults.add(
+                    &setting.tokens,
+                    "cron: there is no such day, so the job would never fire",
+                );
+            }
+            return;
+        }
+        Err(errors) => errors,
     };
     for error in errors.iter() {
         faults.add_within(
@@ -59,6 +68,17 @@ fn cron_parses(settings: &Settings, faults: &mut Faults) {
             error.span(),
         );
     }
+}
+
+/// Whether there is any time at all that is meant. A build knows no time of day, so what fires in the past
+/// alone is left to the start.
+fn fires(expression: &cron::Expression) -> bool {
+    // A search covers a hundred years. Whoever starts in the second of these centuries sees no further.
+    let centuries = [civil::date(1970, 1, 1), civil::date(2070, 1, 1)];
+    let starts = centuries.into_iter().filter_map(|day| day.to_zoned(TimeZone::UTC).ok());
+    starts
+        .into_iter()
+        .any(|start| expression.fires_after(start.timestamp(), &TimeZone::UTC))
 }
 
 fn time_zone_exists(settings: &Settings, faults: &mut Faults) {

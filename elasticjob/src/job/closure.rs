@@ -1,5 +1,6 @@
 //! Jobs that are closures.
 
+use std::any::type_name;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::panic::Location;
@@ -99,7 +100,7 @@ macro_rules! closures {
 
             #[allow(unused_variables, reason = "no parameters")]
             fn check(start: &mut Start<'_>) {
-                $(start.parameter::<$parameter>($position);)*
+                $(start.parameter($position, type_name::<$parameter>(), $parameter::check);)*
             }
         }
     )*};

@@ -39,7 +39,6 @@ pub struct DeclarationParts {
     pub kind: Kind,
     pub values: &'static [(&'static str, &'static str)],
     pub one_off: bool,
-    pub bootstrap: Option<&'static str>,
     pub check: fn(&mut Start<'_>),
     pub build: fn(&Components) -> Result<Box<dyn ErasedJob>, MissingComponent>,
 }
@@ -90,11 +89,6 @@ impl Declaration {
     /// Whether the attribute insists, by `one_off`, that the job has no schedule.
     pub fn is_one_off(&self) -> bool {
         self.parts.one_off
-    }
-
-    /// The name of the one-off job's handle, if it is not the job's.
-    pub fn bootstrap(&self) -> Option<&'static str> {
-        self.parts.bootstrap
     }
 
     /// Reports everything that the job would miss.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::context::RunContext;
+use super::declaration::Kind;
 use super::outcome::Outcome;
 use super::simple::SimpleJob;
 use crate::registry::BoxFuture;
@@ -16,6 +17,29 @@ pub trait ErasedJob: Send + Sync + 'static {
     /// Dropping the future stops an async job at its current await point. A blocking function that has begun
     /// goes on.
     fn run(&self, run: RunContext) -> BoxFuture<'static, Outcome>;
+}
+
+/// How values of a type become jobs, by the job trait that it implements.
+#[doc(hidden)]
+#[allow(missing_docs, missing_debug_implementations, reason = "for generated code alone")]
+pub struct JobTrait<J> {
+    kind: Kind,
+    erase: fn(J) -> Box<dyn ErasedJob>,
+}
+
+#[allow(missing_docs, reason = "for generated code alone")]
+impl<J> JobTrait<J> {
+    pub(super) const fn new(kind: Kind, erase: fn(J) -> Box<dyn ErasedJob>) -> Self {
+        Self { kind, erase }
+    }
+
+    pub const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    pub fn erase(&self, job: J) -> Box<dyn ErasedJob> {
+        (self.erase)(job)
+    }
 }
 
 /// A function, through the caller that its attribute generated.

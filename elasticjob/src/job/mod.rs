@@ -35,6 +35,8 @@ pub use context::{RunContext, ShardingContext};
 pub use declaration::DeclarationParts;
 pub use declaration::{Declaration, Job, Kind, Place};
 pub use erased::ErasedJob;
+#[doc(hidden)]
+pub use erased::JobTrait;
 pub use extract::{Component, FromRun, ItemParameter, JobParameter, Props};
 pub use inject::{FromComponents, Inject};
 pub use outcome::{BoxError, IntoOutcome, Outcome};

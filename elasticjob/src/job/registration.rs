@@ -20,7 +20,6 @@ pub struct Registration {
     place: Place,
     values: Vec<(String, String)>,
     one_off: bool,
-    bootstrap: Option<String>,
     source: Source,
 }
 
@@ -37,7 +36,6 @@ impl Registration {
             place,
             values: Vec::new(),
             one_off: false,
-            bootstrap: None,
             source: Source::Closure(closure),
         }
     }
@@ -107,11 +105,6 @@ impl Registration {
         self.one_off
     }
 
-    /// The name of the one-off job's handle, if it is not the job's.
-    pub fn bootstrap(&self) -> Option<&str> {
-        self.bootstrap.as_deref()
-    }
-
     /// The declaration behind it; none for a closure.
     pub fn declaration(&self) -> Option<&'static Declaration> {
         match self.source {
@@ -152,7 +145,6 @@ impl From<&'static Declaration> for Registration {
             place: declaration.place(),
             values,
             one_off: declaration.is_one_off(),
-            bootstrap: declaration.bootstrap().map(str::to_owned),
             source: Source::Declared(declaration),
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::context::ShardingContext;
 use super::declaration::Kind;
-use super::erased::{ErasedJob, Simple};
+use super::erased::{JobTrait, Simple};
 use super::outcome::BoxError;
 
 /// A job that runs once for each of its sharding items.
@@ -29,7 +29,7 @@ use super::outcome::BoxError;
 /// # use elasticjob::job::Job;
 /// # assert_eq!(CleanUp::DECLARATION.name(), "CleanUp");
 /// ```
-pub trait SimpleJob: Send + Sync + 'static {
+pub trait SimpleJob: Sized + Send + Sync + 'static {
     /// Runs one sharding item.
     ///
     /// # Errors
@@ -40,13 +40,5 @@ pub trait SimpleJob: Send + Sync + 'static {
     fn execute(&self, shard: &ShardingContext) -> impl Future<Output = Result<(), BoxError>> + Send;
 
     #[doc(hidden)]
-    const __KIND: Kind = Kind::Simple;
-
-    #[doc(hidden)]
-    fn __into_job(self) -> Box<dyn ErasedJob>
-    where
-        Self: Sized,
-    {
-        Box::new(Simple(Arc::new(self)))
-    }
+    const __ELASTIC_JOB_TRAIT: JobTrait<Self> = JobTrait::new(Kind::Simple, |job| Box::new(Simple(Arc::new(job))));
 }

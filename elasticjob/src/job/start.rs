@@ -1,13 +1,10 @@
 //! What is checked before a job fires for the first time.
 
-use std::any::type_name;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::components::Components;
+use super::components::{Components, MissingComponent};
 use super::declaration::Place;
-use super::extract::FromRun;
-use super::inject::FromComponents;
 
 /// One job at start: what it will be given, and the faults found in that.
 ///
@@ -113,37 +110,30 @@ impl<'a> Start<'a> {
         });
     }
 
-    /// Checks the extractor `T` as the job's parameter `name`.
+    /// Checks an extractor as the job's parameter `name`. Without a bound on the type, so that generated code
+    /// has one place to be told that it is no extractor.
     #[doc(hidden)]
-    pub fn parameter<T: FromRun>(&mut self, name: &'static str) {
-        self.about(
-            Subject {
-                word: "parameter",
-                name,
-                type_name: type_name::<T>(),
-            },
-            T::check,
-        );
+    pub fn parameter(&mut self, name: &'static str, type_name: &'static str, check: fn(&mut Self)) {
+        self.about("parameter", name, type_name, check);
     }
 
-    /// Checks the component `T` as the field `name` of the job's type.
+    /// Reports what the field `name` of the job's type misses. Without a bound, as above.
     #[doc(hidden)]
-    pub fn field<T: FromComponents>(&mut self, name: &'static str) {
-        self.about(
-            Subject {
-                word: "field",
-                name,
-                type_name: type_name::<T>(),
-            },
-            |start| {
-                if let Err(missing) = T::from_components(start.components()) {
-                    start.fault(missing);
-                }
-            },
-        );
+    pub fn field(&mut self, name: &'static str, type_name: &'static str, missing: Option<MissingComponent>) {
+        let Some(missing) = missing else {
+            return;
+        };
+        self.about("field", name, type_name, |start| start.fault(missing));
     }
 
-    fn about(&mut self, subject: Subject, check: impl FnOnce(&mut Self)) {
+    fn about(
+        &mut self,
+        word: &'static str,
+        name: &'static str,
+        type_name: &'static str,
+        check: impl FnOnce(&mut Self),
+    ) {
+        let subject = Subject { word, name, type_name };
         let outer = self.subject.replace(subject);
         check(self);
         self.subject = outer;

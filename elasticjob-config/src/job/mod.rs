@@ -248,6 +248,16 @@ impl JobConfig {
         self.static_sharding
     }
 
+    /// This configuration with what `stored` holds beside its settings: tracing configurations of Java members, and
+    /// keys that nobody knows. For a rewrite, which must not lose them.
+    #[must_use]
+    pub fn keeping(&self, stored: &Self) -> Self {
+        Self {
+            kept: stored.kept.clone(),
+            ..self.clone()
+        }
+    }
+
     /// The text of the registry's `config` node, as a Java member would write it, without the warnings of
     /// [`to_registry`](Self::to_registry).
     #[must_use]

@@ -1,3 +1,27 @@
 //! How the instances of one job agree.
+//!
+//! Start at [`worker`]: one task a job, which owns all of the job's state on this instance. What it knows is the
+//! [`view`]; what it decides is decided by pure code: [`governor`] for the job as a whole (with [`election`],
+//! [`resharding`] and [`marks`]), [`firing`] for what runs here. What it relies on is the [`ledger`], and the session
+//! and fence of [`session`]. Only [`layout`] knows where things are.
 
+pub(crate) mod election;
 pub(crate) mod fence;
+pub(crate) mod firing;
+pub(crate) mod governor;
+pub(crate) mod ids;
+pub(crate) mod instance;
+pub(crate) mod launch;
+pub(crate) mod layout;
+pub(crate) mod ledger;
+pub(crate) mod marks;
+pub(crate) mod member;
+pub(crate) mod process;
+pub(crate) mod registration;
+pub(crate) mod resharding;
+pub(crate) mod session;
+mod subtree;
+mod transaction;
+pub(crate) mod trigger;
+pub(crate) mod view;
+pub(crate) mod worker;

@@ -1,0 +1,387 @@
+//! Claiming the items of a firing, all in one transaction.
+
+use crate::cluster::layout::{ItemKind, Node};
+use crate::cluster::ledger::{Record, Refusal, Run};
+use crate::cluster::transaction::Transaction;
+use crate::cluster::view::{ItemView, View};
+use crate::registry::{
+    Answer, CreateMode, Error, MAX_TRANSACTION_SIZE, Read, Stat, Step, WriteError, Written, size_of,
+};
+
+use super::{Circumstances, Claiming, Ended, Firings, Occasion, Running, Slot, Start, not_started};
+
+/// A claim that was sent, or is to be.
+#[derive(Clone, Debug)]
+pub(crate) struct Claim {
+    /// The epoch that our ownership is from; `None` where no leader of ours has shared the items out yet.
+    epoch: Option<i32>,
+    /// How the `running` marks live; `None` where the job is not to be monitored.
+    mark: Option<CreateMode>,
+    items: Vec<ClaimedItem>,
+    is_retry: bool,
+}
+
+/// One item of a claim.
+#[derive(Clone, Debug)]
+struct ClaimedItem {
+    item: u32,
+    run: Run,
+    /// The ledger expected.
+    version: i32,
+    /// The ledger with the claim in it.
+    record: Record,
+}
+
+/// What a claim led to.
+#[derive(Debug, Default)]
+pub(crate) struct ClaimOutcome {
+    pub(crate) starts: Vec<Start>,
+    /// Items that are not run at this time, and why.
+    pub(crate) refused: Vec<(u32, &'static str)>,
+}
+
+impl Claim {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    pub(super) fn items(&self) -> impl Iterator<Item = u32> {
+        self.items.iter().map(|claimed| claimed.item)
+    }
+
+    /// The transaction: the epoch as expected; each item's mark created and ledger set.
+    pub(super) fn steps(&self, view: &View) -> Vec<Step> {
+        let mut transaction = Transaction::on(view);
+        if let Some(epoch) = self.epoch {
+            transaction.check(Node::Epoch, Some(epoch));
+        }
+        for ClaimedItem {
+            item,
+            run,
+            version,
+            record,
+        } in &self.items
+        {
+            if let Some(mode) = self.mark {
+                let node = Node::ItemState {
+                    item: *item,
+                    kind: ItemKind::Running,
+                };
+                transaction.create(node, run.owner.as_str(), mode);
+            }
+            transaction.set(Node::LedgerItem(*item), record.to_bytes(), Some(*version));
+        }
+        transaction.into_steps()
+    }
+
+    /// Keeps as many items as one transaction takes, and gives the others.
+    pub(super) fn split_off(&mut self, view: &View) -> Option<Self> {
+        let mut fitting = self.items.len();
+        while fitting > 1 {
+            let part = Self {
+                items: self.items[..fitting].to_vec(),
+                ..*self
+            };
+            if size_of(&part.steps(view)) <= MAX_TRANSACTION_SIZE {
+                break;
+            }
+            fitting /= 2;
+        }
+        let rest = self.items.split_off(fitting.min(self.items.len()));
+        (!rest.is_empty()).then_some(Self { items: rest, ..*self })
+    }
+
+    /// What to read to know why it was refused, or whether it happened.
+    pub(super) fn survey(&self, view: &View) -> Vec<Read> {
+        let job = view.job();
+        let mut reads = vec![Read::Data(Node::Epoch.of(job))];
+        for claimed in &self.items {
+            let state = |kind| {
+                Read::Data(
+                    Node::ItemState {
+                        item: claimed.item,
+                        kind,
+                    }
+                    .of(job),
+                )
+            };
+            reads.push(state(ItemKind::Owner));
+            reads.push(state(ItemKind::Running));
+            reads.push(Read::Data(Node::LedgerItem(claimed.item).of(job)));
+        }
+        reads
+    }
+}
+
+impl Firings {
+    /// The claim of all own items that may run for the occasion.
+    pub(super) fn new_claim(&mut self, circumstances: &Circumstances<'_>, occasion: &Occasion) -> Claim {
+        let Circumstances {
+            view, me, config, now, ..
+        } = *circumstances;
+        let mark = config.monitor_execution().then_some(match config.failover() {
+            true => CreateMode::Persistent,
+            false => CreateMode::Ephemeral,
+        });
+        let mut items = Vec::new();
+        let is_runnable = |view: &ItemView| !view.is_disabled && (mark.is_none() || view.mark.is_none());
+        if view.is_available(me) {
+            let own = view.items_of(me, config.sharding_total_count().get());
+            for (item, _) in own.filter(|(item, state)| is_runnable(state) && !view.is_moving(*item)) {
+                let Some(slot) = self.slots.get(&item) else { continue };
+                let is_alive = |owner: &str| view.instances.iter().any(|id| id.as_str() == owner);
+                if slot
+                    .record
+                    .admits(occasion.source, occasion.time, now, me.as_str(), is_alive)
+                    .is_err()
+                {
+                    continue;
+                }
+                let run = Run {
+                    id: self.ids.run(),
+                    due: occasion.time.as_millisecond(),
+                    attempt: 1,
+                    owner: me.as_str().to_owned(),
+                    source: occasion.source,
+                    requests: occasion.requests.clone(),
+                    end: None,
+                };
+                let record = slot.record.claimed(run.clone(), now);
+                items.push(ClaimedItem {
+                    item,
+                    run,
+                    version: slot.version,
+                    record,
+                });
+            }
+        }
+        Claim {
+            epoch: view.epoch.as_ref().map(|epoch| epoch.version),
+            mark,
+            items,
+            is_retry: false,
+        }
+    }
+
+    /// The claim was answered. Events that came before the answer must be in the view already.
+    pub(crate) fn claimed(
+        &mut self,
+        circumstances: &Circumstances<'_>,
+        result: Result<Vec<Written>, WriteError>,
+    ) -> ClaimOutcome {
+        let Claiming::InFlight(claim) = std::mem::replace(&mut self.claiming, Claiming::Idle) else {
+            return ClaimOutcome::default();
+        };
+        match result {
+            Ok(written) => {
+                let stats = written.into_iter().filter_map(|written| match written {
+                    Written::Set(stat) => Some(stat),
+                    _ => None,
+                });
+                let claimed: Vec<_> = claim.items.into_iter().zip(stats).collect();
+                self.begin(circumstances, claimed, claim.mark.is_some())
+            }
+            Err(WriteError {
+                error: Error::SessionExpired,
+                ..
+            }) => {
+                self.abandon(&claim);
+                ClaimOutcome::default()
+            }
+            Err(WriteError { error, .. }) if error.is_outcome_unknown() => {
+                self.claiming = Claiming::Unknown(claim);
+                ClaimOutcome::default()
+            }
+            Err(_) if claim.is_retry => {
+                self.abandon(&claim);
+                // What we believe of the ledgers was wrong twice.
+                claim.items().for_each(|item| drop(self.slots.remove(&item)));
+                ClaimOutcome {
+                    refused: claim.items().map(|item| (item, "running elsewhere")).collect(),
+                    ..Default::default()
+                }
+            }
+            Err(_) => {
+                self.claiming = Claiming::Refused(claim);
+                ClaimOutcome::default()
+            }
+        }
+    }
+
+    /// What was read after a claim was refused: it is tried once more with the items that are still to be had.
+    pub(crate) fn surveyed_claim(
+        &mut self,
+        circumstances: &Circumstances<'_>,
+        answers: Result<Vec<Answer>, Error>,
+    ) -> (Option<Vec<Step>>, ClaimOutcome) {
+        let Claiming::Surveying(claim) = std::mem::replace(&mut self.claiming, Claiming::Idle) else {
+            return (None, ClaimOutcome::default());
+        };
+        let Ok(answers) = answers else {
+            self.claiming = Claiming::Refused(claim);
+            return (None, ClaimOutcome::default());
+        };
+        let Circumstances { view, me, now, .. } = *circumstances;
+        let mut outcome = ClaimOutcome::default();
+        let mut answers = Found::new(answers);
+        let epoch = answers.next().map(|(_, stat)| stat.version);
+        let mut retry = Claim {
+            epoch,
+            mark: claim.mark,
+            items: Vec::new(),
+            is_retry: true,
+        };
+        for claimed in claim.items {
+            let item = claimed.item;
+            let owner = answers.next();
+            let mark = answers.next();
+            let Some((data, stat)) = answers.next() else {
+                self.slots.remove(&item);
+                outcome.refused.push((item, "its ledger is gone"));
+                continue;
+            };
+            let record = Record::parse(&data);
+            self.slots.insert(
+                item,
+                Slot {
+                    version: stat.version,
+                    record: record.clone(),
+                },
+            );
+            let is_alive = |owner: &str| view.instances.iter().any(|id| id.as_str() == owner);
+            let refusal = if owner.is_none_or(|(owner, _)| owner != me.as_str().as_bytes()) {
+                Some("given to another instance")
+            } else if claim.mark.is_some() && mark.is_some() {
+                Some("running elsewhere")
+            } else {
+                match record.admits(claimed.run.source, due_of(&claimed.run), now, me.as_str(), is_alive) {
+                    Ok(()) => None,
+                    Err(Refusal::Accounted) => Some("accounted for already"),
+                    Err(Refusal::RunningElsewhere) => Some("running elsewhere"),
+                }
+            };
+            match refusal {
+                Some(reason) => outcome.refused.push((item, reason)),
+                None => {
+                    let record = record.claimed(claimed.run.clone(), now);
+                    retry.items.push(ClaimedItem {
+                        version: stat.version,
+                        record,
+                        ..claimed
+                    });
+                }
+            }
+        }
+        outcome.refused.iter().for_each(|(item, _)| self.close(*item));
+        if retry.is_empty() {
+            return (None, outcome);
+        }
+        let steps = retry.steps(view);
+        self.claiming = Claiming::InFlight(retry);
+        (Some(steps), outcome)
+    }
+
+    /// What was read after the answer to a claim was lost: where the ledger has our run, the claim happened.
+    pub(crate) fn settled_claim(
+        &mut self,
+        circumstances: &Circumstances<'_>,
+        answers: Result<Vec<Answer>, Error>,
+    ) -> ClaimOutcome {
+        let Claiming::Settling(claim) = std::mem::replace(&mut self.claiming, Claiming::Idle) else {
+            return ClaimOutcome::default();
+        };
+        let Ok(answers) = answers else {
+            self.claiming = Claiming::Unknown(claim);
+            return ClaimOutcome::default();
+        };
+        let mut answers = Found::new(answers);
+        answers.next();
+        let mut claimed = Vec::new();
+        for item in &claim.items {
+            let (_owner, _mark, ledger) = (answers.next(), answers.next(), answers.next());
+            let Some((data, stat)) = ledger else { continue };
+            let record = Record::parse(&data);
+            if record
+                .run
+                .as_ref()
+                .is_some_and(|run| run.id == item.run.id && run.end.is_none())
+            {
+                claimed.push((item.clone(), stat));
+            }
+        }
+        if claimed.is_empty() {
+            // It did not happen: the occasion is as due as it was.
+            if let Some(current) = self.current.take() {
+                self.due.get_or_insert(current.occasion);
+            }
+            return ClaimOutcome::default();
+        }
+        self.begin(circumstances, claimed, claim.mark.is_some())
+    }
+
+    /// Starts what is claimed, except for what was given away meanwhile.
+    fn begin(
+        &mut self,
+        circumstances: &Circumstances<'_>,
+        claimed: Vec<(ClaimedItem, Stat)>,
+        is_marked: bool,
+    ) -> ClaimOutcome {
+        let Circumstances { view, me, elapsed, .. } = *circumstances;
+        let mut outcome = ClaimOutcome::default();
+        for (ClaimedItem { item, run, record, .. }, stat) in claimed {
+            let running = Running {
+                run: run.clone(),
+                version: stat.version,
+                record,
+                is_marked,
+            };
+            if view.items.get(&item).and_then(|item| item.owner.as_ref()) == Some(me) {
+                self.running.insert(item, running);
+                outcome.starts.push(Start {
+                    item,
+                    run,
+                    fencing_token: stat.modified,
+                });
+            } else {
+                let end = not_started("given to another instance");
+                self.ended.insert(
+                    item,
+                    Ended {
+                        running,
+                        end,
+                        attempts: 0,
+                    },
+                );
+                self.first_end_at.get_or_insert(elapsed);
+                outcome.refused.push((item, "given to another instance"));
+            }
+        }
+        outcome
+    }
+
+    fn abandon(&mut self, claim: &Claim) {
+        for item in claim.items() {
+            self.close(item);
+        }
+    }
+}
+
+fn due_of(run: &Run) -> jiff::Timestamp {
+    jiff::Timestamp::from_millisecond(run.due).unwrap_or(jiff::Timestamp::MIN)
+}
+
+/// The data found, answer by answer.
+pub(super) struct Found(std::vec::IntoIter<Answer>);
+
+impl Found {
+    pub(super) fn new(answers: Vec<Answer>) -> Self {
+        Self(answers.into_iter())
+    }
+
+    pub(super) fn next(&mut self) -> Option<(Vec<u8>, Stat)> {
+        match self.0.next() {
+            Some(Answer::Data(found)) => found,
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,556 @@
+//! The way of one job's firings on this instance: from a time that has come to ends that are recorded.
+//!
+//! Pure: it is told what happened and asked what to [request](Firings::next_request) and what to start. One firing
+//! is under way at a time: its items are claimed in one transaction, run, and end; the next begins when all ends are
+//! recorded. At most one claim and one recording of ends is in flight.
+//!
+//! What it relies on: a claim creates each item's `running` mark and sets its ledger with the version expected, so
+//! it fails where anybody else claimed, moved or repaired the item; an answer that was lost is settled by reading the
+//! ledger, where a run is known by its id.
+
+mod claim;
+mod end;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use elasticjob_config::job::JobConfig;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::registry::{Answer, CreateMode, Read, Step};
+
+use super::ids::Ids;
+use super::instance::InstanceId;
+use super::layout::Node;
+use super::ledger::{End, Record, Run, Source, Verdict};
+use super::transaction::Transaction;
+use super::view::{ItemView, View};
+
+pub(crate) use claim::{Claim, ClaimOutcome};
+
+/// A time that could not be fired for so long is missed, not late.
+pub(crate) const LATE_LIMIT: SignedDuration = SignedDuration::from_secs(5);
+
+/// How long a first end waits for others of its firing, so that items which end together cost one transaction.
+const END_LINGER: Duration = Duration::from_millis(5);
+
+/// What a decision on firings looks at.
+pub(crate) struct Circumstances<'a> {
+    pub(crate) view: &'a View,
+    pub(crate) me: &'a InstanceId,
+    pub(crate) config: &'a JobConfig,
+    /// The wall clock.
+    pub(crate) now: Timestamp,
+    /// The clock that only moves forward.
+    pub(crate) elapsed: Duration,
+}
+
+/// The state of a job's firings on this instance.
+#[derive(Debug)]
+pub(crate) struct Firings {
+    ids: Ids,
+    /// A scheduled time that has come and was not fired yet.
+    due: Option<Occasion>,
+    /// The newest scheduled time that came while a firing was under way.
+    missed: Option<Timestamp>,
+    /// Orders to run the job once, by request; `Some` of none is an order without one.
+    ordered: Option<Vec<String>>,
+    current: Option<Current>,
+    claiming: Claiming,
+    running: BTreeMap<u32, Running>,
+    ended: BTreeMap<u32, Ended>,
+    recording: Recording,
+    /// The ledgers of our items, as of our last look or write.
+    slots: BTreeMap<u32, Slot>,
+    first_end_at: Option<Duration>,
+    clock_check: ClockCheck,
+}
+
+/// Where the comparison of clocks before a firing stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ClockCheck {
+    Due,
+    InFlight,
+    Passed,
+}
+
+/// Something to fire for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Occasion {
+    pub(crate) source: Source,
+    /// The scheduled time, or when the order came.
+    pub(crate) time: Timestamp,
+    pub(crate) requests: Vec<String>,
+}
+
+/// The firing under way.
+#[derive(Debug)]
+struct Current {
+    occasion: Occasion,
+    /// Claimed, or to be claimed, with ends not recorded yet.
+    open: BTreeSet<u32>,
+    /// What did not fit into the transaction of the claim.
+    rest: Option<Claim>,
+}
+
+/// Where the claim of the firing under way stands.
+#[derive(Debug)]
+enum Claiming {
+    /// Nothing is asked.
+    Idle,
+    InFlight(Claim),
+    /// It was refused: what is so has to be read.
+    Refused(Claim),
+    Surveying(Claim),
+    /// The answer was lost.
+    Unknown(Claim),
+    Settling(Claim),
+}
+
+/// Where the recording of ends stands.
+#[derive(Debug)]
+enum Recording {
+    Idle,
+    InFlight(Vec<u32>),
+    /// The transaction was refused, or its answer was lost: these are looked at.
+    Doubtful(Vec<u32>),
+    Settling(Vec<u32>),
+}
+
+/// An item being run.
+#[derive(Clone, Debug)]
+struct Running {
+    run: Run,
+    /// The ledger's version since the claim.
+    version: i32,
+    record: Record,
+    is_marked: bool,
+}
+
+/// An item whose run ended, until that is recorded.
+#[derive(Debug)]
+struct Ended {
+    running: Running,
+    end: End,
+    /// How often it was written without being recorded.
+    attempts: u32,
+}
+
+/// An item's ledger.
+#[derive(Clone, Debug)]
+struct Slot {
+    version: i32,
+    record: Record,
+}
+
+/// What the registry is asked, about firings.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum FiringRequest {
+    /// Have the registry say what time it is there.
+    CheckClock(Vec<Step>),
+    /// Claim the items.
+    Claim(Vec<Step>),
+    /// Look why a claim was refused.
+    SurveyClaim(Vec<Read>),
+    /// Look whether a claim happened.
+    SettleClaim(Vec<Read>),
+    /// Record ends.
+    RecordEnds(Vec<Step>),
+    /// Look whether ends were recorded.
+    SettleEnds(Vec<Read>),
+    /// Learn the ledgers of items that are newly ours.
+    LoadLedgers(Vec<u32>, Vec<Read>),
+}
+
+/// A claimed item, to be started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Start {
+    pub(crate) item: u32,
+    pub(crate) run: Run,
+    /// Greater than that of any run of the item before.
+    pub(crate) fencing_token: i64,
+}
+
+/// Why a firing that is due does not go yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hold {
+    /// The leader is about to share the items out.
+    Resharding,
+    /// The ledgers of our items are still to be read.
+    Ledgers,
+}
+
+/// What happened to a firing that will not be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Skipped {
+    pub(crate) time: Timestamp,
+    pub(crate) reason: &'static str,
+}
+
+impl Firings {
+    pub(crate) fn new(ids: Ids) -> Self {
+        Self {
+            ids,
+            due: None,
+            missed: None,
+            ordered: None,
+            current: None,
+            claiming: Claiming::Idle,
+            running: BTreeMap::new(),
+            ended: BTreeMap::new(),
+            recording: Recording::Idle,
+            slots: BTreeMap::new(),
+            first_end_at: None,
+            clock_check: ClockCheck::Due,
+        }
+    }
+
+    /// A scheduled time has come.
+    pub(crate) fn came(&mut self, time: Timestamp) -> Option<Skipped> {
+        if self.current.is_some() {
+            let older = self.missed.replace(time)?;
+            return Some(Skipped {
+                time: older,
+                reason: "coalesced with a later one",
+            });
+        }
+        let occasion = Occasion {
+            source: Source::Schedule,
+            time,
+            requests: Vec::new(),
+        };
+        let older = self.due.replace(occasion)?;
+        Some(Skipped {
+            time: older.time,
+            reason: "coalesced with a later one",
+        })
+    }
+
+    /// Somebody asks for a run. While one is under way it waits; orders that wait become one run.
+    pub(crate) fn order(&mut self, requests: Vec<String>) {
+        self.ordered.get_or_insert_default().extend(requests);
+    }
+
+    /// Whether anything is claimed, running, or unrecorded.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.current.is_none() && self.running.is_empty() && self.ended.is_empty()
+    }
+
+    /// Forgets what has not begun: nothing new is to be started.
+    pub(crate) fn stop(&mut self) {
+        self.due = None;
+        self.missed = None;
+        self.ordered = None;
+    }
+
+    /// The items being run.
+    pub(crate) fn running(&self) -> impl Iterator<Item = u32> {
+        self.running.keys().copied()
+    }
+
+    /// The next request to make, if there is one. `view` must be settled and in step with the registry.
+    pub(crate) fn next_request(&mut self, circumstances: &Circumstances<'_>) -> Option<FiringRequest> {
+        if let Some(request) = self.settle(circumstances) {
+            return Some(request);
+        }
+        if let Some(request) = self.claim_rest(circumstances) {
+            return Some(request);
+        }
+        self.finish_current(circumstances);
+        if let Some(request) = self.record_ends(circumstances) {
+            return Some(request);
+        }
+        if let Some(request) = self.load_ledgers(circumstances) {
+            return Some(request);
+        }
+        self.fire(circumstances)
+    }
+
+    /// When, on the clock that only moves forward, ends that wait for others are recorded anyway.
+    pub(crate) fn linger_until(&self) -> Option<Duration> {
+        match self.recording {
+            Recording::Idle => self.first_end_at.map(|at| at + END_LINGER),
+            _ => None,
+        }
+    }
+
+    /// The time that waits to be fired, and why it waits.
+    pub(crate) fn held(&self, circumstances: &Circumstances<'_>) -> Option<(Timestamp, Hold)> {
+        let due = self.due.as_ref()?;
+        self.hold(circumstances).map(|hold| (due.time, hold))
+    }
+
+    /// Gives up a time that waited too long.
+    pub(crate) fn give_up(&mut self, reason: &'static str) -> Option<Skipped> {
+        let due = self.due.take()?;
+        Some(Skipped { time: due.time, reason })
+    }
+
+    /// The session is over: what was claimed in it is no longer ours.
+    pub(crate) fn lose_session(&mut self) {
+        self.claiming = Claiming::Idle;
+        self.recording = Recording::Idle;
+        self.ended.clear();
+        self.running.clear();
+        self.slots.clear();
+        self.first_end_at = None;
+        self.clock_check = ClockCheck::Due;
+        if let Some(current) = self.current.take() {
+            self.missed = self
+                .missed
+                .take()
+                .or(Some(current.occasion.time))
+                .filter(|time| *time > current.occasion.time);
+        }
+        if let Some(time) = self.missed.take() {
+            self.due = Some(Occasion {
+                source: Source::Schedule,
+                time,
+                requests: Vec::new(),
+            });
+        }
+    }
+
+    /// The connection was away and is back, with the same session: what was under way may have happened or not.
+    pub(crate) fn reconnect(&mut self) {
+        self.slots.clear();
+        self.claiming = match std::mem::replace(&mut self.claiming, Claiming::Idle) {
+            Claiming::Settling(claim) => Claiming::Unknown(claim),
+            Claiming::Surveying(claim) => Claiming::Refused(claim),
+            other => other,
+        };
+        if let Recording::Settling(items) = &mut self.recording {
+            self.recording = Recording::Doubtful(std::mem::take(items));
+        }
+    }
+
+    fn hold(&self, circumstances: &Circumstances<'_>) -> Option<Hold> {
+        if circumstances.view.is_resharding() {
+            return Some(Hold::Resharding);
+        }
+        let is_unknown = |(item, _): &(u32, _)| !self.slots.contains_key(item) && !self.running.contains_key(item);
+        self.own_items(circumstances)
+            .any(|item| is_unknown(&item))
+            .then_some(Hold::Ledgers)
+    }
+
+    fn own_items<'a>(&self, circumstances: &Circumstances<'a>) -> impl Iterator<Item = (u32, &'a ItemView)> {
+        circumstances
+            .view
+            .items_of(circumstances.me, circumstances.config.sharding_total_count().get())
+    }
+
+    /// Asks what became of what is in doubt.
+    fn settle(&mut self, circumstances: &Circumstances<'_>) -> Option<FiringRequest> {
+        let view = circumstances.view;
+        match std::mem::replace(&mut self.claiming, Claiming::Idle) {
+            Claiming::Unknown(claim) => {
+                let reads = claim.survey(view);
+                self.claiming = Claiming::Settling(claim);
+                return Some(FiringRequest::SettleClaim(reads));
+            }
+            Claiming::Refused(claim) => {
+                let reads = claim.survey(view);
+                self.claiming = Claiming::Surveying(claim);
+                return Some(FiringRequest::SurveyClaim(reads));
+            }
+            other => self.claiming = other,
+        }
+        if let Recording::Doubtful(items) = &mut self.recording {
+            let items = std::mem::take(items);
+            let reads = end::survey(view, &items);
+            self.recording = Recording::Settling(items);
+            return Some(FiringRequest::SettleEnds(reads));
+        }
+        None
+    }
+
+    /// Closes the firing whose ends are all recorded, and turns a time that came meanwhile into the next.
+    fn finish_current(&mut self, circumstances: &Circumstances<'_>) {
+        let is_over = matches!(self.claiming, Claiming::Idle)
+            && self.current.as_ref().is_some_and(|current| current.open.is_empty());
+        if !is_over {
+            return;
+        }
+        self.current = None;
+        let Some(time) = self.missed.take() else { return };
+        if circumstances.config.misfire() {
+            self.due = Some(Occasion {
+                source: Source::Misfire,
+                time,
+                requests: Vec::new(),
+            });
+        }
+    }
+
+    /// Reads the ledgers of items that became ours, and forgets those that are not any more.
+    fn load_ledgers(&mut self, circumstances: &Circumstances<'_>) -> Option<FiringRequest> {
+        let own: BTreeSet<u32> = self.own_items(circumstances).map(|(item, _)| item).collect();
+        self.slots.retain(|item, _| own.contains(item));
+        let missing: Vec<u32> = own
+            .into_iter()
+            .filter(|item| {
+                !self.slots.contains_key(item) && !self.running.contains_key(item) && !self.ended.contains_key(item)
+            })
+            .collect();
+        if missing.is_empty() {
+            return None;
+        }
+        let job = circumstances.view.job();
+        let reads = missing
+            .iter()
+            .map(|item| Read::Data(Node::LedgerItem(*item).of(job)))
+            .collect();
+        Some(FiringRequest::LoadLedgers(missing, reads))
+    }
+
+    /// Takes in ledgers that were asked for. Those that are missing are to be created by these steps.
+    pub(crate) fn loaded(&mut self, view: &View, items: &[u32], answers: Vec<Answer>) -> Vec<Step> {
+        let mut transaction = Transaction::on(view);
+        for (item, answer) in items.iter().zip(answers) {
+            match answer {
+                Answer::Data(Some((data, stat))) => {
+                    self.slots.insert(
+                        *item,
+                        Slot {
+                            version: stat.version,
+                            record: Record::parse(&data),
+                        },
+                    );
+                }
+                _ => {
+                    transaction.create(
+                        Node::LedgerItem(*item),
+                        Record::default().to_bytes(),
+                        CreateMode::Persistent,
+                    );
+                }
+            }
+        }
+        transaction.into_steps()
+    }
+
+    /// Begins the firing that is due, if nothing is in its way.
+    fn fire(&mut self, circumstances: &Circumstances<'_>) -> Option<FiringRequest> {
+        if self.current.is_some() || self.hold(circumstances).is_some() {
+            return None;
+        }
+        if self.due.is_none() && self.ordered.is_none() {
+            return None;
+        }
+        if circumstances.config.max_time_diff().is_some() {
+            match self.clock_check {
+                ClockCheck::Due => return Some(self.check_clock(circumstances.view)),
+                ClockCheck::InFlight => return None,
+                ClockCheck::Passed => self.clock_check = ClockCheck::Due,
+            }
+        }
+        let occasion = match (self.due.take(), &mut self.ordered) {
+            (Some(due), _) => due,
+            (None, Some(_)) => Occasion {
+                source: Source::Trigger,
+                time: circumstances.now,
+                requests: self.ordered.take().unwrap_or_default(),
+            },
+            (None, None) => return None,
+        };
+        let claim = self.new_claim(circumstances, &occasion);
+        let open = claim.items().collect();
+        let rest = (!claim.is_empty()).then_some(claim);
+        self.current = Some(Current { occasion, open, rest });
+        self.claim_rest(circumstances)
+    }
+
+    fn check_clock(&mut self, view: &View) -> FiringRequest {
+        let mut transaction = Transaction::on(view);
+        if !view.has(Node::CurrentTime) {
+            transaction.create(Node::CurrentTime, "", CreateMode::Persistent);
+        }
+        transaction.set(Node::CurrentTime, "", None);
+        self.clock_check = ClockCheck::InFlight;
+        FiringRequest::CheckClock(transaction.into_steps())
+    }
+
+    /// The clocks were compared, or could not be: the firing goes on, or is given up.
+    pub(crate) fn clock_checked(&mut self, goes_on: bool) -> Option<Skipped> {
+        if goes_on {
+            self.clock_check = ClockCheck::Passed;
+            return None;
+        }
+        self.clock_check = ClockCheck::Due;
+        if let Some(due) = self.due.take() {
+            return Some(Skipped {
+                time: due.time,
+                reason: "the clocks differ too much",
+            });
+        }
+        self.ordered = None;
+        None
+    }
+
+    /// The clocks could not be compared: that is tried again.
+    pub(crate) fn clock_not_checked(&mut self) {
+        self.clock_check = ClockCheck::Due;
+    }
+
+    /// Gives up a scheduled time that could not be fired for too long.
+    pub(crate) fn drop_late(&mut self, now: Timestamp) -> Option<Skipped> {
+        let is_late = |due: &&Occasion| due.source == Source::Schedule && now.duration_since(due.time) > LATE_LIMIT;
+        self.due.as_ref().filter(is_late)?;
+        self.give_up("too late")
+    }
+
+    /// The firing under way is not to be followed by a make-up run.
+    pub(crate) fn abort_make_up(&mut self) -> Option<Skipped> {
+        let time = self.missed.take()?;
+        Some(Skipped {
+            time,
+            reason: "the error handler gave the firing up",
+        })
+    }
+
+    /// Claims what of the firing under way is not claimed yet, as much as fits into a transaction.
+    fn claim_rest(&mut self, circumstances: &Circumstances<'_>) -> Option<FiringRequest> {
+        if !matches!(self.claiming, Claiming::Idle) {
+            return None;
+        }
+        let current = self.current.as_mut()?;
+        let mut claim = current.rest.take()?;
+        current.rest = claim.split_off(circumstances.view);
+        let steps = claim.steps(circumstances.view);
+        self.claiming = Claiming::InFlight(claim);
+        Some(FiringRequest::Claim(steps))
+    }
+
+    /// A run ended by itself or was ended; nobody has been told yet.
+    pub(crate) fn finished(&mut self, item: u32, end: End, elapsed: Duration) {
+        if let Some(running) = self.running.remove(&item) {
+            self.ended.insert(
+                item,
+                Ended {
+                    running,
+                    end,
+                    attempts: 0,
+                },
+            );
+            self.first_end_at.get_or_insert(elapsed);
+        }
+    }
+
+    /// Whether the end of this run is waited for: not one of a session that is over.
+    pub(crate) fn is_running(&self, item: u32, run: &str) -> bool {
+        self.running.get(&item).is_some_and(|running| running.run.id == run)
+    }
+
+    /// An item of the firing under way needs nothing more.
+    fn close(&mut self, item: u32) {
+        if let Some(current) = &mut self.current {
+            current.open.remove(&item);
+        }
+    }
+}
+
+/// The end of an item that was claimed and then not started.
+fn not_started(reason: &'static str) -> End {
+    End::because(Verdict::Skipped, reason)
+}

@@ -1,0 +1,333 @@
+//! Decides what this instance has to do for the job as a whole: stand for election, share the items out, repair marks.
+//!
+//! Level-triggered: each decision compares the view with how it should be, so a step that was lost, refused, or
+//! overtaken by somebody else's needs no handling of its own: the next decision is made on what is there then.
+//! It is pure: it is asked for one [`Move`] at a time, on a settled view, and told how that went.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use elasticjob_config::job::JobConfig;
+
+use crate::registry::{Answer, Error, Read, Step};
+use crate::sharding::{self, Candidate, DEFAULT_STRATEGY, ShardingRequest, ShardingStrategy};
+
+use super::election::{self, Election};
+use super::instance::InstanceId;
+use super::layout::Node;
+use super::marks;
+use super::resharding::{self, Basis};
+use super::transaction::Transaction;
+use super::view::View;
+
+/// After a reason to share the items out, others may follow: wait this long for them,
+const DEBOUNCE: Duration = Duration::from_millis(200);
+/// but for all of them together no longer than this.
+const DEBOUNCE_LIMIT: Duration = Duration::from_secs(2);
+
+/// After moves that were refused in a row the next waits, doubling from the first to the second.
+const BACKOFF_FIRST: Duration = Duration::from_millis(50);
+const BACKOFF_LIMIT: Duration = Duration::from_secs(2);
+
+/// The limit of one sharding transaction, below what any registry takes.
+const TRANSACTION_LIMIT: usize = 384 * 1024;
+
+/// What the governor looks at.
+pub(crate) struct Situation<'a> {
+    pub(crate) view: &'a View,
+    pub(crate) me: &'a InstanceId,
+    /// The UUID in the names of our latch nodes.
+    pub(crate) latch: &'a str,
+    pub(crate) config: &'a JobConfig,
+    pub(crate) strategy: &'a dyn ShardingStrategy,
+    /// On the clock that only moves forward.
+    pub(crate) elapsed: Duration,
+    pub(crate) is_draining: bool,
+}
+
+/// What to do next.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Decision {
+    /// Nothing, until the view changes.
+    Rest,
+    /// Nothing, until the view changes or this moment comes.
+    Wait(Duration),
+    Move(Move),
+}
+
+/// One request to the registry, and what it is for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Move {
+    pub(crate) purpose: Purpose,
+    pub(crate) request: Request,
+}
+
+/// Why a request is made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Take an order to run the job now; it carries these requests.
+    TakeTrigger(Vec<String>),
+    Elect,
+    SurveyMarks(Vec<u32>),
+    RepairMarks(Vec<u32>),
+    AnnounceResharding,
+    SurveyItems(Vec<u32>),
+    Reshard,
+}
+
+/// A request to the registry.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Request {
+    Write(Vec<Step>),
+    /// To be read after a `sync`, so that nothing that was acknowledged before is missed.
+    Read(Vec<Read>),
+}
+
+/// The state between decisions.
+#[derive(Debug, Default)]
+pub(crate) struct Governor {
+    leaderless_since: Option<Duration>,
+    due: Option<Due>,
+    /// Parts of an assignment that are still to be written.
+    parts: VecDeque<Vec<Step>>,
+    repair: Option<marks::Repair>,
+    /// An instance went away, or nobody has looked yet: marks may be stale.
+    must_check_marks: bool,
+    refused_in_a_row: u32,
+    not_before: Duration,
+}
+
+/// A sharding that is due.
+#[derive(Debug)]
+struct Due {
+    basis: Basis,
+    first: Duration,
+    last: Duration,
+}
+
+impl Governor {
+    pub(crate) fn new() -> Self {
+        Self {
+            must_check_marks: true,
+            ..Self::default()
+        }
+    }
+
+    /// An instance is gone, or it is time to look whether something is out of order.
+    pub(crate) fn check_marks(&mut self) {
+        self.must_check_marks = true;
+    }
+
+    /// Forgets what was under way: the session or the connection changed.
+    pub(crate) fn reset(&mut self) {
+        *self = Self::new();
+    }
+
+    /// The next thing to do on a view that is settled.
+    pub(crate) fn decide(&mut self, situation: &Situation<'_>) -> Decision {
+        let view = situation.view;
+        if let Some(requests) = view.triggers.get(situation.me) {
+            let mut transaction = Transaction::on(view);
+            transaction.delete(Node::TriggerFor(situation.me.as_str()));
+            return write(Purpose::TakeTrigger(requests.clone()), transaction.into_steps());
+        }
+        if situation.elapsed < self.not_before {
+            return Decision::Wait(self.not_before);
+        }
+        match self.election(situation) {
+            Decision::Rest => {}
+            decision => return decision,
+        }
+        match self.marks(situation) {
+            Decision::Rest => {}
+            decision => return decision,
+        }
+        self.resharding(situation)
+    }
+
+    fn election(&mut self, situation: &Situation<'_>) -> Decision {
+        let Situation {
+            view,
+            me,
+            latch,
+            elapsed,
+            ..
+        } = *situation;
+        if view.leader.is_some() {
+            self.leaderless_since = None;
+        }
+        if situation.is_draining && view.leader.as_ref() != Some(me) {
+            return Decision::Rest;
+        }
+        let since = match view.leader {
+            Some(_) => elapsed,
+            None => *self.leaderless_since.get_or_insert(elapsed),
+        };
+        match election::next(view, me, latch, elapsed.saturating_sub(since)) {
+            Election::Settled => Decision::Rest,
+            Election::Wait(time) => Decision::Wait(elapsed + time),
+            Election::Write(steps) => write(Purpose::Elect, steps),
+        }
+    }
+
+    fn marks(&mut self, situation: &Situation<'_>) -> Decision {
+        let Situation { view, me, .. } = *situation;
+        if let Some(repair) = self.repair.take() {
+            return write(Purpose::RepairMarks(repair.items), repair.steps);
+        }
+        if !self.must_check_marks || !marks::is_repairer(view, me) {
+            return Decision::Rest;
+        }
+        let suspects = marks::suspects(view);
+        if suspects.is_empty() {
+            self.must_check_marks = false;
+            return Decision::Rest;
+        }
+        read(Purpose::SurveyMarks(suspects.clone()), marks::survey(view, &suspects))
+    }
+
+    fn resharding(&mut self, situation: &Situation<'_>) -> Decision {
+        let Situation {
+            view,
+            me,
+            config,
+            elapsed,
+            ..
+        } = *situation;
+        if view.leader.as_ref() != Some(me) {
+            self.due = None;
+            self.parts.clear();
+            return Decision::Rest;
+        }
+        if let Some(steps) = self.parts.pop_front() {
+            return write(Purpose::Reshard, steps);
+        }
+        let basis = basis(view, config);
+        if resharding::reason(view, &basis, config.static_sharding()).is_none() {
+            self.due = None;
+            return Decision::Rest;
+        }
+        let due = match self.due.take() {
+            Some(due) if due.basis == basis => due,
+            Some(due) => Due {
+                basis,
+                first: due.first,
+                last: elapsed,
+            },
+            None => Due {
+                basis,
+                first: elapsed,
+                last: elapsed,
+            },
+        };
+        let ready = (due.last + DEBOUNCE).min(due.first + DEBOUNCE_LIMIT);
+        self.due = Some(due);
+        if elapsed < ready {
+            return Decision::Wait(ready);
+        }
+        if !view.is_resharding_necessary {
+            return write(Purpose::AnnounceResharding, resharding::announce(view));
+        }
+        let scope = resharding::scope(view, config.sharding_total_count().get());
+        let reads = resharding::survey(view, &scope);
+        read(Purpose::SurveyItems(scope), reads)
+    }
+
+    /// Takes in what a read of a [`Move`] gave.
+    pub(crate) fn was_read(
+        &mut self,
+        situation: &Situation<'_>,
+        purpose: &Purpose,
+        answers: Result<Vec<Answer>, Error>,
+    ) -> Result<(), sharding::StrategyFault> {
+        let Ok(answers) = answers else {
+            self.refused(situation.elapsed);
+            return Ok(());
+        };
+        match purpose {
+            Purpose::SurveyMarks(suspects) => {
+                self.repair = marks::repair(situation.view, suspects, answers);
+                if self.repair.is_none() {
+                    self.must_check_marks = false;
+                }
+            }
+            Purpose::SurveyItems(scope) => {
+                let items = resharding::surveyed(situation.view, scope, answers);
+                let target = target(situation).inspect_err(|_| self.refused(situation.elapsed))?;
+                let basis = basis(situation.view, situation.config);
+                let size_of = crate::registry::size_of;
+                self.parts =
+                    resharding::transactions(situation.view, &basis, &target, &items, TRANSACTION_LIMIT, size_of)
+                        .into();
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Takes in how a write of a [`Move`] went.
+    pub(crate) fn was_written(&mut self, elapsed: Duration, succeeded: bool) {
+        if succeeded {
+            self.refused_in_a_row = 0;
+        } else {
+            self.refused(elapsed);
+        }
+    }
+
+    /// How often in a row a move was refused: a view that misleads has to be read anew.
+    pub(crate) fn refused_in_a_row(&self) -> u32 {
+        self.refused_in_a_row
+    }
+
+    fn refused(&mut self, elapsed: Duration) {
+        self.parts.clear();
+        self.repair = None;
+        let pause = BACKOFF_FIRST.saturating_mul(1 << self.refused_in_a_row.min(10));
+        self.not_before = elapsed + pause.min(BACKOFF_LIMIT);
+        self.refused_in_a_row += 1;
+    }
+}
+
+fn basis(view: &View, config: &JobConfig) -> Basis {
+    Basis::now(
+        view,
+        config.sharding_total_count().get(),
+        config.sharding_strategy().unwrap_or(DEFAULT_STRATEGY),
+    )
+}
+
+/// The owner of each item, as the job's strategy wants it.
+fn target(situation: &Situation<'_>) -> Result<Vec<Option<InstanceId>>, sharding::StrategyFault> {
+    let view = situation.view;
+    let candidates: Vec<&InstanceId> = view.candidates_for_items().collect();
+    let owners = view
+        .items
+        .iter()
+        .filter_map(|(item, view)| Some((*item, view.owner.as_ref()?.as_str())));
+    let request = ShardingRequest::new(
+        view.job(),
+        situation.config.sharding_total_count().get(),
+        candidates.iter().map(|id| Candidate::new(id.as_str())),
+    )
+    .with_current(owners);
+    let assignment = sharding::assign(situation.strategy, &request)?;
+    Ok(assignment
+        .owners()
+        .iter()
+        .map(|owner| owner.map(|index| candidates[index].clone()))
+        .collect())
+}
+
+fn write(purpose: Purpose, steps: Vec<Step>) -> Decision {
+    Decision::Move(Move {
+        purpose,
+        request: Request::Write(steps),
+    })
+}
+
+fn read(purpose: Purpose, reads: Vec<Read>) -> Decision {
+    Decision::Move(Move {
+        purpose,
+        request: Request::Read(reads),
+    })
+}

@@ -1,0 +1,76 @@
+//! Who we are: the id of an instance, and the text of its node.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::ids::Ids;
+
+/// Stands between the address and the rest of an id. Java cuts ids at the first one.
+const DELIMITER: &str = "@-@";
+
+/// The id of one instance of a job, ours or a Java member's: `{ip}@-@{anything}`.
+///
+/// Ours are `{ip}@-@{pid}-{6 of base 36}`, made anew for each session, so that an id which is not among the
+/// instances is dead for ever.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct InstanceId(Arc<str>);
+
+impl InstanceId {
+    /// A new id for this process on `ip`.
+    pub(crate) fn fresh(ip: &str, pid: u32, ids: &mut Ids) -> Self {
+        Self(format!("{ip}{DELIMITER}{pid}-{}", ids.suffix()).into())
+    }
+
+    /// An id as found in the registry.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        (!text.is_empty()).then(|| Self(text.into()))
+    }
+
+    /// The name of the node below `servers` that switches this instance on and off.
+    pub(crate) fn server(&self) -> &str {
+        self.0.split_once(DELIMITER).map_or(&*self.0, |(server, _)| server)
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The data of the instance's node, byte for byte as Java writes it.
+    pub(crate) fn to_yaml(&self) -> String {
+        format!("jobInstanceId: {}\nserverIp: {}\n", self.0, self.server())
+    }
+}
+
+impl fmt::Debug for InstanceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for InstanceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_node_text_should_be_what_java_writes() {
+        let id = InstanceId::parse("192.0.2.2@-@9901").expect("an id");
+        assert_eq!(id.to_yaml(), "jobInstanceId: 192.0.2.2@-@9901\nserverIp: 192.0.2.2\n");
+        assert_eq!(id.to_yaml().len(), 52);
+    }
+
+    #[test]
+    fn a_fresh_id_should_begin_with_its_server_and_never_repeat() {
+        let mut ids = Ids::seeded(7);
+        let first = InstanceId::fresh("10.0.0.1", 42, &mut ids);
+        let second = InstanceId::fresh("10.0.0.1", 42, &mut ids);
+        assert_eq!(first.server(), "10.0.0.1");
+        assert!(first.as_str().starts_with("10.0.0.1@-@42-"), "{first}");
+        assert_ne!(first, second);
+    }
+}

@@ -1,0 +1,214 @@
+//! Where a job's nodes are. The only code that knows the layout of the registry: it parses paths and prints them.
+
+use std::fmt;
+
+/// A node of a job's subtree. `Display` needs the job's name: see [`Node::of`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Node<'a> {
+    Root,
+    Config,
+    Servers,
+    Server(&'a str),
+    Instances,
+    Instance(&'a str),
+    Leader,
+    Election,
+    ElectionLatch,
+    ElectionCandidate(&'a str),
+    LeaderInstance,
+    LeaderSharding,
+    Necessary,
+    Processing,
+    Sharding,
+    Item(u32),
+    ItemState { item: u32, kind: ItemKind },
+    Trigger,
+    TriggerFor(&'a str),
+    SystemTime,
+    CurrentTime,
+    Ledger,
+    Epoch,
+    LedgerItems,
+    LedgerItem(u32),
+    Members,
+    Member(&'a str),
+}
+
+/// What is kept below `sharding/{item}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum ItemKind {
+    /// `instance`: whose item it is.
+    Owner,
+    /// `running`: who has claimed a run of it.
+    Running,
+    Misfire,
+    Disabled,
+    Failover,
+    Failovering,
+}
+
+impl ItemKind {
+    const ALL: [Self; 6] = [
+        Self::Owner,
+        Self::Running,
+        Self::Misfire,
+        Self::Disabled,
+        Self::Failover,
+        Self::Failovering,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Owner => "instance",
+            Self::Running => "running",
+            Self::Misfire => "misfire",
+            Self::Disabled => "disabled",
+            Self::Failover => "failover",
+            Self::Failovering => "failovering",
+        }
+    }
+}
+
+impl<'a> Node<'a> {
+    /// The node at `path`, or `None` where the path is another job's or none that we know.
+    pub(crate) fn parse(job: &str, path: &'a str) -> Option<Self> {
+        let below = path.strip_prefix('/')?.strip_prefix(job)?;
+        if below.is_empty() {
+            return Some(Self::Root);
+        }
+        let parts: Vec<&str> = below.strip_prefix('/')?.split('/').collect();
+        Some(match parts.as_slice() {
+            ["config"] => Self::Config,
+            ["servers"] => Self::Servers,
+            ["servers", ip] => Self::Server(ip),
+            ["instances"] => Self::Instances,
+            ["instances", id] => Self::Instance(id),
+            ["leader"] => Self::Leader,
+            ["leader", "election"] => Self::Election,
+            ["leader", "election", "latch"] => Self::ElectionLatch,
+            ["leader", "election", "latch", candidate] => Self::ElectionCandidate(candidate),
+            ["leader", "election", "instance"] => Self::LeaderInstance,
+            ["leader", "sharding"] => Self::LeaderSharding,
+            ["leader", "sharding", "necessary"] => Self::Necessary,
+            ["leader", "sharding", "processing"] => Self::Processing,
+            ["sharding"] => Self::Sharding,
+            ["sharding", item] => Self::Item(number(item)?),
+            ["sharding", item, kind] => Self::ItemState {
+                item: number(item)?,
+                kind: ItemKind::ALL.into_iter().find(|known| known.name() == *kind)?,
+            },
+            ["trigger"] => Self::Trigger,
+            ["trigger", id] => Self::TriggerFor(id),
+            ["systemTime"] => Self::SystemTime,
+            ["systemTime", "current"] => Self::CurrentTime,
+            ["ledger"] => Self::Ledger,
+            ["ledger", "epoch"] => Self::Epoch,
+            ["ledger", "items"] => Self::LedgerItems,
+            ["ledger", "items", item] => Self::LedgerItem(number(item)?),
+            ["ledger", "members"] => Self::Members,
+            ["ledger", "members", id] => Self::Member(id),
+            _ => return None,
+        })
+    }
+
+    /// The node's absolute path in the subtree of `job`.
+    pub(crate) fn of(self, job: &str) -> String {
+        format!("/{job}{self}")
+    }
+}
+
+/// The path below the job's root, with its leading slash; empty for the root.
+impl fmt::Display for Node<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Root => Ok(()),
+            Self::Config => f.write_str("/config"),
+            Self::Servers => f.write_str("/servers"),
+            Self::Server(ip) => write!(f, "/servers/{ip}"),
+            Self::Instances => f.write_str("/instances"),
+            Self::Instance(id) => write!(f, "/instances/{id}"),
+            Self::Leader => f.write_str("/leader"),
+            Self::Election => f.write_str("/leader/election"),
+            Self::ElectionLatch => f.write_str("/leader/election/latch"),
+            Self::ElectionCandidate(name) => write!(f, "/leader/election/latch/{name}"),
+            Self::LeaderInstance => f.write_str("/leader/election/instance"),
+            Self::LeaderSharding => f.write_str("/leader/sharding"),
+            Self::Necessary => f.write_str("/leader/sharding/necessary"),
+            Self::Processing => f.write_str("/leader/sharding/processing"),
+            Self::Sharding => f.write_str("/sharding"),
+            Self::Item(item) => write!(f, "/sharding/{item}"),
+            Self::ItemState { item, kind } => write!(f, "/sharding/{item}/{}", kind.name()),
+            Self::Trigger => f.write_str("/trigger"),
+            Self::TriggerFor(id) => write!(f, "/trigger/{id}"),
+            Self::SystemTime => f.write_str("/systemTime"),
+            Self::CurrentTime => f.write_str("/systemTime/current"),
+            Self::Ledger => f.write_str("/ledger"),
+            Self::Epoch => f.write_str("/ledger/epoch"),
+            Self::LedgerItems => f.write_str("/ledger/items"),
+            Self::LedgerItem(item) => write!(f, "/ledger/items/{item}"),
+            Self::Members => f.write_str("/ledger/members"),
+            Self::Member(id) => write!(f, "/ledger/members/{id}"),
+        }
+    }
+}
+
+/// A sharding item as it stands in a path: decimal, no padding, no sign.
+fn number(text: &str) -> Option<u32> {
+    let item: u32 = text.parse().ok()?;
+    (item.to_string() == text).then_some(item)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_node_should_parse_from_the_path_it_prints() {
+        let mut nodes = vec![
+            Node::Root,
+            Node::Config,
+            Node::Servers,
+            Node::Server("10.0.0.1"),
+            Node::Instances,
+            Node::Instance("10.0.0.1@-@7-abc123"),
+            Node::Leader,
+            Node::Election,
+            Node::ElectionLatch,
+            Node::ElectionCandidate("_c_6f56c8bc-latch-0000000000"),
+            Node::LeaderInstance,
+            Node::LeaderSharding,
+            Node::Necessary,
+            Node::Processing,
+            Node::Sharding,
+            Node::Item(12),
+            Node::Trigger,
+            Node::TriggerFor("10.0.0.1@-@7"),
+            Node::SystemTime,
+            Node::CurrentTime,
+            Node::Ledger,
+            Node::Epoch,
+            Node::LedgerItems,
+            Node::LedgerItem(0),
+            Node::Members,
+            Node::Member("10.0.0.1@-@7-abc123"),
+        ];
+        nodes.extend(ItemKind::ALL.map(|kind| Node::ItemState { item: 3, kind }));
+        for node in nodes {
+            assert_eq!(Node::parse("my.job", &node.of("my.job")), Some(node));
+        }
+    }
+
+    #[test]
+    fn foreign_paths_should_not_parse() {
+        for path in [
+            "/job2/config",
+            "/job",
+            "/my.jobs/config",
+            "/my.job/sharding/01",
+            "/my.job/sharding/x",
+            "/my.job/",
+        ] {
+            assert_eq!(Node::parse("my.job", path), None, "{path}");
+        }
+    }
+}

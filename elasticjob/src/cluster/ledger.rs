@@ -1,0 +1,295 @@
+//! The ledger: what is known for certain about each item, and who decides when two disagree.
+//!
+//! `ledger/items/{i}` holds one [`Record`]. Every transaction of ours that creates or removes the `running` mark
+//! of an item also sets its record with the version expected, so of two that claim, end or repair the same item
+//! at once the registry refuses one. Java members ignore the ledger.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Longest cause of a failure that is kept, in bytes. It travels with every claim of the item, so it is a hint
+/// and no log.
+const CAUSE_LIMIT: usize = 256;
+
+/// A ledger time that is further ahead of our clock than this is a clock fault, and not believed.
+const CLOCK_FAULT: jiff::SignedDuration = jiff::SignedDuration::from_hours(1);
+
+/// What the ledger says of one item.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Record {
+    /// Every scheduled time up to this one, in milliseconds since 1970, is accounted for or is being run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    until: Option<i64>,
+    /// The newest run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) run: Option<Run>,
+    /// What the newest requested run answered; kept until the next request, whatever the schedule runs meanwhile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) answered: Option<Answered>,
+}
+
+/// One run of an item: one scheduled time, or one request, in one or more attempts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Run {
+    pub(crate) id: String,
+    /// The time it was due, in milliseconds since 1970.
+    pub(crate) due: i64,
+    pub(crate) attempt: u32,
+    /// The instance that has it, or had it.
+    pub(crate) owner: String,
+    pub(crate) source: Source,
+    /// The requests that it serves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) requests: Vec<String>,
+    /// How it ended; `None` while it runs, or since its owner died.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) end: Option<End>,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct End {
+    pub(crate) verdict: Verdict,
+    /// Why, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) cause: Option<String>,
+}
+
+/// The requests served by a run, and its end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Answered {
+    pub(crate) requests: Vec<String>,
+    pub(crate) end: End,
+}
+
+/// Why an item is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Source {
+    /// Its schedule says so.
+    Schedule,
+    /// A scheduled time came while the one before was running; it is made up right after.
+    Misfire,
+    /// Somebody asked for it.
+    Trigger,
+}
+
+/// What became of an item at one scheduled time or request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Verdict {
+    /// It ran and returned success.
+    Succeeded,
+    /// It ran and returned an error, or panicked.
+    Failed,
+    /// It was stopped before it returned.
+    Cancelled,
+    /// Its instance died, or lost its session, while running it.
+    Lost,
+    /// It was not run, for a stated reason.
+    Skipped,
+}
+
+/// Why a claim may not be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The scheduled time has its verdict already, or is being run.
+    Accounted,
+    /// A living instance is running the item.
+    RunningElsewhere,
+}
+
+impl Record {
+    /// Reads a record. What nobody of ours wrote counts as an empty one: the item's history is unknown.
+    pub(crate) fn parse(data: &[u8]) -> Self {
+        serde_json::from_slice(data).unwrap_or_default()
+    }
+
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("a record has only strings and numbers, which JSON can hold")
+    }
+
+    /// The newest scheduled time that is accounted for, unless it lies so far ahead of `now` that it must come
+    /// from a faulty clock.
+    pub(crate) fn until(&self, now: Timestamp) -> Option<Timestamp> {
+        let until = Timestamp::from_millisecond(self.until?).ok()?;
+        (until <= now.saturating_add(CLOCK_FAULT).unwrap_or(Timestamp::MAX)).then_some(until)
+    }
+
+    /// Whether a run that is due at `due` may be claimed by `claimer`.
+    pub(crate) fn admits(
+        &self,
+        source: Source,
+        due: Timestamp,
+        now: Timestamp,
+        claimer: &str,
+        is_alive: impl FnOnce(&str) -> bool,
+    ) -> Result<(), Refusal> {
+        if source != Source::Trigger && self.until(now).is_some_and(|until| due <= until) {
+            return Err(Refusal::Accounted);
+        }
+        match &self.run {
+            Some(run) if run.end.is_none() && run.owner != claimer && is_alive(&run.owner) => {
+                Err(Refusal::RunningElsewhere)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The record once `run` is claimed.
+    pub(crate) fn claimed(&self, run: Run, now: Timestamp) -> Self {
+        let known = self.until(now).map(Timestamp::as_millisecond);
+        let until = match run.source {
+            Source::Trigger => known,
+            Source::Schedule | Source::Misfire => known.max(Some(run.due)),
+        };
+        Self {
+            until,
+            run: Some(run),
+            answered: self.answered.clone(),
+        }
+    }
+
+    /// The record once its run has ended so.
+    pub(crate) fn ended(&self, end: End) -> Self {
+        let mut record = self.clone();
+        if let Some(run) = &mut record.run {
+            if !run.requests.is_empty() {
+                record.answered = Some(Answered {
+                    requests: run.requests.clone(),
+                    end: end.clone(),
+                });
+            }
+            run.end = Some(end);
+        }
+        record
+    }
+
+    /// How `request` was answered, if it was.
+    pub(crate) fn answer_to(&self, request: &str) -> Option<&End> {
+        let answered = self.answered.as_ref()?;
+        answered
+            .requests
+            .iter()
+            .any(|known| known == request)
+            .then_some(&answered.end)
+    }
+}
+
+impl End {
+    pub(crate) fn new(verdict: Verdict) -> Self {
+        Self { verdict, cause: None }
+    }
+
+    /// With a cause, cut to what the ledger keeps.
+    pub(crate) fn because(verdict: Verdict, cause: impl Into<String>) -> Self {
+        let mut cause = cause.into();
+        if cause.len() > CAUSE_LIMIT {
+            cause.truncate(cause.floor_char_boundary(CAUSE_LIMIT - '…'.len_utf8()));
+            cause.push('…');
+        }
+        Self {
+            verdict,
+            cause: Some(cause),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("within range")
+    }
+
+    fn run(due: Timestamp, source: Source) -> Run {
+        Run {
+            id: "r1".into(),
+            due: due.as_millisecond(),
+            attempt: 1,
+            owner: "a".into(),
+            source,
+            requests: Vec::new(),
+            end: None,
+        }
+    }
+
+    #[test]
+    fn a_scheduled_time_should_be_claimed_once() {
+        let record = Record::default();
+        assert_eq!(record.admits(Source::Schedule, at(10), at(10), "a", |_| true), Ok(()));
+        let record = record
+            .claimed(run(at(10), Source::Schedule), at(10))
+            .ended(End::new(Verdict::Succeeded));
+        assert_eq!(
+            record.admits(Source::Schedule, at(10), at(10), "b", |_| true),
+            Err(Refusal::Accounted)
+        );
+        assert_eq!(
+            record.admits(Source::Schedule, at(9), at(10), "b", |_| true),
+            Err(Refusal::Accounted)
+        );
+        assert_eq!(record.admits(Source::Schedule, at(11), at(11), "b", |_| true), Ok(()));
+    }
+
+    #[test]
+    fn a_run_of_a_living_instance_should_keep_others_out() {
+        let record = Record::default().claimed(run(at(10), Source::Schedule), at(10));
+        assert_eq!(
+            record.admits(Source::Schedule, at(20), at(20), "b", |_| true),
+            Err(Refusal::RunningElsewhere)
+        );
+        assert_eq!(record.admits(Source::Schedule, at(20), at(20), "b", |_| false), Ok(()));
+        assert_eq!(record.admits(Source::Schedule, at(20), at(20), "a", |_| true), Ok(()));
+    }
+
+    #[test]
+    fn a_requested_run_should_not_use_up_a_scheduled_time() {
+        let record = Record::default()
+            .claimed(run(at(10), Source::Trigger), at(10))
+            .ended(End::new(Verdict::Failed));
+        assert_eq!(record.admits(Source::Schedule, at(10), at(10), "a", |_| true), Ok(()));
+        assert_eq!(record.admits(Source::Trigger, at(1), at(10), "a", |_| true), Ok(()));
+    }
+
+    #[test]
+    fn a_time_of_a_faulty_clock_should_not_be_believed() {
+        let record = Record::default().claimed(run(at(10_000), Source::Schedule), at(10_000));
+        assert_eq!(
+            record.admits(Source::Schedule, at(9_000), at(9_000), "a", |_| true),
+            Err(Refusal::Accounted)
+        );
+        assert_eq!(record.admits(Source::Schedule, at(100), at(100), "a", |_| true), Ok(()));
+    }
+
+    #[test]
+    fn the_answer_to_a_request_should_outlive_the_next_scheduled_run() {
+        let mut requested = run(at(10), Source::Trigger);
+        requested.requests = vec!["q1".into(), "q2".into()];
+        let record = Record::default()
+            .claimed(requested, at(10))
+            .ended(End::because(Verdict::Failed, "no disk"));
+        let record = record
+            .claimed(run(at(20), Source::Schedule), at(20))
+            .ended(End::new(Verdict::Succeeded));
+        assert_eq!(record.answer_to("q2"), Some(&End::because(Verdict::Failed, "no disk")));
+        assert_eq!(record.answer_to("q3"), None);
+        assert_eq!(Record::parse(&record.to_bytes()), record);
+    }
+
+    #[test]
+    fn a_long_cause_should_be_cut_at_a_character() {
+        let end = End::because(Verdict::Failed, "é".repeat(1000));
+        let cause = end.cause.expect("a cause");
+        assert!(cause.len() <= CAUSE_LIMIT && cause.ends_with("é…"), "{cause}");
+    }
+
+    #[test]
+    fn foreign_data_should_read_as_an_empty_record() {
+        assert_eq!(Record::parse(b""), Record::default());
+        assert_eq!(Record::parse(b"not ours"), Record::default());
+    }
+}

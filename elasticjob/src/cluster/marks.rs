@@ -1,0 +1,190 @@
+//! Marks that nobody will remove: `running` nodes whose holder is gone.
+//!
+//! A mark with a session goes with it and is never stale. A persistent one, as failover needs it, outlives its holder
+//! and keeps the item from running and from moving until somebody removes it: one of ours does, in a transaction that
+//! also says so in the ledger.
+
+use crate::registry::{Answer, CreateMode, Read, Stat, Step};
+
+use super::instance::InstanceId;
+use super::layout::{ItemKind, Node};
+use super::ledger::{End, Record, Verdict};
+use super::transaction::Transaction;
+use super::view::{MarkHolder, View};
+
+/// Most items that are repaired in one transaction.
+const BATCH: usize = 200;
+
+/// Whether it is for `me` to repair marks: for the leader if it is one of ours, else for the first of ours.
+pub(crate) fn is_repairer(view: &View, me: &InstanceId) -> bool {
+    match &view.leader {
+        Some(leader) if view.members.contains_key(leader) => leader == me,
+        _ => view.members.keys().next() == Some(me),
+    }
+}
+
+/// The items whose mark has to be looked at: held by nobody who is there, or by somebody unknown.
+pub(crate) fn suspects(view: &View) -> Vec<u32> {
+    let is_suspect = |holder: &MarkHolder| match holder {
+        MarkHolder::Unknown => true,
+        MarkHolder::Instance(id) => !view.instances.contains(id),
+        MarkHolder::Session | MarkHolder::Nobody => false,
+    };
+    let marked = view
+        .items
+        .iter()
+        .filter(|(_, item)| item.mark.as_ref().is_some_and(|mark| is_suspect(&mark.holder)));
+    marked.map(|(item, _)| *item).take(BATCH).collect()
+}
+
+/// What has to be read to judge the suspects.
+pub(crate) fn survey(view: &View, suspects: &[u32]) -> Vec<Read> {
+    let job = view.job();
+    let of = |item: &u32| {
+        [
+            Read::Data(
+                Node::ItemState {
+                    item: *item,
+                    kind: ItemKind::Running,
+                }
+                .of(job),
+            ),
+            Read::Data(Node::LedgerItem(*item).of(job)),
+        ]
+    };
+    suspects.iter().flat_map(of).collect()
+}
+
+/// Marks found stale, and the transaction that removes them.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Repair {
+    pub(crate) items: Vec<u32>,
+    pub(crate) steps: Vec<Step>,
+}
+
+/// Judges the suspects by what was read, in the order of [`survey`].
+pub(crate) fn repair(view: &View, suspects: &[u32], answers: Vec<Answer>) -> Option<Repair> {
+    let mut answers = answers.into_iter().map(|answer| match answer {
+        Answer::Data(found) => found,
+        Answer::Children(_) => None,
+    });
+    let mut transaction = Transaction::on(view);
+    let mut items = Vec::new();
+    for item in suspects {
+        let mark = answers.next().flatten();
+        let ledger = answers.next().flatten();
+        let Some(holder) = mark.and_then(|(data, stat)| dead_holder(view, &data, stat)) else {
+            continue;
+        };
+        let (record, version) = ledger.map_or((Record::default(), None), |(data, stat)| {
+            (Record::parse(&data), Some(stat.version))
+        });
+        let is_his = record
+            .run
+            .as_ref()
+            .is_some_and(|run| run.end.is_none() && run.owner == holder.as_str());
+        let record = if is_his {
+            record.ended(End::new(Verdict::Lost))
+        } else {
+            record
+        };
+        match version {
+            Some(version) => transaction.set(Node::LedgerItem(*item), record.to_bytes(), Some(version)),
+            None => transaction.create(Node::LedgerItem(*item), record.to_bytes(), CreateMode::Persistent),
+        };
+        transaction.delete(Node::ItemState {
+            item: *item,
+            kind: ItemKind::Running,
+        });
+        items.push(*item);
+    }
+    (!items.is_empty()).then(|| Repair {
+        items,
+        steps: transaction.into_steps(),
+    })
+}
+
+fn dead_holder(view: &View, data: &[u8], stat: Stat) -> Option<InstanceId> {
+    let holder = InstanceId::parse(std::str::from_utf8(data).ok()?)?;
+    (stat.ephemeral_owner == 0 && !view.instances.contains(&holder)).then_some(holder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(text: &str) -> InstanceId {
+        InstanceId::parse(text).expect("an id")
+    }
+
+    fn view(nodes: &[&str]) -> View {
+        let mut view = View::new("job");
+        for node in nodes {
+            let (path, data) = node.split_once('=').unwrap_or((node, ""));
+            view.read(
+                &format!("/job{path}"),
+                Some((data.as_bytes().to_vec(), Stat::default())),
+            );
+        }
+        view
+    }
+
+    fn data(text: &str) -> Answer {
+        Answer::Data(Some((
+            text.as_bytes().to_vec(),
+            Stat {
+                version: 4,
+                ..Stat::default()
+            },
+        )))
+    }
+
+    #[test]
+    fn a_mark_of_a_dead_instance_should_be_removed_together_with_a_word_in_the_ledger() {
+        let view = view(&[
+            "/instances/a@-@1",
+            "/sharding/0/running=a@-@2",
+            "/sharding/1/running=a@-@1",
+            "/ledger/items/0",
+        ]);
+        assert_eq!(suspects(&view), [0]);
+        let repair = repair(&view, &[0], vec![data("a@-@2"), data("")]).expect("one to repair");
+        assert_eq!(repair.items, [0]);
+        let expected = [
+            Step::Set {
+                path: "/job/ledger/items/0".into(),
+                data: Record::default().to_bytes(),
+                version: Some(4),
+            },
+            Step::Delete {
+                path: "/job/sharding/0/running".into(),
+                version: None,
+            },
+        ];
+        assert_eq!(repair.steps, expected);
+    }
+
+    #[test]
+    fn a_mark_that_is_gone_or_held_by_a_living_instance_should_stay_alone() {
+        let view = view(&["/instances/a@-@1", "/sharding/0/running=a@-@2"]);
+        assert_eq!(repair(&view, &[0], vec![Answer::Data(None), Answer::Data(None)]), None);
+        assert_eq!(repair(&view, &[0], vec![data("a@-@1"), Answer::Data(None)]), None);
+        let session = Answer::Data(Some((
+            b"a@-@9".to_vec(),
+            Stat {
+                ephemeral_owner: 3,
+                ..Stat::default()
+            },
+        )));
+        assert_eq!(repair(&view, &[0], vec![session, Answer::Data(None)]), None);
+    }
+
+    #[test]
+    fn marks_should_be_repaired_by_the_leader_or_else_by_the_first_of_ours() {
+        let members = ["/ledger/members/a@-@1", "/ledger/members/a@-@2"];
+        let ours = view(&[&members[..], &["/leader/election/instance=a@-@2"]].concat());
+        assert!(is_repairer(&ours, &id("a@-@2")) && !is_repairer(&ours, &id("a@-@1")));
+        let java = view(&[&members[..], &["/leader/election/instance=b@-@7"]].concat());
+        assert!(is_repairer(&java, &id("a@-@1")) && !is_repairer(&java, &id("a@-@2")));
+    }
+}

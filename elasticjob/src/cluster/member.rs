@@ -1,0 +1,22 @@
+//! What an instance of ours says of itself to the others of ours: `ledger/members/{id}`.
+
+use serde::{Deserialize, Serialize};
+
+/// One of ours, as long as its session lives.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Member {
+    /// It is about to leave: give its items to others, and it no new ones.
+    #[serde(default)]
+    pub(crate) draining: bool,
+}
+
+impl Member {
+    /// Reads what a member wrote; what cannot be read is one that says nothing.
+    pub(crate) fn parse(data: &[u8]) -> Self {
+        serde_json::from_slice(data).unwrap_or_default()
+    }
+
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("a member has only plain fields, which JSON can hold")
+    }
+}

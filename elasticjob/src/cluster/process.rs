@@ -1,0 +1,56 @@
+//! What the jobs of one process share.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{Semaphore, watch};
+
+use crate::schedule::Clock;
+use crate::sharding::Strategies;
+use crate::tasks::Tasks;
+
+use super::ids::Ids;
+use super::session::Membership;
+
+/// Most jobs of a process that read or write their whole subtree at once, at the start and after a reconnect: a
+/// registry serves a few thousand requests a second, and others need it too.
+const STARTING: usize = 64;
+
+/// What the jobs of one process share.
+#[derive(Debug)]
+pub(crate) struct Process {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) tasks: Tasks,
+    pub(crate) memberships: watch::Receiver<Option<Arc<Membership>>>,
+    pub(crate) strategies: Strategies,
+    pub(crate) starting: Semaphore,
+    /// How long running items go on when an operator shuts the job down here.
+    pub(crate) operator_grace: std::time::Duration,
+    /// A std mutex: never held across an await.
+    ids: Mutex<Ids>,
+}
+
+impl Process {
+    pub(crate) fn new(
+        clock: Arc<dyn Clock>,
+        tasks: Tasks,
+        memberships: watch::Receiver<Option<Arc<Membership>>>,
+        strategies: Strategies,
+        ids: Ids,
+        operator_grace: std::time::Duration,
+    ) -> Self {
+        Self {
+            operator_grace,
+            clock,
+            tasks,
+            memberships,
+            strategies,
+            starting: Semaphore::new(STARTING),
+            ids: Mutex::new(ids),
+        }
+    }
+
+    /// A source of names for one job.
+    pub(crate) fn ids(&self) -> Ids {
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner).fork()
+    }
+}

@@ -1,0 +1,262 @@
+//! Coming into a job: whose it is, which configuration is in force, and the nodes that say we are there.
+
+use elasticjob_config::job::{self, JobConfig};
+use tracing::{info, warn};
+
+use crate::registry::{self, Answer, CreateMode, Error as Registry, Read};
+
+use super::layout::Node;
+use super::member::Member;
+use super::session::Membership;
+use super::subtree;
+use super::transaction::Transaction;
+use super::view::View;
+
+/// How often a registration is tried that others, who register at the same time, get in the way of.
+const ATTEMPTS: u32 = 20;
+
+/// A job as this application would have it.
+#[derive(Clone, Debug)]
+pub(crate) struct Application {
+    pub(crate) config: JobConfig,
+    /// What the job's root node is to hold: the name of a Java class, or a job type. `None` leaves it blank.
+    pub(crate) implementation: Option<String>,
+}
+
+/// Why a job cannot run here.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegistrationError {
+    /// The job is another one in the registry.
+    #[error("job `{job}`: the registry has it as `{registered}`, this application as `{own}`")]
+    Conflict {
+        /// The job.
+        job: String,
+        /// What the registry says it is.
+        registered: String,
+        /// What this application says it is.
+        own: String,
+    },
+    /// No job can run by the configuration in the registry, which is in force as long as `overwrite` is off.
+    #[error("job `{job}`: the configuration in the registry is not valid, and `overwrite` is off")]
+    StoredConfig {
+        /// The job.
+        job: String,
+        /// What is wrong with it.
+        source: job::Errors,
+    },
+    /// The registry does not do what it is asked.
+    #[error("job `{job}`: cannot be registered")]
+    Registry {
+        /// The job.
+        job: String,
+        /// Why.
+        source: registry::Error,
+    },
+}
+
+impl Application {
+    pub(crate) fn name(&self) -> &str {
+        self.config.name().as_str()
+    }
+
+    /// Looks whether the job may be registered at all. Writes nothing.
+    pub(crate) async fn check(&self, membership: &Membership) -> Result<(), RegistrationError> {
+        let found = self.read(membership).await.map_err(|error| self.refused(error))?;
+        self.check_found(&found)
+    }
+
+    fn check_found(&self, found: &Found) -> Result<(), RegistrationError> {
+        let registered = found.root.as_deref().unwrap_or_default();
+        if let Some(own) = &self.implementation
+            && !registered.trim().is_empty()
+            && registered != own
+        {
+            let (job, registered, own) = (self.name().to_owned(), registered.to_owned(), own.clone());
+            return Err(RegistrationError::Conflict { job, registered, own });
+        }
+        if let Some((text, _)) = &found.config
+            && !self.config.overwrite()
+        {
+            self.stored(text)?;
+        }
+        Ok(())
+    }
+
+    fn stored(&self, text: &str) -> Result<JobConfig, RegistrationError> {
+        let stored = JobConfig::from_registry(text).map_err(|source| RegistrationError::StoredConfig {
+            job: self.name().to_owned(),
+            source,
+        })?;
+        for warning in &stored.warnings {
+            warn!(job = self.name(), key = warning.key, "{}", warning.message);
+        }
+        Ok(stored.config)
+    }
+
+    /// Stores our configuration where there is none or ours is to overwrite it; gives the one in force.
+    ///
+    /// What the stored one holds that we do not understand is kept.
+    pub(crate) async fn configure(&self, membership: &Membership) -> Result<JobConfig, RegistrationError> {
+        let mut refused = Registry::ConnectionLoss;
+        for _ in 0..ATTEMPTS {
+            let found = self.read(membership).await.map_err(|error| self.refused(error))?;
+            self.check_found(&found)?;
+            let (config, steps) = self.plan(&found)?;
+            if steps.is_empty() {
+                return Ok(config);
+            }
+            match membership.write(steps).await {
+                Ok(_) => return Ok(config),
+                Err(error) if is_race(&error.error) => refused = error.error,
+                Err(error) => return Err(self.refused(error.error)),
+            }
+        }
+        Err(self.refused(refused))
+    }
+
+    fn plan(&self, found: &Found) -> Result<(JobConfig, Vec<registry::Step>), RegistrationError> {
+        let view = View::new(self.name());
+        let mut transaction = Transaction::on(&view);
+        let implementation = self.implementation.clone().unwrap_or_default();
+        match &found.root {
+            None => {
+                transaction.create(Node::Root, implementation, CreateMode::Persistent);
+            }
+            Some(root) if root.is_empty() && !implementation.is_empty() => {
+                transaction.set(Node::Root, implementation, None);
+            }
+            Some(_) => {}
+        }
+        let config = match &found.config {
+            None => {
+                transaction.create(Node::Config, self.text(&self.config), CreateMode::Persistent);
+                self.config.clone()
+            }
+            Some((text, version)) if self.config.overwrite() => {
+                let config = match JobConfig::from_registry(text) {
+                    Ok(stored) => self.config.keeping(&stored.config),
+                    Err(_) => self.config.clone(),
+                };
+                let own = self.text(&config);
+                if own != *text {
+                    info!(job = self.name(), "overwriting the configuration in the registry");
+                    transaction.set(Node::Config, own, Some(*version));
+                }
+                config
+            }
+            Some((text, _)) => {
+                let stored = self.stored(text)?;
+                if stored != self.config.keeping(&stored) {
+                    info!(
+                        job = self.name(),
+                        "the registry has another configuration, which is in force: `overwrite` is off"
+                    );
+                }
+                stored
+            }
+        };
+        Ok((config, transaction.into_steps()))
+    }
+
+    fn text(&self, config: &JobConfig) -> String {
+        let form = config.to_registry();
+        for warning in &form.warnings {
+            warn!(job = self.name(), key = warning.key, "{}", warning.message);
+        }
+        form.yaml
+    }
+
+    async fn read(&self, membership: &Membership) -> Result<Found, Registry> {
+        let reads = vec![
+            Read::Data(Node::Root.of(self.name())),
+            Read::Data(Node::Config.of(self.name())),
+        ];
+        let mut answers = membership.read(reads).await?.into_iter();
+        let mut next = || match answers.next() {
+            Some(Answer::Data(Some((data, stat)))) => Some((String::from_utf8_lossy(&data).into_owned(), stat.version)),
+            _ => None,
+        };
+        Ok(Found {
+            root: next().map(|(text, _)| text),
+            config: next(),
+        })
+    }
+
+    /// Writes the nodes that say we are there: server, instance, member. The view is of before.
+    ///
+    /// An operator's word on the server is kept, except by a first start with a configuration that is disabled.
+    pub(crate) async fn join(
+        &self,
+        membership: &Membership,
+        config: &JobConfig,
+        is_first: bool,
+    ) -> Result<View, RegistrationError> {
+        let mut refused = Registry::ConnectionLoss;
+        for _ in 0..ATTEMPTS {
+            let view = subtree::read(membership, self.name())
+                .await
+                .map_err(|error| self.refused(error))?;
+            let id = membership.id();
+            let server = Node::Server(id.server());
+            let mut transaction = Transaction::on(&view);
+            transaction.check(Node::Config, None);
+            match (view.has(server), config.disabled()) {
+                (false, false) => {
+                    transaction.create(server, "ENABLED", CreateMode::Persistent);
+                }
+                (false, true) => {
+                    transaction.create(server, "DISABLED", CreateMode::Persistent);
+                }
+                (true, true) if is_first => {
+                    transaction.set(server, "DISABLED", None);
+                }
+                (true, _) => {}
+            }
+            transaction.create(Node::Instance(id.as_str()), id.to_yaml(), CreateMode::Ephemeral);
+            transaction.create(
+                Node::Member(id.as_str()),
+                Member::default().to_bytes(),
+                CreateMode::Ephemeral,
+            );
+            match membership.write(transaction.into_steps()).await {
+                Ok(_) => return Ok(view),
+                Err(_) if view.instances.contains(id) => return Ok(view),
+                Err(error) if is_race(&error.error) => refused = error.error,
+                Err(error) => return Err(self.refused(error.error)),
+            }
+        }
+        Err(self.refused(refused))
+    }
+
+    pub(super) fn refused(&self, source: Registry) -> RegistrationError {
+        RegistrationError::Registry {
+            job: self.name().to_owned(),
+            source,
+        }
+    }
+}
+
+/// What the registry has of a job.
+struct Found {
+    root: Option<String>,
+    config: Option<(String, i32)>,
+}
+
+impl RegistrationError {
+    /// Whether it may be otherwise the next time.
+    pub(crate) fn is_passing(&self) -> bool {
+        matches!(
+            self,
+            Self::Registry {
+                source: Registry::ConnectionLoss | Registry::SessionExpired | Registry::Unreachable(_),
+                ..
+            }
+        )
+    }
+}
+
+/// Whether others who write at the same time can be the cause.
+fn is_race(error: &Registry) -> bool {
+    matches!(error, Registry::NodeExists | Registry::NoNode | Registry::BadVersion)
+}

@@ -1,0 +1,497 @@
+//! Sharing the items out anew: when it is due, and the transaction that does it.
+//!
+//! The leader compares what the assignment was made for, kept in `ledger/epoch`, with what there is now, so no
+//! reason can be lost with a flag or a leader. It changes only what changes, in one transaction, and leaves an item
+//! that is running where it is: that one is noted as deferred, and moves once its mark is gone. Nobody else waits
+//! for it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::registry::{Answer, CreateMode, Read, Step};
+
+use super::instance::InstanceId;
+use super::layout::{ItemKind, Node};
+use super::ledger::Record;
+use super::transaction::Transaction;
+use super::view::View;
+
+/// What an assignment is made for, as kept in `ledger/epoch`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Basis {
+    instances: Vec<String>,
+    total: u32,
+    strategy: String,
+    /// Items that were running and are still to be moved, or removed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    deferred: Vec<u32>,
+}
+
+impl Basis {
+    /// What an assignment made now would be made for.
+    pub(crate) fn now(view: &View, total: u32, strategy: &str) -> Self {
+        Self {
+            instances: view.candidates_for_items().map(|id| id.as_str().to_owned()).collect(),
+            total,
+            strategy: strategy.to_owned(),
+            deferred: Vec::new(),
+        }
+    }
+
+    /// The items that wait for their runs to end.
+    pub(crate) fn deferred(&self) -> &[u32] {
+        &self.deferred
+    }
+
+    fn is_same_cluster(&self, other: &Self) -> bool {
+        self.instances == other.instances && self.total == other.total && self.strategy == other.strategy
+    }
+}
+
+/// Why the items have to be shared out anew.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// Somebody said so.
+    Flag,
+    /// Instances, total count or strategy are not those that the assignment was made for.
+    Cluster,
+    /// An item that had to wait for its run can move now.
+    Deferred,
+    /// An item belongs to nobody who is there.
+    Orphan,
+}
+
+/// Whether the leader has to share the items out, and why.
+pub(crate) fn reason(view: &View, basis: &Basis, is_static: bool) -> Option<Reason> {
+    if basis.instances.is_empty() {
+        return None;
+    }
+    if view.is_resharding() {
+        return Some(Reason::Flag);
+    }
+    let Some(stored) = view.epoch.as_ref().and_then(|epoch| epoch.basis.as_ref()) else {
+        return Some(Reason::Cluster);
+    };
+    let is_free = |item: &u32| view.items.get(item).is_none_or(|item| item.mark.is_none());
+    if stored.deferred.iter().any(is_free) {
+        return Some(Reason::Deferred);
+    }
+    if is_static && stored.total == basis.total {
+        return None;
+    }
+    if !stored.is_same_cluster(basis) {
+        return Some(Reason::Cluster);
+    }
+    let is_orphan = |item: u32| match view.items.get(&item).and_then(|item| item.owner.as_ref()) {
+        Some(owner) => !view.instances.contains(owner),
+        None => false,
+    };
+    (0..basis.total).any(is_orphan).then_some(Reason::Orphan)
+}
+
+/// Says to everybody, Java members included, that the items are about to be shared out.
+pub(crate) fn announce(view: &View) -> Vec<Step> {
+    let mut transaction = Transaction::on(view);
+    transaction.check(Node::LeaderInstance, None);
+    transaction.create(Node::Necessary, "", CreateMode::Persistent);
+    transaction.into_steps()
+}
+
+/// The items that an assignment has to look at: those to be, and those there are.
+pub(crate) fn scope(view: &View, total: u32) -> Vec<u32> {
+    let beyond = view
+        .items
+        .range(total..)
+        .filter(|(_, item)| item.exists || item.owner.is_some());
+    (0..total).chain(beyond.map(|(item, _)| *item)).collect()
+}
+
+/// What has to be read of the items, freshly.
+pub(crate) fn survey(view: &View, scope: &[u32]) -> Vec<Read> {
+    let job = view.job();
+    let of = |item: &u32| {
+        let state = |kind| Node::ItemState { item: *item, kind }.of(job);
+        [
+            Read::Data(state(ItemKind::Owner)),
+            Read::Data(state(ItemKind::Running)),
+            Read::Data(Node::LedgerItem(*item).of(job)),
+            Read::Children(Node::Item(*item).of(job)),
+        ]
+    };
+    scope.iter().flat_map(of).collect()
+}
+
+/// One item as the survey found it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Surveyed {
+    item: u32,
+    owner: Option<InstanceId>,
+    /// Somebody who lives, as far as we know, is running it.
+    is_running: bool,
+    ledger: Option<i32>,
+    /// The names below `sharding/{item}`; `None` where that is missing.
+    children: Option<Vec<String>>,
+}
+
+/// Reads the answers to [`survey`].
+pub(crate) fn surveyed(view: &View, scope: &[u32], answers: Vec<Answer>) -> Vec<Surveyed> {
+    let mut answers = answers.into_iter();
+    let data = |answers: &mut std::vec::IntoIter<Answer>| match answers.next() {
+        Some(Answer::Data(found)) => found,
+        _ => None,
+    };
+    let mut found = Vec::with_capacity(scope.len());
+    for item in scope {
+        let owner = data(&mut answers).and_then(|(data, _)| InstanceId::parse(&String::from_utf8_lossy(&data)));
+        let mark = data(&mut answers);
+        let is_running = mark.is_some_and(|(data, stat)| {
+            let holder = InstanceId::parse(&String::from_utf8_lossy(&data));
+            stat.ephemeral_owner != 0 || holder.is_none_or(|holder| view.instances.contains(&holder))
+        });
+        let ledger = data(&mut answers).map(|(_, stat)| stat.version);
+        let children = match answers.next() {
+            Some(Answer::Children(children)) => children,
+            _ => None,
+        };
+        found.push(Surveyed {
+            item: *item,
+            owner,
+            is_running,
+            ledger,
+            children,
+        });
+    }
+    found
+}
+
+/// The transactions that bring the assignment about, to be executed in order; usually one.
+///
+/// `target` names the owner of each item below the total. `limit` is the most steps' bytes of one transaction.
+pub(crate) fn transactions(
+    view: &View,
+    basis: &Basis,
+    target: &[Option<InstanceId>],
+    items: &[Surveyed],
+    limit: usize,
+    size_of: impl Fn(&[Step]) -> usize,
+) -> Vec<Vec<Step>> {
+    let mut basis = basis.clone();
+    let mut changes = Vec::new();
+    for surveyed in items {
+        let wanted = target.get(surveyed.item as usize);
+        match change(view, surveyed, wanted) {
+            Change::Deferred => basis.deferred.push(surveyed.item),
+            Change::Steps(steps) => changes.push(steps),
+        }
+    }
+
+    let mut parts: Vec<Vec<Step>> = Vec::new();
+    let mut part: Vec<Step> = Vec::new();
+    let mut part_size = 0;
+    for steps in changes {
+        let size = size_of(&steps);
+        if part_size + size > limit && !part.is_empty() {
+            parts.push(std::mem::take(&mut part));
+            part_size = 0;
+        }
+        part_size += size;
+        part.extend(steps);
+    }
+    parts.push(part);
+
+    let last = parts.len() - 1;
+    let first_version = view.epoch.as_ref().map(|epoch| epoch.version);
+    let mut transactions = Vec::with_capacity(parts.len());
+    for (index, steps) in parts.into_iter().enumerate() {
+        let mut transaction = Transaction::on(view);
+        transaction.check_namespace().check(Node::LeaderInstance, None);
+        let is_last = index == last;
+        // Only the last part says that all is done; those before leave the reason standing.
+        let data = if is_last {
+            serde_json::to_vec(&basis)
+        } else {
+            serde_json::to_vec(&Basis::default())
+        };
+        let data = data.expect("a basis has only strings and numbers, which JSON can hold");
+        match (first_version, index) {
+            (Some(version), _) => {
+                transaction.set(
+                    Node::Epoch,
+                    data,
+                    Some(version + i32::try_from(index).unwrap_or(i32::MAX)),
+                );
+            }
+            (None, 0) => {
+                transaction.create(Node::Epoch, data, CreateMode::Persistent);
+            }
+            (None, _) => {
+                transaction.set(Node::Epoch, data, Some(i32::try_from(index).unwrap_or(i32::MAX) - 1));
+            }
+        }
+        if index == 0 {
+            transaction.ensure(Node::Sharding).ensure(Node::LedgerItems);
+        }
+        if is_last && view.is_resharding_necessary {
+            transaction.delete(Node::Necessary);
+        }
+        if is_last && view.is_resharding_processing {
+            transaction.delete(Node::Processing);
+        }
+        let mut all = transaction.into_steps();
+        all.extend(steps);
+        transactions.push(all);
+    }
+    transactions
+}
+
+enum Change {
+    Deferred,
+    Steps(Vec<Step>),
+}
+
+/// What has to happen to one item. `wanted` is `None` for one beyond the total.
+fn change(view: &View, surveyed: &Surveyed, wanted: Option<&Option<InstanceId>>) -> Change {
+    let item = surveyed.item;
+    let job = view.job();
+    let create = |node: Node<'_>, data: Vec<u8>| Step::Create {
+        path: node.of(job),
+        data,
+        mode: CreateMode::Persistent,
+    };
+    let owner_node = Node::ItemState {
+        item,
+        kind: ItemKind::Owner,
+    };
+    let mut steps = Vec::new();
+
+    let is_settled = wanted.is_some_and(|wanted| *wanted == surveyed.owner);
+    let is_gone = wanted.is_none() && surveyed.children.is_none();
+    if surveyed.is_running && !is_settled && !is_gone {
+        return Change::Deferred;
+    }
+    if wanted.is_some() && surveyed.children.is_none() {
+        steps.push(create(Node::Item(item), Vec::new()));
+    }
+    // The version of the ledger tells whether somebody of ours claimed the item since the survey.
+    match surveyed.ledger {
+        Some(_) if is_settled || is_gone => {}
+        Some(version) => steps.push(Step::Check {
+            path: Node::LedgerItem(item).of(job),
+            version: Some(version),
+        }),
+        None if wanted.is_some() => steps.push(create(Node::LedgerItem(item), Record::default().to_bytes())),
+        None => {}
+    }
+    let Some(wanted) = wanted else {
+        for child in surveyed.children.iter().flatten() {
+            steps.push(Step::Delete {
+                path: format!("{}/{child}", Node::Item(item).of(job)),
+                version: None,
+            });
+        }
+        if surveyed.children.is_some() {
+            steps.push(Step::Delete {
+                path: Node::Item(item).of(job),
+                version: None,
+            });
+        }
+        return Change::Steps(steps);
+    };
+    if is_settled {
+        return Change::Steps(steps);
+    }
+    // Never a change of data: Java's cache would go on answering with the old owner.
+    if surveyed.owner.is_some() {
+        steps.push(Step::Delete {
+            path: owner_node.of(job),
+            version: None,
+        });
+    }
+    if let Some(owner) = wanted {
+        steps.push(create(owner_node, owner.as_str().into()));
+    }
+    Change::Steps(steps)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::registry::Stat;
+
+    use super::*;
+
+    fn id(text: &str) -> InstanceId {
+        InstanceId::parse(text).expect("an id")
+    }
+
+    fn view(nodes: &[&str]) -> View {
+        let mut view = View::new("job");
+        let always = [
+            "/leader",
+            "/leader/sharding",
+            "/leader/sharding/necessary",
+            "/servers/a=ENABLED",
+            "/ledger",
+        ];
+        for node in always.iter().chain(nodes) {
+            let (path, data) = node.split_once('=').unwrap_or((node, ""));
+            view.read(
+                &format!("/job{path}"),
+                Some((data.as_bytes().to_vec(), Stat::default())),
+            );
+        }
+        view
+    }
+
+    fn surveyed(item: u32, owner: &str, is_running: bool) -> Surveyed {
+        Surveyed {
+            item,
+            owner: InstanceId::parse(owner),
+            is_running,
+            ledger: Some(5),
+            children: Some(vec!["instance".to_owned()]),
+        }
+    }
+
+    fn shown(steps: &[Step]) -> Vec<String> {
+        let show = |step: &Step| match step {
+            Step::Create { path, data, .. } => format!("+{path}={}", String::from_utf8_lossy(data)),
+            Step::Set { path, version, .. } => format!("={path}@{version:?}"),
+            Step::Delete { path, .. } => format!("-{path}"),
+            Step::Check { path, version } => format!("?{path}@{version:?}"),
+        };
+        steps.iter().map(show).collect()
+    }
+
+    fn plan(view: &View, target: &[&str], items: &[Surveyed]) -> Vec<Vec<Step>> {
+        let basis = Basis::now(view, u32::try_from(target.len()).expect("few"), "AVG_ALLOCATION");
+        let target: Vec<_> = target.iter().map(|owner| InstanceId::parse(owner)).collect();
+        transactions(view, &basis, &target, items, 1 << 20, |steps| steps.len())
+    }
+
+    #[test]
+    fn only_what_changes_should_be_written_by_deletion_and_creation() {
+        let view = view(&["/instances/a@-@1", "/instances/a@-@2", "/sharding", "/ledger/items"]);
+        let items = [surveyed(0, "a@-@1", false), surveyed(1, "a@-@1", false)];
+        let transactions = plan(&view, &["a@-@1", "a@-@2"], &items);
+        assert_eq!(transactions.len(), 1);
+        let steps = shown(&transactions[0]);
+        assert_eq!(
+            steps[steps.len() - 3..],
+            [
+                "?/job/ledger/items/1@Some(5)".to_owned(),
+                "-/job/sharding/1/instance".to_owned(),
+                "+/job/sharding/1/instance=a@-@2".to_owned(),
+            ]
+        );
+        assert!(!steps.iter().any(|step| step.contains("sharding/0")), "{steps:?}");
+        assert!(steps.contains(&"-/job/leader/sharding/necessary".to_owned()));
+        assert!(
+            steps.contains(&"?/@None".to_owned()) && steps.contains(&"?/job/leader/election/instance@None".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_running_item_should_stay_and_be_noted_while_others_move() {
+        let view = view(&["/instances/a@-@1", "/instances/a@-@2", "/sharding", "/ledger/items"]);
+        let items = [surveyed(0, "a@-@1", true), surveyed(1, "a@-@1", false)];
+        let steps = shown(&plan(&view, &["a@-@2", "a@-@2"], &items)[0]);
+        assert!(!steps.iter().any(|step| step.contains("sharding/0")), "{steps:?}");
+        assert!(steps.contains(&"+/job/sharding/1/instance=a@-@2".to_owned()));
+        assert!(
+            steps
+                .iter()
+                .any(|step| step.starts_with("+/job/ledger/epoch") && step.contains("\"deferred\":[0]"))
+        );
+    }
+
+    #[test]
+    fn a_deferred_item_should_be_a_reason_once_its_mark_is_gone() {
+        let mut view = view(&["/instances/a@-@1"]);
+        view.is_resharding_necessary = false;
+        let basis = Basis {
+            deferred: vec![0],
+            ..Basis::now(&view, 1, "AVG_ALLOCATION")
+        };
+        let data = serde_json::to_vec(&basis).expect("json");
+        view.read("/job/ledger/epoch", Some((data, Stat::default())));
+        view.read("/job/sharding/0/running", Some((b"a@-@1".to_vec(), Stat::default())));
+        let now = Basis::now(&view, 1, "AVG_ALLOCATION");
+        assert_eq!(reason(&view, &now, false), None);
+        view.read("/job/sharding/0/running", None);
+        assert_eq!(reason(&view, &now, false), Some(Reason::Deferred));
+    }
+
+    #[test]
+    fn joining_leaving_disabling_and_a_new_total_should_each_be_a_reason() {
+        let mut settled = view(&["/instances/a@-@1", "/sharding/0/instance=a@-@1"]);
+        settled.is_resharding_necessary = false;
+        let basis = Basis::now(&settled, 1, "AVG_ALLOCATION");
+        settled.read(
+            "/job/ledger/epoch",
+            Some((serde_json::to_vec(&basis).expect("json"), Stat::default())),
+        );
+        assert_eq!(reason(&settled, &basis, false), None);
+
+        let check = |change: &dyn Fn(&mut View), total: u32, expected: Option<Reason>| {
+            let mut view = settled.clone();
+            change(&mut view);
+            assert_eq!(
+                reason(&view, &Basis::now(&view, total, "AVG_ALLOCATION"), false),
+                expected
+            );
+        };
+        let found = |data: &str| Some((data.as_bytes().to_vec(), Stat::default()));
+        check(
+            &|view| view.read("/job/instances/a@-@2", found("")),
+            1,
+            Some(Reason::Cluster),
+        );
+        check(&|_| {}, 2, Some(Reason::Cluster));
+        check(
+            &|view| view.read("/job/sharding/0/instance", found("a@-@9")),
+            1,
+            Some(Reason::Orphan),
+        );
+        check(
+            &|view| view.read("/job/leader/sharding/necessary", found("")),
+            1,
+            Some(Reason::Flag),
+        );
+        check(&|view| view.read("/job/instances/a@-@1", None), 1, None);
+    }
+
+    #[test]
+    fn items_beyond_the_total_should_be_removed_unless_they_run() {
+        let view = view(&["/instances/a@-@1", "/sharding", "/ledger/items"]);
+        let items = [
+            surveyed(0, "a@-@1", false),
+            surveyed(1, "a@-@1", false),
+            surveyed(2, "a@-@1", true),
+        ];
+        let steps = shown(&plan(&view, &["a@-@1"], &items)[0]);
+        assert!(
+            steps.contains(&"-/job/sharding/1/instance".to_owned()) && steps.contains(&"-/job/sharding/1".to_owned())
+        );
+        assert!(!steps.iter().any(|step| step.contains("sharding/2")), "{steps:?}");
+    }
+
+    #[test]
+    fn an_assignment_too_large_for_one_transaction_should_clear_the_flag_in_the_last() {
+        let view = view(&["/instances/a@-@1", "/sharding", "/ledger/items"]);
+        let items: Vec<_> = (0..10).map(|item| surveyed(item, "a@-@9", false)).collect();
+        let basis = Basis::now(&view, 10, "AVG_ALLOCATION");
+        let target = vec![Some(id("a@-@1")); 10];
+        let parts = transactions(&view, &basis, &target, &items, 12, <[Step]>::len);
+        assert_eq!(parts.len(), 3);
+        let clears = |part: &Vec<Step>| shown(part).contains(&"-/job/leader/sharding/necessary".to_owned());
+        assert_eq!(parts.iter().map(clears).collect::<Vec<_>>(), [false, false, true]);
+        let epochs: Vec<_> = parts
+            .iter()
+            .flat_map(|part| shown(part))
+            .filter(|step| step.contains("epoch"))
+            .collect();
+        assert!(
+            epochs[0].starts_with('+') && epochs[1].ends_with("Some(0)") && epochs[2].ends_with("Some(1)"),
+            "{epochs:?}"
+        );
+    }
+}

@@ -1,0 +1,223 @@
+//! One session at a time: opened, kept proving that it lives, and after its loss followed by the next.
+//!
+//! All jobs of a process share it as their [`Membership`]: the session, the id that instances have in it, and the
+//! fence that stops their work before anybody else may start it.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tracing::{debug, info, warn};
+
+use crate::registry::{self, Answer, Read, Registry, Session, SessionState, Step, WriteError, Written};
+use crate::schedule::Clock;
+use crate::tasks::Tasks;
+
+use super::fence::Fence;
+use super::ids::Ids;
+use super::instance::InstanceId;
+
+/// How often an attempt to connect is repeated, and what to do when all failed.
+#[derive(Clone, Debug)]
+pub(crate) struct Retry {
+    /// The first pause between two attempts; it doubles.
+    pub(crate) base: Duration,
+    pub(crate) limit: Duration,
+    /// Give up after so many attempts; `None` to go on for ever.
+    pub(crate) attempts: Option<u32>,
+}
+
+/// What wakes those who wait for a fence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FenceAlarm {
+    /// A thread of its own, which wakes even when the runtime is stuck.
+    Thread,
+    /// A task, which follows virtual time.
+    Task,
+}
+
+/// Our membership in the cluster for the life of one session.
+pub(crate) struct Membership {
+    session: Arc<dyn Session>,
+    id: InstanceId,
+    latch: String,
+    clock: Arc<dyn Clock>,
+    /// Replaced when it passed although the session lives on. A std mutex: never held across an await.
+    fence: Mutex<Fence>,
+}
+
+impl Membership {
+    /// The id of our instances. It is never used in another session.
+    pub(crate) fn id(&self) -> &InstanceId {
+        &self.id
+    }
+
+    /// The UUID in the names of our latch nodes.
+    pub(crate) fn latch(&self) -> &str {
+        &self.latch
+    }
+
+    /// The fence that new work is to be started under.
+    pub(crate) fn fence(&self) -> Fence {
+        self.fence.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn state(&self) -> watch::Receiver<SessionState> {
+        self.session.state()
+    }
+
+    pub(crate) fn timeout(&self) -> Duration {
+        self.session.timeout()
+    }
+
+    pub(crate) fn session(&self) -> &Arc<dyn Session> {
+        &self.session
+    }
+
+    /// As [`Session::write`]; an answer moves the fence.
+    pub(crate) async fn write(&self, steps: Vec<Step>) -> Result<Vec<Written>, WriteError> {
+        let sent_at = self.clock.elapsed();
+        let written = self.session.write(steps).await?;
+        self.fence().note_contact(sent_at);
+        Ok(written)
+    }
+
+    /// As [`Session::read`]. It proves nothing: a server that is cut off from the others still answers.
+    pub(crate) async fn read(&self, reads: Vec<Read>) -> Result<Vec<Answer>, registry::Error> {
+        self.session.read(reads).await
+    }
+
+    /// As [`Session::sync`]; an answer moves the fence.
+    pub(crate) async fn sync(&self) -> Result<(), registry::Error> {
+        let sent_at = self.clock.elapsed();
+        self.session.sync().await?;
+        self.fence().note_contact(sent_at);
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Membership {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Membership")
+            .field("id", &self.id)
+            .field("session", &self.session.id())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Opens sessions, one after the other, and publishes the membership that each gives.
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    pub(crate) registry: Arc<dyn Registry>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) tasks: Tasks,
+    pub(crate) ids: Ids,
+    /// Which address is ours.
+    pub(crate) ip: String,
+    pub(crate) pid: u32,
+    pub(crate) retry: Retry,
+    pub(crate) alarm: FenceAlarm,
+    pub(crate) memberships: watch::Sender<Option<Arc<Membership>>>,
+}
+
+impl Keeper {
+    /// Keeps a session until `tasks` are told to end, and closes the last.
+    ///
+    /// # Errors
+    /// When the registry refuses us, or all attempts of [`Retry`] failed.
+    pub(crate) async fn run(mut self) -> Result<(), registry::Error> {
+        let token = self.tasks.token().clone();
+        loop {
+            let session = tokio::select! {
+                session = self.connect() => session?,
+                () = token.cancelled() => return Ok(()),
+            };
+            let sent_at = self.clock.elapsed();
+            if session.sync().await.is_err() {
+                continue;
+            }
+            let membership = Arc::new(self.join(session, sent_at));
+            info!(instance = %membership.id, timeout = ?membership.timeout(), "joined the registry centre");
+            self.memberships.send_replace(Some(Arc::clone(&membership)));
+            let is_stopped = tokio::select! {
+                () = self.keep(&membership) => false,
+                () = token.cancelled() => true,
+            };
+            self.memberships.send_replace(None);
+            if is_stopped {
+                membership.session.close().await;
+                membership.fence().close();
+                return Ok(());
+            }
+            membership.fence().close();
+            warn!(instance = %membership.id, "registry session lost, opening a new one");
+        }
+    }
+
+    async fn connect(&mut self) -> Result<Arc<dyn Session>, registry::Error> {
+        let mut pause = self.retry.base;
+        let mut attempt = 1;
+        loop {
+            let error = match self.registry.connect().await {
+                Ok(session) => return Ok(session),
+                Err(error @ (registry::Error::Refused(_) | registry::Error::InvalidArgument(_))) => return Err(error),
+                Err(error) => error,
+            };
+            if self.retry.attempts.is_some_and(|attempts| attempt > attempts) {
+                return Err(error);
+            }
+            warn!(%error, attempt, retry_in = ?pause, registry = self.registry.describe(), "waiting for the registry centre");
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(self.retry.limit);
+            attempt += 1;
+        }
+    }
+
+    fn join(&mut self, session: Arc<dyn Session>, sent_at: Duration) -> Membership {
+        let fence = self.fence(&session, sent_at);
+        Membership {
+            id: InstanceId::fresh(&self.ip, self.pid, &mut self.ids),
+            latch: self.ids.uuid(),
+            clock: Arc::clone(&self.clock),
+            fence: Mutex::new(fence),
+            session,
+        }
+    }
+
+    fn fence(&self, session: &Arc<dyn Session>, sent_at: Duration) -> Fence {
+        let clock = Arc::clone(&self.clock);
+        match self.alarm {
+            FenceAlarm::Thread => Fence::new(clock, session.timeout(), sent_at),
+            FenceAlarm::Task => Fence::on_tokio_time(clock, session.timeout(), sent_at, &self.tasks),
+        }
+    }
+
+    /// Proves each sixth of the timeout that the session lives; returns when it is lost.
+    async fn keep(&self, membership: &Membership) {
+        let mut state = membership.state();
+        loop {
+            let pause = tokio::time::sleep(membership.timeout() / 6);
+            tokio::select! {
+                () = pause => {}
+                changed = state.changed() => {
+                    if changed.is_err() || *state.borrow() == SessionState::Lost {
+                        return;
+                    }
+                    debug!(state = ?*state.borrow(), "registry connection changed");
+                    continue;
+                }
+            }
+            let sent_at = self.clock.elapsed();
+            match membership.sync().await {
+                Ok(()) if membership.fence().is_passed() => {
+                    // The session outlived its fence: work that was stopped stays so, new work gets a new one.
+                    let fence = self.fence(&membership.session, sent_at);
+                    *membership.fence.lock().unwrap_or_else(PoisonError::into_inner) = fence;
+                }
+                Err(error) if error.is_session_lost() => return,
+                Ok(()) | Err(_) => {}
+            }
+        }
+    }
+}

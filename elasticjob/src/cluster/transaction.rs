@@ -1,0 +1,185 @@
+//! Transactions in terms of nodes, with the parents that are missing.
+
+use crate::registry::{CreateMode, Step};
+
+use super::layout::Node;
+use super::view::View;
+
+/// Steps that happen all or not at all, being put together.
+#[derive(Debug)]
+pub(crate) struct Transaction<'v> {
+    view: &'v View,
+    steps: Vec<Step>,
+}
+
+impl<'v> Transaction<'v> {
+    pub(crate) fn on(view: &'v View) -> Self {
+        Self {
+            view,
+            steps: Vec::new(),
+        }
+    }
+
+    /// Creates a node, and those of its parents that the view does not have.
+    pub(crate) fn create(&mut self, node: Node<'_>, data: impl Into<Vec<u8>>, mode: CreateMode) -> &mut Self {
+        self.ensure_parents(node);
+        self.steps.push(Step::Create {
+            path: node.of(self.view.job()),
+            data: data.into(),
+            mode,
+        });
+        self
+    }
+
+    /// Creates the node, empty, unless it is there.
+    pub(crate) fn ensure(&mut self, node: Node<'_>) -> &mut Self {
+        self.ensure_parents(node);
+        self.ensure_only(node);
+        self
+    }
+
+    fn ensure_parents(&mut self, node: Node<'_>) {
+        for parent in parents(node) {
+            self.ensure_only(parent);
+        }
+    }
+
+    fn ensure_only(&mut self, node: Node<'_>) {
+        if self.view.has(node) {
+            return;
+        }
+        let path = node.of(self.view.job());
+        let is_made_here = |step: &Step| matches!(step, Step::Create { path: made, .. } if *made == path);
+        if self.steps.iter().any(is_made_here) {
+            return;
+        }
+        // Java creates the leader's nodes as parents of a Curator latch, which makes them containers.
+        let mode = match node {
+            Node::Leader | Node::Election | Node::ElectionLatch => CreateMode::Container,
+            _ => CreateMode::Persistent,
+        };
+        self.steps.push(Step::Create {
+            path,
+            data: Vec::new(),
+            mode,
+        });
+    }
+
+    pub(crate) fn set(&mut self, node: Node<'_>, data: impl Into<Vec<u8>>, version: Option<i32>) -> &mut Self {
+        self.steps.push(Step::Set {
+            path: node.of(self.view.job()),
+            data: data.into(),
+            version,
+        });
+        self
+    }
+
+    pub(crate) fn delete(&mut self, node: Node<'_>) -> &mut Self {
+        self.steps.push(Step::Delete {
+            path: node.of(self.view.job()),
+            version: None,
+        });
+        self
+    }
+
+    pub(crate) fn check(&mut self, node: Node<'_>, version: Option<i32>) -> &mut Self {
+        self.steps.push(Step::Check {
+            path: node.of(self.view.job()),
+            version,
+        });
+        self
+    }
+
+    /// Checks that the namespace is there, as Java's transactions do.
+    pub(crate) fn check_namespace(&mut self) -> &mut Self {
+        self.steps.push(Step::Check {
+            path: "/".to_owned(),
+            version: None,
+        });
+        self
+    }
+
+    pub(crate) fn extend(&mut self, steps: Vec<Step>) -> &mut Self {
+        self.steps.extend(steps);
+        self
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    pub(crate) fn into_steps(self) -> Vec<Step> {
+        self.steps
+    }
+}
+
+/// The parents of a node below the job's root, outermost first.
+fn parents(node: Node<'_>) -> Vec<Node<'static>> {
+    match node {
+        Node::Server(_) => vec![Node::Servers],
+        Node::Instance(_) => vec![Node::Instances],
+        Node::Election => vec![Node::Leader],
+        Node::ElectionLatch | Node::LeaderInstance => vec![Node::Leader, Node::Election],
+        Node::ElectionCandidate(_) => vec![Node::Leader, Node::Election, Node::ElectionLatch],
+        Node::LeaderSharding => vec![Node::Leader],
+        Node::Necessary | Node::Processing => vec![Node::Leader, Node::LeaderSharding],
+        Node::Item(_) => vec![Node::Sharding],
+        Node::ItemState { item, .. } => vec![Node::Sharding, Node::Item(item)],
+        Node::TriggerFor(_) => vec![Node::Trigger],
+        Node::CurrentTime => vec![Node::SystemTime],
+        Node::Epoch => vec![Node::Ledger],
+        Node::LedgerItems | Node::Members => vec![Node::Ledger],
+        Node::LedgerItem(_) => vec![Node::Ledger, Node::LedgerItems],
+        Node::Member(_) => vec![Node::Ledger, Node::Members],
+        _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::registry::Stat;
+
+    use super::*;
+
+    #[test]
+    fn missing_parents_should_be_created_once_and_in_order() {
+        let mut view = View::new("job");
+        view.read("/job/ledger", Some((Vec::new(), Stat::default())));
+        let mut transaction = Transaction::on(&view);
+        transaction.create(Node::LedgerItem(0), "{}", CreateMode::Persistent);
+        transaction.create(Node::LedgerItem(1), "{}", CreateMode::Persistent);
+        let paths: Vec<_> = transaction
+            .into_steps()
+            .into_iter()
+            .map(|step| match step {
+                Step::Create { path, .. } => path,
+                other => panic!("unexpected {other:?}"),
+            })
+            .collect();
+        assert_eq!(
+            paths,
+            ["/job/ledger/items", "/job/ledger/items/0", "/job/ledger/items/1"]
+        );
+    }
+
+    #[test]
+    fn the_parents_of_a_latch_should_be_containers() {
+        let view = View::new("job");
+        let mut transaction = Transaction::on(&view);
+        transaction.create(
+            Node::ElectionCandidate("_c_x-latch-"),
+            "",
+            CreateMode::EphemeralSequential,
+        );
+        let modes: Vec<_> = transaction
+            .into_steps()
+            .into_iter()
+            .filter_map(|step| match step {
+                Step::Create { mode, .. } => Some(mode),
+                _ => None,
+            })
+            .collect();
+        use CreateMode::{Container, EphemeralSequential};
+        assert_eq!(modes, [Container, Container, Container, EphemeralSequential]);
+    }
+}

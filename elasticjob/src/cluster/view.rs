@@ -1,0 +1,499 @@
+//! What this instance knows of a job's subtree.
+//!
+//! Fed by the events of a recursive watch and by the reads that they ask for. Events on `running` marks and on the
+//! ledger's items are taken as they are and never ask for a read, since they come with every firing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::registry::{Stat, WatchEvent};
+
+use super::instance::InstanceId;
+use super::layout::{ItemKind, Node};
+use super::member::Member;
+use super::resharding::Basis;
+
+/// A job's subtree, as far as it is of interest.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct View {
+    job: String,
+    /// The name of the job's implementation; blank where nobody gave one.
+    pub(crate) root: Option<String>,
+    pub(crate) config: Option<StoredConfig>,
+    pub(crate) servers: BTreeMap<String, ServerStatus>,
+    pub(crate) instances: BTreeSet<InstanceId>,
+    /// Those of the instances that are ours, and whether they are about to leave.
+    pub(crate) members: BTreeMap<InstanceId, Member>,
+    pub(crate) leader: Option<InstanceId>,
+    /// The contenders for the leadership, by node name.
+    pub(crate) candidates: BTreeSet<String>,
+    pub(crate) is_resharding_necessary: bool,
+    pub(crate) is_resharding_processing: bool,
+    /// Who is asked to run the job now, and by which requests.
+    pub(crate) triggers: BTreeMap<InstanceId, Vec<String>>,
+    pub(crate) items: BTreeMap<u32, ItemView>,
+    pub(crate) epoch: Option<StoredEpoch>,
+    /// Whether there is a node to compare clocks by.
+    has_current_time: bool,
+    parents: Parents,
+}
+
+/// The job's configuration as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StoredConfig {
+    pub(crate) text: String,
+    pub(crate) version: i32,
+}
+
+/// `ledger/epoch`: its version is the epoch, its data says what the assignment was made for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StoredEpoch {
+    /// What the assignment was made for; `None` where it cannot be read.
+    pub(crate) basis: Option<Basis>,
+    pub(crate) version: i32,
+}
+
+/// The switch of all instances on one address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ServerStatus {
+    Enabled,
+    /// Anything but `ENABLED`.
+    Disabled,
+}
+
+/// What is known of one item.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ItemView {
+    /// Whether `sharding/{item}` itself exists.
+    pub(crate) exists: bool,
+    pub(crate) owner: Option<InstanceId>,
+    pub(crate) mark: Option<Mark>,
+    pub(crate) is_misfire_marked: bool,
+    pub(crate) is_disabled: bool,
+    pub(crate) failover: Option<InstanceId>,
+    pub(crate) is_failovering: bool,
+    /// Whether `ledger/items/{item}` exists.
+    pub(crate) has_ledger: bool,
+}
+
+/// A `running` mark. Its holder is known only where it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Mark {
+    pub(crate) holder: MarkHolder,
+}
+
+/// Who holds a `running` mark.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum MarkHolder {
+    /// Seen to come by an event, and not read.
+    Unknown,
+    /// It goes with its session, so it is never stale.
+    Session,
+    /// The instance named in it.
+    Instance(InstanceId),
+    /// Nobody is named in it.
+    Nobody,
+}
+
+/// What an event asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Interest {
+    /// Nothing more: the view has it, or does not care.
+    None,
+    /// The view changed.
+    Changed,
+    /// The node's data has to be read.
+    Read,
+}
+
+impl View {
+    pub(crate) fn new(job: &str) -> Self {
+        Self {
+            job: job.to_owned(),
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn job(&self) -> &str {
+        &self.job
+    }
+
+    /// Takes an event in.
+    pub(crate) fn note(&mut self, event: &WatchEvent) -> Interest {
+        match event {
+            WatchEvent::Created(path) | WatchEvent::Changed(path) => self.note_written(path),
+            WatchEvent::Deleted(path) => match Node::parse(&self.job.clone(), path) {
+                Some(node) => self.remove(node),
+                None => Interest::None,
+            },
+            WatchEvent::Resync | WatchEvent::Closed => Interest::None,
+        }
+    }
+
+    fn note_written(&mut self, path: &str) -> Interest {
+        let job = self.job.clone();
+        let Some(node) = Node::parse(&job, path) else {
+            return Interest::None;
+        };
+        match node {
+            Node::ItemState {
+                item,
+                kind: ItemKind::Running,
+            } => {
+                self.item(item).mark = Some(Mark {
+                    holder: MarkHolder::Unknown,
+                });
+                Interest::Changed
+            }
+            Node::LedgerItem(item) => {
+                self.item(item).has_ledger = true;
+                Interest::None
+            }
+            Node::CurrentTime => {
+                self.has_current_time = true;
+                Interest::None
+            }
+            _ if Parents::bit(node).is_some() || is_data_ignored(node) => {
+                self.put(node, &[], Stat::default());
+                Interest::Changed
+            }
+            _ => Interest::Read,
+        }
+    }
+
+    /// Takes in what was read at `path`.
+    pub(crate) fn read(&mut self, path: &str, found: Option<(Vec<u8>, Stat)>) {
+        let job = self.job.clone();
+        let Some(node) = Node::parse(&job, path) else { return };
+        match found {
+            Some((data, stat)) => self.put(node, &data, stat),
+            None => {
+                self.remove(node);
+            }
+        }
+    }
+
+    fn put(&mut self, node: Node<'_>, data: &[u8], stat: Stat) {
+        let text = || String::from_utf8_lossy(data).into_owned();
+        self.parents.set(node, true);
+        match node {
+            Node::Root => self.root = Some(text()),
+            Node::Config => {
+                self.config = Some(StoredConfig {
+                    text: text(),
+                    version: stat.version,
+                })
+            }
+            Node::Server(ip) => {
+                let status = if data == b"ENABLED" {
+                    ServerStatus::Enabled
+                } else {
+                    ServerStatus::Disabled
+                };
+                self.servers.insert(ip.to_owned(), status);
+            }
+            Node::Instance(id) => self.instances.extend(InstanceId::parse(id)),
+            Node::Member(id) => {
+                if let Some(id) = InstanceId::parse(id) {
+                    self.members.insert(id, Member::parse(data));
+                }
+            }
+            Node::LeaderInstance => self.leader = InstanceId::parse(&text()),
+            Node::ElectionCandidate(name) => {
+                self.candidates.insert(name.to_owned());
+            }
+            Node::Necessary => self.is_resharding_necessary = true,
+            Node::Processing => self.is_resharding_processing = true,
+            Node::TriggerFor(id) => {
+                if let Some(id) = InstanceId::parse(id) {
+                    let requests = text()
+                        .split(',')
+                        .filter(|request| !request.is_empty())
+                        .map(str::to_owned)
+                        .collect();
+                    self.triggers.insert(id, requests);
+                }
+            }
+            Node::Item(item) => self.item(item).exists = true,
+            Node::ItemState { item, kind } => self.item(item).put(kind, &text(), stat),
+            Node::LedgerItem(item) => self.item(item).has_ledger = true,
+            Node::CurrentTime => self.has_current_time = true,
+            Node::Epoch => {
+                self.epoch = Some(StoredEpoch {
+                    basis: serde_json::from_slice(data).ok(),
+                    version: stat.version,
+                });
+            }
+            _ => {}
+        }
+    }
+
+    fn remove(&mut self, node: Node<'_>) -> Interest {
+        self.parents.set(node, false);
+        match node {
+            Node::Root => self.root = None,
+            Node::Config => self.config = None,
+            Node::Server(ip) => {
+                self.servers.remove(ip);
+            }
+            Node::Instance(id) => {
+                InstanceId::parse(id).map(|id| self.instances.remove(&id));
+            }
+            Node::Member(id) => {
+                InstanceId::parse(id).map(|id| self.members.remove(&id));
+            }
+            Node::LeaderInstance => self.leader = None,
+            Node::ElectionCandidate(name) => {
+                self.candidates.remove(name);
+            }
+            Node::Necessary => self.is_resharding_necessary = false,
+            Node::Processing => self.is_resharding_processing = false,
+            Node::TriggerFor(id) => {
+                InstanceId::parse(id).map(|id| self.triggers.remove(&id));
+            }
+            Node::Item(item) => self.item(item).exists = false,
+            Node::ItemState { item, kind } => self.item(item).clear(kind),
+            Node::LedgerItem(item) => {
+                self.item(item).has_ledger = false;
+                return Interest::None;
+            }
+            Node::CurrentTime => self.has_current_time = false,
+            Node::Epoch => self.epoch = None,
+            _ => {}
+        }
+        Interest::Changed
+    }
+
+    fn item(&mut self, item: u32) -> &mut ItemView {
+        self.items.entry(item).or_default()
+    }
+
+    /// Whether the node is known to be there.
+    pub(crate) fn has(&self, node: Node<'_>) -> bool {
+        if Parents::bit(node).is_some() {
+            return self.parents.has(node);
+        }
+        match node {
+            Node::Config => self.config.is_some(),
+            Node::Epoch => self.epoch.is_some(),
+            Node::Item(item) => self.items.get(&item).is_some_and(|item| item.exists),
+            Node::LedgerItem(item) => self.items.get(&item).is_some_and(|item| item.has_ledger),
+            Node::Server(ip) => self.servers.contains_key(ip),
+            Node::CurrentTime => self.has_current_time,
+            _ => false,
+        }
+    }
+
+    /// Whether the instance is there and its server is switched on.
+    pub(crate) fn is_available(&self, id: &InstanceId) -> bool {
+        self.instances.contains(id) && self.is_enabled(id)
+    }
+
+    /// Whether the server of the instance is switched on.
+    pub(crate) fn is_enabled(&self, id: &InstanceId) -> bool {
+        self.servers.get(id.server()) == Some(&ServerStatus::Enabled)
+    }
+
+    /// The instances that items may be given to, in the order of strategies: descending.
+    pub(crate) fn candidates_for_items(&self) -> impl Iterator<Item = &InstanceId> {
+        self.instances
+            .iter()
+            .rev()
+            .filter(|id| self.is_enabled(id))
+            .filter(|id| !self.members.get(id).is_some_and(|member| member.draining))
+    }
+
+    /// The items below `total` that belong to `id`.
+    pub(crate) fn items_of<'a>(&'a self, id: &'a InstanceId, total: u32) -> impl Iterator<Item = (u32, &'a ItemView)> {
+        self.items
+            .range(..total)
+            .filter(move |(_, item)| item.owner.as_ref() == Some(id))
+            .map(|(item, view)| (*item, view))
+    }
+
+    /// Whether the item waits for its run to end, to move elsewhere: it is not to be run again before.
+    pub(crate) fn is_moving(&self, item: u32) -> bool {
+        // A Java leader shares items out without a word here, so what one of ours said before is void.
+        let is_led_by_ours = self
+            .leader
+            .as_ref()
+            .is_some_and(|leader| self.members.contains_key(leader));
+        let basis = self.epoch.as_ref().and_then(|epoch| epoch.basis.as_ref());
+        is_led_by_ours && basis.is_some_and(|basis| basis.deferred().contains(&item))
+    }
+
+    /// Whether everybody has to wait for the leader to share the items out anew.
+    pub(crate) fn is_resharding(&self) -> bool {
+        self.is_resharding_necessary || self.is_resharding_processing
+    }
+}
+
+impl ItemView {
+    fn put(&mut self, kind: ItemKind, text: &str, stat: Stat) {
+        match kind {
+            ItemKind::Owner => self.owner = InstanceId::parse(text),
+            ItemKind::Running => {
+                let holder = match InstanceId::parse(text) {
+                    _ if stat.ephemeral_owner != 0 => MarkHolder::Session,
+                    Some(id) => MarkHolder::Instance(id),
+                    None => MarkHolder::Nobody,
+                };
+                self.mark = Some(Mark { holder });
+            }
+            ItemKind::Misfire => self.is_misfire_marked = true,
+            ItemKind::Disabled => self.is_disabled = true,
+            ItemKind::Failover => self.failover = InstanceId::parse(text),
+            ItemKind::Failovering => self.is_failovering = true,
+        }
+    }
+
+    fn clear(&mut self, kind: ItemKind) {
+        match kind {
+            ItemKind::Owner => self.owner = None,
+            ItemKind::Running => self.mark = None,
+            ItemKind::Misfire => self.is_misfire_marked = false,
+            ItemKind::Disabled => self.is_disabled = false,
+            ItemKind::Failover => self.failover = None,
+            ItemKind::Failovering => self.is_failovering = false,
+        }
+    }
+}
+
+/// Nodes whose being there is all that matters.
+fn is_data_ignored(node: Node<'_>) -> bool {
+    matches!(
+        node,
+        Node::Instance(_)
+            | Node::ElectionCandidate(_)
+            | Node::Necessary
+            | Node::Processing
+            | Node::Item(_)
+            | Node::ItemState {
+                kind: ItemKind::Misfire | ItemKind::Disabled | ItemKind::Failovering,
+                ..
+            }
+    )
+}
+
+/// Which of the nodes that only hold others exist, a bit each.
+#[derive(Clone, Copy, Debug, Default)]
+struct Parents(u16);
+
+impl Parents {
+    fn bit(node: Node<'_>) -> Option<u16> {
+        let place = match node {
+            Node::Servers => 0,
+            Node::Instances => 1,
+            Node::Leader => 2,
+            Node::Election => 3,
+            Node::ElectionLatch => 4,
+            Node::LeaderSharding => 5,
+            Node::Sharding => 6,
+            Node::Trigger => 7,
+            Node::SystemTime => 8,
+            Node::Ledger => 9,
+            Node::LedgerItems => 10,
+            Node::Members => 11,
+            _ => return None,
+        };
+        Some(1 << place)
+    }
+
+    fn set(&mut self, node: Node<'_>, exists: bool) {
+        let Some(bit) = Self::bit(node) else { return };
+        if exists {
+            self.0 |= bit;
+        } else {
+            self.0 &= !bit;
+        }
+    }
+
+    fn has(self, node: Node<'_>) -> bool {
+        Self::bit(node).is_some_and(|bit| self.0 & bit != 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(text: &str) -> InstanceId {
+        InstanceId::parse(text).expect("an id")
+    }
+
+    fn view(nodes: &[(&str, &str)]) -> View {
+        let mut view = View::new("job");
+        for (path, data) in nodes {
+            view.read(
+                &format!("/job{path}"),
+                Some((data.as_bytes().to_vec(), Stat::default())),
+            );
+        }
+        view
+    }
+
+    #[test]
+    fn running_marks_and_ledger_items_should_never_ask_for_a_read() {
+        let mut view = View::new("job");
+        for path in [
+            "/job/sharding/0/running",
+            "/job/ledger/items/0",
+            "/job/systemTime/current",
+            "/other/config",
+        ] {
+            for event in [WatchEvent::Created(path.into()), WatchEvent::Changed(path.into())] {
+                assert_ne!(view.note(&event), Interest::Read, "{event:?}");
+            }
+        }
+        assert_eq!(view.note(&WatchEvent::Changed("/job/config".into())), Interest::Read);
+        assert!(view.items[&0].mark.is_some());
+        view.note(&WatchEvent::Deleted("/job/sharding/0/running".into()));
+        assert!(view.items[&0].mark.is_none());
+    }
+
+    #[test]
+    fn a_server_should_be_matched_whole_and_not_by_its_beginning() {
+        let view = view(&[("/servers/10.0.0.1", "ENABLED"), ("/instances/10.0.0.12@-@7", "")]);
+        assert!(!view.is_available(&id("10.0.0.12@-@7")));
+        assert!(!view.is_available(&id("10.0.0.1@-@7")));
+    }
+
+    #[test]
+    fn items_should_be_given_to_enabled_instances_that_stay_in_descending_order() {
+        let view = view(&[
+            ("/servers/a", "ENABLED"),
+            ("/servers/b", "DISABLED"),
+            ("/servers/c", ""),
+            ("/instances/a@-@1", ""),
+            ("/instances/a@-@2", ""),
+            ("/instances/a@-@3", ""),
+            ("/instances/b@-@1", ""),
+            ("/instances/c@-@1", ""),
+            ("/ledger/members/a@-@2", r#"{"draining":true}"#),
+        ]);
+        let candidates: Vec<_> = view.candidates_for_items().map(InstanceId::as_str).collect();
+        assert_eq!(candidates, ["a@-@3", "a@-@1"]);
+    }
+
+    #[test]
+    fn a_mark_with_a_session_should_have_no_named_holder() {
+        let mut view = View::new("job");
+        let stat = Stat {
+            ephemeral_owner: 1,
+            ..Stat::default()
+        };
+        view.read("/job/sharding/0/running", Some((b"a@-@1".to_vec(), stat)));
+        view.read("/job/sharding/1/running", Some((b"a@-@1".to_vec(), Stat::default())));
+        assert_eq!(
+            view.items[&0].mark,
+            Some(Mark {
+                holder: MarkHolder::Session
+            })
+        );
+        assert_eq!(
+            view.items[&1].mark,
+            Some(Mark {
+                holder: MarkHolder::Instance(id("a@-@1"))
+            })
+        );
+    }
+}

@@ -1,0 +1,354 @@
+//! What to do next, after each event.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use elasticjob_config::job::JobConfig;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info, warn};
+
+use crate::cluster::firing::{Circumstances, FiringRequest, Skipped, Start};
+use crate::cluster::governor::{Decision, Move, Request, Situation};
+use crate::cluster::launch::{Finished, Launch};
+use crate::cluster::layout::Node;
+use crate::cluster::member::Member;
+use crate::cluster::session::Membership;
+use crate::cluster::transaction::Transaction;
+use crate::cluster::trigger;
+use crate::registry::{Read, Step};
+use crate::sharding::DEFAULT_STRATEGY;
+
+use super::answer::{Answered, FiringAnswer, Moved};
+use super::attend::Live;
+use super::{Command, TriggerError, Worker};
+
+/// What does not end when it is cancelled is waited for no longer than this before we leave without it.
+const OVERRUN_LIMIT: Duration = Duration::from_secs(5);
+
+/// A view on which so many moves in a row were refused is read anew.
+const REFUSALS_TO_DOUBT: u32 = 3;
+
+impl Worker {
+    /// Does what there is to do now.
+    pub(super) fn act(&mut self, live: &mut Live) {
+        live.wake_at = None;
+        self.advance();
+        self.cancel_when_due();
+        if live.left.is_some() || !live.is_in_step || live.since_refresh.is_some() {
+            return;
+        }
+        self.read_dirty(live);
+        if live.is_reading {
+            return;
+        }
+        self.take_over_stored(live);
+        self.leave_when_due(live);
+        if live.is_leaving {
+            return;
+        }
+        self.govern(live);
+        self.fire(live);
+    }
+
+    /// Lets the firings know of the times that have come.
+    fn advance(&mut self) {
+        let now = self.process.clock.now();
+        let Some(come) = self.calendar.as_mut().and_then(|calendar| calendar.advance(now)) else {
+            return;
+        };
+        if self.stopping.is_some() {
+            return;
+        }
+        if come.earlier > 0 {
+            warn!(job = self.application.name(), count = come.earlier, before = %come.newest, "scheduled times missed");
+        }
+        let skipped = self.firings.came(come.newest);
+        self.log_skipped(skipped);
+        let late = self.firings.drop_late(now);
+        self.log_skipped(late);
+    }
+
+    pub(super) fn log_skipped(&self, skipped: Option<Skipped>) {
+        if let Some(Skipped { time, reason }) = skipped {
+            info!(job = self.application.name(), scheduled = %time, reason, "firing skipped");
+        }
+    }
+
+    fn cancel_when_due(&mut self) {
+        if self.stopping.is_some_and(|at| at <= Instant::now()) {
+            self.cancel_running();
+        }
+    }
+
+    /// Reads what events said has changed.
+    fn read_dirty(&mut self, live: &mut Live) {
+        if live.is_reading || live.dirty.is_empty() {
+            return;
+        }
+        live.is_reading = true;
+        let paths: Vec<String> = std::mem::take(&mut live.dirty).into_iter().collect();
+        let reads = paths.iter().cloned().map(Read::Data).collect();
+        let membership = Arc::clone(&live.membership);
+        live.requests.push(Box::pin(
+            async move { Answered::Read(paths, membership.read(reads).await) },
+        ));
+    }
+
+    /// Takes over a configuration that was changed in the registry; an invalid one is refused.
+    fn take_over_stored(&mut self, live: &mut Live) {
+        let Some(stored) = &live.view.config else { return };
+        if live.config_version == Some(stored.version) {
+            return;
+        }
+        live.config_version = Some(stored.version);
+        match JobConfig::from_registry(&stored.text) {
+            Ok(stored) => {
+                info!(job = self.application.name(), "configuration changed in the registry");
+                self.take_over(stored.config);
+            }
+            Err(error) => warn!(
+                job = self.application.name(),
+                %error,
+                "configuration in the registry is not valid, the last valid one stays in force"
+            ),
+        }
+    }
+
+    /// Leaves the job once all has ended, when it is to stop or an operator removed us.
+    fn leave_when_due(&mut self, live: &mut Live) {
+        if self.stopping.is_none() && !live.view.instances.contains(live.membership.id()) {
+            info!(
+                job = self.application.name(),
+                "shut down by an operator: the instance was removed from the registry"
+            );
+            self.stop(Instant::now() + self.process.operator_grace);
+        }
+        let Some(cancel_at) = self.stopping else { return };
+        let is_over = self.firings.is_idle() || cancel_at + OVERRUN_LIMIT <= Instant::now();
+        if !is_over {
+            self.announce(live);
+            live.wake_at = Some(self.process.clock.elapsed() + OVERRUN_LIMIT);
+            return;
+        }
+        if live.is_leaving || live.is_firing {
+            return;
+        }
+        live.is_leaving = true;
+        let overrunning: Vec<u32> = self.firings.running().collect();
+        if !overrunning.is_empty() {
+            warn!(job = self.application.name(), items = ?overrunning, "leaving while items overrun");
+        }
+        let id = live.membership.id();
+        let mut transaction = Transaction::on(&live.view);
+        if live.view.leader.as_ref() == Some(id) {
+            transaction.delete(Node::LeaderInstance);
+        }
+        if live.view.members.contains_key(id) {
+            transaction.delete(Node::Member(id.as_str()));
+        }
+        if live.view.instances.contains(id) {
+            transaction.delete(Node::Instance(id.as_str()));
+        }
+        let steps = transaction.into_steps();
+        self.write(live, steps, Answered::Left);
+    }
+
+    /// Tells the others of ours that we are about to leave, so that the leader gives our items away at once.
+    fn announce(&self, live: &mut Live) {
+        let id = live.membership.id();
+        if live.is_announced || !live.view.members.contains_key(id) {
+            return;
+        }
+        live.is_announced = true;
+        let mut transaction = Transaction::on(&live.view);
+        transaction.set(Node::Member(id.as_str()), Member { draining: true }.to_bytes(), None);
+        let steps = transaction.into_steps();
+        self.write(live, steps, |_| Answered::Announced);
+    }
+
+    /// Makes the governor's next move.
+    fn govern(&mut self, live: &mut Live) {
+        if live.is_governing {
+            return;
+        }
+        if live.governor.refused_in_a_row() >= REFUSALS_TO_DOUBT {
+            debug!(
+                job = self.application.name(),
+                "moves refused in a row, reading the job anew"
+            );
+            return self.refresh(live);
+        }
+        let name = self.config.sharding_strategy().unwrap_or(DEFAULT_STRATEGY);
+        let strategy = match self.process.strategies.get(name) {
+            Ok(strategy) => strategy,
+            Err(error) => {
+                error!(job = self.application.name(), %error, "cannot share out the items");
+                return;
+            }
+        };
+        let situation = Situation {
+            view: &live.view,
+            me: live.membership.id(),
+            latch: live.membership.latch(),
+            config: &self.config,
+            strategy: &*strategy,
+            elapsed: self.process.clock.elapsed(),
+            is_draining: self.stopping.is_some(),
+        };
+        match live.governor.decide(&situation) {
+            Decision::Rest => {}
+            Decision::Wait(until) => live.wake_at = Some(live.wake_at.map_or(until, |at| at.min(until))),
+            Decision::Move(Move { purpose, request }) => {
+                live.is_governing = true;
+                debug!(job = self.application.name(), ?purpose, "governing");
+                match request {
+                    Request::Write(steps) => {
+                        self.write(live, steps, |result| Answered::Moved(purpose, Moved::Written(result)))
+                    }
+                    Request::Read(reads) => {
+                        let membership = Arc::clone(&live.membership);
+                        live.requests.push(Box::pin(async move {
+                            let answers = match membership.sync().await {
+                                Ok(()) => membership.read(reads).await,
+                                Err(error) => Err(error),
+                            };
+                            Answered::Moved(purpose, Moved::Read(answers))
+                        }));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Makes the next request about firings.
+    fn fire(&mut self, live: &mut Live) {
+        if live.is_firing {
+            return;
+        }
+        let circumstances = Circumstances {
+            view: &live.view,
+            me: live.membership.id(),
+            config: &self.config,
+            now: self.process.clock.now(),
+            elapsed: self.process.clock.elapsed(),
+        };
+        if live.membership.fence().is_passed() {
+            // Nothing may start; the keeper makes a new fence when the session proves to live.
+            live.wake_at = Some(circumstances.elapsed + Duration::from_millis(100));
+            return;
+        }
+        let Some(request) = self.firings.next_request(&circumstances) else {
+            return;
+        };
+        self.request_firing(live, request);
+    }
+
+    pub(super) fn request_firing(&self, live: &mut Live, request: FiringRequest) {
+        live.is_firing = true;
+        let answer = |answer: FiringAnswer| Answered::Firing(answer);
+        match request {
+            FiringRequest::CheckClock(steps) => {
+                self.write(live, steps, move |result| answer(FiringAnswer::Clock(result)))
+            }
+            FiringRequest::Claim(steps) => self.write(live, steps, move |result| answer(FiringAnswer::Claimed(result))),
+            FiringRequest::RecordEnds(steps) => {
+                self.write(live, steps, move |result| answer(FiringAnswer::Recorded(result)))
+            }
+            FiringRequest::SurveyClaim(reads) => {
+                self.read(live, reads, move |result| answer(FiringAnswer::SurveyedClaim(result)))
+            }
+            FiringRequest::SettleClaim(reads) => {
+                self.read(live, reads, move |result| answer(FiringAnswer::SettledClaim(result)))
+            }
+            FiringRequest::SettleEnds(reads) => {
+                self.read(live, reads, move |result| answer(FiringAnswer::SettledEnds(result)))
+            }
+            FiringRequest::LoadLedgers(items, reads) => {
+                self.read(live, reads, move |result| answer(FiringAnswer::Loaded(items, result)));
+            }
+        }
+    }
+
+    pub(super) fn write(
+        &self,
+        live: &mut Live,
+        steps: Vec<Step>,
+        answer: impl FnOnce(Result<Vec<crate::registry::Written>, crate::registry::WriteError>) -> Answered + Send + 'static,
+    ) {
+        let membership = Arc::clone(&live.membership);
+        live.requests
+            .push(Box::pin(async move { answer(membership.write(steps).await) }));
+    }
+
+    fn read(
+        &self,
+        live: &mut Live,
+        reads: Vec<Read>,
+        answer: impl FnOnce(Result<Vec<crate::registry::Answer>, crate::registry::Error>) -> Answered + Send + 'static,
+    ) {
+        let membership = Arc::clone(&live.membership);
+        live.requests
+            .push(Box::pin(async move { answer(membership.read(reads).await) }));
+    }
+
+    /// Starts claimed items.
+    pub(super) fn launch(&mut self, live: &Live, starts: Vec<Start>) {
+        if starts.is_empty() {
+            return;
+        }
+        let items: Vec<String> = starts.iter().map(|start| start.item.to_string()).collect();
+        let id = live.membership.id();
+        let task_id: Arc<str> = format!("{}@-@{}@-@READY@-@{id}", self.application.name(), items.join(",")).into();
+        debug!(job = self.application.name(), task = &*task_id, source = ?starts[0].run.source, "firing");
+        for start in starts {
+            let cancellation = CancellationToken::new();
+            self.cancellations
+                .insert((start.item, start.run.id.clone()), cancellation.clone());
+            self.runner.launch(Launch {
+                start,
+                task_id: Arc::clone(&task_id),
+                config: Arc::clone(&self.config),
+                fence: live.membership.fence(),
+                cancellation,
+                finished: self.finish.clone(),
+            });
+        }
+    }
+
+    pub(super) fn item_finished(&mut self, finished: Finished) {
+        self.forget(&finished);
+        if !self.firings.is_running(finished.item, &finished.run) {
+            return;
+        }
+        if finished.is_abort {
+            let skipped = self.firings.abort_make_up();
+            self.log_skipped(skipped);
+        }
+        self.firings
+            .finished(finished.item, finished.end, self.process.clock.elapsed());
+    }
+
+    pub(super) fn command(&mut self, live: &mut Live, command: Command) {
+        match command {
+            Command::Stop { cancel_at } => self.stop(cancel_at),
+            Command::Trigger { answer, .. } if self.stopping.is_some() => drop(answer.send(Err(TriggerError::Stopped))),
+            Command::Trigger { request, answer } => self.trigger(live, request, answer),
+        }
+    }
+
+    /// Asks all instances for a run, in a request of its own beside those of the loop.
+    fn trigger(&self, live: &mut Live, request: String, answer: oneshot::Sender<Result<(), TriggerError>>) {
+        let membership: Arc<Membership> = Arc::clone(&live.membership);
+        let job = self.application.name().to_owned();
+        live.requests.push(Box::pin(async move {
+            let result = trigger::request(&membership, &job, &request)
+                .await
+                .map_err(TriggerError::Registry);
+            // Whoever asked may have gone away.
+            let _ = answer.send(result);
+            Answered::Nothing
+        }));
+    }
+}

@@ -1,0 +1,220 @@
+//! What the registry answered, and what follows from it.
+
+use jiff::Timestamp;
+use tracing::{debug, error, info, warn};
+
+use crate::cluster::firing::{Circumstances, ClaimOutcome, FiringRequest};
+use crate::cluster::governor::{Purpose, Situation};
+use crate::cluster::view::View;
+use crate::registry::{Answer, Error, WriteError, Written};
+use crate::sharding::DEFAULT_STRATEGY;
+
+use super::attend::Live;
+use super::{Left, Worker};
+
+/// The answer to a request of the loop.
+pub(super) enum Answered {
+    Refreshed(Result<View, Error>),
+    /// Data of these paths.
+    Read(Vec<String>, Result<Vec<Answer>, Error>),
+    Moved(Purpose, Moved),
+    Firing(FiringAnswer),
+    /// To the announcement that we are about to leave. If it is lost, the leave itself says it.
+    Announced,
+    Left(Result<Vec<Written>, WriteError>),
+    /// Somebody else was told.
+    Nothing,
+}
+
+/// The answer to a move of the governor.
+pub(super) enum Moved {
+    Written(Result<Vec<Written>, WriteError>),
+    Read(Result<Vec<Answer>, Error>),
+}
+
+/// The answer to a request about firings.
+pub(super) enum FiringAnswer {
+    Clock(Result<Vec<Written>, WriteError>),
+    Claimed(Result<Vec<Written>, WriteError>),
+    SurveyedClaim(Result<Vec<Answer>, Error>),
+    SettledClaim(Result<Vec<Answer>, Error>),
+    Recorded(Result<Vec<Written>, WriteError>),
+    SettledEnds(Result<Vec<Answer>, Error>),
+    Loaded(Vec<u32>, Result<Vec<Answer>, Error>),
+    /// To the creation of ledgers that were missing.
+    Created(Result<Vec<Written>, WriteError>),
+}
+
+/// The clock of this machine and that of the registry are too far apart.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the clock is {difference} ahead of the registry's (behind, if negative); `max-time-diff-seconds` allows {limit:?}"
+)]
+struct ClocksDiffer {
+    difference: jiff::SignedDuration,
+    limit: std::time::Duration,
+}
+
+impl Worker {
+    pub(super) fn answered(&mut self, live: &mut Live, answered: Answered) {
+        match answered {
+            Answered::Refreshed(result) => self.refreshed(live, result),
+            Answered::Read(paths, result) => self.was_read(live, paths, result),
+            Answered::Moved(purpose, moved) => {
+                live.is_governing = false;
+                self.moved(live, purpose, moved);
+            }
+            Answered::Firing(answer) => {
+                live.is_firing = false;
+                self.firing_answered(live, answer);
+            }
+            Answered::Left(result) => self.was_left(live, result),
+            Answered::Announced | Answered::Nothing => {}
+        }
+    }
+
+    fn was_read(&mut self, live: &mut Live, paths: Vec<String>, result: Result<Vec<Answer>, Error>) {
+        live.is_reading = false;
+        match result {
+            Ok(answers) => {
+                for (path, answer) in paths.iter().zip(answers) {
+                    let Answer::Data(found) = answer else { continue };
+                    live.view.read(path, found);
+                }
+            }
+            Err(error) if error.is_session_lost() => drop(live.left.get_or_insert(Left::SessionLost)),
+            // Everything is read anew after the reconnect; until then these stay to be read.
+            Err(_) => live.dirty.extend(paths),
+        }
+    }
+
+    fn moved(&mut self, live: &mut Live, purpose: Purpose, moved: Moved) {
+        let elapsed = self.process.clock.elapsed();
+        match moved {
+            Moved::Written(result) => {
+                live.governor.was_written(elapsed, result.is_ok());
+                let job = self.application.name();
+                match (&purpose, result) {
+                    (Purpose::TakeTrigger(requests), Ok(_)) => self.firings.order(requests.clone()),
+                    (Purpose::RepairMarks(items), Ok(_)) => warn!(job, ?items, "marks of dead instances removed"),
+                    (Purpose::Reshard, Ok(_)) => info!(job, "sharding items shared out"),
+                    (_, Ok(_)) => {}
+                    (_, Err(error)) => debug!(job, ?purpose, %error, "move refused, deciding anew"),
+                }
+            }
+            Moved::Read(answers) => {
+                let name = self.config.sharding_strategy().unwrap_or(DEFAULT_STRATEGY);
+                let Ok(strategy) = self.process.strategies.get(name) else {
+                    return;
+                };
+                let situation = Situation {
+                    view: &live.view,
+                    me: live.membership.id(),
+                    latch: live.membership.latch(),
+                    config: &self.config,
+                    strategy: &*strategy,
+                    elapsed,
+                    is_draining: self.stopping.is_some(),
+                };
+                if let Err(fault) = live.governor.was_read(&situation, &purpose, answers) {
+                    error!(job = self.application.name(), strategy = name, %fault, "cannot share out the items");
+                }
+            }
+        }
+    }
+
+    fn firing_answered(&mut self, live: &mut Live, answer: FiringAnswer) {
+        let circumstances = Circumstances {
+            view: &live.view,
+            me: live.membership.id(),
+            config: &self.config,
+            now: self.process.clock.now(),
+            elapsed: self.process.clock.elapsed(),
+        };
+        match answer {
+            FiringAnswer::Clock(result) => self.clock_answered(result),
+            FiringAnswer::Claimed(result) => {
+                let outcome = self.firings.claimed(&circumstances, result);
+                self.claim_settled(live, outcome);
+            }
+            FiringAnswer::SettledClaim(result) => {
+                let outcome = self.firings.settled_claim(&circumstances, result);
+                self.claim_settled(live, outcome);
+            }
+            FiringAnswer::SurveyedClaim(result) => {
+                let (retry, outcome) = self.firings.surveyed_claim(&circumstances, result);
+                self.claim_settled(live, outcome);
+                if let Some(steps) = retry {
+                    self.request_firing(live, FiringRequest::Claim(steps));
+                }
+            }
+            FiringAnswer::Recorded(result) => self.firings.recorded(result),
+            FiringAnswer::SettledEnds(result) => {
+                for unrecorded in self.firings.settled_ends(live.membership.id().as_str(), result) {
+                    let item = unrecorded.item;
+                    warn!(
+                        job = self.application.name(),
+                        item,
+                        reason = unrecorded.reason,
+                        "end of a run not recorded"
+                    );
+                }
+            }
+            FiringAnswer::Loaded(items, result) => {
+                let Ok(answers) = result else { return };
+                let steps = self.firings.loaded(&live.view, &items, answers);
+                if !steps.is_empty() {
+                    live.is_firing = true;
+                    self.write(live, steps, |result| Answered::Firing(FiringAnswer::Created(result)));
+                }
+            }
+            // Refused where somebody else was first: either way they are there now, and are read next.
+            FiringAnswer::Created(result) => {
+                if let Err(error) = result {
+                    debug!(job = self.application.name(), %error, "ledgers not created");
+                }
+            }
+        }
+    }
+
+    fn claim_settled(&mut self, live: &Live, outcome: ClaimOutcome) {
+        for (item, reason) in outcome.refused {
+            info!(job = self.application.name(), item, reason, "item skipped");
+        }
+        self.launch(live, outcome.starts);
+    }
+
+    fn clock_answered(&mut self, result: Result<Vec<Written>, WriteError>) {
+        let stat = result.ok().and_then(|written| match written.last() {
+            Some(Written::Set(stat)) => Some(*stat),
+            _ => None,
+        });
+        let (Some(stat), Some(limit)) = (stat, self.config.max_time_diff()) else {
+            self.firings.clock_not_checked();
+            return;
+        };
+        let theirs = Timestamp::from_millisecond(stat.modified_at).unwrap_or(Timestamp::UNIX_EPOCH);
+        let difference = self.process.clock.now().duration_since(theirs);
+        if difference.unsigned_abs() <= limit {
+            self.firings.clock_checked(true);
+            return;
+        }
+        let is_abort = self.runner.report(&ClocksDiffer { difference, limit });
+        let skipped = self.firings.clock_checked(!is_abort);
+        self.log_skipped(skipped);
+    }
+
+    fn was_left(&mut self, live: &mut Live, result: Result<Vec<Written>, WriteError>) {
+        match result {
+            Ok(_) => live.left = Some(Left::Stopped),
+            Err(error) if error.error.is_session_lost() => live.left = Some(Left::Stopped),
+            Err(error) => {
+                debug!(job = self.application.name(), %error, "leave refused, reading the job anew");
+                live.is_leaving = false;
+                if live.is_in_step {
+                    self.refresh(live);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,342 @@
+//! The loop: one event after the other, for the life of one session.
+
+use std::collections::BTreeSet;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::watch;
+use tokio::time::{Instant, Sleep};
+use tracing::{debug, info, warn};
+
+use crate::cluster::governor::Governor;
+use crate::cluster::layout::Node;
+use crate::cluster::session::Membership;
+use crate::cluster::subtree;
+use crate::cluster::view::{Interest, View};
+use crate::registry::{self, BoxFuture, SessionState, Watch, WatchEvent};
+
+use super::answer::Answered;
+use super::calendar::Calendar;
+use super::{Command, JobState, Left, Worker};
+
+/// Between attempts to read the subtree anew.
+const REFRESH_PAUSE: Duration = Duration::from_millis(200);
+
+/// Between attempts to register that the registry's state, and not the session, failed.
+const REGISTER_PAUSE: Duration = Duration::from_secs(1);
+
+/// A worker that has nothing to do looks again after this long.
+const IDLE: Duration = Duration::from_secs(3600);
+
+/// What belongs to one session.
+pub(super) struct Live {
+    pub(super) membership: Arc<Membership>,
+    pub(super) watch: Box<dyn Watch>,
+    pub(super) view: View,
+    pub(super) governor: Governor,
+    /// Paths whose data is to be read.
+    pub(super) dirty: BTreeSet<String>,
+    /// Whether reads of paths that were dirty are under way.
+    pub(super) is_reading: bool,
+    /// Whether the view follows the registry: not from a loss of the connection until all was read anew.
+    pub(super) is_in_step: bool,
+    /// What came since the subtree began to be read anew; `None` when it is not.
+    pub(super) since_refresh: Option<Vec<WatchEvent>>,
+    pub(super) requests: FuturesUnordered<BoxFuture<'static, Answered>>,
+    pub(super) is_governing: bool,
+    pub(super) is_firing: bool,
+    /// The configuration's version that was taken over, or refused.
+    pub(super) config_version: Option<i32>,
+    /// Our nodes are being removed.
+    pub(super) is_leaving: bool,
+    /// Others were told that we are about to leave.
+    pub(super) is_announced: bool,
+    /// When there is something to do, on the clock that only moves forward.
+    pub(super) wake_at: Option<Duration>,
+    pub(super) left: Option<Left>,
+}
+
+/// What the loop waits for.
+enum Event {
+    Watch(WatchEvent),
+    Answer(Answered),
+    Session(SessionState),
+    Command(Option<Command>),
+    Finished(crate::cluster::launch::Finished),
+    ClockSet,
+    Timer,
+}
+
+impl Worker {
+    /// Registers the job in a session and attends to it until the session is over or the job is stopped.
+    pub(super) async fn attend(&mut self, membership: &Arc<Membership>) -> Left {
+        let mut live = loop {
+            match self.register(membership).await {
+                Ok(live) => break live,
+                Err(error) if !error.is_passing() => return Left::Refused(error),
+                Err(error) => {
+                    if *membership.state().borrow() == SessionState::Lost {
+                        return Left::SessionLost;
+                    }
+                    warn!(
+                        job = self.application.name(),
+                        error = &error as &dyn std::error::Error,
+                        "cannot register yet"
+                    );
+                    tokio::time::sleep(REGISTER_PAUSE).await;
+                }
+            }
+        };
+        self.is_first = false;
+        let state = match self.stopping {
+            None => JobState::Ready,
+            Some(_) => JobState::Draining,
+        };
+        self.state.send_replace(state);
+        self.serve(&mut live).await
+    }
+
+    async fn register(
+        &mut self,
+        membership: &Arc<Membership>,
+    ) -> Result<Live, crate::cluster::registration::RegistrationError> {
+        let process = Arc::clone(&self.process);
+        let _permit = process.starting.acquire().await.expect("the semaphore is never closed");
+        let config = self.application.configure(membership).await?;
+        let root = Node::Root.of(self.application.name());
+        let watch = membership
+            .session()
+            .watch(&root)
+            .await
+            .map_err(|error| self.application.refused(error))?;
+        let view = self.application.join(membership, &config, self.is_first).await?;
+        self.take_over(config);
+        Ok(Live {
+            membership: Arc::clone(membership),
+            watch,
+            governor: Governor::new(),
+            dirty: BTreeSet::new(),
+            is_reading: false,
+            is_in_step: true,
+            since_refresh: None,
+            requests: FuturesUnordered::new(),
+            is_governing: false,
+            is_firing: false,
+            config_version: view.config.as_ref().map(|config| config.version),
+            is_leaving: false,
+            is_announced: false,
+            wake_at: None,
+            left: None,
+            view,
+        })
+    }
+
+    /// Puts a configuration into force.
+    pub(super) fn take_over(&mut self, config: elasticjob_config::job::JobConfig) {
+        let now = self.process.clock.now();
+        if let Err(reason) = self.runner.configure(&config) {
+            warn!(
+                job = self.application.name(),
+                reason, "configuration not taken over, the last one stays in force"
+            );
+            return;
+        }
+        let is_same_schedule = match &self.calendar {
+            Some(calendar) => calendar.is_of(&config),
+            None => config.cron().is_none(),
+        };
+        self.config = Arc::new(config);
+        if is_same_schedule {
+            return;
+        }
+        self.calendar = Calendar::new(&self.config, now);
+        match &self.calendar {
+            Some(calendar) => info!(
+                job = self.application.name(),
+                cron = calendar.expression().as_str(),
+                schedule = calendar.expression().describe(),
+                zone = calendar.zone().name(),
+                next = calendar
+                    .next()
+                    .map(|next| next.to_zoned(calendar.zone().time_zone().clone()).to_string()),
+                "scheduled"
+            ),
+            None => info!(job = self.application.name(), "one-off: runs when asked to"),
+        }
+    }
+
+    async fn serve(&mut self, live: &mut Live) -> Left {
+        let mut state = live.membership.state();
+        let mut jumps = self.process.clock.jumps();
+        let mut timer = Box::pin(tokio::time::sleep_until(Instant::now()));
+        // Our own registration is not in the view yet, but its events have come.
+        self.drain_watch(live);
+        loop {
+            self.act(live);
+            if let Some(left) = live.left.take() {
+                return left;
+            }
+            self.set_timer(live, timer.as_mut());
+            match self.next_event(live, &mut state, &mut jumps, timer.as_mut()).await {
+                Event::Watch(event) => self.note(live, event),
+                Event::Answer(answered) => {
+                    // What the registry said before its answer has to be known when the answer is judged.
+                    self.drain_watch(live);
+                    self.answered(live, answered);
+                }
+                Event::Session(state) => self.session_changed(live, state),
+                Event::Command(Some(command)) => self.command(live, command),
+                // The handle is gone: nobody can command any more, which changes nothing.
+                Event::Command(None) => self.stop(Instant::now()),
+                Event::Finished(finished) => {
+                    self.item_finished(finished);
+                    while let Ok(finished) = self.finished.try_recv() {
+                        self.item_finished(finished);
+                    }
+                }
+                Event::ClockSet => {
+                    let now = self.process.clock.now();
+                    if let Some(calendar) = &mut self.calendar {
+                        calendar.look_again(now);
+                    }
+                }
+                Event::Timer => {}
+            }
+        }
+    }
+
+    async fn next_event(
+        &mut self,
+        live: &mut Live,
+        state: &mut watch::Receiver<SessionState>,
+        jumps: &mut watch::Receiver<u64>,
+        mut timer: Pin<&mut Sleep>,
+    ) -> Event {
+        // Events before answers, and both before what we might start on an older view.
+        tokio::select! {
+            biased;
+            event = poll_fn(|cx| live.watch.poll_next(cx)) => Event::Watch(event),
+            Ok(()) = state.changed() => Event::Session(*state.borrow_and_update()),
+            Some(answered) = live.requests.next() => Event::Answer(answered),
+            Some(finished) = self.finished.recv() => Event::Finished(finished),
+            command = self.commands.recv() => Event::Command(command),
+            Ok(()) = jumps.changed() => Event::ClockSet,
+            () = timer.as_mut() => Event::Timer,
+        }
+    }
+
+    fn drain_watch(&mut self, live: &mut Live) {
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        while let Poll::Ready(event) = live.watch.poll_next(&mut context) {
+            let is_last = event == WatchEvent::Closed;
+            self.note(live, event);
+            if is_last {
+                break;
+            }
+        }
+    }
+
+    /// Takes an event in.
+    fn note(&mut self, live: &mut Live, event: WatchEvent) {
+        match &event {
+            WatchEvent::Resync => return self.refresh(live),
+            WatchEvent::Closed => {
+                live.left.get_or_insert(Left::SessionLost);
+                return;
+            }
+            WatchEvent::Created(path) | WatchEvent::Changed(path) | WatchEvent::Deleted(path) => {
+                if live.view.note(&event) == Interest::Read {
+                    live.dirty.insert(path.clone());
+                }
+                let is_instance = matches!(Node::parse(live.view.job(), path), Some(Node::Instance(_)));
+                if is_instance && matches!(event, WatchEvent::Deleted(_)) {
+                    live.governor.check_marks();
+                }
+            }
+        }
+        if let Some(since) = &mut live.since_refresh {
+            since.push(event);
+        }
+    }
+
+    /// Reads everything anew: changes may have been missed. Until that is done nothing is decided.
+    pub(super) fn refresh(&mut self, live: &mut Live) {
+        live.since_refresh = Some(Vec::new());
+        live.governor.reset();
+        self.firings.reconnect();
+        let membership = Arc::clone(&live.membership);
+        let job = self.application.name().to_owned();
+        let process = Arc::clone(&self.process);
+        live.requests.push(Box::pin(async move {
+            loop {
+                let permit = process.starting.acquire().await.expect("the semaphore is never closed");
+                let view = async {
+                    membership.sync().await?;
+                    subtree::read(&membership, &job).await
+                };
+                match view.await {
+                    Err(error) if !error.is_session_lost() => {
+                        drop(permit);
+                        debug!(job, %error, "cannot read the job anew yet");
+                        tokio::time::sleep(REFRESH_PAUSE).await;
+                    }
+                    result => return Answered::Refreshed(result),
+                }
+            }
+        }));
+    }
+
+    /// Takes in the subtree as read anew, and what came meanwhile.
+    pub(super) fn refreshed(&mut self, live: &mut Live, result: Result<View, registry::Error>) {
+        let Ok(view) = result else {
+            live.left.get_or_insert(Left::SessionLost);
+            return;
+        };
+        let Some(since) = live.since_refresh.take() else { return };
+        live.view = view;
+        live.dirty.clear();
+        live.is_in_step = *live.membership.state().borrow() == SessionState::Connected;
+        for event in since {
+            self.note(live, event);
+        }
+    }
+
+    fn session_changed(&mut self, live: &mut Live, state: SessionState) {
+        match state {
+            SessionState::Lost => drop(live.left.get_or_insert(Left::SessionLost)),
+            // The watch says when it is back in step.
+            SessionState::Suspended => live.is_in_step = false,
+            SessionState::Connected => {}
+        }
+    }
+
+    /// Sets the timer for the next moment at which there is something to do.
+    fn set_timer(&mut self, live: &Live, mut timer: Pin<&mut Sleep>) {
+        let clock = &self.process.clock;
+        let elapsed = clock.elapsed();
+        // A moment that has passed was acted upon already: what is still to be done then waits for something else.
+        let after = |at: Duration| (at > elapsed).then(|| clock.instant_after(at - elapsed));
+        let scheduled = self
+            .calendar
+            .as_ref()
+            .and_then(Calendar::next)
+            .map(|next| clock.instant_at(next));
+        let lingering = self.firings.linger_until().and_then(after);
+        let governing = live.wake_at.and_then(after);
+        let stopping = self.stopping.filter(|at| *at > Instant::now());
+        // A second look some time later never hurts.
+        let idle = Instant::now() + IDLE;
+        let at = [scheduled, lingering, governing, stopping]
+            .into_iter()
+            .flatten()
+            .fold(idle, Instant::min);
+        if timer.deadline() != at {
+            timer.as_mut().reset(at);
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! When a job fires next.
+
+use elasticjob_config::cron::Expression;
+use elasticjob_config::job::JobConfig;
+use elasticjob_config::zone::Zone;
+use jiff::{SignedDuration, Timestamp};
+
+/// A clock that goes back by more than this is believed: it was wrong before. By less, nothing fires twice.
+const BELIEVED_BACKWARDS: SignedDuration = SignedDuration::from_hours(1);
+
+/// The scheduled times of a job, from now on.
+#[derive(Debug)]
+pub(crate) struct Calendar {
+    expression: Expression,
+    zone: Zone,
+    next: Option<Timestamp>,
+    /// The newest time that was given out.
+    last: Option<Timestamp>,
+}
+
+/// Scheduled times that have come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Come {
+    pub(crate) newest: Timestamp,
+    /// How many others came since the last look.
+    pub(crate) earlier: u64,
+}
+
+impl Calendar {
+    /// The times after `now`; `None` for a one-off job.
+    pub(crate) fn new(config: &JobConfig, now: Timestamp) -> Option<Self> {
+        let expression = config.cron()?.clone();
+        let zone = zone_of(config);
+        let next = expression.next_after(now, zone.time_zone());
+        Some(Self {
+            expression,
+            zone,
+            next,
+            last: None,
+        })
+    }
+
+    /// Whether the configuration says the same as before.
+    pub(crate) fn is_of(&self, config: &JobConfig) -> bool {
+        config.cron() == Some(&self.expression) && zone_of(config).name() == self.zone.name()
+    }
+
+    /// The next time, if there is any.
+    pub(crate) fn next(&self) -> Option<Timestamp> {
+        self.next
+    }
+
+    pub(crate) fn expression(&self) -> &Expression {
+        &self.expression
+    }
+
+    pub(crate) fn zone(&self) -> &Zone {
+        &self.zone
+    }
+
+    /// Gives out the times up to `now`, once.
+    pub(crate) fn advance(&mut self, now: Timestamp) -> Option<Come> {
+        let zone = self.zone.time_zone();
+        if self
+            .last
+            .is_some_and(|last| now < last.saturating_sub(BELIEVED_BACKWARDS).unwrap_or(Timestamp::MIN))
+        {
+            self.last = None;
+            self.next = self.expression.next_after(now, zone);
+        }
+        let first = self.next.filter(|next| *next <= now)?;
+        let newest = self.expression.latest_at_or_before(now, first, zone).unwrap_or(first);
+        // Counted from just before the first, so that the first is one of them.
+        let earlier = match newest == first {
+            true => 0,
+            false => self.expression.count_between(first, newest, zone),
+        };
+        self.last = Some(newest);
+        self.next = self.expression.next_after(newest, zone);
+        Some(Come { newest, earlier })
+    }
+
+    /// Looks again: the clock was set.
+    pub(crate) fn look_again(&mut self, now: Timestamp) {
+        let from = self
+            .last
+            .filter(|last| now >= last.saturating_sub(BELIEVED_BACKWARDS).unwrap_or(Timestamp::MIN));
+        if self.next.is_some_and(|next| next > now) {
+            self.next = self
+                .expression
+                .next_after(from.map_or(now, |last| last.max(now)), self.zone.time_zone());
+        }
+    }
+}
+
+fn zone_of(config: &JobConfig) -> Zone {
+    config.time_zone().cloned().unwrap_or_else(Zone::system)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn calendar(cron: &str, now: Timestamp) -> Calendar {
+        let config = JobConfig::builder("job")
+            .cron(cron)
+            .time_zone("GMT")
+            .sharding_total_count(1)
+            .build();
+        Calendar::new(&config.expect("a valid configuration"), now).expect("it has a cron expression")
+    }
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().expect("a timestamp")
+    }
+
+    #[test]
+    fn each_time_should_be_given_out_once() {
+        let mut calendar = calendar("0/5 * * * * ?", at("2026-01-01T00:00:01Z"));
+        assert_eq!(calendar.advance(at("2026-01-01T00:00:04.999Z")), None);
+        let newest = at("2026-01-01T00:00:05Z");
+        assert_eq!(
+            calendar.advance(at("2026-01-01T00:00:05Z")),
+            Some(Come { newest, earlier: 0 })
+        );
+        assert_eq!(calendar.advance(at("2026-01-01T00:00:05.5Z")), None);
+        assert_eq!(calendar.next(), Some(at("2026-01-01T00:00:10Z")));
+    }
+
+    #[test]
+    fn times_that_were_slept_through_should_be_counted() {
+        let mut calendar = calendar("0/5 * * * * ?", at("2026-01-01T00:00:01Z"));
+        let come = calendar.advance(at("2026-01-01T00:00:21Z"));
+        assert_eq!(
+            come,
+            Some(Come {
+                newest: at("2026-01-01T00:00:20Z"),
+                earlier: 3
+            })
+        );
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_a_little_should_fire_nothing_twice() {
+        let mut calendar = calendar("0 0/10 * * * ?", at("2026-01-01T00:59:00Z"));
+        assert!(calendar.advance(at("2026-01-01T01:00:00Z")).is_some());
+        calendar.look_again(at("2026-01-01T00:30:00Z"));
+        assert_eq!(calendar.advance(at("2026-01-01T00:40:00Z")), None);
+        assert_eq!(calendar.next(), Some(at("2026-01-01T01:10:00Z")));
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_far_should_be_believed() {
+        let mut calendar = calendar("0 0 * * * ?", at("2026-01-02T00:30:00Z"));
+        assert!(calendar.advance(at("2026-01-02T01:00:00Z")).is_some());
+        calendar.look_again(at("2026-01-01T00:30:00Z"));
+        assert_eq!(calendar.advance(at("2026-01-01T00:30:01Z")), None);
+        assert_eq!(calendar.next(), Some(at("2026-01-01T01:00:00Z")));
+    }
+}

@@ -1,0 +1,234 @@
+//! The worker of one job: a task that owns all of the job's state on this instance.
+//!
+//! Watches, timers, commands and ended items only enqueue; the loop of [`attend`](Worker::attend) alone decides, one
+//! event after the other. What to do is decided by pure code, [`Governor`](super::governor::Governor) for the job as a
+//! whole and [`Firings`] for what runs here; the worker carries it out and reports back.
+
+mod act;
+mod answer;
+mod attend;
+mod calendar;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use elasticjob_config::job::JobConfig;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use super::firing::Firings;
+use super::launch::{Finished, Runner};
+use super::process::Process;
+use super::registration::{Application, RegistrationError};
+use super::session::Membership;
+use calendar::Calendar;
+
+/// Commands that wait for the worker. Whoever sends one more waits too.
+const COMMANDS: usize = 16;
+
+/// What a worker is told to do.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Have all instances run the job now, once; the answer is that this is recorded.
+    Trigger {
+        request: String,
+        answer: oneshot::Sender<Result<(), TriggerError>>,
+    },
+    /// Start nothing more, let what runs go on until `cancel_at`, record the ends, and leave the job.
+    Stop { cancel_at: Instant },
+}
+
+/// Why a run could not be asked for.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TriggerError {
+    /// There is no connection to the registry, or its answer was lost: the run may come or not.
+    #[error("the request could not be recorded")]
+    Registry(#[source] crate::registry::Error),
+    /// The job is not in the cluster now, so nobody can be asked.
+    #[error("the job is not registered at present")]
+    NotRegistered,
+    /// The application is stopping, or the job has ended.
+    #[error("the job has stopped")]
+    Stopped,
+}
+
+/// How it stands with a job on this instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum JobState {
+    /// Not registered: there is no session at present, or not yet.
+    Waiting,
+    /// Registered; it fires as its schedule says.
+    Ready,
+    /// It starts nothing more, and leaves when its items have ended.
+    Draining,
+    /// It left the cluster.
+    Stopped,
+}
+
+/// One job on this instance.
+pub(crate) struct Worker {
+    process: Arc<Process>,
+    application: Application,
+    runner: Box<dyn Runner>,
+    commands: mpsc::Receiver<Command>,
+    finished: mpsc::UnboundedReceiver<Finished>,
+    /// Handed to each run; see [`super::launch::Launch::finished`].
+    finish: mpsc::UnboundedSender<Finished>,
+    state: watch::Sender<JobState>,
+    config: Arc<JobConfig>,
+    calendar: Option<Calendar>,
+    firings: Firings,
+    /// The cancellation of each item that runs, by item and run.
+    cancellations: BTreeMap<(u32, String), CancellationToken>,
+    /// When running items are cancelled, once the job is to stop.
+    stopping: Option<Instant>,
+    is_first: bool,
+}
+
+/// The way to a worker.
+#[derive(Clone, Debug)]
+pub(crate) struct WorkerHandle {
+    pub(crate) commands: mpsc::Sender<Command>,
+    pub(crate) state: watch::Receiver<JobState>,
+}
+
+/// Why a worker stopped attending to a session.
+#[derive(Debug)]
+enum Left {
+    SessionLost,
+    Stopped,
+    Refused(RegistrationError),
+}
+
+impl Worker {
+    pub(crate) fn new(
+        process: Arc<Process>,
+        application: Application,
+        runner: Box<dyn Runner>,
+    ) -> (Self, WorkerHandle) {
+        let (commands, receiver) = mpsc::channel(COMMANDS);
+        let (finish, finished) = mpsc::unbounded_channel();
+        let (state, observed) = watch::channel(JobState::Waiting);
+        let config = Arc::new(application.config.clone());
+        let firings = Firings::new(process.ids());
+        let worker = Self {
+            calendar: None,
+            commands: receiver,
+            finished,
+            finish,
+            state,
+            config,
+            firings,
+            cancellations: BTreeMap::new(),
+            stopping: None,
+            is_first: true,
+            process,
+            application,
+            runner,
+        };
+        (
+            worker,
+            WorkerHandle {
+                commands,
+                state: observed,
+            },
+        )
+    }
+
+    /// Runs the job, through any number of sessions, until it is stopped.
+    ///
+    /// # Errors
+    /// When the registry has the job as another one, or with a configuration that no job can run by.
+    pub(crate) async fn run(mut self) -> Result<(), RegistrationError> {
+        let result = self.run_sessions().await;
+        self.cancel_running();
+        self.state.send_replace(JobState::Stopped);
+        result
+    }
+
+    async fn run_sessions(&mut self) -> Result<(), RegistrationError> {
+        let mut memberships = self.process.memberships.clone();
+        loop {
+            let Some(membership) = self.membership(&mut memberships).await else {
+                return Ok(());
+            };
+            match self.attend(&membership).await {
+                Left::Stopped => return Ok(()),
+                Left::Refused(error) => return Err(error),
+                Left::SessionLost => {
+                    debug!(job = self.application.name(), "session lost, waiting for the next");
+                    self.state.send_replace(JobState::Waiting);
+                    self.lose_session(&mut memberships, &membership).await;
+                }
+            }
+        }
+    }
+
+    /// Waits for a membership; `None` when the job is to stop before there is one.
+    async fn membership(
+        &mut self,
+        memberships: &mut watch::Receiver<Option<Arc<Membership>>>,
+    ) -> Option<Arc<Membership>> {
+        loop {
+            if self.stopping.is_some() {
+                return None;
+            }
+            if let Some(membership) = memberships.borrow_and_update().clone() {
+                return Some(membership);
+            }
+            tokio::select! {
+                changed = memberships.changed() => changed.ok()?,
+                command = self.commands.recv() => self.command_without_session(command?),
+                Some(finished) = self.finished.recv() => self.forget(&finished),
+            }
+        }
+    }
+
+    /// What ran in the session that is gone is no longer ours; the fence stops it, or has.
+    async fn lose_session(
+        &mut self,
+        memberships: &mut watch::Receiver<Option<Arc<Membership>>>,
+        lost: &Arc<Membership>,
+    ) {
+        let running: Vec<u32> = self.firings.running().collect();
+        if !running.is_empty() {
+            warn!(job = self.application.name(), items = ?running, "lost with the session");
+        }
+        self.firings.lose_session();
+        // Nobody but the keeper knows when the next session is there: until then ours stays published.
+        let is_next = |current: &Option<Arc<Membership>>| current.as_ref().is_none_or(|next| !Arc::ptr_eq(next, lost));
+        let _ = memberships.wait_for(is_next).await;
+    }
+
+    fn command_without_session(&mut self, command: Command) {
+        match command {
+            Command::Trigger { answer, .. } => drop(answer.send(Err(TriggerError::NotRegistered))),
+            Command::Stop { cancel_at } => self.stop(cancel_at),
+        }
+    }
+
+    fn stop(&mut self, cancel_at: Instant) {
+        if self.stopping.is_none() {
+            self.state.send_replace(JobState::Draining);
+        }
+        let earlier = self.stopping.map_or(cancel_at, |before| before.min(cancel_at));
+        self.stopping = Some(earlier);
+        self.firings.stop();
+    }
+
+    fn forget(&mut self, finished: &Finished) {
+        self.cancellations.remove(&(finished.item, finished.run.clone()));
+    }
+
+    fn cancel_running(&mut self) {
+        for cancellation in self.cancellations.values() {
+            cancellation.cancel();
+        }
+    }
+}

@@ -1,0 +1,721 @@
+//! Whole clusters in one thread: several processes' workers on one embedded registry, in virtual time.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use elasticjob_config::job::JobConfig;
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::*;
+use crate::cluster::fence::Gated;
+use crate::cluster::ids::Ids;
+use crate::cluster::launch::Launch;
+use crate::cluster::ledger::{End, Verdict};
+use crate::cluster::session::{FenceAlarm, Keeper, Retry};
+use crate::registry::memory::{Fate, Link, MemoryRegistry};
+use crate::registry::{Answer, CreateMode, Read, Registry, Session, Step};
+use crate::schedule::{Clock, ManualClock};
+use crate::sharding::Strategies;
+use crate::tasks::Tasks;
+
+/// How long items run, by item.
+type Work = Arc<dyn Fn(u32) -> BoxFuture<'static, ()> + Send + Sync>;
+
+/// One run of an item: who, when due, which item, and when it began and ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Ran {
+    by: String,
+    item: u32,
+    due: Timestamp,
+    token: i64,
+    began: Duration,
+    ended: Option<Duration>,
+}
+
+#[derive(Clone, Default)]
+struct History(Arc<Mutex<Vec<Ran>>>);
+
+impl History {
+    fn all(&self) -> Vec<Ran> {
+        self.0.lock().unwrap().clone()
+    }
+
+    /// The items run for one scheduled time, with who ran them, sorted by item.
+    fn at(&self, due: Timestamp) -> Vec<(u32, String)> {
+        let mut items: Vec<_> = self
+            .all()
+            .into_iter()
+            .filter(|ran| ran.due == due)
+            .map(|ran| (ran.item, ran.by))
+            .collect();
+        items.sort();
+        items
+    }
+
+    fn count_at(&self, due: Timestamp) -> usize {
+        self.at(due).len()
+    }
+
+    /// Panics where two runs of one item overlap, or a token does not grow.
+    fn check(&self) {
+        let mut by_item: BTreeMap<u32, Vec<Ran>> = BTreeMap::new();
+        for ran in self.all() {
+            by_item.entry(ran.item).or_default().push(ran);
+        }
+        for runs in by_item.values_mut() {
+            runs.sort_by_key(|ran| ran.token);
+            for pair in runs.windows(2) {
+                assert!(pair[0].token < pair[1].token, "token used twice: {pair:?}");
+                assert!(
+                    pair[0].ended.is_some_and(|ended| ended <= pair[1].began),
+                    "runs overlap: {pair:?}"
+                );
+                assert_ne!(pair[0].due, pair[1].due, "run twice: {pair:?}");
+            }
+        }
+    }
+}
+
+struct FakeRunner {
+    tasks: Tasks,
+    clock: Arc<ManualClock>,
+    history: History,
+    work: Work,
+}
+
+impl Runner for FakeRunner {
+    fn launch(&self, launch: Launch) {
+        let Launch {
+            start,
+            fence,
+            cancellation,
+            finished,
+            ..
+        } = launch;
+        let (history, clock) = (self.history.clone(), Arc::clone(&self.clock));
+        let index = {
+            let mut runs = history.0.lock().unwrap();
+            runs.push(Ran {
+                by: start.run.owner.clone(),
+                item: start.item,
+                due: Timestamp::from_millisecond(start.run.due).unwrap(),
+                token: start.fencing_token,
+                began: clock.elapsed(),
+                ended: None,
+            });
+            runs.len() - 1
+        };
+        let work = (self.work)(start.item);
+        self.tasks.spawn("item", async move {
+            let outcome = Gated::new(work, fence, cancellation).await;
+            history.0.lock().unwrap()[index].ended = Some(clock.elapsed());
+            let verdict = if outcome.is_ok() {
+                Verdict::Succeeded
+            } else {
+                Verdict::Cancelled
+            };
+            let (item, run) = (start.item, start.run.id);
+            let _ = finished.send(Finished {
+                item,
+                run,
+                end: End::new(verdict),
+                is_abort: false,
+            });
+        });
+    }
+
+    fn configure(&self, _config: &JobConfig) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn report(&self, _fault: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+        false
+    }
+}
+
+/// One process of the application.
+struct Instance {
+    link: Link,
+    tasks: Tasks,
+    handle: WorkerHandle,
+    memberships: watch::Receiver<Option<Arc<Membership>>>,
+}
+
+impl Instance {
+    fn id(&self) -> String {
+        self.memberships.borrow().as_ref().expect("joined").id().to_string()
+    }
+
+    async fn stop(&self, grace: Duration) {
+        self.handle
+            .commands
+            .send(Command::Stop {
+                cancel_at: Instant::now() + grace,
+            })
+            .await
+            .unwrap();
+        self.handle
+            .state
+            .clone()
+            .wait_for(|state| *state == JobState::Stopped)
+            .await
+            .unwrap();
+        self.tasks.token().cancel();
+    }
+}
+
+struct Cluster {
+    registry: MemoryRegistry,
+    clock: Arc<ManualClock>,
+    history: History,
+    seed: u64,
+    observer: Arc<dyn Session>,
+}
+
+const TIMEOUT: Duration = Duration::from_secs(9);
+
+fn start() -> Timestamp {
+    "2026-01-01T00:00:00Z".parse().unwrap()
+}
+
+fn at(second: i64) -> Timestamp {
+    start() + Duration::from_secs(u64::try_from(second).unwrap())
+}
+
+fn every_second(total: u32) -> JobConfig {
+    JobConfig::builder("job")
+        .cron("* * * * * ?")
+        .time_zone("GMT")
+        .sharding_total_count(total)
+        .build()
+        .unwrap()
+}
+
+fn quick() -> Work {
+    Arc::new(|_| Box::pin(async {}))
+}
+
+fn lasting(time: Duration) -> Work {
+    Arc::new(move |_| Box::pin(tokio::time::sleep(time)))
+}
+
+impl Cluster {
+    async fn new() -> Self {
+        // Shown where a test fails, and with `RUST_LOG`.
+        let filter = tracing_subscriber::EnvFilter::from_default_env();
+        let _ = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .without_time()
+            .with_test_writer()
+            .try_init();
+        let clock = Arc::new(ManualClock::starting_at(start()));
+        let of_registry = Arc::clone(&clock);
+        let registry =
+            MemoryRegistry::with_clock(move || of_registry.now().as_millisecond()).with_session_timeout(TIMEOUT);
+        let observer = registry.connect().await.unwrap();
+        Self {
+            registry,
+            clock,
+            history: History::default(),
+            seed: 1,
+            observer,
+        }
+    }
+
+    fn join(&mut self, ip: &str, config: JobConfig, work: Work) -> Instance {
+        self.seed += 1;
+        let tasks = Tasks::new();
+        let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as _;
+        let link = self.registry.link(&format!("{ip}-{}", self.seed));
+        let (sender, memberships) = watch::channel(None);
+        let keeper = Keeper {
+            registry: Arc::new(link.clone()),
+            clock: Arc::clone(&clock),
+            tasks: tasks.clone(),
+            ids: Ids::seeded(self.seed),
+            ip: ip.to_owned(),
+            pid: u32::try_from(self.seed).unwrap(),
+            retry: Retry {
+                base: Duration::from_secs(1),
+                limit: Duration::from_secs(3),
+                attempts: None,
+            },
+            alarm: FenceAlarm::Task,
+            memberships: sender,
+        };
+        tasks.spawn("keeper", keeper.run());
+        let ids = Ids::seeded(self.seed + 1000);
+        let process = Process::new(
+            Arc::clone(&clock),
+            tasks.clone(),
+            memberships.clone(),
+            Strategies::built_in(),
+            ids,
+            Duration::from_secs(30),
+        );
+        let runner = FakeRunner {
+            tasks: tasks.clone(),
+            clock: Arc::clone(&self.clock),
+            history: self.history.clone(),
+            work,
+        };
+        let application = Application {
+            config,
+            implementation: None,
+        };
+        let (worker, handle) = Worker::new(Arc::new(process), application, Box::new(runner));
+        tasks.spawn("worker", worker.run());
+        Instance {
+            link,
+            tasks,
+            handle,
+            memberships,
+        }
+    }
+
+    /// Lets the time up to a second of the history pass.
+    async fn until(&self, second: f64) {
+        let target = start() + Duration::from_secs_f64(second);
+        tokio::time::sleep_until(self.clock.instant_at(target)).await;
+    }
+
+    async fn data(&self, path: &str) -> Option<String> {
+        let answers = self.observer.read(vec![Read::Data(path.to_owned())]).await.unwrap();
+        match answers.into_iter().next() {
+            Some(Answer::Data(found)) => found.map(|(data, _)| String::from_utf8(data).unwrap()),
+            _ => None,
+        }
+    }
+
+    async fn children(&self, path: &str) -> Vec<String> {
+        let answers = self.observer.read(vec![Read::Children(path.to_owned())]).await.unwrap();
+        match answers.into_iter().next() {
+            Some(Answer::Children(found)) => found.unwrap_or_default(),
+            _ => Vec::new(),
+        }
+    }
+
+    async fn set(&self, path: &str, data: &str) {
+        let step = Step::Set {
+            path: path.to_owned(),
+            data: data.into(),
+            version: None,
+        };
+        self.observer.write(vec![step]).await.unwrap();
+    }
+
+    async fn create(&self, path: &str, data: &str) {
+        let step = Step::Create {
+            path: path.to_owned(),
+            data: data.into(),
+            mode: CreateMode::Persistent,
+        };
+        self.observer.write(vec![step]).await.unwrap();
+    }
+}
+
+fn by(runs: &[(u32, String)], id: &str) -> Vec<u32> {
+    runs.iter().filter(|(_, by)| by == id).map(|(item, _)| *item).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn instances_should_share_the_items_without_gap_or_overlap() {
+    let mut cluster = Cluster::new().await;
+    let instances: Vec<_> = ["10.0.0.1", "10.0.0.2", "10.0.0.3"]
+        .map(|ip| cluster.join(ip, every_second(10), lasting(Duration::from_millis(300))))
+        .into();
+    cluster.until(10.5).await;
+    cluster.history.check();
+    for second in 3..=10 {
+        let runs = cluster.history.at(at(second));
+        assert_eq!(
+            runs.iter().map(|(item, _)| *item).collect::<Vec<_>>(),
+            (0..10).collect::<Vec<_>>(),
+            "at {second}"
+        );
+        let shares: Vec<usize> = instances
+            .iter()
+            .map(|instance| by(&runs, &instance.id()).len())
+            .collect();
+        assert_eq!(shares.iter().sum::<usize>(), 10, "at {second}");
+        assert!(
+            shares.iter().all(|share| (3..=4).contains(share)),
+            "{shares:?} at {second}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_written_should_be_what_java_writes() {
+    let mut cluster = Cluster::new().await;
+    let config = JobConfig::builder("job")
+        .cron("0/5 * * * * ?")
+        .sharding_total_count(2)
+        .build()
+        .unwrap();
+    let instance = cluster.join("10.0.0.1", config.clone(), lasting(Duration::from_secs(2)));
+    cluster.until(6.0).await;
+    let id = instance.id();
+    assert_eq!(cluster.data("/job").await.as_deref(), Some(""));
+    assert_eq!(cluster.data("/job/config").await, Some(config.to_yaml()));
+    assert_eq!(cluster.data("/job/servers/10.0.0.1").await.as_deref(), Some("ENABLED"));
+    let node = format!("jobInstanceId: {id}\nserverIp: 10.0.0.1\n");
+    assert_eq!(cluster.data(&format!("/job/instances/{id}")).await, Some(node));
+    assert_eq!(cluster.data("/job/leader/election/instance").await.as_ref(), Some(&id));
+    assert_eq!(
+        cluster.children("/job/leader/election/latch").await,
+        Vec::<String>::new()
+    );
+    assert_eq!(cluster.children("/job/leader/sharding").await, Vec::<String>::new());
+    for item in 0..2 {
+        assert_eq!(
+            cluster.data(&format!("/job/sharding/{item}/instance")).await.as_ref(),
+            Some(&id)
+        );
+        assert_eq!(
+            cluster.data(&format!("/job/sharding/{item}/running")).await.as_ref(),
+            Some(&id)
+        );
+    }
+    cluster.until(8.0).await;
+    assert_eq!(cluster.data("/job/sharding/0/running").await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn items_of_an_instance_that_leaves_should_move_at_once() {
+    let mut cluster = Cluster::new().await;
+    let first = cluster.join("10.0.0.1", every_second(4), quick());
+    let second = cluster.join("10.0.0.2", every_second(4), quick());
+    cluster.until(4.5).await;
+    let leaving = second.id();
+    second.stop(Duration::from_secs(1)).await;
+    assert_eq!(cluster.children("/job/instances").await, [first.id()]);
+    cluster.until(8.5).await;
+    cluster.history.check();
+    assert_eq!(by(&cluster.history.at(at(4)), &leaving).len(), 2);
+    for second in 6..=8 {
+        assert_eq!(by(&cluster.history.at(at(second)), &first.id()).len(), 4, "at {second}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn items_of_an_instance_that_died_should_move_when_its_session_ends() {
+    let mut cluster = Cluster::new().await;
+    let first = cluster.join("10.0.0.1", every_second(4), quick());
+    let second = cluster.join("10.0.0.2", every_second(4), quick());
+    cluster.until(4.5).await;
+    second.link.cut();
+    second.tasks.token().cancel();
+    cluster.until(18.5).await;
+    cluster.history.check();
+    for second in 15..=18 {
+        assert_eq!(by(&cluster.history.at(at(second)), &first.id()).len(), 4, "at {second}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leader_that_died_should_be_followed_by_another() {
+    let mut cluster = Cluster::new().await;
+    let first = cluster.join("10.0.0.1", every_second(4), quick());
+    cluster.until(2.5).await;
+    let second = cluster.join("10.0.0.2", every_second(4), quick());
+    cluster.until(4.5).await;
+    assert_eq!(cluster.data("/job/leader/election/instance").await, Some(first.id()));
+    first.link.expire();
+    first.link.cut();
+    cluster.until(8.5).await;
+    assert_eq!(cluster.data("/job/leader/election/instance").await, Some(second.id()));
+    assert_eq!(by(&cluster.history.at(at(8)), &second.id()).len(), 4);
+    cluster.history.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_lost_its_session_should_come_back_as_a_new_one() {
+    let mut cluster = Cluster::new().await;
+    let only = cluster.join("10.0.0.1", every_second(2), quick());
+    cluster.until(3.5).await;
+    let before = only.id();
+    only.link.expire();
+    cluster.until(8.5).await;
+    assert_ne!(only.id(), before);
+    assert_eq!(cluster.children("/job/instances").await, [only.id()]);
+    assert_eq!(by(&cluster.history.at(at(8)), &only.id()), [0, 1]);
+    cluster.history.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disabled_server_should_take_nothing_and_not_lead() {
+    let mut cluster = Cluster::new().await;
+    let first = cluster.join("10.0.0.1", every_second(4), quick());
+    let second = cluster.join("10.0.0.2", every_second(4), quick());
+    cluster.until(3.5).await;
+    cluster.set("/job/servers/10.0.0.1", "DISABLED").await;
+    cluster.until(8.5).await;
+    for time in 5..=8 {
+        assert_eq!(by(&cluster.history.at(at(time)), &second.id()).len(), 4, "at {time}");
+    }
+    assert_eq!(cluster.data("/job/leader/election/instance").await, Some(second.id()));
+    cluster.set("/job/servers/10.0.0.1", "ENABLED").await;
+    cluster.until(12.5).await;
+    assert_eq!(by(&cluster.history.at(at(12)), &first.id()).len(), 2);
+    cluster.history.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operators_disabled_should_stay_over_a_restart() {
+    let mut cluster = Cluster::new().await;
+    let first = cluster.join("10.0.0.1", every_second(1), quick());
+    cluster.until(2.5).await;
+    cluster.set("/job/servers/10.0.0.1", "DISABLED").await;
+    first.stop(Duration::ZERO).await;
+    let again = cluster.join("10.0.0.1", every_second(1), quick());
+    cluster.until(6.5).await;
+    assert_eq!(cluster.data("/job/servers/10.0.0.1").await.as_deref(), Some("DISABLED"));
+    assert_eq!(
+        cluster.history.all().iter().filter(|ran| ran.by == again.id()).count(),
+        0
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_changed_cron_and_total_count_should_be_in_force_at_once() {
+    let mut cluster = Cluster::new().await;
+    let only = cluster.join("10.0.0.1", every_second(2), quick());
+    cluster.until(3.5).await;
+    let changed = JobConfig::builder("job")
+        .cron("0/2 * * * * ?")
+        .time_zone("GMT")
+        .sharding_total_count(5)
+        .build()
+        .unwrap();
+    cluster.set("/job/config", &changed.to_yaml()).await;
+    cluster.until(10.5).await;
+    assert_eq!(
+        by(&cluster.history.at(at(4)), &only.id()).len(),
+        5,
+        "the new count within half a second"
+    );
+    assert_eq!(cluster.history.count_at(at(5)), 0, "no firing at odd seconds");
+    assert_eq!(cluster.history.count_at(at(6)), 5);
+    let fewer = changed.to_builder().sharding_total_count(1).build().unwrap();
+    cluster.set("/job/config", &fewer.to_yaml()).await;
+    cluster.until(12.5).await;
+    assert_eq!(cluster.history.count_at(at(12)), 1);
+    assert_eq!(cluster.children("/job/sharding").await, ["0"]);
+    cluster.history.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_invalid_configuration_should_leave_the_last_valid_one_in_force() {
+    let mut cluster = Cluster::new().await;
+    let _only = cluster.join("10.0.0.1", every_second(2), quick());
+    cluster.until(3.5).await;
+    cluster
+        .set(
+            "/job/config",
+            "cron: 61 * * * * ?\njobName: job\nshardingTotalCount: 0\n",
+        )
+        .await;
+    cluster.until(6.5).await;
+    assert_eq!(cluster.history.count_at(at(6)), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_running_item_should_end_before_it_moves_and_hold_up_no_other() {
+    let mut cluster = Cluster::new().await;
+    let every_five = JobConfig::builder("job")
+        .cron("0/5 * * * * ?")
+        .time_zone("GMT")
+        .sharding_total_count(4)
+        .build()
+        .unwrap();
+    let work: Work = Arc::new(|item| {
+        Box::pin(async move {
+            if item == 0 {
+                tokio::time::sleep(Duration::from_secs(8)).await;
+            }
+        })
+    });
+    let first = cluster.join("10.0.0.1", every_five.clone(), Arc::clone(&work));
+    cluster.until(5.5).await;
+    let second = cluster.join("10.0.0.2", every_five, work);
+    cluster.until(9.5).await;
+    assert_eq!(cluster.data("/job/sharding/2/instance").await, Some(first.id()));
+    assert_eq!(cluster.data("/job/sharding/1/instance").await, Some(second.id()));
+    assert_eq!(
+        cluster.data("/job/sharding/0/instance").await,
+        Some(first.id()),
+        "it runs, so it stays"
+    );
+    cluster.until(20.5).await;
+    cluster.history.check();
+    assert_eq!(by(&cluster.history.at(at(10)), &second.id()), [1]);
+    assert_eq!(
+        by(&cluster.history.at(at(10)), &first.id()),
+        [2, 3],
+        "made up, without the one that moves"
+    );
+    assert_eq!(
+        by(&cluster.history.at(at(15)), &second.id()),
+        [0, 1],
+        "it moved when it had ended"
+    );
+    assert_eq!(by(&cluster.history.at(at(20)), &first.id()), [2, 3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stale_mark_should_be_removed_and_the_item_run_at_the_next_time() {
+    let mut cluster = Cluster::new().await;
+    let failover = every_second(2).to_builder().failover(true).build().unwrap();
+    let only = cluster.join("10.0.0.1", failover.clone(), quick());
+    cluster.until(2.5).await;
+    only.stop(Duration::ZERO).await;
+    cluster.create("/job/sharding/1/running", "10.0.0.9@-@77").await;
+    let again = cluster.join("10.0.0.1", failover, quick());
+    cluster.until(6.5).await;
+    assert_eq!(by(&cluster.history.at(at(6)), &again.id()), [0, 1]);
+    assert_eq!(cluster.data("/job/sharding/1/running").await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_lost_to_a_claim_should_neither_lose_nor_repeat_the_firing() {
+    for fate in [Fate::Applied, Fate::Dropped] {
+        let mut cluster = Cluster::new().await;
+        let only = cluster.join("10.0.0.1", every_second(3), quick());
+        cluster.until(4.9).await;
+        only.link.cut_at_next_write(fate);
+        cluster.until(5.3).await;
+        only.link.heal();
+        cluster.until(9.5).await;
+        cluster.history.check();
+        assert_eq!(cluster.history.count_at(at(5)), 3, "{fate:?}");
+        assert_eq!(cluster.history.count_at(at(9)), 3, "{fate:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_lost_to_an_end_should_leave_no_mark() {
+    for fate in [Fate::Applied, Fate::Dropped] {
+        let mut cluster = Cluster::new().await;
+        let only = cluster.join("10.0.0.1", every_second(2), lasting(Duration::from_millis(500)));
+        cluster.until(5.2).await;
+        only.link.cut_at_next_write(fate);
+        cluster.until(5.7).await;
+        only.link.heal();
+        cluster.until(9.2).await;
+        cluster.history.check();
+        assert_eq!(cluster.history.count_at(at(9)), 2, "{fate:?}");
+        cluster.until(9.9).await;
+        assert_eq!(cluster.data("/job/sharding/0/running").await, None, "{fate:?}");
+        assert!(
+            cluster.data("/job/ledger/items/0").await.unwrap().contains("succeeded"),
+            "{fate:?}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_should_stop_before_a_session_that_is_cut_off_can_end() {
+    let mut cluster = Cluster::new().await;
+    let hourly = JobConfig::builder("job")
+        .cron("5 * * * * ?")
+        .time_zone("GMT")
+        .sharding_total_count(1)
+        .build()
+        .unwrap();
+    let only = cluster.join("10.0.0.1", hourly, lasting(Duration::from_secs(600)));
+    cluster.until(6.0).await;
+    assert_eq!(cluster.history.all().len(), 1);
+    only.link.cut();
+    cluster.until(6.0 + TIMEOUT.as_secs_f64()).await;
+    let ended = cluster.history.all()[0].ended.expect("it was stopped");
+    assert!(ended < Duration::from_secs(6) + TIMEOUT, "{ended:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn items_should_finish_within_the_grace_period_and_be_cancelled_after_it() {
+    let mut cluster = Cluster::new().await;
+    let work: Work = Arc::new(|item| Box::pin(tokio::time::sleep(Duration::from_secs(if item == 0 { 2 } else { 60 }))));
+    let config = JobConfig::builder("job")
+        .cron("5 * * * * ?")
+        .time_zone("GMT")
+        .sharding_total_count(2)
+        .build()
+        .unwrap();
+    let only = cluster.join("10.0.0.1", config, work);
+    cluster.until(6.0).await;
+    let id = only.id();
+    let stopping = only.stop(Duration::from_secs(4));
+    tokio::pin!(stopping);
+    tokio::select! {
+        () = &mut stopping => panic!("items are still running"),
+        () = cluster.until(9.0) => {}
+    }
+    assert!(
+        cluster
+            .data(&format!("/job/ledger/members/{id}"))
+            .await
+            .unwrap()
+            .contains("true"),
+        "it is announced"
+    );
+    assert_eq!(cluster.data("/job/sharding/0/running").await, None, "it finished");
+    assert!(cluster.data("/job/sharding/1/running").await.is_some(), "it goes on");
+    stopping.await;
+    assert!(cluster.data("/job/ledger/items/0").await.unwrap().contains("succeeded"));
+    assert!(cluster.data("/job/ledger/items/1").await.unwrap().contains("cancelled"));
+    assert_eq!(cluster.data("/job/sharding/1/running").await, None);
+    assert_eq!(cluster.children("/job/instances").await, Vec::<String>::new());
+    assert_eq!(cluster.data("/job/leader/election/instance").await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_should_run_all_items_once_and_be_answered_in_the_ledger() {
+    let mut cluster = Cluster::new().await;
+    let one_off = JobConfig::builder("job").sharding_total_count(3).build().unwrap();
+    let first = cluster.join("10.0.0.1", one_off.clone(), quick());
+    let _second = cluster.join("10.0.0.2", one_off, quick());
+    cluster.until(3.0).await;
+    let (answer, answered) = oneshot::channel();
+    let request = "q1".to_owned();
+    first
+        .handle
+        .commands
+        .send(Command::Trigger { request, answer })
+        .await
+        .unwrap();
+    answered.await.unwrap().unwrap();
+    cluster.until(4.0).await;
+    assert_eq!(cluster.history.all().len(), 3);
+    for item in 0..3 {
+        let ledger = cluster.data(&format!("/job/ledger/items/{item}")).await.unwrap();
+        assert!(
+            crate::cluster::ledger::Record::parse(ledger.as_bytes())
+                .answer_to("q1")
+                .is_some(),
+            "{ledger}"
+        );
+    }
+    assert_eq!(cluster.children("/job/trigger").await, Vec::<String>::new());
+    cluster.history.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_removed_by_an_operator_should_shut_down() {
+    let mut cluster = Cluster::new().await;
+    let only = cluster.join("10.0.0.1", every_second(1), quick());
+    cluster.until(2.5).await;
+    let path = format!("/job/instances/{}", only.id());
+    cluster
+        .observer
+        .write(vec![Step::Delete { path, version: None }])
+        .await
+        .unwrap();
+    cluster.until(3.5).await;
+    assert_eq!(*only.handle.state.borrow(), JobState::Stopped);
+    assert_eq!(cluster.children("/job/ledger/members").await, Vec::<String>::new());
+}

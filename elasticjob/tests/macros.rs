@@ -216,6 +216,39 @@ fn a_declaration_should_say_what_its_attribute_says() {
     assert_eq!(Settle::DECLARATION.path(), "macros::Settle");
 }
 
+#[test]
+fn the_values_of_a_declaration_should_configure_its_job() {
+    use elasticjob_config::sources::{Declared, Loader};
+
+    let declarations = [every_key::DECLARATION, blocking_job::DECLARATION];
+    let declared = declarations.map(|declaration| Declared {
+        name: declaration.name().to_owned(),
+        origin: declaration.place().to_string(),
+        values: Registration::from(declaration).values().to_vec(),
+    });
+    let settings = Loader::new().declared(declared.into()).load().unwrap();
+
+    let config = &settings.jobs["every_key"].config;
+    assert_eq!(config.cron().unwrap().as_str(), "0/5 * * * * ?");
+    assert_eq!(config.time_zone().unwrap().name(), "Asia/Shanghai");
+    assert_eq!(config.sharding_total_count().get(), 3);
+    assert_eq!(config.item_parameters().get(2), Some("Guangzhou"));
+    assert_eq!(config.job_parameter(), "250");
+    assert!(config.failover() && !config.misfire());
+    assert_eq!((config.max_time_diff(), config.reconcile_interval()), (None, None));
+    assert_eq!(config.sharding_strategy(), Some("ROUND_ROBIN"));
+    assert_eq!(config.executor_service_handler(), Some("SINGLE_THREAD"));
+    assert_eq!(config.error_handler(), Some("IGNORE"));
+    assert_eq!(config.listener_types(), ["Audit", "CleanUp"]);
+    assert_eq!(config.description(), "copies orders");
+    assert_eq!(config.props()["email.host"], "localhost");
+    assert_eq!(config.props()["dry_run"], "true");
+
+    let one_off = &settings.jobs["rebuild-report"];
+    assert!(one_off.config.cron().is_none());
+    assert_eq!(one_off.bootstrap.as_deref(), Some("rebuild"));
+}
+
 /// Components with a journal, and the journal.
 fn components() -> (Components, Component<Journal>) {
     let mut components = Components::default();

@@ -34,3 +34,98 @@ pub(crate) fn expand(arguments: TokenStream, original: TokenStream) -> TokenStre
     let errors = faults.into_compile_errors();
     quote!(#original #errors #beside)
 }
+
+#[cfg(test)]
+mod tests {
+    use proc_macro2::TokenTree;
+
+    use super::*;
+
+    fn arguments() -> TokenStream {
+        quote! {
+            cron = "0/5 * * * * ?", sharding = 3, item_parameters = "0=A,2=C", failover, misfire = false,
+            max_time_diff_seconds = -1, job_listener_types = ["A", "B"], props("a.b" = "c", d = 1.5), crate = a::b
+        }
+    }
+
+    fn function() -> TokenStream {
+        quote! {
+            /// Documented.
+            #[cfg(unix)]
+            pub(crate) async fn sync_orders(shard: &ShardingContext, Own(own): Own) -> Result<(), Error> { body }
+        }
+    }
+
+    fn implementation() -> TokenStream {
+        quote!(impl some::SimpleJob for Settle<u8> where { body })
+    }
+
+    fn prefixes(tokens: TokenStream) -> impl Iterator<Item = TokenStream> {
+        let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+        (0..=tokens.len()).map(move |end| tokens[..end].iter().cloned().collect())
+    }
+
+    fn has_errors(expanded: &str) -> bool {
+        expanded.contains("compile_error")
+    }
+
+    #[test]
+    fn a_job_should_be_submitted_beside_the_item_as_written() {
+        for item in [function(), implementation()] {
+            let expanded = expand(arguments(), item.clone()).to_string();
+            assert!(!has_errors(&expanded), "{expanded}");
+            assert!(expanded.starts_with(&item.to_string()), "{expanded}");
+            assert!(
+                expanded.contains("use a :: b :: __private as __elasticjob"),
+                "{expanded}"
+            );
+            assert!(expanded.contains("submit !"), "{expanded}");
+        }
+    }
+
+    #[test]
+    fn whatever_is_generated_for_a_conditional_item_should_be_conditional() {
+        let expanded = expand(TokenStream::new(), function()).to_string();
+        assert_eq!(expanded.matches("# [cfg (unix)]").count(), 3, "{expanded}");
+    }
+
+    #[test]
+    fn arguments_that_are_half_typed_should_leave_the_item_and_the_job() {
+        for arguments in prefixes(arguments()) {
+            let shown = arguments.to_string();
+            let expanded = expand(arguments, function()).to_string();
+            assert!(expanded.starts_with(&function().to_string()), "{shown}: {expanded}");
+            assert!(expanded.contains("enum sync_orders"), "{shown}: {expanded}");
+            assert!(
+                expanded.contains("__private :: Job for sync_orders") != expanded.contains("submit !"),
+                "{shown}"
+            );
+            assert_eq!(
+                has_errors(&expanded),
+                !expanded.contains("submit !"),
+                "{shown}: {expanded}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_item_that_is_half_typed_should_be_left_as_it_is() {
+        for item in prefixes(function()).chain(prefixes(implementation())) {
+            let expanded = expand(arguments(), item.clone()).to_string();
+            assert!(expanded.starts_with(&item.to_string()), "{expanded}");
+        }
+    }
+
+    #[test]
+    fn a_fault_in_one_argument_should_not_hide_those_in_others() {
+        let arguments = quote!(cron = "70 * 25 * * ?", sharding 3, shading = 1, failover = 1, failover);
+        let expanded = expand(
+            arguments,
+            quote!(
+                unsafe fn job<T>() {}
+            ),
+        )
+        .to_string();
+        assert_eq!(expanded.matches("compile_error").count(), 7, "{expanded}");
+    }
+}

@@ -10,6 +10,7 @@ use std::time::Duration;
 use elasticjob_config::sources::{
     Declared, Errors, Implementation, Loader, RegistrySettings, Settings, TracedJobs, ZooKeeperSettings,
 };
+use proptest::prelude::*;
 use tempfile::TempDir;
 
 fn declared(name: &str, values: &[(&str, &str)]) -> Declared {
@@ -717,4 +718,27 @@ fn load_nothing(directory: &Path) -> Settings {
         .figment(figment::Figment::new())
         .load()
         .unwrap()
+}
+
+proptest! {
+    #[test]
+    fn no_file_and_no_variable_should_make_the_loader_panic(
+        file in "[a-z.=:\\[\\]{}'\"\\\\$#\n -]{0,60}",
+        section in "(reg-center|jobs|jobs.sync_orders|tracing|network|props)",
+        value in "[-0-9a-z\\\\${}:;,/.\\[\\] é😀]{0,20}",
+        variable in "ELASTICJOB_[A-Z_]{0,30}",
+    ) {
+        let values = [
+            ("application.yaml", format!("elasticjob:\n  {section}:\n    {file}\n")),
+            ("application.yaml", format!("elasticjob.reg-center: {{server-lists: '{value}', namespace: '{value}'}}")),
+            ("application.toml", format!("[elasticjob.{section}]\n{file}\n")),
+            ("application.properties", format!("elasticjob.{section}.{file}={value}\nelasticjob.jobs.x.cron={value}")),
+        ];
+        for (name, text) in values {
+            let loaded = load(&[(name, &text)], |loader| loader.environment(environment(&[(&variable, &value)])));
+            if let Err(errors) = loaded {
+                prop_assert!(errors.iter().all(|error| !error.problem.is_empty()), "{errors}");
+            }
+        }
+    }
 }

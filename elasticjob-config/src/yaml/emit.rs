@@ -114,7 +114,7 @@ impl Output {
             let Some(indent) = fold else { continue };
             let is_inside = 0 < end && end + 1 < chars.len();
             let may_fold = current == Some(' ') || pending >= end;
-            if is_inside && may_fold && self.column + end.saturating_sub(pending) > BEST_WIDTH {
+            if is_inside && may_fold && self.column + end > BEST_WIDTH + pending {
                 self.push_chars(&chars[pending.min(end)..end]);
                 pending = pending.max(end);
                 self.push("\\");

@@ -71,7 +71,7 @@ fn is_float(text: &str) -> bool {
     if matches!(number, ".inf" | ".Inf" | ".INF") {
         return true;
     }
-    if let Some(fraction) = text.strip_prefix('.') {
+    if let Some(fraction) = number.strip_prefix('.') {
         let (digits, has_valid_exponent) = split_exponent(fraction);
         return !digits.is_empty() && all(digits, "0123456789_") && has_valid_exponent;
     }
@@ -205,7 +205,9 @@ mod tests {
         );
         check(
             Type::Float,
-            &["1.5", "1.", ".5", "1e3", "1_0.5E-3", ".inf", "-.INF", ".NaN", "1:30.5"],
+            &[
+                "1.5", "1.", ".5", "+.5e3", "1e3", "1_0.5E-3", ".inf", "-.INF", ".NaN", "1:30.5",
+            ],
         );
         check(
             Type::Timestamp,

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::emit::Output;
 
-/// A longer key does not fit in front of its colon.
-const LONGEST_SIMPLE_KEY: usize = 128;
+/// A key as long as this does not fit in front of its colon: SnakeYAML takes less than 128, and counts a `!!str` in.
+const LONGEST_SIMPLE_KEY: usize = 123;
 
 /// What can stand behind a key.
 #[derive(Clone, Copy, Debug)]

@@ -81,6 +81,16 @@ impl Server {
         Err(last.expect("there was an attempt"))
     }
 
+    /// A server that all tests of this process share, each in a namespace of its own. It is not to be hurt.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn shared() -> &'static Self {
+        static SHARED: LazyLock<Server> = LazyLock::new(|| Server::start().expect("a ZooKeeper server starts"));
+        &SHARED
+    }
+
     fn new(role: Role, port: u16) -> anyhow::Result<Self> {
         let directory = tempfile::Builder::new()
             .prefix("elasticjob-zookeeper-")
@@ -339,7 +349,7 @@ pub struct ServerCounters {
     pub transactions: i64,
     /// Nodes in the tree.
     pub nodes: i64,
-    /// Watches that are set.
+    /// Watches that are set. A recursive one counts twice: for data and for children.
     pub watches: i64,
     /// Ephemeral nodes in the tree.
     pub ephemerals: i64,

@@ -76,7 +76,9 @@ pub trait Session: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// [`WriteError::step`] is the refused step, where the registry named one; then nothing was changed.
-    /// After [`Error::ConnectionLoss`] all or nothing was changed: which is unknown.
+    /// After [`Error::ConnectionLoss`] all or nothing was changed: which is unknown until the session is
+    /// [`Connected`](SessionState::Connected) again; then a [`sync`](Self::sync) and a read tell, and what did
+    /// not happen will not happen later.
     /// [`Error::TooLarge`] and [`Error::InvalidArgument`] are found before anything is sent.
     ///
     /// # Cancel safety

@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, future, stream};
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, Timeout, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 use zookeeper_client as zk;
@@ -77,10 +77,11 @@ impl Worker {
             _ => self.suspend(),
         };
         // Whatever is in flight when this returns is dropped with its answer.
-        let mut in_flight = FuturesUnordered::new();
+        let mut in_flight = FuturesUnordered::<Timeout<BoxFuture<'_, Deliver>>>::new();
         let mut gives_up_at = Instant::now() + self.timeout;
         loop {
             let is_serving = matches!(phase, Phase::Serving);
+            let mut given_up = None;
             let change = tokio::select! {
                 biased;
                 state = states.changed() => Some(state),
@@ -97,9 +98,9 @@ impl Worker {
                 }
                 Some(answer) = in_flight.next(), if !in_flight.is_empty() => {
                     let change = states.changed().now_or_never();
-                    if let (None, Ok(deliver)) = (change, answer) {
-                        let deliver: Deliver = deliver;
-                        deliver();
+                    match answer {
+                        Ok(deliver) if change.is_none() => deliver(),
+                        answer => given_up = Some(answer),
                     }
                     change
                 }
@@ -113,7 +114,6 @@ impl Worker {
                 }
             };
             let Some(change) = change else { continue };
-            in_flight.clear();
             if is_serving || change == zk::SessionState::SyncConnected {
                 gives_up_at = Instant::now() + self.timeout;
             }
@@ -125,9 +125,13 @@ impl Worker {
                 zk::SessionState::Disconnected | zk::SessionState::ConnectedReadOnly => self.suspend(),
                 ended => {
                     warn!(state = %ended, "registry session over");
+                    self.end();
                     return;
                 }
             };
+            // Last, so that whoever is told of a lost connection finds the session suspended.
+            drop(given_up);
+            in_flight.clear();
         }
     }
 

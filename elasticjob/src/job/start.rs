@@ -8,7 +8,7 @@ use super::declaration::Place;
 
 /// One job at start: what it will be given, and the faults found in that.
 ///
-/// [`FromRun::check`] reads it and [reports](Self::fault); all faults of all jobs come out together.
+/// [`FromRun::check`](super::FromRun::check) reads it and [reports](Self::fault); all faults of all jobs come out together.
 ///
 /// ```
 /// use elasticjob::job::{BoxError, FromRun, RunContext, Start};

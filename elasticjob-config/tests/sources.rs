@@ -303,6 +303,24 @@ fn the_profile_should_come_from_code_or_environment_or_file() {
 }
 
 #[test]
+fn a_profile_may_be_a_placeholder_and_its_file_empty() {
+    let files = [
+        ("application.yaml", "elasticjob.profiles.active: ${STAGE:dev}"),
+        ("application-dev.yaml", ""),
+    ];
+    assert_eq!(load(&files, |loader| loader).unwrap().profiles, ["dev"]);
+    let files = [
+        ("application.yaml", "elasticjob.profiles.active: dev"),
+        ("application-dev.yaml", "a: ["),
+    ];
+    let faults = faults(load(&files, |loader| loader));
+    assert!(
+        faults.len() == 1 && faults[0].contains("application-dev.yaml:"),
+        "{faults:?}"
+    );
+}
+
+#[test]
 fn a_document_for_a_profile_should_count_only_with_it() {
     let text = "elasticjob.jobs.sync_orders.job-parameter: all\n---\nspring:\n  config.activate.on-profile: prod\n\
                 elasticjob.jobs.sync_orders.job-parameter: prod\n";

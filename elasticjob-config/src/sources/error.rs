@@ -45,9 +45,15 @@ impl Errors {
         self.0.iter()
     }
 
-    /// Nothing is wrong as long as nothing was found.
+    /// Nothing is wrong as long as nothing was found. What was found twice is told once.
     pub(super) fn check(faults: Vec<Error>) -> Result<(), Self> {
-        if faults.is_empty() { Ok(()) } else { Err(Self(faults)) }
+        let mut errors = Vec::new();
+        for fault in faults {
+            if !errors.contains(&fault) {
+                errors.push(fault);
+            }
+        }
+        if errors.is_empty() { Ok(()) } else { Err(Self(errors)) }
     }
 }
 

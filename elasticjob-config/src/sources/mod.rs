@@ -200,17 +200,16 @@ impl Loader {
 
     /// What files and handed-in configurations hold, lowest first, and the active profiles.
     fn trees(&self, faults: &mut Vec<Error>) -> (Vec<Tree>, Vec<String>) {
-        let mut documents = self.read(None, faults);
-        let from_environment = || profile::of_environment(&self.environment);
+        let mut documents = self.read(None, faults).unwrap_or_default();
         let active = self
             .profiles
             .clone()
-            .or_else(from_environment)
-            .or_else(|| profile::of_files(&documents));
-        let active = active.unwrap_or_default();
+            .or_else(|| profile::of_environment(&self.environment))
+            .or_else(|| profile::of_files(&documents, &self.environment, faults))
+            .unwrap_or_default();
         for name in &active {
             let of_profile = self.read(Some(name), faults);
-            if of_profile.is_empty() && !documents.iter().any(|document| document.profiles.contains(name)) {
+            if of_profile.is_none() && !documents.iter().any(|document| document.profiles.contains(name)) {
                 let directory = self.directory.as_deref().unwrap_or(Path::new("."));
                 let problem = format!(
                     "no file `application-{name}.*` in {} is for this profile",
@@ -218,7 +217,7 @@ impl Loader {
                 );
                 faults.push(Error::new("elasticjob.profiles.active", problem).value(name));
             }
-            documents.extend(of_profile);
+            documents.extend(of_profile.unwrap_or_default());
         }
         for path in &self.files {
             documents.extend(profile::read(path, faults));
@@ -237,11 +236,8 @@ impl Loader {
         (trees, active)
     }
 
-    fn read(&self, profile: Option<&str>, faults: &mut Vec<Error>) -> Vec<yaml::Document> {
-        self.directory
-            .as_deref()
-            .map(|directory| profile::read_all(directory, profile, faults))
-            .unwrap_or_default()
+    fn read(&self, profile: Option<&str>, faults: &mut Vec<Error>) -> Option<Vec<yaml::Document>> {
+        profile::read_all(self.directory.as_deref()?, profile, faults)
     }
 
     fn overridden(&self) -> Vec<Leaf> {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::{Error, Origin};
 use super::key;
+use super::placeholder::Lookup;
 use super::tree::Tree;
 use super::{properties, toml, yaml};
 
@@ -31,20 +32,41 @@ pub(super) fn of_environment(environment: &BTreeMap<String, String>) -> Option<V
         .map(|text| names(text))
 }
 
-/// What the base files say: `elasticjob.profiles.active`.
-pub(super) fn of_files(documents: &[yaml::Document]) -> Option<Vec<String>> {
+/// What the base files say: `elasticjob.profiles.active`, where placeholders stand for variables of the environment.
+pub(super) fn of_files(
+    documents: &[yaml::Document],
+    environment: &BTreeMap<String, String>,
+    faults: &mut Vec<Error>,
+) -> Option<Vec<String>> {
     let for_all = documents.iter().filter(|document| document.profiles.is_empty());
-    let leaves = for_all.flat_map(|document| document.tree.clone().leaves(&mut Vec::new()));
-    let mut found = leaves.filter(|leaf| key::canonical(&leaf.path.concat()) == "elasticjobprofilesactive");
-    let mut last = found.next()?;
-    for leaf in found {
-        last = leaf;
+    // Lists of maps are complained about when all files are read.
+    let mut leaves = for_all
+        .flat_map(|document| document.tree.clone().leaves(&mut Vec::new()))
+        .collect::<Vec<_>>();
+    leaves.retain(|leaf| key::canonical(&leaf.path.concat()) == "elasticjobprofilesactive");
+    let last = leaves.pop()?;
+    let keys = BTreeMap::new();
+    match (Lookup { environment, keys }).resolve(&last.text) {
+        Ok(text) => Some(names(&text)),
+        Err(problem) => {
+            faults.push(
+                Error::new(last.path.join("."), problem)
+                    .value(last.text)
+                    .at(last.origin),
+            );
+            None
+        }
     }
-    Some(names(&last.text))
 }
 
 /// Reads `application.*`, or `application-PROFILE.*`, in a directory and in its `config` directory, which wins.
-pub(super) fn read_all(directory: &Path, profile: Option<&str>, faults: &mut Vec<Error>) -> Vec<yaml::Document> {
+///
+/// `None` if there is no such file.
+pub(super) fn read_all(
+    directory: &Path,
+    profile: Option<&str>,
+    faults: &mut Vec<Error>,
+) -> Option<Vec<yaml::Document>> {
     let stem = profile.map_or_else(|| "application".to_owned(), |profile| format!("application-{profile}"));
     let directories = [directory.to_owned(), directory.join("config")];
     let paths = directories.iter().flat_map(|directory| {
@@ -53,15 +75,15 @@ pub(super) fn read_all(directory: &Path, profile: Option<&str>, faults: &mut Vec
             .map(|extension| directory.join(format!("{stem}.{extension}")))
             .collect::<Vec<PathBuf>>()
     });
-    let mut documents = Vec::new();
+    let mut found: Option<Vec<yaml::Document>> = None;
     for path in paths {
         match fs::read_to_string(&path) {
-            Ok(text) => documents.extend(parsed(&path, &text, faults)),
+            Ok(text) => found.get_or_insert_default().extend(parsed(&path, &text, faults)),
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
             Err(error) => faults.push(unreadable(&path, &error)),
         }
     }
-    documents
+    found
 }
 
 /// Reads a file that was named, so that it must be there.

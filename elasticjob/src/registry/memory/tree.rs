@@ -20,7 +20,8 @@ struct Node {
     is_container: bool,
     /// How many children were ever created here: the source of sequential numbers.
     children_created: u32,
-    children: BTreeMap<Box<str>, Node>,
+    /// Boxed, since a map of few entries takes the room of eleven.
+    children: BTreeMap<Box<str>, Box<Node>>,
 }
 
 /// The number and the time of a transaction.
@@ -53,11 +54,11 @@ pub(super) enum Life {
     Ephemeral { session: i64 },
 }
 
-/// What takes a change back.
+/// What it takes to take a change back, beside its path.
 enum Undo {
-    Create { path: String },
-    Change { path: String, data: Arc<[u8]>, stat: Stat },
-    Delete { path: String, node: Node },
+    Create,
+    Change { data: Arc<[u8]>, stat: Stat },
+    Delete { node: Box<Node> },
 }
 
 impl Tree {
@@ -75,7 +76,7 @@ impl Tree {
             let change = match self.resolve(session, step) {
                 Ok(change) => change,
                 Err(error) => {
-                    self.roll_back(undo);
+                    self.roll_back(&changes, undo);
                     return Err(WriteError {
                         step: Some(index),
                         error,
@@ -193,15 +194,14 @@ impl Tree {
                     .get_mut(parent)
                     .expect("a change is resolved against the tree it is applied to");
                 parent.children_created += 1;
-                parent.children.insert(name.into(), node);
-                Undo::Create { path: path.clone() }
+                parent.children.insert(name.into(), Box::new(node));
+                Undo::Create
             }
             Change::Changed { path, data } => {
                 let node = self
                     .get_mut(path)
                     .expect("a change is resolved against the tree it is applied to");
                 let undo = Undo::Change {
-                    path: path.clone(),
                     data: Arc::clone(&node.data),
                     stat: node.stat,
                 };
@@ -212,42 +212,43 @@ impl Tree {
                 undo
             }
             Change::Deleted { path } => Undo::Delete {
-                path: path.clone(),
                 node: self.remove(path),
             },
         }
     }
 
-    fn roll_back(&mut self, undo: Vec<Undo>) {
-        for undo in undo.into_iter().rev() {
+    /// Takes changes back that were just made, the last first.
+    fn roll_back(&mut self, changes: &[Change], undo: Vec<Undo>) {
+        for (change, undo) in changes.iter().zip(undo).rev() {
+            let path = change.path();
             match undo {
-                Undo::Create { path } => {
-                    self.remove(&path);
+                Undo::Create => {
+                    self.remove(path);
                     let parent = self
-                        .get_mut(path::split(&path).0)
+                        .get_mut(path::split(path).0)
                         .expect("a parent outlives its children");
                     parent.children_created -= 1;
                 }
-                Undo::Change { path, data, stat } => {
-                    let node = self.get_mut(&path).expect("changes are taken back in reverse order");
+                Undo::Change { data, stat } => {
+                    let node = self.get_mut(path).expect("what is deleted later is restored by now");
                     (node.data, node.stat) = (data, stat);
                 }
-                Undo::Delete { path, node } => {
+                Undo::Delete { node } => {
                     if node.stat.ephemeral_owner != 0 {
                         self.ephemerals
                             .entry(node.stat.ephemeral_owner)
                             .or_default()
-                            .insert(path.clone());
+                            .insert(path.to_owned());
                     }
-                    let (parent, name) = path::split(&path);
-                    let parent = self.get_mut(parent).expect("changes are taken back in reverse order");
+                    let (parent, name) = path::split(path);
+                    let parent = self.get_mut(parent).expect("what is deleted later is restored by now");
                     parent.children.insert(name.into(), node);
                 }
             }
         }
     }
 
-    fn remove(&mut self, path: &str) -> Node {
+    fn remove(&mut self, path: &str) -> Box<Node> {
         let (parent, name) = path::split(path);
         let parent = self.get_mut(parent).expect("a parent outlives its children");
         let node = parent
@@ -295,11 +296,13 @@ impl Tree {
     }
 
     fn get(&self, path: &str) -> Option<&Node> {
-        segments(path).try_fold(&self.root, |node, name| node.children.get(name))
+        segments(path).try_fold(&self.root, |node, name| node.children.get(name).map(Box::as_ref))
     }
 
     fn get_mut(&mut self, path: &str) -> Option<&mut Node> {
-        segments(path).try_fold(&mut self.root, |node, name| node.children.get_mut(name))
+        segments(path).try_fold(&mut self.root, |node, name| {
+            node.children.get_mut(name).map(Box::as_mut)
+        })
     }
 }
 

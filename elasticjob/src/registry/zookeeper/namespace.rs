@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use zookeeper_client as zk;
 
-use super::convert;
 use crate::registry::Error;
 
 /// The namespace of a session, and the rights of what is created in it.
@@ -39,11 +38,6 @@ fn explain(error: zk::Error, namespace: &str) -> Error {
         )),
         zk::Error::AuthFailed => Error::Refused("our authentication was not accepted".to_owned()),
         zk::Error::InvalidAcl => Error::Refused("the digest is not of the form user:password".to_owned()),
-        error => match convert::error(error) {
-            Error::ConnectionLoss | Error::SessionExpired => Error::Unreachable(format!(
-                "the connection was lost while namespace {namespace} was created"
-            )),
-            error => error,
-        },
+        error => Error::Unreachable(format!("namespace {namespace} could not be created: {error}")),
     }
 }

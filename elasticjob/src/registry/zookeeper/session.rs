@@ -184,7 +184,9 @@ async fn write(client: &zk::Client, namespace: Namespace, steps: Vec<Step>) -> R
     let Ok(root) = client.clone().chroot("/") else {
         return result;
     };
-    namespace::ensure(&root, &namespace.path, namespace.acls).await?;
+    if namespace::ensure(&root, &namespace.path, namespace.acls).await.is_err() {
+        return result;
+    }
     write_once(client, &namespace, &steps).await
 }
 

@@ -1,33 +1,58 @@
 //! Declarative distributed scheduled jobs, compatible with Apache ShardingSphere ElasticJob.
+//!
+//! Put `#[elastic_job(..)]` on a function, and every instance of the application that runs it shares the job's
+//! sharding items with the others: they find each other in a registry centre, ZooKeeper or, for a single process,
+//! the embedded one.
+//!
+//! ```no_run
+//! use elasticjob::prelude::*;
+//!
+//! #[elastic_job(cron = "0/5 * * * * ?", sharding = 3, item_parameters = "0=Beijing,1=Shanghai,2=Guangzhou")]
+//! async fn sync_orders(shard: ShardingContext, city: ItemParameter<String>) {
+//!     println!("item {} of {}: {}", shard.sharding_item(), shard.sharding_total_count(), *city);
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> elasticjob::Result<()> {
+//!     ElasticJob::run().await
+//! }
+//! ```
+//!
+//! Start reading at [`job`], what a user implements, and at [`starter`], which brings it to life.
+//!
+//! | feature | default | what it adds |
+//! |---|---|---|
+//! | `zookeeper` | yes | the registry centre on ZooKeeper |
+//! | `axum` | no | [`OneOffJob`](starter::OneOffJob) as an extractor of axum handlers |
+//! | `testing` | no | the suite that every registry passes |
+//! | `full` | no | all of them |
 
 extern crate self as elasticjob;
 
-pub use elasticjob_macros::elastic_job;
-
-#[allow(dead_code, reason = "the worker that runs items is still to come")]
-pub mod error_handler;
-#[allow(dead_code, unused_imports, reason = "the worker that runs items is still to come")]
-pub mod executor;
 pub mod job;
-pub mod prelude;
-pub mod registry;
-#[allow(dead_code, reason = "the worker that uses all of it is still to come")]
-pub mod schedule;
-#[allow(dead_code, reason = "the worker that uses all of it is still to come")]
-pub mod sharding;
 pub mod starter;
 
+pub mod error_handler;
+pub mod executor;
+pub mod schedule;
+pub mod sharding;
+
+pub mod registry;
+
 pub mod catalogue;
-#[allow(
-    dead_code,
-    unused_imports,
-    reason = "the worker that uses all of it is still to come"
-)]
+pub mod prelude;
+
 mod cluster;
-#[allow(dead_code, reason = "the starter that asks for the address is still to come")]
 mod host;
-#[allow(dead_code, reason = "the worker that uses all of it is still to come")]
 mod tasks;
 
 #[doc(hidden)]
 pub mod __private;
+
+pub use elasticjob_config as configuration;
+pub use elasticjob_macros::elastic_job;
+
+pub use starter::{ElasticJob, Error};
+
+/// The result of what the framework does for an application.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

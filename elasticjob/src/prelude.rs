@@ -9,3 +9,4 @@ pub use crate::job::{
     BoxError, Component, FromRun, Inject, ItemParameter, JobParameter, Props, RunContext, ShardingContext, SimpleJob,
     job,
 };
+pub use crate::starter::{ElasticJob, OneOffJob};

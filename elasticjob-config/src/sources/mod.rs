@@ -49,6 +49,11 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// The crate whose `Config` can be handed in.
+pub use config;
+/// The crate whose `Figment` can be handed in.
+pub use figment;
+
 pub use self::error::{Error, Errors, Origin};
 pub use self::server::Server;
 pub use self::settings::{

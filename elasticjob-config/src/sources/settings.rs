@@ -62,7 +62,7 @@ pub struct ZooKeeperSettings {
     pub connection_timeout: Duration,
     /// `digest`: user and password, separated by a colon.
     pub digest: Option<Secret>,
-    /// `fail-fast`: whether the start fails when no server answers, instead of trying on. Default: yes, as in Java.
+    /// `fail-fast`: whether the start fails when no server answers, instead of trying on. Default: no.
     pub fail_fast: bool,
 }
 

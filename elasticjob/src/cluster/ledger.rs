@@ -65,8 +65,7 @@ pub(crate) struct Answered {
 /// Why an item is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Source {
+pub(crate) enum Source {
     /// Its schedule says so.
     Schedule,
     /// A scheduled time came while the one before was running; it is made up right after.
@@ -78,8 +77,7 @@ pub enum Source {
 /// What became of an item at one scheduled time or request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// It ran and returned success.
     Succeeded,
     /// It ran and returned an error, or panicked.

@@ -6,7 +6,6 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::schedule::Clock;
 use crate::sharding::Strategies;
-use crate::tasks::Tasks;
 
 use super::ids::Ids;
 use super::session::Membership;
@@ -19,7 +18,6 @@ const STARTING: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Process {
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) tasks: Tasks,
     pub(crate) memberships: watch::Receiver<Option<Arc<Membership>>>,
     pub(crate) strategies: Strategies,
     pub(crate) starting: Semaphore,
@@ -32,7 +30,6 @@ pub(crate) struct Process {
 impl Process {
     pub(crate) fn new(
         clock: Arc<dyn Clock>,
-        tasks: Tasks,
         memberships: watch::Receiver<Option<Arc<Membership>>>,
         strategies: Strategies,
         ids: Ids,
@@ -41,7 +38,6 @@ impl Process {
         Self {
             operator_grace,
             clock,
-            tasks,
             memberships,
             strategies,
             starting: Semaphore::new(STARTING),

@@ -34,6 +34,7 @@ pub(crate) enum FenceAlarm {
     /// A thread of its own, which wakes even when the runtime is stuck.
     Thread,
     /// A task, which follows virtual time.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for clusters in virtual time"))]
     Task,
 }
 
@@ -119,6 +120,8 @@ pub(crate) struct Keeper {
     pub(crate) retry: Retry,
     pub(crate) alarm: FenceAlarm,
     pub(crate) memberships: watch::Sender<Option<Arc<Membership>>>,
+    /// How often connecting has failed so far.
+    pub(crate) failed_attempts: watch::Sender<u32>,
 }
 
 impl Keeper {
@@ -164,6 +167,7 @@ impl Keeper {
                 Err(error @ (registry::Error::Refused(_) | registry::Error::InvalidArgument(_))) => return Err(error),
                 Err(error) => error,
             };
+            self.failed_attempts.send_modify(|failed| *failed += 1);
             if self.retry.attempts.is_some_and(|attempts| attempt > attempts) {
                 return Err(error);
             }

@@ -7,8 +7,10 @@ mod blocking;
 mod item;
 mod outcome;
 mod pool;
+mod runner;
 
-pub(crate) use item::{Ended, Item, Running, run_item};
+pub(crate) use item::{Item, run_item};
 pub(crate) use outcome::Outcome;
 pub(crate) use pool::Permits;
 pub use pool::{DEFAULT_POOL, Pool, Pools};
+pub(crate) use runner::{Equipment, JobRunner};

@@ -44,8 +44,6 @@ pub use registration::Registration;
 pub use simple::SimpleJob;
 pub use start::{Fault, Start};
 
-#[allow(unused_imports, reason = "the executor makes contexts of these")]
 pub(crate) use context::{RunParts, ShardingParts};
 pub(crate) use erased::Function;
-#[allow(unused_imports, reason = "the starter makes a check of these")]
 pub(crate) use start::StartParts;

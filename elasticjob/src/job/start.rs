@@ -55,7 +55,6 @@ struct Subject {
 }
 
 impl<'a> Start<'a> {
-    #[allow(dead_code, reason = "called by the starter")]
     pub(crate) fn new(parts: StartParts<'a>) -> Self {
         Self {
             parts,
@@ -65,7 +64,6 @@ impl<'a> Start<'a> {
     }
 
     /// The faults found.
-    #[allow(dead_code, reason = "called by the starter")]
     pub(crate) fn into_faults(self) -> Vec<Fault> {
         self.faults
     }

@@ -1,5 +1,28 @@
 //! From declarations to running jobs.
+//!
+//! [`ElasticJob::run`] does it all. In steps: [`ElasticJob::builder`] puts the application together,
+//! [`Builder::build`] checks everything, [`Ready::start`] joins the cluster, [`ElasticJob`] is the handle of what
+//! runs, [`ElasticJob::shutdown`] ends it.
 
+mod builder;
+mod check;
 mod discovery;
+mod error;
+mod handle;
+mod one_off;
+mod ready;
+mod signal;
+#[cfg(feature = "axum")]
+mod web;
 
+pub use builder::Builder;
 pub use discovery::{DuplicateJob, DuplicateJobs, Jobs};
+pub use error::{Error, Faults};
+pub use handle::ElasticJob;
+pub use one_off::{Execution, OneOff, OneOffJob};
+pub use ready::Ready;
+#[cfg(feature = "axum")]
+pub use web::OneOffRejection;
+
+pub use crate::cluster::registration::RegistrationError;
+pub use crate::cluster::worker::{ItemOutcome, JobState, TriggerError};

@@ -32,7 +32,7 @@ impl Binder {
         let session_timeout = self.positive("reg-center.session-timeout", Duration::from_secs(10));
         let connection_timeout = self.positive("reg-center.connection-timeout", Duration::from_secs(15));
         let digest = self.digest();
-        let fail_fast = self.bool(&Key::Setting("reg-center.fail-fast")).unwrap_or(true);
+        let fail_fast = self.bool(&Key::Setting("reg-center.fail-fast")).unwrap_or(false);
         let (servers, chroot) = servers?;
         Some(RegistrySettings::ZooKeeper(ZooKeeperSettings {
             servers,

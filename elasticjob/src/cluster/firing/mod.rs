@@ -274,12 +274,6 @@ impl Firings {
         }
     }
 
-    /// The time that waits to be fired, and why it waits.
-    pub(crate) fn held(&self, circumstances: &Circumstances<'_>) -> Option<(Timestamp, Hold)> {
-        let due = self.due.as_ref()?;
-        self.hold(circumstances).map(|hold| (due.time, hold))
-    }
-
     /// Gives up a time that waited too long.
     pub(crate) fn give_up(&mut self, reason: &'static str) -> Option<Skipped> {
         let due = self.due.take()?;

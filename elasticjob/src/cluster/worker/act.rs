@@ -44,6 +44,7 @@ impl Worker {
             return;
         }
         self.take_over_stored(live);
+        self.waiters.judge(&live.view, self.config.sharding_total_count().get());
         self.leave_when_due(live);
         if live.is_leaving {
             return;
@@ -333,6 +334,7 @@ impl Worker {
     pub(super) fn command(&mut self, live: &mut Live, command: Command) {
         match command {
             Command::Stop { cancel_at } => self.stop(cancel_at),
+            Command::Await(waiter) => self.waiters.add(waiter),
             Command::Trigger { answer, .. } if self.stopping.is_some() => drop(answer.send(Err(TriggerError::Stopped))),
             Command::Trigger { request, answer } => self.trigger(live, request, answer),
         }

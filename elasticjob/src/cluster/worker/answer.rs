@@ -5,6 +5,8 @@ use tracing::{debug, error, info, warn};
 
 use crate::cluster::firing::{Circumstances, ClaimOutcome, FiringRequest};
 use crate::cluster::governor::{Purpose, Situation};
+use crate::cluster::layout::Node;
+use crate::cluster::ledger::Record;
 use crate::cluster::view::View;
 use crate::registry::{Answer, Error, WriteError, Written};
 use crate::sharding::DEFAULT_STRATEGY;
@@ -14,7 +16,7 @@ use super::{Left, Worker};
 
 /// The answer to a request of the loop.
 pub(super) enum Answered {
-    Refreshed(Result<View, Error>),
+    Refreshed(Result<Box<View>, Error>),
     /// Data of these paths.
     Read(Vec<String>, Result<Vec<Answer>, Error>),
     Moved(Purpose, Moved),
@@ -79,6 +81,11 @@ impl Worker {
             Ok(answers) => {
                 for (path, answer) in paths.iter().zip(answers) {
                     let Answer::Data(found) = answer else { continue };
+                    if let (Some(Node::LedgerItem(item)), Some((data, _))) =
+                        (Node::parse(live.view.job(), path), &found)
+                    {
+                        self.waiters.note(item, &Record::parse(data));
+                    }
                     live.view.read(path, found);
                 }
             }

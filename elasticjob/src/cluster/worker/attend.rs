@@ -253,9 +253,10 @@ impl Worker {
                 if live.view.note(&event) == Interest::Read {
                     live.dirty.insert(path.clone());
                 }
-                let is_instance = matches!(Node::parse(live.view.job(), path), Some(Node::Instance(_)));
-                if is_instance && matches!(event, WatchEvent::Deleted(_)) {
-                    live.governor.check_marks();
+                match Node::parse(live.view.job(), path) {
+                    Some(Node::Instance(_)) if matches!(event, WatchEvent::Deleted(_)) => live.governor.check_marks(),
+                    Some(Node::LedgerItem(_)) if !self.waiters.is_empty() => drop(live.dirty.insert(path.clone())),
+                    _ => {}
                 }
             }
         }
@@ -285,24 +286,29 @@ impl Worker {
                         debug!(job, %error, "cannot read the job anew yet");
                         tokio::time::sleep(REFRESH_PAUSE).await;
                     }
-                    result => return Answered::Refreshed(result),
+                    result => return Answered::Refreshed(result.map(Box::new)),
                 }
             }
         }));
     }
 
     /// Takes in the subtree as read anew, and what came meanwhile.
-    pub(super) fn refreshed(&mut self, live: &mut Live, result: Result<View, registry::Error>) {
+    pub(super) fn refreshed(&mut self, live: &mut Live, result: Result<Box<View>, registry::Error>) {
         let Ok(view) = result else {
             live.left.get_or_insert(Left::SessionLost);
             return;
         };
         let Some(since) = live.since_refresh.take() else { return };
-        live.view = view;
+        live.view = *view;
         live.dirty.clear();
         live.is_in_step = *live.membership.state().borrow() == SessionState::Connected;
         for event in since {
             self.note(live, event);
+        }
+        if !self.waiters.is_empty() {
+            let ledgers = live.view.items.iter().filter(|(_, item)| item.has_ledger);
+            live.dirty
+                .extend(ledgers.map(|(item, _)| Node::LedgerItem(*item).of(self.application.name())));
         }
     }
 

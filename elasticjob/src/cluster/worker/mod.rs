@@ -10,6 +10,7 @@ mod attend;
 mod calendar;
 #[cfg(test)]
 mod tests;
+mod waiters;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,12 +21,18 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use crate::registry::BoxFuture;
+
 use super::firing::Firings;
 use super::launch::{Finished, Runner};
 use super::process::Process;
 use super::registration::{Application, RegistrationError};
 use super::session::Membership;
 use calendar::Calendar;
+use waiters::Waiters;
+
+pub use waiters::ItemOutcome;
+pub(crate) use waiters::{Progress, Waiter};
 
 /// Commands that wait for the worker. Whoever sends one more waits too.
 const COMMANDS: usize = 16;
@@ -38,6 +45,8 @@ pub(crate) enum Command {
         request: String,
         answer: oneshot::Sender<Result<(), TriggerError>>,
     },
+    /// Tell of the outcome of a run that is going to be asked for.
+    Await(Waiter),
     /// Start nothing more, let what runs go on until `cancel_at`, record the ends, and leave the job.
     Stop { cancel_at: Instant },
 }
@@ -88,6 +97,7 @@ pub(crate) struct Worker {
     cancellations: BTreeMap<(u32, String), CancellationToken>,
     /// When running items are cancelled, once the job is to stop.
     stopping: Option<Instant>,
+    waiters: Waiters,
     is_first: bool,
 }
 
@@ -127,6 +137,7 @@ impl Worker {
             firings,
             cancellations: BTreeMap::new(),
             stopping: None,
+            waiters: Waiters::default(),
             is_first: true,
             process,
             application,
@@ -139,6 +150,17 @@ impl Worker {
                 state: observed,
             },
         )
+    }
+
+    /// The job's name.
+    pub(crate) fn name(&self) -> &str {
+        self.application.name()
+    }
+
+    /// Looks whether the job may be registered at all. Writes nothing.
+    pub(crate) fn check(&self, membership: &Arc<Membership>) -> BoxFuture<'static, Result<(), RegistrationError>> {
+        let (application, membership) = (self.application.clone(), Arc::clone(membership));
+        Box::pin(async move { application.check(&membership).await })
     }
 
     /// Runs the job, through any number of sessions, until it is stopped.
@@ -209,6 +231,7 @@ impl Worker {
     fn command_without_session(&mut self, command: Command) {
         match command {
             Command::Trigger { answer, .. } => drop(answer.send(Err(TriggerError::NotRegistered))),
+            Command::Await(waiter) => self.waiters.add(waiter),
             Command::Stop { cancel_at } => self.stop(cancel_at),
         }
     }

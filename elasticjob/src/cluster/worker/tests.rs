@@ -246,12 +246,12 @@ impl Cluster {
             },
             alarm: FenceAlarm::Task,
             memberships: sender,
+            failed_attempts: watch::Sender::new(0),
         };
         tasks.spawn("keeper", keeper.run());
         let ids = Ids::seeded(self.seed + 1000);
         let process = Process::new(
             Arc::clone(&clock),
-            tasks.clone(),
             memberships.clone(),
             Strategies::built_in(),
             ids,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use zookeeper_client as zk;
 
+use super::convert;
 use crate::registry::Error;
 
 /// The namespace of a session, and the rights of what is created in it.
@@ -38,6 +39,11 @@ fn explain(error: zk::Error, namespace: &str) -> Error {
         )),
         zk::Error::AuthFailed => Error::Refused("our authentication was not accepted".to_owned()),
         zk::Error::InvalidAcl => Error::Refused("the digest is not of the form user:password".to_owned()),
-        error => Error::Unreachable(format!("namespace {namespace} could not be created: {error}")),
+        error => match convert::error(error) {
+            Error::ConnectionLoss | Error::SessionExpired => Error::Unreachable(format!(
+                "the connection was lost while namespace {namespace} was created"
+            )),
+            error => error,
+        },
     }
 }

@@ -184,9 +184,7 @@ async fn write(client: &zk::Client, namespace: Namespace, steps: Vec<Step>) -> R
     let Ok(root) = client.clone().chroot("/") else {
         return result;
     };
-    if namespace::ensure(&root, &namespace.path, namespace.acls).await.is_err() {
-        return result;
-    }
+    namespace::ensure(&root, &namespace.path, namespace.acls).await?;
     write_once(client, &namespace, &steps).await
 }
 

@@ -1,0 +1,122 @@
+//! Those who wait for the outcome of a run that they asked for.
+//!
+//! The outcome of each item is in its ledger, by request. The ledger is read on its events only while somebody waits.
+
+use std::collections::BTreeMap;
+
+use tokio::sync::watch;
+
+use crate::cluster::ledger::{End, Record};
+use crate::cluster::view::View;
+
+/// What is known of a requested run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// How many items the job has.
+    pub(crate) total: u32,
+    pub(crate) outcomes: BTreeMap<u32, ItemOutcome>,
+}
+
+/// What became of one item of a run that was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ItemOutcome {
+    /// It ran on an instance of ours, and returned success.
+    Succeeded,
+    /// It ran on an instance of ours, and returned an error or panicked.
+    Failed {
+        /// The error, cut to a few hundred bytes.
+        cause: String,
+    },
+    /// It was stopped before it returned, or its instance died.
+    Cancelled {
+        /// By what.
+        cause: String,
+    },
+    /// It was not run.
+    Skipped {
+        /// Why.
+        reason: String,
+    },
+    /// It belongs to an instance that does not say what becomes of it: a Java member.
+    Unknown,
+    /// It has not ended in the time that was given.
+    Pending,
+}
+
+/// Somebody who waits.
+#[derive(Debug)]
+pub(crate) struct Waiter {
+    pub(crate) request: String,
+    pub(crate) progress: watch::Sender<Progress>,
+}
+
+/// All those who wait.
+#[derive(Debug, Default)]
+pub(super) struct Waiters(Vec<Waiter>);
+
+impl Waiters {
+    pub(super) fn add(&mut self, waiter: Waiter) {
+        self.0.push(waiter);
+    }
+
+    /// Whether the ledger is of interest.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Takes in an item's ledger.
+    pub(super) fn note(&mut self, item: u32, record: &Record) {
+        for waiter in &self.0 {
+            let Some(end) = record.answer_to(&waiter.request) else {
+                continue;
+            };
+            waiter
+                .progress
+                .send_if_modified(|progress| progress.outcomes.insert(item, outcome(end)).is_none());
+        }
+    }
+
+    /// Takes in what says that an item will not be run, and forgets those who have gone or know everything.
+    pub(super) fn judge(&mut self, view: &View, total: u32) {
+        self.0.retain(|waiter| {
+            waiter.progress.send_if_modified(|progress| {
+                let before = (progress.total, progress.outcomes.len());
+                progress.total = total;
+                for item in 0..total {
+                    let Some(view_of_item) = view.items.get(&item) else {
+                        continue;
+                    };
+                    let outcome = match &view_of_item.owner {
+                        _ if view_of_item.is_disabled => Some(ItemOutcome::Skipped {
+                            reason: "the item is disabled".into(),
+                        }),
+                        Some(owner) if !view.instances.contains(owner) => None,
+                        Some(owner) if !view.members.contains_key(owner) => Some(ItemOutcome::Unknown),
+                        _ => None,
+                    };
+                    if let Some(outcome) = outcome {
+                        progress.outcomes.entry(item).or_insert(outcome);
+                    }
+                }
+                (progress.total, progress.outcomes.len()) != before
+            });
+            let is_complete = waiter.progress.borrow().outcomes.len() >= total as usize;
+            !is_complete && !waiter.progress.is_closed()
+        });
+    }
+}
+
+fn outcome(end: &End) -> ItemOutcome {
+    use crate::cluster::ledger::Verdict;
+    let cause = end.cause.clone().unwrap_or_default();
+    match end.verdict {
+        Verdict::Succeeded => ItemOutcome::Succeeded,
+        Verdict::Failed => ItemOutcome::Failed { cause },
+        Verdict::Cancelled => ItemOutcome::Cancelled { cause },
+        Verdict::Lost => ItemOutcome::Cancelled {
+            cause: "its instance died".into(),
+        },
+        Verdict::Skipped => ItemOutcome::Skipped { reason: cause },
+    }
+}

@@ -1,0 +1,201 @@
+//! Runs the items of one job: the executor's side of the seam to the cluster.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use elasticjob_config::job::JobConfig;
+use jiff::Timestamp;
+use tracing::{Instrument, debug, info_span, warn};
+
+use crate::catalogue::UnknownName;
+use crate::cluster::launch::{Finished, Launch, Runner};
+use crate::cluster::ledger::{End, Verdict};
+use crate::error_handler::{self, Chain, DEFAULT_HANDLER, ErrorHandlers, Failure, JobErrorHandler, Reaction};
+use crate::job::{Components, ErasedJob, RunContext, RunParts, ShardingContext, ShardingParts};
+use crate::tasks::Tasks;
+
+use super::{DEFAULT_POOL, Item, Outcome, Permits, Pools, run_item};
+
+/// Blocking work that was told to stop is waited for this long before its item's end is recorded: until then the
+/// item's mark keeps others from running it. Whoever leaves the cluster earlier leaves without it.
+const BLOCKING_GRACE: Duration = Duration::from_secs(3600);
+
+/// What the runners of all jobs of a process share.
+#[derive(Debug)]
+pub(crate) struct Equipment {
+    pub(crate) tasks: Tasks,
+    pub(crate) components: Arc<Components>,
+    pub(crate) pools: Pools,
+    pub(crate) error_handlers: ErrorHandlers,
+}
+
+/// Runs the items of one job.
+pub(crate) struct JobRunner {
+    name: Arc<str>,
+    job: Arc<dyn ErasedJob>,
+    equipment: Arc<Equipment>,
+    /// Replaced when the configuration changes. A std lock: never held across an await.
+    current: RwLock<Current>,
+}
+
+/// What the configuration in force chose.
+#[derive(Clone)]
+struct Current {
+    pool: String,
+    permits: Permits,
+    handler: Arc<dyn JobErrorHandler>,
+    props: Arc<BTreeMap<String, String>>,
+    parameter: Arc<str>,
+}
+
+impl JobRunner {
+    /// A runner by this configuration.
+    ///
+    /// # Errors
+    /// When it names a pool or an error handler that there is not.
+    pub(crate) fn new(
+        job: Arc<dyn ErasedJob>,
+        equipment: Arc<Equipment>,
+        config: &JobConfig,
+    ) -> Result<Self, UnknownName> {
+        let current = Current::of(config, &equipment, None)?;
+        Ok(Self {
+            name: config.name().as_str().into(),
+            job,
+            equipment,
+            current: RwLock::new(current),
+        })
+    }
+
+    fn current(&self) -> Current {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Current {
+    /// What `config` chooses; a pool that stays the same stays open, with whoever is in it.
+    fn of(config: &JobConfig, equipment: &Equipment, before: Option<&Self>) -> Result<Self, UnknownName> {
+        let pool = config.executor_service_handler().unwrap_or(DEFAULT_POOL);
+        let permits = match before {
+            Some(before) if before.pool == pool => before.permits.clone(),
+            _ => equipment.pools.get(pool)?.open(),
+        };
+        Ok(Self {
+            pool: pool.to_owned(),
+            permits,
+            handler: equipment
+                .error_handlers
+                .get(config.error_handler().unwrap_or(DEFAULT_HANDLER))?,
+            props: Arc::new(config.props().clone()),
+            parameter: config.job_parameter().into(),
+        })
+    }
+}
+
+impl Runner for JobRunner {
+    fn launch(&self, launch: Launch) {
+        let Launch {
+            start,
+            task_id,
+            config,
+            fence,
+            cancellation,
+            finished,
+        } = launch;
+        let Current {
+            permits,
+            handler,
+            props,
+            parameter,
+            ..
+        } = self.current();
+        let sharding = ShardingContext::new(ShardingParts {
+            job_name: Arc::clone(&self.name),
+            task_id,
+            sharding_total_count: config.sharding_total_count().get(),
+            job_parameter: parameter,
+            sharding_item: start.item,
+            sharding_parameter: config.item_parameters().get(start.item).map(Into::into),
+            scheduled_time: Timestamp::from_millisecond(start.run.due).unwrap_or(Timestamp::UNIX_EPOCH),
+            run_id: start.run.id.as_str().into(),
+            attempt: start.run.attempt,
+            fencing_token: start.fencing_token,
+        });
+        let tasks = self.equipment.tasks.clone();
+        let item = Item {
+            permits,
+            fence,
+            stop: cancellation,
+            tasks: tasks.clone(),
+            grace: BLOCKING_GRACE,
+        };
+        let (job, components) = (Arc::clone(&self.job), Arc::clone(&self.equipment.components));
+        let name = Arc::clone(&self.name);
+        let span = info_span!("item", job = &*name, item = start.item, run = start.run.id);
+        let run = async move {
+            let ended = run_item(item, move |running| {
+                let parts = RunParts {
+                    cancellation: running.cancellation,
+                    components,
+                    props,
+                    blocking: running.blocking,
+                };
+                job.run(RunContext::new(sharding, parts))
+            })
+            .await;
+            if !ended.has_begun {
+                debug!("stopped before there was room in the pool");
+            }
+            if ended.overrunning > 0 {
+                warn!(
+                    pieces = ended.overrunning,
+                    "blocking work goes on although its run is over"
+                );
+            }
+            let (end, is_abort) = concluded(&name, start.item, &*handler, ended.outcome);
+            // The worker is gone when the process stops; nobody records the end then.
+            let _ = finished.send(Finished {
+                item: start.item,
+                run: start.run.id,
+                end,
+                is_abort,
+            });
+        };
+        tasks.spawn("item", run.instrument(span));
+    }
+
+    fn configure(&self, config: &JobConfig) -> Result<(), String> {
+        let before = self.current();
+        let current = Current::of(config, &self.equipment, Some(&before)).map_err(|error| error.to_string())?;
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = current;
+        Ok(())
+    }
+
+    fn report(&self, fault: &(dyn Error + Send + Sync + 'static)) -> bool {
+        let failure = Failure::new(&self.name, fault);
+        error_handler::handle(&*self.current().handler, &failure) == Reaction::Abort
+    }
+}
+
+/// What an outcome is to the ledger, and whether the firing is to be given up for it.
+fn concluded(job: &str, item: u32, handler: &dyn JobErrorHandler, outcome: Outcome) -> (End, bool) {
+    let end = match &outcome {
+        Outcome::Succeeded => {
+            debug!("item succeeded");
+            End::new(Verdict::Succeeded)
+        }
+        Outcome::Failed(cause) => End::because(Verdict::Failed, Chain(&**cause).to_string()),
+        Outcome::Panicked(message) => End::because(Verdict::Failed, format!("panicked: {message}")),
+        Outcome::Cancelled(stopped) => {
+            warn!(reason = %stopped, "item stopped");
+            End::because(Verdict::Cancelled, stopped.to_string())
+        }
+    };
+    let Some(cause) = outcome.into_failure() else {
+        return (end, false);
+    };
+    let failure = Failure::new(job, &*cause).with_item(item);
+    (end, error_handler::handle(handler, &failure) == Reaction::Abort)
+}

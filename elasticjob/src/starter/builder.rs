@@ -1,0 +1,234 @@
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use elasticjob_config::sources::{Declared, Loader};
+
+use crate::error_handler::{ErrorHandlers, JobErrorHandler};
+use crate::executor::{Pool, Pools};
+use crate::job::{Components, Job, Registration};
+use crate::registry::Registry;
+use crate::schedule::{Clock, SystemClock};
+use crate::sharding::{ShardingStrategy, Strategies};
+
+use super::check;
+use super::error::{Error, Faults};
+use super::{Jobs, Ready};
+
+/// Puts an application together: jobs, configuration, components.
+///
+/// Nothing is checked before [`build`](Self::build), which reports everything at once.
+///
+/// ```
+/// use elasticjob::prelude::*;
+/// use elasticjob::starter::ElasticJob;
+///
+/// struct Greeting(String);
+///
+/// #[elastic_job(cron = "0/5 * * * * ?", sharding = 2)]
+/// async fn greet(shard: ShardingContext, greeting: Component<Greeting>) {
+///     println!("{} from item {}", greeting.0, shard.sharding_item());
+/// }
+///
+/// let ready = ElasticJob::builder().component(Greeting("hello".to_owned())).build()?;
+/// assert_eq!(ready.job_names().collect::<Vec<_>>(), ["greet"]);
+/// # Ok::<_, elasticjob::Error>(())
+/// ```
+#[must_use = "a builder does nothing before `build`"]
+pub struct Builder {
+    pub(super) jobs: Jobs,
+    pub(super) components: Components,
+    pub(super) faults: Faults,
+    loader: Loader,
+    environment: Option<BTreeMap<String, String>>,
+    is_directory_given: bool,
+    pub(super) strategies: Strategies,
+    pub(super) error_handlers: ErrorHandlers,
+    pub(super) pools: Pools,
+    pub(super) registry: Option<Arc<dyn Registry>>,
+    pub(super) clock: Option<Arc<dyn Clock>>,
+}
+
+impl Builder {
+    pub(super) fn new() -> Self {
+        Self {
+            jobs: Jobs::discovered(),
+            components: Components::default(),
+            faults: Faults::default(),
+            loader: Loader::new(),
+            environment: None,
+            is_directory_given: false,
+            strategies: Strategies::built_in(),
+            error_handlers: ErrorHandlers::built_in(),
+            pools: Pools::built_in(),
+            registry: None,
+            clock: None,
+        }
+    }
+
+    /// Adds a declared job. It is needed where the job is not discovered, and does no harm where it is.
+    pub fn register<J: Job>(mut self) -> Self {
+        self.jobs = self.jobs.register::<J>();
+        self
+    }
+
+    /// Adds a job made by code, such as a [closure](crate::job::job()).
+    pub fn job(mut self, registration: Registration) -> Self {
+        self.jobs = self.jobs.with(registration);
+        self
+    }
+
+    /// Takes only the jobs that are added after this, and none that are discovered.
+    pub fn without_discovery(mut self) -> Self {
+        self.jobs = Jobs::none();
+        self
+    }
+
+    /// Hands in what jobs take as [`Component<T>`](crate::job::Component). One of each type.
+    pub fn component<T: Send + Sync + 'static>(mut self, component: T) -> Self {
+        if let Err(fault) = self.components.provide(component) {
+            self.faults.push(fault);
+        }
+        self
+    }
+
+    /// As [`component`](Self::component), for what is shared already; `T` may be a trait object.
+    pub fn shared_component<T: ?Sized + Send + Sync + 'static>(mut self, component: Arc<T>) -> Self {
+        if let Err(fault) = self.components.provide_shared(component) {
+            self.faults.push(fault);
+        }
+        self
+    }
+
+    /// Looks for `application.*` in this directory, and in `config` below it. By default the current one.
+    pub fn directory(mut self, path: impl Into<PathBuf>) -> Self {
+        self.loader = self.loader.directory(path);
+        self.is_directory_given = true;
+        self
+    }
+
+    /// Reads a further file, which must be there.
+    pub fn file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.loader = self.loader.file(path);
+        self
+    }
+
+    /// Activates these profiles, separated by commas, whatever files and environment say.
+    pub fn profile(mut self, names: &str) -> Self {
+        self.loader = self.loader.profile(names);
+        self
+    }
+
+    /// Takes this for the environment instead of that of the process.
+    pub fn environment(mut self, variables: impl IntoIterator<Item = (String, String)>) -> Self {
+        self.environment.get_or_insert_default().extend(variables);
+        self
+    }
+
+    /// Takes configuration that the application has put together with `figment`, instead of looking for files.
+    pub fn figment(mut self, figment: crate::configuration::sources::figment::Figment) -> Self {
+        self.loader = self.loader.figment(figment);
+        self.is_directory_given = true;
+        self
+    }
+
+    /// Takes configuration that the application has put together with `config`, instead of looking for files.
+    pub fn config(mut self, config: crate::configuration::sources::config::Config) -> Self {
+        self.loader = self.loader.config(config);
+        self.is_directory_given = true;
+        self
+    }
+
+    /// Sets one value: nothing wins over it. The key is as in a file, `jobs.greet.cron`.
+    pub fn set(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.loader = self.loader.set(key, value);
+        self
+    }
+
+    /// Adds a sharding strategy that configuration can name.
+    pub fn sharding_strategy(mut self, name: &str, strategy: impl ShardingStrategy) -> Self {
+        if let Err(fault) = self.strategies.register(name, Arc::new(strategy)) {
+            self.faults.push(fault);
+        }
+        self
+    }
+
+    /// Adds an error handler that configuration can name.
+    pub fn error_handler(mut self, name: &str, handler: impl JobErrorHandler) -> Self {
+        if let Err(fault) = self.error_handlers.register(name, Arc::new(handler)) {
+            self.faults.push(fault);
+        }
+        self
+    }
+
+    /// Adds a kind of pool that configuration can name.
+    pub fn pool(mut self, name: &str, pool: Pool) -> Self {
+        if let Err(fault) = self.pools.register(name, Arc::new(pool)) {
+            self.faults.push(fault);
+        }
+        self
+    }
+
+    /// Takes this registry centre, whatever the configuration says.
+    pub fn registry(mut self, registry: Arc<dyn Registry>) -> Self {
+        self.registry = Some(registry);
+        self
+    }
+
+    /// Takes this clock instead of the system's.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// Reads the configuration and checks everything. Nothing is connected, nothing runs.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with all that is wrong: configuration, jobs of one name, components and parameters that
+    /// cannot be supplied, names of strategies, handlers and pools that there are not.
+    pub fn build(mut self) -> Result<Ready, Error> {
+        let mut faults = std::mem::take(&mut self.faults);
+        let jobs = match std::mem::take(&mut self.jobs).finish() {
+            Ok(jobs) => jobs,
+            Err(duplicates) => {
+                faults.push(duplicates);
+                return Err(Error::Invalid(faults));
+            }
+        };
+        let declared = jobs.iter().map(|job| Declared {
+            name: job.name().to_owned(),
+            origin: job.place().to_string(),
+            values: job.values().to_vec(),
+        });
+        let environment = self.environment.take().unwrap_or_else(|| std::env::vars().collect());
+        let mut loader = std::mem::take(&mut self.loader)
+            .declared(declared.collect())
+            .environment(environment);
+        if !self.is_directory_given {
+            loader = loader.directory(".");
+        }
+        let settings = match loader.load() {
+            Ok(settings) => settings,
+            Err(errors) => {
+                errors.iter().for_each(|error| faults.push(error));
+                return Err(Error::Invalid(faults));
+            }
+        };
+        check::application(self, jobs, settings, faults)
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // No settings: they may hold secrets.
+        f.debug_struct("Builder")
+            .field("jobs", &self.jobs)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The clock of an application that was given none.
+pub(super) fn system_clock() -> Arc<SystemClock> {
+    Arc::new(SystemClock::new())
+}

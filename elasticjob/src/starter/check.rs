@@ -1,0 +1,243 @@
+//! Everything that can be known before anything runs.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use elasticjob_config::sources::{Implementation, JobSettings, RegistrySettings, Settings};
+use jiff::Timestamp;
+
+use crate::error_handler::DEFAULT_HANDLER;
+use crate::executor::DEFAULT_POOL;
+use crate::host;
+use crate::job::{ErasedJob, Registration, Start, StartParts};
+use crate::registry::Registry;
+use crate::registry::memory::MemoryRegistry;
+use crate::schedule::Clock;
+use crate::sharding::DEFAULT_STRATEGY;
+
+use super::builder::{Builder, system_clock};
+use super::error::{Error, Faults};
+use super::ready::{CheckedJob, Ready};
+
+/// Checks an application whose configuration could be read.
+pub(super) fn application(
+    mut builder: Builder,
+    registrations: Vec<Registration>,
+    settings: Settings,
+    mut faults: Faults,
+) -> Result<Ready, Error> {
+    refuse_unavailable(&settings, &mut faults);
+    let preferences = match preferences(&settings) {
+        Ok(preferences) => Some(preferences),
+        Err(errors) => {
+            errors.iter().for_each(|error| faults.push(error));
+            None
+        }
+    };
+    let registry = registry(&mut builder, &settings, &mut faults);
+    if settings.enabled && settings.jobs.is_empty() {
+        faults.push(
+            "there is no job: none is declared in a crate that is linked (`use my_jobs as _;` links one), none registered",
+        );
+    }
+    let registrations: BTreeMap<&str, &Registration> = registrations.iter().map(|job| (job.name(), job)).collect();
+    let now = builder
+        .clock
+        .as_ref()
+        .map_or_else(|| system_clock().now(), |clock| clock.now());
+    let mut jobs = Vec::new();
+    for settings in settings.jobs.values() {
+        jobs.extend(job(&builder, &registrations, settings, now, &mut faults));
+    }
+    match (preferences, registry) {
+        (Some(preferences), Some((registry, retry))) if faults.is_empty() => {
+            Ok(Ready::new(builder, settings, preferences, registry, retry, jobs))
+        }
+        _ => Err(Error::Invalid(faults)),
+    }
+}
+
+/// Refuses what configuration can say and this program cannot do.
+fn refuse_unavailable(settings: &Settings, faults: &mut Faults) {
+    if settings.tracing.is_some() {
+        faults.push("`elasticjob.tracing`: this version records no history in a database; remove the section");
+    }
+    if settings.dump.is_some() {
+        faults.push("`elasticjob.dump`: this version has no dump port; remove the section");
+    }
+}
+
+fn preferences(settings: &Settings) -> Result<host::Preferences, Vec<host::InvalidSetting>> {
+    let network = &settings.network;
+    host::NetworkSettings {
+        ip: network.ip.map(|ip| ip.to_string()),
+        preferred_interface: network.preferred_interface.clone(),
+        preferred_ip: network.preferred_ip.clone(),
+    }
+    .check()
+}
+
+/// How often to try to connect: the pauses, and after how many attempts to give up.
+#[derive(Clone, Debug)]
+pub(super) struct ConnectPolicy {
+    pub(super) base: std::time::Duration,
+    pub(super) limit: std::time::Duration,
+    pub(super) attempts: Option<u32>,
+}
+
+fn registry(
+    builder: &mut Builder,
+    settings: &Settings,
+    faults: &mut Faults,
+) -> Option<(Arc<dyn Registry>, ConnectPolicy)> {
+    let patient = ConnectPolicy {
+        base: std::time::Duration::from_secs(1),
+        limit: std::time::Duration::from_secs(3),
+        attempts: None,
+    };
+    if let Some(registry) = builder.registry.take() {
+        return Some((registry, patient));
+    }
+    match &settings.registry {
+        RegistrySettings::ZooKeeper(zookeeper) => {
+            let policy = ConnectPolicy {
+                base: zookeeper.base_sleep_time,
+                limit: zookeeper.max_sleep_time,
+                attempts: zookeeper.fail_fast.then_some(zookeeper.max_retries),
+            };
+            connector(zookeeper, faults).map(|registry| (registry, policy))
+        }
+        _ => Some((Arc::new(MemoryRegistry::new()), patient)),
+    }
+}
+
+#[cfg(feature = "zookeeper")]
+fn connector(
+    settings: &elasticjob_config::sources::ZooKeeperSettings,
+    faults: &mut Faults,
+) -> Option<Arc<dyn Registry>> {
+    use crate::registry::zookeeper::ZooKeeperRegistry;
+    let registry = match ZooKeeperRegistry::new(&settings.connect_string(), &settings.namespace) {
+        Ok(registry) => registry,
+        Err(error) => {
+            faults.push(format!("`elasticjob.reg-center`: {error}"));
+            return None;
+        }
+    };
+    let registry = registry
+        .with_session_timeout(settings.session_timeout)
+        .with_connection_timeout(settings.connection_timeout);
+    Some(match &settings.digest {
+        Some(digest) => Arc::new(registry.with_digest(digest.reveal())),
+        None => Arc::new(registry),
+    })
+}
+
+#[cfg(not(feature = "zookeeper"))]
+fn connector(
+    _settings: &elasticjob_config::sources::ZooKeeperSettings,
+    faults: &mut Faults,
+) -> Option<Arc<dyn Registry>> {
+    faults.push("`elasticjob.reg-center`: this program was built without the feature `zookeeper`");
+    None
+}
+
+/// Checks one job and makes it; `None` where that failed.
+fn job(
+    builder: &Builder,
+    registrations: &BTreeMap<&str, &Registration>,
+    settings: &JobSettings,
+    now: Timestamp,
+    faults: &mut Faults,
+) -> Option<CheckedJob> {
+    let config = &settings.config;
+    let name = config.name().as_str();
+    let place = &settings.origin;
+    let mut unknown = |found: Result<(), crate::catalogue::UnknownName>| {
+        if let Err(error) = found {
+            faults.push(format!("job {name} ({place}): {error}"));
+        }
+    };
+    unknown(
+        builder
+            .strategies
+            .get(config.sharding_strategy().unwrap_or(DEFAULT_STRATEGY))
+            .map(drop),
+    );
+    unknown(
+        builder
+            .error_handlers
+            .get(config.error_handler().unwrap_or(DEFAULT_HANDLER))
+            .map(drop),
+    );
+    unknown(
+        builder
+            .pools
+            .get(config.executor_service_handler().unwrap_or(DEFAULT_POOL))
+            .map(drop),
+    );
+    for listener in config.listener_types() {
+        faults.push(format!(
+            "job {name} ({place}): unknown job listener `{listener}`: this version has none"
+        ));
+    }
+    if let Some(cron) = config.cron() {
+        let zone = config
+            .time_zone()
+            .cloned()
+            .unwrap_or_else(elasticjob_config::zone::Zone::system);
+        if !cron.fires_after(now, zone.time_zone()) {
+            faults.push(format!(
+                "job {name} ({place}): cron `{cron}` never fires again in {}",
+                zone.name()
+            ));
+        }
+    }
+    let declared = match &settings.implementation {
+        Implementation::Declared(declared) => declared.as_str(),
+        Implementation::Type(kind) => {
+            faults.push(format!(
+                "job {name} ({place}): unknown elastic-job-type `{kind}`: this version has none"
+            ));
+            return None;
+        }
+        _ => return None,
+    };
+    let registration = registrations.get(declared)?;
+    let mut start = Start::new(StartParts {
+        job_name: name,
+        place: registration.place(),
+        sharding_total_count: config.sharding_total_count().get(),
+        job_parameter: config.job_parameter(),
+        item_parameters: item_parameters(config),
+        props: config.props(),
+        components: &builder.components,
+    });
+    registration.check(&mut start);
+    let found = start.into_faults();
+    let is_sound = found.is_empty();
+    found.into_iter().for_each(|fault| faults.push(fault));
+    if !is_sound {
+        return None;
+    }
+    let made: Box<dyn ErasedJob> = match registration.build(&builder.components) {
+        Ok(made) => made,
+        Err(missing) => {
+            faults.push(format!("job {name} ({place}): {missing}"));
+            return None;
+        }
+    };
+    Some(CheckedJob {
+        config: config.clone(),
+        implementation: settings.class.clone(),
+        bootstrap: settings.bootstrap.clone(),
+        declared: declared.to_owned(),
+        origin: place.to_string(),
+        job: made.into(),
+    })
+}
+
+fn item_parameters(config: &elasticjob_config::job::JobConfig) -> BTreeMap<u32, &str> {
+    let of = |item| config.item_parameters().get(item).map(|parameter| (item, parameter));
+    (0..config.sharding_total_count().get()).filter_map(of).collect()
+}

@@ -1,0 +1,120 @@
+use std::fmt;
+
+use crate::cluster::registration::RegistrationError;
+use crate::cluster::worker::TriggerError;
+use crate::registry;
+
+/// Why jobs do not start, or a request to them failed.
+///
+/// Shown with `{:?}` as with `{}`: in full and in words, since `main` prints it so when it returns one.
+#[derive(thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The application cannot start as it is: all that is wrong with it. Nothing was registered.
+    #[error("{0}")]
+    Invalid(Faults),
+    /// The registry centre will not have us, or (with `fail-fast`) did not answer.
+    #[error("no session with the registry centre ({registry})")]
+    Registry {
+        /// Which registry centre.
+        registry: String,
+        /// Why.
+        source: registry::Error,
+    },
+    /// A job cannot run here.
+    #[error(transparent)]
+    Registration(#[from] RegistrationError),
+    /// A run could not be asked for.
+    #[error("job `{job}`: no run can be asked for")]
+    Trigger {
+        /// The job.
+        job: String,
+        /// Why.
+        source: TriggerError,
+    },
+    /// There is no such one-off job.
+    #[error("no one-off job `{name}`: there {}", Names(.known))]
+    NoSuchOneOffJob {
+        /// What was asked for.
+        name: String,
+        /// The one-off jobs there are.
+        known: Vec<String>,
+    },
+    /// A task that all jobs depend on ended unexpectedly. A fault of ours.
+    #[error("the jobs stopped unexpectedly: {0}")]
+    Stopped(String),
+}
+
+impl Error {
+    /// Whether another try later may succeed.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        matches!(
+            self,
+            Self::Trigger {
+                source: TriggerError::NotRegistered | TriggerError::Registry(_),
+                ..
+            } | Self::Registry {
+                source: registry::Error::Unreachable(_) | registry::Error::ConnectionLoss,
+                ..
+            }
+        )
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")?;
+        let mut source = std::error::Error::source(self);
+        while let Some(cause) = source {
+            write!(f, "\n  caused by: {cause}")?;
+            source = cause.source();
+        }
+        Ok(())
+    }
+}
+
+/// Everything that keeps an application from starting, found at once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Faults(Vec<String>);
+
+impl Faults {
+    pub(super) fn push(&mut self, fault: impl fmt::Display) {
+        self.0.push(fault.to_string());
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The faults, each a text that names what it is about.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+}
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.as_slice() {
+            [only] => f.write_str(only),
+            many => {
+                write!(f, "{} problems:", many.len())?;
+                many.iter()
+                    .try_for_each(|fault| write!(f, "\n- {}", fault.replace('\n', "\n  ")))
+            }
+        }
+    }
+}
+
+/// Names as the end of a sentence that begins with "there".
+struct Names<'a>(&'a [String]);
+
+impl fmt::Display for Names<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            [] => f.write_str("are none"),
+            [only] => write!(f, "is `{only}`"),
+            many => write!(f, "are `{}`", many.join("`, `")),
+        }
+    }
+}

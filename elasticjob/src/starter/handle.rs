@@ -1,0 +1,404 @@
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tracing::{error, info, warn};
+
+use crate::cluster::process::Process;
+use crate::cluster::session::{Keeper, Membership};
+use crate::cluster::worker::{Command, JobState, Worker, WorkerHandle};
+use crate::job::Job;
+use crate::registry::BoxFuture;
+use crate::tasks::Tasks;
+
+use super::builder::Builder;
+use super::error::{Error, Faults};
+use super::one_off::{OneOff, OneOffJob};
+
+/// Jobs that are looked up in the registry at once before any is registered.
+const CHECKS: usize = 64;
+
+/// What is left to do after the last item ended: nodes removed, session closed.
+const LEAVE_LIMIT: Duration = Duration::from_secs(15);
+
+/// A running application: jobs that fire, and one-off jobs to be asked. Clones are the same application.
+///
+/// Dropping the last clone abandons everything at once; [`shutdown`](Self::shutdown) is the kind way.
+///
+/// ```
+/// use elasticjob::prelude::*;
+/// use elasticjob::starter::ElasticJob;
+///
+/// #[elastic_job(sharding = 2)]
+/// async fn rebuild(shard: ShardingContext) -> Result<(), String> {
+///     if shard.sharding_item() == 0 { Ok(()) } else { Err("no disk".to_owned()) }
+/// }
+///
+/// # tokio::runtime::Runtime::new()?.block_on(async {
+/// let running = ElasticJob::builder().build()?.start().await?;
+/// let execution = running.one_off::<rebuild>()?.execute_and_wait(std::time::Duration::from_secs(30)).await?;
+/// assert!(!execution.is_success());
+/// running.shutdown(std::time::Duration::from_secs(5)).await;
+/// # Ok::<_, elasticjob::Error>(())
+/// # })?;
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct ElasticJob {
+    running: Arc<Running>,
+}
+
+/// What the handles share.
+pub(super) struct Running {
+    jobs: BTreeMap<String, RunningJob>,
+    tasks: Tasks,
+    process: Arc<Process>,
+    phase: watch::Sender<Phase>,
+    /// Why it failed, until somebody is told. A std mutex: never held across an await.
+    failure: Mutex<Option<Error>>,
+}
+
+/// A job of the running application.
+#[derive(Debug)]
+pub(super) struct RunningJob {
+    pub(super) handle: WorkerHandle,
+    /// The name it is declared under.
+    pub(super) declared: String,
+    pub(super) bootstrap: Option<String>,
+    pub(super) is_one_off: bool,
+}
+
+/// How far the application has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Connecting,
+    /// The first attempt to connect failed; it goes on trying.
+    Waiting,
+    Ready,
+    Failed,
+    Stopped,
+}
+
+impl Running {
+    /// Connects and registers in the background; returns when it is known how that goes.
+    pub(super) async fn start(
+        keeper: Keeper,
+        workers: Vec<Worker>,
+        jobs: BTreeMap<String, RunningJob>,
+        tasks: Tasks,
+        process: Arc<Process>,
+        registry: String,
+        is_patient: bool,
+    ) -> Result<ElasticJob, Error> {
+        let (phase, mut observed) = watch::channel(Phase::Connecting);
+        let running = Arc::new(Self {
+            jobs,
+            tasks: tasks.clone(),
+            process,
+            phase,
+            failure: Mutex::default(),
+        });
+        let attempts = keeper.failed_attempts.subscribe();
+
+        let ending = Arc::downgrade(&running);
+        tasks.spawn_essential("session", async move {
+            let result = keeper.run().await;
+            let (Err(source), Some(running)) = (result, ending.upgrade()) else {
+                return;
+            };
+            running.fail(Error::Registry { registry, source });
+        });
+        let starting = Arc::clone(&running);
+        tasks.spawn_essential("start", async move { starting.bring_up(workers).await });
+
+        let waiting = async {
+            let mut attempts = attempts;
+            match attempts.wait_for(|failed| *failed > 0).await {
+                Ok(_) if is_patient => {}
+                _ => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = observed.wait_for(|phase| *phase != Phase::Connecting) => {}
+            () = waiting => {
+                running.phase.send_if_modified(|phase| {
+                    let is_connecting = *phase == Phase::Connecting;
+                    if is_connecting {
+                        *phase = Phase::Waiting;
+                    }
+                    is_connecting
+                });
+            }
+        }
+        match running.take_failure() {
+            Some(error) => {
+                running.abandon().await;
+                Err(error)
+            }
+            None => Ok(ElasticJob { running }),
+        }
+    }
+
+    /// Waits for a session, looks whether all jobs may be registered, and only then registers any.
+    async fn bring_up(&self, workers: Vec<Worker>) {
+        let mut memberships = self.process.memberships.clone();
+        loop {
+            let Ok(membership) = memberships
+                .wait_for(Option::is_some)
+                .await
+                .map(|current| current.clone())
+            else {
+                return;
+            };
+            let membership = membership.expect("waited for one");
+            match check(&workers, &membership).await {
+                Ok(()) => break,
+                Err(faults) if faults.is_empty() => {
+                    // The session or its connection went away: once more, with the next.
+                    tokio::time::sleep(Duration::from_millis(500)).await;
+                }
+                Err(faults) => return self.fail(Error::Invalid(faults)),
+            }
+        }
+        for worker in workers {
+            let name = worker.name().to_owned();
+            self.tasks.spawn("worker", async move {
+                if let Err(error) = worker.run().await {
+                    error!(job = name, error = &error as &dyn std::error::Error, "job stopped");
+                }
+            });
+        }
+        for job in self.jobs.values() {
+            let mut state = job.handle.state.clone();
+            // A worker that ended without having been ready has said why.
+            let _ = state.wait_for(|state| *state != JobState::Waiting).await;
+        }
+        info!(jobs = self.jobs.len(), "all jobs registered");
+        self.phase.send_if_modified(|phase| {
+            let is_on_the_way = matches!(phase, Phase::Connecting | Phase::Waiting);
+            if is_on_the_way {
+                *phase = Phase::Ready;
+            }
+            is_on_the_way
+        });
+    }
+
+    fn fail(&self, error: Error) {
+        error!(%error, "the jobs cannot go on");
+        self.failure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get_or_insert(error);
+        self.phase.send_replace(Phase::Failed);
+    }
+
+    fn take_failure(&self) -> Option<Error> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    async fn abandon(&self) {
+        self.tasks.token().cancel();
+        if let Err(still) = self.tasks.close_and_wait(Instant::now() + LEAVE_LIMIT).await {
+            warn!(tasks = still.tasks, "tasks still run");
+        }
+    }
+}
+
+/// Looks whether all jobs may be registered. Faults are empty where that could not be found out now.
+async fn check(workers: &[Worker], membership: &Arc<Membership>) -> Result<(), Faults> {
+    let checks: Vec<BoxFuture<'static, _>> = workers.iter().map(|worker| worker.check(membership)).collect();
+    let results: Vec<_> = stream::iter(checks).buffer_unordered(CHECKS).collect().await;
+    let mut faults = Faults::default();
+    let mut is_unknown = false;
+    for error in results.into_iter().filter_map(Result::err) {
+        if error.is_passing() {
+            warn!(%error, "cannot look the jobs up yet");
+            is_unknown = true;
+        } else {
+            faults.push(with_causes(&error));
+        }
+    }
+    if is_unknown || !faults.is_empty() {
+        Err(faults)
+    } else {
+        Ok(())
+    }
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+impl ElasticJob {
+    /// Starts to put an application together.
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+
+    /// Configuration, discovery, start, wait for SIGTERM or ctrl-c, drain, stop.
+    ///
+    /// # Errors
+    /// Whatever keeps the jobs from starting or from going on.
+    pub async fn run() -> Result<(), Error> {
+        Self::builder().build()?.run().await
+    }
+
+    /// Waits until all jobs are registered.
+    ///
+    /// # Errors
+    /// When that will not be: as [`stopped`](Self::stopped).
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub async fn ready(&self) -> Result<(), Error> {
+        let mut phase = self.running.phase.subscribe();
+        let reached = phase
+            .wait_for(|phase| !matches!(phase, Phase::Connecting | Phase::Waiting))
+            .await;
+        match reached.map(|phase| *phase) {
+            Ok(Phase::Ready) => Ok(()),
+            _ => self.stopped().await,
+        }
+    }
+
+    /// Whether all jobs are registered and serve their schedules now: not before the start is complete, nor without
+    /// a session, nor while stopping.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        let is_up = *self.running.phase.borrow() == Phase::Ready;
+        is_up
+            && self
+                .running
+                .jobs
+                .values()
+                .all(|job| *job.handle.state.borrow() == JobState::Ready)
+    }
+
+    /// How it stands with each job, by name.
+    #[must_use]
+    pub fn states(&self) -> BTreeMap<String, JobState> {
+        self.running
+            .jobs
+            .iter()
+            .map(|(name, job)| (name.clone(), *job.handle.state.borrow()))
+            .collect()
+    }
+
+    /// A declared one-off job.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchOneOffJob`] when the application does not have it, or it has a schedule.
+    pub fn one_off<J: Job>(&self) -> Result<OneOffJob<J>, Error> {
+        let declared = J::DECLARATION.name();
+        let found = self
+            .running
+            .jobs
+            .iter()
+            .find(|(_, job)| job.is_one_off && job.declared == declared);
+        found
+            .map(|(name, job)| OneOffJob::new(self.handle_of(name, job)))
+            .ok_or_else(|| self.no_such(declared))
+    }
+
+    /// The one-off job of this bootstrap name, or else of this name.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchOneOffJob`] when there is none.
+    pub fn one_off_named(&self, name: &str) -> Result<OneOff, Error> {
+        let one_offs = || self.running.jobs.iter().filter(|(_, job)| job.is_one_off);
+        let by_bootstrap = one_offs().find(|(_, job)| job.bootstrap.as_deref() == Some(name));
+        let found = by_bootstrap.or_else(|| one_offs().find(|(known, _)| *known == name));
+        found
+            .map(|(name, job)| self.handle_of(name, job))
+            .ok_or_else(|| self.no_such(name))
+    }
+
+    fn handle_of(&self, name: &str, job: &RunningJob) -> OneOff {
+        OneOff::new(
+            name.to_owned(),
+            job.handle.commands.clone(),
+            Arc::clone(&self.running.process),
+        )
+    }
+
+    fn no_such(&self, name: &str) -> Error {
+        let one_offs = self.running.jobs.iter().filter(|(_, job)| job.is_one_off);
+        Error::NoSuchOneOffJob {
+            name: name.to_owned(),
+            known: one_offs.map(|(name, _)| name.clone()).collect(),
+        }
+    }
+
+    /// Waits until the jobs have stopped: after [`shutdown`](Self::shutdown), or because they cannot go on.
+    ///
+    /// # Errors
+    /// Why they cannot go on. It is told once; later callers get [`Error::Stopped`].
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub async fn stopped(&self) -> Result<(), Error> {
+        let mut phase = self.running.phase.subscribe();
+        tokio::select! {
+            _ = phase.wait_for(|phase| matches!(phase, Phase::Failed | Phase::Stopped)) => {}
+            () = self.running.tasks.token().cancelled() => {}
+        }
+        if let Some(error) = self.running.take_failure() {
+            return Err(error);
+        }
+        match *self.running.phase.borrow() {
+            Phase::Stopped => Ok(()),
+            Phase::Failed => Err(Error::Stopped("it was said why".to_owned())),
+            _ => Err(Error::Stopped("a task that all depend on panicked".to_owned())),
+        }
+    }
+
+    /// Stops: no new firing; running items may finish within `grace`, then are cancelled; their ends are recorded, the
+    /// instances leave the cluster, the session is closed.
+    ///
+    /// Waits for all that, and no longer than `grace` and some seconds.
+    ///
+    /// # Cancel safety
+    /// Dropping the future lets the jobs stop by themselves, and leaves the session open until the process ends.
+    pub async fn shutdown(&self, grace: Duration) {
+        let cancel_at = Instant::now() + grace;
+        for job in self.running.jobs.values() {
+            // One that is gone has stopped.
+            let _ = job.handle.commands.send(Command::Stop { cancel_at }).await;
+        }
+        let deadline = cancel_at + LEAVE_LIMIT;
+        for (name, job) in &self.running.jobs {
+            let mut state = job.handle.state.clone();
+            let stopped = state.wait_for(|state| *state == JobState::Stopped);
+            match tokio::time::timeout_at(deadline, stopped).await {
+                Ok(_) => {}
+                Err(_) => warn!(job = name, "still not stopped, going on without it"),
+            }
+        }
+        self.running.abandon().await;
+        self.running.phase.send_replace(Phase::Stopped);
+        info!("stopped");
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.tasks.token().cancel();
+    }
+}
+
+impl fmt::Debug for ElasticJob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ElasticJob").field("jobs", &self.states()).finish()
+    }
+}

@@ -1,0 +1,167 @@
+use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::cluster::process::Process;
+use crate::cluster::worker::{Command, ItemOutcome, Progress, TriggerError, Waiter};
+use crate::job::Job;
+
+use super::error::Error;
+
+/// A job without a schedule, to be run when somebody asks.
+#[derive(Clone)]
+pub struct OneOff {
+    name: String,
+    commands: mpsc::Sender<Command>,
+    process: Arc<Process>,
+}
+
+/// The one-off job that was declared as `J`; it can do what [`OneOff`] can.
+///
+/// With the feature `axum` it is an extractor: of a request that went through `Extension(elastic_job)`.
+pub struct OneOffJob<J> {
+    one_off: OneOff,
+    job: PhantomData<fn() -> J>,
+}
+
+/// What became of a run that was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Execution {
+    /// Names the request, in the registry too.
+    pub request: String,
+    /// What became of each item.
+    pub items: BTreeMap<u32, ItemOutcome>,
+}
+
+impl Execution {
+    /// Whether all items ran and succeeded.
+    #[must_use]
+    pub fn is_success(&self) -> bool {
+        self.items.values().all(|outcome| *outcome == ItemOutcome::Succeeded)
+    }
+}
+
+impl OneOff {
+    pub(super) fn new(name: String, commands: mpsc::Sender<Command>, process: Arc<Process>) -> Self {
+        Self {
+            name,
+            commands,
+            process,
+        }
+    }
+
+    /// The job's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Has the job run once, its items on the instances they belong to. Returns when that is recorded in the registry:
+    /// the run will come as long as one of the instances lives. Where it is running already, it runs once more after
+    /// that; requests that wait are served by one run.
+    ///
+    /// # Errors
+    /// [`Error::Trigger`]. Where the registry's answer was lost the run may come nevertheless.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves open whether the run comes.
+    pub async fn execute(&self) -> Result<(), Error> {
+        self.request(self.process.ids().run()).await
+    }
+
+    /// As [`execute`](Self::execute), then waits until all items have ended, on whichever instance, for `timeout` at
+    /// most. Items that have not ended by then are [`ItemOutcome::Pending`] in the answer.
+    ///
+    /// # Errors
+    /// As `execute`.
+    ///
+    /// # Cancel safety
+    /// As `execute`; the run goes on without the waiter.
+    pub async fn execute_and_wait(&self, timeout: Duration) -> Result<Execution, Error> {
+        let deadline = tokio::time::Instant::now() + timeout;
+        let request = self.process.ids().run();
+        let (progress, mut observed) = watch::channel(Progress::default());
+        self.send(Command::Await(Waiter {
+            request: request.clone(),
+            progress,
+        }))
+        .await?;
+        self.request(request.clone()).await?;
+        // The worker lets go of its end when all is known.
+        let known = async { while observed.changed().await.is_ok() {} };
+        let _ = tokio::time::timeout_at(deadline, known).await;
+        let Progress { total, outcomes } = observed.borrow().clone();
+        let mut items: BTreeMap<u32, ItemOutcome> = (0..total).map(|item| (item, ItemOutcome::Pending)).collect();
+        items.extend(outcomes);
+        Ok(Execution { request, items })
+    }
+
+    async fn request(&self, request: String) -> Result<(), Error> {
+        let (answer, answered) = oneshot::channel();
+        self.send(Command::Trigger { request, answer }).await?;
+        answered
+            .await
+            .unwrap_or(Err(TriggerError::Stopped))
+            .map_err(|source| self.error(source))
+    }
+
+    async fn send(&self, command: Command) -> Result<(), Error> {
+        self.commands
+            .send(command)
+            .await
+            .map_err(|_| self.error(TriggerError::Stopped))
+    }
+
+    fn error(&self, source: TriggerError) -> Error {
+        Error::Trigger {
+            job: self.name.clone(),
+            source,
+        }
+    }
+}
+
+impl<J: Job> OneOffJob<J> {
+    pub(super) fn new(one_off: OneOff) -> Self {
+        Self {
+            one_off,
+            job: PhantomData,
+        }
+    }
+}
+
+impl<J> Deref for OneOffJob<J> {
+    type Target = OneOff;
+
+    fn deref(&self) -> &OneOff {
+        &self.one_off
+    }
+}
+
+impl<J> Clone for OneOffJob<J> {
+    fn clone(&self) -> Self {
+        Self {
+            one_off: self.one_off.clone(),
+            job: PhantomData,
+        }
+    }
+}
+
+impl fmt::Debug for OneOff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OneOff")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<J> fmt::Debug for OneOffJob<J> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.one_off, f)
+    }
+}

@@ -1,0 +1,217 @@
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use elasticjob_config::job::JobConfig;
+use elasticjob_config::sources::Settings;
+use tokio::sync::watch;
+use tracing::info;
+
+use crate::cluster::ids::Ids;
+use crate::cluster::process::Process;
+use crate::cluster::registration::Application;
+use crate::cluster::session::{FenceAlarm, Keeper, Retry};
+use crate::cluster::worker::Worker;
+use crate::error_handler::ErrorHandlers;
+use crate::executor::{Equipment, JobRunner, Pools};
+use crate::host;
+use crate::job::{Components, ErasedJob};
+use crate::registry::Registry;
+use crate::schedule::Clock;
+use crate::sharding::Strategies;
+use crate::tasks::Tasks;
+
+use super::builder::{Builder, system_clock};
+use super::check::ConnectPolicy;
+use super::error::{Error, Faults};
+use super::handle::{ElasticJob, Running, RunningJob};
+use super::signal;
+
+/// An application that is in order and can be started.
+#[must_use = "nothing runs before `start` or `run`"]
+pub struct Ready {
+    jobs: Vec<CheckedJob>,
+    components: Components,
+    strategies: Strategies,
+    error_handlers: ErrorHandlers,
+    pools: Pools,
+    registry: Arc<dyn Registry>,
+    policy: ConnectPolicy,
+    preferences: host::Preferences,
+    clock: Option<Arc<dyn Clock>>,
+    grace_period: Duration,
+    is_enabled: bool,
+}
+
+/// A job that is in order.
+pub(super) struct CheckedJob {
+    pub(super) config: JobConfig,
+    /// What the registry is told to be the job's class.
+    pub(super) implementation: Option<String>,
+    pub(super) bootstrap: Option<String>,
+    /// The name it is declared under.
+    pub(super) declared: String,
+    pub(super) origin: String,
+    pub(super) job: Arc<dyn ErasedJob>,
+}
+
+impl Ready {
+    pub(super) fn new(
+        builder: Builder,
+        settings: Settings,
+        preferences: host::Preferences,
+        registry: Arc<dyn Registry>,
+        policy: ConnectPolicy,
+        jobs: Vec<CheckedJob>,
+    ) -> Self {
+        Self {
+            jobs,
+            components: builder.components,
+            strategies: builder.strategies,
+            error_handlers: builder.error_handlers,
+            pools: builder.pools,
+            registry,
+            policy,
+            preferences,
+            clock: builder.clock,
+            grace_period: settings.grace_period,
+            is_enabled: settings.enabled,
+        }
+    }
+
+    /// The names of the jobs, sorted.
+    pub fn job_names(&self) -> impl Iterator<Item = &str> {
+        self.jobs.iter().map(|job| job.config.name().as_str())
+    }
+
+    /// Joins the cluster and starts the jobs.
+    ///
+    /// Returns when all are registered. Where no server of the registry centre answers, it returns after the first
+    /// attempt, and the jobs start when one does: [`ElasticJob::ready`] waits for that, [`ElasticJob::stopped`] tells
+    /// if it fails for good. With `fail-fast` it gives up instead, after the configured retries.
+    ///
+    /// # Errors
+    /// [`Error::Registry`] when the registry refuses us, [`Error::Registration`] when a job is another one there.
+    /// Nothing was registered then.
+    pub async fn start(self) -> Result<ElasticJob, Error> {
+        let ip = self.address()?;
+        let tasks = Tasks::new();
+        let clock = self.clock.unwrap_or_else(|| {
+            let clock = system_clock();
+            Arc::clone(&clock).watch_for_jumps(&tasks);
+            clock
+        });
+        info!(
+            registry = self.registry.describe(),
+            ip,
+            host = host::host_name(),
+            jobs = self.jobs.len(),
+            "starting"
+        );
+        let mut ids = Ids::random();
+        let (publisher, memberships) = watch::channel(None);
+        let keeper = Keeper {
+            registry: Arc::clone(&self.registry),
+            clock: Arc::clone(&clock),
+            tasks: tasks.child(),
+            ids: ids.fork(),
+            ip,
+            pid: std::process::id(),
+            retry: Retry {
+                base: self.policy.base,
+                limit: self.policy.limit,
+                attempts: self.policy.attempts,
+            },
+            alarm: FenceAlarm::Thread,
+            memberships: publisher,
+            failed_attempts: watch::Sender::new(0),
+        };
+        let process = Arc::new(Process::new(
+            clock,
+            memberships,
+            self.strategies,
+            ids,
+            self.grace_period,
+        ));
+        let equipment = Arc::new(Equipment {
+            tasks: tasks.clone(),
+            components: Arc::new(self.components),
+            pools: self.pools,
+            error_handlers: self.error_handlers,
+        });
+        let mut jobs = BTreeMap::new();
+        let mut workers = Vec::with_capacity(self.jobs.len());
+        for job in self.jobs {
+            let name = job.config.name().as_str().to_owned();
+            let runner = JobRunner::new(job.job, Arc::clone(&equipment), &job.config)
+                .map_err(|error| invalid(format!("job {name} ({}): {error}", job.origin)))?;
+            let is_one_off = job.config.cron().is_none();
+            let application = Application {
+                config: job.config,
+                implementation: job.implementation,
+            };
+            let (worker, handle) = Worker::new(Arc::clone(&process), application, Box::new(runner));
+            workers.push(worker);
+            jobs.insert(
+                name,
+                RunningJob {
+                    handle,
+                    declared: job.declared,
+                    bootstrap: job.bootstrap,
+                    is_one_off,
+                },
+            );
+        }
+        let registry = self.registry.describe();
+        Running::start(
+            keeper,
+            workers,
+            jobs,
+            tasks,
+            process,
+            registry,
+            self.policy.attempts.is_none(),
+        )
+        .await
+    }
+
+    /// Starts the jobs, runs until SIGTERM or ctrl-c, then stops them within the grace period of the configuration.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start); and when the jobs could not go on later.
+    pub async fn run(self) -> Result<(), Error> {
+        if !self.is_enabled {
+            info!("switched off by `elasticjob.enabled: false`");
+            signal::stop().await;
+            return Ok(());
+        }
+        let grace_period = self.grace_period;
+        let running = self.start().await?;
+        tokio::select! {
+            stopped = running.stopped() => return stopped,
+            () = signal::stop() => {}
+        }
+        info!(?grace_period, "stopping: no new firing, running items may finish");
+        running.shutdown(grace_period).await;
+        Ok(())
+    }
+
+    fn address(&self) -> Result<String, Error> {
+        self.preferences.address().map(|ip| ip.to_string()).map_err(invalid)
+    }
+}
+
+fn invalid(fault: impl fmt::Display) -> Error {
+    let mut faults = Faults::default();
+    faults.push(fault);
+    Error::Invalid(faults)
+}
+
+impl fmt::Debug for Ready {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ready")
+            .field("jobs", &self.job_names().collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
+}

@@ -31,6 +31,11 @@ impl InstanceId {
         self.0.split_once(DELIMITER).map_or(&*self.0, |(server, _)| server)
     }
 
+    /// The text, shared with this id.
+    pub(crate) fn into_text(self) -> Arc<str> {
+        self.0
+    }
+
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }

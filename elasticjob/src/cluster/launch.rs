@@ -4,11 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use elasticjob_config::job::JobConfig;
+use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::fence::Fence;
 use super::firing::Start;
+use super::instance::InstanceId;
 use super::ledger::End;
 
 /// Runs the items of one job.
@@ -28,6 +30,10 @@ pub(crate) struct Launch {
     pub(crate) start: Start,
     /// The same for all items of a firing on one instance.
     pub(crate) task_id: Arc<str>,
+    /// The instance that claimed the item.
+    pub(crate) instance: InstanceId,
+    /// When the job is scheduled next.
+    pub(crate) next: Option<Timestamp>,
     pub(crate) config: Arc<JobConfig>,
     pub(crate) fence: Fence,
     /// Cancels this item alone.

@@ -99,6 +99,8 @@ impl Runner for JobRunner {
         let Launch {
             start,
             task_id,
+            instance,
+            next,
             config,
             fence,
             cancellation,
@@ -114,11 +116,13 @@ impl Runner for JobRunner {
         let sharding = ShardingContext::new(ShardingParts {
             job_name: Arc::clone(&self.name),
             task_id,
+            instance_id: instance.into_text(),
             sharding_total_count: config.sharding_total_count().get(),
             job_parameter: parameter,
             sharding_item: start.item,
             sharding_parameter: config.item_parameters().get(start.item).map(Into::into),
             scheduled_time: Timestamp::from_millisecond(start.run.due).unwrap_or(Timestamp::UNIX_EPOCH),
+            next_scheduled_time: next,
             run_id: start.run.id.as_str().into(),
             attempt: start.run.attempt,
             fencing_token: start.fencing_token,

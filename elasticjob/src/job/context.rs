@@ -34,11 +34,13 @@ pub struct ShardingContext {
 pub(crate) struct ShardingParts {
     pub(crate) job_name: Arc<str>,
     pub(crate) task_id: Arc<str>,
+    pub(crate) instance_id: Arc<str>,
     pub(crate) sharding_total_count: u32,
     pub(crate) job_parameter: Arc<str>,
     pub(crate) sharding_item: u32,
     pub(crate) sharding_parameter: Option<Arc<str>>,
     pub(crate) scheduled_time: Timestamp,
+    pub(crate) next_scheduled_time: Option<Timestamp>,
     pub(crate) run_id: Arc<str>,
     pub(crate) attempt: u32,
     pub(crate) fencing_token: i64,
@@ -46,7 +48,7 @@ pub(crate) struct ShardingParts {
 
 impl ShardingContext {
     /// A context for tests of jobs: item `sharding_item` of `sharding_total_count`, no parameters, scheduled
-    /// at the Unix epoch, first attempt. The `with_` methods change the rest.
+    /// at the Unix epoch and never again, first attempt. The `with_` methods change the rest.
     ///
     /// # Panics
     /// If the item is not below the total.
@@ -58,11 +60,13 @@ impl ShardingContext {
         Self::new(ShardingParts {
             job_name: "test".into(),
             task_id: format!("test@-@{sharding_item}@-@READY@-@127.0.0.1@-@0").into(),
+            instance_id: "127.0.0.1@-@0".into(),
             sharding_total_count,
             job_parameter: "".into(),
             sharding_item,
             sharding_parameter: None,
             scheduled_time: Timestamp::UNIX_EPOCH,
+            next_scheduled_time: None,
             run_id: "test".into(),
             attempt: 1,
             fencing_token: 1,
@@ -82,6 +86,12 @@ impl ShardingContext {
     /// It is the same for all firings of the same items: see [`run_id`](Self::run_id) for one that is not.
     pub fn task_id(&self) -> &str {
         &self.parts.task_id
+    }
+
+    /// The instance that runs the item: `{ip}@-@{process id}-{suffix}`. A process has another one after it lost its
+    /// session with the registry centre.
+    pub fn instance_id(&self) -> &str {
+        &self.parts.instance_id
     }
 
     /// Into how many items the job is divided.
@@ -110,6 +120,12 @@ impl ShardingContext {
         self.parts.scheduled_time
     }
 
+    /// When the job is scheduled next, as the schedule stood when this run was started; `None` for a one-off job and
+    /// after the last time of a schedule that ends.
+    pub fn next_scheduled_time(&self) -> Option<Timestamp> {
+        self.parts.next_scheduled_time
+    }
+
     /// Names this firing; no other has the same.
     pub fn run_id(&self) -> &str {
         &self.parts.run_id
@@ -134,6 +150,12 @@ impl ShardingContext {
         self.with(|parts| parts.job_name = job_name.into())
     }
 
+    /// The same context on another instance.
+    #[must_use]
+    pub fn with_instance_id(self, instance_id: &str) -> Self {
+        self.with(|parts| parts.instance_id = instance_id.into())
+    }
+
     /// The same context with another job parameter.
     #[must_use]
     pub fn with_job_parameter(self, job_parameter: &str) -> Self {
@@ -150,6 +172,12 @@ impl ShardingContext {
     #[must_use]
     pub fn with_scheduled_time(self, scheduled_time: Timestamp) -> Self {
         self.with(|parts| parts.scheduled_time = scheduled_time)
+    }
+
+    /// The same context, of a job that is scheduled again.
+    #[must_use]
+    pub fn with_next_scheduled_time(self, next_scheduled_time: Timestamp) -> Self {
+        self.with(|parts| parts.next_scheduled_time = Some(next_scheduled_time))
     }
 
     /// The same context, of another attempt.

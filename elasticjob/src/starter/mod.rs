@@ -21,6 +21,7 @@ pub use error::{Error, Faults};
 pub use handle::ElasticJob;
 pub use one_off::{Execution, OneOff, OneOffJob};
 pub use ready::Ready;
+pub use signal::stop_signal;
 #[cfg(feature = "axum")]
 pub use web::OneOffRejection;
 

@@ -183,14 +183,14 @@ impl Ready {
     pub async fn run(self) -> Result<(), Error> {
         if !self.is_enabled {
             info!("switched off by `elasticjob.enabled: false`");
-            signal::stop().await;
+            signal::stop_signal().await;
             return Ok(());
         }
         let grace_period = self.grace_period;
         let running = self.start().await?;
         tokio::select! {
             stopped = running.stopped() => return stopped,
-            () = signal::stop() => {}
+            () = signal::stop_signal() => {}
         }
         info!(?grace_period, "stopping: no new firing, running items may finish");
         running.shutdown(grace_period).await;

@@ -2,8 +2,14 @@
 
 use tracing::warn;
 
-/// Waits for SIGTERM or ctrl-c.
-pub(super) async fn stop() {
+/// Waits for SIGTERM or ctrl-c: the moment to call [`ElasticJob::shutdown`](super::ElasticJob::shutdown) in an
+/// application that does more than run jobs. [`ElasticJob::run`](super::ElasticJob::run) does both.
+///
+/// From the first call on neither signal ends the process by itself.
+///
+/// # Cancel safety
+/// Safe.
+pub async fn stop_signal() {
     tokio::select! {
         () = terminate() => {}
         result = tokio::signal::ctrl_c() => {

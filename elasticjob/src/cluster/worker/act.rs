@@ -22,6 +22,7 @@ use crate::sharding::DEFAULT_STRATEGY;
 
 use super::answer::{Answered, FiringAnswer, Moved};
 use super::attend::Live;
+use super::calendar::Calendar;
 use super::{Command, TriggerError, Worker};
 
 /// What does not end when it is cancelled is waited for no longer than this before we leave without it.
@@ -303,6 +304,7 @@ impl Worker {
         let id = live.membership.id();
         let task_id: Arc<str> = format!("{}@-@{}@-@READY@-@{id}", self.application.name(), items.join(",")).into();
         debug!(job = self.application.name(), task = &*task_id, source = ?starts[0].run.source, "firing");
+        let next = self.calendar.as_ref().and_then(Calendar::next);
         for start in starts {
             let cancellation = CancellationToken::new();
             self.cancellations
@@ -310,6 +312,8 @@ impl Worker {
             self.runner.launch(Launch {
                 start,
                 task_id: Arc::clone(&task_id),
+                instance: id.clone(),
+                next,
                 config: Arc::clone(&self.config),
                 fence: live.membership.fence(),
                 cancellation,

@@ -48,7 +48,7 @@ pub(crate) enum ItemKind {
 }
 
 impl ItemKind {
-    const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::Owner,
         Self::Running,
         Self::Misfire,

@@ -19,6 +19,7 @@ pub(crate) mod member;
 pub(crate) mod process;
 pub(crate) mod registration;
 pub(crate) mod resharding;
+pub(crate) mod scope;
 pub(crate) mod session;
 mod subtree;
 mod transaction;

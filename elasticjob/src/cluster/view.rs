@@ -269,13 +269,16 @@ impl View {
 
     /// Whether the node is known to be there.
     pub(crate) fn has(&self, node: Node<'_>) -> bool {
-        if Parents::bit(node).is_some() {
-            return self.parents.has(node);
-        }
         match node {
+            // An item that has an owner is there, even where only the owner was read.
+            Node::Sharding => self.parents.has(node) || self.items.values().any(|item| item.owner.is_some()),
+            Node::Item(item) => self
+                .items
+                .get(&item)
+                .is_some_and(|item| item.exists || item.owner.is_some()),
+            _ if Parents::bit(node).is_some() => self.parents.has(node),
             Node::Config => self.config.is_some(),
             Node::Epoch => self.epoch.is_some(),
-            Node::Item(item) => self.items.get(&item).is_some_and(|item| item.exists),
             Node::LedgerItem(item) => self.items.get(&item).is_some_and(|item| item.has_ledger),
             Node::Server(ip) => self.servers.contains_key(ip),
             Node::CurrentTime => self.has_current_time,

@@ -37,11 +37,18 @@ impl Worker {
         live.wake_at = None;
         self.advance();
         self.cancel_when_due();
+        if live.must_refresh && live.since_refresh.is_none() {
+            self.refresh(live);
+        }
         if live.left.is_some() || !live.is_in_step || live.since_refresh.is_some() {
             return;
         }
         self.read_dirty(live);
         if live.is_reading {
+            return;
+        }
+        self.rewatch(live);
+        if live.is_rewatching {
             return;
         }
         self.take_over_stored(live);

@@ -1,5 +1,7 @@
 //! What the registry answered, and what follows from it.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use tracing::{debug, error, info, warn};
 
@@ -7,11 +9,13 @@ use crate::cluster::firing::{Circumstances, ClaimOutcome, FiringRequest};
 use crate::cluster::governor::{Purpose, Situation};
 use crate::cluster::layout::Node;
 use crate::cluster::ledger::Record;
+use crate::cluster::scope::Scope;
 use crate::cluster::view::View;
 use crate::registry::{Answer, Error, WriteError, Written};
 use crate::sharding::DEFAULT_STRATEGY;
 
 use super::attend::Live;
+use super::watches::Set;
 use super::{Left, Worker};
 
 /// The answer to a request of the loop.
@@ -19,6 +23,8 @@ pub(super) enum Answered {
     Refreshed(Result<Box<View>, Error>),
     /// Data of these paths.
     Read(Vec<String>, Result<Vec<Answer>, Error>),
+    /// Watches for this scope.
+    Watched(Scope, Result<Set, Error>),
     Moved(Purpose, Moved),
     Firing(FiringAnswer),
     /// To the announcement that we are about to leave. If it is lost, the leave itself says it.
@@ -62,6 +68,7 @@ impl Worker {
         match answered {
             Answered::Refreshed(result) => self.refreshed(live, result),
             Answered::Read(paths, result) => self.was_read(live, paths, result),
+            Answered::Watched(scope, result) => self.rewatched(live, scope, result),
             Answered::Moved(purpose, moved) => {
                 live.is_governing = false;
                 self.moved(live, purpose, moved);
@@ -179,14 +186,21 @@ impl Worker {
             FiringAnswer::Created(result) => {
                 if let Err(error) = result {
                     debug!(job = self.application.name(), %error, "ledgers not created");
+                    // Or their parents are there, unseen by us.
+                    let parents = [Node::Ledger, Node::LedgerItems];
+                    live.dirty.extend(parents.map(|node| node.of(self.application.name())));
                 }
             }
         }
     }
 
     fn claim_settled(&mut self, live: &Live, outcome: ClaimOutcome) {
+        let mut refused: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
         for (item, reason) in outcome.refused {
-            info!(job = self.application.name(), item, reason, "item skipped");
+            refused.entry(reason).or_default().push(item);
+        }
+        for (reason, items) in refused {
+            info!(job = self.application.name(), ?items, reason, "items skipped");
         }
         self.launch(live, outcome.starts);
     }

@@ -15,14 +15,17 @@ use tracing::{debug, info, warn};
 
 use crate::cluster::governor::Governor;
 use crate::cluster::layout::Node;
+use crate::cluster::scope::{self, Scope};
 use crate::cluster::session::Membership;
 use crate::cluster::subtree;
 use crate::cluster::view::{Interest, View};
-use crate::registry::{self, BoxFuture, SessionState, Watch, WatchEvent};
+use crate::registry::{self, BoxFuture, SessionState, WatchEvent};
+use crate::sharding::DEFAULT_STRATEGY;
 
 use super::answer::Answered;
 use super::calendar::Calendar;
-use super::{Command, JobState, Left, Worker};
+use super::watches::Watches;
+use super::{Command, JobState, Left, Worker, watches};
 
 /// Between attempts to read the subtree anew.
 const REFRESH_PAUSE: Duration = Duration::from_millis(200);
@@ -36,7 +39,7 @@ const IDLE: Duration = Duration::from_secs(3600);
 /// What belongs to one session.
 pub(super) struct Live {
     pub(super) membership: Arc<Membership>,
-    pub(super) watch: Box<dyn Watch>,
+    pub(super) watches: Watches,
     pub(super) view: View,
     pub(super) governor: Governor,
     /// Paths whose data is to be read.
@@ -45,6 +48,10 @@ pub(super) struct Live {
     pub(super) is_reading: bool,
     /// Whether the view follows the registry: not from a loss of the connection until all was read anew.
     pub(super) is_in_step: bool,
+    /// Whether watches are being set.
+    pub(super) is_rewatching: bool,
+    /// Changes may have been missed: everything has to be read anew.
+    pub(super) must_refresh: bool,
     /// What came since the subtree began to be read anew; `None` when it is not.
     pub(super) since_refresh: Option<Vec<WatchEvent>>,
     pub(super) requests: FuturesUnordered<BoxFuture<'static, Answered>>,
@@ -108,21 +115,20 @@ impl Worker {
         let process = Arc::clone(&self.process);
         let _permit = process.starting.acquire().await.expect("the semaphore is never closed");
         let config = self.application.configure(membership).await?;
-        let root = Node::Root.of(self.application.name());
-        let watch = membership
-            .session()
-            .watch(&root)
+        let watches = Watches::whole(membership, self.application.name())
             .await
             .map_err(|error| self.application.refused(error))?;
         let view = self.application.join(membership, &config, self.is_first).await?;
         self.take_over(config);
         Ok(Live {
             membership: Arc::clone(membership),
-            watch,
+            watches,
             governor: Governor::new(),
             dirty: BTreeSet::new(),
             is_reading: false,
             is_in_step: true,
+            is_rewatching: false,
+            must_refresh: false,
             since_refresh: None,
             requests: FuturesUnordered::new(),
             is_governing: false,
@@ -139,7 +145,14 @@ impl Worker {
     /// Puts a configuration into force.
     pub(super) fn take_over(&mut self, config: elasticjob_config::job::JobConfig) {
         let now = self.process.clock.now();
-        if let Err(reason) = self.runner.configure(&config) {
+        let strategy = config.sharding_strategy().unwrap_or(DEFAULT_STRATEGY);
+        let strategy = self
+            .process
+            .strategies
+            .get(strategy)
+            .map(drop)
+            .map_err(|error| error.to_string());
+        if let Err(reason) = strategy.and_then(|()| self.runner.configure(&config)) {
             warn!(
                 job = self.application.name(),
                 reason, "configuration not taken over, the last one stays in force"
@@ -183,7 +196,11 @@ impl Worker {
             }
             self.set_timer(live, timer.as_mut());
             match self.next_event(live, &mut state, &mut jumps, timer.as_mut()).await {
-                Event::Watch(event) => self.note(live, event),
+                Event::Watch(event) => {
+                    self.note(live, event);
+                    // A transaction on many items gives as many events: they are decided upon together.
+                    self.drain_watch(live);
+                }
                 Event::Answer(answered) => {
                     // What the registry said before its answer has to be known when the answer is judged.
                     self.drain_watch(live);
@@ -220,7 +237,7 @@ impl Worker {
         // Events before answers, and both before what we might start on an older view.
         tokio::select! {
             biased;
-            event = poll_fn(|cx| live.watch.poll_next(cx)) => Event::Watch(event),
+            event = poll_fn(|cx| live.watches.poll_next(cx)) => Event::Watch(event),
             Ok(()) = state.changed() => Event::Session(*state.borrow_and_update()),
             Some(answered) = live.requests.next() => Event::Answer(answered),
             Some(finished) = self.finished.recv() => Event::Finished(finished),
@@ -232,7 +249,7 @@ impl Worker {
 
     fn drain_watch(&mut self, live: &mut Live) {
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-        while let Poll::Ready(event) = live.watch.poll_next(&mut context) {
+        while let Poll::Ready(event) = live.watches.poll_next(&mut context) {
             let is_last = event == WatchEvent::Closed;
             self.note(live, event);
             if is_last {
@@ -244,7 +261,11 @@ impl Worker {
     /// Takes an event in.
     fn note(&mut self, live: &mut Live, event: WatchEvent) {
         match &event {
-            WatchEvent::Resync => return self.refresh(live),
+            // Each watch says so; it is done once for all that have come.
+            WatchEvent::Resync => {
+                live.must_refresh = true;
+                return;
+            }
             WatchEvent::Closed => {
                 live.left.get_or_insert(Left::SessionLost);
                 return;
@@ -255,6 +276,7 @@ impl Worker {
                 }
                 match Node::parse(live.view.job(), path) {
                     Some(Node::Instance(_)) if matches!(event, WatchEvent::Deleted(_)) => live.governor.check_marks(),
+                    Some(Node::Necessary) if matches!(event, WatchEvent::Deleted(_)) => self.learn_owners(live),
                     Some(Node::LedgerItem(_)) if !self.waiters.is_empty() => drop(live.dirty.insert(path.clone())),
                     _ => {}
                 }
@@ -265,8 +287,46 @@ impl Worker {
         }
     }
 
+    /// The items were shared out: where only own items are watched, it has to be read which these are now.
+    fn learn_owners(&self, live: &mut Live) {
+        if *live.watches.scope() != Scope::Whole {
+            let total = self.config.sharding_total_count().get();
+            live.dirty.extend(scope::owners(self.application.name(), total));
+        }
+    }
+
+    /// Watches what concerns us, now that this is less or more than before.
+    pub(super) fn rewatch(&mut self, live: &mut Live) {
+        let total = self.config.sharding_total_count().get();
+        let before = live.watches.scope();
+        let wanted = before.wanted(&live.view, live.membership.id(), total, !self.waiters.is_empty());
+        if live.is_rewatching || wanted == *before {
+            return;
+        }
+        live.is_rewatching = true;
+        let missing = live.watches.missing(&wanted, self.application.name());
+        let membership = Arc::clone(&live.membership);
+        live.requests.push(Box::pin(async move {
+            Answered::Watched(wanted, watches::set(&membership, missing).await)
+        }));
+    }
+
+    /// Takes in watches that were set.
+    pub(super) fn rewatched(&mut self, live: &mut Live, scope: Scope, result: Result<watches::Set, registry::Error>) {
+        live.is_rewatching = false;
+        // Refused means that the connection went away: after it is back that is tried again.
+        let Ok(set) = result else { return };
+        let job = self.application.name();
+        let before = live.watches.become_of(scope, set, job);
+        match live.watches.scope().unseen(&before, job) {
+            Some(paths) => live.dirty.extend(paths),
+            None => live.must_refresh = true,
+        }
+    }
+
     /// Reads everything anew: changes may have been missed. Until that is done nothing is decided.
     pub(super) fn refresh(&mut self, live: &mut Live) {
+        live.must_refresh = false;
         live.since_refresh = Some(Vec::new());
         live.governor.reset();
         self.firings.reconnect();

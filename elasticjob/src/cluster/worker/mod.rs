@@ -11,6 +11,7 @@ mod calendar;
 #[cfg(test)]
 mod tests;
 mod waiters;
+mod watches;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -719,3 +719,78 @@ async fn an_instance_removed_by_an_operator_should_shut_down() {
     assert_eq!(*only.handle.state.borrow(), JobState::Stopped);
     assert_eq!(cluster.children("/job/ledger/members").await, Vec::<String>::new());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_large_job_should_be_shared_though_followed_in_part() {
+    let mut cluster = Cluster::new().await;
+    let config = JobConfig::builder("job")
+        .cron("0/5 * * * * ?")
+        .time_zone("GMT")
+        .sharding_total_count(400)
+        .build()
+        .unwrap();
+    let ips = ["10.0.0.1", "10.0.0.2", "10.0.0.3"];
+    let instances: Vec<_> = ips
+        .map(|ip| cluster.join(ip, config.clone(), lasting(Duration::from_secs(1))))
+        .into();
+    cluster.until(11.5).await;
+    assert_eq!(cluster.history.count_at(at(10)), 400);
+    let leader = cluster.data("/job/leader/election/instance").await;
+    let follower = instances.iter().find(|instance| Some(instance.id()) != leader).unwrap();
+    let others = instances
+        .iter()
+        .filter(|instance| instance.id() != follower.id())
+        .collect::<Vec<_>>();
+
+    // One leaves: the followers learn which items are theirs now.
+    follower.stop(Duration::from_secs(3)).await;
+    cluster.until(21.5).await;
+    assert_eq!(cluster.history.count_at(at(20)), 400);
+    for instance in others {
+        assert_eq!(by(&cluster.history.at(at(20)), &instance.id()).len(), 200);
+    }
+
+    // The operator's word on one item reaches whoever owns it.
+    cluster.create("/job/sharding/399/disabled", "").await;
+    cluster.until(26.5).await;
+    assert_eq!(cluster.history.count_at(at(25)), 399);
+    cluster.history.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_follower_of_a_large_job_should_survive_a_reconnect() {
+    let mut cluster = Cluster::new().await;
+    let config = JobConfig::builder("job")
+        .cron("0/5 * * * * ?")
+        .time_zone("GMT")
+        .sharding_total_count(600)
+        .build()
+        .unwrap();
+    let first = cluster.join("10.0.0.1", config.clone(), quick());
+    cluster.until(2.0).await;
+    let second = cluster.join("10.0.0.2", config, quick());
+    cluster.until(11.0).await;
+    assert_eq!(cluster.data("/job/leader/election/instance").await, Some(first.id()));
+    second.link.cut();
+    cluster.until(12.0).await;
+    second.link.heal();
+    cluster.until(21.0).await;
+    for second in [10, 15, 20] {
+        assert_eq!(cluster.history.count_at(at(second)), 600, "at {second}");
+    }
+    cluster.history.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_clocks_should_be_compared_before_each_firing_where_that_is_asked_for() {
+    let mut cluster = Cluster::new().await;
+    let config = every_second(1)
+        .to_builder()
+        .max_time_diff(Some(Duration::from_secs(2)))
+        .build()
+        .unwrap();
+    let _only = cluster.join("10.0.0.1", config, quick());
+    cluster.until(3.5).await;
+    assert_eq!(cluster.history.count_at(at(3)), 1, "the clocks agree");
+    assert_eq!(cluster.data("/job/systemTime/current").await.as_deref(), Some(""));
+}

@@ -126,7 +126,9 @@ impl Governor {
     /// The next thing to do on a view that is settled.
     pub(crate) fn decide(&mut self, situation: &Situation<'_>) -> Decision {
         let view = situation.view;
-        if let Some(requests) = view.triggers.get(situation.me) {
+        if let Some(requests) = view.triggers.get(situation.me)
+            && !situation.is_draining
+        {
             let mut transaction = Transaction::on(view);
             transaction.delete(Node::TriggerFor(situation.me.as_str()));
             return write(Purpose::TakeTrigger(requests.clone()), transaction.into_steps());

@@ -82,7 +82,8 @@ pub(crate) fn reason(view: &View, basis: &Basis, is_static: bool) -> Option<Reas
         return Some(Reason::Cluster);
     }
     let is_orphan = |item: u32| match view.items.get(&item).and_then(|item| item.owner.as_ref()) {
-        Some(owner) => !view.instances.contains(owner),
+        // One that still runs was looked at, and waits for its end.
+        Some(owner) => !view.instances.contains(owner) && !stored.deferred.contains(&item),
         None => false,
     };
     (0..basis.total).any(is_orphan).then_some(Reason::Orphan)
@@ -418,6 +419,21 @@ mod tests {
         assert_eq!(reason(&view, &now, false), None);
         view.read("/job/sharding/0/running", None);
         assert_eq!(reason(&view, &now, false), Some(Reason::Deferred));
+    }
+
+    #[test]
+    fn an_orphan_that_still_runs_should_not_be_a_reason_over_and_over() {
+        let mut view = view(&["/instances/a@-@1", "/instances/a@-@2"]);
+        view.is_resharding_necessary = false;
+        let basis = Basis {
+            deferred: vec![0],
+            ..Basis::now(&view, 1, "AVG_ALLOCATION")
+        };
+        let found = |data: &[u8]| Some((data.to_vec(), Stat::default()));
+        view.read("/job/ledger/epoch", found(&serde_json::to_vec(&basis).expect("json")));
+        view.read("/job/sharding/0/instance", found(b"a@-@9"));
+        view.read("/job/sharding/0/running", found(b"a@-@2"));
+        assert_eq!(reason(&view, &Basis::now(&view, 1, "AVG_ALLOCATION"), false), None);
     }
 
     #[test]

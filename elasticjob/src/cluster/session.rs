@@ -137,7 +137,10 @@ impl Keeper {
                 () = token.cancelled() => return Ok(()),
             };
             let sent_at = self.clock.elapsed();
-            if session.sync().await.is_err() {
+            if let Err(error) = session.sync().await {
+                debug!(%error, "a new registry session did not last");
+                session.close().await;
+                tokio::time::sleep(self.retry.base).await;
                 continue;
             }
             let membership = Arc::new(self.join(session, sent_at));

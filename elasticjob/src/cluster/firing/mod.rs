@@ -62,6 +62,8 @@ pub(crate) struct Firings {
     recording: Recording,
     /// The ledgers of our items, as of our last look or write.
     slots: BTreeMap<u32, Slot>,
+    /// Nothing new is to be started.
+    is_stopped: bool,
     first_end_at: Option<Duration>,
     clock_check: ClockCheck,
 }
@@ -200,6 +202,7 @@ impl Firings {
             ended: BTreeMap::new(),
             recording: Recording::Idle,
             slots: BTreeMap::new(),
+            is_stopped: false,
             first_end_at: None,
             clock_check: ClockCheck::Due,
         }
@@ -238,6 +241,7 @@ impl Firings {
 
     /// Forgets what has not begun: nothing new is to be started.
     pub(crate) fn stop(&mut self) {
+        self.is_stopped = true;
         self.due = None;
         self.missed = None;
         self.ordered = None;
@@ -426,7 +430,7 @@ impl Firings {
 
     /// Begins the firing that is due, if nothing is in its way.
     fn fire(&mut self, circumstances: &Circumstances<'_>) -> Option<FiringRequest> {
-        if self.current.is_some() || self.hold(circumstances).is_some() {
+        if self.is_stopped || self.current.is_some() || self.hold(circumstances).is_some() {
             return None;
         }
         if self.due.is_none() && self.ordered.is_none() {

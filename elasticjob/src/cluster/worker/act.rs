@@ -75,8 +75,6 @@ impl Worker {
         }
         let skipped = self.firings.came(come.newest);
         self.log_skipped(skipped);
-        let late = self.firings.drop_late(now);
-        self.log_skipped(late);
     }
 
     pub(super) fn log_skipped(&self, skipped: Option<Skipped>) {
@@ -153,6 +151,9 @@ impl Worker {
         let mut transaction = Transaction::on(&live.view);
         if live.view.leader.as_ref() == Some(id) {
             transaction.delete(Node::LeaderInstance);
+        }
+        if live.view.triggers.contains_key(id) {
+            transaction.delete(Node::TriggerFor(id.as_str()));
         }
         if live.view.members.contains_key(id) {
             transaction.delete(Node::Member(id.as_str()));
@@ -248,7 +249,10 @@ impl Worker {
             live.wake_at = Some(circumstances.elapsed + Duration::from_millis(100));
             return;
         }
-        let Some(request) = self.firings.next_request(&circumstances) else {
+        let late = self.firings.drop_late(circumstances.now);
+        let request = self.firings.next_request(&circumstances);
+        self.log_skipped(late);
+        let Some(request) = request else {
             return;
         };
         self.request_firing(live, request);

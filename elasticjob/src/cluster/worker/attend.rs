@@ -73,7 +73,7 @@ enum Event {
     Watch(WatchEvent),
     Answer(Answered),
     Session(SessionState),
-    Command(Option<Command>),
+    Command(Command),
     Finished(crate::cluster::launch::Finished),
     ClockSet,
     Timer,
@@ -207,9 +207,7 @@ impl Worker {
                     self.answered(live, answered);
                 }
                 Event::Session(state) => self.session_changed(live, state),
-                Event::Command(Some(command)) => self.command(live, command),
-                // The handle is gone: nobody can command any more, which changes nothing.
-                Event::Command(None) => self.stop(Instant::now()),
+                Event::Command(command) => self.command(live, command),
                 Event::Finished(finished) => {
                     self.item_finished(finished);
                     while let Ok(finished) = self.finished.try_recv() {
@@ -241,7 +239,7 @@ impl Worker {
             Ok(()) = state.changed() => Event::Session(*state.borrow_and_update()),
             Some(answered) = live.requests.next() => Event::Answer(answered),
             Some(finished) = self.finished.recv() => Event::Finished(finished),
-            command = self.commands.recv() => Event::Command(command),
+            Some(command) = self.commands.recv() => Event::Command(command),
             Ok(()) = jumps.changed() => Event::ClockSet,
             () = timer.as_mut() => Event::Timer,
         }

@@ -794,3 +794,27 @@ async fn the_clocks_should_be_compared_before_each_firing_where_that_is_asked_fo
     assert_eq!(cluster.history.count_at(at(3)), 1, "the clocks agree");
     assert_eq!(cluster.data("/job/systemTime/current").await.as_deref(), Some(""));
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_order_should_start_nothing_where_the_job_is_stopping() {
+    let mut cluster = Cluster::new().await;
+    let config = JobConfig::builder("job")
+        .cron("5 * * * * ?")
+        .time_zone("GMT")
+        .sharding_total_count(1)
+        .build()
+        .unwrap();
+    let only = cluster.join("10.0.0.1", config, lasting(Duration::from_secs(3)));
+    cluster.until(6.0).await;
+    let stopping = only.stop(Duration::from_secs(10));
+    tokio::pin!(stopping);
+    tokio::select! {
+        () = &mut stopping => panic!("an item is still running"),
+        () = cluster.until(7.0) => {}
+    }
+    cluster.create("/job/trigger", "").await;
+    cluster.create(&format!("/job/trigger/{}", only.id()), "").await;
+    stopping.await;
+    assert_eq!(cluster.history.all().len(), 1);
+    assert_eq!(cluster.children("/job/trigger").await, Vec::<String>::new());
+}

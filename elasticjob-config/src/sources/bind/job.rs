@@ -13,6 +13,8 @@ use crate::sources::settings::{Implementation, JobSettings};
 /// The jobs that the program declares, and which of them does the work of which configured job.
 pub(in crate::sources) struct Declarations<'a> {
     pub(in crate::sources) declared: &'a [Declared],
+    /// Looked up for each job: a search would make ten thousand jobs wait.
+    by_name: BTreeMap<&'a str, &'a Declared>,
     /// The declared job of a configured one, where the names differ.
     pub(in crate::sources) by_class: BTreeMap<String, &'a Declared>,
 }
@@ -23,14 +25,16 @@ impl<'a> Declarations<'a> {
     /// A class names a declared job by its whole name or by its last part, however that is spelt: `com.acme.SyncOrders`
     /// is the declared `sync_orders`.
     pub(in crate::sources) fn new(declared: &'a [Declared], classes: &BTreeMap<String, String>) -> Self {
+        let by_name: BTreeMap<_, _> = declared.iter().map(|declared| (&*declared.name, declared)).collect();
         let by_class = classes.iter().filter_map(|(job, class)| {
-            let is_declared = declared.iter().any(|declared| declared.name == *job);
+            let is_declared = by_name.contains_key(&**job);
             let declared = named_by_class(declared, class).filter(|_| !is_declared)?;
             Some((job.clone(), declared))
         });
         Self {
-            declared,
             by_class: by_class.collect(),
+            declared,
+            by_name,
         }
     }
 
@@ -46,10 +50,7 @@ impl<'a> Declarations<'a> {
     }
 
     fn of(&self, job: &str) -> Option<&'a Declared> {
-        self.by_class
-            .get(job)
-            .copied()
-            .or_else(|| self.declared.iter().find(|declared| declared.name == job))
+        self.by_class.get(job).or_else(|| self.by_name.get(job)).copied()
     }
 
     fn names(&self) -> String {
@@ -207,10 +208,11 @@ impl Binder {
         raw.overwrite = self.bool(&key("overwrite"));
         raw.label = self.text(&key("label"));
         raw.static_sharding = self.bool(&key("static-sharding"));
+        // The properties of one job stand together, so the others need not be looked at.
         raw.props = self
             .entries
-            .iter()
-            .filter_map(|(key, bound)| prop_of(key, bound, name))
+            .range(Key::Prop(name.to_owned(), String::new())..)
+            .map_while(|(key, bound)| prop_of(key, bound, name))
             .collect();
         raw
     }

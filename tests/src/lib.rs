@@ -1,4 +1,9 @@
-//! What the end-to-end tests share: real servers to run against, and ways to hurt them.
+//! What the end-to-end tests share: real servers and processes to run against, ways to hurt them, and what must hold
+//! nevertheless.
 
+pub mod cluster;
+pub mod command;
+pub mod history;
+pub mod process;
 pub mod proxy;
 pub mod zookeeper;

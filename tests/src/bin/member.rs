@@ -1,0 +1,121 @@
+//! An ordinary application of the framework, as one of several processes that share jobs.
+//!
+//! Its configuration comes from where any application's does. `MEMBER_HISTORY` names the file that its items write
+//! to, `MEMBER_WORK` says how long they work. It obeys a few commands on its standard input, answers on its standard
+//! output, and ends when the input does, which is when whoever started it is gone.
+
+use std::io::BufRead as _;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use elasticjob::prelude::*;
+use elasticjob_tests::command::{Answer, Command};
+use elasticjob_tests::history::Journal;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+
+/// How often a run shows that it lives.
+const SIGN_OF_LIFE: Duration = Duration::from_millis(50);
+
+/// How long an item works.
+struct Work(Duration);
+
+/// Ten items that take their time.
+#[elastic_job(cron = "0/2 * * * * ?", time_zone = "GMT", sharding = 10)]
+async fn share(shard: ShardingContext, journal: Component<Journal>, work: Component<Work>) {
+    let recorder = journal.begin(&shard);
+    let end = Instant::now() + work.0;
+    while Instant::now() < end {
+        sleep_until(end.min(Instant::now() + SIGN_OF_LIFE)).await;
+        recorder.go_on();
+    }
+    recorder.finish();
+}
+
+/// Runs when asked to. Of three items one succeeds, one fails, one panics.
+#[elastic_job(sharding = 6)]
+async fn rebuild(shard: ShardingContext, journal: Component<Journal>) -> anyhow::Result<()> {
+    journal.begin(&shard).finish();
+    match shard.sharding_item() % 3 {
+        0 => Ok(()),
+        1 => anyhow::bail!("no disk for item {}", shard.sharding_item()),
+        _ => panic!("no memory for item {}", shard.sharding_item()),
+    }
+}
+
+#[tokio::main(worker_threads = 2)]
+async fn main() -> anyhow::Result<()> {
+    tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(std::io::stderr)
+        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .init();
+    let commands = commands();
+    let ready = builder()?.build()?;
+    if std::env::var_os("MEMBER_OBEYS").is_none() {
+        return Ok(ready.run().await?);
+    }
+    obey(ready.start().await?, commands).await
+}
+
+/// The application; `MEMBER_FLAW` is what is wrong with it.
+fn builder() -> anyhow::Result<elasticjob::starter::Builder> {
+    let variable = |name: &str| std::env::var(name).with_context(|| format!("{name} is not set"));
+    let journal = Journal::open(Path::new(&variable("MEMBER_HISTORY")?))?;
+    let work = Duration::from_millis(variable("MEMBER_WORK")?.parse()?);
+    let builder = ElasticJob::builder().component(journal);
+    Ok(match std::env::var("MEMBER_FLAW").as_deref() {
+        Err(_) => builder.component(Work(work)),
+        Ok("no-component") => builder,
+        Ok("no-job") => builder.without_discovery(),
+        Ok("twins") => builder.component(Work(work)).job(job("share", async || {})),
+        Ok(other) => anyhow::bail!("unknown flaw {other}"),
+    })
+}
+
+/// The commands on the standard input. Its end is ours.
+fn commands() -> mpsc::Receiver<Command> {
+    let (sender, commands) = mpsc::channel(1);
+    // A thread, since a read of the standard input would keep the runtime from ending.
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lock().lines() {
+            let command = line
+                .context("no input")
+                .and_then(|line| Ok(serde_json::from_str(&line)?));
+            // Nobody reads on where the application only runs.
+            let _ = sender.blocking_send(command.expect("whoever started us speaks our language"));
+        }
+        std::process::exit(70);
+    });
+    commands
+}
+
+async fn obey(running: ElasticJob, mut commands: mpsc::Receiver<Command>) -> anyhow::Result<()> {
+    loop {
+        let command = tokio::select! {
+            stopped = running.stopped() => return Ok(stopped?),
+            command = commands.recv() => command.context("the input is over")?,
+        };
+        let answer = match command {
+            Command::IsReady => Answer::Ready(running.is_ready()),
+            Command::Execute { job, timeout } => execute(&running, &job, timeout).await,
+        };
+        println!("{}", serde_json::to_string(&answer)?);
+    }
+}
+
+async fn execute(running: &ElasticJob, job: &str, timeout: Duration) -> Answer {
+    let execution = async { running.one_off_named(job)?.execute_and_wait(timeout).await };
+    match execution.await {
+        Ok(execution) => {
+            let outcomes = execution.items.iter();
+            Answer::Executed(
+                outcomes
+                    .map(|(item, outcome)| (*item, format!("{outcome:?}")))
+                    .collect(),
+            )
+        }
+        Err(error) => Answer::Refused(format!("{error:?}")),
+    }
+}

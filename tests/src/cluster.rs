@@ -1,0 +1,370 @@
+//! A cluster of members in a namespace of its own, seen from beside: through the registry and the history.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use elasticjob::registry::zookeeper::ZooKeeperRegistry;
+use elasticjob::registry::{Answer, CreateMode, Read, Registry, Session, SessionState, Stat, Step};
+use jiff::{SignedDuration, Timestamp};
+use tempfile::TempDir;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::history::{History, Run, breaches, gaps};
+use crate::process::MemberSetup;
+
+/// The period of the members' cron job.
+pub const PERIOD: SignedDuration = SignedDuration::from_secs(2);
+
+/// How many items it has.
+pub const ITEMS: u32 = 10;
+
+/// Its name.
+pub const SHARE: &str = "share";
+
+/// The session timeout of members. Those that are killed are missed after so long.
+pub const SESSION_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Longer than anything takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(40);
+
+/// How much of the members' logs is shown when something went wrong.
+const TAIL: usize = 60;
+
+/// A cluster. Dropping it forgets its directory; when a test fails it shows the members' logs before.
+#[derive(Debug)]
+pub struct Cluster {
+    program: PathBuf,
+    servers: String,
+    namespace: String,
+    registry: ZooKeeperRegistry,
+    directory: TempDir,
+    members: AtomicU32,
+    /// Opened when it is needed, and anew when it is lost.
+    session: tokio::sync::Mutex<Option<Arc<dyn Session>>>,
+    /// A std mutex: never held across an await.
+    history: Mutex<History>,
+}
+
+impl Cluster {
+    /// A cluster of processes that run `program`, with the registry centre at `servers`.
+    ///
+    /// # Errors
+    /// When the address is none, or there is no place for its files.
+    pub fn new(program: &str, servers: impl ToString, namespace: &str) -> anyhow::Result<Self> {
+        let (servers, directory) = (servers.to_string(), tempfile::tempdir()?);
+        Ok(Self {
+            program: program.into(),
+            registry: ZooKeeperRegistry::new(&servers, namespace)?.with_session_timeout(Duration::from_secs(10)),
+            servers,
+            namespace: namespace.to_owned(),
+            members: AtomicU32::new(0),
+            session: tokio::sync::Mutex::default(),
+            history: Mutex::new(History::of(&history_in(directory.path()))),
+            directory,
+        })
+    }
+
+    /// The same cluster, seen by somebody who knows this `user:password`.
+    #[must_use]
+    pub fn seen_with_digest(mut self, digest: &str) -> Self {
+        self.registry = self.registry.clone().with_digest(digest);
+        self
+    }
+
+    /// A member to be, on the host of this number: `127.0.0.{host}`. Its items work for 300 ms.
+    pub fn member(&self, host: u8) -> MemberSetup {
+        let number = self.members.fetch_add(1, Ordering::Relaxed);
+        let directory = self.directory.path().join(format!("member-{number}-on-{host}"));
+        MemberSetup::new(&self.program, &directory)
+            .with("ELASTICJOB_REG_CENTER_SERVER_LISTS", &self.servers)
+            .with("ELASTICJOB_REG_CENTER_NAMESPACE", &self.namespace)
+            .with(
+                "ELASTICJOB_REG_CENTER_SESSION_TIMEOUT",
+                format!("{}ms", SESSION_TIMEOUT.as_millis()),
+            )
+            .with("ELASTICJOB_NETWORK_IP", ip(host))
+            .with("MEMBER_HISTORY", history_in(self.directory.path()).display())
+            .with("RUST_LOG", "info,elasticjob=debug")
+            .working(Duration::from_millis(300))
+    }
+
+    /// Looks until `look` succeeds. Its errors say what is to be seen instead.
+    ///
+    /// # Panics
+    /// When that takes too long, with the last error and the members' logs.
+    pub async fn until<T>(&self, what: &str, mut look: impl AsyncFnMut() -> anyhow::Result<T>) -> T {
+        let deadline = Instant::now() + PATIENCE;
+        let mut last = anyhow::anyhow!("nothing was seen");
+        loop {
+            match timeout_at(deadline, look()).await {
+                Ok(Ok(seen)) => return seen,
+                Ok(Err(error)) => last = error,
+                Err(_) => {}
+            }
+            assert!(
+                Instant::now() < deadline,
+                "waited for this: {what}; last seen: {last:#}"
+            );
+            sleep(PAUSE).await;
+        }
+    }
+
+    /// A session of our own, beside those of the members.
+    ///
+    /// # Errors
+    /// When there is none to be had now.
+    pub async fn session(&self) -> anyhow::Result<Arc<dyn Session>> {
+        let mut session = self.session.lock().await;
+        if let Some(session) = &*session
+            && *session.state().borrow() != SessionState::Lost
+        {
+            return Ok(Arc::clone(session));
+        }
+        Ok(Arc::clone(session.insert(self.registry.connect().await?)))
+    }
+
+    /// A node's text, if the node is there.
+    ///
+    /// # Errors
+    /// When the registry does not answer.
+    pub async fn text(&self, path: &str) -> anyhow::Result<Option<String>> {
+        let node = self.node(path).await?;
+        Ok(node.map(|(data, _)| String::from_utf8(data)).transpose()?)
+    }
+
+    /// A node, if it is there.
+    ///
+    /// # Errors
+    /// When the registry does not answer.
+    pub async fn node(&self, path: &str) -> anyhow::Result<Option<(Vec<u8>, Stat)>> {
+        let mut answers = self.session().await?.read(vec![Read::Data(path.to_owned())]).await?;
+        match answers.pop() {
+            Some(Answer::Data(node)) => Ok(node),
+            other => anyhow::bail!("no data but {other:?}"),
+        }
+    }
+
+    /// The names of a node's children, none when it is not there.
+    ///
+    /// # Errors
+    /// When the registry does not answer.
+    pub async fn children(&self, path: &str) -> anyhow::Result<BTreeSet<String>> {
+        let session = self.session().await?;
+        let mut answers = session.read(vec![Read::Children(path.to_owned())]).await?;
+        match answers.pop() {
+            Some(Answer::Children(names)) => Ok(names.unwrap_or_default().into_iter().collect()),
+            other => anyhow::bail!("no children but {other:?}"),
+        }
+    }
+
+    /// Writes a text into a node that is there.
+    ///
+    /// # Errors
+    /// When the registry refuses.
+    pub async fn set(&self, path: &str, text: &str) -> anyhow::Result<()> {
+        let (path, data) = (path.to_owned(), text.into());
+        let step = Step::Set {
+            path,
+            data,
+            version: None,
+        };
+        Ok(self.session().await?.write(vec![step]).await.map(drop)?)
+    }
+
+    /// Creates a persistent node.
+    ///
+    /// # Errors
+    /// When the registry refuses.
+    pub async fn create(&self, path: &str, text: &str) -> anyhow::Result<()> {
+        let (path, data) = (path.to_owned(), text.into());
+        let mode = CreateMode::Persistent;
+        let step = Step::Create { path, data, mode };
+        Ok(self.session().await?.write(vec![step]).await.map(drop)?)
+    }
+
+    /// Deletes a node.
+    ///
+    /// # Errors
+    /// When the registry refuses.
+    pub async fn delete(&self, path: &str) -> anyhow::Result<()> {
+        let step = Step::Delete {
+            path: path.to_owned(),
+            version: None,
+        };
+        Ok(self.session().await?.write(vec![step]).await.map(drop)?)
+    }
+
+    /// The instances of a job by their host's number.
+    ///
+    /// # Errors
+    /// When the registry does not answer, or a host has several.
+    pub async fn instances(&self, job: &str) -> anyhow::Result<BTreeMap<u8, String>> {
+        let ids = self.children(&format!("/{job}/instances")).await?;
+        let mut instances = BTreeMap::new();
+        for id in ids {
+            let replaced = instances.insert(host_of(&id)?, id);
+            ensure!(
+                replaced.is_none(),
+                "two instances on one host: {replaced:?} and {instances:?}"
+            );
+        }
+        Ok(instances)
+    }
+
+    /// The owners of a job's items, those without an owner left out.
+    ///
+    /// # Errors
+    /// When the registry does not answer.
+    pub async fn owners(&self, job: &str) -> anyhow::Result<BTreeMap<u32, String>> {
+        let mut owners = BTreeMap::new();
+        for item in self.children(&format!("/{job}/sharding")).await? {
+            if let Some(owner) = self.text(&format!("/{job}/sharding/{item}/instance")).await? {
+                owners.insert(item.parse().context("an item is a number")?, owner);
+            }
+        }
+        Ok(owners)
+    }
+
+    /// Waits until the items of the cron job are shared out evenly among living instances on exactly these hosts;
+    /// gives the owner of each.
+    ///
+    /// # Panics
+    /// When that takes too long.
+    pub async fn shared_by(&self, hosts: &[u8]) -> BTreeMap<u32, String> {
+        self.shares(ITEMS, hosts).await
+    }
+
+    /// As [`shared_by`](Self::shared_by), with so many items.
+    ///
+    /// # Panics
+    /// When that takes too long.
+    pub async fn shares(&self, items: u32, hosts: &[u8]) -> BTreeMap<u32, String> {
+        self.until(&format!("{items} items shared by the hosts {hosts:?}"), async || {
+            let owners = self.owners(SHARE).await?;
+            let instances = self.instances(SHARE).await?;
+            let mut shares: BTreeMap<u8, usize> = BTreeMap::new();
+            for owner in owners.values() {
+                let host = host_of(owner)?;
+                ensure!(
+                    instances.get(&host) == Some(owner),
+                    "{owner} owns an item, among {instances:?}"
+                );
+                *shares.entry(host).or_default() += 1;
+            }
+            ensure!(owners.len() == items as usize, "{owners:?}");
+            ensure!(shares.keys().copied().eq(hosts.iter().copied()), "{shares:?}");
+            let (least, most) = (shares.values().min(), shares.values().max());
+            ensure!(most <= least.map(|least| least + 1).as_ref(), "{shares:?}");
+            Ok(owners)
+        })
+        .await
+    }
+
+    /// All runs so far.
+    ///
+    /// # Errors
+    /// When the history cannot be read.
+    pub fn runs(&self) -> anyhow::Result<Vec<Run>> {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner).read()
+    }
+
+    /// Waits until the items of the cron job have run at each of the next `count` times; gives these times. Until
+    /// then, and ever before, no law was broken.
+    ///
+    /// # Panics
+    /// When that takes too long, or a law was broken.
+    pub async fn runs_without_gap(&self, items: &[u32], count: i32) -> Vec<Timestamp> {
+        let times = times_after(Timestamp::now(), count);
+        self.until(&format!("items {items:?} run at {times:?}"), async || {
+            let gaps = gaps(&self.runs()?, SHARE, items, &times);
+            ensure!(gaps.is_empty(), "not run: {gaps:?}");
+            Ok(())
+        })
+        .await;
+        self.assert_lawful();
+        times
+    }
+
+    /// # Panics
+    /// When members did what they must never do.
+    pub fn assert_lawful(&self) {
+        let runs = self.runs().expect("the history can be read");
+        let breaches = breaches(&runs);
+        assert!(breaches.is_empty(), "{}", breaches.join("\n"));
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", Logs(self.directory.path()));
+        }
+    }
+}
+
+/// All items of the cron job.
+#[must_use]
+pub fn all_items() -> Vec<u32> {
+    (0..ITEMS).collect()
+}
+
+/// The address of a host.
+#[must_use]
+pub fn ip(host: u8) -> String {
+    format!("127.0.0.{host}")
+}
+
+/// The number of the host that an instance is on.
+///
+/// # Errors
+/// When it is not one of ours.
+pub fn host_of(instance: &str) -> anyhow::Result<u8> {
+    let host = instance
+        .split_once("@-@")
+        .and_then(|(ip, _)| ip.strip_prefix("127.0.0."))
+        .with_context(|| format!("no instance of ours: {instance}"))?;
+    Ok(host.parse()?)
+}
+
+/// The cron job's next times after this one.
+#[must_use]
+pub fn times_after(time: Timestamp, count: i32) -> Vec<Timestamp> {
+    let period = PERIOD.as_secs();
+    let first = Timestamp::from_second((time.as_second() / period + 1) * period).expect("within range");
+    (0..count).map(|index| first + PERIOD * index).collect()
+}
+
+fn history_in(directory: &Path) -> PathBuf {
+    directory.join("history")
+}
+
+/// The ends of the logs of all members that ever were.
+struct Logs<'a>(&'a Path);
+
+impl fmt::Display for Logs<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let members: BTreeSet<PathBuf> = fs::read_dir(self.0)
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .collect();
+        for member in members {
+            let Ok(log) = fs::read_to_string(member.join("log")) else {
+                continue;
+            };
+            let lines: Vec<&str> = log.lines().collect();
+            let tail = &lines[lines.len().saturating_sub(TAIL)..];
+            writeln!(f, "--- {}\n{}", member.display(), tail.join("\n"))?;
+        }
+        Ok(())
+    }
+}

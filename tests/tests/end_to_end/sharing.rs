@@ -1,0 +1,122 @@
+//! Members come, go, and die; the items go round.
+
+use std::time::Duration;
+
+use anyhow::ensure;
+use elasticjob_tests::cluster::{Cluster, SHARE, all_items, host_of, ip};
+use elasticjob_tests::history::{Run, RunEnd};
+use jiff::Timestamp;
+
+use crate::{cluster, members};
+
+/// Waits until an item runs on a host.
+async fn running_on(cluster: &Cluster, host: u8) -> Run {
+    let what = format!("an item runs on host {host}");
+    cluster
+        .until(&what, async || {
+            let runs = cluster.runs()?;
+            let of_host = |run: &&Run| host_of(&run.id.instance).is_ok_and(|of| of == host);
+            let newest = runs.iter().rfind(of_host).filter(|run| run.end.is_none());
+            ensure!(newest.is_some(), "{:?}", runs.last());
+            Ok(newest.cloned())
+        })
+        .await
+        .expect("there is one, it was made sure")
+}
+
+#[tokio::test]
+async fn items_should_be_shared_without_gap_or_overlap_as_members_come_and_go() -> anyhow::Result<()> {
+    let cluster = cluster("share-come-and-go")?;
+    let member = |host| {
+        cluster
+            .member(host)
+            // Longer than the test is patient: nothing here waits for a session to time out.
+            .with("ELASTICJOB_REG_CENTER_SESSION_TIMEOUT", "60s")
+            .working(Duration::from_millis(900))
+            .start()
+    };
+    let (_first, _second, mut third) = (member(1)?, member(2)?, member(3)?);
+    cluster.shared_by(&[1, 2, 3]).await;
+    cluster.runs_without_gap(&all_items(), 3).await;
+
+    let _fourth = member(4)?;
+    cluster.shared_by(&[1, 2, 3, 4]).await;
+    cluster.runs_without_gap(&all_items(), 2).await;
+
+    let run = running_on(&cluster, 3).await;
+    third.terminate()?;
+    let (status, log) = third.ended().await?;
+    assert!(status.success(), "{status}: {log}");
+    assert!(!cluster.instances(SHARE).await?.contains_key(&3), "it left by itself");
+    let runs = cluster.runs()?;
+    let ended = runs.iter().find(|other| other.id == run.id).and_then(|run| run.end);
+    assert_eq!(ended, Some(RunEnd::Finished), "within the grace period");
+    cluster.shared_by(&[1, 2, 4]).await;
+    cluster.runs_without_gap(&all_items(), 3).await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_items_of_a_member_that_is_killed_should_move_once_its_session_is_over() -> anyhow::Result<()> {
+    let cluster = cluster("share-killed")?;
+    let member = |host| cluster.member(host).working(Duration::from_millis(900)).start();
+    let (_first, _second, third) = (member(1)?, member(2)?, member(3)?);
+    cluster.shared_by(&[1, 2, 3]).await;
+    running_on(&cluster, 3).await;
+    third.kill().await?;
+    cluster.shared_by(&[1, 2]).await;
+    cluster.runs_without_gap(&all_items(), 3).await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_disabled_member_should_take_no_item_until_it_is_enabled() -> anyhow::Result<()> {
+    let cluster = cluster("share-disabled")?;
+    let _members = members(&cluster, &[1, 2, 3])?;
+    cluster.shared_by(&[1, 2, 3]).await;
+    let server = format!("/{SHARE}/servers/{}", ip(4));
+    cluster.create(&server, "DISABLED").await?;
+    let _fourth = cluster.member(4).start()?;
+    cluster
+        .until("the fourth is there", async || {
+            let instances = cluster.instances(SHARE).await?;
+            ensure!(instances.contains_key(&4), "{instances:?}");
+            Ok(())
+        })
+        .await;
+    cluster.runs_without_gap(&all_items(), 3).await;
+    cluster.shared_by(&[1, 2, 3]).await;
+    let by_fourth = |run: &&Run| host_of(&run.id.instance).is_ok_and(|host| host == 4);
+    assert_eq!(cluster.runs()?.iter().find(by_fourth), None);
+    assert_eq!(cluster.text(&server).await?.as_deref(), Some("DISABLED"));
+
+    cluster.set(&server, "ENABLED").await?;
+    cluster.shared_by(&[1, 2, 3, 4]).await;
+    cluster.runs_without_gap(&all_items(), 2).await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_job_that_is_configured_as_disabled_should_not_run_until_its_server_is_enabled() -> anyhow::Result<()> {
+    let cluster = cluster("share-configured-disabled")?;
+    let _member = cluster
+        .member(1)
+        .with("ELASTICJOB_JOBS_SHARE_DISABLED", "true")
+        .start()?;
+    let server = format!("/{SHARE}/servers/{}", ip(1));
+    cluster
+        .until("the member is there, disabled", async || {
+            let (server, instances) = (cluster.text(&server).await?, cluster.instances(SHARE).await?);
+            ensure!(
+                server.as_deref() == Some("DISABLED") && instances.len() == 1,
+                "{server:?} {instances:?}"
+            );
+            Ok(())
+        })
+        .await;
+    let enabled_at = Timestamp::now();
+    cluster.set(&server, "ENABLED").await?;
+    cluster.runs_without_gap(&all_items(), 2).await;
+    assert!(cluster.runs()?.iter().all(|run| run.id.scheduled > enabled_at));
+    Ok(())
+}

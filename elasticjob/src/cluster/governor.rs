@@ -298,6 +298,16 @@ fn basis(view: &View, config: &JobConfig) -> Basis {
     )
 }
 
+/// Whether the items are about to change hands, or are in nobody's yet, as far as it can be seen from anywhere.
+pub(crate) fn is_unsettled(view: &View, config: &JobConfig) -> bool {
+    match &view.leader {
+        None => true,
+        // A Java leader raises its flags, and says no more.
+        Some(leader) if !view.members.contains_key(leader) => view.is_resharding(),
+        Some(_) => resharding::reason(view, &basis(view, config), config.static_sharding()).is_some(),
+    }
+}
+
 /// The owner of each item, as the job's strategy wants it.
 fn target(situation: &Situation<'_>) -> Result<Vec<Option<InstanceId>>, sharding::StrategyFault> {
     let view = situation.view;

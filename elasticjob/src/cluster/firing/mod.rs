@@ -19,6 +19,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::registry::{Answer, CreateMode, Read, Step};
 
+use super::governor::is_unsettled;
 use super::ids::Ids;
 use super::instance::InstanceId;
 use super::layout::Node;
@@ -433,7 +434,9 @@ impl Firings {
         if self.is_stopped || self.current.is_some() || self.hold(circumstances).is_some() {
             return None;
         }
-        if self.due.is_none() && self.ordered.is_none() {
+        // An order is given once: taken while nobody has the items yet, it would be lost.
+        let is_waiting = |_: &Vec<String>| is_unsettled(circumstances.view, circumstances.config);
+        if self.due.is_none() && self.ordered.as_ref().is_none_or(is_waiting) {
             return None;
         }
         if circumstances.config.max_time_diff().is_some() {

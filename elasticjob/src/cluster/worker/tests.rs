@@ -705,6 +705,36 @@ async fn an_order_should_run_all_items_once_and_be_answered_in_the_ledger() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_order_should_wait_until_the_items_are_shared_out() {
+    let mut cluster = Cluster::new().await;
+    let one_off = JobConfig::builder("job").sharding_total_count(3).build().unwrap();
+    let first = cluster.join("10.0.0.1", one_off, quick());
+    first
+        .handle
+        .state
+        .clone()
+        .wait_for(|state| *state == JobState::Ready)
+        .await
+        .unwrap();
+    assert_eq!(
+        cluster.data("/job/sharding/0/instance").await,
+        None,
+        "nobody has items yet"
+    );
+    let (answer, answered) = oneshot::channel();
+    let request = "q1".to_owned();
+    first
+        .handle
+        .commands
+        .send(Command::Trigger { request, answer })
+        .await
+        .unwrap();
+    answered.await.unwrap().unwrap();
+    cluster.until(3.0).await;
+    assert_eq!(cluster.history.all().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_instance_removed_by_an_operator_should_shut_down() {
     let mut cluster = Cluster::new().await;
     let only = cluster.join("10.0.0.1", every_second(1), quick());

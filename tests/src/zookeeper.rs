@@ -81,6 +81,19 @@ impl Server {
         Err(last.expect("there was an attempt"))
     }
 
+    /// As [`start`](Self::start), on this port.
+    ///
+    /// # Errors
+    /// As `start`; when the port is taken.
+    pub fn start_on(port: u16) -> anyhow::Result<Self> {
+        TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+            .with_context(|| format!("port {port} of 127.0.0.1 cannot be listened on"))?;
+        let mut server = Self::new(Role::Standalone, port)?;
+        server.launch()?;
+        server.wait_until_serving()?;
+        Ok(server)
+    }
+
     /// A server that all tests of this process share, each in a namespace of its own. It is not to be hurt.
     ///
     /// # Panics

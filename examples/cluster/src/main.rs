@@ -1,0 +1,37 @@
+//! A cron job with six sharding items, shared by as many processes as are started.
+
+use elasticjob::prelude::*;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+/// Copies one city's new orders.
+#[elastic_job(cron = "0/5 * * * * ?", sharding = 6)]
+async fn sync_orders(shard: ShardingContext, city: ItemParameter<String>) {
+    println!(
+        "item {} ({}) on {}, scheduled {}, next {}",
+        shard.sharding_item(),
+        *city,
+        shard.instance_id(),
+        time_of_day(shard.scheduled_time()),
+        shard.next_scheduled_time().map_or("never".to_owned(), time_of_day),
+    );
+}
+
+fn time_of_day(time: Timestamp) -> String {
+    time.to_zoned(TimeZone::system()).strftime("%H:%M:%S").to_string()
+}
+
+#[tokio::main]
+async fn main() -> elasticjob::Result<()> {
+    tracing_subscriber::fmt()
+        .compact()
+        .without_time()
+        .with_target(false)
+        .with_env_filter("elasticjob=info")
+        .init();
+    ElasticJob::builder()
+        .directory(env!("CARGO_MANIFEST_DIR"))
+        .build()?
+        .run()
+        .await
+}

@@ -1,0 +1,62 @@
+//! A one-off job that is run by HTTP.
+
+mod routes;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use elasticjob::prelude::*;
+use elasticjob::starter::stop_signal;
+use tokio::net::TcpListener;
+
+/// How long running items may take to end once the application is told to stop.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// Builds the search index of one region. Without a `cron` the job runs when somebody asks for it.
+#[elastic_job(sharding = 3)]
+async fn rebuild_index(region: ItemParameter<String>) -> Result<(), String> {
+    println!("building the index of {}", *region);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    println!("built the index of {}", *region);
+    Ok(())
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    tracing_subscriber::fmt()
+        .compact()
+        .without_time()
+        .with_target(false)
+        .init();
+
+    // First whatever may be refused: an application that cannot serve should not run jobs either.
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port()?));
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}; PORT in the environment chooses another port"))?;
+    let jobs = ElasticJob::builder()
+        .directory(env!("CARGO_MANIFEST_DIR"))
+        .build()?
+        .start()
+        .await?;
+
+    println!("listening on http://{}", listener.local_addr()?);
+    let server = axum::serve(listener, routes::router(jobs.clone())).with_graceful_shutdown(stop_signal());
+    tokio::select! {
+        served = server.into_future() => served?,
+        failed = jobs.stopped() => failed?,
+    }
+    // The requests are answered; now the items may finish.
+    jobs.shutdown(GRACE).await;
+    Ok(())
+}
+
+fn port() -> anyhow::Result<u16> {
+    match std::env::var("PORT") {
+        Ok(text) => text
+            .parse()
+            .with_context(|| format!("PORT is `{text}`; a port is a number from 0 to 65535, 0 for any that is free")),
+        Err(_) => Ok(3000),
+    }
+}

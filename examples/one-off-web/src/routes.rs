@@ -1,0 +1,59 @@
+//! What can be asked by HTTP.
+
+use std::time::Duration;
+
+use axum::extract::RawQuery;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Extension, Router};
+use elasticjob::prelude::*;
+use elasticjob::starter::{Execution, ItemOutcome};
+
+use crate::rebuild_index;
+
+/// How long `POST /rebuild?wait` waits.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The routes. The layer lets handlers take one-off jobs as parameters.
+pub(crate) fn router(jobs: ElasticJob) -> Router {
+    Router::new()
+        .route("/rebuild", post(rebuild))
+        .route("/health", get(health))
+        .layer(Extension(jobs))
+}
+
+/// Has the job run: answers as soon as that is certain, or with `?wait` once all items have ended.
+async fn rebuild(job: OneOffJob<rebuild_index>, RawQuery(query): RawQuery) -> elasticjob::Result<Response> {
+    if query.as_deref() != Some("wait") {
+        job.execute().await?;
+        return Ok((StatusCode::ACCEPTED, "it will run\n").into_response());
+    }
+    let execution = job.execute_and_wait(PATIENCE).await?;
+    let status = match execution.is_success() {
+        true => StatusCode::OK,
+        false => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    Ok((status, report(&execution)).into_response())
+}
+
+/// A line for each item.
+fn report(execution: &Execution) -> String {
+    let line = |(item, outcome): (&u32, &ItemOutcome)| match outcome {
+        ItemOutcome::Succeeded => format!("item {item}: succeeded\n"),
+        ItemOutcome::Failed { cause } => format!("item {item}: failed: {cause}\n"),
+        ItemOutcome::Cancelled { cause } => format!("item {item}: cancelled: {cause}\n"),
+        ItemOutcome::Skipped { reason } => format!("item {item}: skipped: {reason}\n"),
+        ItemOutcome::Pending => format!("item {item}: not ended yet\n"),
+        _ => format!("item {item}: unknown\n"),
+    };
+    execution.items.iter().map(line).collect()
+}
+
+/// Whether load balancers and the like should send requests here.
+async fn health(Extension(jobs): Extension<ElasticJob>) -> (StatusCode, &'static str) {
+    match jobs.is_ready() {
+        true => (StatusCode::OK, "ready\n"),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
+    }
+}

@@ -1,0 +1,201 @@
+//! The examples, run as a reader of their READMEs runs them.
+
+mod program;
+
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::time::Duration;
+
+use elasticjob_tests::zookeeper::{Server, free_port};
+
+use program::Program;
+
+/// One line of the examples `quickstart` and `cluster`.
+#[derive(Debug)]
+struct Fired {
+    item: u32,
+    city: String,
+    instance: String,
+    scheduled: u32,
+    next: u32,
+}
+
+impl Fired {
+    /// Reads `item 0 (Beijing) on 192.0.2.2@-@7-abc123, scheduled 10:00:05, next 10:00:10`.
+    fn parse(line: &str) -> Option<Self> {
+        let (item, rest) = line.strip_prefix("item ")?.split_once(" (")?;
+        let (city, rest) = rest.split_once(") on ")?;
+        let (instance, rest) = rest.split_once(", scheduled ")?;
+        let (scheduled, next) = rest.split_once(", next ")?;
+        Some(Self {
+            item: item.parse().ok()?,
+            city: city.to_owned(),
+            instance: instance.to_owned(),
+            scheduled: second_of_day(scheduled)?,
+            next: second_of_day(next)?,
+        })
+    }
+}
+
+fn second_of_day(time: &str) -> Option<u32> {
+    time.split(':')
+        .try_fold(0, |seconds, part| Some(seconds * 60 + part.parse::<u32>().ok()?))
+}
+
+/// Waits until each item of a firing after `after` has run, and returns those runs.
+fn a_whole_firing(programs: &mut [Program], items: u32, after: Option<u32>) -> Vec<Fired> {
+    let mut fired: Vec<Fired> = Vec::new();
+    program::wait("a firing of all items", || {
+        for program in programs.iter_mut() {
+            fired.extend(program.new_lines().iter().filter_map(|line| Fired::parse(line)));
+        }
+        let newest = fired.iter().map(|run| run.scheduled).max()?;
+        let is_whole = |second: u32| fired.iter().filter(|run| run.scheduled == second).count() == items as usize;
+        (after.is_none_or(|after| newest > after) && is_whole(newest)).then_some(newest)
+    });
+    let newest = fired.iter().map(|run| run.scheduled).max().expect("a firing was seen");
+    fired.retain(|run| run.scheduled == newest);
+    fired.sort_by_key(|run| run.item);
+    fired
+}
+
+fn items(fired: &[Fired]) -> Vec<u32> {
+    fired.iter().map(|run| run.item).collect()
+}
+
+#[test]
+fn the_quickstart_should_show_each_item_its_instance_and_the_next_firing() {
+    let mut quickstart = [Program::example("quickstart").start()];
+    let fired = a_whole_firing(&mut quickstart, 3, None);
+    let cities: Vec<_> = fired.iter().map(|run| run.city.as_str()).collect();
+    assert_eq!(cities, ["Beijing", "Shanghai", "Guangzhou"]);
+    for run in &fired {
+        assert_eq!((run.scheduled + 5) % 86_400, run.next % 86_400, "{run:?}");
+        assert!(run.instance.contains("@-@"), "{run:?}");
+    }
+    let [quickstart] = quickstart;
+    assert_eq!(quickstart.terminate(), Some(0));
+}
+
+#[test]
+fn the_environment_should_win_over_what_the_example_says() {
+    let mut quickstart = [Program::example("quickstart")
+        .environment("ELASTICJOB_JOBS_SYNC_ORDERS_CRON", "* * * * * ?")
+        .environment(
+            "ELASTICJOB_JOBS_SYNC_ORDERS_SHARDING_ITEM_PARAMETERS",
+            "0=Oslo,1=Rome,2=Bonn",
+        )
+        .start()];
+    let fired = a_whole_firing(&mut quickstart, 3, None);
+    assert_eq!(fired[0].city, "Oslo");
+    assert_eq!((fired[0].scheduled + 1) % 86_400, fired[0].next);
+}
+
+#[test]
+fn three_processes_of_the_cluster_should_share_the_items_and_survive_a_killed_one() {
+    let server = Server::start().unwrap();
+    let start = || {
+        Program::example("cluster")
+            .environment("ZOOKEEPER", &server.address().to_string())
+            .environment("ELASTICJOB_JOBS_SYNC_ORDERS_CRON", "* * * * * ?")
+            .environment("ELASTICJOB_REG_CENTER_SESSION_TIMEOUT", "2s")
+            .start()
+    };
+    let mut programs = vec![start(), start(), start()];
+    let mut last = None;
+    let instances = program::wait("all three to have items", || {
+        let fired = a_whole_firing(&mut programs, 6, last);
+        assert_eq!(items(&fired), [0, 1, 2, 3, 4, 5]);
+        last = fired.first().map(|run| run.scheduled);
+        let mut instances: Vec<_> = fired.into_iter().map(|run| run.instance).collect();
+        instances.sort();
+        instances.dedup();
+        (instances.len() == 3).then_some(instances)
+    });
+
+    programs.remove(0).kill();
+    program::wait("the items of the killed process to move", || {
+        let fired = a_whole_firing(&mut programs, 6, last);
+        assert_eq!(items(&fired), [0, 1, 2, 3, 4, 5]);
+        last = fired.first().map(|run| run.scheduled);
+        assert!(fired.iter().all(|run| instances.contains(&run.instance)), "{fired:?}");
+        Some(())
+    });
+
+    // One leaves in peace: the last one has all items at once.
+    assert_eq!(programs.remove(0).terminate(), Some(0));
+    let fired = a_whole_firing(&mut programs, 6, last);
+    assert_eq!(items(&fired), [0, 1, 2, 3, 4, 5]);
+    assert!(fired.iter().all(|run| run.instance == fired[0].instance), "{fired:?}");
+    assert_eq!(programs.remove(0).terminate(), Some(0));
+}
+
+#[test]
+fn the_one_off_job_should_be_run_by_http() {
+    let mut web = Program::example("one-off-web").environment("PORT", "0").start();
+    let address = web.wait_for("listening on http://").parse().unwrap();
+    program::wait("the application to be ready", || {
+        (request(address, "GET", "/health").0 == 200).then_some(())
+    });
+
+    let (status, body) = request(address, "POST", "/rebuild?wait");
+    assert_eq!(status, 200, "{body}");
+    assert_eq!(body, "item 0: succeeded\nitem 1: succeeded\nitem 2: succeeded\n");
+    web.wait_for("built the index of europe");
+
+    let (status, body) = request(address, "POST", "/rebuild");
+    assert_eq!((status, body.as_str()), (202, "it will run\n"));
+    web.wait_for("built the index of asia");
+    assert_eq!(request(address, "GET", "/rebuild").0, 405);
+    assert_eq!(web.terminate(), Some(0));
+}
+
+#[test]
+fn a_port_in_use_should_be_named_and_nothing_be_started() {
+    let taken = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let (code, output) = Program::example("one-off-web")
+        .environment("PORT", &port.to_string())
+        .start()
+        .end();
+    assert_eq!(code, Some(1));
+    assert!(
+        output.contains(&format!("cannot listen on 127.0.0.1:{port}")),
+        "{output}"
+    );
+    assert!(!output.contains("joined the registry centre"), "{output}");
+}
+
+#[test]
+fn the_components_should_be_shared_by_both_jobs() {
+    let mut components = Program::example("components").start();
+    components.wait_for("billed Beijing on connection ");
+    components.wait_for("billed Guangzhou on connection ");
+    let report = components.wait_for("bills so far: ");
+    assert!(report.contains("\"Shanghai\": "), "{report}");
+    assert_eq!(components.terminate(), Some(0));
+}
+
+#[test]
+fn the_server_for_the_examples_should_serve_and_end_with_its_data() {
+    let port = free_port().unwrap();
+    let mut zookeeper = Program::own("zookeeper").argument(&port.to_string()).start();
+    zookeeper.wait_for(&format!("zookeeper serves on 127.0.0.1:{port}"));
+    assert_eq!(zookeeper.terminate(), Some(0));
+    assert!(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err());
+}
+
+/// Status and body of the answer.
+#[allow(clippy::unwrap_used, reason = "part of the tests")]
+fn request(address: SocketAddr, method: &str, path: &str) -> (u16, String) {
+    let timeout = Duration::from_secs(30);
+    let mut stream = TcpStream::connect_timeout(&address, timeout).unwrap();
+    stream.set_read_timeout(Some(timeout)).unwrap();
+    let head = format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, body.to_owned())
+}

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::registry::{CreateMode, Step};
 
 use super::instance::InstanceId;
+use super::latch;
 use super::layout::Node;
 use super::transaction::Transaction;
 use super::view::View;
@@ -28,14 +29,9 @@ pub(crate) enum Election {
     Write(Vec<Step>),
 }
 
-/// The next step of `me`, who has seen no leader for `leaderless`. `latch` is the UUID in the names of its contenders.
-pub(crate) fn next(view: &View, me: &InstanceId, latch: &str, leaderless: Duration) -> Election {
-    let mut own = view
-        .candidates
-        .iter()
-        .filter(|name| name.contains(latch))
-        .collect::<Vec<_>>();
-    own.sort_by_key(|name| order(name));
+/// The next step of `me`, who has seen no leader for `leaderless`. `uuid` is in the names of its contenders.
+pub(crate) fn next(view: &View, me: &InstanceId, uuid: &str, leaderless: Duration) -> Election {
+    let latch::Standing { own, is_first } = latch::standing(&view.candidates, uuid);
     let mut transaction = Transaction::on(view);
 
     if let Some(leader) = &view.leader {
@@ -60,21 +56,20 @@ pub(crate) fn next(view: &View, me: &InstanceId, latch: &str, leaderless: Durati
         if place >= FIRST && leaderless < PATIENCE {
             return Election::Wait(PATIENCE - leaderless);
         }
-        let name = format!("_c_{latch}-latch-");
+        let name = latch::contender(uuid);
         transaction.create(Node::ElectionCandidate(&name), "", CreateMode::EphemeralSequential);
         return written(transaction);
     };
     // An unknown outcome can have left more than one of ours: the first is kept.
     remove(&mut transaction, surplus);
-    let first = view.candidates.iter().min_by_key(|name| order(name));
-    if first == Some(contender) {
+    if is_first {
         transaction.create(Node::LeaderInstance, me.as_str(), CreateMode::Ephemeral);
         transaction.delete(Node::ElectionCandidate(contender));
     }
     written(transaction)
 }
 
-fn remove(transaction: &mut Transaction<'_>, candidates: &[&String]) {
+fn remove(transaction: &mut Transaction<'_>, candidates: &[&str]) {
     for name in candidates {
         transaction.delete(Node::ElectionCandidate(name));
     }
@@ -86,11 +81,6 @@ fn written(transaction: Transaction<'_>) -> Election {
     } else {
         Election::Write(transaction.into_steps())
     }
-}
-
-/// Curator's order of contenders: the text after the last `latch-`.
-fn order(name: &str) -> &str {
-    name.rsplit_once("latch-").map_or(name, |(_, number)| number)
 }
 
 #[cfg(test)]

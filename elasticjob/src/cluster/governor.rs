@@ -16,6 +16,7 @@ use super::election::{self, Election};
 use super::instance::InstanceId;
 use super::layout::Node;
 use super::marks;
+use super::policy::Policy;
 use super::resharding::{self, Basis};
 use super::transaction::Transaction;
 use super::view::View;
@@ -39,6 +40,7 @@ pub(crate) struct Situation<'a> {
     /// The UUID in the names of our latch nodes.
     pub(crate) latch: &'a str,
     pub(crate) config: &'a JobConfig,
+    pub(crate) policy: Policy,
     pub(crate) strategy: &'a dyn ShardingStrategy,
     /// On the clock that only moves forward.
     pub(crate) elapsed: Duration,
@@ -69,7 +71,13 @@ pub(crate) enum Purpose {
     TakeTrigger(Vec<String>),
     Elect,
     SurveyMarks(Vec<u32>),
-    RepairMarks(Vec<u32>),
+    /// Remove marks of dead instances; of the second items no further attempt is made.
+    RepairMarks {
+        items: Vec<u32>,
+        parked: Vec<u32>,
+    },
+    /// Empty the queue of items to be taken over: failover was switched off.
+    ClearFailover,
     AnnounceResharding,
     SurveyItems(Vec<u32>),
     Reshard,
@@ -175,7 +183,15 @@ impl Governor {
     fn marks(&mut self, situation: &Situation<'_>) -> Decision {
         let Situation { view, me, .. } = *situation;
         if let Some(repair) = self.repair.take() {
-            return write(Purpose::RepairMarks(repair.items), repair.steps);
+            let marks::Repair { items, parked, steps } = repair;
+            return write(Purpose::RepairMarks { items, parked }, steps);
+        }
+        if !situation.config.failover() && !view.failover_queue.is_empty() && marks::is_repairer(view, me) {
+            let mut transaction = Transaction::on(view);
+            view.failover_queue.iter().for_each(|item| {
+                transaction.delete(Node::FailoverItem(*item));
+            });
+            return write(Purpose::ClearFailover, transaction.into_steps());
         }
         if !self.must_check_marks || !marks::is_repairer(view, me) {
             return Decision::Rest;
@@ -248,7 +264,7 @@ impl Governor {
         };
         match purpose {
             Purpose::SurveyMarks(suspects) => {
-                self.repair = marks::repair(situation.view, suspects, answers);
+                self.repair = marks::repair(situation.view, suspects, answers, succession(situation));
                 if self.repair.is_none() {
                     self.must_check_marks = false;
                 }
@@ -287,6 +303,15 @@ impl Governor {
         let pause = BACKOFF_FIRST.saturating_mul(1 << self.refused_in_a_row.min(10));
         self.not_before = elapsed + pause.min(BACKOFF_LIMIT);
         self.refused_in_a_row += 1;
+    }
+}
+
+/// What becomes of items whose instances died.
+fn succession(situation: &Situation<'_>) -> marks::Succession {
+    marks::Succession {
+        failover: situation.config.failover() && situation.config.monitor_execution(),
+        attempts: situation.policy.failover_attempts,
+        total: situation.config.sharding_total_count().get(),
     }
 }
 

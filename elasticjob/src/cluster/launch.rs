@@ -47,6 +47,9 @@ pub(crate) struct Launch {
 pub(crate) struct Finished {
     pub(crate) item: u32,
     pub(crate) run: String,
+    pub(crate) attempt: u32,
+    /// The fence stopped it: its session could no longer be relied upon.
+    pub(crate) is_fenced: bool,
     pub(crate) end: End,
     /// The error handler wants the firing given up: no make-up run follows it.
     pub(crate) is_abort: bool,

@@ -72,6 +72,8 @@ pub(crate) enum Source {
     Misfire,
     /// Somebody asked for it.
     Trigger,
+    /// The instance that ran it died.
+    Failover,
 }
 
 /// What became of an item at one scheduled time or request.
@@ -142,6 +144,8 @@ impl Record {
         let until = match run.source {
             Source::Trigger => known,
             Source::Schedule | Source::Misfire => known.max(Some(run.due)),
+            // The time is accounted for since the first attempt, or a Java member's.
+            Source::Failover => known,
         };
         Self {
             until,
@@ -165,6 +169,58 @@ impl Record {
         record
     }
 
+    /// The run that takes an item over from an instance that died: its next attempt, or a run of its own where the
+    /// instance, being a Java member, wrote nothing here.
+    pub(crate) fn next_attempt(&self, id: impl FnOnce() -> String, owner: &str, now: Timestamp) -> Run {
+        let owner = owner.to_owned();
+        match &self.run {
+            Some(run) if run.end.is_none() => Run {
+                attempt: run.attempt + 1,
+                owner,
+                source: Source::Failover,
+                ..run.clone()
+            },
+            _ => Run {
+                id: id(),
+                due: now.as_millisecond(),
+                attempt: 1,
+                owner,
+                source: Source::Failover,
+                requests: Vec::new(),
+                end: None,
+            },
+        }
+    }
+
+    /// The record once its run goes on as the next attempt of the same owner.
+    pub(crate) fn again(&self) -> Self {
+        let mut record = self.clone();
+        if let Some(run) = &mut record.run {
+            run.attempt += 1;
+        }
+        record
+    }
+
+    /// The record once it is known that a later run than its newest was begun, by a Java member.
+    pub(crate) fn without_run(&self) -> Self {
+        Self {
+            run: None,
+            ..self.clone()
+        }
+    }
+
+    /// Whether its newest run has ended.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.run.as_ref().is_some_and(|run| run.end.is_some())
+    }
+
+    /// Whether its run was begun by `owner` and not ended.
+    pub(crate) fn is_open_of(&self, owner: &str) -> bool {
+        self.run
+            .as_ref()
+            .is_some_and(|run| run.end.is_none() && run.owner == owner)
+    }
+
     /// How `request` was answered, if it was.
     pub(crate) fn answer_to(&self, request: &str) -> Option<&End> {
         let answered = self.answered.as_ref()?;
@@ -173,6 +229,13 @@ impl Record {
             .iter()
             .any(|known| known == request)
             .then_some(&answered.end)
+    }
+}
+
+impl Run {
+    /// Whether the other is the same attempt of the same run.
+    pub(crate) fn is_same_attempt(&self, other: &Self) -> bool {
+        self.id == other.id && self.attempt == other.attempt && self.owner == other.owner
     }
 }
 

@@ -59,17 +59,29 @@ pub(crate) fn survey(view: &View, suspects: &[u32]) -> Vec<Read> {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Repair {
     pub(crate) items: Vec<u32>,
+    /// Those of them that are not tried again at this time.
+    pub(crate) parked: Vec<u32>,
     pub(crate) steps: Vec<Step>,
 }
 
+/// What is to become of an item whose instance died running it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Succession {
+    /// Whether others take such items over.
+    pub(crate) failover: bool,
+    /// How often an item is tried at one time.
+    pub(crate) attempts: u32,
+    pub(crate) total: u32,
+}
+
 /// Judges the suspects by what was read, in the order of [`survey`].
-pub(crate) fn repair(view: &View, suspects: &[u32], answers: Vec<Answer>) -> Option<Repair> {
+pub(crate) fn repair(view: &View, suspects: &[u32], answers: Vec<Answer>, succession: Succession) -> Option<Repair> {
     let mut answers = answers.into_iter().map(|answer| match answer {
         Answer::Data(found) => found,
         Answer::Children(_) => None,
     });
     let mut transaction = Transaction::on(view);
-    let mut items = Vec::new();
+    let (mut items, mut parked) = (Vec::new(), Vec::new());
     for item in suspects {
         let mark = answers.next().flatten();
         let ledger = answers.next().flatten();
@@ -79,14 +91,18 @@ pub(crate) fn repair(view: &View, suspects: &[u32], answers: Vec<Answer>) -> Opt
         let (record, version) = ledger.map_or((Record::default(), None), |(data, stat)| {
             (Record::parse(&data), Some(stat.version))
         });
-        let is_his = record
-            .run
-            .as_ref()
-            .is_some_and(|run| run.end.is_none() && run.owner == holder.as_str());
-        let record = if is_his {
-            record.ended(End::new(Verdict::Lost))
-        } else {
-            record
+        let (record, is_queued) = match bequeathed(view, *item, &record, &holder, succession) {
+            Bequest::Queued => (record, true),
+            Bequest::Unrecorded => (record.without_run(), true),
+            Bequest::Lost => (record.ended(End::new(Verdict::Lost)), false),
+            Bequest::Parked => {
+                parked.push(*item);
+                (
+                    record.ended(End::because(Verdict::Lost, "parked: its instances died in a row")),
+                    false,
+                )
+            }
+            Bequest::Nothing => (record, false),
         };
         match version {
             Some(version) => transaction.set(Node::LedgerItem(*item), record.to_bytes(), Some(version)),
@@ -96,12 +112,52 @@ pub(crate) fn repair(view: &View, suspects: &[u32], answers: Vec<Answer>) -> Opt
             item: *item,
             kind: ItemKind::Running,
         });
+        if view.items.get(item).is_some_and(|item| item.is_failovering) {
+            transaction.delete(Node::ItemState {
+                item: *item,
+                kind: ItemKind::Failovering,
+            });
+        }
+        if is_queued && !view.failover_queue.contains(item) {
+            transaction.create(Node::FailoverItem(*item), "", CreateMode::Persistent);
+        }
         items.push(*item);
     }
     (!items.is_empty()).then(|| Repair {
         items,
+        parked,
         steps: transaction.into_steps(),
     })
+}
+
+/// What a dead instance leaves of an item.
+enum Bequest {
+    /// Somebody is to take it over.
+    Queued,
+    /// So it is, but its run is not in the ledger.
+    Unrecorded,
+    /// Its run will not be repeated.
+    Lost,
+    /// It was tried often enough.
+    Parked,
+    /// Its end is recorded, or there is nothing to record: only the mark was left.
+    Nothing,
+}
+
+fn bequeathed(view: &View, item: u32, record: &Record, holder: &InstanceId, succession: Succession) -> Bequest {
+    let is_recorded = record.is_open_of(holder.as_str());
+    let is_ours = record.run.as_ref().is_some_and(|run| run.owner == holder.as_str());
+    let is_heritable =
+        succession.failover && item < succession.total && !view.items.get(&item).is_some_and(|item| item.is_disabled);
+    match &record.run {
+        Some(run) if is_recorded && is_heritable && run.attempt >= succession.attempts => Bequest::Parked,
+        Some(_) if is_recorded && is_heritable => Bequest::Queued,
+        Some(_) if is_recorded => Bequest::Lost,
+        _ if is_ours => Bequest::Nothing,
+        // A Java member's: it wrote nothing here, and its mark says that it was running.
+        _ if is_heritable => Bequest::Unrecorded,
+        _ => Bequest::Nothing,
+    }
 }
 
 fn dead_holder(view: &View, data: &[u8], stat: Stat) -> Option<InstanceId> {
@@ -139,6 +195,12 @@ mod tests {
         )))
     }
 
+    const NONE: Succession = Succession {
+        failover: false,
+        attempts: 3,
+        total: 2,
+    };
+
     #[test]
     fn a_mark_of_a_dead_instance_should_be_removed_together_with_a_word_in_the_ledger() {
         let view = view(&[
@@ -148,7 +210,7 @@ mod tests {
             "/ledger/items/0",
         ]);
         assert_eq!(suspects(&view), [0]);
-        let repair = repair(&view, &[0], vec![data("a@-@2"), data("")]).expect("one to repair");
+        let repair = repair(&view, &[0], vec![data("a@-@2"), data("")], NONE).expect("one to repair");
         assert_eq!(repair.items, [0]);
         let expected = [
             Step::Set {
@@ -167,8 +229,11 @@ mod tests {
     #[test]
     fn a_mark_that_is_gone_or_held_by_a_living_instance_should_stay_alone() {
         let view = view(&["/instances/a@-@1", "/sharding/0/running=a@-@2"]);
-        assert_eq!(repair(&view, &[0], vec![Answer::Data(None), Answer::Data(None)]), None);
-        assert_eq!(repair(&view, &[0], vec![data("a@-@1"), Answer::Data(None)]), None);
+        assert_eq!(
+            repair(&view, &[0], vec![Answer::Data(None), Answer::Data(None)], NONE),
+            None
+        );
+        assert_eq!(repair(&view, &[0], vec![data("a@-@1"), Answer::Data(None)], NONE), None);
         let session = Answer::Data(Some((
             b"a@-@9".to_vec(),
             Stat {
@@ -176,7 +241,7 @@ mod tests {
                 ..Stat::default()
             },
         )));
-        assert_eq!(repair(&view, &[0], vec![session, Answer::Data(None)]), None);
+        assert_eq!(repair(&view, &[0], vec![session, Answer::Data(None)], NONE), None);
     }
 
     #[test]

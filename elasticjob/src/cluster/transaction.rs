@@ -55,7 +55,7 @@ impl<'v> Transaction<'v> {
         }
         // Java creates the leader's nodes as parents of a Curator latch, which makes them containers.
         let mode = match node {
-            Node::Leader | Node::Election | Node::ElectionLatch => CreateMode::Container,
+            Node::Leader | Node::Election | Node::ElectionLatch | Node::FailoverLatch => CreateMode::Container,
             _ => CreateMode::Persistent,
         };
         self.steps.push(Step::Create {
@@ -123,6 +123,10 @@ fn parents(node: Node<'_>) -> Vec<Node<'static>> {
         Node::ElectionCandidate(_) => vec![Node::Leader, Node::Election, Node::ElectionLatch],
         Node::LeaderSharding => vec![Node::Leader],
         Node::Necessary | Node::Processing => vec![Node::Leader, Node::LeaderSharding],
+        Node::LeaderFailover => vec![Node::Leader],
+        Node::FailoverItems | Node::FailoverLatch => vec![Node::Leader, Node::LeaderFailover],
+        Node::FailoverItem(_) => vec![Node::Leader, Node::LeaderFailover, Node::FailoverItems],
+        Node::FailoverCandidate(_) => vec![Node::Leader, Node::LeaderFailover, Node::FailoverLatch],
         Node::Item(_) => vec![Node::Sharding],
         Node::ItemState { item, .. } => vec![Node::Sharding, Node::Item(item)],
         Node::TriggerFor(_) => vec![Node::Trigger],

@@ -26,6 +26,10 @@ pub(crate) struct View {
     pub(crate) leader: Option<InstanceId>,
     /// The contenders for the leadership, by node name.
     pub(crate) candidates: BTreeSet<String>,
+    /// The items that wait for somebody to take them over.
+    pub(crate) failover_queue: BTreeSet<u32>,
+    /// The contenders for the right to take items over, by node name.
+    pub(crate) failover_candidates: BTreeSet<String>,
     pub(crate) is_resharding_necessary: bool,
     pub(crate) is_resharding_processing: bool,
     /// Who is asked to run the job now, and by which requests.
@@ -201,6 +205,12 @@ impl View {
             Node::ElectionCandidate(name) => {
                 self.candidates.insert(name.to_owned());
             }
+            Node::FailoverItem(item) => {
+                self.failover_queue.insert(item);
+            }
+            Node::FailoverCandidate(name) => {
+                self.failover_candidates.insert(name.to_owned());
+            }
             Node::Necessary => self.is_resharding_necessary = true,
             Node::Processing => self.is_resharding_processing = true,
             Node::TriggerFor(id) => {
@@ -245,6 +255,12 @@ impl View {
             Node::ElectionCandidate(name) => {
                 self.candidates.remove(name);
             }
+            Node::FailoverItem(item) => {
+                self.failover_queue.remove(&item);
+            }
+            Node::FailoverCandidate(name) => {
+                self.failover_candidates.remove(name);
+            }
             Node::Necessary => self.is_resharding_necessary = false,
             Node::Processing => self.is_resharding_processing = false,
             Node::TriggerFor(id) => {
@@ -282,6 +298,7 @@ impl View {
             Node::LedgerItem(item) => self.items.get(&item).is_some_and(|item| item.has_ledger),
             Node::Server(ip) => self.servers.contains_key(ip),
             Node::CurrentTime => self.has_current_time,
+            Node::FailoverItem(item) => self.failover_queue.contains(&item),
             _ => false,
         }
     }
@@ -303,6 +320,11 @@ impl View {
             .rev()
             .filter(|id| self.is_enabled(id))
             .filter(|id| !self.members.get(id).is_some_and(|member| member.draining))
+    }
+
+    /// Whether a member of the job is not one of ours.
+    pub(crate) fn has_java_members(&self) -> bool {
+        self.instances.iter().any(|id| !self.members.contains_key(id))
     }
 
     /// The items below `total` that belong to `id`.
@@ -367,6 +389,8 @@ fn is_data_ignored(node: Node<'_>) -> bool {
         node,
         Node::Instance(_)
             | Node::ElectionCandidate(_)
+            | Node::FailoverItem(_)
+            | Node::FailoverCandidate(_)
             | Node::Necessary
             | Node::Processing
             | Node::Item(_)
@@ -396,6 +420,9 @@ impl Parents {
             Node::Ledger => 9,
             Node::LedgerItems => 10,
             Node::Members => 11,
+            Node::LeaderFailover => 12,
+            Node::FailoverItems => 13,
+            Node::FailoverLatch => 14,
             _ => return None,
         };
         Some(1 << place)

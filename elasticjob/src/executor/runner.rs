@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use tracing::{Instrument, debug, info_span, warn};
 
 use crate::catalogue::UnknownName;
+use crate::cluster::fence::Stopped;
 use crate::cluster::launch::{Finished, Launch, Runner};
 use crate::cluster::ledger::{End, Verdict};
 use crate::error_handler::{self, Chain, DEFAULT_HANDLER, ErrorHandlers, Failure, JobErrorHandler, Reaction};
@@ -158,11 +159,14 @@ impl Runner for JobRunner {
                     "blocking work goes on although its run is over"
                 );
             }
+            let is_fenced = matches!(ended.outcome, Outcome::Cancelled(Stopped::Fenced));
             let (end, is_abort) = concluded(&name, start.item, &*handler, ended.outcome);
             // The worker is gone when the process stops; nobody records the end then.
             let _ = finished.send(Finished {
                 item: start.item,
                 run: start.run.id,
+                attempt: start.run.attempt,
+                is_fenced,
                 end,
                 is_abort,
             });

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use elasticjob_config::sources::{Implementation, JobSettings, RegistrySettings, Settings};
 use jiff::Timestamp;
 
+use crate::cluster::policy::Policy;
 use crate::error_handler::DEFAULT_HANDLER;
 use crate::executor::DEFAULT_POOL;
 use crate::host;
@@ -180,6 +181,9 @@ fn job(
         faults.push(format!(
             "job {name} ({place}): unknown job listener `{listener}`: this version has none"
         ));
+    }
+    if let Err(fault) = Policy::of(config.props()) {
+        faults.push(format!("job {name} ({place}): {fault}"));
     }
     if let Some(cron) = config.cron() {
         let zone = config

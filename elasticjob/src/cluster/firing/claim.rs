@@ -13,12 +13,20 @@ use super::{Circumstances, Claiming, Ended, Firings, Occasion, Running, Slot, St
 /// A claim that was sent, or is to be.
 #[derive(Clone, Debug)]
 pub(crate) struct Claim {
-    /// The epoch that our ownership is from; `None` where no leader of ours has shared the items out yet.
-    epoch: Option<i32>,
+    pub(super) kind: Kind,
     /// How the `running` marks live; `None` where the job is not to be monitored.
     mark: Option<CreateMode>,
     items: Vec<ClaimedItem>,
     is_retry: bool,
+}
+
+/// What gives the right to the items.
+#[derive(Clone, Debug)]
+pub(super) enum Kind {
+    /// They are ours, by the assignment of this epoch; `None` where no leader of ours has shared them out yet.
+    Owned { epoch: Option<i32> },
+    /// They wait to be taken over. The contenders in Java's latch go with the claim.
+    Takeover { contenders: Vec<String> },
 }
 
 /// One item of a claim.
@@ -30,6 +38,10 @@ struct ClaimedItem {
     version: i32,
     /// The ledger with the claim in it.
     record: Record,
+    /// Whether there is a ledger to be set, and not to be created.
+    has_ledger: bool,
+    /// Whether an earlier taker left its mark.
+    is_failovering: bool,
 }
 
 /// What a claim led to.
@@ -45,6 +57,43 @@ impl Claim {
         self.items.is_empty()
     }
 
+    /// A claim of items that wait to be taken over, to be added.
+    pub(super) fn takeover(contenders: Vec<&str>) -> Self {
+        Self {
+            kind: Kind::Takeover {
+                contenders: contenders.into_iter().map(str::to_owned).collect(),
+            },
+            mark: Some(CreateMode::Persistent),
+            items: Vec::new(),
+            is_retry: true,
+        }
+    }
+
+    /// Adds an item: the version of its ledger, if it has one, and the ledger with the claim in it.
+    pub(super) fn add_takeover(
+        &mut self,
+        item: u32,
+        version: Option<i32>,
+        record: Record,
+        run: Run,
+        is_failovering: bool,
+    ) {
+        // One that is created in the claim is set at its first version.
+        let (has_ledger, version) = (version.is_some(), version.unwrap_or_default());
+        self.items.push(ClaimedItem {
+            item,
+            run,
+            version,
+            record,
+            has_ledger,
+            is_failovering,
+        });
+    }
+
+    pub(super) fn is_takeover(&self) -> bool {
+        matches!(self.kind, Kind::Takeover { .. })
+    }
+
     pub(super) fn items(&self) -> impl Iterator<Item = u32> {
         self.items.iter().map(|claimed| claimed.item)
     }
@@ -52,22 +101,41 @@ impl Claim {
     /// The transaction: the epoch as expected; each item's mark created and ledger set.
     pub(super) fn steps(&self, view: &View) -> Vec<Step> {
         let mut transaction = Transaction::on(view);
-        if let Some(epoch) = self.epoch {
-            transaction.check(Node::Epoch, Some(epoch));
+        match &self.kind {
+            Kind::Owned { epoch: Some(epoch) } => drop(transaction.check(Node::Epoch, Some(*epoch))),
+            Kind::Owned { epoch: None } => {}
+            Kind::Takeover { contenders } => contenders.iter().for_each(|name| {
+                transaction.delete(Node::FailoverCandidate(name));
+            }),
         }
         for ClaimedItem {
             item,
             run,
             version,
             record,
+            has_ledger,
+            is_failovering,
         } in &self.items
         {
+            if self.is_takeover() {
+                // In Java's order: taken, noted, no longer waiting.
+                let node = |kind| Node::ItemState { item: *item, kind };
+                transaction.create(node(ItemKind::Failover), run.owner.as_str(), CreateMode::Ephemeral);
+                if *is_failovering {
+                    transaction.delete(node(ItemKind::Failovering));
+                }
+                transaction.create(node(ItemKind::Failovering), run.owner.as_str(), CreateMode::Persistent);
+                transaction.delete(Node::FailoverItem(*item));
+            }
             if let Some(mode) = self.mark {
                 let node = Node::ItemState {
                     item: *item,
                     kind: ItemKind::Running,
                 };
                 transaction.create(node, run.owner.as_str(), mode);
+            }
+            if !has_ledger {
+                transaction.create(Node::LedgerItem(*item), "", CreateMode::Persistent);
             }
             transaction.set(Node::LedgerItem(*item), record.to_bytes(), Some(*version));
         }
@@ -80,7 +148,7 @@ impl Claim {
         while fitting > 1 {
             let part = Self {
                 items: self.items[..fitting].to_vec(),
-                ..*self
+                ..self.clone()
             };
             if size_of(&part.steps(view)) <= MAX_TRANSACTION_SIZE {
                 break;
@@ -88,7 +156,10 @@ impl Claim {
             fitting /= 2;
         }
         let rest = self.items.split_off(fitting.min(self.items.len()));
-        (!rest.is_empty()).then_some(Self { items: rest, ..*self })
+        (!rest.is_empty()).then(|| Self {
+            items: rest,
+            ..self.clone()
+        })
     }
 
     /// What to read to know why it was refused, or whether it happened.
@@ -124,10 +195,14 @@ impl Firings {
             false => CreateMode::Ephemeral,
         });
         let mut items = Vec::new();
-        let is_runnable = |view: &ItemView| !view.is_disabled && (mark.is_none() || view.mark.is_none());
+        let is_free = |state: &ItemView| mark.is_none() || (state.mark.is_none() && state.failover.is_none());
+        // One that waits to be taken over is run for the time that it missed first.
+        let is_runnable = |item: u32, state: &ItemView| {
+            !state.is_disabled && is_free(state) && !view.is_moving(item) && !view.failover_queue.contains(&item)
+        };
         if view.is_available(me) {
             let own = view.items_of(me, config.sharding_total_count().get());
-            for (item, _) in own.filter(|(item, state)| is_runnable(state) && !view.is_moving(*item)) {
+            for (item, _) in own.filter(|(item, state)| is_runnable(*item, state)) {
                 let Some(slot) = self.slots.get(&item) else { continue };
                 let is_alive = |owner: &str| view.instances.iter().any(|id| id.as_str() == owner);
                 if slot
@@ -152,11 +227,15 @@ impl Firings {
                     run,
                     version: slot.version,
                     record,
+                    has_ledger: true,
+                    is_failovering: false,
                 });
             }
         }
         Claim {
-            epoch: view.epoch.as_ref().map(|epoch| epoch.version),
+            kind: Kind::Owned {
+                epoch: view.epoch.as_ref().map(|epoch| epoch.version),
+            },
             mark,
             items,
             is_retry: false,
@@ -178,8 +257,9 @@ impl Firings {
                     Written::Set(stat) => Some(stat),
                     _ => None,
                 });
-                let claimed: Vec<_> = claim.items.into_iter().zip(stats).collect();
-                self.begin(circumstances, claimed, claim.mark.is_some())
+                // The ledgers are all that a claim sets.
+                let claimed: Vec<_> = claim.items.iter().cloned().zip(stats).collect();
+                self.begin(circumstances, claimed, &claim)
             }
             Err(WriteError {
                 error: Error::SessionExpired,
@@ -226,7 +306,7 @@ impl Firings {
         let mut answers = Found::new(answers);
         let epoch = answers.next().map(|(_, stat)| stat.version);
         let mut retry = Claim {
-            epoch,
+            kind: Kind::Owned { epoch },
             mark: claim.mark,
             items: Vec::new(),
             is_retry: true,
@@ -303,20 +383,28 @@ impl Firings {
             let record = Record::parse(&data);
             if record
                 .run
-                .as_ref()
-                .is_some_and(|run| run.id == item.run.id && run.end.is_none())
+                .is_some_and(|run| run.is_same_attempt(&item.run) && run.end.is_none())
             {
                 claimed.push((item.clone(), stat));
             }
         }
         if claimed.is_empty() {
-            // It did not happen: the occasion is as due as it was.
-            if let Some(current) = self.current.take() {
+            // It did not happen.
+            self.abandon(&claim);
+            let is_all = self
+                .current
+                .as_ref()
+                .is_some_and(|current| current.open.is_empty() && current.rest.is_none());
+            if !claim.is_takeover()
+                && is_all
+                && let Some(current) = self.current.take()
+            {
+                // The occasion is as due as it was.
                 self.due.get_or_insert(current.occasion);
             }
             return ClaimOutcome::default();
         }
-        self.begin(circumstances, claimed, claim.mark.is_some())
+        self.begin(circumstances, claimed, &claim)
     }
 
     /// Starts what is claimed, except for what was given away meanwhile.
@@ -324,7 +412,7 @@ impl Firings {
         &mut self,
         circumstances: &Circumstances<'_>,
         claimed: Vec<(ClaimedItem, Stat)>,
-        is_marked: bool,
+        claim: &Claim,
     ) -> ClaimOutcome {
         let Circumstances { view, me, elapsed, .. } = *circumstances;
         let mut outcome = ClaimOutcome::default();
@@ -333,9 +421,12 @@ impl Firings {
                 run: run.clone(),
                 version: stat.version,
                 record,
-                is_marked,
+                is_marked: claim.mark.is_some(),
+                is_failover: claim.is_takeover(),
+                is_failovering: claim.is_takeover(),
             };
-            if view.items.get(&item).and_then(|item| item.owner.as_ref()) == Some(me) {
+            let is_owner = view.items.get(&item).and_then(|item| item.owner.as_ref()) == Some(me);
+            if is_owner || claim.is_takeover() {
                 self.running.insert(item, running);
                 outcome.starts.push(Start {
                     item,
@@ -348,7 +439,7 @@ impl Firings {
                     item,
                     Ended {
                         running,
-                        end,
+                        end: Some(end),
                         attempts: 0,
                     },
                 );

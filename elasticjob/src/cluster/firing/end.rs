@@ -4,10 +4,10 @@ use crate::cluster::layout::{ItemKind, Node};
 use crate::cluster::ledger::Record;
 use crate::cluster::transaction::Transaction;
 use crate::cluster::view::View;
-use crate::registry::{Answer, Error, MAX_TRANSACTION_SIZE, Read, WriteError, Written, size_of};
+use crate::registry::{Answer, Error, MAX_TRANSACTION_SIZE, Read, Stat, WriteError, Written, size_of};
 
 use super::claim::Found;
-use super::{Circumstances, FiringRequest, Firings, Recording, Slot};
+use super::{Circumstances, Ended, FiringRequest, Firings, Recording, Running, Slot, Start};
 
 /// After so many refusals that nothing explains, an end is given up and said.
 const ATTEMPTS: u32 = 5;
@@ -23,16 +23,9 @@ pub(crate) struct Unrecorded {
 pub(super) fn survey(view: &View, items: &[u32]) -> Vec<Read> {
     let job = view.job();
     let of = |item: &u32| {
-        [
-            Read::Data(
-                Node::ItemState {
-                    item: *item,
-                    kind: ItemKind::Running,
-                }
-                .of(job),
-            ),
-            Read::Data(Node::LedgerItem(*item).of(job)),
-        ]
+        let state = |kind| Read::Data(Node::ItemState { item: *item, kind }.of(job));
+        let marks = [ItemKind::Running, ItemKind::Failover, ItemKind::Failovering].map(state);
+        marks.into_iter().chain([Read::Data(Node::LedgerItem(*item).of(job))])
     };
     items.iter().flat_map(of).collect()
 }
@@ -52,13 +45,17 @@ impl Firings {
         let mut size = 0;
         for (item, ended) in &self.ended {
             let mut steps = Transaction::on(circumstances.view);
-            if ended.running.is_marked {
-                steps.delete(Node::ItemState {
-                    item: *item,
-                    kind: ItemKind::Running,
-                });
+            let node = |kind| Node::ItemState { item: *item, kind };
+            if ended.end.is_some() && ended.running.is_marked {
+                steps.delete(node(ItemKind::Running));
             }
-            let record = ended.running.record.ended(ended.end.clone());
+            if ended.end.is_some() && ended.running.is_failover {
+                steps.delete(node(ItemKind::Failover));
+            }
+            if ended.end.is_some() && ended.running.is_failovering {
+                steps.delete(node(ItemKind::Failovering));
+            }
+            let record = ended.record();
             steps.set(Node::LedgerItem(*item), record.to_bytes(), Some(ended.running.version));
             let steps = steps.into_steps();
             size += size_of(&steps);
@@ -76,19 +73,22 @@ impl Firings {
     }
 
     /// The recording was answered.
-    pub(crate) fn recorded(&mut self, result: Result<Vec<Written>, WriteError>) {
+    ///
+    /// Gives the runs that are to go on as their next attempts.
+    pub(crate) fn recorded(&mut self, result: Result<Vec<Written>, WriteError>) -> Vec<Start> {
+        let mut again = Vec::new();
         let Recording::InFlight(items) = std::mem::replace(&mut self.recording, Recording::Idle) else {
-            return;
+            return again;
         };
         let written = match result {
             Ok(written) => written,
             Err(WriteError {
                 error: Error::SessionExpired,
                 ..
-            }) => return,
+            }) => return again,
             Err(_) => {
                 self.recording = Recording::Doubtful(items);
-                return;
+                return again;
             }
         };
         let stats = written.into_iter().filter_map(|written| match written {
@@ -96,78 +96,118 @@ impl Firings {
             _ => None,
         });
         for (item, stat) in items.into_iter().zip(stats) {
-            if let Some(ended) = self.ended.remove(&item) {
-                let record = ended.running.record.ended(ended.end);
-                self.slots.insert(
-                    item,
-                    Slot {
-                        version: stat.version,
-                        record,
-                    },
-                );
-            }
-            self.close(item);
+            let Some(ended) = self.ended.remove(&item) else {
+                continue;
+            };
+            again.extend(self.conclude(item, ended, stat));
         }
+        again
     }
 
-    /// What was read after a recording was refused or its answer lost. Those that are recorded are closed, those that
-    /// are not are tried again as things are now, and those that somebody else recorded are given up.
-    pub(crate) fn settled_ends(&mut self, me: &str, answers: Result<Vec<Answer>, Error>) -> Vec<Unrecorded> {
+    /// What was read after a recording was refused or its answer lost. Those that are recorded are concluded, those
+    /// that are not are tried again as things are now, and those that somebody else recorded are given up.
+    pub(crate) fn settled_ends(
+        &mut self,
+        me: &str,
+        answers: Result<Vec<Answer>, Error>,
+    ) -> (Vec<Unrecorded>, Vec<Start>) {
+        let (mut unrecorded, mut again) = (Vec::new(), Vec::new());
         let Recording::Settling(items) = std::mem::replace(&mut self.recording, Recording::Idle) else {
-            return Vec::new();
+            return (unrecorded, again);
         };
         let Ok(answers) = answers else {
             self.recording = Recording::Doubtful(items);
-            return Vec::new();
+            return (unrecorded, again);
         };
         let mut answers = Found::new(answers);
-        let mut unrecorded = Vec::new();
+        let is_mine = |found: Option<(Vec<u8>, Stat)>| found.is_some_and(|(holder, _)| holder == me.as_bytes());
         for item in items {
-            let mark = answers.next();
+            let (mark, failover, failovering) = (answers.next(), answers.next(), answers.next());
             let ledger = answers.next();
-            let Some(ended) = self.ended.get_mut(&item) else {
+            let Some(mut ended) = self.ended.remove(&item) else {
                 continue;
             };
-            let found = ledger.map(|(data, stat)| (Record::parse(&data), stat.version));
-            let reason = match &found {
-                None => Some("its ledger is gone"),
-                Some((record, version)) => match &record.run {
-                    Some(run) if run.id != ended.running.run.id || run.attempt != ended.running.run.attempt => {
-                        Some("the item has been claimed by another run")
-                    }
-                    Some(run) if run.end.is_some() => {
-                        self.slots.insert(
-                            item,
-                            Slot {
-                                version: *version,
-                                record: record.clone(),
-                            },
-                        );
-                        self.ended.remove(&item);
-                        self.close(item);
-                        continue;
-                    }
-                    Some(_) if ended.attempts >= ATTEMPTS => Some("the registry keeps refusing it"),
-                    Some(_) => None,
-                    None => Some("its ledger was reset"),
-                },
-            };
-            if let Some(reason) = reason {
-                unrecorded.push(Unrecorded { item, reason });
-                self.ended.remove(&item);
-                self.close(item);
-                continue;
-            }
-            if let Some((record, version)) = found {
-                ended.attempts += 1;
-                ended.running.version = version;
-                ended.running.record = record;
-                ended.running.is_marked = mark.is_some_and(|(holder, _)| holder == me.as_bytes());
+            let state = ledger.map(|(data, stat)| (ended.compared(&Record::parse(&data)), stat));
+            match state {
+                Some((Recorded::Yes, stat)) => again.extend(self.conclude(item, ended, stat)),
+                Some((Recorded::No, stat)) if ended.attempts < ATTEMPTS => {
+                    ended.attempts += 1;
+                    ended.running.version = stat.version;
+                    ended.running.is_marked = is_mine(mark);
+                    // Both go with the end, whoever holds them: they stand for this run.
+                    ended.running.is_failover &= failover.is_some();
+                    ended.running.is_failovering &= failovering.is_some();
+                    self.ended.insert(item, ended);
+                    self.first_end_at.get_or_insert_default();
+                }
+                other => {
+                    let reason = match other {
+                        None => "its ledger is gone",
+                        Some((Recorded::No, _)) => "the registry keeps refusing it",
+                        Some(_) => "somebody else has recorded another",
+                    };
+                    unrecorded.push(Unrecorded { item, reason });
+                    self.close(item);
+                }
             }
         }
-        if !self.ended.is_empty() {
-            self.first_end_at.get_or_insert_default();
+        (unrecorded, again)
+    }
+
+    /// The end is recorded, with this stat of the ledger: the item is done with, or goes on as its next attempt.
+    fn conclude(&mut self, item: u32, ended: Ended, stat: Stat) -> Option<Start> {
+        let record = ended.record();
+        let version = stat.version;
+        if ended.end.is_some() {
+            self.slots.insert(item, Slot { version, record });
+            self.close(item);
+            return None;
         }
-        unrecorded
+        let run = record.run.clone()?;
+        self.running.insert(
+            item,
+            Running {
+                run: run.clone(),
+                version,
+                record,
+                ..ended.running
+            },
+        );
+        Some(Start {
+            item,
+            run,
+            fencing_token: stat.modified,
+        })
+    }
+}
+
+/// Whether an end is in the ledger.
+enum Recorded {
+    Yes,
+    No,
+    /// Another run is, or another end.
+    Otherwise,
+}
+
+impl Ended {
+    /// The ledger with the end in it.
+    fn record(&self) -> Record {
+        match &self.end {
+            Some(end) => self.running.record.ended(end.clone()),
+            None => self.running.record.again(),
+        }
+    }
+
+    fn compared(&self, found: &Record) -> Recorded {
+        let (Some(found), Some(recorded)) = (&found.run, self.record().run) else {
+            return Recorded::Otherwise;
+        };
+        if found.is_same_attempt(&recorded) && found.end == recorded.end {
+            Recorded::Yes
+        } else if found.is_same_attempt(&self.running.run) && found.end.is_none() {
+            Recorded::No
+        } else {
+            Recorded::Otherwise
+        }
     }
 }

@@ -10,6 +10,7 @@
 
 mod claim;
 mod end;
+mod takeover;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -28,6 +29,7 @@ use super::transaction::Transaction;
 use super::view::{ItemView, View};
 
 pub(crate) use claim::{Claim, ClaimOutcome};
+use takeover::Takeover;
 
 /// A time that could not be fired for so long is missed, not late.
 pub(crate) const LATE_LIMIT: SignedDuration = SignedDuration::from_secs(5);
@@ -44,6 +46,8 @@ pub(crate) struct Circumstances<'a> {
     pub(crate) now: Timestamp,
     /// The clock that only moves forward.
     pub(crate) elapsed: Duration,
+    /// The UUID in the names of our latch nodes.
+    pub(crate) latch: &'a str,
 }
 
 /// The state of a job's firings on this instance.
@@ -63,6 +67,7 @@ pub(crate) struct Firings {
     recording: Recording,
     /// The ledgers of our items, as of our last look or write.
     slots: BTreeMap<u32, Slot>,
+    takeover: Takeover,
     /// Nothing new is to be started.
     is_stopped: bool,
     first_end_at: Option<Duration>,
@@ -128,13 +133,18 @@ struct Running {
     version: i32,
     record: Record,
     is_marked: bool,
+    /// Whether it was taken over; then its `failover` node, and
+    is_failover: bool,
+    /// its `failovering` node, are there and go with its end.
+    is_failovering: bool,
 }
 
 /// An item whose run ended, until that is recorded.
 #[derive(Debug)]
 struct Ended {
     running: Running,
-    end: End,
+    /// How; `None` where it is to be run again, as the next attempt.
+    end: Option<End>,
     /// How often it was written without being recorded.
     attempts: u32,
 }
@@ -157,6 +167,10 @@ pub(crate) enum FiringRequest {
     SurveyClaim(Vec<Read>),
     /// Look whether a claim happened.
     SettleClaim(Vec<Read>),
+    /// Look what there is to take over.
+    SurveyTakeover(Vec<Read>),
+    /// Join or leave the contenders for what there is to take over.
+    Contend(Vec<Step>),
     /// Record ends.
     RecordEnds(Vec<Step>),
     /// Look whether ends were recorded.
@@ -203,6 +217,7 @@ impl Firings {
             ended: BTreeMap::new(),
             recording: Recording::Idle,
             slots: BTreeMap::new(),
+            takeover: Takeover::default(),
             is_stopped: false,
             first_end_at: None,
             clock_check: ClockCheck::Due,
@@ -265,6 +280,9 @@ impl Firings {
         if let Some(request) = self.record_ends(circumstances) {
             return Some(request);
         }
+        if let Some(request) = self.take_over(circumstances) {
+            return Some(request);
+        }
         if let Some(request) = self.load_ledgers(circumstances) {
             return Some(request);
         }
@@ -293,6 +311,7 @@ impl Firings {
         self.running.clear();
         self.slots.clear();
         self.first_end_at = None;
+        self.takeover.reset();
         self.clock_check = ClockCheck::Due;
         if let Some(current) = self.current.take() {
             self.missed = self
@@ -321,6 +340,7 @@ impl Firings {
         if let Recording::Settling(items) = &mut self.recording {
             self.recording = Recording::Doubtful(std::mem::take(items));
         }
+        self.takeover.reset();
     }
 
     fn hold(&self, circumstances: &Circumstances<'_>) -> Option<Hold> {
@@ -530,7 +550,7 @@ impl Firings {
                 item,
                 Ended {
                     running,
-                    end,
+                    end: Some(end),
                     attempts: 0,
                 },
             );
@@ -538,9 +558,24 @@ impl Firings {
         }
     }
 
-    /// Whether the end of this run is waited for: not one of a session that is over.
-    pub(crate) fn is_running(&self, item: u32, run: &str) -> bool {
-        self.running.get(&item).is_some_and(|running| running.run.id == run)
+    /// A run was stopped by the fence although its session lives on: it is to be run again, as the next attempt, if
+    /// `attempts` are not used up.
+    pub(crate) fn fenced(&mut self, item: u32, end: End, attempts: u32, elapsed: Duration) {
+        let is_last = self
+            .running
+            .get(&item)
+            .is_none_or(|running| running.run.attempt >= attempts);
+        self.finished(item, end, elapsed);
+        if let (false, Some(ended)) = (is_last, self.ended.get_mut(&item)) {
+            ended.end = None;
+        }
+    }
+
+    /// Whether the end of this attempt is waited for: not one of a session that is over.
+    pub(crate) fn is_running(&self, item: u32, run: &str, attempt: u32) -> bool {
+        self.running
+            .get(&item)
+            .is_some_and(|running| running.run.id == run && running.run.attempt == attempt)
     }
 
     /// An item of the firing under way needs nothing more.

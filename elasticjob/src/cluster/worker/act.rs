@@ -203,6 +203,7 @@ impl Worker {
             me: live.membership.id(),
             latch: live.membership.latch(),
             config: &self.config,
+            policy: self.policy,
             strategy: &*strategy,
             elapsed: self.process.clock.elapsed(),
             is_draining: self.stopping.is_some(),
@@ -243,6 +244,7 @@ impl Worker {
             config: &self.config,
             now: self.process.clock.now(),
             elapsed: self.process.clock.elapsed(),
+            latch: live.membership.latch(),
         };
         if live.membership.fence().is_passed() {
             // Nothing may start; the keeper makes a new fence when the session proves to live.
@@ -252,6 +254,9 @@ impl Worker {
         let late = self.firings.drop_late(circumstances.now);
         let request = self.firings.next_request(&circumstances);
         self.log_skipped(late);
+        if let Some(at) = self.firings.take_over_at(self.process.clock.elapsed()) {
+            live.wake_at = Some(live.wake_at.map_or(at, |wake| wake.min(at)));
+        }
         let Some(request) = request else {
             return;
         };
@@ -274,6 +279,14 @@ impl Worker {
             }
             FiringRequest::SettleClaim(reads) => {
                 self.read(live, reads, move |result| answer(FiringAnswer::SettledClaim(result)))
+            }
+            FiringRequest::Contend(steps) => {
+                self.write(live, steps, move |result| answer(FiringAnswer::Contended(result)))
+            }
+            FiringRequest::SurveyTakeover(reads) => {
+                self.read(live, reads, move |result| {
+                    answer(FiringAnswer::SurveyedTakeover(result))
+                });
             }
             FiringRequest::SettleEnds(reads) => {
                 self.read(live, reads, move |result| answer(FiringAnswer::SettledEnds(result)))
@@ -318,8 +331,8 @@ impl Worker {
         let next = self.calendar.as_ref().and_then(Calendar::next);
         for start in starts {
             let cancellation = CancellationToken::new();
-            self.cancellations
-                .insert((start.item, start.run.id.clone()), cancellation.clone());
+            let run = (start.item, start.run.id.clone(), start.run.attempt);
+            self.cancellations.insert(run, cancellation.clone());
             self.runner.launch(Launch {
                 start,
                 task_id: Arc::clone(&task_id),
@@ -335,15 +348,23 @@ impl Worker {
 
     pub(super) fn item_finished(&mut self, finished: Finished) {
         self.forget(&finished);
-        if !self.firings.is_running(finished.item, &finished.run) {
+        if !self.firings.is_running(finished.item, &finished.run, finished.attempt) {
             return;
         }
         if finished.is_abort {
             let skipped = self.firings.abort_make_up();
             self.log_skipped(skipped);
         }
-        self.firings
-            .finished(finished.item, finished.end, self.process.clock.elapsed());
+        let Finished {
+            item, end, is_fenced, ..
+        } = finished;
+        let elapsed = self.process.clock.elapsed();
+        if is_fenced && self.config.failover() && self.stopping.is_none() {
+            // As after a death of its instance, only that its owner lives and has its mark still.
+            self.firings.fenced(item, end, self.policy.failover_attempts, elapsed);
+        } else {
+            self.firings.finished(item, end, elapsed);
+        }
     }
 
     pub(super) fn command(&mut self, live: &mut Live, command: Command) {

@@ -48,6 +48,8 @@ pub(super) enum FiringAnswer {
     SettledClaim(Result<Vec<Answer>, Error>),
     Recorded(Result<Vec<Written>, WriteError>),
     SettledEnds(Result<Vec<Answer>, Error>),
+    SurveyedTakeover(Result<Vec<Answer>, Error>),
+    Contended(Result<Vec<Written>, WriteError>),
     Loaded(Vec<u32>, Result<Vec<Answer>, Error>),
     /// To the creation of ledgers that were missing.
     Created(Result<Vec<Written>, WriteError>),
@@ -110,7 +112,12 @@ impl Worker {
                 let job = self.application.name();
                 match (&purpose, result) {
                     (Purpose::TakeTrigger(requests), Ok(_)) => self.firings.order(requests.clone()),
-                    (Purpose::RepairMarks(items), Ok(_)) => warn!(job, ?items, "marks of dead instances removed"),
+                    (Purpose::RepairMarks { items, parked }, Ok(_)) => {
+                        warn!(job, ?items, "marks of dead instances removed");
+                        if !parked.is_empty() {
+                            error!(job, items = ?parked, "given up at this time: the instances that ran them died in a row");
+                        }
+                    }
                     (Purpose::Reshard, Ok(_)) => info!(job, "sharding items shared out"),
                     (_, Ok(_)) => {}
                     (_, Err(error)) => debug!(job, ?purpose, %error, "move refused, deciding anew"),
@@ -126,6 +133,7 @@ impl Worker {
                     me: live.membership.id(),
                     latch: live.membership.latch(),
                     config: &self.config,
+                    policy: self.policy,
                     strategy: &*strategy,
                     elapsed,
                     is_draining: self.stopping.is_some(),
@@ -144,6 +152,7 @@ impl Worker {
             config: &self.config,
             now: self.process.clock.now(),
             elapsed: self.process.clock.elapsed(),
+            latch: live.membership.latch(),
         };
         match answer {
             FiringAnswer::Clock(result) => self.clock_answered(result),
@@ -162,9 +171,25 @@ impl Worker {
                     self.request_firing(live, FiringRequest::Claim(steps));
                 }
             }
-            FiringAnswer::Recorded(result) => self.firings.recorded(result),
+            FiringAnswer::Recorded(result) => {
+                let again = self.firings.recorded(result);
+                self.launch(live, again);
+            }
+            FiringAnswer::SurveyedTakeover(result) => {
+                if let Some(request) = self.firings.surveyed_takeover(&circumstances, result) {
+                    self.request_firing(live, request);
+                }
+            }
+            // Where it stands is seen from the contenders; a refusal is seen from them, too.
+            FiringAnswer::Contended(result) => {
+                if let Err(error) = result {
+                    debug!(job = self.application.name(), %error, "not among the contenders");
+                    live.must_refresh |= !error.error.is_outcome_unknown();
+                }
+            }
             FiringAnswer::SettledEnds(result) => {
-                for unrecorded in self.firings.settled_ends(live.membership.id().as_str(), result) {
+                let (unrecorded, again) = self.firings.settled_ends(live.membership.id().as_str(), result);
+                for unrecorded in unrecorded {
                     let item = unrecorded.item;
                     warn!(
                         job = self.application.name(),
@@ -173,6 +198,7 @@ impl Worker {
                         "end of a run not recorded"
                     );
                 }
+                self.launch(live, again);
             }
             FiringAnswer::Loaded(items, result) => {
                 let Ok(answers) = result else { return };

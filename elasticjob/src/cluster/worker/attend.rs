@@ -15,6 +15,7 @@ use tracing::{debug, info, warn};
 
 use crate::cluster::governor::Governor;
 use crate::cluster::layout::Node;
+use crate::cluster::policy::Policy;
 use crate::cluster::scope::{self, Scope};
 use crate::cluster::session::Membership;
 use crate::cluster::subtree;
@@ -145,20 +146,15 @@ impl Worker {
     /// Puts a configuration into force.
     pub(super) fn take_over(&mut self, config: elasticjob_config::job::JobConfig) {
         let now = self.process.clock.now();
-        let strategy = config.sharding_strategy().unwrap_or(DEFAULT_STRATEGY);
-        let strategy = self
-            .process
-            .strategies
-            .get(strategy)
-            .map(drop)
-            .map_err(|error| error.to_string());
-        if let Err(reason) = strategy.and_then(|()| self.runner.configure(&config)) {
-            warn!(
-                job = self.application.name(),
-                reason, "configuration not taken over, the last one stays in force"
-            );
-            return;
-        }
+        let policy = match self.checked(&config) {
+            Ok(policy) => policy,
+            Err(reason) => {
+                let job = self.application.name();
+                warn!(job, reason, "configuration not taken over, the last one stays in force");
+                return;
+            }
+        };
+        self.policy = policy;
         let is_same_schedule = match &self.calendar {
             Some(calendar) => calendar.is_of(&config),
             None => config.cron().is_none(),
@@ -181,6 +177,18 @@ impl Worker {
             ),
             None => info!(job = self.application.name(), "one-off: runs when asked to"),
         }
+    }
+
+    /// Puts the parts of a configuration into force that can fail, or says why it cannot be in force.
+    fn checked(&self, config: &elasticjob_config::job::JobConfig) -> Result<Policy, String> {
+        let strategy = config.sharding_strategy().unwrap_or(DEFAULT_STRATEGY);
+        self.process
+            .strategies
+            .get(strategy)
+            .map_err(|error| error.to_string())?;
+        let policy = Policy::of(config.props())?;
+        self.runner.configure(config)?;
+        Ok(policy)
     }
 
     async fn serve(&mut self, live: &mut Live) -> Left {

@@ -26,6 +26,7 @@ use crate::registry::BoxFuture;
 
 use super::firing::Firings;
 use super::launch::{Finished, Runner};
+use super::policy::Policy;
 use super::process::Process;
 use super::registration::{Application, RegistrationError};
 use super::session::Membership;
@@ -92,10 +93,11 @@ pub(crate) struct Worker {
     finish: mpsc::UnboundedSender<Finished>,
     state: watch::Sender<JobState>,
     config: Arc<JobConfig>,
+    policy: Policy,
     calendar: Option<Calendar>,
     firings: Firings,
-    /// The cancellation of each item that runs, by item and run.
-    cancellations: BTreeMap<(u32, String), CancellationToken>,
+    /// The cancellation of each item that runs, by item, run and attempt.
+    cancellations: BTreeMap<(u32, String, u32), CancellationToken>,
     /// When running items are cancelled, once the job is to stop.
     stopping: Option<Instant>,
     waiters: Waiters,
@@ -134,6 +136,7 @@ impl Worker {
             finished,
             finish,
             state,
+            policy: Policy::of(config.props()).unwrap_or_default(),
             config,
             firings,
             cancellations: BTreeMap::new(),
@@ -247,7 +250,8 @@ impl Worker {
     }
 
     fn forget(&mut self, finished: &Finished) {
-        self.cancellations.remove(&(finished.item, finished.run.clone()));
+        self.cancellations
+            .remove(&(finished.item, finished.run.clone(), finished.attempt));
     }
 
     fn cancel_running(&mut self) {

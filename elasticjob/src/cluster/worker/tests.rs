@@ -1,5 +1,6 @@
 //! Whole clusters in one thread: several processes' workers on one embedded registry, in virtual time.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -11,7 +12,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::*;
-use crate::cluster::fence::Gated;
+use crate::cluster::fence::{Gated, Stopped};
 use crate::cluster::ids::Ids;
 use crate::cluster::launch::Launch;
 use crate::cluster::ledger::{End, Verdict};
@@ -31,6 +32,7 @@ struct Ran {
     by: String,
     item: u32,
     due: Timestamp,
+    attempt: u32,
     token: i64,
     began: Duration,
     ended: Option<Duration>,
@@ -74,7 +76,11 @@ impl History {
                     pair[0].ended.is_some_and(|ended| ended <= pair[1].began),
                     "runs overlap: {pair:?}"
                 );
-                assert_ne!(pair[0].due, pair[1].due, "run twice: {pair:?}");
+                assert_ne!(
+                    (pair[0].due, pair[0].attempt),
+                    (pair[1].due, pair[1].attempt),
+                    "run twice: {pair:?}"
+                );
             }
         }
     }
@@ -103,6 +109,7 @@ impl Runner for FakeRunner {
                 by: start.run.owner.clone(),
                 item: start.item,
                 due: Timestamp::from_millisecond(start.run.due).unwrap(),
+                attempt: start.run.attempt,
                 token: start.fencing_token,
                 began: clock.elapsed(),
                 ended: None,
@@ -118,10 +125,13 @@ impl Runner for FakeRunner {
             } else {
                 Verdict::Cancelled
             };
-            let (item, run) = (start.item, start.run.id);
+            let is_fenced = matches!(outcome, Err(Stopped::Fenced));
+            let (item, run, attempt) = (start.item, start.run.id, start.run.attempt);
             let _ = finished.send(Finished {
                 item,
                 run,
+                attempt,
+                is_fenced,
                 end: End::new(verdict),
                 is_abort: false,
             });
@@ -143,9 +153,16 @@ struct Instance {
     tasks: Tasks,
     handle: WorkerHandle,
     memberships: watch::Receiver<Option<Arc<Membership>>>,
+    /// Its id when it was killed.
+    killed: OnceCell<String>,
 }
 
 impl Instance {
+    /// Its id, also when it was killed.
+    fn id_before(&self) -> String {
+        self.killed.get().cloned().unwrap_or_else(|| self.id())
+    }
+
     fn id(&self) -> String {
         self.memberships.borrow().as_ref().expect("joined").id().to_string()
     }
@@ -274,6 +291,7 @@ impl Cluster {
             tasks,
             handle,
             memberships,
+            killed: OnceCell::new(),
         }
     }
 
@@ -847,4 +865,180 @@ async fn an_order_should_start_nothing_where_the_job_is_stopping() {
     stopping.await;
     assert_eq!(cluster.history.all().len(), 1);
     assert_eq!(cluster.children("/job/trigger").await, Vec::<String>::new());
+}
+
+/// Every 20 seconds from the fifth on, with failover.
+fn with_failover(total: u32) -> JobConfig {
+    let config = JobConfig::builder("job")
+        .cron("5/20 * * * * ?")
+        .time_zone("GMT")
+        .sharding_total_count(total);
+    config
+        .failover(true)
+        .prop("elasticjob.failover-attempts", "3")
+        .build()
+        .unwrap()
+}
+
+impl Instance {
+    /// As a process that is killed: nothing of it says goodbye.
+    fn kill(&self) {
+        self.killed.set(self.id()).expect("it dies once");
+        self.link.cut();
+        self.tasks.token().cancel();
+    }
+}
+
+impl Cluster {
+    /// The attempts at one item for one scheduled time: by whom.
+    fn attempts(&self, item: u32, due: Timestamp) -> Vec<(u32, String)> {
+        let runs = self
+            .history
+            .all()
+            .into_iter()
+            .filter(|ran| ran.item == item && ran.due == due);
+        runs.map(|ran| (ran.attempt, ran.by)).collect()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_item_that_ran_on_an_instance_that_died_should_be_run_again_and_no_other() {
+    let mut cluster = Cluster::new().await;
+    let work: Work = Arc::new(|item| Box::pin(tokio::time::sleep(Duration::from_secs(if item == 1 { 1 } else { 8 }))));
+    let first = cluster.join("10.0.0.1", with_failover(4), Arc::clone(&work));
+    let second = cluster.join("10.0.0.2", with_failover(4), work);
+    cluster.until(7.0).await;
+    // The second has items 0 and 1, of which the latter has finished; the first is busy with 2 and 3.
+    second.kill();
+    cluster.until(24.0).await;
+    cluster.history.check();
+    assert_eq!(cluster.attempts(0, at(5)), [(1, second.id_before()), (2, first.id())]);
+    assert_eq!(cluster.attempts(1, at(5)).len(), 1);
+    assert_eq!(cluster.attempts(2, at(5)).len(), 1);
+    assert_eq!(
+        cluster.children("/job/leader/failover/items").await,
+        Vec::<String>::new()
+    );
+    cluster.until(40.0).await;
+    assert_eq!(cluster.history.count_at(at(25)), 4);
+    for node in ["running", "failover", "failovering"] {
+        assert_eq!(cluster.data(&format!("/job/sharding/0/{node}")).await, None, "{node}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_item_should_be_taken_over_again_when_its_taker_dies_in_turn() {
+    let mut cluster = Cluster::new().await;
+    let work = lasting(Duration::from_secs(12));
+    let instances: Vec<_> = ["10.0.0.1", "10.0.0.2", "10.0.0.3"]
+        .map(|ip| cluster.join(ip, with_failover(1), Arc::clone(&work)))
+        .into();
+    cluster.until(6.0).await;
+    let owner = instances
+        .iter()
+        .position(|instance| cluster.history.all()[0].by == instance.id())
+        .unwrap();
+    instances[owner].kill();
+    cluster.until(17.0).await;
+    assert_eq!(cluster.attempts(0, at(5)).len(), 2);
+    let taker = cluster.attempts(0, at(5))[1].1.clone();
+    let taker = instances
+        .iter()
+        .position(|instance| instance.id_before() == taker)
+        .unwrap();
+    assert_ne!(taker, owner);
+    instances[taker].kill();
+    cluster.until(45.0).await;
+    cluster.history.check();
+    let attempts = cluster.attempts(0, at(5));
+    assert_eq!(
+        attempts.iter().map(|(attempt, _)| *attempt).collect::<Vec<_>>(),
+        [1, 2, 3]
+    );
+    assert!(cluster.data("/job/ledger/items/0").await.unwrap().contains("succeeded"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_item_whose_instances_die_in_a_row_should_be_parked_for_that_time() {
+    let mut cluster = Cluster::new().await;
+    let config = with_failover(1)
+        .to_builder()
+        .prop("elasticjob.failover-attempts", "2")
+        .build()
+        .unwrap();
+    let work = lasting(Duration::from_secs(12));
+    let instances: Vec<_> = ["10.0.0.1", "10.0.0.2", "10.0.0.3"]
+        .map(|ip| cluster.join(ip, config.clone(), Arc::clone(&work)))
+        .into();
+    for second in [6.0, 17.0] {
+        cluster.until(second).await;
+        let last = cluster.history.all().last().unwrap().by.clone();
+        instances
+            .iter()
+            .find(|instance| instance.id_before() == last)
+            .unwrap()
+            .kill();
+    }
+    cluster.until(60.0).await;
+    cluster.history.check();
+    assert_eq!(cluster.attempts(0, at(5)).len(), 2, "parked for that time");
+    assert_eq!(cluster.attempts(0, at(45)).len(), 1, "and run at the next");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_ran_when_all_died_should_be_run_again_when_one_comes_back() {
+    let mut cluster = Cluster::new().await;
+    let only = cluster.join("10.0.0.1", with_failover(2), lasting(Duration::from_secs(30)));
+    cluster.until(6.0).await;
+    only.kill();
+    cluster.until(30.0).await;
+    assert!(
+        cluster.data("/job/sharding/0/running").await.is_some(),
+        "the mark of the dead is left"
+    );
+    let again = cluster.join("10.0.0.1", with_failover(2), quick());
+    cluster.until(34.0).await;
+    for item in 0..2 {
+        assert_eq!(cluster.attempts(item, at(5)), [(1, only.id_before()), (2, again.id())]);
+        assert_eq!(cluster.data(&format!("/job/sharding/{item}/running")).await, None);
+    }
+    cluster.history.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_item_that_the_fence_stopped_should_go_on_as_the_next_attempt_where_the_session_lives() {
+    let mut cluster = Cluster::new().await;
+    let only = cluster.join("10.0.0.1", with_failover(1), lasting(Duration::from_secs(9)));
+    cluster.until(6.0).await;
+    // Cut off for longer than the fence reaches (6 s) and shorter than the session lasts (9 s).
+    only.link.cut();
+    cluster.until(13.5).await;
+    only.link.heal();
+    cluster.until(24.5).await;
+    cluster.history.check();
+    let id = only.id();
+    assert_eq!(cluster.attempts(0, at(5)), [(1, id.clone()), (2, id)]);
+    assert!(cluster.data("/job/ledger/items/0").await.unwrap().contains("succeeded"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_item_that_ran_on_a_java_member_that_died_should_be_run_again() {
+    let mut cluster = Cluster::new().await;
+    let only = cluster.join("10.0.0.1", with_failover(1), quick());
+    cluster.until(8.0).await;
+    // As a Java member leaves it: no word in the ledger.
+    cluster.create("/job/sharding/0/running", "10.0.0.9@-@77").await;
+    cluster.until(24.0).await;
+    assert_eq!(cluster.history.all().len(), 1, "nobody has noticed a death");
+    only.stop(Duration::ZERO).await;
+    let again = cluster.join("10.0.0.1", with_failover(1), quick());
+    cluster.until(44.0).await;
+    let runs: Vec<_> = cluster
+        .history
+        .all()
+        .into_iter()
+        .filter(|ran| ran.by == again.id())
+        .collect();
+    assert_eq!(runs.len(), 2, "one taken over, one scheduled: {runs:?}");
+    cluster.history.check();
 }

@@ -1,0 +1,196 @@
+//! Taking over items whose instances died running them: `leader/failover/items/{i}`.
+//!
+//! Whoever removed the mark of the dead instance queued the item in the same transaction. Who takes it is decided by
+//! rendezvous hash, so that the survivors neither fight for an item nor all go for the same; the others follow after a
+//! while. Beside Java members the right to take is won in their latch, since they overwrite each other's claims.
+
+use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
+use std::time::Duration;
+
+use crate::cluster::instance::InstanceId;
+use crate::cluster::latch;
+use crate::cluster::layout::{ItemKind, Node};
+use crate::cluster::ledger::Record;
+use crate::cluster::transaction::Transaction;
+use crate::cluster::view::View;
+use crate::registry::{CreateMode, Read};
+
+use super::claim::Found;
+use super::{Circumstances, Claim, Claiming, FiringRequest, Firings};
+
+/// How long all others leave an item to the one that is to take it.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// What is known of the items that wait to be taken over.
+#[derive(Debug, Default)]
+pub(super) struct Takeover {
+    /// Since when each has been seen to wait.
+    waiting: BTreeMap<u32, Duration>,
+    /// Items whose state is being read.
+    surveying: Vec<u32>,
+}
+
+impl Takeover {
+    pub(super) fn reset(&mut self) {
+        self.waiting.clear();
+        self.surveying.clear();
+    }
+}
+
+impl Firings {
+    /// The next step to take over what it is for us to take.
+    pub(super) fn take_over(&mut self, circumstances: &Circumstances<'_>) -> Option<FiringRequest> {
+        let Circumstances {
+            view,
+            me,
+            config,
+            elapsed,
+            latch,
+            ..
+        } = *circumstances;
+        self.takeover
+            .waiting
+            .retain(|item, _| view.failover_queue.contains(item));
+        let is_idle = matches!(self.claiming, Claiming::Idle) && self.takeover.surveying.is_empty();
+        if self.is_stopped || !is_idle {
+            return None;
+        }
+        let standing = latch::standing(&view.failover_candidates, latch);
+        let mut items = Vec::new();
+        if config.failover() && config.monitor_execution() && view.is_available(me) {
+            for item in view
+                .failover_queue
+                .range(..config.sharding_total_count().get())
+                .copied()
+            {
+                let since = *self.takeover.waiting.entry(item).or_insert(elapsed);
+                let state = view.items.get(&item);
+                let is_held = state.is_some_and(|item| item.mark.is_some() || item.is_disabled);
+                if !is_held && (is_first(view, me, item) || elapsed >= since + PATIENCE) {
+                    items.push(item);
+                }
+            }
+        }
+        if items.is_empty() {
+            if standing.own.is_empty() {
+                return None;
+            }
+            let mut transaction = Transaction::on(view);
+            for name in standing.own {
+                transaction.delete(Node::FailoverCandidate(name));
+            }
+            return Some(FiringRequest::Contend(transaction.into_steps()));
+        }
+        if view.has_java_members() {
+            if standing.own.is_empty() {
+                let mut transaction = Transaction::on(view);
+                let name = latch::contender(latch);
+                transaction.create(Node::FailoverCandidate(&name), "", CreateMode::EphemeralSequential);
+                return Some(FiringRequest::Contend(transaction.into_steps()));
+            }
+            if !standing.is_first {
+                return None;
+            }
+        }
+        let job = view.job();
+        let reads = items.iter().flat_map(|item| {
+            [
+                Read::Data(Node::FailoverItem(*item).of(job)),
+                Read::Data(
+                    Node::ItemState {
+                        item: *item,
+                        kind: ItemKind::Running,
+                    }
+                    .of(job),
+                ),
+                Read::Data(
+                    Node::ItemState {
+                        item: *item,
+                        kind: ItemKind::Failovering,
+                    }
+                    .of(job),
+                ),
+                Read::Data(Node::LedgerItem(*item).of(job)),
+            ]
+        });
+        let reads = reads.collect();
+        self.takeover.surveying = items;
+        Some(FiringRequest::SurveyTakeover(reads))
+    }
+
+    /// When the patience with those who are to take an item first is over.
+    pub(crate) fn take_over_at(&self, elapsed: Duration) -> Option<Duration> {
+        self.takeover
+            .waiting
+            .values()
+            .map(|since| *since + PATIENCE)
+            .filter(|at| *at > elapsed)
+            .min()
+    }
+
+    /// What was read of the items to be taken: the claim of those that still wait.
+    pub(crate) fn surveyed_takeover(
+        &mut self,
+        circumstances: &Circumstances<'_>,
+        answers: Result<Vec<crate::registry::Answer>, crate::registry::Error>,
+    ) -> Option<FiringRequest> {
+        let items = std::mem::take(&mut self.takeover.surveying);
+        let mut answers = Found::new(answers.ok()?);
+        let Circumstances { view, me, now, .. } = *circumstances;
+        let mut claim = Claim::takeover(latch::standing(&view.failover_candidates, circumstances.latch).own);
+        let mut settled = Transaction::on(view);
+        for item in items {
+            let (queued, mark, failovering) = (answers.next(), answers.next(), answers.next());
+            let ledger = answers.next();
+            if queued.is_none() || mark.is_some() || self.running.contains_key(&item) || self.ended.contains_key(&item)
+            {
+                continue;
+            }
+            let ledger = ledger.map(|(data, stat)| (Record::parse(&data), stat.version));
+            let is_ended = ledger.as_ref().is_some_and(|(record, _)| record.is_ended());
+            if is_ended && !view.has_java_members() {
+                // Nobody else could have run it since without writing so: it was queued by somebody who was late.
+                settled.delete(Node::FailoverItem(item));
+                continue;
+            }
+            let (record, version) =
+                ledger.map_or((Record::default(), None), |(record, version)| (record, Some(version)));
+            let run = record.next_attempt(|| self.ids.run(), me.as_str(), now);
+            claim.add_takeover(
+                item,
+                version,
+                record.claimed(run.clone(), now),
+                run,
+                failovering.is_some(),
+            );
+        }
+        if !settled.is_empty() {
+            return Some(FiringRequest::Contend(settled.into_steps()));
+        }
+        if claim.is_empty() {
+            return None;
+        }
+        let steps = claim.steps(view);
+        self.claiming = Claiming::InFlight(claim);
+        Some(FiringRequest::Claim(steps))
+    }
+}
+
+/// Whether `me` is the one of the available instances of ours that is to take the item.
+fn is_first(view: &View, me: &InstanceId, item: u32) -> bool {
+    let takers = view
+        .members
+        .iter()
+        .filter(|(id, member)| !member.draining && view.is_available(id));
+    takers.map(|(id, _)| id).max_by_key(|id| weight(id, item)) == Some(me)
+}
+
+/// Rendezvous hashing (Thaler and Ravishankar): the taker of an item is the instance of the greatest weight, so that
+/// the items of a dead instance are spread over the others and each instance finds the same taker.
+fn weight(id: &InstanceId, item: u32) -> u64 {
+    // Not for adversaries, and the same in every process of one build; members of two builds wait for each other.
+    let mut hasher = std::hash::DefaultHasher::new();
+    (id.as_str(), item).hash(&mut hasher);
+    hasher.finish()
+}

@@ -1,0 +1,59 @@
+//! Curator's latch: contenders queue up as numbered nodes, and the first has the right.
+
+use std::collections::BTreeSet;
+
+/// Where our contender stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Standing<'a> {
+    /// Our contenders, in order. An unknown outcome can have left more than one: the first counts.
+    pub(crate) own: Vec<&'a str>,
+    /// Whether the first of ours is the first of all.
+    pub(crate) is_first: bool,
+}
+
+/// The name of a new contender, to which the registry adds a number. `uuid` tells ours from others'.
+pub(crate) fn contender(uuid: &str) -> String {
+    format!("_c_{uuid}-latch-")
+}
+
+/// Where those of `uuid` stand among the contenders.
+pub(crate) fn standing<'a>(contenders: &'a BTreeSet<String>, uuid: &str) -> Standing<'a> {
+    let mut own: Vec<&str> = contenders
+        .iter()
+        .map(String::as_str)
+        .filter(|name| name.contains(uuid))
+        .collect();
+    own.sort_by_key(|name| order(name));
+    let first = contenders.iter().map(String::as_str).min_by_key(|name| order(name));
+    Standing {
+        is_first: first.is_some() && first == own.first().copied(),
+        own,
+    }
+}
+
+/// Curator's order: the text after the last `latch-`.
+fn order(name: &str) -> &str {
+    name.rsplit_once("latch-").map_or(name, |(_, number)| number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn contenders_should_be_ordered_by_number_and_not_by_name() {
+        let contenders = [
+            "_c_zz-latch-0000000001",
+            "_c_aa-latch-0000000002",
+            "_c_aa-latch-0000000003",
+        ];
+        let contenders = contenders.map(str::to_owned).into();
+        assert!(standing(&contenders, "zz").is_first);
+        let later = standing(&contenders, "aa");
+        assert_eq!(
+            (later.own, later.is_first),
+            (vec!["_c_aa-latch-0000000002", "_c_aa-latch-0000000003"], false)
+        );
+        assert!(!standing(&contenders, "bb").is_first);
+    }
+}

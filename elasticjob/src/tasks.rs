@@ -132,15 +132,12 @@ impl Tasks {
         let (sender, result) = oneshot::channel();
         let on_panic = self.reaction(name, on_panic);
         let tickets = self.tickets();
-        let task = async move {
-            let outcome = AssertUnwindSafe(future)
-                .catch_unwind()
-                .await
-                .map_err(|panic| on_panic.apply(&*panic));
+        // Combinators keep the future where it is; an async block would hold it twice, as captured and as awaited.
+        let task = AssertUnwindSafe(future).catch_unwind().map(move |outcome| {
             // Whoever waited may have gone away.
-            let _ = sender.send(outcome);
+            let _ = sender.send(outcome.map_err(|panic| on_panic.apply(&*panic)));
             drop(tickets);
-        };
+        });
         self.spawner.spawn(name, Box::pin(task));
         Task { result }
     }

@@ -167,8 +167,9 @@ impl Running {
         }
         for worker in workers {
             let name = worker.name().to_owned();
+            let running = worker.run();
             self.tasks.spawn("worker", async move {
-                if let Err(error) = worker.run().await {
+                if let Err(error) = running.await {
                     error!(job = name, error = &error as &dyn std::error::Error, "job stopped");
                 }
             });

@@ -323,10 +323,10 @@ impl Firings {
             let record = Record::parse(&data);
             self.slots.insert(
                 item,
-                Slot {
+                Box::new(Slot {
                     version: stat.version,
                     record: record.clone(),
-                },
+                }),
             );
             let is_alive = |owner: &str| view.instances.iter().any(|id| id.as_str() == owner);
             let refusal = if owner.is_none_or(|(owner, _)| owner != me.as_str().as_bytes()) {
@@ -417,14 +417,14 @@ impl Firings {
         let Circumstances { view, me, elapsed, .. } = *circumstances;
         let mut outcome = ClaimOutcome::default();
         for (ClaimedItem { item, run, record, .. }, stat) in claimed {
-            let running = Running {
+            let running = Box::new(Running {
                 run: run.clone(),
                 version: stat.version,
                 record,
                 is_marked: claim.mark.is_some(),
                 is_failover: claim.is_takeover(),
                 is_failovering: claim.is_takeover(),
-            };
+            });
             let is_owner = view.items.get(&item).and_then(|item| item.owner.as_ref()) == Some(me);
             if is_owner || claim.is_takeover() {
                 self.running.insert(item, running);
@@ -437,11 +437,11 @@ impl Firings {
                 let end = not_started("given to another instance");
                 self.ended.insert(
                     item,
-                    Ended {
+                    Box::new(Ended {
                         running,
                         end: Some(end),
                         attempts: 0,
-                    },
+                    }),
                 );
                 self.first_end_at.get_or_insert(elapsed);
                 outcome.refused.push((item, "given to another instance"));

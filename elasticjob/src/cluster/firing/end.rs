@@ -155,24 +155,22 @@ impl Firings {
     }
 
     /// The end is recorded, with this stat of the ledger: the item is done with, or goes on as its next attempt.
-    fn conclude(&mut self, item: u32, ended: Ended, stat: Stat) -> Option<Start> {
+    fn conclude(&mut self, item: u32, ended: Box<Ended>, stat: Stat) -> Option<Start> {
         let record = ended.record();
         let version = stat.version;
         if ended.end.is_some() {
-            self.slots.insert(item, Slot { version, record });
+            self.slots.insert(item, Box::new(Slot { version, record }));
             self.close(item);
             return None;
         }
         let run = record.run.clone()?;
-        self.running.insert(
-            item,
-            Running {
-                run: run.clone(),
-                version,
-                record,
-                ..ended.running
-            },
-        );
+        let running = Running {
+            run: run.clone(),
+            version,
+            record,
+            ..*ended.running
+        };
+        self.running.insert(item, Box::new(running));
         Some(Start {
             item,
             run,

@@ -62,11 +62,12 @@ pub(crate) struct Firings {
     ordered: Option<Vec<String>>,
     current: Option<Current>,
     claiming: Claiming,
-    running: BTreeMap<u32, Running>,
-    ended: BTreeMap<u32, Ended>,
+    // Boxed, here and below: a map takes the room of eleven entries, and most instances have one item of a job.
+    running: BTreeMap<u32, Box<Running>>,
+    ended: BTreeMap<u32, Box<Ended>>,
     recording: Recording,
     /// The ledgers of our items, as of our last look or write.
-    slots: BTreeMap<u32, Slot>,
+    slots: BTreeMap<u32, Box<Slot>>,
     takeover: Takeover,
     /// Nothing new is to be started.
     is_stopped: bool,
@@ -142,7 +143,7 @@ struct Running {
 /// An item whose run ended, until that is recorded.
 #[derive(Debug)]
 struct Ended {
-    running: Running,
+    running: Box<Running>,
     /// How; `None` where it is to be run again, as the next attempt.
     end: Option<End>,
     /// How often it was written without being recorded.
@@ -431,10 +432,10 @@ impl Firings {
                 Answer::Data(Some((data, stat))) => {
                     self.slots.insert(
                         *item,
-                        Slot {
+                        Box::new(Slot {
                             version: stat.version,
                             record: Record::parse(&data),
-                        },
+                        }),
                     );
                 }
                 _ => {
@@ -548,11 +549,11 @@ impl Firings {
         if let Some(running) = self.running.remove(&item) {
             self.ended.insert(
                 item,
-                Ended {
+                Box::new(Ended {
                     running,
                     end: Some(end),
                     attempts: 0,
-                },
+                }),
             );
             self.first_end_at.get_or_insert(elapsed);
         }

@@ -171,11 +171,15 @@ impl Worker {
     ///
     /// # Errors
     /// When the registry has the job as another one, or with a configuration that no job can run by.
-    pub(crate) async fn run(mut self) -> Result<(), RegistrationError> {
-        let result = self.run_sessions().await;
-        self.cancel_running();
-        self.state.send_replace(JobState::Stopped);
-        result
+    pub(crate) fn run(self) -> impl Future<Output = Result<(), RegistrationError>> + Send + 'static {
+        // Boxed, since a future holds what it is given more than once, and there may be ten thousand of them.
+        let mut worker = Box::new(self);
+        async move {
+            let result = worker.run_sessions().await;
+            worker.cancel_running();
+            worker.state.send_replace(JobState::Stopped);
+            result
+        }
     }
 
     async fn run_sessions(&mut self) -> Result<(), RegistrationError> {

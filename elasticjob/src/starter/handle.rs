@@ -81,6 +81,8 @@ enum Phase {
     Waiting,
     Ready,
     Failed,
+    /// Told to stop.
+    Stopping,
     Stopped,
 }
 
@@ -118,9 +120,10 @@ impl Running {
 
         let waiting = async {
             let mut attempts = attempts;
-            match attempts.wait_for(|failed| *failed > 0).await {
-                Ok(_) if is_patient => {}
-                _ => std::future::pending().await,
+            // What it gives holds the channel, and with it whoever counts the next attempt: let go of it at once.
+            let has_failed = attempts.wait_for(|failed| *failed > 0).await.is_ok();
+            if !(has_failed && is_patient) {
+                std::future::pending().await
             }
         };
         tokio::select! {
@@ -146,24 +149,15 @@ impl Running {
 
     /// Waits for a session, looks whether all jobs may be registered, and only then registers any.
     async fn bring_up(&self, workers: Vec<Worker>) {
-        let mut memberships = self.process.memberships.clone();
-        loop {
-            let Ok(membership) = memberships
-                .wait_for(Option::is_some)
-                .await
-                .map(|current| current.clone())
-            else {
-                return;
-            };
-            let membership = membership.expect("waited for one");
-            match check(&workers, &membership).await {
-                Ok(()) => break,
-                Err(faults) if faults.is_empty() => {
-                    // The session or its connection went away: once more, with the next.
-                    tokio::time::sleep(Duration::from_millis(500)).await;
-                }
-                Err(faults) => return self.fail(Error::Invalid(faults)),
-            }
+        let mut phase = self.phase.subscribe();
+        let checked = tokio::select! {
+            checked = self.check(&workers) => checked,
+            // Nothing was registered, so there is nothing to leave: workers that were not started have stopped.
+            _ = phase.wait_for(|phase| !matches!(phase, Phase::Connecting | Phase::Waiting)) => return,
+            () = self.tasks.token().cancelled() => return,
+        };
+        if let Err(faults) = checked {
+            return self.fail(Error::Invalid(faults));
         }
         for worker in workers {
             let name = worker.name().to_owned();
@@ -187,6 +181,23 @@ impl Running {
             }
             is_on_the_way
         });
+    }
+
+    /// Waits for a session, and looks whether all jobs may be registered.
+    async fn check(&self, workers: &[Worker]) -> Result<(), Faults> {
+        let mut memberships = self.process.memberships.clone();
+        loop {
+            let current = memberships.wait_for(Option::is_some).await;
+            let Ok(Some(membership)) = current.map(|current| current.clone()) else {
+                // The keeper of the session has ended, which ends us, too.
+                return std::future::pending().await;
+            };
+            match check(workers, &membership).await {
+                // The session or its connection went away: once more, with the next.
+                Err(faults) if faults.is_empty() => tokio::time::sleep(Duration::from_millis(500)).await,
+                result => return result,
+            }
+        }
     }
 
     fn fail(&self, error: Error) {
@@ -373,6 +384,13 @@ impl ElasticJob {
     /// Dropping the future lets the jobs stop by themselves, and leaves the session open until the process ends.
     pub async fn shutdown(&self, grace: Duration) {
         let cancel_at = Instant::now() + grace;
+        self.running.phase.send_if_modified(|phase| {
+            let is_up = !matches!(phase, Phase::Failed | Phase::Stopped);
+            if is_up {
+                *phase = Phase::Stopping;
+            }
+            is_up
+        });
         for job in self.running.jobs.values() {
             // One that is gone has stopped.
             let _ = job.handle.commands.send(Command::Stop { cancel_at }).await;

@@ -80,7 +80,7 @@ impl Cluster {
         self
     }
 
-    /// A member to be, on the host of this number: `127.0.0.{host}`. Its items work for 300 ms.
+    /// A member to be, on the host of this number: `127.0.0.{host}`. Its items work for 100 ms.
     pub fn member(&self, host: u8) -> MemberSetup {
         let number = self.members.fetch_add(1, Ordering::Relaxed);
         let directory = self.directory.path().join(format!("member-{number}-on-{host}"));
@@ -94,7 +94,7 @@ impl Cluster {
             .with("ELASTICJOB_NETWORK_IP", ip(host))
             .with("MEMBER_HISTORY", history_in(self.directory.path()).display())
             .with("RUST_LOG", "info,elasticjob=debug")
-            .working(Duration::from_millis(300))
+            .working(Duration::from_millis(100))
     }
 
     /// Looks until `look` succeeds. Its errors say what is to be seen instead.
@@ -284,14 +284,23 @@ impl Cluster {
     /// When that takes too long, or a law was broken.
     pub async fn runs_without_gap(&self, items: &[u32], count: i32) -> Vec<Timestamp> {
         let times = times_after(Timestamp::now(), count);
+        self.runs_at(items, &times).await;
+        times
+    }
+
+    /// Waits until the items of the cron job have run at each of these times. Until then, and ever before, no law was
+    /// broken.
+    ///
+    /// # Panics
+    /// When that takes too long, or a law was broken.
+    pub async fn runs_at(&self, items: &[u32], times: &[Timestamp]) {
         self.until(&format!("items {items:?} run at {times:?}"), async || {
-            let gaps = gaps(&self.runs()?, SHARE, items, &times);
+            let gaps = gaps(&self.runs()?, SHARE, items, times);
             ensure!(gaps.is_empty(), "not run: {gaps:?}");
             Ok(())
         })
         .await;
         self.assert_lawful();
-        times
     }
 
     /// # Panics

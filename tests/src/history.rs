@@ -53,7 +53,6 @@ pub struct RunId {
 
 impl RunId {
     fn of(shard: &ShardingContext) -> Self {
-        let instance = shard.task_id().split_once("@-@READY@-@").map(|(_, instance)| instance);
         Self {
             job: shard.job_name().to_owned(),
             item: shard.sharding_item(),
@@ -61,7 +60,7 @@ impl RunId {
             attempt: shard.attempt(),
             run: shard.run_id().to_owned(),
             token: shard.fencing_token(),
-            instance: instance.unwrap_or_default().to_owned(),
+            instance: shard.instance_id().to_owned(),
         }
     }
 }

@@ -44,6 +44,16 @@ pub struct Server {
     port: u16,
     directory: PathBuf,
     process: Option<Process>,
+    container_check: ContainerCheck,
+}
+
+/// How often a server looks for containers that are empty, to delete them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ContainerCheck {
+    /// Each minute, by default.
+    Usual,
+    /// So often that a test can see it.
+    Frequent,
 }
 
 /// What a server's configuration says beside its port and directory.
@@ -70,9 +80,22 @@ impl Server {
     /// # Errors
     /// When Java or ZooKeeper is not installed, naming the package that brings it; when it does not start.
     pub fn start() -> anyhow::Result<Self> {
+        Self::start_with(ContainerCheck::Usual)
+    }
+
+    /// As [`start`](Self::start), a server that deletes empty containers at once, and not within a minute.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn start_clearing_containers() -> anyhow::Result<Self> {
+        Self::start_with(ContainerCheck::Frequent)
+    }
+
+    fn start_with(container_check: ContainerCheck) -> anyhow::Result<Self> {
         let mut last = None;
         for _ in 0..ATTEMPTS {
             let mut server = Self::new(Role::Standalone, free_port()?)?;
+            server.container_check = container_check;
             match server.launch().and_then(|()| server.wait_until_serving()) {
                 Ok(()) => return Ok(server),
                 Err(error) => last = Some(error),
@@ -114,6 +137,7 @@ impl Server {
             port,
             directory,
             process: None,
+            container_check: ContainerCheck::Usual,
         })
     }
 
@@ -209,6 +233,10 @@ impl Server {
                 "-Dzookeeper.forceSync=no",
                 "-Dzookeeper.preAllocSize=1024",
             ])
+            .args(match self.container_check {
+                ContainerCheck::Usual => None,
+                ContainerCheck::Frequent => Some("-Dznode.container.checkIntervalMs=100"),
+            })
             .args(["-cp", jar, main])
             .arg(&configuration)
             .stdin(Stdio::piped())

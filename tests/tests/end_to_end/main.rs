@@ -3,14 +3,33 @@
 //! Tests wait for what they want to see, however long a busy machine takes, and check the history of what ran
 //! against the laws that hold whatever happens.
 
+mod access;
+mod bad_input;
+mod configuration;
+mod layout;
+mod one_off;
+mod operators;
+mod outages;
 mod sharing;
+
+use std::time::Duration;
 
 use elasticjob_tests::cluster::Cluster;
 use elasticjob_tests::process::{Member, MemberSetup};
 use elasticjob_tests::zookeeper::Server;
+use jiff::SignedDuration;
 
 /// The application that members run.
 const MEMBER: &str = env!("CARGO_BIN_EXE_member");
+
+/// A schedule that is not reached while tests run.
+const NEVER: &str = "0 0 0 1 1 ? 2099";
+
+/// Work that can be caught in the act. A member does all of the job's items within a period, four at a time.
+const LONG: Duration = Duration::from_millis(400);
+
+/// The registry holds times to the millisecond.
+const MILLISECOND: SignedDuration = SignedDuration::from_millis(1);
 
 /// A cluster on the server that tests share.
 fn cluster(namespace: &str) -> anyhow::Result<Cluster> {

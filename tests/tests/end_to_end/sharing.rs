@@ -1,13 +1,11 @@
 //! Members come, go, and die; the items go round.
 
-use std::time::Duration;
-
 use anyhow::ensure;
 use elasticjob_tests::cluster::{Cluster, SHARE, all_items, host_of, ip};
 use elasticjob_tests::history::{Run, RunEnd};
 use jiff::Timestamp;
 
-use crate::{cluster, members};
+use crate::{LONG, cluster, members};
 
 /// Waits until an item runs on a host.
 async fn running_on(cluster: &Cluster, host: u8) -> Run {
@@ -32,7 +30,7 @@ async fn items_should_be_shared_without_gap_or_overlap_as_members_come_and_go() 
             .member(host)
             // Longer than the test is patient: nothing here waits for a session to time out.
             .with("ELASTICJOB_REG_CENTER_SESSION_TIMEOUT", "60s")
-            .working(Duration::from_millis(900))
+            .working(LONG)
             .start()
     };
     let (_first, _second, mut third) = (member(1)?, member(2)?, member(3)?);
@@ -59,7 +57,7 @@ async fn items_should_be_shared_without_gap_or_overlap_as_members_come_and_go() 
 #[tokio::test]
 async fn the_items_of_a_member_that_is_killed_should_move_once_its_session_is_over() -> anyhow::Result<()> {
     let cluster = cluster("share-killed")?;
-    let member = |host| cluster.member(host).working(Duration::from_millis(900)).start();
+    let member = |host| cluster.member(host).working(LONG).start();
     let (_first, _second, third) = (member(1)?, member(2)?, member(3)?);
     cluster.shared_by(&[1, 2, 3]).await;
     running_on(&cluster, 3).await;

@@ -1,0 +1,149 @@
+//! Registry centres that are not there, and such that do not let everybody in.
+
+use anyhow::{Context as _, ensure};
+use elasticjob_tests::cluster::{Cluster, SHARE, all_items};
+use elasticjob_tests::command::{Answer, Command};
+use elasticjob_tests::process::Member;
+use elasticjob_tests::zookeeper::Server;
+use zookeeper_client as zk;
+
+use crate::{MEMBER, NEVER, cluster};
+
+const DIGEST: &str = "shop:open sesame";
+
+async fn has_logged(cluster: &Cluster, member: &Member, text: &str) {
+    cluster
+        .until(&format!("the log says {text}"), async || {
+            ensure!(member.log().contains(text), "it does not");
+            Ok(())
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn nodes_should_be_open_to_those_with_the_digest_only() -> anyhow::Result<()> {
+    let namespace = "access-digest";
+    let cluster = cluster(namespace)?.seen_with_digest(DIGEST);
+    let member = |host| cluster.member(host).with("ELASTICJOB_REG_CENTER_DIGEST", DIGEST);
+    let _members = (member(1).start()?, member(2).start()?);
+    cluster.shared_by(&[1, 2]).await;
+    cluster.runs_without_gap(&all_items(), 1).await;
+
+    let everybody = zk::Client::connect(&Server::shared().address().to_string()).await?;
+    let somebody = zk::Client::connector()
+        .with_auth("digest", DIGEST.as_bytes())
+        .connect(&Server::shared().address().to_string())
+        .await?;
+    let leader = cluster
+        .text("/share/leader/election/instance")
+        .await?
+        .context("there is a leader")?;
+    let nodes = [
+        "".to_owned(),
+        "/share".to_owned(),
+        "/share/config".to_owned(),
+        format!("/share/instances/{leader}"),
+        "/share/leader/election/instance".to_owned(),
+        "/share/sharding/0/instance".to_owned(),
+        "/share/ledger/items/0".to_owned(),
+    ];
+    for node in nodes {
+        let path = format!("/{namespace}{node}");
+        assert_eq!(everybody.get_data(&path).await.err(), Some(zk::Error::NoAuth), "{path}");
+        let (acls, _) = somebody.get_acl(&path).await?;
+        assert!(
+            acls.iter()
+                .all(|acl| acl.scheme() == "digest" && acl.id().starts_with("shop:")),
+            "{path}: {acls:?}"
+        );
+        assert!(
+            acls.iter().all(|acl| acl.permission() == zk::Permission::ALL),
+            "{path}: {acls:?}"
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_wrong_digest_should_end_the_start_with_a_clear_error() -> anyhow::Result<()> {
+    let cluster = cluster("access-refused")?.seen_with_digest(DIGEST);
+    let _first = cluster.member(1).with("ELASTICJOB_REG_CENTER_DIGEST", DIGEST).start()?;
+    cluster.shared_by(&[1]).await;
+    let wrong = cluster
+        .member(2)
+        .with("ELASTICJOB_REG_CENTER_DIGEST", "shop:open barley");
+    for member in [wrong, cluster.member(3)] {
+        let (status, log) = member.start()?.ended().await?;
+        assert!(!status.success(), "{log}");
+        let error = log.lines().rfind(|line| line.contains("refused")).unwrap_or_default();
+        assert!(error.contains("access-refused") && error.contains("digest"), "{log}");
+        assert!(!log.contains("barley"), "the password is a secret: {log}");
+    }
+    let servers = cluster.children(&format!("/{SHARE}/servers")).await?;
+    assert!(servers.iter().eq(["127.0.0.1"]), "{servers:?}");
+    cluster.runs_without_gap(&all_items(), 1).await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_member_should_wait_for_a_registry_centre_that_is_not_there_and_say_so() -> anyhow::Result<()> {
+    let mut server = Server::start()?;
+    server.kill();
+    let cluster = Cluster::new(MEMBER, server.address(), "access-late")?;
+    let mut member = cluster
+        .member(1)
+        .with("ELASTICJOB_REG_CENTER_BASE_SLEEP_TIME", "100ms")
+        .obeying()
+        .start()?;
+    has_logged(&cluster, &member, "waiting for the registry centre").await;
+    has_logged(&cluster, &member, "attempt=3").await;
+    assert!(
+        member.log().contains(&server.address().to_string()),
+        "it says for which: {}",
+        member.log()
+    );
+    assert_eq!(member.ask(&Command::IsReady).await?, Answer::Ready(false));
+
+    server.restart()?;
+    cluster.shared_by(&[1]).await;
+    cluster
+        .until("the member is ready", async || {
+            ensure!(member.ask(&Command::IsReady).await? == Answer::Ready(true), "it is not");
+            Ok(())
+        })
+        .await;
+    cluster.runs_without_gap(&all_items(), 1).await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_member_that_is_told_to_fail_fast_should_give_up_after_its_retries() -> anyhow::Result<()> {
+    let mut server = Server::start()?;
+    server.kill();
+    let cluster = Cluster::new(MEMBER, server.address(), "access-fail-fast")?;
+    let mut member = cluster
+        .member(1)
+        .with("ELASTICJOB_REG_CENTER_BASE_SLEEP_TIME", "50ms")
+        .with("ELASTICJOB_REG_CENTER_MAX_RETRIES", "3")
+        .with("ELASTICJOB_REG_CENTER_FAIL_FAST", "true")
+        .start()?;
+    let (status, log) = member.ended().await?;
+    assert!(!status.success(), "{log}");
+    assert_eq!(log.matches("waiting for the registry centre").count(), 3, "{log}");
+    let mut error = log.lines().filter(|line| line.contains(&server.address().to_string()));
+    assert!(error.next_back().is_some_and(|line| line.contains("none of")), "{log}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_member_that_is_stopped_while_it_waits_should_end_well() -> anyhow::Result<()> {
+    let mut server = Server::start()?;
+    server.kill();
+    let cluster = Cluster::new(MEMBER, server.address(), "access-stopped")?;
+    let mut member = cluster.member(1).with("ELASTICJOB_JOBS_SHARE_CRON", NEVER).start()?;
+    has_logged(&cluster, &member, "waiting for the registry centre").await;
+    member.terminate()?;
+    let (status, log) = member.ended().await?;
+    assert!(status.success(), "{log}");
+    Ok(())
+}

@@ -1,0 +1,137 @@
+//! The configuration in the registry is changed while jobs run.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context as _, ensure};
+use elasticjob_tests::cluster::{Cluster, PERIOD, SHARE, all_items, times_after};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{NEVER, cluster, members};
+
+const CONFIG: &str = "/share/config";
+
+/// Replaces a line of the configuration, as the console does.
+async fn change(cluster: &Cluster, key: &str, value: &str) -> anyhow::Result<()> {
+    let text = cluster.text(CONFIG).await?.context("the job has a configuration")?;
+    let changed = text.lines().map(|line| match line.starts_with(&format!("{key}: ")) {
+        true => format!("{key}: {value}\n"),
+        false => format!("{line}\n"),
+    });
+    cluster.set(CONFIG, &changed.collect::<String>()).await
+}
+
+/// The times on odd seconds after the next one on an even second.
+fn odd_times(count: i32) -> Vec<Timestamp> {
+    let second = SignedDuration::from_secs(1);
+    times_after(Timestamp::now(), count)
+        .into_iter()
+        .map(|time| time + second)
+        .collect()
+}
+
+#[tokio::test]
+async fn a_new_cron_expression_should_be_followed_at_once() -> anyhow::Result<()> {
+    let cluster = cluster("configuration-cron")?;
+    let _members = members(&cluster, &[1, 2])?;
+    cluster.shared_by(&[1, 2]).await;
+    cluster.runs_without_gap(&all_items(), 1).await;
+
+    change(&cluster, "cron", "1/2 * * * * ?").await?;
+    let times = odd_times(2);
+    cluster.runs_at(&all_items(), &times).await;
+    let after = cluster.runs()?.into_iter().filter(|run| run.id.scheduled >= times[0]);
+    let seconds: BTreeSet<i64> = after
+        .map(|run| run.id.scheduled.as_second() % PERIOD.as_secs())
+        .collect();
+    assert_eq!(seconds, BTreeSet::from([1]), "nothing runs by the old expression");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_new_total_count_should_be_shared_out_at_once() -> anyhow::Result<()> {
+    let cluster = cluster("configuration-count")?;
+    let _members = members(&cluster, &[1, 2])?;
+    cluster.shared_by(&[1, 2]).await;
+    for count in [4, 13] {
+        change(&cluster, "shardingTotalCount", &count.to_string()).await?;
+        cluster.shares(count, &[1, 2]).await;
+        let items: Vec<u32> = (0..count).collect();
+        let times = cluster.runs_without_gap(&items, 1).await;
+        let run: BTreeSet<u32> = cluster
+            .runs()?
+            .iter()
+            .filter(|run| times.contains(&run.id.scheduled))
+            .map(|run| run.id.item)
+            .collect();
+        assert!(run.iter().eq(&items), "{run:?}");
+        let nodes: BTreeSet<u32> = cluster
+            .children("/share/sharding")
+            .await?
+            .iter()
+            .map(|item| item.parse())
+            .collect::<Result<_, _>>()?;
+        assert!(nodes.iter().eq(&items), "{nodes:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_configuration_that_is_not_valid_should_be_refused_and_the_last_one_stay() -> anyhow::Result<()> {
+    let cluster = cluster("configuration-invalid")?;
+    let members = members(&cluster, &[1])?;
+    cluster.shared_by(&[1]).await;
+    change(&cluster, "shardingTotalCount", "0").await?;
+    cluster
+        .until("the refusal is said", async || {
+            let log = members[0].log();
+            ensure!(log.contains("the last valid one stays in force"), "nothing of that");
+            Ok(())
+        })
+        .await;
+    cluster.runs_without_gap(&all_items(), 2).await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_registry_should_win_over_the_application_unless_that_is_to_overwrite_it() -> anyhow::Result<()> {
+    let cluster = cluster("configuration-overwrite")?;
+    let _first = cluster.member(1).with("ELASTICJOB_JOBS_SHARE_CRON", NEVER).start()?;
+    cluster.shared_by(&[1]).await;
+    let stored = cluster.text(CONFIG).await?.context("the job has a configuration")?;
+
+    let _second = cluster.member(2).start()?;
+    cluster.shared_by(&[1, 2]).await;
+    assert_eq!(cluster.text(CONFIG).await?, Some(stored.clone()));
+    assert_eq!(cluster.runs()?, []);
+
+    let _third = cluster
+        .member(3)
+        .with("ELASTICJOB_JOBS_SHARE_OVERWRITE", "true")
+        .start()?;
+    cluster.shared_by(&[1, 2, 3]).await;
+    cluster.runs_without_gap(&all_items(), 1).await;
+    let overwritten = stored
+        .replace(NEVER, "0/2 * * * * ?")
+        .replace("overwrite: false", "overwrite: true");
+    assert_eq!(cluster.text(CONFIG).await?, Some(overwritten));
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_configuration_of_another_program_should_be_kept_where_we_do_not_understand_it() -> anyhow::Result<()> {
+    let cluster = cluster("configuration-kept")?;
+    let extra = "jobExtraConfigurations:\n- !!com.acme.Extra\n  url: jdbc:h2:mem\n";
+    let stored = format!(
+        "cron: {NEVER}\n{extra}jobName: {SHARE}\nmonitorExecution: true\nshardingTotalCount: 10\ntimeZone: GMT\n"
+    );
+    cluster.create("/share", "").await?;
+    cluster.create(CONFIG, &stored).await?;
+    let _member = cluster
+        .member(1)
+        .with("ELASTICJOB_JOBS_SHARE_OVERWRITE", "true")
+        .start()?;
+    cluster.shared_by(&[1]).await;
+    let text = cluster.text(CONFIG).await?.context("the job has a configuration")?;
+    assert!(text.contains(extra) && text.contains("cron: 0/2 * * * * ?"), "{text}");
+    Ok(())
+}

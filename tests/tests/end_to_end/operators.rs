@@ -1,0 +1,128 @@
+//! What the Java console does, it does by writing to the registry.
+
+use anyhow::ensure;
+use elasticjob_tests::cluster::{SHARE, all_items, host_of, ip};
+use jiff::Timestamp;
+
+use crate::{NEVER, cluster, members};
+
+#[tokio::test]
+async fn a_server_that_is_disabled_should_give_its_items_away_until_it_is_enabled() -> anyhow::Result<()> {
+    let cluster = cluster("operator-server")?;
+    let _members = members(&cluster, &[1, 2, 3])?;
+    cluster.shared_by(&[1, 2, 3]).await;
+    let server = format!("/{SHARE}/servers/{}", ip(2));
+    cluster.set(&server, "DISABLED").await?;
+    cluster.shared_by(&[1, 3]).await;
+    let times = cluster.runs_without_gap(&all_items(), 2).await;
+    let of_disabled = cluster
+        .runs()?
+        .into_iter()
+        .find(|run| times.contains(&run.id.scheduled) && host_of(&run.id.instance).is_ok_and(|host| host == 2));
+    assert_eq!(of_disabled, None);
+
+    cluster.set(&server, "ENABLED").await?;
+    cluster.shared_by(&[1, 2, 3]).await;
+    cluster.runs_without_gap(&all_items(), 1).await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_item_that_is_disabled_should_not_run_until_it_is_enabled() -> anyhow::Result<()> {
+    let cluster = cluster("operator-item")?;
+    let _members = members(&cluster, &[1, 2])?;
+    cluster.shared_by(&[1, 2]).await;
+    let disabled = format!("/{SHARE}/sharding/4/disabled");
+    cluster.create(&disabled, "").await?;
+    let others: Vec<u32> = all_items().into_iter().filter(|item| *item != 4).collect();
+    let times = cluster.runs_without_gap(&others, 2).await;
+    let of_item = cluster
+        .runs()?
+        .into_iter()
+        .find(|run| run.id.item == 4 && run.id.scheduled >= times[0]);
+    assert_eq!(of_item, None);
+
+    cluster.delete(&disabled).await?;
+    cluster.runs_without_gap(&all_items(), 1).await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_trigger_should_run_the_items_of_its_instance_once() -> anyhow::Result<()> {
+    let cluster = cluster("operator-trigger")?;
+    let _members = [1, 2].map(|host| cluster.member(host).with("ELASTICJOB_JOBS_SHARE_CRON", NEVER).start());
+    let owners = cluster.shared_by(&[1, 2]).await;
+    let triggered_at = Timestamp::now();
+    cluster.create(&format!("/{SHARE}/trigger"), "").await?;
+    for id in cluster.instances(SHARE).await?.values() {
+        cluster.create(&format!("/{SHARE}/trigger/{id}"), "").await?;
+    }
+    let runs = cluster
+        .until("all items have run", async || {
+            let runs = cluster.runs()?;
+            let ended = runs.iter().filter(|run| run.end.is_some()).count();
+            ensure!(ended == all_items().len(), "{runs:?}");
+            Ok(runs)
+        })
+        .await;
+    for run in runs {
+        assert_eq!(owners.get(&run.id.item), Some(&run.id.instance));
+        assert!(run.id.scheduled >= triggered_at - crate::MILLISECOND, "{run:?}");
+    }
+    assert!(cluster.children(&format!("/{SHARE}/trigger")).await?.is_empty());
+    cluster.assert_lawful();
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_instance_that_is_removed_should_shut_that_job_down_and_no_other() -> anyhow::Result<()> {
+    let cluster = cluster("operator-instance")?;
+    let members = members(&cluster, &[1, 2])?;
+    cluster.shared_by(&[1, 2]).await;
+    let removed = cluster.instances(SHARE).await?[&2].clone();
+    cluster.delete(&format!("/{SHARE}/instances/{removed}")).await?;
+    cluster.shared_by(&[1]).await;
+    cluster.runs_without_gap(&all_items(), 2).await;
+
+    assert!(
+        cluster.instances("rebuild").await?.contains_key(&2),
+        "the other job stays"
+    );
+    assert!(
+        !cluster.instances(SHARE).await?.contains_key(&2),
+        "it is not taken for a lost session"
+    );
+    let log = members[1].log();
+    assert!(
+        log.contains("shut down by an operator") && !log.contains("session lost"),
+        "{log}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_mark_of_an_instance_that_is_dead_should_be_removed_and_its_item_run_again() -> anyhow::Result<()> {
+    let cluster = cluster("operator-stale-mark")?;
+    // As a Java member with failover leaves it that died while nobody else was there.
+    for (path, text) in [
+        ("/share", ""),
+        ("/share/sharding", ""),
+        ("/share/sharding/3", ""),
+        ("/share/sharding/3/instance", "127.0.0.9@-@4711"),
+        ("/share/sharding/3/running", "127.0.0.9@-@4711"),
+    ] {
+        cluster.create(path, text).await?;
+    }
+    let member = cluster
+        .member(1)
+        .with("ELASTICJOB_JOBS_SHARE_FAILOVER", "true")
+        .start()?;
+    cluster.shared_by(&[1]).await;
+    cluster.runs_without_gap(&all_items(), 2).await;
+    let log = member.log();
+    assert!(
+        log.contains("marks of dead instances removed") && log.contains("items=[3]"),
+        "{log}"
+    );
+    Ok(())
+}

@@ -1,0 +1,184 @@
+//! Servers that are restarted, processes that stand still, networks that are cut.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, ensure};
+use elasticjob_tests::cluster::{Cluster, SHARE, all_items, host_of};
+use elasticjob_tests::history::{Run, RunEnd};
+use elasticjob_tests::proxy::{Close, Proxy};
+use elasticjob_tests::zookeeper::{Ensemble, Server};
+
+use crate::{LONG, MEMBER, cluster, members};
+
+/// Waits until the cron job has, on each of these hosts, an instance other than before.
+async fn come_back_as_new(cluster: &Cluster, before: &BTreeMap<u8, String>) {
+    cluster
+        .until("each has a new instance", async || {
+            let instances = cluster.instances(SHARE).await?;
+            ensure!(instances.keys().eq(before.keys()), "{instances:?}");
+            let old = instances
+                .values()
+                .find(|id| before.values().any(|before| before == *id));
+            ensure!(old.is_none(), "{old:?} as before");
+            Ok(())
+        })
+        .await;
+}
+
+/// Waits until a run on this host is under way.
+async fn run_on(cluster: &Cluster, host: u8) -> Run {
+    cluster
+        .until("a run is under way", async || {
+            let runs = cluster.runs()?.into_iter();
+            let mut running =
+                runs.filter(|run| run.end.is_none() && host_of(&run.id.instance).is_ok_and(|of| of == host));
+            running.next().context("none")
+        })
+        .await
+}
+
+#[tokio::test]
+async fn a_restart_of_the_server_within_the_session_timeout_should_change_nothing() -> anyhow::Result<()> {
+    let mut server = Server::start()?;
+    let cluster = Cluster::new(MEMBER, server.address(), "outage-short")?;
+    let member = |host| {
+        cluster
+            .member(host)
+            .with("ELASTICJOB_REG_CENTER_SESSION_TIMEOUT", "40s")
+            .start()
+    };
+    let _members = (member(1)?, member(2)?);
+    cluster.shared_by(&[1, 2]).await;
+    cluster.runs_without_gap(&all_items(), 1).await;
+    let before = cluster.instances(SHARE).await?;
+    run_on(&cluster, 1).await;
+    server.restart()?;
+    cluster.runs_without_gap(&all_items(), 3).await;
+    assert_eq!(cluster.instances(SHARE).await?, before);
+    let stopped = cluster.runs()?.into_iter().find(|run| run.end == Some(RunEnd::Dropped));
+    assert_eq!(stopped, None, "a session that lives stops nothing");
+    Ok(())
+}
+
+#[tokio::test]
+async fn members_should_come_back_as_new_ones_when_the_server_is_away_for_long() -> anyhow::Result<()> {
+    let mut server = Server::start()?;
+    let cluster = Cluster::new(MEMBER, server.address(), "outage-long")?;
+    // Work that would outlast the session: the fence must end it.
+    let member = |host| cluster.member(host).working(LONG).start();
+    let members = [member(1)?, member(2)?];
+    cluster.shared_by(&[1, 2]).await;
+    cluster.runs_without_gap(&all_items(), 1).await;
+    let before = cluster.instances(SHARE).await?;
+    server.kill();
+    for member in &members {
+        cluster
+            .until("the session is lost", async || {
+                ensure!(member.log().contains("registry session lost"), "it is not");
+                Ok(())
+            })
+            .await;
+    }
+    server.restart()?;
+    come_back_as_new(&cluster, &before).await;
+    cluster.shared_by(&[1, 2]).await;
+    cluster.runs_without_gap(&all_items(), 3).await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn jobs_should_go_on_when_the_leader_of_an_ensemble_is_killed() -> anyhow::Result<()> {
+    let mut ensemble = Ensemble::start(3)?;
+    let cluster = Cluster::new(MEMBER, ensemble.connect_string(), "outage-ensemble")?;
+    let member = |host| {
+        cluster
+            .member(host)
+            .with("ELASTICJOB_REG_CENTER_SESSION_TIMEOUT", "10s")
+            .start()
+    };
+    let _members = [member(1)?, member(2)?, member(3)?];
+    cluster.shared_by(&[1, 2, 3]).await;
+    cluster.runs_without_gap(&all_items(), 1).await;
+    run_on(&cluster, 1).await;
+    let leader = ensemble.leader().context("the ensemble has a leader")?;
+    ensemble.servers()[leader].kill();
+    cluster
+        .until("another leads", async || {
+            ensure!(ensemble.leader().is_some_and(|other| other != leader), "none does");
+            Ok(())
+        })
+        .await;
+    cluster.shared_by(&[1, 2, 3]).await;
+    cluster.runs_without_gap(&all_items(), 3).await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_process_that_stood_still_should_do_nothing_more_and_come_back_as_a_new_member() -> anyhow::Result<()> {
+    let cluster = cluster("outage-paused")?;
+    let _first = cluster.member(1).start()?;
+    let second = cluster.member(2).working(LONG).start()?;
+    cluster.shared_by(&[1, 2]).await;
+    cluster.runs_without_gap(&all_items(), 1).await;
+    let before = cluster.instances(SHARE).await?;
+
+    let run = run_on(&cluster, 2).await;
+    second.pause()?;
+    cluster.shared_by(&[1]).await;
+    cluster.runs_without_gap(&all_items(), 1).await;
+    second.resume()?;
+    cluster
+        .until("it comes back", async || {
+            let instances = cluster.instances(SHARE).await?;
+            ensure!(instances.get(&2).is_some_and(|id| *id != before[&2]), "{instances:?}");
+            Ok(())
+        })
+        .await;
+    cluster.shared_by(&[1, 2]).await;
+    cluster.runs_without_gap(&all_items(), 2).await;
+    let stopped = cluster
+        .runs()?
+        .into_iter()
+        .find(|other| other.id == run.id)
+        .context("the run was seen")?;
+    assert_eq!(
+        stopped.end,
+        Some(RunEnd::Dropped),
+        "its time was over while it stood still"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_cut_that_is_shorter_than_the_session_should_cost_no_instance() -> anyhow::Result<()> {
+    let cluster = cluster("outage-cut")?;
+    let proxy = Proxy::start(Server::shared().address()).await?;
+    let _others = members(&cluster, &[1])?;
+    let second = cluster
+        .member(2)
+        .with("ELASTICJOB_REG_CENTER_SERVER_LISTS", proxy.address())
+        .with("ELASTICJOB_REG_CENTER_SESSION_TIMEOUT", "30s")
+        .start()?;
+    cluster.shared_by(&[1, 2]).await;
+    cluster.runs_without_gap(&all_items(), 1).await;
+    let before = cluster.instances(SHARE).await?;
+    run_on(&cluster, 2).await;
+    proxy.cut(Close::Reset);
+    // Its own items wait meanwhile, those of the other do not.
+    let owners = cluster.shared_by(&[1, 2]).await;
+    let of_first = owners
+        .iter()
+        .filter(|(_, owner)| host_of(owner).is_ok_and(|host| host == 1));
+    let of_first: Vec<u32> = of_first.map(|(item, _)| *item).collect();
+    let cut = cluster.runs_without_gap(&of_first, 1).await;
+    let begun = cluster
+        .runs()?
+        .into_iter()
+        .find(|run| run.id.scheduled == cut[0] && run.id.instance == before[&2]);
+    assert_eq!(begun, None, "nothing can be claimed without a connection");
+    proxy.heal();
+    cluster.runs_without_gap(&all_items(), 2).await;
+    assert_eq!(cluster.instances(SHARE).await?, before);
+    assert!(!second.log().contains("session lost"), "{}", second.log());
+    Ok(())
+}

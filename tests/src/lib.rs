@@ -1,9 +1,11 @@
 //! What the end-to-end tests share: real servers and processes to run against, ways to hurt them, and what must hold
-//! nevertheless.
+//! nevertheless. And the figures.
 
 pub mod cluster;
 pub mod command;
+pub mod figures;
 pub mod history;
+pub mod metered;
 pub mod process;
 pub mod proxy;
 pub mod zookeeper;

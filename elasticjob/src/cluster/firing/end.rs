@@ -99,7 +99,7 @@ impl Firings {
             let Some(ended) = self.ended.remove(&item) else {
                 continue;
             };
-            again.extend(self.conclude(item, ended, stat));
+            again.extend(self.conclude(item, *ended, stat));
         }
         again
     }
@@ -129,7 +129,7 @@ impl Firings {
             };
             let state = ledger.map(|(data, stat)| (ended.compared(&Record::parse(&data)), stat));
             match state {
-                Some((Recorded::Yes, stat)) => again.extend(self.conclude(item, ended, stat)),
+                Some((Recorded::Yes, stat)) => again.extend(self.conclude(item, *ended, stat)),
                 Some((Recorded::No, stat)) if ended.attempts < ATTEMPTS => {
                     ended.attempts += 1;
                     ended.running.version = stat.version;
@@ -155,7 +155,7 @@ impl Firings {
     }
 
     /// The end is recorded, with this stat of the ledger: the item is done with, or goes on as its next attempt.
-    fn conclude(&mut self, item: u32, ended: Box<Ended>, stat: Stat) -> Option<Start> {
+    fn conclude(&mut self, item: u32, ended: Ended, stat: Stat) -> Option<Start> {
         let record = ended.record();
         let version = stat.version;
         if ended.end.is_some() {

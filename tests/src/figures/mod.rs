@@ -1,0 +1,71 @@
+//! What the framework costs, measured: requests to the registry, time, memory.
+//!
+//! Each [`Group`] prints a figure a line, `name: value unit`, and fails only where it could not measure. Promises are
+//! asserted by tests; figures say by how much they are kept.
+
+use std::fmt::Display;
+
+use tokio::runtime::{Builder, Runtime};
+
+mod cron;
+mod lateness;
+mod many_jobs;
+mod process;
+mod requests;
+mod start;
+mod stopwatch;
+
+pub use start::{STARTED, run_started};
+
+/// Figures that belong together.
+#[derive(Debug)]
+pub struct Group {
+    /// What it is asked for by.
+    pub name: &'static str,
+    /// What it measures.
+    pub summary: &'static str,
+    measure: fn() -> anyhow::Result<()>,
+}
+
+/// All there are.
+pub const GROUPS: &[Group] = &[
+    Group {
+        name: "requests",
+        summary: "what a firing asks of the registry, in steady state and otherwise",
+        measure: requests::measure,
+    },
+    Group {
+        name: "many-jobs",
+        summary: "10,000 jobs in one process: start, memory, threads, and how late firings are",
+        measure: many_jobs::measure,
+    },
+    Group {
+        name: "start",
+        summary: "from the start of a process to its first registered instance",
+        measure: start::measure,
+    },
+    Group {
+        name: "cron",
+        summary: "the next fire time of an expression",
+        measure: cron::measure,
+    },
+];
+
+impl Group {
+    /// Measures and prints.
+    ///
+    /// # Errors
+    /// When something could not be measured.
+    pub fn print(&self) -> anyhow::Result<()> {
+        (self.measure)()
+    }
+}
+
+fn print(name: impl Display, value: impl Display, unit: &str) {
+    println!("{name}: {value} {unit}");
+}
+
+/// The runtime that `#[tokio::main]` makes.
+fn runtime() -> anyhow::Result<Runtime> {
+    Ok(Builder::new_multi_thread().enable_all().build()?)
+}

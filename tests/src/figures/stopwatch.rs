@@ -1,0 +1,134 @@
+//! A registry that measures how long is waited for its answers.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use elasticjob::registry::{
+    Answer, BoxFuture, Error, Read, Registry, Session, SessionState, Step, Watch, WriteError, Written,
+};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// Measures the time in which at least one call waits for its answer.
+#[derive(Debug)]
+pub(super) struct Stopwatch<R> {
+    registry: R,
+    waiting: Arc<Waiting>,
+}
+
+/// Std mutex: never held across an await.
+#[derive(Debug, Default)]
+struct Waiting(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    calls: u64,
+    under_way: u64,
+    since: Option<Instant>,
+    waited: Duration,
+}
+
+/// A call under way.
+struct Ticket(Arc<Waiting>);
+
+#[derive(Debug)]
+struct TimedSession {
+    session: Arc<dyn Session>,
+    waiting: Arc<Waiting>,
+}
+
+impl<R> Stopwatch<R> {
+    pub(super) fn new(registry: R) -> Self {
+        Self {
+            registry,
+            waiting: Arc::default(),
+        }
+    }
+
+    /// Calls that were answered, and for how long anybody waited.
+    pub(super) fn read(&self) -> (u64, Duration) {
+        let state = self.waiting.0.lock().unwrap_or_else(PoisonError::into_inner);
+        (state.calls, state.waited)
+    }
+}
+
+impl Waiting {
+    fn begin(self: &Arc<Self>) -> Ticket {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.under_way += 1;
+        state.since.get_or_insert_with(Instant::now);
+        Ticket(Arc::clone(self))
+    }
+
+    fn time<T: 'static>(self: &Arc<Self>, call: BoxFuture<'static, T>) -> BoxFuture<'static, T> {
+        let ticket = self.begin();
+        Box::pin(async move {
+            let answer = call.await;
+            drop(ticket);
+            answer
+        })
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let mut state = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.calls += 1;
+        state.under_way -= 1;
+        if state.under_way == 0
+            && let Some(since) = state.since.take()
+        {
+            state.waited += since.elapsed();
+        }
+    }
+}
+
+impl<R: Registry> Registry for Stopwatch<R> {
+    fn connect(&self) -> BoxFuture<'_, Result<Arc<dyn Session>, Error>> {
+        Box::pin(async {
+            let ticket = self.waiting.begin();
+            let session = self.registry.connect().await?;
+            drop(ticket);
+            let waiting = Arc::clone(&self.waiting);
+            Ok(Arc::new(TimedSession { session, waiting }) as Arc<dyn Session>)
+        })
+    }
+
+    fn describe(&self) -> String {
+        self.registry.describe()
+    }
+}
+
+impl Session for TimedSession {
+    fn id(&self) -> i64 {
+        self.session.id()
+    }
+
+    fn timeout(&self) -> Duration {
+        self.session.timeout()
+    }
+
+    fn state(&self) -> watch::Receiver<SessionState> {
+        self.session.state()
+    }
+
+    fn write(&self, steps: Vec<Step>) -> BoxFuture<'static, Result<Vec<Written>, WriteError>> {
+        self.waiting.time(self.session.write(steps))
+    }
+
+    fn read(&self, reads: Vec<Read>) -> BoxFuture<'static, Result<Vec<Answer>, Error>> {
+        self.waiting.time(self.session.read(reads))
+    }
+
+    fn sync(&self) -> BoxFuture<'static, Result<(), Error>> {
+        self.waiting.time(self.session.sync())
+    }
+
+    fn watch(&self, path: &str) -> BoxFuture<'static, Result<Box<dyn Watch>, Error>> {
+        self.waiting.time(self.session.watch(path))
+    }
+
+    fn close(&self) -> BoxFuture<'static, ()> {
+        self.session.close()
+    }
+}

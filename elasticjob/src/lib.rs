@@ -36,6 +36,7 @@ pub mod error_handler;
 pub mod executor;
 pub mod schedule;
 pub mod sharding;
+pub mod trace;
 
 pub mod registry;
 

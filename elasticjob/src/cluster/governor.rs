@@ -75,6 +75,8 @@ pub(crate) enum Purpose {
     RepairMarks {
         items: Vec<u32>,
         parked: Vec<u32>,
+        /// Those whose runs are over with their instances.
+        lost: Vec<u32>,
     },
     /// Empty the queue of items to be taken over: failover was switched off.
     ClearFailover,
@@ -183,8 +185,13 @@ impl Governor {
     fn marks(&mut self, situation: &Situation<'_>) -> Decision {
         let Situation { view, me, .. } = *situation;
         if let Some(repair) = self.repair.take() {
-            let marks::Repair { items, parked, steps } = repair;
-            return write(Purpose::RepairMarks { items, parked }, steps);
+            let marks::Repair {
+                items,
+                parked,
+                lost,
+                steps,
+            } = repair;
+            return write(Purpose::RepairMarks { items, parked, lost }, steps);
         }
         if !situation.config.failover() && !view.failover_queue.is_empty() && marks::is_repairer(view, me) {
             let mut transaction = Transaction::on(view);

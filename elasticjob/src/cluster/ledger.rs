@@ -23,6 +23,9 @@ pub(crate) struct Record {
     /// The newest run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) run: Option<Run>,
+    /// The newest times that passed without a run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) skipped: Option<Gap>,
     /// What the newest requested run answered; kept until the next request, whatever the schedule runs meanwhile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) answered: Option<Answered>,
@@ -46,6 +49,17 @@ pub(crate) struct Run {
     pub(crate) end: Option<End>,
 }
 
+/// Scheduled times that passed without a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Gap {
+    /// All after this time, in milliseconds since 1970,
+    pub(crate) after: i64,
+    /// and before this one.
+    pub(crate) before: i64,
+    pub(crate) count: u64,
+    pub(crate) reason: String,
+}
+
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct End {
@@ -65,7 +79,8 @@ pub(crate) struct Answered {
 /// Why an item is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Source {
+#[non_exhaustive]
+pub enum Source {
     /// Its schedule says so.
     Schedule,
     /// A scheduled time came while the one before was running; it is made up right after.
@@ -149,8 +164,17 @@ impl Record {
         };
         Self {
             until,
+            skipped: self.skipped.clone(),
             run: Some(run),
             answered: self.answered.clone(),
+        }
+    }
+
+    /// The record with times that passed without a run.
+    pub(crate) fn with_skipped(self, skipped: Option<Gap>) -> Self {
+        Self {
+            skipped: skipped.or(self.skipped.clone()),
+            ..self
         }
     }
 

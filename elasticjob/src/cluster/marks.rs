@@ -61,6 +61,8 @@ pub(crate) struct Repair {
     pub(crate) items: Vec<u32>,
     /// Those of them that are not tried again at this time.
     pub(crate) parked: Vec<u32>,
+    /// Those whose runs are over with their instances.
+    pub(crate) lost: Vec<u32>,
     pub(crate) steps: Vec<Step>,
 }
 
@@ -81,7 +83,7 @@ pub(crate) fn repair(view: &View, suspects: &[u32], answers: Vec<Answer>, succes
         Answer::Children(_) => None,
     });
     let mut transaction = Transaction::on(view);
-    let (mut items, mut parked) = (Vec::new(), Vec::new());
+    let (mut items, mut parked, mut lost) = (Vec::new(), Vec::new(), Vec::new());
     for item in suspects {
         let mark = answers.next().flatten();
         let ledger = answers.next().flatten();
@@ -94,7 +96,10 @@ pub(crate) fn repair(view: &View, suspects: &[u32], answers: Vec<Answer>, succes
         let (record, is_queued) = match bequeathed(view, *item, &record, &holder, succession) {
             Bequest::Queued => (record, true),
             Bequest::Unrecorded => (record.without_run(), true),
-            Bequest::Lost => (record.ended(End::new(Verdict::Lost)), false),
+            Bequest::Lost => {
+                lost.push(*item);
+                (record.ended(End::new(Verdict::Lost)), false)
+            }
             Bequest::Parked => {
                 parked.push(*item);
                 (
@@ -126,6 +131,7 @@ pub(crate) fn repair(view: &View, suspects: &[u32], answers: Vec<Answer>, succes
     (!items.is_empty()).then(|| Repair {
         items,
         parked,
+        lost,
         steps: transaction.into_steps(),
     })
 }

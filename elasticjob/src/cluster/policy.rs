@@ -2,6 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use jiff::SignedDuration;
+
+/// How old a time that nobody was there to run may be, to be made up by whoever comes.
+pub(crate) const CATCH_UP: &str = "elasticjob.catch-up";
+
 /// How often an item is tried at one scheduled time, where its instances die running it.
 pub(crate) const FAILOVER_ATTEMPTS: &str = "elasticjob.failover-attempts";
 
@@ -12,12 +17,15 @@ const DEFAULT_ATTEMPTS: u32 = 3;
 pub(crate) struct Policy {
     /// After so many instances that died in a row while running an item, it is given up for that time.
     pub(crate) failover_attempts: u32,
+    /// The newest missed time is made up if it is younger than this.
+    pub(crate) catch_up: Option<SignedDuration>,
 }
 
 impl Default for Policy {
     fn default() -> Self {
         Self {
             failover_attempts: DEFAULT_ATTEMPTS,
+            catch_up: None,
         }
     }
 }
@@ -36,7 +44,21 @@ impl Policy {
                 }
             },
         };
-        Ok(Self { failover_attempts })
+        let catch_up = match props.get(CATCH_UP) {
+            None => None,
+            Some(text) => match text.trim().parse::<SignedDuration>() {
+                Ok(limit) if limit.is_positive() => Some(limit),
+                _ => {
+                    return Err(format!(
+                        "`props.{CATCH_UP}` is `{text}`: expected a duration such as 10m"
+                    ));
+                }
+            },
+        };
+        Ok(Self {
+            failover_attempts,
+            catch_up,
+        })
     }
 }
 
@@ -50,8 +72,8 @@ mod tests {
 
     #[test]
     fn three_attempts_should_be_the_default() {
-        assert_eq!(Policy::of(&BTreeMap::new()), Ok(Policy { failover_attempts: 3 }));
-        assert_eq!(of("5"), Ok(Policy { failover_attempts: 5 }));
+        assert_eq!(Policy::of(&BTreeMap::new()), Ok(Policy::default()));
+        assert_eq!(of("5").map(|policy| policy.failover_attempts), Ok(5));
     }
 
     #[test]
@@ -59,6 +81,18 @@ mod tests {
         for value in ["0", "-1", "many"] {
             let fault = of(value).expect_err("it is no number of attempts");
             assert!(fault.contains(FAILOVER_ATTEMPTS) && fault.contains(value), "{fault}");
+        }
+    }
+
+    #[test]
+    fn catching_up_should_be_a_duration() {
+        let of = |text: &str| Policy::of(&BTreeMap::from([(CATCH_UP.to_owned(), text.to_owned())]));
+        assert_eq!(
+            of("10m").map(|policy| policy.catch_up),
+            Ok(Some(SignedDuration::from_mins(10)))
+        );
+        for text in ["soon", "-1h", "0s"] {
+            assert!(of(text).expect_err("it is no such duration").contains(text), "{text}");
         }
     }
 }

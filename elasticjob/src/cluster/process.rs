@@ -6,6 +6,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::schedule::Clock;
 use crate::sharding::Strategies;
+use crate::trace::Bus;
 
 use super::ids::Ids;
 use super::session::Membership;
@@ -20,6 +21,7 @@ pub(crate) struct Process {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) memberships: watch::Receiver<Option<Arc<Membership>>>,
     pub(crate) strategies: Strategies,
+    pub(crate) events: Bus,
     pub(crate) starting: Semaphore,
     /// How long running items go on when an operator shuts the job down here.
     pub(crate) operator_grace: std::time::Duration,
@@ -40,6 +42,7 @@ impl Process {
             clock,
             memberships,
             strategies,
+            events: Bus::new(),
             starting: Semaphore::new(STARTING),
             ids: Mutex::new(ids),
         }

@@ -15,6 +15,7 @@ use crate::cluster::worker::{Command, JobState, Worker, WorkerHandle};
 use crate::job::Job;
 use crate::registry::BoxFuture;
 use crate::tasks::Tasks;
+use crate::trace::Events;
 
 use super::builder::Builder;
 use super::error::{Error, Faults};
@@ -305,6 +306,12 @@ impl ElasticJob {
             .iter()
             .map(|(name, job)| (name.clone(), *job.handle.state.borrow()))
             .collect()
+    }
+
+    /// What becomes of each scheduled time on this instance, from here on.
+    #[must_use]
+    pub fn events(&self) -> Events {
+        self.running.process.events.subscribe()
     }
 
     /// A declared one-off job.

@@ -1,7 +1,7 @@
 //! Claiming the items of a firing, all in one transaction.
 
 use crate::cluster::layout::{ItemKind, Node};
-use crate::cluster::ledger::{Record, Refusal, Run};
+use crate::cluster::ledger::{Gap, Record, Refusal, Run, Source};
 use crate::cluster::transaction::Transaction;
 use crate::cluster::view::{ItemView, View};
 use crate::registry::{
@@ -38,6 +38,8 @@ struct ClaimedItem {
     version: i32,
     /// The ledger with the claim in it.
     record: Record,
+    /// The times before this one that passed without a run.
+    gap: Option<Gap>,
     /// Whether there is a ledger to be set, and not to be created.
     has_ledger: bool,
     /// Whether an earlier taker left its mark.
@@ -50,6 +52,8 @@ pub(crate) struct ClaimOutcome {
     pub(crate) starts: Vec<Start>,
     /// Items that are not run at this time, and why.
     pub(crate) refused: Vec<(u32, &'static str)>,
+    /// Times before this one that passed without a run.
+    pub(crate) skipped: Vec<(u32, Gap)>,
 }
 
 impl Claim {
@@ -85,6 +89,7 @@ impl Claim {
             run,
             version,
             record,
+            gap: None,
             has_ledger,
             is_failovering,
         });
@@ -115,6 +120,7 @@ impl Claim {
             record,
             has_ledger,
             is_failovering,
+            ..
         } in &self.items
         {
             if self.is_takeover() {
@@ -221,12 +227,17 @@ impl Firings {
                     requests: occasion.requests.clone(),
                     end: None,
                 };
-                let record = slot.record.claimed(run.clone(), now);
+                let gap = match occasion.source {
+                    Source::Trigger | Source::Failover => None,
+                    Source::Schedule | Source::Misfire => self.gap(&slot.record, occasion.time, circumstances),
+                };
+                let record = slot.record.claimed(run.clone(), now).with_skipped(gap.clone());
                 items.push(ClaimedItem {
                     item,
                     run,
                     version: slot.version,
                     record,
+                    gap,
                     has_ledger: true,
                     is_failovering: false,
                 });
@@ -343,7 +354,9 @@ impl Firings {
             match refusal {
                 Some(reason) => outcome.refused.push((item, reason)),
                 None => {
-                    let record = record.claimed(claimed.run.clone(), now);
+                    let record = record
+                        .claimed(claimed.run.clone(), now)
+                        .with_skipped(claimed.gap.clone());
                     retry.items.push(ClaimedItem {
                         version: stat.version,
                         record,
@@ -416,7 +429,11 @@ impl Firings {
     ) -> ClaimOutcome {
         let Circumstances { view, me, elapsed, .. } = *circumstances;
         let mut outcome = ClaimOutcome::default();
-        for (ClaimedItem { item, run, record, .. }, stat) in claimed {
+        for (claimed, stat) in claimed {
+            let ClaimedItem {
+                item, run, record, gap, ..
+            } = claimed;
+            outcome.skipped.extend(gap.map(|gap| (item, gap)));
             let running = Box::new(Running {
                 run: run.clone(),
                 version: stat.version,

@@ -1,7 +1,7 @@
 //! Recording ends: one transaction for all that ended since the last, each mark removed and each ledger set.
 
 use crate::cluster::layout::{ItemKind, Node};
-use crate::cluster::ledger::Record;
+use crate::cluster::ledger::{Record, Run};
 use crate::cluster::transaction::Transaction;
 use crate::cluster::view::View;
 use crate::registry::{Answer, Error, MAX_TRANSACTION_SIZE, Read, Stat, WriteError, Written, size_of};
@@ -74,21 +74,20 @@ impl Firings {
 
     /// The recording was answered.
     ///
-    /// Gives the runs that are to go on as their next attempts.
-    pub(crate) fn recorded(&mut self, result: Result<Vec<Written>, WriteError>) -> Vec<Start> {
-        let mut again = Vec::new();
+    pub(crate) fn recorded(&mut self, result: Result<Vec<Written>, WriteError>) -> Recordings {
+        let mut recordings = Recordings::default();
         let Recording::InFlight(items) = std::mem::replace(&mut self.recording, Recording::Idle) else {
-            return again;
+            return recordings;
         };
         let written = match result {
             Ok(written) => written,
             Err(WriteError {
                 error: Error::SessionExpired,
                 ..
-            }) => return again,
+            }) => return recordings,
             Err(_) => {
                 self.recording = Recording::Doubtful(items);
-                return again;
+                return recordings;
             }
         };
         let stats = written.into_iter().filter_map(|written| match written {
@@ -99,9 +98,9 @@ impl Firings {
             let Some(ended) = self.ended.remove(&item) else {
                 continue;
             };
-            again.extend(self.conclude(item, *ended, stat));
+            self.conclude(item, *ended, stat, &mut recordings);
         }
-        again
+        recordings
     }
 
     /// What was read after a recording was refused or its answer lost. Those that are recorded are concluded, those
@@ -110,14 +109,14 @@ impl Firings {
         &mut self,
         me: &str,
         answers: Result<Vec<Answer>, Error>,
-    ) -> (Vec<Unrecorded>, Vec<Start>) {
-        let (mut unrecorded, mut again) = (Vec::new(), Vec::new());
+    ) -> (Vec<Unrecorded>, Recordings) {
+        let (mut unrecorded, mut recordings) = (Vec::new(), Recordings::default());
         let Recording::Settling(items) = std::mem::replace(&mut self.recording, Recording::Idle) else {
-            return (unrecorded, again);
+            return (unrecorded, recordings);
         };
         let Ok(answers) = answers else {
             self.recording = Recording::Doubtful(items);
-            return (unrecorded, again);
+            return (unrecorded, recordings);
         };
         let mut answers = Found::new(answers);
         let is_mine = |found: Option<(Vec<u8>, Stat)>| found.is_some_and(|(holder, _)| holder == me.as_bytes());
@@ -129,7 +128,7 @@ impl Firings {
             };
             let state = ledger.map(|(data, stat)| (ended.compared(&Record::parse(&data)), stat));
             match state {
-                Some((Recorded::Yes, stat)) => again.extend(self.conclude(item, *ended, stat)),
+                Some((Recorded::Yes, stat)) => self.conclude(item, *ended, stat, &mut recordings),
                 Some((Recorded::No, stat)) if ended.attempts < ATTEMPTS => {
                     ended.attempts += 1;
                     ended.running.version = stat.version;
@@ -151,19 +150,20 @@ impl Firings {
                 }
             }
         }
-        (unrecorded, again)
+        (unrecorded, recordings)
     }
 
     /// The end is recorded, with this stat of the ledger: the item is done with, or goes on as its next attempt.
-    fn conclude(&mut self, item: u32, ended: Ended, stat: Stat) -> Option<Start> {
+    fn conclude(&mut self, item: u32, ended: Ended, stat: Stat, recordings: &mut Recordings) {
         let record = ended.record();
         let version = stat.version;
+        let Some(run) = record.run.clone() else { return };
         if ended.end.is_some() {
             self.slots.insert(item, Box::new(Slot { version, record }));
             self.close(item);
-            return None;
+            recordings.ended.push((item, run));
+            return;
         }
-        let run = record.run.clone()?;
         let running = Running {
             run: run.clone(),
             version,
@@ -171,12 +171,21 @@ impl Firings {
             ..*ended.running
         };
         self.running.insert(item, Box::new(running));
-        Some(Start {
+        recordings.again.push(Start {
             item,
             run,
             fencing_token: stat.modified,
-        })
+        });
     }
+}
+
+/// What follows from a recording.
+#[derive(Debug, Default)]
+pub(crate) struct Recordings {
+    /// Runs whose ends are recorded.
+    pub(crate) ended: Vec<(u32, Run)>,
+    /// Runs that are to go on, as their next attempts.
+    pub(crate) again: Vec<Start>,
 }
 
 /// Whether an end is in the ledger.

@@ -12,23 +12,26 @@ mod claim;
 mod end;
 mod takeover;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use elasticjob_config::job::JobConfig;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::registry::{Answer, CreateMode, Read, Step};
+use crate::schedule::Calendar;
 
 use super::governor::is_unsettled;
 use super::ids::Ids;
 use super::instance::InstanceId;
 use super::layout::Node;
-use super::ledger::{End, Record, Run, Source, Verdict};
+use super::ledger::{End, Gap, Record, Run, Source, Verdict};
+use super::policy::Policy;
 use super::transaction::Transaction;
 use super::view::{ItemView, View};
 
 pub(crate) use claim::{Claim, ClaimOutcome};
+pub(crate) use end::Recordings;
 use takeover::Takeover;
 
 /// A time that could not be fired for so long is missed, not late.
@@ -36,6 +39,12 @@ pub(crate) const LATE_LIMIT: SignedDuration = SignedDuration::from_secs(5);
 
 /// How long a first end waits for others of its firing, so that items which end together cost one transaction.
 const END_LINGER: Duration = Duration::from_millis(5);
+
+/// How many of the reasons why times were not fired are kept.
+const REASONS: usize = 32;
+
+/// Times that passed without a run are accounted for up to so long ago.
+const ACCOUNTED: SignedDuration = SignedDuration::from_hours(24 * 366);
 
 /// What a decision on firings looks at.
 pub(crate) struct Circumstances<'a> {
@@ -48,6 +57,11 @@ pub(crate) struct Circumstances<'a> {
     pub(crate) elapsed: Duration,
     /// The UUID in the names of our latch nodes.
     pub(crate) latch: &'a str,
+    /// `None` for a one-off job.
+    pub(crate) calendar: Option<&'a Calendar>,
+    pub(crate) policy: Policy,
+    /// Since when this instance is registered.
+    pub(crate) registered_at: Timestamp,
 }
 
 /// The state of a job's firings on this instance.
@@ -69,6 +83,10 @@ pub(crate) struct Firings {
     /// The ledgers of our items, as of our last look or write.
     slots: BTreeMap<u32, Box<Slot>>,
     takeover: Takeover,
+    /// Times that were not fired and why, the newest last.
+    skipped: VecDeque<Skipped>,
+    /// Items have become ours: times may have passed while they had no owner.
+    must_look_back: bool,
     /// Nothing new is to be started.
     is_stopped: bool,
     first_end_at: Option<Duration>,
@@ -219,6 +237,8 @@ impl Firings {
             recording: Recording::Idle,
             slots: BTreeMap::new(),
             takeover: Takeover::default(),
+            skipped: VecDeque::new(),
+            must_look_back: false,
             is_stopped: false,
             first_end_at: None,
             clock_check: ClockCheck::Due,
@@ -229,10 +249,7 @@ impl Firings {
     pub(crate) fn came(&mut self, time: Timestamp) -> Option<Skipped> {
         if self.current.is_some() {
             let older = self.missed.replace(time)?;
-            return Some(Skipped {
-                time: older,
-                reason: "coalesced with a later one",
-            });
+            return Some(self.skip(older, "coalesced with a later one"));
         }
         let occasion = Occasion {
             source: Source::Schedule,
@@ -240,9 +257,36 @@ impl Firings {
             requests: Vec::new(),
         };
         let older = self.due.replace(occasion)?;
-        Some(Skipped {
-            time: older.time,
-            reason: "coalesced with a later one",
+        Some(self.skip(older.time, "coalesced with a later one"))
+    }
+
+    /// Notes that a time is not fired, for the account of whoever asks why.
+    fn skip(&mut self, time: Timestamp, reason: &'static str) -> Skipped {
+        if self.skipped.len() >= REASONS {
+            self.skipped.pop_front();
+        }
+        let skipped = Skipped { time, reason };
+        self.skipped.push_back(skipped.clone());
+        skipped
+    }
+
+    /// The times after the ledger's and before `time`: nobody ran the item then.
+    fn gap(&self, record: &Record, time: Timestamp, circumstances: &Circumstances<'_>) -> Option<Gap> {
+        let oldest = time.saturating_sub(ACCOUNTED).unwrap_or(Timestamp::MIN);
+        let after = record.until(circumstances.now)?.max(oldest);
+        let count = circumstances.calendar?.count_between(after, time);
+        let known = self
+            .skipped
+            .iter()
+            .rev()
+            .find(|skipped| skipped.time > after && skipped.time < time);
+        (count > 0).then(|| Gap {
+            after: after.as_millisecond(),
+            before: time.as_millisecond(),
+            count,
+            reason: known
+                .map_or("no instance ran the item", |skipped| skipped.reason)
+                .to_owned(),
         })
     }
 
@@ -430,6 +474,7 @@ impl Firings {
         for (item, answer) in items.iter().zip(answers) {
             match answer {
                 Answer::Data(Some((data, stat))) => {
+                    self.must_look_back = true;
                     self.slots.insert(
                         *item,
                         Box::new(Slot {
@@ -452,9 +497,14 @@ impl Firings {
 
     /// Begins the firing that is due, if nothing is in its way.
     fn fire(&mut self, circumstances: &Circumstances<'_>) -> Option<FiringRequest> {
-        if self.is_stopped || self.current.is_some() || self.hold(circumstances).is_some() {
+        if self.is_stopped || self.current.is_some() {
             return None;
         }
+        let is_waiting = self.due.is_some() || self.ordered.is_some() || self.must_look_back;
+        if !is_waiting || self.hold(circumstances).is_some() {
+            return None;
+        }
+        self.look_back(circumstances);
         // An order is given once: taken while nobody has the items yet, it would be lost.
         let is_waiting = |_: &Vec<String>| is_unsettled(circumstances.view, circumstances.config);
         if self.due.is_none() && self.ordered.as_ref().is_none_or(is_waiting) {
@@ -483,6 +533,43 @@ impl Firings {
         self.claim_rest(circumstances)
     }
 
+    /// Makes up the newest time that passed while our items had no owner: since we are here, as a misfire; before that
+    /// only where the job is to catch up.
+    fn look_back(&mut self, circumstances: &Circumstances<'_>) {
+        let Circumstances {
+            config,
+            now,
+            calendar: Some(calendar),
+            policy,
+            registered_at,
+            ..
+        } = *circumstances
+        else {
+            return;
+        };
+        if !std::mem::take(&mut self.must_look_back) || self.due.is_some() {
+            return;
+        }
+        let misfire = config.misfire().then_some(registered_at);
+        let catch_up = policy
+            .catch_up
+            .map(|limit| now.saturating_sub(limit).unwrap_or(Timestamp::MIN));
+        let Some(since) = [misfire, catch_up].into_iter().flatten().min() else {
+            return;
+        };
+        let Some(time) = calendar.newest(now, since) else {
+            return;
+        };
+        let mut known = self.slots.values().filter_map(|slot| slot.record.until(now));
+        if known.any(|until| until < time) {
+            self.due = Some(Occasion {
+                source: Source::Misfire,
+                time,
+                requests: Vec::new(),
+            });
+        }
+    }
+
     fn check_clock(&mut self, view: &View) -> FiringRequest {
         let mut transaction = Transaction::on(view);
         if !view.has(Node::CurrentTime) {
@@ -501,10 +588,7 @@ impl Firings {
         }
         self.clock_check = ClockCheck::Due;
         if let Some(due) = self.due.take() {
-            return Some(Skipped {
-                time: due.time,
-                reason: "the clocks differ too much",
-            });
+            return Some(self.skip(due.time, "the clocks differ too much"));
         }
         self.ordered = None;
         None
@@ -525,10 +609,7 @@ impl Firings {
     /// The firing under way is not to be followed by a make-up run.
     pub(crate) fn abort_make_up(&mut self) -> Option<Skipped> {
         let time = self.missed.take()?;
-        Some(Skipped {
-            time,
-            reason: "the error handler gave the firing up",
-        })
+        Some(self.skip(time, "the error handler gave the firing up"))
     }
 
     /// Claims what of the firing under way is not claimed yet, as much as fits into a transaction.

@@ -18,11 +18,13 @@ use crate::cluster::session::Membership;
 use crate::cluster::transaction::Transaction;
 use crate::cluster::trigger;
 use crate::registry::{Read, Step};
+use crate::schedule::Calendar;
 use crate::sharding::DEFAULT_STRATEGY;
+use crate::trace::JobEvent;
 
+use super::account;
 use super::answer::{Answered, FiringAnswer, Moved};
 use super::attend::Live;
-use super::calendar::Calendar;
 use super::{Command, TriggerError, Worker};
 
 /// What does not end when it is cancelled is waited for no longer than this before we leave without it.
@@ -37,6 +39,7 @@ impl Worker {
         live.wake_at = None;
         self.advance();
         self.cancel_when_due();
+        self.reconcile(live);
         if live.must_refresh && live.since_refresh.is_none() {
             self.refresh(live);
         }
@@ -75,6 +78,21 @@ impl Worker {
         }
         let skipped = self.firings.came(come.newest);
         self.log_skipped(skipped);
+    }
+
+    /// Looks from time to time whether marks were left behind, whatever was noticed.
+    fn reconcile(&self, live: &mut Live) {
+        let Some(interval) = self.config.reconcile_interval() else {
+            return;
+        };
+        let elapsed = self.process.clock.elapsed();
+        let due = live.reconciled_at + interval;
+        if elapsed >= due {
+            live.reconciled_at = elapsed;
+            live.governor.check_marks();
+        }
+        let next = live.reconciled_at + interval;
+        live.wake_at = Some(live.wake_at.map_or(next, |wake| wake.min(next)));
     }
 
     pub(super) fn log_skipped(&self, skipped: Option<Skipped>) {
@@ -245,6 +263,9 @@ impl Worker {
             now: self.process.clock.now(),
             elapsed: self.process.clock.elapsed(),
             latch: live.membership.latch(),
+            calendar: self.calendar.as_ref(),
+            policy: self.policy,
+            registered_at: live.registered_at,
         };
         if live.membership.fence().is_passed() {
             // Nothing may start; the keeper makes a new fence when the session proves to live.
@@ -330,6 +351,9 @@ impl Worker {
         debug!(job = self.application.name(), task = &*task_id, source = ?starts[0].run.source, "firing");
         let next = self.calendar.as_ref().and_then(Calendar::next);
         for start in starts {
+            self.process
+                .events
+                .publish(|| JobEvent::Started(account::run(self.application.name(), start.item, &start.run)));
             let cancellation = CancellationToken::new();
             let run = (start.item, start.run.id.clone(), start.run.attempt);
             self.cancellations.insert(run, cancellation.clone());

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use tracing::{debug, error, info, warn};
 
-use crate::cluster::firing::{Circumstances, ClaimOutcome, FiringRequest};
+use crate::cluster::firing::{Circumstances, ClaimOutcome, FiringRequest, Recordings};
 use crate::cluster::governor::{Purpose, Situation};
 use crate::cluster::layout::Node;
 use crate::cluster::ledger::Record;
@@ -13,7 +13,9 @@ use crate::cluster::scope::Scope;
 use crate::cluster::view::View;
 use crate::registry::{Answer, Error, WriteError, Written};
 use crate::sharding::DEFAULT_STRATEGY;
+use crate::trace::JobEvent;
 
+use super::account;
 use super::attend::Live;
 use super::watches::Set;
 use super::{Left, Worker};
@@ -112,7 +114,10 @@ impl Worker {
                 let job = self.application.name();
                 match (&purpose, result) {
                     (Purpose::TakeTrigger(requests), Ok(_)) => self.firings.order(requests.clone()),
-                    (Purpose::RepairMarks { items, parked }, Ok(_)) => {
+                    (Purpose::RepairMarks { items, parked, lost }, Ok(_)) => {
+                        for item in lost.iter().chain(parked).copied() {
+                            self.process.events.publish(|| JobEvent::Lost { job: job.into(), item });
+                        }
                         warn!(job, ?items, "marks of dead instances removed");
                         if !parked.is_empty() {
                             error!(job, items = ?parked, "given up at this time: the instances that ran them died in a row");
@@ -153,6 +158,9 @@ impl Worker {
             now: self.process.clock.now(),
             elapsed: self.process.clock.elapsed(),
             latch: live.membership.latch(),
+            calendar: self.calendar.as_ref(),
+            policy: self.policy,
+            registered_at: live.registered_at,
         };
         match answer {
             FiringAnswer::Clock(result) => self.clock_answered(result),
@@ -172,8 +180,8 @@ impl Worker {
                 }
             }
             FiringAnswer::Recorded(result) => {
-                let again = self.firings.recorded(result);
-                self.launch(live, again);
+                let recordings = self.firings.recorded(result);
+                self.follow(live, recordings);
             }
             FiringAnswer::SurveyedTakeover(result) => {
                 if let Some(request) = self.firings.surveyed_takeover(&circumstances, result) {
@@ -188,7 +196,7 @@ impl Worker {
                 }
             }
             FiringAnswer::SettledEnds(result) => {
-                let (unrecorded, again) = self.firings.settled_ends(live.membership.id().as_str(), result);
+                let (unrecorded, recordings) = self.firings.settled_ends(live.membership.id().as_str(), result);
                 for unrecorded in unrecorded {
                     let item = unrecorded.item;
                     warn!(
@@ -198,7 +206,7 @@ impl Worker {
                         "end of a run not recorded"
                     );
                 }
-                self.launch(live, again);
+                self.follow(live, recordings);
             }
             FiringAnswer::Loaded(items, result) => {
                 let Ok(answers) = result else { return };
@@ -228,7 +236,23 @@ impl Worker {
         for (reason, items) in refused {
             info!(job = self.application.name(), ?items, reason, "items skipped");
         }
+        for (item, gap) in outcome.skipped {
+            let times = account::times(&gap);
+            info!(job = self.application.name(), item, count = times.count, after = %times.after, reason = times.reason, "scheduled times passed without a run");
+            let job = self.application.name().into();
+            self.process.events.publish(|| JobEvent::Skipped { job, item, times });
+        }
         self.launch(live, outcome.starts);
+    }
+
+    /// Says what has ended, and starts what goes on.
+    fn follow(&mut self, live: &Live, recordings: Recordings) {
+        for (item, run) in recordings.ended {
+            self.process
+                .events
+                .publish(|| account::ended(self.application.name(), item, &run));
+        }
+        self.launch(live, recordings.again);
     }
 
     fn clock_answered(&mut self, result: Result<Vec<Written>, WriteError>) {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep};
 use tracing::{debug, info, warn};
@@ -21,10 +22,10 @@ use crate::cluster::session::Membership;
 use crate::cluster::subtree;
 use crate::cluster::view::{Interest, View};
 use crate::registry::{self, BoxFuture, SessionState, WatchEvent};
+use crate::schedule::Calendar;
 use crate::sharding::DEFAULT_STRATEGY;
 
 use super::answer::Answered;
-use super::calendar::Calendar;
 use super::watches::Watches;
 use super::{Command, JobState, Left, Worker, watches};
 
@@ -64,6 +65,10 @@ pub(super) struct Live {
     pub(super) is_leaving: bool,
     /// Others were told that we are about to leave.
     pub(super) is_announced: bool,
+    /// When this instance was registered, by the wall clock.
+    pub(super) registered_at: Timestamp,
+    /// When it was last looked whether marks were left behind.
+    pub(super) reconciled_at: Duration,
     /// When there is something to do, on the clock that only moves forward.
     pub(super) wake_at: Option<Duration>,
     pub(super) left: Option<Left>,
@@ -136,6 +141,8 @@ impl Worker {
             is_firing: false,
             config_version: view.config.as_ref().map(|config| config.version),
             is_leaving: false,
+            registered_at: self.process.clock.now(),
+            reconciled_at: self.process.clock.elapsed(),
             is_announced: false,
             wake_at: None,
             left: None,

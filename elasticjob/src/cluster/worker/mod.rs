@@ -4,10 +4,10 @@
 //! event after the other. What to do is decided by pure code, [`Governor`](super::governor::Governor) for the job as a
 //! whole and [`Firings`] for what runs here; the worker carries it out and reports back.
 
+mod account;
 mod act;
 mod answer;
 mod attend;
-mod calendar;
 #[cfg(test)]
 mod tests;
 mod waiters;
@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use crate::registry::BoxFuture;
+use crate::schedule::Calendar;
 
 use super::firing::Firings;
 use super::launch::{Finished, Runner};
@@ -30,8 +31,9 @@ use super::policy::Policy;
 use super::process::Process;
 use super::registration::{Application, RegistrationError};
 use super::session::Membership;
-use calendar::Calendar;
 use waiters::Waiters;
+
+pub(crate) use waiters::outcome;
 
 pub use waiters::ItemOutcome;
 pub(crate) use waiters::{Progress, Waiter};

@@ -15,13 +15,14 @@ use super::*;
 use crate::cluster::fence::{Gated, Stopped};
 use crate::cluster::ids::Ids;
 use crate::cluster::launch::Launch;
-use crate::cluster::ledger::{End, Verdict};
+use crate::cluster::ledger::{End, Source, Verdict};
 use crate::cluster::session::{FenceAlarm, Keeper, Retry};
 use crate::registry::memory::{Fate, Link, MemoryRegistry};
 use crate::registry::{Answer, CreateMode, Read, Registry, Session, Step};
 use crate::schedule::{Clock, ManualClock};
 use crate::sharding::Strategies;
 use crate::tasks::Tasks;
+use crate::trace::JobEvent;
 
 /// How long items run, by item.
 type Work = Arc<dyn Fn(u32) -> BoxFuture<'static, ()> + Send + Sync>;
@@ -153,6 +154,7 @@ struct Instance {
     tasks: Tasks,
     handle: WorkerHandle,
     memberships: watch::Receiver<Option<Arc<Membership>>>,
+    process: Arc<Process>,
     /// Its id when it was killed.
     killed: OnceCell<String>,
 }
@@ -165,6 +167,10 @@ impl Instance {
 
     fn id(&self) -> String {
         self.memberships.borrow().as_ref().expect("joined").id().to_string()
+    }
+
+    fn events(&self) -> crate::trace::Events {
+        self.process.events.subscribe()
     }
 
     async fn stop(&self, grace: Duration) {
@@ -267,13 +273,13 @@ impl Cluster {
         };
         tasks.spawn("keeper", keeper.run());
         let ids = Ids::seeded(self.seed + 1000);
-        let process = Process::new(
+        let process = Arc::new(Process::new(
             Arc::clone(&clock),
             memberships.clone(),
             Strategies::built_in(),
             ids,
             Duration::from_secs(30),
-        );
+        ));
         let runner = FakeRunner {
             tasks: tasks.clone(),
             clock: Arc::clone(&self.clock),
@@ -284,13 +290,14 @@ impl Cluster {
             config,
             implementation: None,
         };
-        let (worker, handle) = Worker::new(Arc::new(process), application, Box::new(runner));
+        let (worker, handle) = Worker::new(Arc::clone(&process), application, Box::new(runner));
         tasks.spawn("worker", worker.run());
         Instance {
             link,
             tasks,
             handle,
             memberships,
+            process,
             killed: OnceCell::new(),
         }
     }
@@ -569,19 +576,19 @@ async fn a_running_item_should_end_before_it_moves_and_hold_up_no_other() {
         Some(first.id()),
         "it runs, so it stays"
     );
-    cluster.until(20.5).await;
+    cluster.until(24.5).await;
     cluster.history.check();
-    assert_eq!(by(&cluster.history.at(at(10)), &second.id()), [1]);
+    assert_eq!(
+        by(&cluster.history.at(at(10)), &second.id()),
+        [0, 1],
+        "the one that moved is made up where it is now"
+    );
     assert_eq!(
         by(&cluster.history.at(at(10)), &first.id()),
         [2, 3],
         "made up, without the one that moves"
     );
-    assert_eq!(
-        by(&cluster.history.at(at(15)), &second.id()),
-        [0, 1],
-        "it moved when it had ended"
-    );
+    assert_eq!(by(&cluster.history.at(at(20)), &second.id()), [0, 1]);
     assert_eq!(by(&cluster.history.at(at(20)), &first.id()), [2, 3]);
 }
 
@@ -955,7 +962,12 @@ async fn an_item_should_be_taken_over_again_when_its_taker_dies_in_turn() {
         attempts.iter().map(|(attempt, _)| *attempt).collect::<Vec<_>>(),
         [1, 2, 3]
     );
-    assert!(cluster.data("/job/ledger/items/0").await.unwrap().contains("succeeded"));
+    let last = cluster.history.all().into_iter().find(|ran| ran.attempt == 3).unwrap();
+    assert_eq!(
+        last.ended,
+        Some(last.began + Duration::from_secs(12)),
+        "it ran to its end"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -1040,5 +1052,121 @@ async fn an_item_that_ran_on_a_java_member_that_died_should_be_run_again() {
         .filter(|ran| ran.by == again.id())
         .collect();
     assert_eq!(runs.len(), 2, "one taken over, one scheduled: {runs:?}");
+    cluster.history.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_time_that_passed_while_an_item_changed_hands_should_be_made_up_by_its_new_owner() {
+    let mut cluster = Cluster::new().await;
+    let config = JobConfig::builder("job")
+        .cron("0/20 * * * * ?")
+        .time_zone("GMT")
+        .sharding_total_count(2);
+    let config = config.build().unwrap();
+    let first = cluster.join("10.0.0.1", config.clone(), quick());
+    let second = cluster.join("10.0.0.2", config, quick());
+    cluster.until(36.0).await;
+    assert_eq!(cluster.history.count_at(at(20)), 2);
+    // Its session ends at 45: the time at 40 passes while its item is nobody's.
+    second.kill();
+    cluster.until(39.9).await;
+    let mut events = first.events();
+    cluster.until(50.0).await;
+    cluster.history.check();
+    let late: Vec<_> = cluster
+        .history
+        .all()
+        .into_iter()
+        .filter(|ran| ran.due == at(40))
+        .collect();
+    assert_eq!(late.len(), 2, "{late:?}");
+    assert!(late.iter().all(|ran| ran.by == first.id()));
+    assert!(late.iter().any(|ran| ran.began > Duration::from_secs(44)), "{late:?}");
+    let mut sources = Vec::new();
+    while sources.len() < 2 {
+        if let Some(JobEvent::Ended { run, outcome }) = events.next().await.unwrap() {
+            assert_eq!(outcome, ItemOutcome::Succeeded);
+            sources.push(run.source);
+        }
+    }
+    assert_eq!(sources, [Source::Schedule, Source::Misfire]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn times_that_nobody_was_there_for_should_be_counted_and_not_run() {
+    let mut cluster = Cluster::new().await;
+    let only = cluster.join("10.0.0.1", every_second(1), quick());
+    cluster.until(5.5).await;
+    only.stop(Duration::ZERO).await;
+    cluster.until(60.5).await;
+    let again = cluster.join("10.0.0.1", every_second(1), quick());
+    let mut events = again.events();
+    cluster.until(63.5).await;
+    assert_eq!(cluster.history.count_at(at(60)), 0);
+    let skipped = loop {
+        match events.next().await.unwrap() {
+            Some(JobEvent::Skipped { times, .. }) => break times,
+            Some(_) => {}
+            None => panic!("nothing was said of the times that passed"),
+        }
+    };
+    assert_eq!((skipped.after, skipped.before), (at(5), at(61)));
+    assert_eq!(skipped.count, 55);
+    assert!(
+        cluster
+            .data("/job/ledger/items/0")
+            .await
+            .unwrap()
+            .contains("\"count\":55")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_newest_missed_time_should_be_run_where_the_job_is_to_catch_up() {
+    let mut cluster = Cluster::new().await;
+    let config = JobConfig::builder("job")
+        .cron("0/20 * * * * ?")
+        .time_zone("GMT")
+        .sharding_total_count(1);
+    let config = config.prop("elasticjob.catch-up", "30s").build().unwrap();
+    let only = cluster.join("10.0.0.1", config.clone(), quick());
+    cluster.until(25.0).await;
+    only.stop(Duration::ZERO).await;
+    cluster.until(90.0).await;
+    let _again = cluster.join("10.0.0.1", config, quick());
+    cluster.until(95.0).await;
+    let runs: Vec<_> = cluster.history.all().into_iter().map(|ran| ran.due).collect();
+    assert_eq!(runs, [at(20), at(80)], "of 40, 60 and 80 the newest");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_item_lost_with_its_instance_should_be_said_to_be_lost_where_nobody_takes_over() {
+    let mut cluster = Cluster::new().await;
+    let config = JobConfig::builder("job")
+        .cron("5/20 * * * * ?")
+        .time_zone("GMT")
+        .sharding_total_count(1);
+    let only = cluster.join(
+        "10.0.0.1",
+        config.failover(true).build().unwrap(),
+        lasting(Duration::from_secs(60)),
+    );
+    cluster.until(6.0).await;
+    only.kill();
+    cluster.until(16.0).await;
+    let without = every_second(1)
+        .to_builder()
+        .failover(false)
+        .overwrite(true)
+        .build()
+        .unwrap();
+    let again = cluster.join("10.0.0.1", without, quick());
+    let mut events = again.events();
+    cluster.until(19.0).await;
+    let lost = JobEvent::Lost {
+        job: "job".into(),
+        item: 0,
+    };
+    assert_eq!(events.next().await, Ok(Some(lost)));
     cluster.history.check();
 }

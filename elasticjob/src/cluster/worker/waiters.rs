@@ -107,7 +107,8 @@ impl Waiters {
     }
 }
 
-fn outcome(end: &End) -> ItemOutcome {
+/// What an end is to whoever asks.
+pub(crate) fn outcome(end: &End) -> ItemOutcome {
     use crate::cluster::ledger::Verdict;
     let cause = end.cause.clone().unwrap_or_default();
     match end.verdict {

@@ -80,6 +80,22 @@ impl Calendar {
         Some(Come { newest, earlier })
     }
 
+    /// How many times lie after the first and before the second.
+    pub(crate) fn count_between(&self, after: Timestamp, before: Timestamp) -> u64 {
+        let last = before
+            .saturating_sub(SignedDuration::from_secs(1))
+            .unwrap_or(Timestamp::MIN);
+        match after < last {
+            true => self.expression.count_between(after, last, self.zone.time_zone()),
+            false => 0,
+        }
+    }
+
+    /// The newest time up to `now`, not before `since`.
+    pub(crate) fn newest(&self, now: Timestamp, since: Timestamp) -> Option<Timestamp> {
+        self.expression.latest_at_or_before(now, since, self.zone.time_zone())
+    }
+
     /// Looks again: the clock was set.
     pub(crate) fn look_again(&mut self, now: Timestamp) {
         let from = self

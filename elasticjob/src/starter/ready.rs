@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -187,10 +188,18 @@ impl Ready {
             return Ok(());
         }
         let grace_period = self.grace_period;
-        let running = self.start().await?;
-        tokio::select! {
-            stopped = running.stopped() => return stopped,
-            () = signal::stop_signal() => {}
+        let (mut start, mut stop) = (pin!(self.start()), pin!(signal::stop_signal()));
+        let (running, is_to_stop) = tokio::select! {
+            biased;
+            // First, so that we listen before anything starts: a signal then kills no item that runs already.
+            () = &mut stop => (start.await?, true),
+            running = &mut start => (running?, false),
+        };
+        if !is_to_stop {
+            tokio::select! {
+                stopped = running.stopped() => return stopped,
+                () = stop => {}
+            }
         }
         info!(?grace_period, "stopping: no new firing, running items may finish");
         running.shutdown(grace_period).await;

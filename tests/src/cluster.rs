@@ -15,7 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::history::{History, Run, breaches, gaps};
+use crate::history::{History, Run, RunEnd, breaches, gaps};
 use crate::process::MemberSetup;
 
 /// The period of the members' cron job.
@@ -30,8 +30,11 @@ pub const SHARE: &str = "share";
 /// The session timeout of members. Those that are killed are missed after so long.
 pub const SESSION_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// A session timeout that is longer than tests are patient: none of them can wait for it unnoticed.
+pub const LASTING_SESSION: Duration = Duration::from_secs(60);
+
 /// Longer than anything takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(45);
 
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(40);
@@ -87,14 +90,11 @@ impl Cluster {
         MemberSetup::new(&self.program, &directory)
             .with("ELASTICJOB_REG_CENTER_SERVER_LISTS", &self.servers)
             .with("ELASTICJOB_REG_CENTER_NAMESPACE", &self.namespace)
-            .with(
-                "ELASTICJOB_REG_CENTER_SESSION_TIMEOUT",
-                format!("{}ms", SESSION_TIMEOUT.as_millis()),
-            )
             .with("ELASTICJOB_NETWORK_IP", ip(host))
             .with("MEMBER_HISTORY", history_in(self.directory.path()).display())
             .with("RUST_LOG", "info,elasticjob=debug")
             .working(Duration::from_millis(100))
+            .with_session_timeout(SESSION_TIMEOUT)
     }
 
     /// Looks until `look` succeeds. Its errors say what is to be seen instead.
@@ -275,6 +275,30 @@ impl Cluster {
     /// When the history cannot be read.
     pub fn runs(&self) -> anyhow::Result<Vec<Run>> {
         self.history.lock().unwrap_or_else(PoisonError::into_inner).read()
+    }
+
+    /// Waits until an item of the cron job runs on a host; gives the newest run there.
+    ///
+    /// # Panics
+    /// When that takes too long.
+    pub async fn run_on(&self, host: u8) -> Run {
+        self.until(&format!("an item runs on host {host}"), async || {
+            let runs = self.runs()?;
+            let is_there = |run: &&Run| run.id.job == SHARE && host_of(&run.id.instance).is_ok_and(|of| of == host);
+            let newest = runs.iter().rfind(is_there).context("there was none")?;
+            ensure!(newest.end.is_none(), "{newest:?}");
+            Ok(newest.clone())
+        })
+        .await
+    }
+
+    /// How a run ended, if it has.
+    ///
+    /// # Errors
+    /// When the history cannot be read, or has no such run.
+    pub fn end_of(&self, run: &Run) -> anyhow::Result<Option<RunEnd>> {
+        let runs = self.runs()?;
+        Ok(runs.iter().find(|other| other.id == run.id).context("no such run")?.end)
     }
 
     /// Waits until the items of the cron job have run at each of the next `count` times; gives these times. Until

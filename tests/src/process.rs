@@ -63,6 +63,12 @@ impl MemberSetup {
         self.with("MEMBER_WORK", time.as_millis())
     }
 
+    /// With a session that ends after so long a silence.
+    pub fn with_session_timeout(self, timeout: Duration) -> Self {
+        let milliseconds = format!("{}ms", timeout.as_millis());
+        self.with("ELASTICJOB_REG_CENTER_SESSION_TIMEOUT", milliseconds)
+    }
+
     /// With this as its `application.yaml`.
     ///
     /// # Panics
@@ -120,6 +126,14 @@ impl Member {
     /// When it is gone.
     pub fn terminate(&self) -> anyhow::Result<()> {
         self.signal(Signal::TERM)
+    }
+
+    /// Asks it to stop as ctrl-c does (SIGINT).
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn interrupt(&self) -> anyhow::Result<()> {
+        self.signal(Signal::INT)
     }
 
     /// Stops it in mid-air (SIGSTOP).

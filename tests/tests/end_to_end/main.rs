@@ -7,6 +7,7 @@ mod access;
 mod bad_input;
 mod configuration;
 mod layout;
+mod leaving;
 mod one_off;
 mod operators;
 mod outages;

@@ -1,12 +1,14 @@
 //! Servers that are restarted, processes that stand still, networks that are cut.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use elasticjob_tests::cluster::{Cluster, SHARE, all_items, host_of};
-use elasticjob_tests::history::{Run, RunEnd};
+use elasticjob_tests::history::RunEnd;
 use elasticjob_tests::proxy::{Close, Proxy};
 use elasticjob_tests::zookeeper::{Ensemble, Server};
+use jiff::Timestamp;
 
 use crate::{LONG, MEMBER, cluster, members};
 
@@ -25,16 +27,18 @@ async fn come_back_as_new(cluster: &Cluster, before: &BTreeMap<u8, String>) {
         .await;
 }
 
-/// Waits until a run on this host is under way.
-async fn run_on(cluster: &Cluster, host: u8) -> Run {
+/// Waits until each of these hosts has begun something after now, however long it takes them to find their way back.
+async fn go_on(cluster: &Cluster, hosts: &[u8]) {
+    let now = Timestamp::now();
     cluster
-        .until("a run is under way", async || {
-            let runs = cluster.runs()?.into_iter();
-            let mut running =
-                runs.filter(|run| run.end.is_none() && host_of(&run.id.instance).is_ok_and(|of| of == host));
-            running.next().context("none")
+        .until(&format!("the hosts {hosts:?} go on"), async || {
+            let runs = cluster.runs()?;
+            let after = runs.iter().filter(|run| run.first > now);
+            let going: BTreeSet<u8> = after.map(|run| host_of(&run.id.instance)).collect::<Result<_, _>>()?;
+            ensure!(hosts.iter().all(|host| going.contains(host)), "{going:?}");
+            Ok(())
         })
-        .await
+        .await;
 }
 
 #[tokio::test]
@@ -44,15 +48,16 @@ async fn a_restart_of_the_server_within_the_session_timeout_should_change_nothin
     let member = |host| {
         cluster
             .member(host)
-            .with("ELASTICJOB_REG_CENTER_SESSION_TIMEOUT", "40s")
+            .with_session_timeout(Duration::from_secs(40))
             .start()
     };
     let _members = (member(1)?, member(2)?);
     cluster.shared_by(&[1, 2]).await;
     cluster.runs_without_gap(&all_items(), 1).await;
     let before = cluster.instances(SHARE).await?;
-    run_on(&cluster, 1).await;
+    cluster.run_on(1).await;
     server.restart()?;
+    go_on(&cluster, &[1, 2]).await;
     cluster.runs_without_gap(&all_items(), 3).await;
     assert_eq!(cluster.instances(SHARE).await?, before);
     let stopped = cluster.runs()?.into_iter().find(|run| run.end == Some(RunEnd::Dropped));
@@ -93,13 +98,13 @@ async fn jobs_should_go_on_when_the_leader_of_an_ensemble_is_killed() -> anyhow:
     let member = |host| {
         cluster
             .member(host)
-            .with("ELASTICJOB_REG_CENTER_SESSION_TIMEOUT", "10s")
+            .with_session_timeout(Duration::from_secs(10))
             .start()
     };
     let _members = [member(1)?, member(2)?, member(3)?];
     cluster.shared_by(&[1, 2, 3]).await;
     cluster.runs_without_gap(&all_items(), 1).await;
-    run_on(&cluster, 1).await;
+    cluster.run_on(1).await;
     let leader = ensemble.leader().context("the ensemble has a leader")?;
     ensemble.servers()[leader].kill();
     cluster
@@ -108,6 +113,7 @@ async fn jobs_should_go_on_when_the_leader_of_an_ensemble_is_killed() -> anyhow:
             Ok(())
         })
         .await;
+    go_on(&cluster, &[1, 2, 3]).await;
     cluster.shared_by(&[1, 2, 3]).await;
     cluster.runs_without_gap(&all_items(), 3).await;
     Ok(())
@@ -122,7 +128,7 @@ async fn a_process_that_stood_still_should_do_nothing_more_and_come_back_as_a_ne
     cluster.runs_without_gap(&all_items(), 1).await;
     let before = cluster.instances(SHARE).await?;
 
-    let run = run_on(&cluster, 2).await;
+    let run = cluster.run_on(2).await;
     second.pause()?;
     cluster.shared_by(&[1]).await;
     cluster.runs_without_gap(&all_items(), 1).await;
@@ -136,16 +142,8 @@ async fn a_process_that_stood_still_should_do_nothing_more_and_come_back_as_a_ne
         .await;
     cluster.shared_by(&[1, 2]).await;
     cluster.runs_without_gap(&all_items(), 2).await;
-    let stopped = cluster
-        .runs()?
-        .into_iter()
-        .find(|other| other.id == run.id)
-        .context("the run was seen")?;
-    assert_eq!(
-        stopped.end,
-        Some(RunEnd::Dropped),
-        "its time was over while it stood still"
-    );
+    let end = cluster.end_of(&run)?;
+    assert_eq!(end, Some(RunEnd::Dropped), "its time was over while it stood still");
     Ok(())
 }
 
@@ -157,12 +155,12 @@ async fn a_cut_that_is_shorter_than_the_session_should_cost_no_instance() -> any
     let second = cluster
         .member(2)
         .with("ELASTICJOB_REG_CENTER_SERVER_LISTS", proxy.address())
-        .with("ELASTICJOB_REG_CENTER_SESSION_TIMEOUT", "30s")
+        .with_session_timeout(Duration::from_secs(30))
         .start()?;
     cluster.shared_by(&[1, 2]).await;
     cluster.runs_without_gap(&all_items(), 1).await;
     let before = cluster.instances(SHARE).await?;
-    run_on(&cluster, 2).await;
+    cluster.run_on(2).await;
     proxy.cut(Close::Reset);
     // Its own items wait meanwhile, those of the other do not.
     let owners = cluster.shared_by(&[1, 2]).await;
@@ -177,6 +175,7 @@ async fn a_cut_that_is_shorter_than_the_session_should_cost_no_instance() -> any
         .find(|run| run.id.scheduled == cut[0] && run.id.instance == before[&2]);
     assert_eq!(begun, None, "nothing can be claimed without a connection");
     proxy.heal();
+    go_on(&cluster, &[1, 2]).await;
     cluster.runs_without_gap(&all_items(), 2).await;
     assert_eq!(cluster.instances(SHARE).await?, before);
     assert!(!second.log().contains("session lost"), "{}", second.log());

@@ -1,26 +1,11 @@
 //! Members come, go, and die; the items go round.
 
 use anyhow::ensure;
-use elasticjob_tests::cluster::{Cluster, SHARE, all_items, host_of, ip};
+use elasticjob_tests::cluster::{LASTING_SESSION, SHARE, all_items, host_of, ip};
 use elasticjob_tests::history::{Run, RunEnd};
 use jiff::Timestamp;
 
 use crate::{LONG, cluster, members};
-
-/// Waits until an item runs on a host.
-async fn running_on(cluster: &Cluster, host: u8) -> Run {
-    let what = format!("an item runs on host {host}");
-    cluster
-        .until(&what, async || {
-            let runs = cluster.runs()?;
-            let of_host = |run: &&Run| host_of(&run.id.instance).is_ok_and(|of| of == host);
-            let newest = runs.iter().rfind(of_host).filter(|run| run.end.is_none());
-            ensure!(newest.is_some(), "{:?}", runs.last());
-            Ok(newest.cloned())
-        })
-        .await
-        .expect("there is one, it was made sure")
-}
 
 #[tokio::test]
 async fn items_should_be_shared_without_gap_or_overlap_as_members_come_and_go() -> anyhow::Result<()> {
@@ -28,8 +13,7 @@ async fn items_should_be_shared_without_gap_or_overlap_as_members_come_and_go() 
     let member = |host| {
         cluster
             .member(host)
-            // Longer than the test is patient: nothing here waits for a session to time out.
-            .with("ELASTICJOB_REG_CENTER_SESSION_TIMEOUT", "60s")
+            .with_session_timeout(LASTING_SESSION)
             .working(LONG)
             .start()
     };
@@ -41,14 +25,12 @@ async fn items_should_be_shared_without_gap_or_overlap_as_members_come_and_go() 
     cluster.shared_by(&[1, 2, 3, 4]).await;
     cluster.runs_without_gap(&all_items(), 2).await;
 
-    let run = running_on(&cluster, 3).await;
+    let run = cluster.run_on(3).await;
     third.terminate()?;
     let (status, log) = third.ended().await?;
     assert!(status.success(), "{status}: {log}");
     assert!(!cluster.instances(SHARE).await?.contains_key(&3), "it left by itself");
-    let runs = cluster.runs()?;
-    let ended = runs.iter().find(|other| other.id == run.id).and_then(|run| run.end);
-    assert_eq!(ended, Some(RunEnd::Finished), "within the grace period");
+    assert_eq!(cluster.end_of(&run)?, Some(RunEnd::Finished), "within the grace period");
     cluster.shared_by(&[1, 2, 4]).await;
     cluster.runs_without_gap(&all_items(), 3).await;
     Ok(())
@@ -60,7 +42,7 @@ async fn the_items_of_a_member_that_is_killed_should_move_once_its_session_is_ov
     let member = |host| cluster.member(host).working(LONG).start();
     let (_first, _second, third) = (member(1)?, member(2)?, member(3)?);
     cluster.shared_by(&[1, 2, 3]).await;
-    running_on(&cluster, 3).await;
+    cluster.run_on(3).await;
     third.kill().await?;
     cluster.shared_by(&[1, 2]).await;
     cluster.runs_without_gap(&all_items(), 3).await;

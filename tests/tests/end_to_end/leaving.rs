@@ -1,0 +1,92 @@
+//! Members that are told to stop while their items work.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use elasticjob_tests::cluster::{Cluster, LASTING_SESSION, SHARE, all_items, host_of};
+use elasticjob_tests::history::RunEnd;
+use elasticjob_tests::process::{Member, MemberSetup};
+
+use crate::{cluster, members};
+
+/// Work that lasts through whatever happens meanwhile.
+const VERY_LONG: Duration = Duration::from_secs(5);
+
+/// Work that nobody waits for.
+const ENDLESS: Duration = Duration::from_secs(3_600);
+
+fn at_work(cluster: &Cluster, host: u8, work: Duration) -> MemberSetup {
+    cluster.member(host).working(work).with_session_timeout(LASTING_SESSION)
+}
+
+#[tokio::test]
+async fn an_item_of_a_member_that_leaves_should_be_given_away_while_others_still_run() -> anyhow::Result<()> {
+    let cluster = cluster("leaving-announced")?;
+    let _others = members(&cluster, &[1, 2])?;
+    let mut third = at_work(&cluster, 3, VERY_LONG).start()?;
+    let owners = cluster.shared_by(&[1, 2, 3]).await;
+    let item = owners
+        .iter()
+        .find(|(_, owner)| host_of(owner).is_ok_and(|host| host == 3));
+    let (item, third_id) = item.context("the third has items")?;
+    // One that does not run, beside others that do.
+    let disabled = format!("/{SHARE}/sharding/{item}/disabled");
+    cluster.create(&disabled, "").await?;
+    let run = cluster
+        .until("the other items run", async || {
+            let run = cluster.run_on(3).await;
+            let mark = cluster.text(&format!("/{SHARE}/sharding/{item}/running")).await?;
+            ensure!(mark.is_none() && run.id.item != *item, "{mark:?} {run:?}");
+            Ok(run)
+        })
+        .await;
+    third.terminate()?;
+    cluster
+        .until("the item is given away", async || {
+            let owner = cluster.owners(SHARE).await?.remove(item).context("it has no owner")?;
+            ensure!(owner != *third_id, "it is the third's");
+            Ok(())
+        })
+        .await;
+    assert_eq!(cluster.end_of(&run)?, None, "what runs was not waited for");
+
+    let (status, log) = third.ended().await?;
+    assert!(status.success(), "{status}: {log}");
+    assert_eq!(cluster.end_of(&run)?, Some(RunEnd::Finished));
+    cluster.shared_by(&[1, 2]).await;
+    cluster.delete(&disabled).await?;
+    cluster.runs_without_gap(&all_items(), 2).await;
+    Ok(())
+}
+
+/// Has a member stop whose work does not end: it is stopped when the grace period is over, and the member leaves.
+async fn check_stop(namespace: &str, stop: fn(&Member) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let cluster = cluster(namespace)?;
+    let mut member = at_work(&cluster, 1, ENDLESS)
+        .with("ELASTICJOB_SHUTDOWN_GRACE_PERIOD", "500ms")
+        .start()?;
+    cluster.shared_by(&[1]).await;
+    let run = cluster.run_on(1).await;
+    stop(&member)?;
+    let (status, log) = member.ended().await?;
+    assert!(status.success(), "{status}: {log}");
+    assert_eq!(cluster.end_of(&run)?, Some(RunEnd::Dropped));
+    assert!(cluster.children(&format!("/{SHARE}/instances")).await?.is_empty());
+    let item = run.id.item;
+    assert_eq!(cluster.text(&format!("/{SHARE}/sharding/{item}/running")).await?, None);
+
+    let _successor = cluster.member(2).start()?;
+    cluster.shared_by(&[2]).await;
+    cluster.runs_without_gap(&all_items(), 1).await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn work_that_outlasts_the_grace_period_should_be_stopped_on_sigterm() -> anyhow::Result<()> {
+    check_stop("leaving-sigterm", Member::terminate).await
+}
+
+#[tokio::test]
+async fn work_that_outlasts_the_grace_period_should_be_stopped_on_ctrl_c() -> anyhow::Result<()> {
+    check_stop("leaving-ctrl-c", Member::interrupt).await
+}

@@ -88,6 +88,7 @@ impl Worker {
 
     fn was_read(&mut self, live: &mut Live, paths: Vec<String>, result: Result<Vec<Answer>, Error>) {
         live.is_reading = false;
+        let outdated = std::mem::take(&mut live.outdated);
         match result {
             Ok(answers) => {
                 for (path, answer) in paths.iter().zip(answers) {
@@ -97,7 +98,9 @@ impl Worker {
                     {
                         self.waiters.note(item, &Record::parse(data));
                     }
-                    live.view.read(path, found);
+                    if !outdated.contains(path) {
+                        live.view.read(path, found);
+                    }
                 }
             }
             Err(error) if error.is_session_lost() => drop(live.left.get_or_insert(Left::SessionLost)),

@@ -48,6 +48,8 @@ pub(super) struct Live {
     pub(super) dirty: BTreeSet<String>,
     /// Whether reads of paths that were dirty are under way.
     pub(super) is_reading: bool,
+    /// What was deleted since they were sent: an answer may be of before, and is taken in after the event.
+    pub(super) outdated: BTreeSet<String>,
     /// Whether the view follows the registry: not from a loss of the connection until all was read anew.
     pub(super) is_in_step: bool,
     /// Whether watches are being set.
@@ -132,6 +134,7 @@ impl Worker {
             governor: Governor::new(),
             dirty: BTreeSet::new(),
             is_reading: false,
+            outdated: BTreeSet::new(),
             is_in_step: true,
             is_rewatching: false,
             must_refresh: false,
@@ -286,6 +289,9 @@ impl Worker {
             WatchEvent::Created(path) | WatchEvent::Changed(path) | WatchEvent::Deleted(path) => {
                 if live.view.note(&event) == Interest::Read {
                     live.dirty.insert(path.clone());
+                }
+                if live.is_reading && matches!(event, WatchEvent::Deleted(_)) {
+                    live.outdated.insert(path.clone());
                 }
                 match Node::parse(live.view.job(), path) {
                     Some(Node::Instance(_)) if matches!(event, WatchEvent::Deleted(_)) => live.governor.check_marks(),

@@ -760,6 +760,24 @@ async fn an_order_should_wait_until_the_items_are_shared_out() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_answer_that_is_looked_at_after_a_deletion_should_not_bring_the_node_back() {
+    let mut cluster = Cluster::new().await;
+    let only = cluster.join("10.0.0.1", every_second(1), quick());
+    cluster.until(2.5).await;
+    let path = "/job/sharding/0/failover".to_owned();
+    only.link.delay(Duration::from_millis(20));
+    cluster.create(&path, "10.0.0.9@-@7").await;
+    tokio::time::sleep(Duration::from_millis(25)).await;
+    let gone = Step::Delete { path, version: None };
+    cluster.observer.write(vec![gone]).await.unwrap();
+    // Both the answer to the read and the word of the deletion have come when the worker looks.
+    tokio::time::advance(Duration::from_millis(30)).await;
+    only.link.delay(Duration::ZERO);
+    cluster.until(4.5).await;
+    assert_eq!(cluster.history.count_at(at(4)), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_instance_removed_by_an_operator_should_shut_down() {
     let mut cluster = Cluster::new().await;
     let only = cluster.join("10.0.0.1", every_second(1), quick());

@@ -201,6 +201,7 @@ impl Firings {
             false => CreateMode::Ephemeral,
         });
         let mut items = Vec::new();
+        let mut doubtful = Vec::new();
         let is_free = |state: &ItemView| mark.is_none() || (state.mark.is_none() && state.failover.is_none());
         // One that waits to be taken over is run for the time that it missed first.
         let is_runnable = |item: u32, state: &ItemView| {
@@ -211,12 +212,16 @@ impl Firings {
             for (item, _) in own.filter(|(item, state)| is_runnable(*item, state)) {
                 let Some(slot) = self.slots.get(&item) else { continue };
                 let is_alive = |owner: &str| view.instances.iter().any(|id| id.as_str() == owner);
-                if slot
+                match slot
                     .record
                     .admits(occasion.source, occasion.time, now, me.as_str(), is_alive)
-                    .is_err()
                 {
-                    continue;
+                    Ok(()) => {}
+                    Err(Refusal::Accounted) => continue,
+                    Err(Refusal::RunningElsewhere) => {
+                        doubtful.push(item);
+                        continue;
+                    }
                 }
                 let run = Run {
                     id: self.ids.run(),
@@ -243,6 +248,8 @@ impl Firings {
                 });
             }
         }
+        // Its run may have ended since we looked: without a mark no event says so.
+        doubtful.iter().for_each(|item| drop(self.slots.remove(item)));
         Claim {
             kind: Kind::Owned {
                 epoch: view.epoch.as_ref().map(|epoch| epoch.version),

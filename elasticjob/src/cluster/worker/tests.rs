@@ -778,6 +778,28 @@ async fn an_answer_that_is_looked_at_after_a_deletion_should_not_bring_the_node_
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_item_that_moved_while_it_ran_should_run_again_once_that_has_ended() {
+    let mut cluster = Cluster::new().await;
+    let unmonitored = every_second(2).to_builder().monitor_execution(false).build().unwrap();
+    let is_first = Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let work: Work = Arc::new(move |_| {
+        let lasts = is_first.swap(false, std::sync::atomic::Ordering::Relaxed);
+        Box::pin(tokio::time::sleep(Duration::from_secs(if lasts { 5 } else { 0 })))
+    });
+    let first = cluster.join("10.0.0.1", unmonitored.clone(), Arc::clone(&work));
+    cluster.until(1.5).await;
+    let running = cluster.history.all().iter().map(|ran| ran.item).min().unwrap();
+    cluster.set("/job/servers/10.0.0.1", "DISABLED").await;
+    let second = cluster.join("10.0.0.2", unmonitored, work);
+    cluster.until(3.5).await;
+    let owner = cluster.data(&format!("/job/sharding/{running}/instance")).await;
+    assert_eq!(owner, Some(second.id()), "no mark keeps it from moving");
+    cluster.until(10.5).await;
+    assert_eq!(by(&cluster.history.at(at(10)), &second.id()), [0, 1]);
+    drop(first);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_instance_removed_by_an_operator_should_shut_down() {
     let mut cluster = Cluster::new().await;
     let only = cluster.join("10.0.0.1", every_second(1), quick());

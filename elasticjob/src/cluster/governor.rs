@@ -33,6 +33,9 @@ const BACKOFF_LIMIT: Duration = Duration::from_secs(2);
 /// The limit of one sharding transaction, below what any registry takes.
 const TRANSACTION_LIMIT: usize = 384 * 1024;
 
+/// Most orders to instances that are gone that are removed in one transaction.
+const CLEARED_AT_ONCE: usize = 200;
+
 /// What the governor looks at.
 pub(crate) struct Situation<'a> {
     pub(crate) view: &'a View,
@@ -80,6 +83,8 @@ pub(crate) enum Purpose {
     },
     /// Empty the queue of items to be taken over: failover was switched off.
     ClearFailover,
+    /// Remove orders to instances that are gone.
+    ClearTriggers,
     AnnounceResharding,
     SurveyItems(Vec<u32>),
     Reshard,
@@ -151,6 +156,10 @@ impl Governor {
             decision => return decision,
         }
         match self.marks(situation) {
+            Decision::Rest => {}
+            decision => return decision,
+        }
+        match clear_triggers(situation) {
             Decision::Rest => {}
             decision => return decision,
         }
@@ -319,6 +328,23 @@ fn succession(situation: &Situation<'_>) -> marks::Succession {
         failover: situation.config.failover() && situation.config.monitor_execution(),
         attempts: situation.policy.failover_attempts,
         total: situation.config.sharding_total_count().get(),
+    }
+}
+
+/// An order to an instance that went before it took it is taken by nobody.
+fn clear_triggers(situation: &Situation<'_>) -> Decision {
+    let Situation { view, me, .. } = *situation;
+    if !marks::is_repairer(view, me) {
+        return Decision::Rest;
+    }
+    let gone = view.triggers.keys().filter(|id| !view.instances.contains(*id));
+    let mut transaction = Transaction::on(view);
+    for id in gone.take(CLEARED_AT_ONCE) {
+        transaction.delete(Node::TriggerFor(id.as_str()));
+    }
+    match transaction.is_empty() {
+        true => Decision::Rest,
+        false => write(Purpose::ClearTriggers, transaction.into_steps()),
     }
 }
 

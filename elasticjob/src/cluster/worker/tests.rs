@@ -800,6 +800,22 @@ async fn an_item_that_moved_while_it_ran_should_run_again_once_that_has_ended() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_order_to_an_instance_that_died_should_be_removed() {
+    let mut cluster = Cluster::new().await;
+    let one_off = JobConfig::builder("job").sharding_total_count(1).build().unwrap();
+    let first = cluster.join("10.0.0.1", one_off.clone(), quick());
+    let second = cluster.join("10.0.0.2", one_off, quick());
+    cluster.until(2.0).await;
+    second.link.cut();
+    let order = format!("/job/trigger/{}", second.id());
+    cluster.create("/job/trigger", "").await;
+    cluster.create(&order, "q1").await;
+    cluster.until(20.0).await;
+    assert_eq!(cluster.children("/job/instances").await, [first.id()]);
+    assert_eq!(cluster.children("/job/trigger").await, Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_instance_removed_by_an_operator_should_shut_down() {
     let mut cluster = Cluster::new().await;
     let only = cluster.join("10.0.0.1", every_second(1), quick());

@@ -20,7 +20,7 @@ use super::{Jobs, Ready};
 ///
 /// Nothing is checked before [`build`](Self::build), which reports everything at once.
 ///
-/// ```
+/// ```standalone_crate
 /// use elasticjob::prelude::*;
 /// use elasticjob::starter::ElasticJob;
 ///

@@ -31,7 +31,7 @@ const LEAVE_LIMIT: Duration = Duration::from_secs(15);
 ///
 /// Dropping the last clone abandons everything at once; [`shutdown`](Self::shutdown) is the kind way.
 ///
-/// ```
+/// ```standalone_crate
 /// use elasticjob::prelude::*;
 /// use elasticjob::starter::ElasticJob;
 ///

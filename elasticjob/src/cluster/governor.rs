@@ -236,11 +236,11 @@ impl Governor {
         if let Some(steps) = self.parts.pop_front() {
             return write(Purpose::Reshard, steps);
         }
-        let basis = basis(view, config);
-        if resharding::reason(view, &basis, config.static_sharding()).is_none() {
+        if !is_due(view, config) {
             self.due = None;
             return Decision::Rest;
         }
+        let basis = basis(view, config);
         let due = match self.due.take() {
             Some(due) if due.basis == basis => due,
             Some(due) => Due {
@@ -349,11 +349,17 @@ fn clear_triggers(situation: &Situation<'_>) -> Decision {
 }
 
 fn basis(view: &View, config: &JobConfig) -> Basis {
-    Basis::now(
-        view,
-        config.sharding_total_count().get(),
-        config.sharding_strategy().unwrap_or(DEFAULT_STRATEGY),
-    )
+    Basis::now(view, config.sharding_total_count().get(), strategy_of(config))
+}
+
+/// Whether the leader has to share the items out.
+fn is_due(view: &View, config: &JobConfig) -> bool {
+    let total = config.sharding_total_count().get();
+    resharding::reason(view, total, strategy_of(config), config.static_sharding()).is_some()
+}
+
+fn strategy_of(config: &JobConfig) -> &str {
+    config.sharding_strategy().unwrap_or(DEFAULT_STRATEGY)
 }
 
 /// Whether the items are about to change hands, or are in nobody's yet, as far as it can be seen from anywhere.
@@ -362,7 +368,7 @@ pub(crate) fn is_unsettled(view: &View, config: &JobConfig) -> bool {
         None => true,
         // A Java leader raises its flags, and says no more.
         Some(leader) if !view.members.contains_key(leader) => view.is_resharding(),
-        Some(_) => resharding::reason(view, &basis(view, config), config.static_sharding()).is_some(),
+        Some(_) => is_due(view, config),
     }
 }
 

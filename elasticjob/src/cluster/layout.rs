@@ -85,8 +85,14 @@ impl<'a> Node<'a> {
         if below.is_empty() {
             return Some(Self::Root);
         }
-        let parts: Vec<&str> = below.strip_prefix('/')?.split('/').collect();
-        Some(match parts.as_slice() {
+        // No node lies deeper than four below the root. On the stack, since each event comes by here.
+        let mut parts = [""; 4];
+        let mut depth = 0;
+        for part in below.strip_prefix('/')?.split('/') {
+            *parts.get_mut(depth)? = part;
+            depth += 1;
+        }
+        Some(match &parts[..depth] {
             ["config"] => Self::Config,
             ["servers"] => Self::Servers,
             ["servers", ip] => Self::Server(ip),

@@ -13,7 +13,7 @@ use super::instance::InstanceId;
 use super::layout::{ItemKind, Node};
 use super::ledger::Record;
 use super::transaction::Transaction;
-use super::view::View;
+use super::view::{ItemView, View};
 
 /// What an assignment is made for, as kept in `ledger/epoch`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,8 +42,13 @@ impl Basis {
         &self.deferred
     }
 
-    fn is_same_cluster(&self, other: &Self) -> bool {
-        self.instances == other.instances && self.total == other.total && self.strategy == other.strategy
+    /// Whether an assignment made now would be made for the same. Asked often, so it makes nothing.
+    fn is_of(&self, view: &View, total: u32, strategy: &str) -> bool {
+        let is_same = |(own, now): (&String, &InstanceId)| *own == now.as_str();
+        self.total == total
+            && self.strategy == strategy
+            && self.instances.len() == view.candidates_for_items().count()
+            && self.instances.iter().zip(view.candidates_for_items()).all(is_same)
     }
 }
 
@@ -61,10 +66,8 @@ pub(crate) enum Reason {
 }
 
 /// Whether the leader has to share the items out, and why.
-pub(crate) fn reason(view: &View, basis: &Basis, is_static: bool) -> Option<Reason> {
-    if basis.instances.is_empty() {
-        return None;
-    }
+pub(crate) fn reason(view: &View, total: u32, strategy: &str, is_static: bool) -> Option<Reason> {
+    view.candidates_for_items().next()?;
     if view.is_resharding() {
         return Some(Reason::Flag);
     }
@@ -75,18 +78,18 @@ pub(crate) fn reason(view: &View, basis: &Basis, is_static: bool) -> Option<Reas
     if stored.deferred.iter().any(is_free) {
         return Some(Reason::Deferred);
     }
-    if is_static && stored.total == basis.total {
+    if is_static && stored.total == total {
         return None;
     }
-    if !stored.is_same_cluster(basis) {
+    if !stored.is_of(view, total, strategy) {
         return Some(Reason::Cluster);
     }
-    let is_orphan = |item: u32| match view.items.get(&item).and_then(|item| item.owner.as_ref()) {
+    let is_orphan = |(item, state): (&u32, &ItemView)| match &state.owner {
         // One that still runs was looked at, and waits for its end.
-        Some(owner) => !view.instances.contains(owner) && !stored.deferred.contains(&item),
+        Some(owner) => !view.instances.contains(owner) && !stored.deferred.contains(item),
         None => false,
     };
-    (0..basis.total).any(is_orphan).then_some(Reason::Orphan)
+    view.items.range(..total).any(is_orphan).then_some(Reason::Orphan)
 }
 
 /// Says to everybody, Java members included, that the items are about to be shared out.
@@ -319,6 +322,8 @@ mod tests {
 
     use super::*;
 
+    const AVG: &str = "AVG_ALLOCATION";
+
     fn id(text: &str) -> InstanceId {
         InstanceId::parse(text).expect("an id")
     }
@@ -415,10 +420,9 @@ mod tests {
         let data = serde_json::to_vec(&basis).expect("json");
         view.read("/job/ledger/epoch", Some((data, Stat::default())));
         view.read("/job/sharding/0/running", Some((b"a@-@1".to_vec(), Stat::default())));
-        let now = Basis::now(&view, 1, "AVG_ALLOCATION");
-        assert_eq!(reason(&view, &now, false), None);
+        assert_eq!(reason(&view, 1, AVG, false), None);
         view.read("/job/sharding/0/running", None);
-        assert_eq!(reason(&view, &now, false), Some(Reason::Deferred));
+        assert_eq!(reason(&view, 1, AVG, false), Some(Reason::Deferred));
     }
 
     #[test]
@@ -433,7 +437,7 @@ mod tests {
         view.read("/job/ledger/epoch", found(&serde_json::to_vec(&basis).expect("json")));
         view.read("/job/sharding/0/instance", found(b"a@-@9"));
         view.read("/job/sharding/0/running", found(b"a@-@2"));
-        assert_eq!(reason(&view, &Basis::now(&view, 1, "AVG_ALLOCATION"), false), None);
+        assert_eq!(reason(&view, 1, AVG, false), None);
     }
 
     #[test]
@@ -445,15 +449,12 @@ mod tests {
             "/job/ledger/epoch",
             Some((serde_json::to_vec(&basis).expect("json"), Stat::default())),
         );
-        assert_eq!(reason(&settled, &basis, false), None);
+        assert_eq!(reason(&settled, 1, AVG, false), None);
 
         let check = |change: &dyn Fn(&mut View), total: u32, expected: Option<Reason>| {
             let mut view = settled.clone();
             change(&mut view);
-            assert_eq!(
-                reason(&view, &Basis::now(&view, total, "AVG_ALLOCATION"), false),
-                expected
-            );
+            assert_eq!(reason(&view, total, AVG, false), expected);
         };
         let found = |data: &str| Some((data.as_bytes().to_vec(), Stat::default()));
         check(

@@ -4,6 +4,7 @@
 //! ledger's items are taken as they are and never ask for a read, since they come with every firing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::registry::{Stat, WatchEvent};
 
@@ -15,7 +16,7 @@ use super::resharding::Basis;
 /// A job's subtree, as far as it is of interest.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct View {
-    job: String,
+    job: Arc<str>,
     /// The name of the job's implementation; blank where nobody gave one.
     pub(crate) root: Option<String>,
     pub(crate) config: Option<StoredConfig>,
@@ -112,7 +113,7 @@ pub(crate) enum Interest {
 impl View {
     pub(crate) fn new(job: &str) -> Self {
         Self {
-            job: job.to_owned(),
+            job: job.into(),
             ..Self::default()
         }
     }
@@ -125,7 +126,7 @@ impl View {
     pub(crate) fn note(&mut self, event: &WatchEvent) -> Interest {
         match event {
             WatchEvent::Created(path) | WatchEvent::Changed(path) => self.note_written(path),
-            WatchEvent::Deleted(path) => match Node::parse(&self.job.clone(), path) {
+            WatchEvent::Deleted(path) => match Node::parse(&Arc::clone(&self.job), path) {
                 Some(node) => self.remove(node),
                 None => Interest::None,
             },
@@ -134,7 +135,7 @@ impl View {
     }
 
     fn note_written(&mut self, path: &str) -> Interest {
-        let job = self.job.clone();
+        let job = Arc::clone(&self.job);
         let Some(node) = Node::parse(&job, path) else {
             return Interest::None;
         };
@@ -166,7 +167,7 @@ impl View {
 
     /// Takes in what was read at `path`.
     pub(crate) fn read(&mut self, path: &str, found: Option<(Vec<u8>, Stat)>) {
-        let job = self.job.clone();
+        let job = Arc::clone(&self.job);
         let Some(node) = Node::parse(&job, path) else { return };
         match found {
             Some((data, stat)) => self.put(node, &data, stat),
@@ -344,6 +345,12 @@ impl View {
             .is_some_and(|leader| self.members.contains_key(leader));
         let basis = self.epoch.as_ref().and_then(|epoch| epoch.basis.as_ref());
         is_led_by_ours && basis.is_some_and(|basis| basis.deferred().contains(&item))
+    }
+
+    /// Whether any item waits for its run to end, to move elsewhere.
+    pub(crate) fn has_moving_items(&self) -> bool {
+        let basis = self.epoch.as_ref().and_then(|epoch| epoch.basis.as_ref());
+        basis.is_some_and(|basis| !basis.deferred().is_empty())
     }
 
     /// Whether everybody has to wait for the leader to share the items out anew.

@@ -162,14 +162,14 @@ impl Runner for JobRunner {
             let is_fenced = matches!(ended.outcome, Outcome::Cancelled(Stopped::Fenced));
             let (end, is_abort) = concluded(&name, start.item, &*handler, ended.outcome);
             // The worker is gone when the process stops; nobody records the end then.
-            let _ = finished.send(Finished {
+            let _ = finished.send(Box::new(Finished {
                 item: start.item,
                 run: start.run.id,
                 attempt: start.run.attempt,
                 is_fenced,
                 end,
                 is_abort,
-            });
+            }));
         };
         tasks.spawn("item", run.instrument(span));
     }

@@ -400,7 +400,7 @@ impl ElasticJob {
         });
         for job in self.running.jobs.values() {
             // One that is gone has stopped.
-            let _ = job.handle.commands.send(Command::Stop { cancel_at }).await;
+            let _ = job.handle.commands.send(Box::new(Command::Stop { cancel_at })).await;
         }
         let deadline = cancel_at + LEAVE_LIMIT;
         for (name, job) in &self.running.jobs {

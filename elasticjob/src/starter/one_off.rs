@@ -17,7 +17,7 @@ use super::error::Error;
 #[derive(Clone)]
 pub struct OneOff {
     name: String,
-    commands: mpsc::Sender<Command>,
+    commands: mpsc::Sender<Box<Command>>,
     process: Arc<Process>,
 }
 
@@ -48,7 +48,7 @@ impl Execution {
 }
 
 impl OneOff {
-    pub(super) fn new(name: String, commands: mpsc::Sender<Command>, process: Arc<Process>) -> Self {
+    pub(super) fn new(name: String, commands: mpsc::Sender<Box<Command>>, process: Arc<Process>) -> Self {
         Self {
             name,
             commands,
@@ -113,7 +113,7 @@ impl OneOff {
 
     async fn send(&self, command: Command) -> Result<(), Error> {
         self.commands
-            .send(command)
+            .send(Box::new(command))
             .await
             .map_err(|_| self.error(TriggerError::Stopped))
     }

@@ -449,14 +449,21 @@ impl Firings {
 
     /// Reads the ledgers of items that became ours, and forgets those that are not any more.
     fn load_ledgers(&mut self, circumstances: &Circumstances<'_>) -> Option<FiringRequest> {
-        let own: BTreeSet<u32> = self.own_items(circumstances).map(|(item, _)| item).collect();
-        self.slots.retain(|item, _| own.contains(item));
-        let missing: Vec<u32> = own
-            .into_iter()
-            .filter(|item| {
-                !self.slots.contains_key(item) && !self.running.contains_key(item) && !self.ended.contains_key(item)
-            })
-            .collect();
+        let Circumstances { view, me, config, .. } = *circumstances;
+        let total = config.sharding_total_count().get();
+        let is_ours = |item: u32| {
+            item < total
+                && view
+                    .items
+                    .get(&item)
+                    .is_some_and(|item| item.owner.as_ref() == Some(me))
+        };
+        self.slots.retain(|item, _| is_ours(*item));
+        let is_known = |item: &u32| {
+            self.slots.contains_key(item) || self.running.contains_key(item) || self.ended.contains_key(item)
+        };
+        let own = self.own_items(circumstances).map(|(item, _)| item);
+        let missing: Vec<u32> = own.filter(|item| !is_known(item)).collect();
         if missing.is_empty() {
             return None;
         }

@@ -89,10 +89,10 @@ impl Worker {
         let due = live.reconciled_at + interval;
         if elapsed >= due {
             live.reconciled_at = elapsed;
+            live.must_govern = true;
             live.governor.check_marks();
         }
-        let next = live.reconciled_at + interval;
-        live.wake_at = Some(live.wake_at.map_or(next, |wake| wake.min(next)));
+        live.wake_at = earlier(live.wake_at, Some(live.reconciled_at + interval));
     }
 
     pub(super) fn log_skipped(&self, skipped: Option<Skipped>) {
@@ -128,6 +128,7 @@ impl Worker {
             return;
         }
         live.config_version = Some(stored.version);
+        live.must_govern = true;
         match JobConfig::from_registry(&stored.text) {
             Ok(stored) => {
                 info!(job = self.application.name(), "configuration changed in the registry");
@@ -149,12 +150,13 @@ impl Worker {
                 "shut down by an operator: the instance was removed from the registry"
             );
             self.stop(Instant::now() + self.process.operator_grace);
+            live.must_govern = true;
         }
         let Some(cancel_at) = self.stopping else { return };
         let is_over = self.firings.is_idle() || cancel_at + OVERRUN_LIMIT <= Instant::now();
         if !is_over {
             self.announce(live);
-            live.wake_at = Some(self.process.clock.elapsed() + OVERRUN_LIMIT);
+            live.wake_at = earlier(live.wake_at, Some(self.process.clock.elapsed() + OVERRUN_LIMIT));
             return;
         }
         if live.is_leaving || live.is_firing {
@@ -201,6 +203,12 @@ impl Worker {
         if live.is_governing {
             return;
         }
+        let is_time = live.govern_at.is_some_and(|at| at <= self.process.clock.elapsed());
+        if !std::mem::take(&mut live.must_govern) && !is_time {
+            live.wake_at = earlier(live.wake_at, live.govern_at);
+            return;
+        }
+        live.govern_at = None;
         if live.governor.refused_in_a_row() >= REFUSALS_TO_DOUBT {
             debug!(
                 job = self.application.name(),
@@ -228,7 +236,10 @@ impl Worker {
         };
         match live.governor.decide(&situation) {
             Decision::Rest => {}
-            Decision::Wait(until) => live.wake_at = Some(live.wake_at.map_or(until, |at| at.min(until))),
+            Decision::Wait(until) => {
+                live.govern_at = Some(until);
+                live.wake_at = earlier(live.wake_at, Some(until));
+            }
             Decision::Move(Move { purpose, request }) => {
                 live.is_governing = true;
                 debug!(job = self.application.name(), ?purpose, "governing");
@@ -269,14 +280,14 @@ impl Worker {
         };
         if live.membership.fence().is_passed() {
             // Nothing may start; the keeper makes a new fence when the session proves to live.
-            live.wake_at = Some(circumstances.elapsed + Duration::from_millis(100));
+            live.wake_at = earlier(live.wake_at, Some(circumstances.elapsed + Duration::from_millis(100)));
             return;
         }
         let late = self.firings.drop_late(circumstances.now);
         let request = self.firings.next_request(&circumstances);
         self.log_skipped(late);
         if let Some(at) = self.firings.take_over_at(self.process.clock.elapsed()) {
-            live.wake_at = Some(live.wake_at.map_or(at, |wake| wake.min(at)));
+            live.wake_at = earlier(live.wake_at, Some(at));
         }
         let Some(request) = request else {
             return;
@@ -393,7 +404,10 @@ impl Worker {
 
     pub(super) fn command(&mut self, live: &mut Live, command: Command) {
         match command {
-            Command::Stop { cancel_at } => self.stop(cancel_at),
+            Command::Stop { cancel_at } => {
+                self.stop(cancel_at);
+                live.must_govern = true;
+            }
             Command::Await(waiter) => self.waiters.add(waiter),
             Command::Trigger { answer, .. } if self.stopping.is_some() => drop(answer.send(Err(TriggerError::Stopped))),
             Command::Trigger { request, answer } => self.trigger(live, request, answer),
@@ -413,4 +427,9 @@ impl Worker {
             Answered::Nothing
         }));
     }
+}
+
+/// The earlier of two moments, where there are any.
+fn earlier(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
+    one.into_iter().chain(other).min()
 }

@@ -75,6 +75,7 @@ impl Worker {
             Answered::Watched(scope, result) => self.rewatched(live, scope, result),
             Answered::Moved(purpose, moved) => {
                 live.is_governing = false;
+                live.must_govern = true;
                 self.moved(live, purpose, moved);
             }
             Answered::Firing(answer) => {
@@ -89,6 +90,7 @@ impl Worker {
     fn was_read(&mut self, live: &mut Live, paths: Vec<String>, result: Result<Vec<Answer>, Error>) {
         live.is_reading = false;
         let outdated = std::mem::take(&mut live.outdated);
+        live.must_govern = true;
         match result {
             Ok(answers) => {
                 for (path, answer) in paths.iter().zip(answers) {

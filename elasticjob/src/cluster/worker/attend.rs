@@ -15,7 +15,7 @@ use tokio::time::{Instant, Sleep};
 use tracing::{debug, info, warn};
 
 use crate::cluster::governor::Governor;
-use crate::cluster::layout::Node;
+use crate::cluster::layout::{ItemKind, Node};
 use crate::cluster::policy::Policy;
 use crate::cluster::scope::{self, Scope};
 use crate::cluster::session::Membership;
@@ -60,6 +60,10 @@ pub(super) struct Live {
     pub(super) since_refresh: Option<Vec<WatchEvent>>,
     pub(super) requests: FuturesUnordered<BoxFuture<'static, Answered>>,
     pub(super) is_governing: bool,
+    /// Something that the governor looks at has changed.
+    pub(super) must_govern: bool,
+    /// When it is to look again anyway.
+    pub(super) govern_at: Option<Duration>,
     pub(super) is_firing: bool,
     /// The configuration's version that was taken over, or refused.
     pub(super) config_version: Option<i32>,
@@ -82,7 +86,7 @@ enum Event {
     Answer(Answered),
     Session(SessionState),
     Command(Command),
-    Finished(crate::cluster::launch::Finished),
+    Finished(Box<crate::cluster::launch::Finished>),
     ClockSet,
     Timer,
 }
@@ -141,6 +145,8 @@ impl Worker {
             since_refresh: None,
             requests: FuturesUnordered::new(),
             is_governing: false,
+            must_govern: true,
+            govern_at: None,
             is_firing: false,
             config_version: view.config.as_ref().map(|config| config.version),
             is_leaving: false,
@@ -227,9 +233,9 @@ impl Worker {
                 Event::Session(state) => self.session_changed(live, state),
                 Event::Command(command) => self.command(live, command),
                 Event::Finished(finished) => {
-                    self.item_finished(finished);
+                    self.item_finished(*finished);
                     while let Ok(finished) = self.finished.try_recv() {
-                        self.item_finished(finished);
+                        self.item_finished(*finished);
                     }
                 }
                 Event::ClockSet => {
@@ -257,7 +263,7 @@ impl Worker {
             Ok(()) = state.changed() => Event::Session(*state.borrow_and_update()),
             Some(answered) = live.requests.next() => Event::Answer(answered),
             Some(finished) = self.finished.recv() => Event::Finished(finished),
-            Some(command) = self.commands.recv() => Event::Command(command),
+            Some(command) = self.commands.recv() => Event::Command(*command),
             Ok(()) = jumps.changed() => Event::ClockSet,
             () = timer.as_mut() => Event::Timer,
         }
@@ -293,7 +299,17 @@ impl Worker {
                 if live.is_reading && matches!(event, WatchEvent::Deleted(_)) {
                     live.outdated.insert(path.clone());
                 }
-                match Node::parse(live.view.job(), path) {
+                let node = Node::parse(live.view.job(), path);
+                // Marks come and go with every firing. They matter to the job as a whole where an item waits for one.
+                live.must_govern |= match node {
+                    Some(Node::ItemState {
+                        kind: ItemKind::Running,
+                        ..
+                    }) => live.view.has_moving_items(),
+                    Some(Node::LedgerItem(_) | Node::CurrentTime) | None => false,
+                    Some(_) => true,
+                };
+                match node {
                     Some(Node::Instance(_)) if matches!(event, WatchEvent::Deleted(_)) => live.governor.check_marks(),
                     Some(Node::Necessary) if matches!(event, WatchEvent::Deleted(_)) => self.learn_owners(live),
                     Some(Node::LedgerItem(_)) if !self.waiters.is_empty() => drop(live.dirty.insert(path.clone())),
@@ -380,6 +396,7 @@ impl Worker {
         let Some(since) = live.since_refresh.take() else { return };
         live.view = *view;
         live.dirty.clear();
+        live.must_govern = true;
         live.is_in_step = *live.membership.state().borrow() == SessionState::Connected;
         for event in since {
             self.note(live, event);

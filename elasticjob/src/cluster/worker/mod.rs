@@ -89,10 +89,10 @@ pub(crate) struct Worker {
     process: Arc<Process>,
     application: Application,
     runner: Box<dyn Runner>,
-    commands: mpsc::Receiver<Command>,
-    finished: mpsc::UnboundedReceiver<Finished>,
+    commands: mpsc::Receiver<Box<Command>>,
+    finished: mpsc::UnboundedReceiver<Box<Finished>>,
     /// Handed to each run; see [`super::launch::Launch::finished`].
-    finish: mpsc::UnboundedSender<Finished>,
+    finish: mpsc::UnboundedSender<Box<Finished>>,
     state: watch::Sender<JobState>,
     config: Arc<JobConfig>,
     policy: Policy,
@@ -109,7 +109,8 @@ pub(crate) struct Worker {
 /// The way to a worker.
 #[derive(Clone, Debug)]
 pub(crate) struct WorkerHandle {
-    pub(crate) commands: mpsc::Sender<Command>,
+    /// Boxed: a channel makes room for 32 at once, in each of ten thousand jobs.
+    pub(crate) commands: mpsc::Sender<Box<Command>>,
     pub(crate) state: watch::Receiver<JobState>,
 }
 
@@ -216,7 +217,7 @@ impl Worker {
             }
             tokio::select! {
                 changed = memberships.changed() => changed.ok()?,
-                command = self.commands.recv() => self.command_without_session(command?),
+                command = self.commands.recv() => self.command_without_session(*command?),
                 Some(finished) = self.finished.recv() => self.forget(&finished),
             }
         }

@@ -128,14 +128,14 @@ impl Runner for FakeRunner {
             };
             let is_fenced = matches!(outcome, Err(Stopped::Fenced));
             let (item, run, attempt) = (start.item, start.run.id, start.run.attempt);
-            let _ = finished.send(Finished {
+            let _ = finished.send(Box::new(Finished {
                 item,
                 run,
                 attempt,
                 is_fenced,
                 end: End::new(verdict),
                 is_abort: false,
-            });
+            }));
         });
     }
 
@@ -176,9 +176,9 @@ impl Instance {
     async fn stop(&self, grace: Duration) {
         self.handle
             .commands
-            .send(Command::Stop {
+            .send(Box::new(Command::Stop {
                 cancel_at: Instant::now() + grace,
-            })
+            }))
             .await
             .unwrap();
         self.handle
@@ -710,7 +710,7 @@ async fn an_order_should_run_all_items_once_and_be_answered_in_the_ledger() {
     first
         .handle
         .commands
-        .send(Command::Trigger { request, answer })
+        .send(Box::new(Command::Trigger { request, answer }))
         .await
         .unwrap();
     answered.await.unwrap().unwrap();
@@ -751,7 +751,7 @@ async fn an_order_should_wait_until_the_items_are_shared_out() {
     first
         .handle
         .commands
-        .send(Command::Trigger { request, answer })
+        .send(Box::new(Command::Trigger { request, answer }))
         .await
         .unwrap();
     answered.await.unwrap().unwrap();

@@ -1,6 +1,7 @@
 //! The tree of nodes, and how transactions change it. Pure: no sessions, no clocks.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 
 use crate::registry::{Answer, CreateMode, Error, Read, Stat, Step, WatchEvent, WriteError, Written, path};
@@ -10,8 +11,11 @@ use crate::registry::{Answer, CreateMode, Error, Read, Stat, Step, WatchEvent, W
 pub(super) struct Tree {
     root: Node,
     /// The paths of each session's ephemeral nodes, so that its end need not search for them.
-    ephemerals: BTreeMap<i64, BTreeSet<String>>,
+    ephemerals: BTreeMap<i64, HashSet<String, Hasher>>,
 }
+
+/// The same in every run, so that a simulation repeats itself. Ten thousand jobs are as many names below one node.
+type Hasher = BuildHasherDefault<DefaultHasher>;
 
 #[derive(Clone, Debug, Default)]
 struct Node {
@@ -20,8 +24,8 @@ struct Node {
     is_container: bool,
     /// How many children were ever created here: the source of sequential numbers.
     children_created: u32,
-    /// Boxed, since a map of few entries takes the room of eleven.
-    children: BTreeMap<Box<str>, Box<Node>>,
+    /// In no order: whoever lists them sorts. Boxed, since a table has more room than entries.
+    children: HashMap<Box<str>, Box<Node>, Hasher>,
 }
 
 /// The number and the time of a transaction.
@@ -269,8 +273,10 @@ impl Tree {
 
     /// The steps that end a session.
     pub(super) fn end_of(&self, session: i64) -> Vec<Step> {
-        let paths = self.ephemerals.get(&session).into_iter().flatten();
+        let mut paths: Vec<&String> = self.ephemerals.get(&session).into_iter().flatten().collect();
+        paths.sort_unstable();
         paths
+            .into_iter()
             .map(|path| Step::Delete {
                 path: path.clone(),
                 version: None,
@@ -289,7 +295,11 @@ impl Tree {
         match read {
             Read::Data(path) => Answer::Data(self.get(path).map(|node| (node.data.to_vec(), node.stat))),
             Read::Children(path) => {
-                let names = |node: &Node| node.children.keys().map(|name| name.to_string()).collect();
+                let names = |node: &Node| {
+                    let mut names: Vec<String> = node.children.keys().map(|name| name.to_string()).collect();
+                    names.sort_unstable();
+                    names
+                };
                 Answer::Children(self.get(path).map(names))
             }
         }
@@ -327,7 +337,9 @@ fn segments(path: &str) -> impl Iterator<Item = &str> {
 }
 
 fn collect_empty_containers(node: &Node, path: &str, steps: &mut Vec<Step>) {
-    for (name, child) in &node.children {
+    let mut children: Vec<_> = node.children.iter().collect();
+    children.sort_unstable_by_key(|(name, _)| *name);
+    for (name, child) in children {
         let path = format!("{path}/{name}");
         collect_empty_containers(child, &path, steps);
         if child.is_container && child.children.is_empty() && child.children_created > 0 {

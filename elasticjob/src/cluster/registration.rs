@@ -1,5 +1,7 @@
 //! Coming into a job: whose it is, which configuration is in force, and the nodes that say we are there.
 
+use std::sync::Arc;
+
 use elasticjob_config::job::{self, JobConfig};
 use tracing::{info, warn};
 
@@ -18,7 +20,7 @@ const ATTEMPTS: u32 = 20;
 /// A job as this application would have it.
 #[derive(Clone, Debug)]
 pub(crate) struct Application {
-    pub(crate) config: JobConfig,
+    pub(crate) config: Arc<JobConfig>,
     /// What the job's root node is to hold: the name of a Java class, or a job type. `None` leaves it blank.
     pub(crate) implementation: Option<String>,
 }
@@ -97,7 +99,7 @@ impl Application {
     /// Stores our configuration where there is none or ours is to overwrite it; gives the one in force.
     ///
     /// What the stored one holds that we do not understand is kept.
-    pub(crate) async fn configure(&self, membership: &Membership) -> Result<JobConfig, RegistrationError> {
+    pub(crate) async fn configure(&self, membership: &Membership) -> Result<Arc<JobConfig>, RegistrationError> {
         let mut refused = Registry::ConnectionLoss;
         for _ in 0..ATTEMPTS {
             let found = self.read(membership).await.map_err(|error| self.refused(error))?;
@@ -115,7 +117,7 @@ impl Application {
         Err(self.refused(refused))
     }
 
-    fn plan(&self, found: &Found) -> Result<(JobConfig, Vec<registry::Step>), RegistrationError> {
+    fn plan(&self, found: &Found) -> Result<(Arc<JobConfig>, Vec<registry::Step>), RegistrationError> {
         let view = View::new(self.name());
         let mut transaction = Transaction::on(&view);
         let implementation = self.implementation.clone().unwrap_or_default();
@@ -131,12 +133,12 @@ impl Application {
         let config = match &found.config {
             None => {
                 transaction.create(Node::Config, self.text(&self.config), CreateMode::Persistent);
-                self.config.clone()
+                Arc::clone(&self.config)
             }
             Some((text, version)) if self.config.overwrite() => {
                 let config = match JobConfig::from_registry(text) {
-                    Ok(stored) => self.config.keeping(&stored.config),
-                    Err(_) => self.config.clone(),
+                    Ok(stored) => Arc::new(self.config.keeping(&stored.config)),
+                    Err(_) => Arc::clone(&self.config),
                 };
                 let own = self.text(&config);
                 if own != *text {
@@ -153,7 +155,7 @@ impl Application {
                         "the registry has another configuration, which is in force: `overwrite` is off"
                     );
                 }
-                stored
+                Arc::new(stored)
             }
         };
         Ok((config, transaction.into_steps()))

@@ -19,7 +19,9 @@ pub(crate) struct View {
     job: Arc<str>,
     /// The name of the job's implementation; blank where nobody gave one.
     pub(crate) root: Option<String>,
-    pub(crate) config: Option<StoredConfig>,
+    has_config: bool,
+    /// As it was last read, until it is taken: nobody needs it twice.
+    config: Option<StoredConfig>,
     pub(crate) servers: BTreeMap<String, ServerStatus>,
     pub(crate) instances: BTreeSet<InstanceId>,
     /// Those of the instances that are ours, and whether they are about to leave.
@@ -122,6 +124,11 @@ impl View {
         &self.job
     }
 
+    /// The configuration, if it was read since this was asked last.
+    pub(crate) fn take_config(&mut self) -> Option<StoredConfig> {
+        self.config.take()
+    }
+
     /// Takes an event in.
     pub(crate) fn note(&mut self, event: &WatchEvent) -> Interest {
         match event {
@@ -183,10 +190,11 @@ impl View {
         match node {
             Node::Root => self.root = Some(text()),
             Node::Config => {
+                self.has_config = true;
                 self.config = Some(StoredConfig {
                     text: text(),
                     version: stat.version,
-                })
+                });
             }
             Node::Server(ip) => {
                 let status = if data == b"ENABLED" {
@@ -242,7 +250,10 @@ impl View {
         self.parents.set(node, false);
         match node {
             Node::Root => self.root = None,
-            Node::Config => self.config = None,
+            Node::Config => {
+                self.has_config = false;
+                self.config = None;
+            }
             Node::Server(ip) => {
                 self.servers.remove(ip);
             }
@@ -294,7 +305,7 @@ impl View {
                 .get(&item)
                 .is_some_and(|item| item.exists || item.owner.is_some()),
             _ if Parents::bit(node).is_some() => self.parents.has(node),
-            Node::Config => self.config.is_some(),
+            Node::Config => self.has_config,
             Node::Epoch => self.epoch.is_some(),
             Node::LedgerItem(item) => self.items.get(&item).is_some_and(|item| item.has_ledger),
             Node::Server(ip) => self.servers.contains_key(ip),

@@ -44,7 +44,7 @@ pub(crate) struct JobRunner {
 /// What the configuration in force chose.
 #[derive(Clone)]
 struct Current {
-    pool: String,
+    pool: Arc<str>,
     permits: Permits,
     handler: Arc<dyn JobErrorHandler>,
     props: Arc<BTreeMap<String, String>>,
@@ -80,11 +80,11 @@ impl Current {
     fn of(config: &JobConfig, equipment: &Equipment, before: Option<&Self>) -> Result<Self, UnknownName> {
         let pool = config.executor_service_handler().unwrap_or(DEFAULT_POOL);
         let permits = match before {
-            Some(before) if before.pool == pool => before.permits.clone(),
+            Some(before) if *before.pool == *pool => before.permits.clone(),
             _ => equipment.pools.get(pool)?.open(),
         };
         Ok(Self {
-            pool: pool.to_owned(),
+            pool: pool.into(),
             permits,
             handler: equipment
                 .error_handlers

@@ -232,7 +232,7 @@ fn job(
         }
     };
     Some(CheckedJob {
-        config: config.clone(),
+        config: Arc::new(config.clone()),
         implementation: settings.class.clone(),
         bootstrap: settings.bootstrap.clone(),
         declared: declared.to_owned(),

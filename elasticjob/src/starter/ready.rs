@@ -47,7 +47,7 @@ pub struct Ready {
 
 /// A job that is in order.
 pub(super) struct CheckedJob {
-    pub(super) config: JobConfig,
+    pub(super) config: Arc<JobConfig>,
     /// What the registry is told to be the job's class.
     pub(super) implementation: Option<String>,
     pub(super) bootstrap: Option<String>,

@@ -123,7 +123,9 @@ impl Worker {
 
     /// Takes over a configuration that was changed in the registry; an invalid one is refused.
     fn take_over_stored(&mut self, live: &mut Live) {
-        let Some(stored) = &live.view.config else { return };
+        let Some(stored) = live.view.take_config() else {
+            return;
+        };
         if live.config_version == Some(stored.version) {
             return;
         }
@@ -132,7 +134,7 @@ impl Worker {
         match JobConfig::from_registry(&stored.text) {
             Ok(stored) => {
                 info!(job = self.application.name(), "configuration changed in the registry");
-                self.take_over(stored.config);
+                self.take_over(Arc::new(stored.config));
             }
             Err(error) => warn!(
                 job = self.application.name(),

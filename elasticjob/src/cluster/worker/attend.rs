@@ -130,7 +130,8 @@ impl Worker {
         let watches = Watches::whole(membership, self.application.name())
             .await
             .map_err(|error| self.application.refused(error))?;
-        let view = self.application.join(membership, &config, self.is_first).await?;
+        let mut view = self.application.join(membership, &config, self.is_first).await?;
+        let config_version = view.take_config().map(|stored| stored.version);
         self.take_over(config);
         Ok(Live {
             membership: Arc::clone(membership),
@@ -148,7 +149,7 @@ impl Worker {
             must_govern: true,
             govern_at: None,
             is_firing: false,
-            config_version: view.config.as_ref().map(|config| config.version),
+            config_version,
             is_leaving: false,
             registered_at: self.process.clock.now(),
             reconciled_at: self.process.clock.elapsed(),
@@ -160,7 +161,7 @@ impl Worker {
     }
 
     /// Puts a configuration into force.
-    pub(super) fn take_over(&mut self, config: elasticjob_config::job::JobConfig) {
+    pub(super) fn take_over(&mut self, config: Arc<elasticjob_config::job::JobConfig>) {
         let now = self.process.clock.now();
         let policy = match self.checked(&config) {
             Ok(policy) => policy,
@@ -175,7 +176,7 @@ impl Worker {
             Some(calendar) => calendar.is_of(&config),
             None => config.cron().is_none(),
         };
-        self.config = Arc::new(config);
+        self.config = config;
         if is_same_schedule {
             return;
         }

@@ -131,7 +131,7 @@ impl Worker {
         let (commands, receiver) = mpsc::channel(COMMANDS);
         let (finish, finished) = mpsc::unbounded_channel();
         let (state, observed) = watch::channel(JobState::Waiting);
-        let config = Arc::new(application.config.clone());
+        let config = Arc::clone(&application.config);
         let firings = Firings::new(process.ids());
         let worker = Self {
             calendar: None,

@@ -287,7 +287,7 @@ impl Cluster {
             work,
         };
         let application = Application {
-            config,
+            config: Arc::new(config),
             implementation: None,
         };
         let (worker, handle) = Worker::new(Arc::clone(&process), application, Box::new(runner));

@@ -11,6 +11,9 @@ use crate::registry::{Watch, WatchEvent};
 /// which bounds memory and loses nothing that the receiver could not read again.
 const CAPACITY: usize = 64 * 1024;
 
+/// A queue that is empty keeps room for no more than so many events.
+const KEPT: usize = 8;
+
 /// Events on their way from the registry to one watch.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
@@ -52,6 +55,10 @@ impl Queue {
         let mut inner = self.lock();
         if let Some(event) = inner.events.pop_front() {
             return Poll::Ready(event);
+        }
+        // What came with the start is not needed again; ten thousand watches would keep its room.
+        if inner.events.capacity() > KEPT {
+            inner.events = VecDeque::new();
         }
         if inner.is_closed {
             return Poll::Ready(WatchEvent::Closed);

@@ -40,6 +40,9 @@ pub mod trace;
 
 pub mod registry;
 
+#[cfg(feature = "testing")]
+pub mod testing;
+
 pub mod catalogue;
 pub mod prelude;
 

@@ -15,7 +15,10 @@ impl Ids {
     }
 
     /// The same names for the same seed.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for clusters in virtual time"))]
+    #[cfg_attr(
+        not(any(test, feature = "testing")),
+        expect(dead_code, reason = "for clusters in virtual time")
+    )]
     pub(crate) fn seeded(seed: u64) -> Self {
         Self(fastrand::Rng::with_seed(seed))
     }

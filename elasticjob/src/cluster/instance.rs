@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::ids::Ids;
+use super::mutation::Mutation;
 
 /// Stands between the address and the rest of an id. Java cuts ids at the first one.
 const DELIMITER: &str = "@-@";
@@ -18,7 +19,11 @@ pub(crate) struct InstanceId(Arc<str>);
 impl InstanceId {
     /// A new id for this process on `ip`.
     pub(crate) fn fresh(ip: &str, pid: u32, ids: &mut Ids) -> Self {
-        Self(format!("{ip}{DELIMITER}{pid}-{}", ids.suffix()).into())
+        let suffix = match Mutation::ReuseInstanceId.is_on() {
+            true => "000000".to_owned(),
+            false => ids.suffix(),
+        };
+        Self(format!("{ip}{DELIMITER}{pid}-{suffix}").into())
     }
 
     /// An id as found in the registry.

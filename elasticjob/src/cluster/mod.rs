@@ -17,6 +17,11 @@ pub(crate) mod layout;
 pub(crate) mod ledger;
 pub(crate) mod marks;
 pub(crate) mod member;
+#[cfg_attr(
+    not(feature = "testing"),
+    allow(unreachable_pub, reason = "public through `testing` alone")
+)]
+pub(crate) mod mutation;
 pub(crate) mod policy;
 pub(crate) mod process;
 pub(crate) mod registration;

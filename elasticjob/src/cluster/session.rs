@@ -17,6 +17,7 @@ use crate::tasks::Tasks;
 use super::fence::Fence;
 use super::ids::Ids;
 use super::instance::InstanceId;
+use super::mutation::Mutation;
 
 /// How often an attempt to connect is repeated, and what to do when all failed.
 #[derive(Clone, Debug)]
@@ -34,7 +35,10 @@ pub(crate) enum FenceAlarm {
     /// A thread of its own, which wakes even when the runtime is stuck.
     Thread,
     /// A task, which follows virtual time.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for clusters in virtual time"))]
+    #[cfg_attr(
+        not(any(test, feature = "testing")),
+        expect(dead_code, reason = "for clusters in virtual time")
+    )]
     Task,
 }
 
@@ -80,7 +84,7 @@ impl Membership {
     pub(crate) async fn write(&self, steps: Vec<Step>) -> Result<Vec<Written>, WriteError> {
         let sent_at = self.clock.elapsed();
         let written = self.session.write(steps).await?;
-        self.fence().note_contact(sent_at);
+        self.note_contact(sent_at);
         Ok(written)
     }
 
@@ -93,8 +97,16 @@ impl Membership {
     pub(crate) async fn sync(&self) -> Result<(), registry::Error> {
         let sent_at = self.clock.elapsed();
         self.session.sync().await?;
-        self.fence().note_contact(sent_at);
+        self.note_contact(sent_at);
         Ok(())
+    }
+}
+
+impl Membership {
+    fn note_contact(&self, sent_at: Duration) {
+        let is_by_answer = Mutation::FenceFromAnswer.is_on();
+        let contact = if is_by_answer { self.clock.elapsed() } else { sent_at };
+        self.fence().note_contact(contact);
     }
 }
 
@@ -133,6 +145,7 @@ impl Keeper {
         let token = self.tasks.token().clone();
         loop {
             let session = tokio::select! {
+                biased;
                 session = self.connect() => session?,
                 () = token.cancelled() => return Ok(()),
             };
@@ -147,13 +160,15 @@ impl Keeper {
             info!(instance = %membership.id, timeout = ?membership.timeout(), "joined the registry centre");
             self.memberships.send_replace(Some(Arc::clone(&membership)));
             let is_stopped = tokio::select! {
+                biased;
                 () = self.keep(&membership) => false,
                 () = token.cancelled() => true,
             };
             self.memberships.send_replace(None);
             if is_stopped {
-                membership.session.close().await;
+                // First, since others may start our work once the session is closed.
                 membership.fence().close();
+                membership.session.close().await;
                 return Ok(());
             }
             membership.fence().close();
@@ -206,6 +221,7 @@ impl Keeper {
         loop {
             let pause = tokio::time::sleep(membership.timeout() / 6);
             tokio::select! {
+                biased;
                 () = pause => {}
                 changed = state.changed() => {
                     if changed.is_err() || *state.borrow() == SessionState::Lost {

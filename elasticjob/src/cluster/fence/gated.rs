@@ -31,6 +31,7 @@ impl<F: Future + Unpin> Gated<F> {
         // Unconstrained: a task that has used up its budget would be put off without our waker being kept.
         let stopped = Box::pin(unconstrained(async move {
             tokio::select! {
+                biased;
                 () = passed => {}
                 () = cancelled => {}
             }

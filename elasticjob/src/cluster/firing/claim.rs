@@ -2,6 +2,7 @@
 
 use crate::cluster::layout::{ItemKind, Node};
 use crate::cluster::ledger::{Gap, Record, Refusal, Run, Source};
+use crate::cluster::mutation::Mutation;
 use crate::cluster::transaction::Transaction;
 use crate::cluster::view::{ItemView, View};
 use crate::registry::{
@@ -107,8 +108,10 @@ impl Claim {
     pub(super) fn steps(&self, view: &View) -> Vec<Step> {
         let mut transaction = Transaction::on(view);
         match &self.kind {
-            Kind::Owned { epoch: Some(epoch) } => drop(transaction.check(Node::Epoch, Some(*epoch))),
-            Kind::Owned { epoch: None } => {}
+            Kind::Owned { epoch: Some(epoch) } if !Mutation::IgnoreEpoch.is_on() => {
+                transaction.check(Node::Epoch, Some(*epoch));
+            }
+            Kind::Owned { .. } => {}
             Kind::Takeover { contenders } => contenders.iter().for_each(|name| {
                 transaction.delete(Node::FailoverCandidate(name));
             }),
@@ -143,7 +146,7 @@ impl Claim {
             if !has_ledger {
                 transaction.create(Node::LedgerItem(*item), "", CreateMode::Persistent);
             }
-            transaction.set(Node::LedgerItem(*item), record.to_bytes(), Some(*version));
+            transaction.set(Node::LedgerItem(*item), record.to_bytes(), expected(*version));
         }
         transaction.into_steps()
     }
@@ -479,6 +482,10 @@ impl Firings {
             self.close(item);
         }
     }
+}
+
+fn expected(version: i32) -> Option<i32> {
+    (!Mutation::IgnoreLedgerVersion.is_on()).then_some(version)
 }
 
 fn due_of(run: &Run) -> jiff::Timestamp {

@@ -216,6 +216,7 @@ impl Worker {
                 return Some(membership);
             }
             tokio::select! {
+                biased;
                 changed = memberships.changed() => changed.ok()?,
                 command = self.commands.recv() => self.command_without_session(*command?),
                 Some(finished) = self.finished.recv() => self.forget(&finished),

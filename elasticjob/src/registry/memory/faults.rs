@@ -69,6 +69,28 @@ impl State {
         }
     }
 
+    pub(super) fn freeze(&mut self, link: usize) {
+        self.deferred.push(Deferred::Reschedule);
+        let now = Instant::now();
+        for session in self.sessions_of(link) {
+            if let Some(member) = self.sessions.get_mut(&session) {
+                member.start_server_timeout(now, self.session_timeout);
+            }
+        }
+    }
+
+    pub(super) fn thaw(&mut self, link: usize) {
+        let state = &self.links[link];
+        if state.is_cut || state.stalls(Direction::Requests) {
+            return;
+        }
+        for session in self.sessions_of(link) {
+            if let Some(member) = self.sessions.get_mut(&session) {
+                member.alarms.server_ends = None;
+            }
+        }
+    }
+
     pub(super) fn heal(&mut self, link: usize) {
         self.links[link].heal();
         for session in self.sessions_of(link) {

@@ -124,6 +124,18 @@ impl Link {
         self.core.order(|state| state.expire(self.index));
     }
 
+    /// Stops the client's process: the registry hears nothing from it and ends its sessions after their timeout; the
+    /// client, which does not run, notices nothing. Whoever orders it sees to it that the client does not run.
+    pub fn freeze(&self) {
+        self.core.order(|state| state.freeze(self.index));
+    }
+
+    /// Lets the client's process go on: the registry hears from the sessions that it has not ended. Those that it has
+    /// ended answer so to whatever is asked next.
+    pub fn thaw(&self) {
+        self.core.order(|state| state.thaw(self.index));
+    }
+
     /// Lets the server at the other end fall behind: reads and events show the registry as it was, until
     /// the session itself writes or calls [`Session::sync`], or [`advance`](Self::advance) is ordered.
     pub fn lag(&self) {
@@ -198,6 +210,7 @@ impl LinkState {
         self.is_cut = false;
         self.stalls_requests = false;
         self.stalls_answers = false;
+        self.breaks_at_write = None;
         self.delay = Duration::ZERO;
     }
 }

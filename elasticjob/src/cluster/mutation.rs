@@ -1,0 +1,69 @@
+//! Faults of our own that can be put in on purpose: a simulator that does not find them proves nothing.
+//!
+//! Without the feature `testing` there are none, and the code that asks for them is gone.
+
+/// A rule of the protocol that is left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Mutation {
+    /// Work goes on although its fence has passed.
+    SkipSelfFencing,
+    /// A claim overwrites the ledger, whatever its version.
+    IgnoreLedgerVersion,
+    /// A claim does not look whether the items were shared out anew.
+    IgnoreEpoch,
+    /// A contact counts from when it was answered, and not from when it was sent.
+    FenceFromAnswer,
+    /// An instance keeps its id over sessions.
+    ReuseInstanceId,
+}
+
+impl Mutation {
+    /// All of them.
+    #[cfg(feature = "testing")]
+    pub const ALL: [Self; 5] = [
+        Self::SkipSelfFencing,
+        Self::IgnoreLedgerVersion,
+        Self::IgnoreEpoch,
+        Self::FenceFromAnswer,
+        Self::ReuseInstanceId,
+    ];
+
+    /// Whether this rule is left out on this thread.
+    #[cfg(feature = "testing")]
+    pub(crate) fn is_on(self) -> bool {
+        CURRENT.get() == Some(self)
+    }
+
+    #[cfg(not(feature = "testing"))]
+    pub(crate) const fn is_on(self) -> bool {
+        false
+    }
+}
+
+#[cfg(feature = "testing")]
+thread_local! {
+    /// A simulation runs on one thread, and others may run beside it.
+    static CURRENT: std::cell::Cell<Option<Mutation>> = const { std::cell::Cell::new(None) };
+}
+
+/// Leaves a rule out on this thread for as long as the guard lives.
+#[cfg(feature = "testing")]
+pub(crate) fn leave_out(mutation: Option<Mutation>) -> LeftOut {
+    LeftOut {
+        before: CURRENT.replace(mutation),
+    }
+}
+
+/// Puts things right when it goes.
+#[cfg(feature = "testing")]
+pub(crate) struct LeftOut {
+    before: Option<Mutation>,
+}
+
+#[cfg(feature = "testing")]
+impl Drop for LeftOut {
+    fn drop(&mut self) {
+        CURRENT.set(self.before);
+    }
+}

@@ -1,0 +1,332 @@
+//! What can happen to a cluster, and what makes up for it later.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+
+use crate::registry::memory::{Direction, Fate};
+
+use super::node::Condition;
+use super::world::World;
+
+/// Something that is done later, to the node of this index.
+pub(super) enum Action {
+    Start {
+        ip: String,
+    },
+    Heal(usize),
+    Resume(usize),
+    /// The process goes on, but its network is gone for this long.
+    ResumeUnheard(usize, Duration),
+    Hasten(usize),
+    /// The process is paused for less than its fence lasts, and is not heard when it goes on.
+    FallSilent(usize),
+    CatchUp(usize),
+    NoticeClock(usize),
+    SetClockRight(usize),
+    Enable {
+        ip: String,
+    },
+    EnableItem {
+        job: usize,
+        item: u32,
+    },
+}
+
+impl World {
+    /// Something happens, drawn from the seed.
+    pub(super) fn cause_a_fault(&mut self) {
+        let running: Vec<usize> = self
+            .nodes
+            .iter()
+            .filter(|node| node.condition == Condition::Running)
+            .map(|node| node.index)
+            .collect();
+        if running.is_empty() {
+            return self.join();
+        }
+        let node = running[self.rng.usize(..running.len())];
+        match self.rng.u8(..100) {
+            0..8 => self.crash(node),
+            8..16 => self.stop(node),
+            16..20 => self.join(),
+            20..34 => self.pause(node),
+            34..44 => self.cut(node),
+            44..54 => self.lose_an_answer(node),
+            54..60 => self.stall(node),
+            60..66 => self.slow_down(node),
+            66..70 => self.lag(node),
+            70..74 => self.expire(node),
+            74..78 => self.set_clock(node),
+            78..80 => self.collect_containers(),
+            80..86 => self.disable(node),
+            86..89 => self.disable_item(),
+            89..96 => self.reconfigure(),
+            _ => self.trigger(node),
+        }
+    }
+
+    /// Does what was planned.
+    pub(super) fn act(&mut self, action: Action) {
+        match action {
+            Action::Start { ip } => self.start_node(&ip),
+            Action::Heal(node) => self.heal(node),
+            Action::Resume(node) => self.resume(node),
+            Action::ResumeUnheard(node, time) => self.resume_unheard(node, time),
+            Action::Hasten(node) => {
+                let node = &mut self.nodes[node];
+                node.link.delay(node.latency);
+            }
+            Action::FallSilent(node) => self.fall_silent(node),
+            Action::CatchUp(node) => self.nodes[node].link.catch_up(),
+            Action::NoticeClock(node) => self.nodes[node].clock.notice(),
+            Action::SetClockRight(node) => {
+                self.note(node, "clock is set right");
+                self.nodes[node].clock.set_offset(SignedDuration::ZERO);
+                self.plan(Duration::from_millis(900), Action::NoticeClock(node));
+            }
+            Action::Enable { ip } => self.switch(&ip, "ENABLED"),
+            Action::EnableItem { job, item } => {
+                let path = format!("/{}/sharding/{item}/disabled", self.jobs[job].name);
+                self.observer.delete(&path);
+            }
+        }
+    }
+
+    fn crash(&mut self, node: usize) {
+        self.note(node, "crashes");
+        self.nodes[node].crash();
+        self.restart_later(node);
+    }
+
+    fn stop(&mut self, node: usize) {
+        let grace = self.millis(0..5_000);
+        self.note(node, &format!("is told to stop within {grace:?}"));
+        self.nodes[node].stop(grace);
+        self.restart_later(node);
+    }
+
+    fn restart_later(&mut self, node: usize) {
+        if self.rng.u8(..5) > 0 {
+            let ip = self.nodes[node].ip.clone();
+            let after = self.up_to(self.session_timeout * 2);
+            self.plan(after, Action::Start { ip });
+        }
+    }
+
+    fn join(&mut self) {
+        if self.nodes.iter().filter(|node| node.is_there()).count() < 6 {
+            let host = self.rng.u8(1..=6);
+            self.start_node(&format!("10.0.0.{host}"));
+        }
+    }
+
+    fn pause(&mut self, index: usize) {
+        let longest = self.session_timeout * if self.rng.bool() { 1 } else { 3 };
+        let time = self.up_to(longest);
+        self.freeze(index, time);
+        if self.rng.u8(..3) == 0 {
+            let unheard = self.up_to(self.session_timeout);
+            self.plan(time, Action::ResumeUnheard(index, unheard));
+        } else {
+            self.plan(time, Action::Resume(index));
+        }
+    }
+
+    fn fall_silent(&mut self, index: usize) {
+        if self.nodes[index].condition == Condition::Running {
+            let time = self.session_timeout.mul_f64(0.3 + 0.34 * self.rng.f64());
+            self.freeze(index, time);
+            self.plan(time, Action::ResumeUnheard(index, self.session_timeout));
+        }
+    }
+
+    fn freeze(&mut self, index: usize, time: Duration) {
+        self.note(index, &format!("is paused for {time:?}"));
+        let node = &mut self.nodes[index];
+        node.condition = Condition::Paused;
+        node.machine.pause();
+        node.link.freeze();
+        self.history.freeze(index);
+    }
+
+    fn resume(&mut self, index: usize) {
+        self.note(index, "goes on");
+        let node = &mut self.nodes[index];
+        node.condition = Condition::Running;
+        node.link.thaw();
+        node.machine.go_on();
+        // It learns a little later what became of its session.
+        node.link_faults += 1;
+        let after = self.millis(0..100);
+        self.plan(after, Action::Heal(index));
+    }
+
+    fn resume_unheard(&mut self, index: usize, time: Duration) {
+        self.note(index, &format!("goes on, unheard for {time:?}"));
+        let node = &mut self.nodes[index];
+        node.condition = Condition::Running;
+        node.link.stall(Direction::Requests);
+        node.machine.go_on();
+        node.link_faults += 1;
+        self.plan(time, Action::Heal(index));
+    }
+
+    fn cut(&mut self, index: usize) {
+        let time = self.up_to(self.session_timeout * 2);
+        self.note(index, &format!("is cut off for {time:?}"));
+        self.nodes[index].link.cut();
+        self.heal_after(index, time);
+    }
+
+    fn lose_an_answer(&mut self, index: usize) {
+        let fate = if self.rng.bool() { Fate::Applied } else { Fate::Dropped };
+        let time = self.up_to(self.session_timeout * 2);
+        self.note(
+            index,
+            &format!("next write is cut off ({fate:?}), until {time:?} from now"),
+        );
+        self.nodes[index].link.cut_at_next_write(fate);
+        self.heal_after(index, time);
+    }
+
+    fn stall(&mut self, index: usize) {
+        let direction = if self.rng.bool() {
+            Direction::Requests
+        } else {
+            Direction::Answers
+        };
+        let time = self.up_to(self.session_timeout);
+        self.note(index, &format!("{direction:?} are held up for {time:?}"));
+        self.nodes[index].link.stall(direction);
+        self.heal_after(index, time);
+    }
+
+    fn slow_down(&mut self, index: usize) {
+        let delay = self.millis(20..1_500);
+        self.note(index, &format!("answers take {delay:?}"));
+        self.nodes[index].link.delay(delay);
+        let time = self.up_to(self.session_timeout * 2);
+        self.plan(time, Action::Hasten(index));
+        if self.rng.bool() {
+            // While an answer is on its way: it counts from when it was asked for.
+            let after = self.millis(0..3_000);
+            self.plan(after, Action::FallSilent(index));
+        }
+    }
+
+    fn lag(&mut self, index: usize) {
+        self.note(index, "server falls behind");
+        self.nodes[index].link.lag();
+        let time = self.up_to(self.session_timeout);
+        self.plan(time, Action::CatchUp(index));
+    }
+
+    /// An operator's tool, or a fault of the registry, ends the session of somebody who is heard: only there can the
+    /// client be told at once, and it has to be, since no fence can know.
+    fn expire(&mut self, index: usize) {
+        if self.nodes[index].link_faults == 0 {
+            self.note(index, "session is ended by the registry");
+            self.nodes[index].link.expire();
+        }
+    }
+
+    fn set_clock(&mut self, index: usize) {
+        let by = match self.rng.u8(..3) {
+            0 => SignedDuration::from_hours(24),
+            _ => SignedDuration::from_millis(self.rng.i64(-2_000..2_000)),
+        };
+        self.note(index, &format!("clock is set to be off by {by:?}"));
+        self.nodes[index].clock.set_offset(by);
+        let (notice, right) = (self.millis(0..1_000), self.millis(1_000..20_000));
+        self.plan(notice, Action::NoticeClock(index));
+        self.plan(right, Action::SetClockRight(index));
+    }
+
+    fn collect_containers(&mut self) {
+        let count = self.registry.collect_containers();
+        self.history.note(format!("{count} containers are collected"));
+    }
+
+    fn disable(&mut self, index: usize) {
+        let ip = self.nodes[index].ip.clone();
+        self.switch(&ip, "DISABLED");
+        let after = self.up_to(self.session_timeout * 2);
+        self.plan(after, Action::Enable { ip });
+    }
+
+    fn switch(&mut self, ip: &str, status: &str) {
+        self.history.note(format!("operator: {ip} is {status}"));
+        for job in &self.jobs {
+            self.observer.set(&format!("/{}/servers/{ip}", job.name), status);
+        }
+    }
+
+    fn disable_item(&mut self) {
+        let (job, item) = (self.rng.usize(..self.jobs.len()), self.rng.u32(..4));
+        let path = format!("/{}/sharding/{item}/disabled", self.jobs[job].name);
+        if self.observer.create(&path) {
+            self.history.note(format!("operator: {path}"));
+            let after = self.millis(500..15_000);
+            self.plan(after, Action::EnableItem { job, item });
+        }
+    }
+
+    fn reconfigure(&mut self) {
+        let index = self.rng.usize(..self.jobs.len());
+        let job = &mut self.jobs[index];
+        let path = format!("/{}/config", job.name);
+        if self.observer.data(&path).is_none() {
+            return;
+        }
+        job.redraw(&mut self.rng);
+        self.history.note(format!(
+            "operator: {} has period {:?}, {} items, failover {}",
+            job.name,
+            job.period,
+            job.config.sharding_total_count(),
+            job.config.failover()
+        ));
+        self.observer.set(&path, &job.config.to_yaml());
+    }
+
+    fn trigger(&mut self, index: usize) {
+        let job = self.rng.usize(..self.jobs.len());
+        let name = &self.jobs[job].name;
+        self.history
+            .note(format!("operator: {name} is asked to run, by node {index}"));
+        let request = format!("q{}", self.rng.u32(..));
+        self.nodes[index].trigger(name, request);
+    }
+
+    fn heal_after(&mut self, index: usize, time: Duration) {
+        self.nodes[index].link_faults += 1;
+        self.plan(time, Action::Heal(index));
+    }
+
+    fn heal(&mut self, index: usize) {
+        let node = &mut self.nodes[index];
+        match node.condition {
+            Condition::Crashed => return,
+            // A registry cannot hear from a process that does not run.
+            Condition::Paused => return self.plan(Duration::from_secs(1), Action::Heal(index)),
+            Condition::Running | Condition::Stopping => {}
+        }
+        node.link_faults -= 1;
+        node.link.heal();
+        node.link.delay(node.latency);
+        self.note(index, "network is whole");
+    }
+
+    fn note(&self, node: usize, what: &str) {
+        self.history.note(format!("node {node} {what}"));
+    }
+
+    pub(super) fn millis(&mut self, range: std::ops::Range<u64>) -> Duration {
+        Duration::from_millis(self.rng.u64(range))
+    }
+
+    fn up_to(&mut self, longest: Duration) -> Duration {
+        longest.mul_f64(self.rng.f64())
+    }
+}

@@ -1,0 +1,315 @@
+//! What happened, in the order in which it did, and what of it must not have.
+//!
+//! There is one thread, so the order of entries is the order of events. A run is *live* from when its code is executed
+//! first, after its claim was acknowledged, until its future returned or was dropped. While its machine is paused it does nothing: then
+//! another run of the item may begin, and the paused one must never be polled again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::cluster::firing;
+use crate::cluster::ledger::Source;
+
+/// The history of one simulation. Clones are the same one.
+#[derive(Clone)]
+pub(super) struct History {
+    began: Instant,
+    /// A std mutex: never held across an await.
+    inner: Arc<Mutex<Inner>>,
+}
+
+/// One entry.
+#[derive(Clone, Debug, Hash)]
+pub(super) struct Entry {
+    at: Duration,
+    what: String,
+}
+
+#[derive(Default)]
+struct Inner {
+    entries: Vec<Entry>,
+    violations: Vec<String>,
+    runs: Vec<Run>,
+    /// The runs of each item that have begun and are not over.
+    live: BTreeMap<(Arc<str>, u32), Vec<usize>>,
+    tokens: BTreeMap<(Arc<str>, u32), i64>,
+    /// The newest run, and its attempt, of each item and scheduled time.
+    fired: BTreeMap<(Arc<str>, u32, i64), (String, u32)>,
+    /// Runs whose end is in the ledger.
+    recorded: BTreeSet<String>,
+    /// When each instance of a job went.
+    over: BTreeMap<(Arc<str>, String), Duration>,
+}
+
+/// One run of an item.
+#[derive(Clone, Debug)]
+pub(super) struct Run {
+    pub(super) job: Arc<str>,
+    pub(super) item: u32,
+    pub(super) due: i64,
+    pub(super) source: Source,
+    pub(super) launched_at: Duration,
+    id: String,
+    attempt: u32,
+    token: i64,
+    machine: usize,
+    owner: String,
+    /// Whether its mark keeps others from running the item.
+    is_monitored: bool,
+    has_begun: bool,
+    is_frozen: bool,
+    /// Since when another run of the item may go on in its place.
+    superseded_at: Option<Duration>,
+}
+
+/// A live run, for whoever polls it. Dropping it ends the run.
+pub(super) struct LiveRun {
+    history: History,
+    index: usize,
+}
+
+impl History {
+    pub(super) fn new() -> Self {
+        Self {
+            began: Instant::now(),
+            inner: Arc::default(),
+        }
+    }
+
+    /// The time since the beginning.
+    pub(super) fn now(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    pub(super) fn note(&self, what: impl Into<String>) {
+        let at = self.now();
+        self.inner().entries.push(Entry { at, what: what.into() });
+    }
+
+    pub(super) fn violation(&self, what: impl Into<String>) {
+        let at = self.now();
+        self.inner().violate(at, what.into());
+    }
+
+    /// A claim was acknowledged, and its item is about to run.
+    pub(super) fn launched(
+        &self,
+        machine: usize,
+        job: &Arc<str>,
+        start: &firing::Start,
+        is_monitored: bool,
+    ) -> LiveRun {
+        let at = self.now();
+        let mut inner = self.inner();
+        let index = inner.launched(at, machine, job, start, is_monitored);
+        drop(inner);
+        LiveRun {
+            history: self.clone(),
+            index,
+        }
+    }
+
+    /// The machine is paused: its runs do nothing.
+    pub(super) fn freeze(&self, machine: usize) {
+        let mut inner = self.inner();
+        let live: Vec<usize> = inner.live.values().flatten().copied().collect();
+        for index in live {
+            let run = &mut inner.runs[index];
+            run.is_frozen |= run.machine == machine;
+        }
+    }
+
+    /// The registry ended the session of an instance, or the instance left.
+    pub(super) fn instance_gone(&self, job: &str, id: &str) {
+        self.note(format!("registry: {id} is gone from {job}"));
+        let at = self.now();
+        self.inner().over.insert((job.into(), id.to_owned()), at);
+    }
+
+    pub(super) fn instance_joined(&self, job: &str, id: &str) {
+        self.note(format!("registry: {id} joins {job}"));
+        self.inner().over.remove(&(job.into(), id.to_owned()));
+    }
+
+    /// The registry has the end of a run.
+    pub(super) fn ended(&self, run: String) {
+        self.inner().recorded.insert(run);
+    }
+
+    pub(super) fn runs(&self) -> Vec<Run> {
+        self.inner().runs.clone()
+    }
+
+    pub(super) fn violations(&self) -> Vec<String> {
+        self.inner().violations.clone()
+    }
+
+    pub(super) fn fingerprint(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.inner().entries.hash(&mut hasher);
+        hasher.finish()
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn violate(&mut self, at: Duration, what: String) {
+        self.entries.push(Entry {
+            at,
+            what: format!("VIOLATION: {what}"),
+        });
+        self.violations.push(format!("{:.3}s {what}", at.as_secs_f64()));
+    }
+
+    fn launched(
+        &mut self,
+        at: Duration,
+        machine: usize,
+        job: &Arc<str>,
+        start: &firing::Start,
+        is_monitored: bool,
+    ) -> usize {
+        let firing::Start {
+            item,
+            run,
+            fencing_token: token,
+        } = start;
+        self.entries.push(Entry {
+            at,
+            what: format!(
+                "{}: launches {job}/{item} due {}, run {} attempt {} ({:?}, token {token})",
+                run.owner, run.due, run.id, run.attempt, run.source
+            ),
+        });
+        self.runs.push(Run {
+            job: Arc::clone(job),
+            item: *item,
+            due: run.due,
+            source: run.source,
+            launched_at: at,
+            id: run.id.clone(),
+            attempt: run.attempt,
+            token: *token,
+            machine,
+            owner: run.owner.clone(),
+            is_monitored,
+            has_begun: false,
+            is_frozen: false,
+            superseded_at: None,
+        });
+        self.runs.len() - 1
+    }
+
+    /// The run's code is executed for the first time.
+    fn begins(&mut self, at: Duration, index: usize) {
+        let run = self.runs[index].clone();
+        let key = (Arc::clone(&run.job), run.item);
+        if let Some(last) = self.tokens.insert(key.clone(), run.token)
+            && last >= run.token
+        {
+            self.violate(at, format!("{run}: its token is {}, after {last}", run.token));
+        }
+        if self.recorded.contains(&run.id) {
+            self.violate(at, format!("{run}: begins though its end is recorded"));
+        }
+        if run.source != Source::Trigger {
+            let firing = (Arc::clone(&run.job), run.item, run.due);
+            let before = self.fired.insert(firing, (run.id.clone(), run.attempt));
+            if before.is_some_and(|(id, attempt)| id != run.id || attempt >= run.attempt) {
+                self.violate(at, format!("{run}: the item was run for {} before", run.due));
+            }
+        }
+        let others = self.live.entry(key).or_default().clone();
+        for other in others.into_iter().filter(|_| run.is_monitored) {
+            let other = &mut self.runs[other];
+            let over = self.over.get(&(Arc::clone(&other.job), other.owner.clone()));
+            // A session that is ended out of turn is known to be over at that very instant, to everybody.
+            if other.is_frozen || over == Some(&at) {
+                other.superseded_at = Some(at);
+                continue;
+            }
+            let what = format!("{run} overlaps {other}");
+            self.violate(at, what);
+        }
+        self.live.entry((run.job, run.item)).or_default().push(index);
+    }
+
+    fn polled(&mut self, at: Duration, index: usize) {
+        if !std::mem::replace(&mut self.runs[index].has_begun, true) {
+            self.begins(at, index);
+        }
+        let run = &mut self.runs[index];
+        run.is_frozen = false;
+        if run.superseded_at.take_if(|since| *since < at).is_some() {
+            let what = format!("{run} goes on after another began");
+            self.violate(at, what);
+        }
+        let run = &self.runs[index];
+        let instance = (Arc::clone(&run.job), run.owner.clone());
+        // At the very instant nobody can know.
+        if let Some(over) = self.over.get(&instance).copied()
+            && over < at
+        {
+            let what = format!("{run} is executed though its session ended at {over:?}");
+            self.over.remove(&instance);
+            self.violate(at, what);
+        }
+    }
+}
+
+impl LiveRun {
+    /// The run's own code is about to be executed.
+    pub(super) fn polled(&self) {
+        let at = self.history.now();
+        self.history.inner().polled(at, self.index);
+    }
+
+    /// The run is over.
+    pub(super) fn end(self, how: &str) {
+        let run = self.history.inner().runs[self.index].clone();
+        self.history.note(format!("{run} {how}"));
+    }
+}
+
+impl Drop for LiveRun {
+    fn drop(&mut self) {
+        let mut inner = self.history.inner();
+        let run = &inner.runs[self.index];
+        let key = (Arc::clone(&run.job), run.item);
+        if let Some(live) = inner.live.get_mut(&key) {
+            live.retain(|index| *index != self.index);
+        }
+    }
+}
+
+impl fmt::Display for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            owner,
+            job,
+            item,
+            id,
+            attempt,
+            ..
+        } = self;
+        write!(f, "{owner}: {job}/{item} run {id} attempt {attempt}")
+    }
+}
+
+/// Readable, an entry a line.
+impl fmt::Display for History {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for Entry { at, what } in &self.inner().entries {
+            writeln!(f, "{:>10.3}  {what}", at.as_secs_f64())?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,141 @@
+//! Runs clusters in virtual time, each from a seed, and looks whether the framework keeps its promises.
+//!
+//! ```text
+//! simulate [--seeds N] [--from SEED]      many seeds; the last line is `seeds: N, violations: K`
+//! simulate --seed SEED                    one, with its history, and with logs where RUST_LOG asks for them
+//! simulate .. --leave-out RULE            with a rule of the protocol left out, which must be found
+//! simulate --rules                        whether each rule that is left out is found within 2,000 seeds
+//! ```
+
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
+use anyhow::{Context, bail};
+use elasticjob::testing::{Mutation, simulate};
+
+/// Of so many seeds one is run twice, to see that its history is the same.
+const REPEATED: u64 = 50;
+
+/// Within so many seeds a rule that is left out has to be found.
+const RULE_SEEDS: u64 = 2_000;
+
+struct Options {
+    first: u64,
+    seeds: u64,
+    replay: Option<u64>,
+    left_out: Option<Mutation>,
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    if std::env::args().nth(1).as_deref() == Some("--rules") {
+        return Ok(find_rules());
+    }
+    let options = Options::parse(std::env::args().skip(1))?;
+    let violations = match options.replay {
+        Some(seed) => replay(seed, options.left_out),
+        None => run_all(&options),
+    };
+    println!("seeds: {}, violations: {violations}", options.seeds);
+    Ok(if violations == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Looks for the first seed that finds each rule which is left out, and none without.
+fn find_rules() -> ExitCode {
+    let mut is_all = true;
+    for rule in Mutation::ALL {
+        let found = |seed: &u64| {
+            !simulate(*seed, Some(rule)).violations().is_empty() && simulate(*seed, None).violations().is_empty()
+        };
+        match (0..RULE_SEEDS).find(found) {
+            Some(seed) => println!("{rule:?}: found by seed {seed}"),
+            None => {
+                println!("{rule:?}: not found in {RULE_SEEDS} seeds");
+                is_all = false;
+            }
+        }
+    }
+    if is_all { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// What the framework logs comes first, as far as `RUST_LOG` asks for it.
+fn replay(seed: u64, left_out: Option<Mutation>) -> usize {
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .without_time()
+        .init();
+    let report = simulate(seed, left_out);
+    print!("{report}");
+    report.violations().len()
+}
+
+/// Runs the seeds on all processors.
+fn run_all(options: &Options) -> usize {
+    let next = AtomicU64::new(options.first);
+    let end = options.first + options.seeds;
+    let run_some = || {
+        let (mut violations, mut runs) = (0, 0);
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= end {
+                return (violations, runs);
+            }
+            let report = simulate(seed, options.left_out);
+            runs += report.runs();
+            let mut found = report.violations();
+            if seed.is_multiple_of(REPEATED) && simulate(seed, options.left_out).fingerprint() != report.fingerprint() {
+                found.push("the history is another one the second time".to_owned());
+            }
+            for violation in &found {
+                println!("seed {seed}: {violation}");
+            }
+            violations += found.len();
+        }
+    };
+    let threads = thread::available_parallelism().map_or(1, |count| count.get());
+    let counts: Vec<(usize, usize)> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(run_some)).collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().expect("a panic is a fault of the simulator"))
+            .collect()
+    });
+    println!("runs: {}", counts.iter().map(|(_, runs)| runs).sum::<usize>());
+    counts.iter().map(|(violations, _)| violations).sum()
+}
+
+impl Options {
+    fn parse(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<Self> {
+        let mut options = Self {
+            first: 0,
+            seeds: 2_000,
+            replay: None,
+            left_out: None,
+        };
+        while let Some(name) = arguments.next() {
+            let value = arguments.next().with_context(|| format!("`{name}` needs a value"))?;
+            let number = || {
+                value
+                    .parse()
+                    .with_context(|| format!("`{name}` needs a number and not `{value}`"))
+            };
+            match name.as_str() {
+                "--seeds" => options.seeds = number()?,
+                "--from" => options.first = number()?,
+                "--seed" => (options.replay, options.seeds) = (Some(number()?), 1),
+                "--leave-out" => options.left_out = Some(rule(&value)?),
+                _ => bail!("unknown option `{name}`"),
+            }
+        }
+        Ok(options)
+    }
+}
+
+fn rule(name: &str) -> anyhow::Result<Mutation> {
+    let known = Mutation::ALL.into_iter().find(|rule| format!("{rule:?}") == name);
+    known.with_context(|| format!("no rule `{name}`: there are {:?}", Mutation::ALL))
+}

@@ -295,6 +295,9 @@ impl Firings {
             }
             Err(_) if claim.is_retry => {
                 self.abandon(&claim);
+                if claim.is_takeover() {
+                    self.takeover.refused(circumstances.elapsed);
+                }
                 // What we believe of the ledgers was wrong twice.
                 claim.items().for_each(|item| drop(self.slots.remove(&item)));
                 ClaimOutcome {

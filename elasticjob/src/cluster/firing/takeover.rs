@@ -29,9 +29,16 @@ pub(super) struct Takeover {
     waiting: BTreeMap<u32, Duration>,
     /// Items whose state is being read.
     surveying: Vec<u32>,
+    /// A claim was refused, for a reason that was not seen before: nothing is tried again until then.
+    not_before: Duration,
 }
 
 impl Takeover {
+    /// A claim was refused.
+    pub(super) fn refused(&mut self, elapsed: Duration) {
+        self.not_before = elapsed + PATIENCE;
+    }
+
     pub(super) fn reset(&mut self) {
         self.waiting.clear();
         self.surveying.clear();
@@ -53,7 +60,7 @@ impl Firings {
             .waiting
             .retain(|item, _| view.failover_queue.contains(item));
         let is_idle = matches!(self.claiming, Claiming::Idle) && self.takeover.surveying.is_empty();
-        if self.is_stopped || !is_idle {
+        if self.is_stopped || !is_idle || elapsed < self.takeover.not_before {
             return None;
         }
         let standing = latch::standing(&view.failover_candidates, latch);
@@ -124,7 +131,7 @@ impl Firings {
         self.takeover
             .waiting
             .values()
-            .map(|since| *since + PATIENCE)
+            .map(|since| (*since + PATIENCE).max(self.takeover.not_before))
             .filter(|at| *at > elapsed)
             .min()
     }

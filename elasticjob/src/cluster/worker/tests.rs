@@ -800,6 +800,33 @@ async fn an_item_that_moved_while_it_ran_should_run_again_once_that_has_ended() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_takeover_that_is_refused_should_be_tried_again_and_not_at_once() {
+    let mut cluster = Cluster::new().await;
+    let hourly = every_second(1)
+        .to_builder()
+        .cron("0 0 * * * ?")
+        .failover(true)
+        .build()
+        .unwrap();
+    let _only = cluster.join("10.0.0.1", hourly, quick());
+    cluster.until(2.0).await;
+    for path in ["/job/leader/failover", "/job/leader/failover/items"] {
+        cluster.create(path, "").await;
+    }
+    // Left by nobody knows whom.
+    cluster.create("/job/sharding/0/failover", "10.0.0.9@-@7").await;
+    cluster.create("/job/leader/failover/items/0", "").await;
+    // Tried over and over this would never end.
+    cluster.until(6.0).await;
+    assert_eq!(cluster.history.all().len(), 0);
+    let path = "/job/sharding/0/failover".to_owned();
+    let gone = Step::Delete { path, version: None };
+    cluster.observer.write(vec![gone]).await.unwrap();
+    cluster.until(9.0).await;
+    assert_eq!(cluster.history.all().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_order_to_an_instance_that_died_should_be_removed() {
     let mut cluster = Cluster::new().await;
     let one_off = JobConfig::builder("job").sharding_total_count(1).build().unwrap();

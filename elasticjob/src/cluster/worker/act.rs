@@ -17,7 +17,7 @@ use crate::cluster::member::Member;
 use crate::cluster::session::Membership;
 use crate::cluster::transaction::Transaction;
 use crate::cluster::trigger;
-use crate::registry::{Read, Step};
+use crate::registry::{Answer, Read, Step};
 use crate::schedule::Calendar;
 use crate::sharding::DEFAULT_STRATEGY;
 use crate::trace::JobEvent;
@@ -56,8 +56,9 @@ impl Worker {
         }
         self.take_over_stored(live);
         self.waiters.judge(&live.view, self.config.sharding_total_count().get());
+        self.check_removal(live);
         self.leave_when_due(live);
-        if live.is_leaving {
+        if live.is_leaving || live.is_checking_removal {
             return;
         }
         self.govern(live);
@@ -144,16 +145,45 @@ impl Worker {
         }
     }
 
-    /// Leaves the job once all has ended, when it is to stop or an operator removed us.
-    fn leave_when_due(&mut self, live: &mut Live) {
-        if self.stopping.is_none() && !live.view.instances.contains(live.membership.id()) {
-            info!(
-                job = self.application.name(),
-                "shut down by an operator: the instance was removed from the registry"
-            );
-            self.stop(Instant::now() + self.process.operator_grace);
-            live.must_govern = true;
+    /// Looks, where our instance is gone from the registry, whether an operator removed it: the end of our session does,
+    /// too, and the word of that comes later. Only an answer that needs the session tells them apart.
+    fn check_removal(&self, live: &mut Live) {
+        if self.stopping.is_some() || live.is_checking_removal || live.view.instances.contains(live.membership.id()) {
+            return;
         }
+        live.is_checking_removal = true;
+        let membership = Arc::clone(&live.membership);
+        let node = Node::Instance(membership.id().as_str()).of(self.application.name());
+        live.requests.push(Box::pin(async move {
+            let answers = match membership.sync().await {
+                Ok(()) => membership.read(vec![Read::Data(node)]).await,
+                Err(error) => Err(error),
+            };
+            Answered::RemovalChecked(answers.map(|answers| answers == [Answer::Data(None)]))
+        }));
+    }
+
+    /// Our instance was looked for, by a session that lives.
+    pub(super) fn removal_checked(&mut self, live: &mut Live, is_removed: Result<bool, crate::registry::Error>) {
+        live.is_checking_removal = false;
+        match is_removed {
+            Ok(true) => {
+                let job = self.application.name();
+                info!(
+                    job,
+                    "shut down by an operator: the instance was removed from the registry"
+                );
+                self.stop(Instant::now() + self.process.operator_grace);
+                live.must_govern = true;
+            }
+            Ok(false) => live.must_refresh = true,
+            // The session's end, or a reconnect that reads everything anew, is about to be told.
+            Err(error) => debug!(job = self.application.name(), %error, "cannot tell whether the instance was removed"),
+        }
+    }
+
+    /// Leaves the job once all has ended, when it is to stop.
+    fn leave_when_due(&mut self, live: &mut Live) {
         let Some(cancel_at) = self.stopping else { return };
         let is_over = self.firings.is_idle() || cancel_at + OVERRUN_LIMIT <= Instant::now();
         if !is_over {

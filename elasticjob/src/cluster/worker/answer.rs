@@ -29,6 +29,8 @@ pub(super) enum Answered {
     Watched(Scope, Result<Set, Error>),
     Moved(Purpose, Moved),
     Firing(FiringAnswer),
+    /// Whether our instance was removed, although our session lives.
+    RemovalChecked(Result<bool, Error>),
     /// To the announcement that we are about to leave. If it is lost, the leave itself says it.
     Announced,
     Left(Result<Vec<Written>, WriteError>),
@@ -83,6 +85,7 @@ impl Worker {
                 self.firing_answered(live, answer);
             }
             Answered::Left(result) => self.was_left(live, result),
+            Answered::RemovalChecked(result) => self.removal_checked(live, result),
             Answered::Announced | Answered::Nothing => {}
         }
     }

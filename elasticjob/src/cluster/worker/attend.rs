@@ -67,6 +67,8 @@ pub(super) struct Live {
     pub(super) is_firing: bool,
     /// The configuration's version that was taken over, or refused.
     pub(super) config_version: Option<i32>,
+    /// It is being looked whether somebody removed our instance.
+    pub(super) is_checking_removal: bool,
     /// Our nodes are being removed.
     pub(super) is_leaving: bool,
     /// Others were told that we are about to leave.
@@ -150,6 +152,7 @@ impl Worker {
             govern_at: None,
             is_firing: false,
             config_version,
+            is_checking_removal: false,
             is_leaving: false,
             registered_at: self.process.clock.now(),
             reconciled_at: self.process.clock.elapsed(),

@@ -25,6 +25,14 @@ pub(crate) struct Application {
     pub(crate) implementation: Option<String>,
 }
 
+/// The configuration that a job runs by.
+#[derive(Clone, Debug)]
+pub(crate) struct InForce {
+    pub(crate) config: Arc<JobConfig>,
+    /// The version of the node that holds it.
+    pub(crate) version: i32,
+}
+
 /// Why a job cannot run here.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -99,17 +107,17 @@ impl Application {
     /// Stores our configuration where there is none or ours is to overwrite it; gives the one in force.
     ///
     /// What the stored one holds that we do not understand is kept.
-    pub(crate) async fn configure(&self, membership: &Membership) -> Result<Arc<JobConfig>, RegistrationError> {
+    pub(crate) async fn configure(&self, membership: &Membership) -> Result<InForce, RegistrationError> {
         let mut refused = Registry::ConnectionLoss;
         for _ in 0..ATTEMPTS {
             let found = self.read(membership).await.map_err(|error| self.refused(error))?;
             self.check_found(&found)?;
-            let (config, steps) = self.plan(&found)?;
+            let (in_force, steps) = self.plan(&found)?;
             if steps.is_empty() {
-                return Ok(config);
+                return Ok(in_force);
             }
             match membership.write(steps).await {
-                Ok(_) => return Ok(config),
+                Ok(_) => return Ok(in_force),
                 Err(error) if is_race(&error.error) => refused = error.error,
                 Err(error) => return Err(self.refused(error.error)),
             }
@@ -117,7 +125,7 @@ impl Application {
         Err(self.refused(refused))
     }
 
-    fn plan(&self, found: &Found) -> Result<(Arc<JobConfig>, Vec<registry::Step>), RegistrationError> {
+    fn plan(&self, found: &Found) -> Result<(InForce, Vec<registry::Step>), RegistrationError> {
         let view = View::new(self.name());
         let mut transaction = Transaction::on(&view);
         let implementation = self.implementation.clone().unwrap_or_default();
@@ -130,10 +138,10 @@ impl Application {
             }
             Some(_) => {}
         }
-        let config = match &found.config {
+        let (config, version) = match &found.config {
             None => {
                 transaction.create(Node::Config, self.text(&self.config), CreateMode::Persistent);
-                Arc::clone(&self.config)
+                (Arc::clone(&self.config), 0)
             }
             Some((text, version)) if self.config.overwrite() => {
                 let config = match JobConfig::from_registry(text) {
@@ -141,13 +149,15 @@ impl Application {
                     Err(_) => Arc::clone(&self.config),
                 };
                 let own = self.text(&config);
-                if own != *text {
+                if own == *text {
+                    (config, *version)
+                } else {
                     info!(job = self.name(), "overwriting the configuration in the registry");
                     transaction.set(Node::Config, own, Some(*version));
+                    (config, version.wrapping_add(1))
                 }
-                config
             }
-            Some((text, _)) => {
+            Some((text, version)) => {
                 let stored = self.stored(text)?;
                 if stored != self.config.keeping(&stored) {
                     info!(
@@ -155,10 +165,10 @@ impl Application {
                         "the registry has another configuration, which is in force: `overwrite` is off"
                     );
                 }
-                Arc::new(stored)
+                (Arc::new(stored), *version)
             }
         };
-        Ok((config, transaction.into_steps()))
+        Ok((InForce { config, version }, transaction.into_steps()))
     }
 
     fn text(&self, config: &JobConfig) -> String {

@@ -17,6 +17,7 @@ use tracing::{debug, info, warn};
 use crate::cluster::governor::Governor;
 use crate::cluster::layout::{ItemKind, Node};
 use crate::cluster::policy::Policy;
+use crate::cluster::registration::InForce;
 use crate::cluster::scope::{self, Scope};
 use crate::cluster::session::Membership;
 use crate::cluster::subtree;
@@ -128,12 +129,12 @@ impl Worker {
     ) -> Result<Live, crate::cluster::registration::RegistrationError> {
         let process = Arc::clone(&self.process);
         let _permit = process.starting.acquire().await.expect("the semaphore is never closed");
-        let config = self.application.configure(membership).await?;
+        let InForce { config, version } = self.application.configure(membership).await?;
         let watches = Watches::whole(membership, self.application.name())
             .await
             .map_err(|error| self.application.refused(error))?;
-        let mut view = self.application.join(membership, &config, self.is_first).await?;
-        let config_version = view.take_config().map(|stored| stored.version);
+        // Its configuration may be a later one, which is taken over next.
+        let view = self.application.join(membership, &config, self.is_first).await?;
         self.take_over(config);
         Ok(Live {
             membership: Arc::clone(membership),
@@ -151,7 +152,7 @@ impl Worker {
             must_govern: true,
             govern_at: None,
             is_firing: false,
-            config_version,
+            config_version: Some(version),
             is_checking_removal: false,
             is_leaving: false,
             registered_at: self.process.clock.now(),

@@ -535,6 +535,23 @@ async fn a_changed_cron_and_total_count_should_be_in_force_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_configuration_changed_while_an_instance_joins_should_be_in_force_there() {
+    let mut cluster = Cluster::new().await;
+    let first = cluster.join("10.0.0.1", every_second(2), quick());
+    cluster.until(2.2).await;
+    let second = cluster.join("10.0.0.2", every_second(2), quick());
+    second.link.delay(Duration::from_millis(20));
+    // It has asked for the configuration, and not yet for the rest.
+    tokio::time::sleep(Duration::from_millis(30)).await;
+    assert_eq!(cluster.children("/job/instances").await, [first.id()]);
+    cluster.set("/job/config", &every_second(4).to_yaml()).await;
+    cluster.until(3.5).await;
+    first.stop(Duration::ZERO).await;
+    cluster.until(6.5).await;
+    assert_eq!(by(&cluster.history.at(at(6)), &second.id()), [0, 1, 2, 3]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_invalid_configuration_should_leave_the_last_valid_one_in_force() {
     let mut cluster = Cluster::new().await;
     let _only = cluster.join("10.0.0.1", every_second(2), quick());

@@ -81,7 +81,7 @@ pub(crate) enum Purpose {
         /// Those whose runs are over with their instances.
         lost: Vec<u32>,
     },
-    /// Empty the queue of items to be taken over: failover was switched off.
+    /// Remove items from the queue of those to be taken over: failover was switched off, or the job has fewer now.
     ClearFailover,
     /// Remove orders to instances that are gone.
     ClearTriggers,
@@ -202,9 +202,11 @@ impl Governor {
             } = repair;
             return write(Purpose::RepairMarks { items, parked, lost }, steps);
         }
-        if !situation.config.failover() && !view.failover_queue.is_empty() && marks::is_repairer(view, me) {
+        let total = situation.config.sharding_total_count().get();
+        let is_void = |item: &&u32| !situation.config.failover() || **item >= total;
+        if marks::is_repairer(view, me) && view.failover_queue.iter().any(|item| is_void(&item)) {
             let mut transaction = Transaction::on(view);
-            view.failover_queue.iter().for_each(|item| {
+            view.failover_queue.iter().filter(is_void).for_each(|item| {
                 transaction.delete(Node::FailoverItem(*item));
             });
             return write(Purpose::ClearFailover, transaction.into_steps());

@@ -1270,3 +1270,23 @@ async fn an_item_lost_with_its_instance_should_be_said_to_be_lost_where_nobody_t
     assert_eq!(events.next().await, Ok(Some(lost)));
     cluster.history.check();
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_item_that_waits_to_be_taken_over_should_not_outlive_the_total_count() {
+    let mut cluster = Cluster::new().await;
+    let only = cluster.join("10.0.0.1", with_failover(2), quick());
+    cluster.until(3.0).await;
+    for path in [
+        "/job/leader/failover",
+        "/job/leader/failover/items",
+        "/job/leader/failover/items/7",
+    ] {
+        cluster.create(path, "").await;
+    }
+    cluster.until(4.0).await;
+    assert_eq!(
+        cluster.children("/job/leader/failover/items").await,
+        Vec::<String>::new()
+    );
+    assert_eq!(cluster.data("/job/leader/election/instance").await, Some(only.id()));
+}

@@ -20,6 +20,10 @@ pub(crate) struct Record {
     /// Every scheduled time up to this one, in milliseconds since 1970, is accounted for or is being run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     until: Option<i64>,
+    /// What `until` was before it last went far ahead in one step, in milliseconds since 1970: what is accounted for
+    /// if that step was a clock fault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    until_before: Option<i64>,
     /// The newest run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) run: Option<Run>,
@@ -126,11 +130,15 @@ impl Record {
         serde_json::to_vec(self).expect("a record has only strings and numbers, which JSON can hold")
     }
 
-    /// The newest scheduled time that is accounted for, unless it lies so far ahead of `now` that it must come
-    /// from a faulty clock.
+    /// The newest scheduled time that is accounted for. One that lies so far ahead of `now` that it must come from a
+    /// faulty clock is not believed; then the one before it counts.
     pub(crate) fn until(&self, now: Timestamp) -> Option<Timestamp> {
-        let until = Timestamp::from_millisecond(self.until?).ok()?;
-        (until <= now.saturating_add(CLOCK_FAULT).unwrap_or(Timestamp::MAX)).then_some(until)
+        let limit = now.saturating_add(CLOCK_FAULT).unwrap_or(Timestamp::MAX);
+        [self.until, self.until_before]
+            .into_iter()
+            .flatten()
+            .filter_map(|until| Timestamp::from_millisecond(until).ok())
+            .find(|until| *until <= limit)
     }
 
     /// Whether a run that is due at `due` may be claimed by `claimer`.
@@ -155,19 +163,32 @@ impl Record {
 
     /// The record once `run` is claimed.
     pub(crate) fn claimed(&self, run: Run, now: Timestamp) -> Self {
-        let known = self.until(now).map(Timestamp::as_millisecond);
-        let until = match run.source {
-            Source::Trigger => known,
-            Source::Schedule | Source::Misfire => known.max(Some(run.due)),
-            // The time is accounted for since the first attempt, or a Java member's.
-            Source::Failover => known,
+        let (until, until_before) = match run.source {
+            Source::Schedule | Source::Misfire => self.advanced(run.due, now),
+            // A request uses up no scheduled time; what is taken over has been accounted for since its first attempt, or
+            // is a Java member's.
+            Source::Trigger | Source::Failover => (self.until, self.until_before),
         };
         Self {
             until,
+            until_before,
             skipped: self.skipped.clone(),
             run: Some(run),
             answered: self.answered.clone(),
         }
+    }
+
+    /// `until` and `until_before` once `due` is accounted for. What is not believed now is forgotten.
+    fn advanced(&self, due: i64, now: Timestamp) -> (Option<i64>, Option<i64>) {
+        let Some(known) = self.until(now).map(Timestamp::as_millisecond) else {
+            return (Some(due), None);
+        };
+        let is_far_ahead = i128::from(due) - i128::from(known) > CLOCK_FAULT.as_millis();
+        let before = match is_far_ahead {
+            true => Some(known),
+            false => self.until_before.filter(|before| *before < known),
+        };
+        (Some(due.max(known)), before)
     }
 
     /// The record with times that passed without a run.
@@ -348,6 +369,31 @@ mod tests {
             Err(Refusal::Accounted)
         );
         assert_eq!(record.admits(Source::Schedule, at(100), at(100), "a", |_| true), Ok(()));
+    }
+
+    #[test]
+    fn what_was_accounted_for_before_a_clock_fault_should_stay_so() {
+        let claimed = |record: Record, second: i64| {
+            let run = run(at(second), Source::Schedule);
+            record.claimed(run, at(second)).ended(End::new(Verdict::Succeeded))
+        };
+        let is_admitted = |record: &Record, due: i64, now: i64| {
+            record.admits(Source::Misfire, at(due), at(now), "a", |_| true) == Ok(())
+        };
+        // Two firings by a clock a day ahead.
+        let faulty = claimed(claimed(claimed(Record::default(), 100), 86_500), 86_505);
+        assert!(!is_admitted(&faulty, 100, 110), "the time before the fault ran already");
+        assert!(is_admitted(&faulty, 105, 110));
+        assert!(
+            !is_admitted(&faulty, 86_505, 86_505),
+            "to the faulty clock its own times ran"
+        );
+        let asked = faulty.claimed(run(at(104), Source::Trigger), at(104));
+        assert!(!is_admitted(&asked, 86_505, 86_505), "a request changes nothing of it");
+        let mended = claimed(faulty, 105);
+        assert!(!is_admitted(&mended, 105, 110));
+        assert!(is_admitted(&mended, 110, 110));
+        assert_eq!(mended.until(at(86_510)), Some(at(105)), "nothing of the fault is kept");
     }
 
     #[test]

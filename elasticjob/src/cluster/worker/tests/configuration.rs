@@ -1,0 +1,63 @@
+//! A configuration that changes while the job runs.
+
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn a_changed_cron_and_total_count_should_be_in_force_at_once() {
+    let mut cluster = Cluster::new().await;
+    let only = cluster.join("10.0.0.1", every_second(2), quick());
+    cluster.until(3.5).await;
+    let changed = JobConfig::builder("job")
+        .cron("0/2 * * * * ?")
+        .time_zone("GMT")
+        .sharding_total_count(5)
+        .build()
+        .unwrap();
+    cluster.set("/job/config", &changed.to_yaml()).await;
+    cluster.until(10.5).await;
+    assert_eq!(
+        by(&cluster.history.at(at(4)), &only.id()).len(),
+        5,
+        "the new count within half a second"
+    );
+    assert_eq!(cluster.history.count_at(at(5)), 0, "no firing at odd seconds");
+    assert_eq!(cluster.history.count_at(at(6)), 5);
+    let fewer = changed.to_builder().sharding_total_count(1).build().unwrap();
+    cluster.set("/job/config", &fewer.to_yaml()).await;
+    cluster.until(12.5).await;
+    assert_eq!(cluster.history.count_at(at(12)), 1);
+    assert_eq!(cluster.children("/job/sharding").await, ["0"]);
+    cluster.history.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_configuration_changed_while_an_instance_joins_should_be_in_force_there() {
+    let mut cluster = Cluster::new().await;
+    let first = cluster.join("10.0.0.1", every_second(2), quick());
+    cluster.until(2.2).await;
+    let second = cluster.join("10.0.0.2", every_second(2), quick());
+    second.link.delay(Duration::from_millis(20));
+    // It has asked for the configuration, and not yet for the rest.
+    tokio::time::sleep(Duration::from_millis(30)).await;
+    assert_eq!(cluster.children("/job/instances").await, [first.id()]);
+    cluster.set("/job/config", &every_second(4).to_yaml()).await;
+    cluster.until(3.5).await;
+    first.stop(Duration::ZERO).await;
+    cluster.until(6.5).await;
+    assert_eq!(by(&cluster.history.at(at(6)), &second.id()), [0, 1, 2, 3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_invalid_configuration_should_leave_the_last_valid_one_in_force() {
+    let mut cluster = Cluster::new().await;
+    let _only = cluster.join("10.0.0.1", every_second(2), quick());
+    cluster.until(3.5).await;
+    cluster
+        .set(
+            "/job/config",
+            "cron: 61 * * * * ?\njobName: job\nshardingTotalCount: 0\n",
+        )
+        .await;
+    cluster.until(6.5).await;
+    assert_eq!(cluster.history.count_at(at(6)), 2);
+}

@@ -1,0 +1,387 @@
+//! Whole clusters in one thread: several processes' workers on one embedded registry, in virtual time.
+
+mod configuration;
+mod failover;
+mod firing;
+mod misfire;
+mod operators;
+mod orders;
+mod session;
+mod sharing;
+
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use elasticjob_config::job::JobConfig;
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::*;
+use crate::cluster::fence::{Gated, Stopped};
+use crate::cluster::ids::Ids;
+use crate::cluster::launch::Launch;
+use crate::cluster::ledger::{End, Source, Verdict};
+use crate::cluster::session::{FenceAlarm, Keeper, Retry};
+use crate::registry::memory::{Fate, Link, MemoryRegistry};
+use crate::registry::{Answer, CreateMode, Read, Registry, Session, Step};
+use crate::schedule::{Clock, ManualClock};
+use crate::sharding::Strategies;
+use crate::tasks::Tasks;
+use crate::trace::JobEvent;
+
+/// How long items run, by item.
+type Work = Arc<dyn Fn(u32) -> BoxFuture<'static, ()> + Send + Sync>;
+
+/// One run of an item: who, when due, which item, and when it began and ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Ran {
+    by: String,
+    item: u32,
+    due: Timestamp,
+    attempt: u32,
+    token: i64,
+    began: Duration,
+    ended: Option<Duration>,
+}
+
+#[derive(Clone, Default)]
+struct History(Arc<Mutex<Vec<Ran>>>);
+
+impl History {
+    fn all(&self) -> Vec<Ran> {
+        self.0.lock().unwrap().clone()
+    }
+
+    /// The items run for one scheduled time, with who ran them, sorted by item.
+    fn at(&self, due: Timestamp) -> Vec<(u32, String)> {
+        let mut items: Vec<_> = self
+            .all()
+            .into_iter()
+            .filter(|ran| ran.due == due)
+            .map(|ran| (ran.item, ran.by))
+            .collect();
+        items.sort();
+        items
+    }
+
+    fn count_at(&self, due: Timestamp) -> usize {
+        self.at(due).len()
+    }
+
+    /// Panics where two runs of one item overlap, or a token does not grow.
+    fn check(&self) {
+        let mut by_item: BTreeMap<u32, Vec<Ran>> = BTreeMap::new();
+        for ran in self.all() {
+            by_item.entry(ran.item).or_default().push(ran);
+        }
+        for runs in by_item.values_mut() {
+            runs.sort_by_key(|ran| ran.token);
+            for pair in runs.windows(2) {
+                assert!(pair[0].token < pair[1].token, "token used twice: {pair:?}");
+                assert!(
+                    pair[0].ended.is_some_and(|ended| ended <= pair[1].began),
+                    "runs overlap: {pair:?}"
+                );
+                assert_ne!(
+                    (pair[0].due, pair[0].attempt),
+                    (pair[1].due, pair[1].attempt),
+                    "run twice: {pair:?}"
+                );
+            }
+        }
+    }
+}
+
+struct FakeRunner {
+    tasks: Tasks,
+    clock: Arc<ManualClock>,
+    history: History,
+    work: Work,
+}
+
+impl Runner for FakeRunner {
+    fn launch(&self, launch: Launch) {
+        let Launch {
+            start,
+            fence,
+            cancellation,
+            finished,
+            ..
+        } = launch;
+        let (history, clock) = (self.history.clone(), Arc::clone(&self.clock));
+        let index = {
+            let mut runs = history.0.lock().unwrap();
+            runs.push(Ran {
+                by: start.run.owner.clone(),
+                item: start.item,
+                due: Timestamp::from_millisecond(start.run.due).unwrap(),
+                attempt: start.run.attempt,
+                token: start.fencing_token,
+                began: clock.elapsed(),
+                ended: None,
+            });
+            runs.len() - 1
+        };
+        let work = (self.work)(start.item);
+        self.tasks.spawn("item", async move {
+            let outcome = Gated::new(work, fence, cancellation).await;
+            history.0.lock().unwrap()[index].ended = Some(clock.elapsed());
+            let verdict = if outcome.is_ok() {
+                Verdict::Succeeded
+            } else {
+                Verdict::Cancelled
+            };
+            let is_fenced = matches!(outcome, Err(Stopped::Fenced));
+            let (item, run, attempt) = (start.item, start.run.id, start.run.attempt);
+            let _ = finished.send(Box::new(Finished {
+                item,
+                run,
+                attempt,
+                is_fenced,
+                end: End::new(verdict),
+                is_abort: false,
+            }));
+        });
+    }
+
+    fn configure(&self, _config: &JobConfig) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn report(&self, _fault: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+        false
+    }
+}
+
+/// One process of the application.
+struct Instance {
+    link: Link,
+    tasks: Tasks,
+    handle: WorkerHandle,
+    memberships: watch::Receiver<Option<Arc<Membership>>>,
+    process: Arc<Process>,
+    /// Its id when it was killed.
+    killed: OnceCell<String>,
+}
+
+impl Instance {
+    /// Its id, also when it was killed.
+    fn id_before(&self) -> String {
+        self.killed.get().cloned().unwrap_or_else(|| self.id())
+    }
+
+    fn id(&self) -> String {
+        self.memberships.borrow().as_ref().expect("joined").id().to_string()
+    }
+
+    fn events(&self) -> crate::trace::Events {
+        self.process.events.subscribe()
+    }
+
+    /// As a process that is killed: nothing of it says goodbye.
+    fn kill(&self) {
+        self.killed.set(self.id()).expect("it dies once");
+        self.link.cut();
+        self.tasks.token().cancel();
+    }
+
+    async fn stop(&self, grace: Duration) {
+        self.handle
+            .commands
+            .send(Box::new(Command::Stop {
+                cancel_at: Instant::now() + grace,
+            }))
+            .await
+            .unwrap();
+        self.handle
+            .state
+            .clone()
+            .wait_for(|state| *state == JobState::Stopped)
+            .await
+            .unwrap();
+        self.tasks.token().cancel();
+    }
+}
+
+struct Cluster {
+    registry: MemoryRegistry,
+    clock: Arc<ManualClock>,
+    history: History,
+    seed: u64,
+    observer: Arc<dyn Session>,
+}
+
+const TIMEOUT: Duration = Duration::from_secs(9);
+
+fn start() -> Timestamp {
+    "2026-01-01T00:00:00Z".parse().unwrap()
+}
+
+fn at(second: i64) -> Timestamp {
+    start() + Duration::from_secs(u64::try_from(second).unwrap())
+}
+
+fn every_second(total: u32) -> JobConfig {
+    JobConfig::builder("job")
+        .cron("* * * * * ?")
+        .time_zone("GMT")
+        .sharding_total_count(total)
+        .build()
+        .unwrap()
+}
+
+/// Every 20 seconds from the fifth on, with failover.
+fn with_failover(total: u32) -> JobConfig {
+    let config = JobConfig::builder("job")
+        .cron("5/20 * * * * ?")
+        .time_zone("GMT")
+        .sharding_total_count(total);
+    config
+        .failover(true)
+        .prop("elasticjob.failover-attempts", "3")
+        .build()
+        .unwrap()
+}
+
+fn quick() -> Work {
+    Arc::new(|_| Box::pin(async {}))
+}
+
+fn lasting(time: Duration) -> Work {
+    Arc::new(move |_| Box::pin(tokio::time::sleep(time)))
+}
+
+impl Cluster {
+    async fn new() -> Self {
+        // Shown where a test fails, and with `RUST_LOG`.
+        let filter = tracing_subscriber::EnvFilter::from_default_env();
+        let _ = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .without_time()
+            .with_test_writer()
+            .try_init();
+        let clock = Arc::new(ManualClock::starting_at(start()));
+        let of_registry = Arc::clone(&clock);
+        let registry =
+            MemoryRegistry::with_clock(move || of_registry.now().as_millisecond()).with_session_timeout(TIMEOUT);
+        let observer = registry.connect().await.unwrap();
+        Self {
+            registry,
+            clock,
+            history: History::default(),
+            seed: 1,
+            observer,
+        }
+    }
+
+    fn join(&mut self, ip: &str, config: JobConfig, work: Work) -> Instance {
+        self.seed += 1;
+        let tasks = Tasks::new();
+        let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as _;
+        let link = self.registry.link(&format!("{ip}-{}", self.seed));
+        let (sender, memberships) = watch::channel(None);
+        let keeper = Keeper {
+            registry: Arc::new(link.clone()),
+            clock: Arc::clone(&clock),
+            tasks: tasks.clone(),
+            ids: Ids::seeded(self.seed),
+            ip: ip.to_owned(),
+            pid: u32::try_from(self.seed).unwrap(),
+            retry: Retry {
+                base: Duration::from_secs(1),
+                limit: Duration::from_secs(3),
+                attempts: None,
+            },
+            alarm: FenceAlarm::Task,
+            memberships: sender,
+            failed_attempts: watch::Sender::new(0),
+        };
+        tasks.spawn("keeper", keeper.run());
+        let ids = Ids::seeded(self.seed + 1000);
+        let process = Arc::new(Process::new(
+            Arc::clone(&clock),
+            memberships.clone(),
+            Strategies::built_in(),
+            ids,
+            Duration::from_secs(30),
+        ));
+        let runner = FakeRunner {
+            tasks: tasks.clone(),
+            clock: Arc::clone(&self.clock),
+            history: self.history.clone(),
+            work,
+        };
+        let application = Application {
+            config: Arc::new(config),
+            implementation: None,
+        };
+        let (worker, handle) = Worker::new(Arc::clone(&process), application, Box::new(runner));
+        tasks.spawn("worker", worker.run());
+        Instance {
+            link,
+            tasks,
+            handle,
+            memberships,
+            process,
+            killed: OnceCell::new(),
+        }
+    }
+
+    /// The attempts at one item for one scheduled time: by whom.
+    fn attempts(&self, item: u32, due: Timestamp) -> Vec<(u32, String)> {
+        let runs = self
+            .history
+            .all()
+            .into_iter()
+            .filter(|ran| ran.item == item && ran.due == due);
+        runs.map(|ran| (ran.attempt, ran.by)).collect()
+    }
+
+    /// Lets the time up to a second of the history pass.
+    async fn until(&self, second: f64) {
+        let target = start() + Duration::from_secs_f64(second);
+        tokio::time::sleep_until(self.clock.instant_at(target)).await;
+    }
+
+    async fn data(&self, path: &str) -> Option<String> {
+        let answers = self.observer.read(vec![Read::Data(path.to_owned())]).await.unwrap();
+        match answers.into_iter().next() {
+            Some(Answer::Data(found)) => found.map(|(data, _)| String::from_utf8(data).unwrap()),
+            _ => None,
+        }
+    }
+
+    async fn children(&self, path: &str) -> Vec<String> {
+        let answers = self.observer.read(vec![Read::Children(path.to_owned())]).await.unwrap();
+        match answers.into_iter().next() {
+            Some(Answer::Children(found)) => found.unwrap_or_default(),
+            _ => Vec::new(),
+        }
+    }
+
+    async fn set(&self, path: &str, data: &str) {
+        let step = Step::Set {
+            path: path.to_owned(),
+            data: data.into(),
+            version: None,
+        };
+        self.observer.write(vec![step]).await.unwrap();
+    }
+
+    async fn create(&self, path: &str, data: &str) {
+        let step = Step::Create {
+            path: path.to_owned(),
+            data: data.into(),
+            mode: CreateMode::Persistent,
+        };
+        self.observer.write(vec![step]).await.unwrap();
+    }
+}
+
+fn by(runs: &[(u32, String)], id: &str) -> Vec<u32> {
+    runs.iter().filter(|(_, by)| by == id).map(|(item, _)| *item).collect()
+}

@@ -1,0 +1,122 @@
+//! Runs that somebody asks for.
+
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn an_order_should_run_all_items_once_and_be_answered_in_the_ledger() {
+    let mut cluster = Cluster::new().await;
+    let one_off = JobConfig::builder("job").sharding_total_count(3).build().unwrap();
+    let first = cluster.join("10.0.0.1", one_off.clone(), quick());
+    let _second = cluster.join("10.0.0.2", one_off, quick());
+    cluster.until(3.0).await;
+    let (answer, answered) = oneshot::channel();
+    let request = "q1".to_owned();
+    first
+        .handle
+        .commands
+        .send(Box::new(Command::Trigger { request, answer }))
+        .await
+        .unwrap();
+    answered.await.unwrap().unwrap();
+    cluster.until(4.0).await;
+    assert_eq!(cluster.history.all().len(), 3);
+    for item in 0..3 {
+        let ledger = cluster.data(&format!("/job/ledger/items/{item}")).await.unwrap();
+        assert!(
+            crate::cluster::ledger::Record::parse(ledger.as_bytes())
+                .answer_to("q1")
+                .is_some(),
+            "{ledger}"
+        );
+    }
+    assert_eq!(cluster.children("/job/trigger").await, Vec::<String>::new());
+    cluster.history.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_should_wait_until_the_items_are_shared_out() {
+    let mut cluster = Cluster::new().await;
+    let one_off = JobConfig::builder("job").sharding_total_count(3).build().unwrap();
+    let first = cluster.join("10.0.0.1", one_off, quick());
+    first
+        .handle
+        .state
+        .clone()
+        .wait_for(|state| *state == JobState::Ready)
+        .await
+        .unwrap();
+    assert_eq!(
+        cluster.data("/job/sharding/0/instance").await,
+        None,
+        "nobody has items yet"
+    );
+    let (answer, answered) = oneshot::channel();
+    let request = "q1".to_owned();
+    first
+        .handle
+        .commands
+        .send(Box::new(Command::Trigger { request, answer }))
+        .await
+        .unwrap();
+    answered.await.unwrap().unwrap();
+    cluster.until(3.0).await;
+    assert_eq!(cluster.history.all().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_looked_at_after_a_deletion_should_not_bring_the_node_back() {
+    let mut cluster = Cluster::new().await;
+    let only = cluster.join("10.0.0.1", every_second(1), quick());
+    cluster.until(2.5).await;
+    let path = "/job/sharding/0/failover".to_owned();
+    only.link.delay(Duration::from_millis(20));
+    cluster.create(&path, "10.0.0.9@-@7").await;
+    tokio::time::sleep(Duration::from_millis(25)).await;
+    let gone = Step::Delete { path, version: None };
+    cluster.observer.write(vec![gone]).await.unwrap();
+    // Both the answer to the read and the word of the deletion have come when the worker looks.
+    tokio::time::advance(Duration::from_millis(30)).await;
+    only.link.delay(Duration::ZERO);
+    cluster.until(4.5).await;
+    assert_eq!(cluster.history.count_at(at(4)), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_to_an_instance_that_died_should_be_removed() {
+    let mut cluster = Cluster::new().await;
+    let one_off = JobConfig::builder("job").sharding_total_count(1).build().unwrap();
+    let first = cluster.join("10.0.0.1", one_off.clone(), quick());
+    let second = cluster.join("10.0.0.2", one_off, quick());
+    cluster.until(2.0).await;
+    second.link.cut();
+    let order = format!("/job/trigger/{}", second.id());
+    cluster.create("/job/trigger", "").await;
+    cluster.create(&order, "q1").await;
+    cluster.until(20.0).await;
+    assert_eq!(cluster.children("/job/instances").await, [first.id()]);
+    assert_eq!(cluster.children("/job/trigger").await, Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_should_start_nothing_where_the_job_is_stopping() {
+    let mut cluster = Cluster::new().await;
+    let config = JobConfig::builder("job")
+        .cron("5 * * * * ?")
+        .time_zone("GMT")
+        .sharding_total_count(1)
+        .build()
+        .unwrap();
+    let only = cluster.join("10.0.0.1", config, lasting(Duration::from_secs(3)));
+    cluster.until(6.0).await;
+    let stopping = only.stop(Duration::from_secs(10));
+    tokio::pin!(stopping);
+    tokio::select! {
+        () = &mut stopping => panic!("an item is still running"),
+        () = cluster.until(7.0) => {}
+    }
+    cluster.create("/job/trigger", "").await;
+    cluster.create(&format!("/job/trigger/{}", only.id()), "").await;
+    stopping.await;
+    assert_eq!(cluster.history.all().len(), 1);
+    assert_eq!(cluster.children("/job/trigger").await, Vec::<String>::new());
+}

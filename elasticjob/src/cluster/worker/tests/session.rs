@@ -1,0 +1,72 @@
+//! Sessions that end, and work that ends before them.
+
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_lost_its_session_should_come_back_as_a_new_one() {
+    let mut cluster = Cluster::new().await;
+    let only = cluster.join("10.0.0.1", every_second(2), quick());
+    cluster.until(3.5).await;
+    let before = only.id();
+    only.link.expire();
+    cluster.until(8.5).await;
+    assert_ne!(only.id(), before);
+    assert_eq!(cluster.children("/job/instances").await, [only.id()]);
+    assert_eq!(by(&cluster.history.at(at(8)), &only.id()), [0, 1]);
+    cluster.history.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_should_stop_before_a_session_that_is_cut_off_can_end() {
+    let mut cluster = Cluster::new().await;
+    let hourly = JobConfig::builder("job")
+        .cron("5 * * * * ?")
+        .time_zone("GMT")
+        .sharding_total_count(1)
+        .build()
+        .unwrap();
+    let only = cluster.join("10.0.0.1", hourly, lasting(Duration::from_secs(600)));
+    cluster.until(6.0).await;
+    assert_eq!(cluster.history.all().len(), 1);
+    only.link.cut();
+    cluster.until(6.0 + TIMEOUT.as_secs_f64()).await;
+    let ended = cluster.history.all()[0].ended.expect("it was stopped");
+    assert!(ended < Duration::from_secs(6) + TIMEOUT, "{ended:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn items_should_finish_within_the_grace_period_and_be_cancelled_after_it() {
+    let mut cluster = Cluster::new().await;
+    let work: Work = Arc::new(|item| Box::pin(tokio::time::sleep(Duration::from_secs(if item == 0 { 2 } else { 60 }))));
+    let config = JobConfig::builder("job")
+        .cron("5 * * * * ?")
+        .time_zone("GMT")
+        .sharding_total_count(2)
+        .build()
+        .unwrap();
+    let only = cluster.join("10.0.0.1", config, work);
+    cluster.until(6.0).await;
+    let id = only.id();
+    let stopping = only.stop(Duration::from_secs(4));
+    tokio::pin!(stopping);
+    tokio::select! {
+        () = &mut stopping => panic!("items are still running"),
+        () = cluster.until(9.0) => {}
+    }
+    assert!(
+        cluster
+            .data(&format!("/job/ledger/members/{id}"))
+            .await
+            .unwrap()
+            .contains("true"),
+        "it is announced"
+    );
+    assert_eq!(cluster.data("/job/sharding/0/running").await, None, "it finished");
+    assert!(cluster.data("/job/sharding/1/running").await.is_some(), "it goes on");
+    stopping.await;
+    assert!(cluster.data("/job/ledger/items/0").await.unwrap().contains("succeeded"));
+    assert!(cluster.data("/job/ledger/items/1").await.unwrap().contains("cancelled"));
+    assert_eq!(cluster.data("/job/sharding/1/running").await, None);
+    assert_eq!(cluster.children("/job/instances").await, Vec::<String>::new());
+    assert_eq!(cluster.data("/job/leader/election/instance").await, None);
+}

@@ -1,0 +1,204 @@
+//! Who has which item, whoever comes and goes.
+
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn instances_should_share_the_items_without_gap_or_overlap() {
+    let mut cluster = Cluster::new().await;
+    let instances: Vec<_> = ["10.0.0.1", "10.0.0.2", "10.0.0.3"]
+        .map(|ip| cluster.join(ip, every_second(10), lasting(Duration::from_millis(300))))
+        .into();
+    cluster.until(10.5).await;
+    cluster.history.check();
+    for second in 3..=10 {
+        let runs = cluster.history.at(at(second));
+        assert_eq!(
+            runs.iter().map(|(item, _)| *item).collect::<Vec<_>>(),
+            (0..10).collect::<Vec<_>>(),
+            "at {second}"
+        );
+        let shares: Vec<usize> = instances
+            .iter()
+            .map(|instance| by(&runs, &instance.id()).len())
+            .collect();
+        assert_eq!(shares.iter().sum::<usize>(), 10, "at {second}");
+        assert!(
+            shares.iter().all(|share| (3..=4).contains(share)),
+            "{shares:?} at {second}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn items_of_an_instance_that_leaves_should_move_at_once() {
+    let mut cluster = Cluster::new().await;
+    let first = cluster.join("10.0.0.1", every_second(4), quick());
+    let second = cluster.join("10.0.0.2", every_second(4), quick());
+    cluster.until(4.5).await;
+    let leaving = second.id();
+    second.stop(Duration::from_secs(1)).await;
+    assert_eq!(cluster.children("/job/instances").await, [first.id()]);
+    cluster.until(8.5).await;
+    cluster.history.check();
+    assert_eq!(by(&cluster.history.at(at(4)), &leaving).len(), 2);
+    for second in 6..=8 {
+        assert_eq!(by(&cluster.history.at(at(second)), &first.id()).len(), 4, "at {second}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn items_of_an_instance_that_died_should_move_when_its_session_ends() {
+    let mut cluster = Cluster::new().await;
+    let first = cluster.join("10.0.0.1", every_second(4), quick());
+    let second = cluster.join("10.0.0.2", every_second(4), quick());
+    cluster.until(4.5).await;
+    second.link.cut();
+    second.tasks.token().cancel();
+    cluster.until(18.5).await;
+    cluster.history.check();
+    for second in 15..=18 {
+        assert_eq!(by(&cluster.history.at(at(second)), &first.id()).len(), 4, "at {second}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leader_that_died_should_be_followed_by_another() {
+    let mut cluster = Cluster::new().await;
+    let first = cluster.join("10.0.0.1", every_second(4), quick());
+    cluster.until(2.5).await;
+    let second = cluster.join("10.0.0.2", every_second(4), quick());
+    cluster.until(4.5).await;
+    assert_eq!(cluster.data("/job/leader/election/instance").await, Some(first.id()));
+    first.link.expire();
+    first.link.cut();
+    cluster.until(8.5).await;
+    assert_eq!(cluster.data("/job/leader/election/instance").await, Some(second.id()));
+    assert_eq!(by(&cluster.history.at(at(8)), &second.id()).len(), 4);
+    cluster.history.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_running_item_should_end_before_it_moves_and_hold_up_no_other() {
+    let mut cluster = Cluster::new().await;
+    let every_five = JobConfig::builder("job")
+        .cron("0/5 * * * * ?")
+        .time_zone("GMT")
+        .sharding_total_count(4)
+        .build()
+        .unwrap();
+    let work: Work = Arc::new(|item| {
+        Box::pin(async move {
+            if item == 0 {
+                tokio::time::sleep(Duration::from_secs(8)).await;
+            }
+        })
+    });
+    let first = cluster.join("10.0.0.1", every_five.clone(), Arc::clone(&work));
+    cluster.until(5.5).await;
+    let second = cluster.join("10.0.0.2", every_five, work);
+    cluster.until(9.5).await;
+    assert_eq!(cluster.data("/job/sharding/2/instance").await, Some(first.id()));
+    assert_eq!(cluster.data("/job/sharding/1/instance").await, Some(second.id()));
+    assert_eq!(
+        cluster.data("/job/sharding/0/instance").await,
+        Some(first.id()),
+        "it runs, so it stays"
+    );
+    cluster.until(24.5).await;
+    cluster.history.check();
+    assert_eq!(
+        by(&cluster.history.at(at(10)), &second.id()),
+        [0, 1],
+        "the one that moved is made up where it is now"
+    );
+    assert_eq!(
+        by(&cluster.history.at(at(10)), &first.id()),
+        [2, 3],
+        "made up, without the one that moves"
+    );
+    assert_eq!(by(&cluster.history.at(at(20)), &second.id()), [0, 1]);
+    assert_eq!(by(&cluster.history.at(at(20)), &first.id()), [2, 3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_item_that_moved_while_it_ran_should_run_again_once_that_has_ended() {
+    let mut cluster = Cluster::new().await;
+    let unmonitored = every_second(2).to_builder().monitor_execution(false).build().unwrap();
+    let is_first = Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let work: Work = Arc::new(move |_| {
+        let lasts = is_first.swap(false, std::sync::atomic::Ordering::Relaxed);
+        Box::pin(tokio::time::sleep(Duration::from_secs(if lasts { 5 } else { 0 })))
+    });
+    let first = cluster.join("10.0.0.1", unmonitored.clone(), Arc::clone(&work));
+    cluster.until(1.5).await;
+    let running = cluster.history.all().iter().map(|ran| ran.item).min().unwrap();
+    cluster.set("/job/servers/10.0.0.1", "DISABLED").await;
+    let second = cluster.join("10.0.0.2", unmonitored, work);
+    cluster.until(3.5).await;
+    let owner = cluster.data(&format!("/job/sharding/{running}/instance")).await;
+    assert_eq!(owner, Some(second.id()), "no mark keeps it from moving");
+    cluster.until(10.5).await;
+    assert_eq!(by(&cluster.history.at(at(10)), &second.id()), [0, 1]);
+    drop(first);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_large_job_should_be_shared_though_followed_in_part() {
+    let mut cluster = Cluster::new().await;
+    let config = JobConfig::builder("job")
+        .cron("0/5 * * * * ?")
+        .time_zone("GMT")
+        .sharding_total_count(400)
+        .build()
+        .unwrap();
+    let ips = ["10.0.0.1", "10.0.0.2", "10.0.0.3"];
+    let instances: Vec<_> = ips
+        .map(|ip| cluster.join(ip, config.clone(), lasting(Duration::from_secs(1))))
+        .into();
+    cluster.until(11.5).await;
+    assert_eq!(cluster.history.count_at(at(10)), 400);
+    let leader = cluster.data("/job/leader/election/instance").await;
+    let follower = instances.iter().find(|instance| Some(instance.id()) != leader).unwrap();
+    let others = instances
+        .iter()
+        .filter(|instance| instance.id() != follower.id())
+        .collect::<Vec<_>>();
+
+    // One leaves: the followers learn which items are theirs now.
+    follower.stop(Duration::from_secs(3)).await;
+    cluster.until(21.5).await;
+    assert_eq!(cluster.history.count_at(at(20)), 400);
+    for instance in others {
+        assert_eq!(by(&cluster.history.at(at(20)), &instance.id()).len(), 200);
+    }
+
+    // The operator's word on one item reaches whoever owns it.
+    cluster.create("/job/sharding/399/disabled", "").await;
+    cluster.until(26.5).await;
+    assert_eq!(cluster.history.count_at(at(25)), 399);
+    cluster.history.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_follower_of_a_large_job_should_survive_a_reconnect() {
+    let mut cluster = Cluster::new().await;
+    let config = JobConfig::builder("job")
+        .cron("0/5 * * * * ?")
+        .time_zone("GMT")
+        .sharding_total_count(600)
+        .build()
+        .unwrap();
+    let first = cluster.join("10.0.0.1", config.clone(), quick());
+    cluster.until(2.0).await;
+    let second = cluster.join("10.0.0.2", config, quick());
+    cluster.until(11.0).await;
+    assert_eq!(cluster.data("/job/leader/election/instance").await, Some(first.id()));
+    second.link.cut();
+    cluster.until(12.0).await;
+    second.link.heal();
+    cluster.until(21.0).await;
+    for second in [10, 15, 20] {
+        assert_eq!(cluster.history.count_at(at(second)), 600, "at {second}");
+    }
+    cluster.history.check();
+}

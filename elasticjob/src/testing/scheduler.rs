@@ -20,8 +20,8 @@ use crate::tasks::Spawner;
 /// More polls at one instant than any cluster needs: somebody polls in a loop.
 const POLLS_AT_ONCE: usize = 50_000;
 
-/// The tasks of all machines.
-#[derive(Clone)]
+/// The tasks of all machines. They end with it: tasks own spawners, and spawners the tasks, so nobody else would
+/// ever let go of them.
 pub(super) struct Scheduler {
     shared: Arc<Shared>,
 }
@@ -138,6 +138,17 @@ impl Scheduler {
         }
         drop(tasks);
         Some(name)
+    }
+}
+
+impl Drop for Scheduler {
+    fn drop(&mut self) {
+        let mut tasks = self.shared.tasks();
+        // What a task spawns when it is dropped is dropped at once.
+        tasks.machines.fill(State::Crashed);
+        let all = std::mem::take(&mut tasks.all);
+        drop(tasks);
+        drop(all);
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! In reading order: [`cron`], [`zone`] and [`item_parameters`] read one text each; [`job`] is the checked configuration
 //! of a job and its form in the registry; `sources` puts the configuration of an application together from layers (feature
-//! `sources`, on by default).
+//! `sources`, on by default). [`spelling`] finds the name that was meant.
 
 pub mod cron;
 pub mod item_parameters;
@@ -11,7 +11,8 @@ mod marked;
 mod secret;
 #[cfg(feature = "sources")]
 pub mod sources;
+pub mod spelling;
 mod yaml;
 pub mod zone;
 
-pub use secret::Secret;
+pub use secret::{PROVIDED, Secret, is_secret};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// What is shown instead of a secret.
-pub(crate) const PROVIDED: &str = "[provided]";
+pub const PROVIDED: &str = "[provided]";
 
 /// A text that prints as `[provided]`.
 ///
@@ -44,7 +44,13 @@ impl fmt::Display for Secret {
 }
 
 /// Whether the value of a setting must not be shown, judged by the setting's name. A robot's webhook holds its token.
-pub(crate) fn is_secret(key: &str) -> bool {
+///
+/// ```
+/// assert!(elasticjob_config::is_secret("email.password"));
+/// assert!(!elasticjob_config::is_secret("email.host"));
+/// ```
+#[must_use]
+pub fn is_secret(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
     [
         "password",

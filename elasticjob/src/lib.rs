@@ -34,6 +34,7 @@ pub mod starter;
 
 pub mod error_handler;
 pub mod executor;
+pub mod property;
 pub mod schedule;
 pub mod sharding;
 pub mod trace;

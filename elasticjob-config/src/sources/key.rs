@@ -5,6 +5,10 @@
 
 use std::collections::BTreeSet;
 
+use crate::spelling::nearest;
+
+pub(super) use crate::spelling::canonical;
+
 /// The settings of the application, below `elasticjob`.
 const SETTINGS: &[&str] = &[
     "enabled",
@@ -169,14 +173,6 @@ impl JobNames {
     }
 }
 
-/// Letters and digits in lower case.
-pub(super) fn canonical(key: &str) -> String {
-    key.chars()
-        .filter(|c| c.is_alphanumeric())
-        .flat_map(char::to_lowercase)
-        .collect()
-}
-
 /// The parts of a key: dots separate, unless brackets hold a part together as in `jobs.[my.job].cron`.
 pub(super) fn parts(key: &str) -> Vec<String> {
     let mut parts = vec![String::new()];
@@ -302,27 +298,6 @@ fn known(settings: &[&'static str], written: &str) -> Result<(&'static str, &'st
         Some((_, ours, unit)) => Ok((ours, unit)),
         None => Err(Unknown(nearest(&wanted, settings.iter().chain(SECTIONS).copied()))),
     }
-}
-
-/// The name that takes the fewest edits, if they are few.
-pub(super) fn nearest<'a>(written: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
-    let wanted = canonical(written);
-    let (distance, name) = names.map(|name| (distance(&wanted, &canonical(name)), name)).min()?;
-    (distance <= 2.max(wanted.chars().count() / 4)).then(|| name.to_owned())
-}
-
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, to) in b.iter().enumerate() {
-            let substitute = diagonal + usize::from(from != *to);
-            diagonal = row[j + 1];
-            row[j + 1] = substitute.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 impl std::fmt::Display for Key {

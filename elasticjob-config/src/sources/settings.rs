@@ -3,7 +3,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::error::Origin;
+use super::error::{Error, Origin};
+use super::key::Key;
 use super::server::Server;
 use crate::job::JobConfig;
 use crate::secret::Secret;
@@ -89,6 +90,22 @@ pub struct JobSettings {
     pub bootstrap: Option<String>,
     /// Where the job is declared or first mentioned.
     pub origin: Origin,
+    /// Where each of the job's props was written.
+    pub prop_origins: BTreeMap<String, Origin>,
+}
+
+impl JobSettings {
+    /// A fault of one of the job's props, told as all others are: by whoever knows what the props mean.
+    ///
+    /// `value` is what may be shown of it.
+    #[must_use]
+    pub fn prop_fault(&self, key: &str, value: Option<&str>, problem: impl Into<String>) -> Error {
+        let written = Key::Prop(self.config.name().to_string(), key.to_owned()).to_string();
+        let origin = self.prop_origins.get(key).unwrap_or(&self.origin);
+        let mut error = Error::new(written, problem).at(origin.clone());
+        error.value = value.map(ToOwned::to_owned);
+        error
+    }
 }
 
 /// Who does the work of a job.

@@ -9,6 +9,7 @@ use crate::sources::Declared;
 use crate::sources::error::{Error, Origin};
 use crate::sources::key::{self, Key};
 use crate::sources::settings::{Implementation, JobSettings};
+use crate::spelling;
 
 /// The jobs that the program declares, and which of them does the work of which configured job.
 pub(in crate::sources) struct Declarations<'a> {
@@ -117,6 +118,7 @@ impl Binder {
             implementation: implementation?,
             class: text("elastic-job-class"),
             bootstrap: text("job-bootstrap-bean-name"),
+            prop_origins: self.prop_origins(name),
             origin,
         })
     }
@@ -157,7 +159,7 @@ impl Binder {
             }
             (None, None, None) => {
                 let declared = declarations.declared.iter().map(|declared| declared.name.as_str());
-                let hint = key::nearest(name, declared)
+                let hint = spelling::nearest(name, declared)
                     .map(|near| format!(", did you mean `{near}`?"))
                     .unwrap_or_default();
                 let problem = format!(
@@ -208,13 +210,27 @@ impl Binder {
         raw.overwrite = self.bool(&key("overwrite"));
         raw.label = self.text(&key("label"));
         raw.static_sharding = self.bool(&key("static-sharding"));
-        // The properties of one job stand together, so the others need not be looked at.
         raw.props = self
-            .entries
-            .range(Key::Prop(name.to_owned(), String::new())..)
-            .map_while(|(key, bound)| prop_of(key, bound, name))
+            .props(name)
+            .map(|(key, bound)| (key.to_owned(), bound.text.clone()))
             .collect();
         raw
+    }
+
+    fn prop_origins(&self, job: &str) -> BTreeMap<String, Origin> {
+        self.props(job)
+            .map(|(key, bound)| (key.to_owned(), bound.origin.clone()))
+            .collect()
+    }
+
+    /// The properties of one job. They stand together, so those of others need not be looked at.
+    fn props<'a>(&'a self, job: &'a str) -> impl Iterator<Item = (&'a str, &'a Bound)> {
+        self.entries
+            .range(Key::Prop(job.to_owned(), String::new())..)
+            .map_while(move |(key, bound)| match key {
+                Key::Prop(owner, name) if owner == job => Some((&**name, bound)),
+                _ => None,
+            })
     }
 
     /// The registry holds whole units only.
@@ -245,12 +261,5 @@ impl Binder {
         let mut error = Error::new(key, fault.problem.clone()).at(origin.clone());
         error.value = fault.value.clone().filter(|_| !secret::is_secret(&fault.key));
         self.faults.push(error);
-    }
-}
-
-fn prop_of(key: &Key, bound: &Bound, job: &str) -> Option<(String, String)> {
-    match key {
-        Key::Prop(owner, name) if owner == job => Some((name.clone(), bound.text.clone())),
-        _ => None,
     }
 }

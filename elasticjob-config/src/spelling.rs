@@ -1,0 +1,38 @@
+//! Which name was probably meant by one that nobody knows.
+
+/// Letters and digits in lower case: what is left of a name when its spelling does not matter.
+pub(crate) fn canonical(name: &str) -> String {
+    name.chars()
+        .filter(|c| c.is_alphanumeric())
+        .flat_map(char::to_lowercase)
+        .collect()
+}
+
+/// The name that takes the fewest edits, if they are few. Case, and characters between words, do not count.
+///
+/// ```
+/// use elasticjob_config::spelling::nearest;
+///
+/// let names = ["http.uri", "http.method"];
+/// assert_eq!(nearest("http.url", names.into_iter()).as_deref(), Some("http.uri"));
+/// assert_eq!(nearest("colour", names.into_iter()), None);
+/// ```
+pub fn nearest<'a>(written: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
+    let wanted = canonical(written);
+    let (distance, name) = names.map(|name| (distance(&wanted, &canonical(name)), name)).min()?;
+    (distance <= 2.max(wanted.chars().count() / 4)).then(|| name.to_owned())
+}
+
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, to) in b.iter().enumerate() {
+            let substitute = diagonal + usize::from(from != *to);
+            diagonal = row[j + 1];
+            row[j + 1] = substitute.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}

@@ -114,6 +114,12 @@ pub fn ending_apart(items: u32) -> Registration {
     every_second(job("job", sleep).sharding(items))
 }
 
+/// A job that is due every second and whose items run for one and a half: each firing is followed by a make-up run.
+pub fn falling_behind(items: u32) -> Registration {
+    let sleep = |_: ShardingContext| tokio::time::sleep(Duration::from_millis(1500));
+    every_second(job("job", sleep).sharding(items))
+}
+
 /// A job that never fires by itself.
 pub fn one_off(items: u32) -> Registration {
     job("job", async || {}).sharding(items)

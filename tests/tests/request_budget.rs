@@ -3,7 +3,7 @@
 use elasticjob::registry::memory::MemoryRegistry;
 use elasticjob::registry::metered::Counts;
 use elasticjob::registry::{Answer, Read, Registry as _, Step};
-use elasticjob_tests::metered::{Member, Site, ending_apart, ending_together};
+use elasticjob_tests::metered::{Member, Site, ending_apart, ending_together, falling_behind};
 
 /// Seconds after which everything has found its place.
 const SETTLE: i64 = 4;
@@ -68,6 +68,22 @@ async fn items_that_end_apart_should_cost_a_transaction_each() {
     let member = site.join(ending_apart(10)).await.expect("it starts");
     let [counts] = steady(&site, [&member]).await;
     check(counts, 1 + 10, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_make_up_run_should_cost_one_transaction() {
+    let site = Site::embedded();
+    let member = site.join(falling_behind(10)).await.expect("it starts");
+    site.pass(SETTLE).await;
+    let before = member.counts();
+    site.pass(3 * FIRINGS).await;
+    let counts = member.counts() - before;
+    // Two runs in three seconds, whose claims go with the ends before them.
+    assert_eq!(
+        (counts.writes, counts.reads),
+        (2 * FIRINGS.cast_unsigned(), 0),
+        "{counts:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]

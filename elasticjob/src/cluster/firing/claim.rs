@@ -1,5 +1,7 @@
 //! Claiming the items of a firing, all in one transaction.
 
+use std::borrow::Cow;
+
 use crate::cluster::layout::{ItemKind, Node};
 use crate::cluster::ledger::{Gap, Record, Refusal, Run, Source};
 use crate::cluster::mutation::Mutation;
@@ -32,7 +34,7 @@ pub(super) enum Kind {
 
 /// One item of a claim.
 #[derive(Clone, Debug)]
-struct ClaimedItem {
+pub(super) struct ClaimedItem {
     item: u32,
     run: Run,
     /// The ledger expected.
@@ -104,6 +106,14 @@ impl Claim {
         self.items.iter().map(|claimed| claimed.item)
     }
 
+    pub(super) fn claimed(&self) -> impl Iterator<Item = &ClaimedItem> {
+        self.items.iter()
+    }
+
+    pub(super) fn of(&self, item: u32) -> Option<&ClaimedItem> {
+        self.items.iter().find(|claimed| claimed.item == item)
+    }
+
     /// The transaction: the epoch as expected; each item's mark created and ledger set.
     pub(super) fn steps(&self, view: &View) -> Vec<Step> {
         let mut transaction = Transaction::on(view);
@@ -145,6 +155,13 @@ impl Claim {
             }
             if !has_ledger {
                 transaction.create(Node::LedgerItem(*item), "", CreateMode::Persistent);
+            }
+            let is_marked = || view.items.get(item).is_some_and(|item| item.is_misfire_marked);
+            if run.source == Source::Misfire && is_marked() {
+                transaction.delete(Node::ItemState {
+                    item: *item,
+                    kind: ItemKind::Misfire,
+                });
             }
             transaction.set(Node::LedgerItem(*item), record.to_bytes(), expected(*version));
         }
@@ -193,9 +210,22 @@ impl Claim {
     }
 }
 
+impl ClaimedItem {
+    /// Whether the ledger says that it was claimed, and is being run.
+    pub(super) fn is_in(&self, record: &Record) -> bool {
+        let is_this = |run: &Run| run.is_same_attempt(&self.run) && run.end.is_none();
+        record.run.as_ref().is_some_and(is_this)
+    }
+}
+
 impl Firings {
-    /// The claim of all own items that may run for the occasion.
-    pub(super) fn new_claim(&mut self, circumstances: &Circumstances<'_>, occasion: &Occasion) -> Claim {
+    /// The claim of all own items that may run for the occasion, once the ends of those that are `ending` are recorded.
+    pub(super) fn new_claim(
+        &mut self,
+        circumstances: &Circumstances<'_>,
+        occasion: &Occasion,
+        ending: &[u32],
+    ) -> Claim {
         let Circumstances {
             view, me, config, now, ..
         } = *circumstances;
@@ -205,15 +235,26 @@ impl Firings {
         });
         let mut items = Vec::new();
         let mut doubtful = Vec::new();
-        let is_free = |state: &ItemView| mark.is_none() || (state.mark.is_none() && state.failover.is_none());
+        let is_free = |item: u32, state: &ItemView| {
+            mark.is_none() || (state.mark.is_none() && state.failover.is_none()) || ending.contains(&item)
+        };
+        let is_meant = |state: &ItemView| !occasion.is_for_marked || state.is_misfire_marked;
         // One that waits to be taken over is run for the time that it missed first.
         let is_runnable = |item: u32, state: &ItemView| {
-            !state.is_disabled && is_free(state) && !view.is_moving(item) && !view.failover_queue.contains(&item)
+            let is_staying = !view.is_moving(item) && !view.failover_queue.contains(&item);
+            !state.is_disabled && is_free(item, state) && is_meant(state) && is_staying
         };
         if view.is_available(me) {
             let own = view.items_of(me, config.sharding_total_count().get());
             for (item, _) in own.filter(|(item, state)| is_runnable(*item, state)) {
-                let Some(slot) = self.slots.get(&item) else { continue };
+                let after_end = self.ended.get(&item).filter(|_| ending.contains(&item));
+                let slot = match after_end {
+                    Some(ended) => Cow::Owned(ended.slot()),
+                    None => match self.slots.get(&item) {
+                        Some(slot) => Cow::Borrowed(&**slot),
+                        None => continue,
+                    },
+                };
                 let is_alive = |owner: &str| view.instances.iter().any(|id| id.as_str() == owner);
                 match slot
                     .record
@@ -406,11 +447,7 @@ impl Firings {
         for item in &claim.items {
             let (_owner, _mark, ledger) = (answers.next(), answers.next(), answers.next());
             let Some((data, stat)) = ledger else { continue };
-            let record = Record::parse(&data);
-            if record
-                .run
-                .is_some_and(|run| run.is_same_attempt(&item.run) && run.end.is_none())
-            {
+            if item.is_in(&Record::parse(&data)) {
                 claimed.push((item.clone(), stat));
             }
         }
@@ -434,7 +471,7 @@ impl Firings {
     }
 
     /// Starts what is claimed, except for what was given away meanwhile.
-    fn begin(
+    pub(super) fn begin(
         &mut self,
         circumstances: &Circumstances<'_>,
         claimed: Vec<(ClaimedItem, Stat)>,

@@ -1,5 +1,7 @@
 //! Recording ends: one transaction for all that ended since the last, each mark removed and each ledger set.
 
+use std::collections::BTreeSet;
+
 use crate::cluster::layout::{ItemKind, Node};
 use crate::cluster::ledger::{Record, Run};
 use crate::cluster::transaction::Transaction;
@@ -7,7 +9,7 @@ use crate::cluster::view::View;
 use crate::registry::{Answer, Error, MAX_TRANSACTION_SIZE, Read, Stat, WriteError, Written, size_of};
 
 use super::claim::Found;
-use super::{Circumstances, Ended, FiringRequest, Firings, Recording, Running, Slot, Start};
+use super::{Batch, Circumstances, ClaimOutcome, Ended, FiringRequest, Firings, Recording, Running, Slot, Start};
 
 /// After so many refusals that nothing explains, an end is given up and said.
 const ATTEMPTS: u32 = 5;
@@ -19,15 +21,23 @@ pub(crate) struct Unrecorded {
     pub(crate) reason: &'static str,
 }
 
-/// What to read to know what became of ends.
-pub(super) fn survey(view: &View, items: &[u32]) -> Vec<Read> {
-    let job = view.job();
-    let of = |item: &u32| {
-        let state = |kind| Read::Data(Node::ItemState { item: *item, kind }.of(job));
-        let marks = [ItemKind::Running, ItemKind::Failover, ItemKind::Failovering].map(state);
-        marks.into_iter().chain([Read::Data(Node::LedgerItem(*item).of(job))])
-    };
-    items.iter().flat_map(of).collect()
+impl Batch {
+    /// What to read to know what became of it.
+    pub(super) fn survey(&self, view: &View) -> Vec<Read> {
+        let job = view.job();
+        let of = |item: u32| {
+            let state = |kind| Read::Data(Node::ItemState { item, kind }.of(job));
+            let marks = [ItemKind::Running, ItemKind::Failover, ItemKind::Failovering].map(state);
+            marks.into_iter().chain([Read::Data(Node::LedgerItem(item).of(job))])
+        };
+        self.items().into_iter().flat_map(of).collect()
+    }
+
+    /// Whatever ends or is claimed.
+    fn items(&self) -> BTreeSet<u32> {
+        let claimed = self.make_up.iter().flat_map(|make_up| make_up.claim.items());
+        self.ending.iter().copied().chain(claimed).collect()
+    }
 }
 
 impl Firings {
@@ -68,37 +78,59 @@ impl Firings {
         if items.len() == self.ended.len() {
             self.first_end_at = None;
         }
-        self.recording = Recording::InFlight(items);
-        Some(FiringRequest::RecordEnds(transaction.into_steps()))
+        let mut steps = transaction.into_steps();
+        let make_up = self.make_up(circumstances, &items, &steps);
+        if let Some(make_up) = &make_up {
+            steps.extend(make_up.claim.steps(circumstances.view));
+        }
+        let ending = items;
+        self.recording = Recording::InFlight(Batch { ending, make_up });
+        Some(FiringRequest::RecordEnds(steps))
     }
 
-    /// The recording was answered.
-    ///
-    pub(crate) fn recorded(&mut self, result: Result<Vec<Written>, WriteError>) -> Recordings {
+    /// The recording was answered. Events that came before the answer must be in the view already.
+    pub(crate) fn recorded(
+        &mut self,
+        circumstances: &Circumstances<'_>,
+        result: Result<Vec<Written>, WriteError>,
+    ) -> Recordings {
         let mut recordings = Recordings::default();
-        let Recording::InFlight(items) = std::mem::replace(&mut self.recording, Recording::Idle) else {
-            return recordings;
+        let batch = match std::mem::replace(&mut self.recording, Recording::Idle) {
+            Recording::InFlight(batch) => batch,
+            other => {
+                self.recording = other;
+                return recordings;
+            }
         };
         let written = match result {
             Ok(written) => written,
             Err(WriteError {
                 error: Error::SessionExpired,
                 ..
-            }) => return recordings,
+            }) => {
+                if let Some(make_up) = batch.make_up {
+                    self.put_back(make_up);
+                }
+                return recordings;
+            }
             Err(_) => {
-                self.recording = Recording::Doubtful(items);
+                self.recording = Recording::Doubtful(batch);
                 return recordings;
             }
         };
-        let stats = written.into_iter().filter_map(|written| match written {
+        let mut stats = written.into_iter().filter_map(|written| match written {
             Written::Set(stat) => Some(stat),
             _ => None,
         });
-        for (item, stat) in items.into_iter().zip(stats) {
+        for (item, stat) in batch.ending.into_iter().zip(&mut stats) {
             let Some(ended) = self.ended.remove(&item) else {
                 continue;
             };
             self.conclude(item, *ended, stat, &mut recordings);
+        }
+        if let Some(make_up) = batch.make_up {
+            let claimed = make_up.with_stats(stats);
+            recordings.made_up = self.begin_make_up(circumstances, make_up, claimed);
         }
         recordings
     }
@@ -107,26 +139,44 @@ impl Firings {
     /// that are not are tried again as things are now, and those that somebody else recorded are given up.
     pub(crate) fn settled_ends(
         &mut self,
-        me: &str,
+        circumstances: &Circumstances<'_>,
         answers: Result<Vec<Answer>, Error>,
     ) -> (Vec<Unrecorded>, Recordings) {
         let (mut unrecorded, mut recordings) = (Vec::new(), Recordings::default());
-        let Recording::Settling(items) = std::mem::replace(&mut self.recording, Recording::Idle) else {
-            return (unrecorded, recordings);
+        let batch = match std::mem::replace(&mut self.recording, Recording::Idle) {
+            Recording::Settling(batch) => batch,
+            other => {
+                self.recording = other;
+                return (unrecorded, recordings);
+            }
         };
         let Ok(answers) = answers else {
-            self.recording = Recording::Doubtful(items);
+            self.recording = Recording::Doubtful(batch);
             return (unrecorded, recordings);
         };
         let mut answers = Found::new(answers);
-        let is_mine = |found: Option<(Vec<u8>, Stat)>| found.is_some_and(|(holder, _)| holder == me.as_bytes());
-        for item in items {
+        let is_mine = |found: Option<(Vec<u8>, Stat)>| {
+            found.is_some_and(|(holder, _)| holder == circumstances.me.as_str().as_bytes())
+        };
+        let mut claimed = Vec::new();
+        for item in batch.items() {
             let (mark, failover, failovering) = (answers.next(), answers.next(), answers.next());
-            let ledger = answers.next();
-            let Some(mut ended) = self.ended.remove(&item) else {
+            let ledger = answers.next().map(|(data, stat)| (Record::parse(&data), stat));
+            let follower = batch.make_up.as_ref().and_then(|make_up| make_up.claim.of(item));
+            let is_claimed = |record: &Record| follower.is_some_and(|follower| follower.is_in(record));
+            let claim = follower
+                .cloned()
+                .zip(ledger.as_ref().filter(|(record, _)| is_claimed(record)));
+            let ended = self.ended.remove(&item);
+            if let Some((follower, (_, stat))) = claim {
+                if let Some(ended) = ended {
+                    self.conclude(item, *ended, *stat, &mut recordings);
+                }
+                claimed.push((follower, *stat));
                 continue;
-            };
-            let state = ledger.map(|(data, stat)| (ended.compared(&Record::parse(&data)), stat));
+            }
+            let Some(mut ended) = ended else { continue };
+            let state = ledger.map(|(record, stat)| (ended.compared(&record), stat));
             match state {
                 Some((Recorded::Yes, stat)) => self.conclude(item, *ended, stat, &mut recordings),
                 Some((Recorded::No, stat)) if ended.attempts < ATTEMPTS => {
@@ -149,6 +199,11 @@ impl Firings {
                     self.close(item);
                 }
             }
+        }
+        match batch.make_up {
+            Some(make_up) if claimed.is_empty() => self.put_back(make_up),
+            Some(make_up) => recordings.made_up = self.begin_make_up(circumstances, make_up, claimed),
+            None => {}
         }
         (unrecorded, recordings)
     }
@@ -186,6 +241,8 @@ pub(crate) struct Recordings {
     pub(crate) ended: Vec<(u32, Run)>,
     /// Runs that are to go on, as their next attempts.
     pub(crate) again: Vec<Start>,
+    /// What the claim of the firing that follows led to.
+    pub(crate) made_up: ClaimOutcome,
 }
 
 /// Whether an end is in the ledger.
@@ -197,6 +254,14 @@ enum Recorded {
 }
 
 impl Ended {
+    /// The ledger once the end is recorded.
+    pub(super) fn slot(&self) -> Slot {
+        Slot {
+            version: self.running.version + 1,
+            record: self.record(),
+        }
+    }
+
     /// The ledger with the end in it.
     fn record(&self) -> Record {
         match &self.end {

@@ -10,6 +10,7 @@
 
 mod claim;
 mod end;
+mod make_up;
 mod takeover;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -32,6 +33,7 @@ use super::view::{ItemView, View};
 
 pub(crate) use claim::{Claim, ClaimOutcome};
 pub(crate) use end::Recordings;
+use make_up::MakeUp;
 use takeover::Takeover;
 
 /// A time that could not be fired for so long is missed, not late.
@@ -108,6 +110,19 @@ pub(crate) struct Occasion {
     /// The scheduled time, or when the order came.
     pub(crate) time: Timestamp,
     pub(crate) requests: Vec<String>,
+    /// Only items that a Java member marked are run.
+    pub(crate) is_for_marked: bool,
+}
+
+impl Occasion {
+    fn new(source: Source, time: Timestamp) -> Self {
+        Self {
+            source,
+            time,
+            requests: Vec::new(),
+            is_for_marked: false,
+        }
+    }
 }
 
 /// The firing under way.
@@ -138,10 +153,18 @@ enum Claiming {
 #[derive(Debug)]
 enum Recording {
     Idle,
-    InFlight(Vec<u32>),
-    /// The transaction was refused, or its answer was lost: these are looked at.
-    Doubtful(Vec<u32>),
-    Settling(Vec<u32>),
+    InFlight(Batch),
+    /// The transaction was refused, or its answer was lost: what it was about is looked at.
+    Doubtful(Batch),
+    Settling(Batch),
+}
+
+/// What one transaction records.
+#[derive(Debug)]
+struct Batch {
+    ending: Vec<u32>,
+    /// The firing that follows, claimed in the same transaction.
+    make_up: Option<MakeUp>,
 }
 
 /// An item being run.
@@ -251,12 +274,7 @@ impl Firings {
             let older = self.missed.replace(time)?;
             return Some(self.skip(older, "coalesced with a later one"));
         }
-        let occasion = Occasion {
-            source: Source::Schedule,
-            time,
-            requests: Vec::new(),
-        };
-        let older = self.due.replace(occasion)?;
+        let older = self.due.replace(Occasion::new(Source::Schedule, time))?;
         Some(self.skip(older.time, "coalesced with a later one"))
     }
 
@@ -351,7 +369,9 @@ impl Firings {
     /// The session is over: what was claimed in it is no longer ours.
     pub(crate) fn lose_session(&mut self) {
         self.claiming = Claiming::Idle;
-        self.recording = Recording::Idle;
+        if let Some(make_up) = self.recording.take().and_then(|batch| batch.make_up) {
+            self.put_back(make_up);
+        }
         self.ended.clear();
         self.running.clear();
         self.slots.clear();
@@ -366,11 +386,7 @@ impl Firings {
                 .filter(|time| *time > current.occasion.time);
         }
         if let Some(time) = self.missed.take() {
-            self.due = Some(Occasion {
-                source: Source::Schedule,
-                time,
-                requests: Vec::new(),
-            });
+            self.due = Some(Occasion::new(Source::Schedule, time));
         }
     }
 
@@ -382,9 +398,10 @@ impl Firings {
             Claiming::Surveying(claim) => Claiming::Refused(claim),
             other => other,
         };
-        if let Recording::Settling(items) = &mut self.recording {
-            self.recording = Recording::Doubtful(std::mem::take(items));
-        }
+        self.recording = match std::mem::replace(&mut self.recording, Recording::Idle) {
+            Recording::Settling(batch) => Recording::Doubtful(batch),
+            other => other,
+        };
         self.takeover.reset();
     }
 
@@ -420,13 +437,17 @@ impl Firings {
             }
             other => self.claiming = other,
         }
-        if let Recording::Doubtful(items) = &mut self.recording {
-            let items = std::mem::take(items);
-            let reads = end::survey(view, &items);
-            self.recording = Recording::Settling(items);
-            return Some(FiringRequest::SettleEnds(reads));
+        match std::mem::replace(&mut self.recording, Recording::Idle) {
+            Recording::Doubtful(batch) => {
+                let reads = batch.survey(view);
+                self.recording = Recording::Settling(batch);
+                Some(FiringRequest::SettleEnds(reads))
+            }
+            other => {
+                self.recording = other;
+                None
+            }
         }
-        None
     }
 
     /// Closes the firing whose ends are all recorded, and turns a time that came meanwhile into the next.
@@ -436,14 +457,11 @@ impl Firings {
         if !is_over {
             return;
         }
+        let make_up = self.occasion_to_make_up(circumstances);
+        self.missed = None;
         self.current = None;
-        let Some(time) = self.missed.take() else { return };
-        if circumstances.config.misfire() {
-            self.due = Some(Occasion {
-                source: Source::Misfire,
-                time,
-                requests: Vec::new(),
-            });
+        if make_up.is_some() {
+            self.due = make_up;
         }
     }
 
@@ -527,13 +545,12 @@ impl Firings {
         let occasion = match (self.due.take(), &mut self.ordered) {
             (Some(due), _) => due,
             (None, Some(_)) => Occasion {
-                source: Source::Trigger,
-                time: circumstances.now,
                 requests: self.ordered.take().unwrap_or_default(),
+                ..Occasion::new(Source::Trigger, circumstances.now)
             },
             (None, None) => return None,
         };
-        let claim = self.new_claim(circumstances, &occasion);
+        let claim = self.new_claim(circumstances, &occasion, &[]);
         let open = claim.items().collect();
         let rest = (!claim.is_empty()).then_some(claim);
         self.current = Some(Current { occasion, open, rest });
@@ -569,11 +586,7 @@ impl Firings {
         };
         let mut known = self.slots.values().filter_map(|slot| slot.record.until(now));
         if known.any(|until| until < time) {
-            self.due = Some(Occasion {
-                source: Source::Misfire,
-                time,
-                requests: Vec::new(),
-            });
+            self.due = Some(Occasion::new(Source::Misfire, time));
         }
     }
 
@@ -671,6 +684,16 @@ impl Firings {
     fn close(&mut self, item: u32) {
         if let Some(current) = &mut self.current {
             current.open.remove(&item);
+        }
+    }
+}
+
+impl Recording {
+    /// What is being recorded; nothing is from here on.
+    fn take(&mut self) -> Option<Batch> {
+        match std::mem::replace(self, Self::Idle) {
+            Self::Idle => None,
+            Self::InFlight(batch) | Self::Doubtful(batch) | Self::Settling(batch) => Some(batch),
         }
     }
 }

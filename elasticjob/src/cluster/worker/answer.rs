@@ -188,7 +188,7 @@ impl Worker {
                 }
             }
             FiringAnswer::Recorded(result) => {
-                let recordings = self.firings.recorded(result);
+                let recordings = self.firings.recorded(&circumstances, result);
                 self.follow(live, recordings);
             }
             FiringAnswer::SurveyedTakeover(result) => {
@@ -204,7 +204,7 @@ impl Worker {
                 }
             }
             FiringAnswer::SettledEnds(result) => {
-                let (unrecorded, recordings) = self.firings.settled_ends(live.membership.id().as_str(), result);
+                let (unrecorded, recordings) = self.firings.settled_ends(&circumstances, result);
                 for unrecorded in unrecorded {
                     let item = unrecorded.item;
                     warn!(
@@ -261,6 +261,7 @@ impl Worker {
                 .publish(|| account::ended(self.application.name(), item, &run));
         }
         self.launch(live, recordings.again);
+        self.claim_settled(live, recordings.made_up);
     }
 
     fn clock_answered(&mut self, result: Result<Vec<Written>, WriteError>) {

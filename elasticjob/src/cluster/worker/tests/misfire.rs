@@ -85,3 +85,97 @@ async fn the_newest_missed_time_should_be_run_where_the_job_is_to_catch_up() {
     let runs: Vec<_> = cluster.history.all().into_iter().map(|ran| ran.due).collect();
     assert_eq!(runs, [at(20), at(80)], "of 40, 60 and 80 the newest");
 }
+
+/// Due each ten seconds.
+fn each_ten_seconds(total: u32) -> elasticjob_config::job::Builder {
+    JobConfig::builder("job")
+        .cron("0/10 * * * * ?")
+        .time_zone("GMT")
+        .sharding_total_count(total)
+}
+
+/// When the items of one time began, in milliseconds of the history.
+fn begun_at(cluster: &Cluster, due: Timestamp) -> Vec<(u32, u128)> {
+    let ran = cluster.history.all().into_iter().filter(|ran| ran.due == due);
+    ran.map(|ran| (ran.item, ran.began.as_millis())).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_time_that_came_while_the_items_ran_should_be_made_up_once_and_right_after() {
+    let mut cluster = Cluster::new().await;
+    let work: Work = Arc::new(|item| Box::pin(tokio::time::sleep(Duration::from_secs(if item == 0 { 25 } else { 1 }))));
+    let _only = cluster.join("10.0.0.1", each_ten_seconds(2).build().unwrap(), work);
+    cluster.until(34.9).await;
+    assert_eq!(begun_at(&cluster, at(20)), [], "coalesced with the time after it");
+    cluster.until(39.9).await;
+    cluster.history.check();
+    let begun = begun_at(&cluster, at(30));
+    assert!(
+        begun.len() == 2 && begun.iter().all(|(_, at)| (35_000..35_100).contains(at)),
+        "{begun:?}"
+    );
+    let ledger = cluster.data("/job/ledger/items/0").await.unwrap();
+    assert!(ledger.contains("misfire"), "{ledger}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_time_that_came_while_the_items_ran_should_be_skipped_where_misfire_is_off() {
+    let mut cluster = Cluster::new().await;
+    let config = each_ten_seconds(1).misfire(false).build().unwrap();
+    let _only = cluster.join("10.0.0.1", config, lasting(Duration::from_secs(15)));
+    cluster.until(59.9).await;
+    let due: Vec<_> = cluster.history.all().iter().map(|ran| ran.due).collect();
+    assert_eq!(due, [at(10), at(30), at(50)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_lost_to_an_end_that_claims_the_next_firing_should_neither_lose_nor_repeat_it() {
+    for fate in [Fate::Applied, Fate::Dropped] {
+        let mut cluster = Cluster::new().await;
+        let config = each_ten_seconds(3).build().unwrap();
+        let only = cluster.join("10.0.0.1", config, lasting(Duration::from_secs(15)));
+        cluster.until(24.9).await;
+        only.link.cut_at_next_write(fate);
+        cluster.until(25.4).await;
+        only.link.heal();
+        cluster.until(49.9).await;
+        cluster.history.check();
+        assert_eq!(cluster.history.count_at(at(20)), 3, "{fate:?}");
+        assert_eq!(cluster.history.count_at(at(40)), 3, "{fate:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_item_that_is_to_move_should_not_be_claimed_for_what_it_missed() {
+    let mut cluster = Cluster::new().await;
+    let config = each_ten_seconds(2).build().unwrap();
+    let first = cluster.join("10.0.0.1", config.clone(), lasting(Duration::from_secs(15)));
+    cluster.until(12.0).await;
+    let second = cluster.join("10.0.0.2", config, lasting(Duration::from_secs(15)));
+    cluster.until(45.0).await;
+    cluster.history.check();
+    let (first, second) = (first.id(), second.id());
+    let mut owners: Vec<_> = cluster.history.at(at(20)).into_iter().map(|(_, by)| by).collect();
+    owners.sort();
+    assert_eq!(owners, [first, second], "each makes up the item that it has now");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_java_members_mark_should_be_made_up_for_its_item_alone_and_after_a_normal_run() {
+    for misfire in [true, false] {
+        let mut cluster = Cluster::new().await;
+        let config = each_ten_seconds(2).misfire(misfire).build().unwrap();
+        let _only = cluster.join("10.0.0.1", config, lasting(Duration::from_secs(1)));
+        cluster.until(15.0).await;
+        cluster.create("/job/sharding/1/misfire", "").await;
+        cluster.until(19.9).await;
+        assert_eq!(cluster.history.all().len(), 2, "it waits for a normal run");
+        cluster.until(49.9).await;
+        cluster.history.check();
+        let runs = |item| cluster.history.all().iter().filter(|ran| ran.item == item).count();
+        let made_up = usize::from(misfire);
+        assert_eq!((runs(0), runs(1)), (4, 4 + made_up), "misfire {misfire}");
+        let mark = cluster.data("/job/sharding/1/misfire").await;
+        assert_eq!(mark.is_none(), misfire, "consumed only where it is made up");
+    }
+}

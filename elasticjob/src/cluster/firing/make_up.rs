@@ -1,0 +1,112 @@
+//! The firing that follows right after another: a time that came meanwhile, or that a Java member marked.
+//!
+//! It is claimed in the transaction that records the last ends of the firing before, so that nobody gets in between and a
+//! crash loses neither. Where that cannot be, it is claimed as any other firing.
+
+use std::collections::BTreeSet;
+
+use crate::cluster::ledger::Source;
+use crate::registry::{MAX_TRANSACTION_SIZE, Stat, Step, size_of};
+
+use super::claim::ClaimedItem;
+use super::{Circumstances, Claim, ClaimOutcome, Claiming, Current, Firings, Occasion};
+
+/// A firing that is claimed with the ends of the one before.
+#[derive(Debug)]
+pub(super) struct MakeUp {
+    occasion: Occasion,
+    pub(super) claim: Claim,
+}
+
+impl Firings {
+    /// What is to be fired for when the firing under way is over.
+    pub(super) fn occasion_to_make_up(&self, circumstances: &Circumstances<'_>) -> Option<Occasion> {
+        if !circumstances.config.misfire() || self.is_stopped {
+            return None;
+        }
+        if let Some(time) = self.missed {
+            return Some(Occasion::new(Source::Misfire, time));
+        }
+        // A Java member marks times that it missed. Stale marks are about, so one counts after a normal firing alone.
+        let is_normal = self
+            .current
+            .as_ref()
+            .is_some_and(|current| current.occasion.source != Source::Misfire);
+        let is_marked = is_normal && self.own_items(circumstances).any(|(_, item)| item.is_misfire_marked);
+        is_marked.then(|| Occasion {
+            is_for_marked: true,
+            ..Occasion::new(Source::Misfire, circumstances.now)
+        })
+    }
+
+    /// The firing to be claimed together with these ends, whose steps are given, if they are the last of theirs.
+    pub(super) fn make_up(
+        &mut self,
+        circumstances: &Circumstances<'_>,
+        ending: &[u32],
+        ends: &[Step],
+    ) -> Option<MakeUp> {
+        let are_last = |current: &Current| {
+            let ending: BTreeSet<u32> = ending.iter().copied().collect();
+            current.rest.is_none() && current.open.is_subset(&ending)
+        };
+        let is_over = matches!(self.claiming, Claiming::Idle) && self.current.as_ref().is_some_and(are_last);
+        // Ends that were refused once go alone: whatever was wrong with the claim is not to hold them up.
+        let is_plain = |item: &u32| {
+            let ended = self.ended.get(item);
+            ended.is_some_and(|ended| ended.end.is_some() && ended.attempts == 0)
+        };
+        let must_check_clock = circumstances.config.max_time_diff().is_some();
+        if !is_over || must_check_clock || !ending.iter().all(is_plain) || self.hold(circumstances).is_some() {
+            return None;
+        }
+        let occasion = self.occasion_to_make_up(circumstances)?;
+        let claim = self.new_claim(circumstances, &occasion, ending);
+        let is_fitting = size_of(ends) + size_of(&claim.steps(circumstances.view)) <= MAX_TRANSACTION_SIZE;
+        if claim.is_empty() || !is_fitting {
+            return None;
+        }
+        if !occasion.is_for_marked {
+            self.missed = None;
+        }
+        Some(MakeUp { occasion, claim })
+    }
+
+    /// It was claimed: the firing under way is this one now.
+    pub(super) fn begin_make_up(
+        &mut self,
+        circumstances: &Circumstances<'_>,
+        make_up: MakeUp,
+        claimed: Vec<(ClaimedItem, Stat)>,
+    ) -> ClaimOutcome {
+        let MakeUp { occasion, claim } = make_up;
+        self.current = Some(Current {
+            occasion,
+            open: claim.items().collect(),
+            rest: None,
+        });
+        self.begin(circumstances, claimed, &claim)
+    }
+
+    /// It was not claimed: its time is as missed as it was.
+    pub(super) fn put_back(&mut self, make_up: MakeUp) {
+        let Occasion {
+            time, is_for_marked, ..
+        } = make_up.occasion;
+        if is_for_marked {
+            return;
+        }
+        if self.missed.is_some() {
+            self.skip(time, "coalesced with a later one");
+        } else {
+            self.missed = Some(time);
+        }
+    }
+}
+
+impl MakeUp {
+    /// The items with the answers to the settings of their ledgers.
+    pub(super) fn with_stats(&self, written: impl Iterator<Item = Stat>) -> Vec<(ClaimedItem, Stat)> {
+        self.claim.claimed().cloned().zip(written).collect()
+    }
+}

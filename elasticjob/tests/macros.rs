@@ -249,6 +249,25 @@ fn the_values_of_a_declaration_should_configure_its_job() {
     assert_eq!(one_off.bootstrap.as_deref(), Some("rebuild"));
 }
 
+#[test]
+fn a_schedule_from_elsewhere_should_be_refused_where_the_declaration_says_one_off() {
+    let built = elasticjob::ElasticJob::builder()
+        .without_discovery()
+        .environment(
+            [("ELASTICJOB_JOBS_REBUILD_REPORT_CRON", "0 0 2 * * ?")]
+                .map(|(key, value)| (key.to_owned(), value.to_owned())),
+        )
+        .component(Journal::default())
+        .register::<blocking_job>()
+        .build();
+    let error = built.err().expect("it is refused").to_string();
+    assert!(
+        error.contains("cron `0 0 2 * * ?` for a job that is declared `one_off` ("),
+        "{error}"
+    );
+    assert!(error.contains("tests/macros.rs:65"), "{error}");
+}
+
 /// Components with a journal, and the journal.
 fn components() -> (Components, Component<Journal>) {
     let mut components = Components::default();

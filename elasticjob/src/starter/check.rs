@@ -208,6 +208,12 @@ fn job(
         _ => return None,
     };
     let registration = registrations.get(declared)?;
+    if let (true, Some(cron)) = (registration.is_one_off(), config.cron()) {
+        let declaration = registration.place();
+        faults.push(format!(
+            "job {name} ({place}): cron `{cron}` for a job that is declared `one_off` ({declaration})"
+        ));
+    }
     let mut start = Start::new(StartParts {
         job_name: name,
         place: registration.place(),

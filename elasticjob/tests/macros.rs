@@ -260,7 +260,7 @@ fn a_schedule_from_elsewhere_should_be_refused_where_the_declaration_says_one_of
         .component(Journal::default())
         .register::<blocking_job>()
         .build();
-    let error = built.err().expect("it is refused").to_string();
+    let error = built.expect_err("it is refused").to_string();
     assert!(
         error.contains("cron `0 0 2 * * ?` for a job that is declared `one_off` ("),
         "{error}"

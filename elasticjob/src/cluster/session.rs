@@ -93,6 +93,12 @@ impl Membership {
         self.session.read(reads).await
     }
 
+    /// As [`Session::read`], of a state that is not older than this call.
+    pub(crate) async fn read_in_sync(&self, reads: Vec<Read>) -> Result<Vec<Answer>, registry::Error> {
+        self.sync().await?;
+        self.read(reads).await
+    }
+
     /// As [`Session::sync`]; an answer moves the fence.
     pub(crate) async fn sync(&self) -> Result<(), registry::Error> {
         let sent_at = self.clock.elapsed();

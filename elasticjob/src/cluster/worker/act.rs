@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
-use crate::cluster::firing::{Circumstances, FiringRequest, Skipped, Start};
+use crate::cluster::firing::{FiringRequest, Skipped, Start};
 use crate::cluster::governor::{Decision, Move, Request, Situation};
 use crate::cluster::launch::{Finished, Launch};
 use crate::cluster::layout::Node;
@@ -155,10 +155,7 @@ impl Worker {
         let membership = Arc::clone(&live.membership);
         let node = Node::Instance(membership.id().as_str()).of(self.application.name());
         live.requests.push(Box::pin(async move {
-            let answers = match membership.sync().await {
-                Ok(()) => membership.read(vec![Read::Data(node)]).await,
-                Err(error) => Err(error),
-            };
+            let answers = membership.read_in_sync(vec![Read::Data(node)]).await;
             Answered::RemovalChecked(answers.map(|answers| answers == [Answer::Data(None)]))
         }));
     }
@@ -282,10 +279,7 @@ impl Worker {
                     Request::Read(reads) => {
                         let membership = Arc::clone(&live.membership);
                         live.requests.push(Box::pin(async move {
-                            let answers = match membership.sync().await {
-                                Ok(()) => membership.read(reads).await,
-                                Err(error) => Err(error),
-                            };
+                            let answers = membership.read_in_sync(reads).await;
                             Answered::Moved(purpose, Moved::Read(answers))
                         }));
                     }
@@ -299,17 +293,7 @@ impl Worker {
         if live.is_firing {
             return;
         }
-        let circumstances = Circumstances {
-            view: &live.view,
-            me: live.membership.id(),
-            config: &self.config,
-            now: self.process.clock.now(),
-            elapsed: self.process.clock.elapsed(),
-            latch: live.membership.latch(),
-            calendar: self.calendar.as_ref(),
-            policy: self.policy,
-            registered_at: live.registered_at,
-        };
+        let circumstances = live.circumstances(&*self.process.clock, &self.config, self.calendar.as_ref(), self.policy);
         if live.membership.fence().is_passed() {
             // Nothing may start; the keeper makes a new fence when the session proves to live.
             live.wake_at = earlier(live.wake_at, Some(circumstances.elapsed + Duration::from_millis(100)));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use tracing::{debug, error, info, warn};
 
-use crate::cluster::firing::{Circumstances, ClaimOutcome, FiringRequest, Recordings};
+use crate::cluster::firing::{ClaimOutcome, FiringRequest, Recordings};
 use crate::cluster::governor::{Purpose, Situation};
 use crate::cluster::layout::Node;
 use crate::cluster::ledger::Record;
@@ -159,17 +159,7 @@ impl Worker {
     }
 
     fn firing_answered(&mut self, live: &mut Live, answer: FiringAnswer) {
-        let circumstances = Circumstances {
-            view: &live.view,
-            me: live.membership.id(),
-            config: &self.config,
-            now: self.process.clock.now(),
-            elapsed: self.process.clock.elapsed(),
-            latch: live.membership.latch(),
-            calendar: self.calendar.as_ref(),
-            policy: self.policy,
-            registered_at: live.registered_at,
-        };
+        let circumstances = live.circumstances(&*self.process.clock, &self.config, self.calendar.as_ref(), self.policy);
         match answer {
             FiringAnswer::Clock(result) => self.clock_answered(result),
             FiringAnswer::Claimed(result) => {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use elasticjob_config::job::JobConfig;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use jiff::Timestamp;
@@ -14,6 +15,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, Sleep};
 use tracing::{debug, info, warn};
 
+use crate::cluster::firing::Circumstances;
 use crate::cluster::governor::Governor;
 use crate::cluster::layout::{ItemKind, Node};
 use crate::cluster::policy::Policy;
@@ -23,7 +25,7 @@ use crate::cluster::session::Membership;
 use crate::cluster::subtree;
 use crate::cluster::view::{Interest, View};
 use crate::registry::{self, BoxFuture, SessionState, WatchEvent};
-use crate::schedule::Calendar;
+use crate::schedule::{Calendar, Clock};
 use crate::sharding::DEFAULT_STRATEGY;
 
 use super::answer::Answered;
@@ -81,6 +83,29 @@ pub(super) struct Live {
     /// When there is something to do, on the clock that only moves forward.
     pub(super) wake_at: Option<Duration>,
     pub(super) left: Option<Left>,
+}
+
+impl Live {
+    /// What decisions on firings look at.
+    pub(super) fn circumstances<'a>(
+        &'a self,
+        clock: &dyn Clock,
+        config: &'a JobConfig,
+        calendar: Option<&'a Calendar>,
+        policy: Policy,
+    ) -> Circumstances<'a> {
+        Circumstances {
+            view: &self.view,
+            me: self.membership.id(),
+            config,
+            now: clock.now(),
+            elapsed: clock.elapsed(),
+            latch: self.membership.latch(),
+            calendar,
+            policy,
+            registered_at: self.registered_at,
+        }
+    }
 }
 
 /// What the loop waits for.

@@ -8,6 +8,7 @@
 use proc_macro::TokenStream;
 
 mod faults;
+mod implementation;
 mod inject;
 mod job;
 
@@ -74,6 +75,46 @@ mod job;
 #[proc_macro_attribute]
 pub fn elastic_job(arguments: TokenStream, item: TokenStream) -> TokenStream {
     job::expand(arguments.into(), item.into()).into()
+}
+
+/// Declares a job type: who does the work of all jobs whose `elastic-job-type` is its name.
+///
+/// It stands on the `impl` block of `JobExecutor`, for a type that is made by `Default` or `#[derive(Inject)]`. The
+/// builder's `job_executor` is its equal for what is made by code.
+///
+/// ```
+/// use elasticjob::prelude::*;
+///
+/// /// Jobs of type `SLEEP` do nothing.
+/// #[derive(Default)]
+/// struct Sleep;
+///
+/// #[job_executor(name = "SLEEP")]
+/// impl JobExecutor for Sleep {
+///     type Properties = ();
+///
+///     async fn execute(&self, run: &RunContext, _: &()) -> Result<(), BoxError> {
+///         println!("item {} sleeps", run.sharding().sharding_item());
+///         Ok(())
+///     }
+/// }
+///
+/// let builder = ElasticJob::builder()
+///     .set("jobs.night.elastic-job-type", "SLEEP")
+///     .set("jobs.night.sharding-total-count", "1");
+/// assert_eq!(builder.build()?.job_names().collect::<Vec<_>>(), ["night"]);
+/// # Ok::<_, elasticjob::Error>(())
+/// ```
+///
+/// | key | value | default |
+/// |---|---|---|
+/// | `name` | the name that configuration uses | none: it has to be given |
+/// | `crate` | path of the crate `elasticjob`, if it is renamed | `::elasticjob` |
+#[proc_macro_attribute]
+pub fn job_executor(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    implementation::JOB_EXECUTOR
+        .expand(arguments.into(), item.into())
+        .into()
 }
 
 /// Makes a type that is a job, or part of one, out of the application's components: each field is a

@@ -4,6 +4,8 @@ use std::future::Future;
 
 pub use inventory;
 
+pub use crate::catalogue::{Declared, DeclaredParts};
+pub use crate::executor::AnyJobExecutor;
 pub use crate::job::{
     Components, Declaration, DeclarationParts, ErasedJob, FromComponents, FromRun, Inject, IntoOutcome, Job, JobTrait,
     Kind, MissingComponent, Outcome, RunContext, SimpleJob, Start,

@@ -55,7 +55,7 @@ mod tasks;
 pub mod __private;
 
 pub use elasticjob_config as configuration;
-pub use elasticjob_macros::elastic_job;
+pub use elasticjob_macros::{elastic_job, job_executor};
 
 pub use starter::{ElasticJob, Error};
 

@@ -4,9 +4,10 @@
 
 pub use tokio_util::sync::CancellationToken;
 
-pub use crate::elastic_job;
+pub use crate::executor::JobExecutor;
 pub use crate::job::{
     BoxError, Component, FromRun, Inject, ItemParameter, JobParameter, Props, RunContext, ShardingContext, SimpleJob,
     job,
 };
 pub use crate::starter::{ElasticJob, OneOffJob};
+pub use crate::{elastic_job, job_executor};

@@ -5,7 +5,7 @@ use quote::quote;
 
 use crate::faults::Faults;
 
-mod attribute;
+pub(crate) mod attribute;
 mod expand;
 mod fallback;
 mod item;

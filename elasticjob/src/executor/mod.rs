@@ -2,15 +2,20 @@
 //!
 //! However many items an instance owns, its [`Pool`] says how many of a job run at once. Each runs behind the
 //! fence of its session, can be stopped, and ends with one outcome whatever the job does: a panic is one.
+//!
+//! What runs is code of the application, or a [`JobExecutor`] where the configuration gives the job a type.
 
 mod blocking;
 mod item;
 mod outcome;
 mod pool;
 mod runner;
+mod typed;
 
 pub(crate) use item::{Item, run_item};
 pub(crate) use outcome::Outcome;
 pub(crate) use pool::Permits;
 pub use pool::{DEFAULT_POOL, Pool, Pools};
 pub(crate) use runner::{Equipment, JobRunner};
+pub(crate) use typed::Work;
+pub use typed::{AnyJobExecutor, JobExecutor, JobExecutors};

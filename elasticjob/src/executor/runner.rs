@@ -15,9 +15,10 @@ use crate::cluster::launch::{Finished, Launch, Runner};
 use crate::cluster::ledger::{End, Verdict};
 use crate::error_handler::{self, Chain, DEFAULT_HANDLER, ErrorHandlers, Failure, JobErrorHandler, Reaction};
 use crate::job::{Components, ErasedJob, RunContext, RunParts, ShardingContext, ShardingParts};
+use crate::property::{self, Reader};
 use crate::tasks::Tasks;
 
-use super::{DEFAULT_POOL, Item, Outcome, Permits, Pools, run_item};
+use super::{DEFAULT_POOL, Item, Outcome, Permits, Pools, Work, run_item};
 
 /// Blocking work that was told to stop is waited for this long before its item's end is recorded: until then the
 /// item's mark keeps others from running it. Whoever leaves the cluster earlier leaves without it.
@@ -35,7 +36,7 @@ pub(crate) struct Equipment {
 /// Runs the items of one job.
 pub(crate) struct JobRunner {
     name: Arc<str>,
-    job: Arc<dyn ErasedJob>,
+    work: Work,
     equipment: Arc<Equipment>,
     /// Replaced when the configuration changes. A std lock: never held across an await.
     current: RwLock<Current>,
@@ -44,6 +45,7 @@ pub(crate) struct JobRunner {
 /// What the configuration in force chose.
 #[derive(Clone)]
 struct Current {
+    job: Arc<dyn ErasedJob>,
     pool: Arc<str>,
     permits: Permits,
     handler: Arc<dyn JobErrorHandler>,
@@ -51,20 +53,24 @@ struct Current {
     parameter: Arc<str>,
 }
 
+/// A configuration that a job cannot run by.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub(crate) enum Misconfigured {
+    Name(#[from] UnknownName),
+    Props(#[from] property::Faults),
+}
+
 impl JobRunner {
     /// A runner by this configuration.
     ///
     /// # Errors
-    /// When it names a pool or an error handler that there is not.
-    pub(crate) fn new(
-        job: Arc<dyn ErasedJob>,
-        equipment: Arc<Equipment>,
-        config: &JobConfig,
-    ) -> Result<Self, UnknownName> {
-        let current = Current::of(config, &equipment, None)?;
+    /// When it names a pool or an error handler that there is not, or has props that the job's type refuses.
+    pub(crate) fn new(work: Work, equipment: Arc<Equipment>, config: &JobConfig) -> Result<Self, Misconfigured> {
+        let current = Current::of(config, &work, &equipment, None)?;
         Ok(Self {
             name: config.name().as_str().into(),
-            job,
+            work,
             equipment,
             current: RwLock::new(current),
         })
@@ -76,14 +82,28 @@ impl JobRunner {
 }
 
 impl Current {
-    /// What `config` chooses; a pool that stays the same stays open, with whoever is in it.
-    fn of(config: &JobConfig, equipment: &Equipment, before: Option<&Self>) -> Result<Self, UnknownName> {
+    /// What `config` chooses; what stays the same stays open: a pool with whoever is in it, a type's connections.
+    fn of(
+        config: &JobConfig,
+        work: &Work,
+        equipment: &Equipment,
+        before: Option<&Self>,
+    ) -> Result<Self, Misconfigured> {
         let pool = config.executor_service_handler().unwrap_or(DEFAULT_POOL);
         let permits = match before {
             Some(before) if *before.pool == *pool => before.permits.clone(),
             _ => equipment.pools.get(pool)?.open(),
         };
+        let job = match before {
+            Some(before) if *before.props == *config.props() => Arc::clone(&before.job),
+            _ => {
+                let mut reader = Reader::new(config.props());
+                let job = work.open(&mut reader);
+                reader.finish(job)?
+            }
+        };
         Ok(Self {
+            job,
             pool: pool.into(),
             permits,
             handler: equipment
@@ -108,6 +128,7 @@ impl Runner for JobRunner {
             finished,
         } = launch;
         let Current {
+            job,
             permits,
             handler,
             props,
@@ -136,7 +157,7 @@ impl Runner for JobRunner {
             tasks: tasks.clone(),
             grace: BLOCKING_GRACE,
         };
-        let (job, components) = (Arc::clone(&self.job), Arc::clone(&self.equipment.components));
+        let components = Arc::clone(&self.equipment.components);
         let name = Arc::clone(&self.name);
         let span = info_span!("item", job = &*name, item = start.item, run = start.run.id);
         let run = async move {
@@ -176,7 +197,8 @@ impl Runner for JobRunner {
 
     fn configure(&self, config: &JobConfig) -> Result<(), String> {
         let before = self.current();
-        let current = Current::of(config, &self.equipment, Some(&before)).map_err(|error| error.to_string())?;
+        let current =
+            Current::of(config, &self.work, &self.equipment, Some(&before)).map_err(|error| error.to_string())?;
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = current;
         Ok(())
     }

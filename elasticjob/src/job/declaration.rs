@@ -69,10 +69,7 @@ impl Declaration {
 
     /// Where it was declared.
     pub fn place(&self) -> Place {
-        Place {
-            file: self.parts.file,
-            line: self.parts.line,
-        }
+        Place::new(self.parts.file, self.parts.line)
     }
 
     /// What kind of job it is.
@@ -123,6 +120,10 @@ pub struct Place {
 }
 
 impl Place {
+    pub(crate) fn new(file: &'static str, line: u32) -> Self {
+        Self { file, line }
+    }
+
     /// The file, as the compiler names it.
     pub fn file(&self) -> &'static str {
         self.file

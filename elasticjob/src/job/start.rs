@@ -38,6 +38,8 @@ pub struct Start<'a> {
 /// What a job will be given, as configured.
 #[derive(Clone, Debug)]
 pub(crate) struct StartParts<'a> {
+    /// What is checked, in a word: a job, or an implementation that jobs name.
+    pub(crate) kind: &'static str,
     pub(crate) job_name: &'a str,
     pub(crate) place: Place,
     pub(crate) sharding_total_count: u32,
@@ -101,6 +103,7 @@ impl<'a> Start<'a> {
     /// Reports a fault of what is checked now. Job, place, and the parameter's name and type are added to it.
     pub fn fault(&mut self, message: impl fmt::Display) {
         self.faults.push(Fault {
+            kind: self.parts.kind,
             job: self.parts.job_name.to_owned(),
             place: self.parts.place,
             subject: self.subject,
@@ -141,6 +144,7 @@ impl<'a> Start<'a> {
 /// A reason why a job cannot start, with the job, its place in the source, and the parameter at fault.
 #[derive(Clone, Debug)]
 pub struct Fault {
+    kind: &'static str,
     job: String,
     place: Place,
     subject: Option<Subject>,
@@ -162,6 +166,7 @@ impl Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
+            kind,
             job,
             place,
             subject,
@@ -169,9 +174,9 @@ impl fmt::Display for Fault {
         } = self;
         match subject {
             Some(Subject { word, name, type_name }) => {
-                write!(f, "job {job} ({place}), {word} `{name}: {type_name}`: {message}")
+                write!(f, "{kind} {job} ({place}), {word} `{name}: {type_name}`: {message}")
             }
-            None => write!(f, "job {job} ({place}): {message}"),
+            None => write!(f, "{kind} {job} ({place}): {message}"),
         }
     }
 }
@@ -196,6 +201,7 @@ mod tests {
         let props = BTreeMap::from([("batch".to_owned(), batch.to_owned())]);
         let components = Components::default();
         let mut start = Start::new(StartParts {
+            kind: "job",
             job_name: "orders",
             place: Place::from(Location::caller()),
             sharding_total_count: 3,

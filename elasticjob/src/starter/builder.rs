@@ -6,13 +6,14 @@ use std::sync::Arc;
 use elasticjob_config::sources::{Declared, Loader};
 
 use crate::error_handler::{ErrorHandlers, JobErrorHandler};
-use crate::executor::{Pool, Pools};
+use crate::executor::{JobExecutor, JobExecutors, Pool, Pools};
 use crate::job::{Components, Job, Registration};
 use crate::registry::Registry;
 use crate::schedule::{Clock, SystemClock};
 use crate::sharding::{ShardingStrategy, Strategies};
 
 use super::check;
+use super::discovery;
 use super::error::{Error, Faults};
 use super::{Jobs, Ready};
 
@@ -46,6 +47,8 @@ pub struct Builder {
     pub(super) strategies: Strategies,
     pub(super) error_handlers: ErrorHandlers,
     pub(super) pools: Pools,
+    pub(super) job_executors: JobExecutors,
+    pub(super) is_discovering: bool,
     pub(super) registry: Option<Arc<dyn Registry>>,
     pub(super) clock: Option<Arc<dyn Clock>>,
 }
@@ -62,6 +65,8 @@ impl Builder {
             strategies: Strategies::built_in(),
             error_handlers: ErrorHandlers::built_in(),
             pools: Pools::built_in(),
+            job_executors: JobExecutors::built_in(),
+            is_discovering: true,
             registry: None,
             clock: None,
         }
@@ -79,9 +84,10 @@ impl Builder {
         self
     }
 
-    /// Takes only the jobs that are added after this, and none that are discovered.
+    /// Takes only the jobs that are added after this, and none that are discovered; nor discovered job types.
     pub fn without_discovery(mut self) -> Self {
         self.jobs = Jobs::none();
+        self.is_discovering = false;
         self
     }
 
@@ -147,6 +153,7 @@ impl Builder {
     }
 
     /// Adds a sharding strategy that configuration can name.
+    #[track_caller]
     pub fn sharding_strategy(mut self, name: &str, strategy: impl ShardingStrategy) -> Self {
         if let Err(fault) = self.strategies.register(name, Arc::new(strategy)) {
             self.faults.push(fault);
@@ -155,6 +162,7 @@ impl Builder {
     }
 
     /// Adds an error handler that configuration can name.
+    #[track_caller]
     pub fn error_handler(mut self, name: &str, handler: impl JobErrorHandler) -> Self {
         if let Err(fault) = self.error_handlers.register(name, Arc::new(handler)) {
             self.faults.push(fault);
@@ -163,8 +171,20 @@ impl Builder {
     }
 
     /// Adds a kind of pool that configuration can name.
+    #[track_caller]
     pub fn pool(mut self, name: &str, pool: Pool) -> Self {
         if let Err(fault) = self.pools.register(name, Arc::new(pool)) {
+            self.faults.push(fault);
+        }
+        self
+    }
+
+    /// Adds a job type that configuration can name: `elastic-job-type`.
+    ///
+    /// It is the equal of `#[job_executor(..)]`, for types that are made by code.
+    #[track_caller]
+    pub fn job_executor(mut self, name: &str, executor: impl JobExecutor) -> Self {
+        if let Err(fault) = self.job_executors.register(name, Arc::new(executor)) {
             self.faults.push(fault);
         }
         self
@@ -189,6 +209,14 @@ impl Builder {
     /// cannot be supplied, names of strategies, handlers and pools that there are not.
     pub fn build(mut self) -> Result<Ready, Error> {
         let mut faults = std::mem::take(&mut self.faults);
+        if self.is_discovering {
+            discovery::add(
+                &mut self.job_executors,
+                JobExecutors::discovered(),
+                &self.components,
+                &mut faults,
+            );
+        }
         let jobs = match std::mem::take(&mut self.jobs).finish() {
             Ok(jobs) => jobs,
             Err(duplicates) => {

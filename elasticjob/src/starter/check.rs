@@ -9,8 +9,10 @@ use jiff::Timestamp;
 use crate::cluster::policy::Policy;
 use crate::error_handler::DEFAULT_HANDLER;
 use crate::executor::DEFAULT_POOL;
+use crate::executor::Work;
 use crate::host;
-use crate::job::{ErasedJob, Registration, Start, StartParts};
+use crate::job::{Registration, Start, StartParts};
+use crate::property::Reader;
 use crate::registry::Registry;
 use crate::registry::memory::MemoryRegistry;
 use crate::schedule::Clock;
@@ -197,13 +199,52 @@ fn job(
             ));
         }
     }
+    let work = work(builder, registrations, settings, faults);
+    let mut reader = Reader::new(config.props());
+    if let Some(work) = &work {
+        // Made again when the job starts: this only looks whether it can be.
+        let _ = work.open(&mut reader);
+    }
+    if let Err(found) = reader.finish(Some(())) {
+        for fault in found.iter() {
+            faults.push(settings.prop_fault(fault.key(), fault.value(), fault.problem()));
+        }
+        return None;
+    }
+    let (declared, implementation) = match &settings.implementation {
+        Implementation::Declared(declared) => (declared.clone(), settings.class.clone()),
+        Implementation::Type(kind) => (name.to_owned(), Some(kind.clone())),
+        _ => return None,
+    };
+    Some(CheckedJob {
+        config: Arc::new(config.clone()),
+        implementation,
+        bootstrap: settings.bootstrap.clone(),
+        declared,
+        origin: place.to_string(),
+        work: work?,
+    })
+}
+
+/// Who does a job's work; `None` where nobody can, as the faults say.
+fn work(
+    builder: &Builder,
+    registrations: &BTreeMap<&str, &Registration>,
+    settings: &JobSettings,
+    faults: &mut Faults,
+) -> Option<Work> {
+    let (config, place) = (&settings.config, &settings.origin);
+    let name = config.name().as_str();
     let declared = match &settings.implementation {
         Implementation::Declared(declared) => declared.as_str(),
         Implementation::Type(kind) => {
-            faults.push(format!(
-                "job {name} ({place}): unknown elastic-job-type `{kind}`: this version has none"
-            ));
-            return None;
+            return match builder.job_executors.get(kind) {
+                Ok(executor) => Some(Work::Typed(executor)),
+                Err(error) => {
+                    faults.push(format!("job {name} ({place}): {error}"));
+                    None
+                }
+            };
         }
         _ => return None,
     };
@@ -215,6 +256,7 @@ fn job(
         ));
     }
     let mut start = Start::new(StartParts {
+        kind: "job",
         job_name: name,
         place: registration.place(),
         sharding_total_count: config.sharding_total_count().get(),
@@ -230,21 +272,13 @@ fn job(
     if !is_sound {
         return None;
     }
-    let made: Box<dyn ErasedJob> = match registration.build(&builder.components) {
-        Ok(made) => made,
+    match registration.build(&builder.components) {
+        Ok(made) => Some(Work::Declared(made.into())),
         Err(missing) => {
             faults.push(format!("job {name} ({place}): {missing}"));
-            return None;
+            None
         }
-    };
-    Some(CheckedJob {
-        config: Arc::new(config.clone()),
-        implementation: settings.class.clone(),
-        bootstrap: settings.bootstrap.clone(),
-        declared: declared.to_owned(),
-        origin: place.to_string(),
-        job: made.into(),
-    })
+    }
 }
 
 fn item_parameters(config: &elasticjob_config::job::JobConfig) -> BTreeMap<u32, &str> {

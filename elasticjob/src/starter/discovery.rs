@@ -4,10 +4,13 @@
 //! `use that_crate as _;` links it. Registering jobs explicitly is an equal way. Here both come together,
 //! sorted by name, with two jobs of one name refused.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
-use crate::job::{Declaration, Job, Place, Registration};
+use crate::catalogue::{Catalogue, Declared};
+use crate::job::{Components, Declaration, Job, Place, Registration, Start, StartParts};
+
+use super::error::Faults;
 
 /// The jobs of an application, in the making.
 ///
@@ -94,6 +97,45 @@ fn duplicates(sorted: &[Registration]) -> DuplicateJobs {
         places: group.iter().map(Registration::place).collect(),
     };
     DuplicateJobs(groups.map(duplicate).collect())
+}
+
+/// Adds declared implementations to the catalogue of their kind, made of the application's components.
+pub(super) fn add<T: ?Sized + 'static>(
+    catalogue: &mut Catalogue<T>,
+    declared: impl Iterator<Item = &'static Declared<T>>,
+    components: &Components,
+    faults: &mut Faults,
+) {
+    let mut declared: Vec<_> = declared.collect();
+    let no_props = BTreeMap::new();
+    // They come in no order, and faults should.
+    declared.sort_by_key(|declared| (declared.name(), declared.place()));
+    for declared in declared {
+        let mut start = Start::new(StartParts {
+            kind: catalogue.kind(),
+            job_name: declared.name(),
+            place: declared.place(),
+            sharding_total_count: 0,
+            job_parameter: "",
+            item_parameters: BTreeMap::new(),
+            props: &no_props,
+            components,
+        });
+        declared.check(&mut start);
+        let found = start.into_faults();
+        if !found.is_empty() {
+            found.into_iter().for_each(|fault| faults.push(fault));
+            continue;
+        }
+        match declared.build(components) {
+            Ok(made) => {
+                if let Err(fault) = catalogue.register_at(declared.name().to_owned(), made, declared.place()) {
+                    faults.push(fault);
+                }
+            }
+            Err(missing) => faults.push(missing),
+        }
+    }
 }
 
 /// The names that several jobs have.

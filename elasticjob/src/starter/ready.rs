@@ -15,9 +15,9 @@ use crate::cluster::registration::Application;
 use crate::cluster::session::{FenceAlarm, Keeper, Retry};
 use crate::cluster::worker::Worker;
 use crate::error_handler::ErrorHandlers;
-use crate::executor::{Equipment, JobRunner, Pools};
+use crate::executor::{Equipment, JobRunner, Pools, Work};
 use crate::host;
-use crate::job::{Components, ErasedJob};
+use crate::job::Components;
 use crate::registry::Registry;
 use crate::schedule::Clock;
 use crate::sharding::Strategies;
@@ -54,7 +54,7 @@ pub(super) struct CheckedJob {
     /// The name it is declared under.
     pub(super) declared: String,
     pub(super) origin: String,
-    pub(super) job: Arc<dyn ErasedJob>,
+    pub(super) work: Work,
 }
 
 impl Ready {
@@ -145,7 +145,7 @@ impl Ready {
         let mut workers = Vec::with_capacity(self.jobs.len());
         for job in self.jobs {
             let name = job.config.name().as_str().to_owned();
-            let runner = JobRunner::new(job.job, Arc::clone(&equipment), &job.config)
+            let runner = JobRunner::new(job.work, Arc::clone(&equipment), &job.config)
                 .map_err(|error| invalid(format!("job {name} ({}): {error}", job.origin)))?;
             let is_one_off = job.config.cron().is_none();
             let application = Application {

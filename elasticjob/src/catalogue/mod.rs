@@ -1,14 +1,30 @@
-//! What configuration can name: strategies, handlers, pools, each by its type name.
+//! What configuration can name: job types, strategies, handlers, pools, each by its type name.
+//!
+//! An implementation gets there by an attribute, which makes a [`Declared`] that is found at start, or by the
+//! builder's method of its kind. Both are equal, and names are unique: two of one name stop the start.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, btree_map};
 use std::fmt;
+use std::panic::Location;
 use std::sync::Arc;
+
+use crate::job::Place;
+
+mod declared;
+
+pub use declared::Declared;
+#[doc(hidden)]
+pub use declared::DeclaredParts;
 
 /// Implementations of one trait by the names that configuration uses. Names are exact and unique.
 pub struct Catalogue<T: ?Sized> {
     kind: &'static str,
-    entries: BTreeMap<String, Arc<T>>,
+    entries: BTreeMap<String, Entry<T>>,
+}
+
+struct Entry<T: ?Sized> {
+    implementation: Arc<T>,
+    place: Place,
 }
 
 impl<T: ?Sized> Catalogue<T> {
@@ -21,21 +37,32 @@ impl<T: ?Sized> Catalogue<T> {
         }
     }
 
-    /// Adds an entry.
+    /// Adds an entry. Its place is where this is called.
     ///
     /// # Errors
     /// [`NameTaken`] when there is one of that name; it stays.
-    pub fn register(&mut self, name: impl Into<String>, entry: Arc<T>) -> Result<(), NameTaken> {
-        match self.entries.entry(name.into()) {
-            Entry::Vacant(vacant) => {
-                vacant.insert(entry);
+    #[track_caller]
+    pub fn register(&mut self, name: impl Into<String>, implementation: Arc<T>) -> Result<(), NameTaken> {
+        self.register_at(name.into(), implementation, Location::caller().into())
+    }
+
+    pub(crate) fn register_at(&mut self, name: String, implementation: Arc<T>, place: Place) -> Result<(), NameTaken> {
+        match self.entries.entry(name) {
+            btree_map::Entry::Vacant(vacant) => {
+                vacant.insert(Entry { implementation, place });
                 Ok(())
             }
-            Entry::Occupied(occupied) => Err(NameTaken {
+            btree_map::Entry::Occupied(occupied) => Err(NameTaken {
                 kind: self.kind,
                 name: occupied.key().clone(),
+                places: [occupied.get().place, place],
             }),
         }
+    }
+
+    /// What an entry of this catalogue is: `sharding strategy`.
+    pub(crate) fn kind(&self) -> &'static str {
+        self.kind
     }
 
     /// The entry of that name.
@@ -44,7 +71,7 @@ impl<T: ?Sized> Catalogue<T> {
     /// [`UnknownName`], which lists the names there are.
     pub fn get(&self, name: &str) -> Result<Arc<T>, UnknownName> {
         match self.entries.get(name) {
-            Some(entry) => Ok(Arc::clone(entry)),
+            Some(entry) => Ok(Arc::clone(&entry.implementation)),
             None => Err(UnknownName::new(self.kind, name, self.names())),
         }
     }
@@ -60,6 +87,15 @@ impl<T: ?Sized> Clone for Catalogue<T> {
         Self {
             kind: self.kind,
             entries: self.entries.clone(),
+        }
+    }
+}
+
+impl<T: ?Sized> Clone for Entry<T> {
+    fn clone(&self) -> Self {
+        Self {
+            implementation: Arc::clone(&self.implementation),
+            place: self.place,
         }
     }
 }
@@ -91,10 +127,19 @@ impl UnknownName {
 
 /// Two things of one kind have the same name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is a {kind} `{name}` already")]
+#[error("more than one {kind} is named `{name}`: {}, {}", places[0], places[1])]
 pub struct NameTaken {
     kind: &'static str,
     name: String,
+    places: [Place; 2],
+}
+
+impl NameTaken {
+    /// Where the two were registered or declared, the earlier one first.
+    #[must_use]
+    pub fn places(&self) -> [Place; 2] {
+        self.places
+    }
 }
 
 #[cfg(test)]
@@ -124,7 +169,13 @@ mod tests {
     fn a_name_should_be_given_once() {
         let mut colours = colours();
         let error = colours.register("RED", Arc::from("crimson")).unwrap_err();
-        assert_eq!(error.to_string(), "there is a colour `RED` already");
+        let [first, second] = error.places();
+        assert_eq!(first.file(), file!());
+        assert!(first.line() < second.line());
+        assert_eq!(
+            error.to_string(),
+            format!("more than one colour is named `RED`: {first}, {second}")
+        );
         assert_eq!(&*colours.get("RED").unwrap(), "red");
     }
 }

@@ -1,0 +1,252 @@
+//! Attributes on `impl` blocks of traits that are open to everybody, such as `#[job_executor(..)]`.
+//!
+//! Each of them gives the implementation the name that configuration uses, and lets the framework find it at start.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::parse::{ParseStream, Parser};
+use syn::{Attribute, Generics, Lit, Path, Token, Type};
+
+use crate::faults::{Faults, nearest};
+use crate::job::attribute::{self, Argument, Value};
+
+/// One such trait.
+pub(crate) struct Open {
+    /// The attribute's name.
+    pub(crate) attribute: &'static str,
+    /// The trait's name.
+    pub(crate) trait_name: &'static str,
+    /// An example of a name.
+    pub(crate) example: &'static str,
+    /// The trait without its types, in the hidden module of generated code.
+    pub(crate) erased: fn() -> TokenStream,
+}
+
+pub(crate) const JOB_EXECUTOR: Open = Open {
+    attribute: "job_executor",
+    trait_name: "JobExecutor",
+    example: "SQL",
+    erased: || quote!(dyn __elasticjob::AnyJobExecutor),
+};
+
+const KEYS: [&str; 2] = ["name", "crate"];
+
+impl Open {
+    pub(crate) fn expand(&self, arguments: TokenStream, original: TokenStream) -> TokenStream {
+        let mut faults = Faults::default();
+        let settings = self.settings(arguments, &mut faults);
+        let block = self.block(original.clone(), &mut faults);
+        let beside = match (&settings.name, &block) {
+            (Some(name), Some(block)) if faults.is_empty() => self.declaration(name, &settings.krate, block),
+            _ => TokenStream::new(),
+        };
+        let errors = faults.into_compile_errors();
+        quote!(#original #errors #beside)
+    }
+
+    fn settings(&self, arguments: TokenStream, faults: &mut Faults) -> Settings {
+        let mut settings = Settings {
+            name: None,
+            krate: quote!(::elasticjob),
+        };
+        let mut known = Vec::new();
+        for Argument { key, value } in attribute::parse(arguments, faults) {
+            let written = key.to_string();
+            if known.contains(&written) {
+                faults.add(&key, format_args!("`{written}` is given twice"));
+            }
+            match (written.as_str(), value) {
+                ("name", Value::Literal(Lit::Str(text))) if !text.value().trim().is_empty() => {
+                    settings.name = Some(text.value());
+                }
+                ("name", _) => faults.add(
+                    &key,
+                    format_args!("`name` is a text that is not blank: `name = \"{}\"`", self.example),
+                ),
+                ("crate", Value::Path(path)) => settings.krate = path.to_token_stream(),
+                ("crate", _) => faults.add(&key, "`crate` is a path: `crate = my::elasticjob`"),
+                _ => faults.add(&key, unknown_key(&written)),
+            }
+            known.push(written);
+        }
+        if !known.iter().any(|key| key == "name") && faults.is_empty() {
+            let Self { attribute, example, .. } = self;
+            let message =
+                format!("the name that configuration uses is missing: `#[{attribute}(name = \"{example}\")]`");
+            faults.push(syn::Error::new(Span::call_site(), message));
+        }
+        settings
+    }
+
+    fn block(&self, tokens: TokenStream, faults: &mut Faults) -> Option<Block> {
+        let block = match (|input: ParseStream<'_>| self.parse(input)).parse2(tokens) {
+            Ok(block) => block,
+            Err(error) => {
+                faults.push(error);
+                return None;
+            }
+        };
+        for parameter in &block.generics.params {
+            faults.add(
+                parameter,
+                "it is made once, at start: declare it for a type without parameters",
+            );
+        }
+        Some(block)
+    }
+
+    fn parse(&self, input: ParseStream<'_>) -> syn::Result<Block> {
+        let Self {
+            attribute, trait_name, ..
+        } = self;
+        let mut cfgs = input.call(Attribute::parse_outer)?;
+        cfgs.retain(|attribute| attribute.path().is_ident("cfg"));
+        if !input.peek(Token![impl]) {
+            return Err(input.error(format_args!("`#[{attribute}]` stands on `impl {trait_name} for ..`")));
+        }
+        input.parse::<Token![impl]>()?;
+        let generics = input.parse()?;
+        let implemented: Type = input.parse()?;
+        let (Type::Path(path), true) = (&implemented, input.peek(Token![for])) else {
+            let message = format!("expected `impl {trait_name} for ..`");
+            return Err(syn::Error::new_spanned(implemented, message));
+        };
+        input.parse::<Token![for]>()?;
+        let block = Block {
+            cfgs,
+            generics,
+            implemented: path.path.clone(),
+            implementor: input.parse()?,
+        };
+        input.parse::<TokenStream>()?;
+        Ok(block)
+    }
+
+    fn declaration(&self, name: &str, krate: &TokenStream, block: &Block) -> TokenStream {
+        let Block {
+            cfgs,
+            implemented,
+            implementor,
+            ..
+        } = block;
+        let erased = (self.erased)();
+        let span = implemented
+            .segments
+            .last()
+            .map_or_else(Span::call_site, |segment| segment.ident.span());
+        // The one place that a trait which is another one fails at.
+        let made = quote_spanned!(span=> ::std::sync::Arc::<#implementor>::new(made));
+        quote! {
+            #(#cfgs)*
+            #[allow(deprecated, unused_qualifications)]
+            const _: () = {
+                use #krate::__private as __elasticjob;
+
+                fn __elasticjob_check(__elasticjob_start: &mut __elasticjob::Start<'_>) {
+                    <#implementor as __elasticjob::Inject>::check(__elasticjob_start);
+                }
+
+                fn __elasticjob_build(
+                    __elasticjob_components: &__elasticjob::Components,
+                ) -> ::core::result::Result<::std::sync::Arc<#erased>, __elasticjob::MissingComponent> {
+                    let made = <#implementor as __elasticjob::Inject>::inject(__elasticjob_components)?;
+                    ::core::result::Result::Ok(#made)
+                }
+
+                static __ELASTICJOB_DECLARED: __elasticjob::Declared<#erased> =
+                    __elasticjob::Declared::new(__elasticjob::DeclaredParts {
+                        name: #name,
+                        file: ::core::file!(),
+                        line: ::core::line!(),
+                        check: __elasticjob_check,
+                        build: __elasticjob_build,
+                    });
+
+                __elasticjob::inventory::submit! { &__ELASTICJOB_DECLARED }
+            };
+        }
+    }
+}
+
+/// What the attribute says.
+struct Settings {
+    name: Option<String>,
+    krate: TokenStream,
+}
+
+/// `impl Trait for Type`.
+struct Block {
+    cfgs: Vec<Attribute>,
+    generics: Generics,
+    implemented: Path,
+    implementor: Type,
+}
+
+fn unknown_key(written: &str) -> String {
+    match nearest(written, KEYS.into_iter()) {
+        Some(nearest) => format!("unknown key `{written}`: did you mean `{nearest}`?"),
+        None => format!("unknown key `{written}`: there are `name` and `crate`"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn expand(arguments: TokenStream, item: TokenStream) -> String {
+        let expanded = JOB_EXECUTOR.expand(arguments, item.clone()).to_string();
+        assert!(expanded.starts_with(&item.to_string()), "{expanded}");
+        expanded
+    }
+
+    fn block() -> TokenStream {
+        quote! {
+            #[cfg(unix)]
+            impl some::JobExecutor for Sql { body }
+        }
+    }
+
+    #[test]
+    fn an_implementation_should_be_submitted_beside_the_block_as_written() {
+        let expanded = expand(quote!(name = "SQL", crate = a::b), block());
+        assert!(!expanded.contains("compile_error"), "{expanded}");
+        assert!(
+            expanded.contains("use a :: b :: __private as __elasticjob"),
+            "{expanded}"
+        );
+        assert!(expanded.contains("name : \"SQL\""), "{expanded}");
+        assert_eq!(expanded.matches("# [cfg (unix)]").count(), 2, "{expanded}");
+    }
+
+    #[test]
+    fn every_fault_should_be_told_and_nothing_be_submitted() {
+        let faults = |arguments, item| {
+            let expanded = expand(arguments, item);
+            assert!(!expanded.contains("submit !"), "{expanded}");
+            expanded.matches("compile_error").count()
+        };
+        assert_eq!(faults(quote!(), block()), 1);
+        assert_eq!(faults(quote!(name = " "), block()), 1);
+        assert_eq!(faults(quote!(name = 1, nam = "SQL", crate = 2), block()), 3);
+        assert_eq!(faults(quote!(name = "A", name = "B"), block()), 1);
+        assert_eq!(faults(quote!(name = "SQL"), quote!(impl Sql {})), 1);
+        assert_eq!(
+            faults(
+                quote!(name = "SQL"),
+                quote!(
+                    fn sql() {}
+                )
+            ),
+            1
+        );
+        assert_eq!(
+            faults(
+                quote!(name = "SQL"),
+                quote!(
+                    impl<T> JobExecutor for Sql<T> {}
+                )
+            ),
+            1
+        );
+    }
+}

@@ -276,10 +276,7 @@ impl Firings {
                     requests: occasion.requests.clone(),
                     end: None,
                 };
-                let gap = match occasion.source {
-                    Source::Trigger | Source::Failover => None,
-                    Source::Schedule | Source::Misfire => self.gap(&slot.record, occasion.time, circumstances),
-                };
+                let gap = self.gap(&slot.record, &run, circumstances);
                 let record = slot.record.claimed(run.clone(), now).with_skipped(gap.clone());
                 items.push(ClaimedItem {
                     item,
@@ -408,12 +405,13 @@ impl Firings {
             match refusal {
                 Some(reason) => outcome.refused.push((item, reason)),
                 None => {
-                    let record = record
-                        .claimed(claimed.run.clone(), now)
-                        .with_skipped(claimed.gap.clone());
+                    // Somebody may have run it at times that we believed to be a gap.
+                    let gap = self.gap(&record, &claimed.run, circumstances);
+                    let record = record.claimed(claimed.run.clone(), now).with_skipped(gap.clone());
                     retry.items.push(ClaimedItem {
                         version: stat.version,
                         record,
+                        gap,
                         ..claimed
                     });
                 }
@@ -528,7 +526,7 @@ fn expected(version: i32) -> Option<i32> {
     (!Mutation::IgnoreLedgerVersion.is_on()).then_some(version)
 }
 
-fn due_of(run: &Run) -> jiff::Timestamp {
+pub(super) fn due_of(run: &Run) -> jiff::Timestamp {
     jiff::Timestamp::from_millisecond(run.due).unwrap_or(jiff::Timestamp::MIN)
 }
 

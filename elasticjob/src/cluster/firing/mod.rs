@@ -288,8 +288,12 @@ impl Firings {
         skipped
     }
 
-    /// The times after the ledger's and before `time`: nobody ran the item then.
-    fn gap(&self, record: &Record, time: Timestamp, circumstances: &Circumstances<'_>) -> Option<Gap> {
+    /// The times after the ledger's and before the run's, where it is for a scheduled one: nobody ran the item then.
+    fn gap(&self, record: &Record, run: &Run, circumstances: &Circumstances<'_>) -> Option<Gap> {
+        if matches!(run.source, Source::Trigger | Source::Failover) {
+            return None;
+        }
+        let time = claim::due_of(run);
         let oldest = time.saturating_sub(ACCOUNTED).unwrap_or(Timestamp::MIN);
         let after = record.until(circumstances.now)?.max(oldest);
         let count = circumstances.calendar?.count_between(after, time);

@@ -179,3 +179,40 @@ async fn a_java_members_mark_should_be_made_up_for_its_item_alone_and_after_a_no
         assert_eq!(mark.is_none(), misfire, "consumed only where it is made up");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_time_that_another_instance_ran_meanwhile_should_not_be_said_to_be_skipped() {
+    let mut cluster = Cluster::new().await;
+    let only = cluster.join("10.0.0.1", every_second(1), quick());
+    cluster.until(5.5).await;
+    let disabled = "/job/sharding/0/disabled".to_owned();
+    cluster.create(&disabled, "").await;
+    cluster.until(8.4).await;
+    // It had the item for a moment, at 7.
+    let ledger = cluster.data("/job/ledger/items/0").await.unwrap();
+    let (before, after) = (at(5).as_millisecond().to_string(), at(7).as_millisecond().to_string());
+    assert!(ledger.contains(&before), "{ledger}");
+    cluster
+        .set("/job/ledger/items/0", &ledger.replace(&before, &after))
+        .await;
+    let version = None;
+    let path = disabled;
+    cluster
+        .observer
+        .write(vec![Step::Delete { path, version }])
+        .await
+        .unwrap();
+    let mut events = only.events();
+    cluster.until(9.5).await;
+    assert_eq!(cluster.history.count_at(at(9)), 1);
+    let skipped = loop {
+        match events.next().await.unwrap() {
+            Some(JobEvent::Skipped { times, .. }) => break times,
+            Some(_) => {}
+            None => panic!("the time between was not said to be skipped"),
+        }
+    };
+    assert_eq!((skipped.after, skipped.before, skipped.count), (at(7), at(9), 1));
+    let ledger = cluster.data("/job/ledger/items/0").await.unwrap();
+    assert!(ledger.contains(&format!("\"skipped\":{{\"after\":{after}")), "{ledger}");
+}

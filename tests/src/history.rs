@@ -2,16 +2,25 @@
 //!
 //! A run is what is between its first and its last sign of life. A run that was stopped leaves a note when its future
 //! is dropped, which is no sign of life: a process that was paused drops its runs when it goes on, long after.
+//!
+//! Times are those since the machine's start: one clock for all processes, which nobody sets.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{File, OpenOptions};
-use std::io::{Read as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::time::Duration;
 
-use anyhow::Context as _;
 use elasticjob::job::ShardingContext;
 use jiff::Timestamp;
+use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
+
+use crate::lines::{Appender, Tail};
+
+/// How long the machine has been up.
+#[must_use]
+pub fn since_boot() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::Boottime)).expect("the clock starts at zero with the machine")
+}
 
 /// What happened to a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,7 +35,7 @@ enum Event {
 /// A line of the file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Line {
-    at: Timestamp,
+    at: Duration,
     event: Event,
     #[serde(flatten)]
     run: RunId,
@@ -67,7 +76,7 @@ impl RunId {
 
 /// Where a member writes.
 #[derive(Debug)]
-pub struct Journal(File);
+pub struct Journal(Appender);
 
 impl Journal {
     /// Opens the file, which others append to as well.
@@ -75,10 +84,7 @@ impl Journal {
     /// # Errors
     /// When it cannot be opened.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
-        let file = OpenOptions::new().create(true).append(true).open(path);
-        Ok(Self(file.with_context(|| {
-            format!("cannot open the history {}", path.display())
-        })?))
+        Ok(Self(Appender::open(path)?))
     }
 
     /// Notes that a run has begun. Dropping what it gives before its end says that the run was stopped.
@@ -115,17 +121,11 @@ impl Recorder<'_> {
     }
 
     fn note(&self, event: Event) {
-        let line = Line {
-            at: Timestamp::now(),
+        self.journal.0.append(&Line {
+            at: since_boot(),
             event,
             run: self.run.clone(),
-        };
-        let mut text = serde_json::to_string(&line).expect("a line has only plain fields, which JSON can hold");
-        text.push('\n');
-        // One write to a file that is open for appending is not torn by those of others.
-        (&self.journal.0)
-            .write_all(text.as_bytes())
-            .expect("the history can be written, or the test is worth nothing");
+        });
     }
 }
 
@@ -143,9 +143,9 @@ pub struct Run {
     /// Which.
     pub id: RunId,
     /// The first sign of life.
-    pub first: Timestamp,
+    pub first: Duration,
     /// The last sign of life.
-    pub last: Timestamp,
+    pub last: Duration,
     /// How it ended, if it has, and its process lived to say so.
     pub end: Option<RunEnd>,
 }
@@ -162,10 +162,7 @@ pub enum RunEnd {
 /// What was written so far.
 #[derive(Debug)]
 pub struct History {
-    path: PathBuf,
-    file: Option<File>,
-    /// The beginning of a line whose end is still to come.
-    rest: Vec<u8>,
+    lines: Tail<Line>,
     runs: BTreeMap<(String, u32, i64, String), Run>,
 }
 
@@ -174,9 +171,7 @@ impl History {
     #[must_use]
     pub fn of(path: &Path) -> Self {
         Self {
-            path: path.to_owned(),
-            file: None,
-            rest: Vec::new(),
+            lines: Tail::of(path),
             runs: BTreeMap::new(),
         }
     }
@@ -186,27 +181,8 @@ impl History {
     /// # Errors
     /// When the file cannot be read, or holds what no journal writes.
     pub fn read(&mut self) -> anyhow::Result<Vec<Run>> {
-        if self.file.is_none() && self.path.exists() {
-            self.file = Some(File::open(&self.path)?);
-        }
-        if let Some(file) = &mut self.file {
-            file.read_to_end(&mut self.rest)?;
-        }
-        let whole = self
-            .rest
-            .iter()
-            .rposition(|byte| *byte == b'\n')
-            .map_or(0, |end| end + 1);
-        for line in self
-            .rest
-            .drain(..whole)
-            .collect::<Vec<_>>()
-            .split(|byte| *byte == b'\n')
-        {
-            if !line.is_empty() {
-                let text = || format!("not a line of a history: {}", String::from_utf8_lossy(line));
-                take_in(&mut self.runs, serde_json::from_slice(line).with_context(text)?);
-            }
+        for line in self.lines.read()? {
+            take_in(&mut self.runs, line);
         }
         let mut runs: Vec<Run> = self.runs.values().cloned().collect();
         runs.sort_by_key(|run| run.first);
@@ -280,12 +256,13 @@ pub fn gaps(runs: &[Run], job: &str, items: &[u32], times: &[Timestamp]) -> Vec<
 mod tests {
     use super::*;
 
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).expect("within range")
+    fn at(second: i32) -> Timestamp {
+        Timestamp::from_second(second.into()).expect("within range")
     }
 
     /// A run of item 0 that is due when it begins.
-    fn run(token: i64, first: i64, last: i64) -> Run {
+    fn run(token: i32, first: i32, last: i32) -> Run {
+        let since_boot = |second: i32| Duration::from_secs(second.unsigned_abs().into());
         Run {
             id: RunId {
                 job: "job".into(),
@@ -293,11 +270,11 @@ mod tests {
                 scheduled: at(first),
                 attempt: 1,
                 run: format!("r{token}"),
-                token,
+                token: token.into(),
                 instance: "a".into(),
             },
-            first: at(first),
-            last: at(last),
+            first: since_boot(first),
+            last: since_boot(last),
             end: Some(RunEnd::Finished),
         }
     }

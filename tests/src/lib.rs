@@ -5,6 +5,7 @@ pub mod cluster;
 pub mod command;
 pub mod figures;
 pub mod history;
+pub mod lines;
 pub mod metered;
 pub mod process;
 pub mod proxy;

@@ -160,6 +160,14 @@ impl Member {
         Ok(self.child.kill().await?)
     }
 
+    /// How it ended, if it has.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn has_ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
+        Ok(self.child.try_wait()?)
+    }
+
     fn signal(&self, signal: Signal) -> anyhow::Result<()> {
         // The id cannot be another process's: nobody has waited for ours yet, or `id` says so.
         self.child.id().context("the member has ended")?;

@@ -195,6 +195,21 @@ impl Server {
         self.wait_until_serving()
     }
 
+    /// Starts a server that was killed, and does not wait until it serves: alone it might have no quorum.
+    ///
+    /// # Errors
+    /// When its program does not start.
+    pub fn start_again(&mut self) -> anyhow::Result<()> {
+        self.launch()
+    }
+
+    /// Whether it serves clients now.
+    #[must_use]
+    pub fn is_serving(&self) -> bool {
+        // While it starts, and without a quorum, it answers that it serves nobody.
+        four_letter_word(self.address(), "srvr").is_ok_and(|answer| answer.contains("Mode:"))
+    }
+
     /// What the server itself has counted so far.
     ///
     /// # Errors
@@ -267,8 +282,7 @@ impl Server {
 
     fn wait_until_serving(&self) -> anyhow::Result<()> {
         for _ in 0..QUESTIONS {
-            // While it starts, and without a quorum, it answers that it serves nobody.
-            if four_letter_word(self.address(), "srvr").is_ok_and(|answer| answer.contains("Mode:")) {
+            if self.is_serving() {
                 return Ok(());
             }
             let log = self.log();

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use elasticjob_tests::cluster::{Cluster, LASTING_SESSION, SHARE, all_items, host_of};
+use elasticjob_tests::cluster::{Cluster, LASTING_SESSION, PERIOD, SHARE, all_items, host_of, times_after};
 use elasticjob_tests::history::RunEnd;
 use elasticjob_tests::process::{Member, MemberSetup};
+use jiff::{Timestamp, Unit};
 
 use crate::{cluster, members};
 
@@ -89,4 +90,32 @@ async fn work_that_outlasts_the_grace_period_should_be_stopped_on_sigterm() -> a
 #[tokio::test]
 async fn work_that_outlasts_the_grace_period_should_be_stopped_on_ctrl_c() -> anyhow::Result<()> {
     check_stop("leaving-ctrl-c", Member::interrupt).await
+}
+
+#[tokio::test]
+async fn a_rolling_restart_of_all_should_neither_miss_a_time_nor_run_one_twice() -> anyhow::Result<()> {
+    let cluster = cluster("leaving-rolling")?;
+    let hosts = [1, 2, 3];
+    let member = |host| cluster.member(host).with_session_timeout(LASTING_SESSION).start();
+    let mut members = hosts.map(&member).into_iter().collect::<anyhow::Result<Vec<_>>>()?;
+    cluster.shared_by(&hosts).await;
+    let before = Timestamp::now();
+    for (member_then, host) in members.iter_mut().zip(hosts) {
+        // While its items run, so that they are handed over and not only given away.
+        cluster.run_on(host).await;
+        member_then.terminate()?;
+        let (status, log) = member_then.ended().await?;
+        assert!(status.success(), "{status}: {log}");
+        *member_then = member(host)?;
+        cluster.shared_by(&hosts).await;
+    }
+    let periods = (Timestamp::now() - before).total(Unit::Second)? / PERIOD.as_secs_f64();
+    let times = times_after(before, periods.ceil() as i32);
+    assert!(times.len() > 2, "it took a while: {times:?}");
+    cluster.runs_at(&all_items(), &times).await;
+    assert!(
+        cluster.runs()?.iter().all(|run| run.end == Some(RunEnd::Finished)),
+        "none was stopped"
+    );
+    Ok(())
 }

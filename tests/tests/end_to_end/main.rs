@@ -6,8 +6,10 @@
 mod access;
 mod bad_input;
 mod configuration;
+mod failover;
 mod layout;
 mod leaving;
+mod misfire;
 mod one_off;
 mod operators;
 mod outages;

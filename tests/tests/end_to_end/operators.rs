@@ -2,6 +2,8 @@
 
 use anyhow::ensure;
 use elasticjob_tests::cluster::{SHARE, all_items, host_of, ip};
+use elasticjob_tests::proxy::{Close, Proxy};
+use elasticjob_tests::zookeeper::Server;
 use jiff::Timestamp;
 
 use crate::{NEVER, cluster, members};
@@ -24,6 +26,54 @@ async fn a_server_that_is_disabled_should_give_its_items_away_until_it_is_enable
     cluster.set(&server, "ENABLED").await?;
     cluster.shared_by(&[1, 2, 3]).await;
     cluster.runs_without_gap(&all_items(), 1).await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_server_that_is_disabled_should_stay_so_over_a_lost_session_and_a_restart() -> anyhow::Result<()> {
+    let cluster = cluster("operator-server-stays")?;
+    let proxy = Proxy::start(Server::shared().address()).await?;
+    let _first = cluster.member(1).start()?;
+    let second = cluster
+        .member(2)
+        .with("ELASTICJOB_REG_CENTER_SERVER_LISTS", proxy.address())
+        .start()?;
+    cluster.shared_by(&[1, 2]).await;
+    let server = format!("/{SHARE}/servers/{}", ip(2));
+    cluster.set(&server, "DISABLED").await?;
+    cluster.shared_by(&[1]).await;
+
+    let is_there_anew = async |before: &str| {
+        cluster
+            .until("the second is there anew, disabled", async || {
+                let instances = cluster.instances(SHARE).await?;
+                ensure!(instances.get(&2).is_some_and(|id| id != before), "{instances:?}");
+                Ok(instances[&2].clone())
+            })
+            .await
+    };
+    let before = cluster.instances(SHARE).await?[&2].clone();
+    proxy.cut(Close::Reset);
+    cluster
+        .until("its session is over", async || {
+            let instances = cluster.instances(SHARE).await?;
+            ensure!(!instances.contains_key(&2), "{instances:?}");
+            Ok(())
+        })
+        .await;
+    proxy.heal();
+    let after_loss = is_there_anew(&before).await;
+    cluster.runs_without_gap(&all_items(), 1).await;
+    second.kill().await?;
+    let _again = cluster.member(2).start()?;
+    is_there_anew(&after_loss).await;
+    let times = cluster.runs_without_gap(&all_items(), 2).await;
+    assert_eq!(cluster.text(&server).await?.as_deref(), Some("DISABLED"));
+    let of_disabled = cluster
+        .runs()?
+        .into_iter()
+        .find(|run| times.contains(&run.id.scheduled) && host_of(&run.id.instance).is_ok_and(|host| host == 2));
+    assert_eq!(of_disabled, None);
     Ok(())
 }
 

@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use elasticjob_tests::cluster::{Cluster, SHARE, all_items, host_of};
-use elasticjob_tests::history::RunEnd;
+use elasticjob_tests::history::{RunEnd, since_boot};
 use elasticjob_tests::proxy::{Close, Proxy};
 use elasticjob_tests::zookeeper::{Ensemble, Server};
-use jiff::Timestamp;
 
 use crate::{LONG, MEMBER, cluster, members};
 
@@ -29,7 +28,7 @@ async fn come_back_as_new(cluster: &Cluster, before: &BTreeMap<u8, String>) {
 
 /// Waits until each of these hosts has begun something after now, however long it takes them to find their way back.
 async fn go_on(cluster: &Cluster, hosts: &[u8]) {
-    let now = Timestamp::now();
+    let now = since_boot();
     cluster
         .until(&format!("the hosts {hosts:?} go on"), async || {
             let runs = cluster.runs()?;

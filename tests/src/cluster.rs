@@ -76,6 +76,18 @@ impl Cluster {
         })
     }
 
+    /// Where its files are, those of members included.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Leaves the files when it goes, for somebody to read.
+    pub fn keep_files(&mut self) -> &Path {
+        self.directory.disable_cleanup(true);
+        self.directory.path()
+    }
+
     /// The same cluster, seen by somebody who knows this `user:password`.
     #[must_use]
     pub fn seen_with_digest(mut self, digest: &str) -> Self {
@@ -116,6 +128,12 @@ impl Cluster {
             );
             sleep(PAUSE).await;
         }
+    }
+
+    /// Where sessions beside those of the members come from.
+    #[must_use]
+    pub fn registry(&self) -> &ZooKeeperRegistry {
+        &self.registry
     }
 
     /// A session of our own, beside those of the members.

@@ -55,9 +55,11 @@ pub(crate) fn leave_out(mutation: Option<Mutation>) -> LeftOut {
     }
 }
 
-/// Puts things right when it goes.
+/// A rule that is left out; puts things right when it goes.
 #[cfg(feature = "testing")]
-pub(crate) struct LeftOut {
+#[derive(Debug)]
+#[must_use = "the rule is left out for as long as this lives"]
+pub struct LeftOut {
     before: Option<Mutation>,
 }
 

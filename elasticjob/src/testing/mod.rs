@@ -21,7 +21,7 @@ use std::fmt;
 
 use crate::cluster::mutation;
 
-pub use crate::cluster::mutation::Mutation;
+pub use crate::cluster::mutation::{LeftOut, Mutation};
 
 /// What became of one seed.
 pub struct Report {
@@ -47,6 +47,18 @@ pub fn simulate(seed: u64, left_out: Option<Mutation>) -> Report {
         .expect("a runtime without I/O needs nothing that can be refused");
     let history = runtime.block_on(world::World::run(seed));
     Report { history }
+}
+
+/// Leaves a rule out on this thread for as long as the guard lives, to see that what looks for faults finds them.
+///
+/// ```
+/// use elasticjob::testing::{Mutation, leave_out};
+///
+/// let left_out = leave_out(Mutation::IgnoreEpoch);
+/// drop(left_out); // All is right again.
+/// ```
+pub fn leave_out(rule: Mutation) -> LeftOut {
+    mutation::leave_out(Some(rule))
 }
 
 impl Report {

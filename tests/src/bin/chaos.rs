@@ -1,0 +1,59 @@
+//! Hurts real processes and a real ensemble of ZooKeeper servers, and looks whether the framework keeps its promises.
+//!
+//! ```text
+//! chaos [--minutes N] [--seed N] [--instances N] [--items N]
+//! chaos .. --leave-out RULE            with a rule of the protocol left out, which should be found
+//! ```
+//!
+//! The last line is `firings: N, runs: M, violations: K`.
+
+use std::process::ExitCode;
+use std::str::FromStr;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use elasticjob_tests::chaos::application::{self, rule_named};
+use elasticjob_tests::chaos::{self, Options};
+
+fn main() -> anyhow::Result<ExitCode> {
+    if std::env::var_os(application::MEMBER).is_some() {
+        application::run()?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let options = parse(std::env::args().skip(1))?;
+    println!("seed {}, {} members", options.seed, options.instances);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let report = runtime.block_on(chaos::run(options))?;
+    println!("{report}");
+    Ok(match report.violations.is_empty() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
+}
+
+fn parse(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<Options> {
+    let mut options = Options {
+        time: Duration::from_secs(3 * 60),
+        seed: fastrand::u64(..1_000_000),
+        instances: 5,
+        items: 50,
+        left_out: None,
+    };
+    while let Some(name) = arguments.next() {
+        let value = arguments.next().with_context(|| format!("`{name}` needs a value"))?;
+        match name.as_str() {
+            "--minutes" => options.time = Duration::from_secs(60 * number::<u64>(&name, &value)?),
+            "--seed" => options.seed = number(&name, &value)?,
+            "--instances" => options.instances = number(&name, &value)?,
+            "--items" => options.items = number(&name, &value)?,
+            "--leave-out" => options.left_out = Some(rule_named(&value)?),
+            _ => bail!("unknown option `{name}`"),
+        }
+    }
+    Ok(options)
+}
+
+fn number<T: FromStr>(name: &str, value: &str) -> anyhow::Result<T> {
+    let number = value.parse().ok();
+    number.with_context(|| format!("`{name}` needs a number and not `{value}`"))
+}

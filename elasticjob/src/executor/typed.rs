@@ -43,6 +43,7 @@ use crate::registry::BoxFuture;
 /// }
 ///
 /// let builder = elasticjob::ElasticJob::builder()
+///     .without_discovery()
 ///     .job_executor("ECHO", Echo)
 ///     .set("jobs.greet.elastic-job-type", "ECHO")
 ///     .set("jobs.greet.sharding-total-count", "2")

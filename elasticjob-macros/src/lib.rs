@@ -102,7 +102,7 @@ pub fn elastic_job(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// let builder = ElasticJob::builder()
 ///     .set("jobs.night.elastic-job-type", "SLEEP")
 ///     .set("jobs.night.sharding-total-count", "1");
-/// assert_eq!(builder.build()?.job_names().collect::<Vec<_>>(), ["night"]);
+/// assert!(builder.build()?.job_names().any(|name| name == "night"));
 /// # Ok::<_, elasticjob::Error>(())
 /// ```
 ///

@@ -97,6 +97,19 @@ pub(super) fn merge(layers: &[Layer]) -> BTreeMap<Key, Entry> {
         .collect()
 }
 
+/// The settings of the application, and those of each job.
+pub(super) fn by_owner(merged: BTreeMap<Key, Entry>) -> (BTreeMap<Key, Entry>, BTreeMap<String, Layer>) {
+    let (mut application, mut jobs) = (BTreeMap::new(), BTreeMap::<String, Layer>::new());
+    for (key, entry) in merged {
+        let owned = match key.job() {
+            Some(job) => &mut jobs.entry(job.to_owned()).or_default().entries,
+            None => &mut application,
+        };
+        owned.insert(key, entry);
+    }
+    (application, jobs)
+}
+
 /// A layer for `figment`. Its number is its name, by which a merged value leads back to its entry.
 struct Numbered<'a> {
     index: usize,

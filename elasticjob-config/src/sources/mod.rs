@@ -44,7 +44,7 @@ mod toml;
 mod tree;
 mod yaml;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -63,7 +63,7 @@ pub use self::settings::{
 
 use self::bind::{Binder, Declarations};
 use self::key::{JobNames, Key};
-use self::layer::{Entry, Layer};
+use self::layer::Layer;
 use self::placeholder::Lookup;
 use self::tree::{Leaf, Tree};
 
@@ -190,16 +190,14 @@ impl Loader {
         layers.push(environment);
         layers.push(Layer::of_leaves(&overrides, &mut jobs, &mut faults));
 
-        let configured = layer::merge(&layers);
-        let classes = classes(&configured, &lookup);
+        let (application, jobs) = layer::by_owner(layer::merge(&layers));
+        let classes = classes(&jobs, &lookup);
         let declarations = Declarations::new(&self.declared, &classes);
-        layers.insert(0, attributes(&declarations, &configured, &mut faults));
-
-        let mut binder = Binder::new(layer::merge(&layers), &lookup, faults);
+        let mut binder = Binder::new(application, &lookup, faults);
         if !binder.is_enabled() {
             return Ok(disabled(profiles));
         }
-        let (settings, faults) = binder.bind(&declarations, profiles);
+        let (settings, faults) = binder.bind(jobs, &declarations, profiles);
         Errors::check(faults).map(|()| settings)
     }
 
@@ -306,37 +304,12 @@ impl fmt::Debug for Declared {
 }
 
 /// The classes that configured jobs name. One that cannot be resolved is reported when it is bound.
-fn classes(configured: &BTreeMap<Key, Entry>, lookup: &Lookup<'_>) -> BTreeMap<String, String> {
-    let class = |(key, entry): (&Key, &Entry)| match key {
-        Key::JobSetting(job, "elastic-job-class") => Some((job.clone(), lookup.resolve(&entry.text).ok()?)),
-        _ => None,
+fn classes(jobs: &BTreeMap<String, Layer>, lookup: &Lookup<'_>) -> BTreeMap<String, String> {
+    let class = |(job, layer): (&String, &Layer)| {
+        let entry = layer.entries.get(&Key::JobSetting(job.clone(), "elastic-job-class"))?;
+        Some((job.clone(), lookup.resolve(&entry.text).ok()?))
     };
-    configured.iter().filter_map(class).collect()
-}
-
-/// The layer of the jobs' attributes, under the names that the jobs run under.
-fn attributes(declarations: &Declarations<'_>, configured: &BTreeMap<Key, Entry>, faults: &mut Vec<Error>) -> Layer {
-    let names: BTreeSet<String> = configured.keys().filter_map(Key::job).map(ToOwned::to_owned).collect();
-    let mut layer = Layer::default();
-    for (name, declared) in declarations.running(&names) {
-        let origin = Origin::Attribute(declared.origin.clone());
-        let entry = |written: String, text: &str, unit| Entry {
-            written,
-            text: text.to_owned(),
-            unit,
-            origin: origin.clone(),
-        };
-        layer.set(Key::Job(name.clone()), entry(name.clone(), "", ""), faults);
-        for (written, text) in &declared.values {
-            let mut path = vec!["jobs".to_owned(), name.clone()];
-            path.extend(key::parts(written));
-            match key::find(&path, &mut JobNames::of(&name)) {
-                Ok((key, unit)) => layer.set(key.clone(), entry(key.to_string(), text, unit), faults),
-                Err(unknown) => faults.push(layer::unknown_key(written, unknown).at(origin.clone())),
-            }
-        }
-    }
-    layer
+    jobs.iter().filter_map(class).collect()
 }
 
 fn disabled(profiles: Vec<String>) -> Settings {

@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::mem;
 
 use jiff::SignedDuration;
 
@@ -7,17 +8,18 @@ use crate::job::{Fault, RawJobConfig};
 use crate::secret;
 use crate::sources::Declared;
 use crate::sources::error::{Error, Origin};
-use crate::sources::key::{self, Key};
+use crate::sources::key::{self, JobNames, Key};
+use crate::sources::layer::{self, Entry, Layer};
 use crate::sources::settings::{Implementation, JobSettings};
 use crate::spelling;
 
 /// The jobs that the program declares, and which of them does the work of which configured job.
 pub(in crate::sources) struct Declarations<'a> {
-    pub(in crate::sources) declared: &'a [Declared],
+    declared: &'a [Declared],
     /// Looked up for each job: a search would make ten thousand jobs wait.
     by_name: BTreeMap<&'a str, &'a Declared>,
     /// The declared job of a configured one, where the names differ.
-    pub(in crate::sources) by_class: BTreeMap<String, &'a Declared>,
+    by_class: BTreeMap<String, &'a Declared>,
 }
 
 impl<'a> Declarations<'a> {
@@ -39,14 +41,14 @@ impl<'a> Declarations<'a> {
         }
     }
 
-    /// Declared jobs and the names that they run under: those that a class gives them, else their own.
-    pub(in crate::sources) fn running(&self, configured: &BTreeSet<String>) -> Vec<(String, &'a Declared)> {
-        let renamed = self.by_class.iter().map(|(job, declared)| (job.clone(), *declared));
-        let own = self.declared.iter().filter(|declared| {
-            configured.contains(&declared.name) || self.by_class.values().all(|other| other.name != declared.name)
-        });
-        renamed
-            .chain(own.map(|declared| (declared.name.clone(), declared)))
+    /// The names of all jobs: those that are configured, and those that declared jobs run under, which are what a class
+    /// calls them, else their own.
+    fn running(&self, configured: &BTreeMap<String, Layer>) -> BTreeSet<String> {
+        let renamed: BTreeSet<&str> = self.by_class.values().map(|declared| &*declared.name).collect();
+        let own = self.declared.iter().map(|declared| &*declared.name);
+        own.filter(|name| !renamed.contains(name))
+            .chain(configured.keys().map(String::as_str))
+            .map(ToOwned::to_owned)
             .collect()
     }
 
@@ -76,27 +78,52 @@ fn named_by_class<'a>(declared: &'a [Declared], class: &str) -> Option<&'a Decla
         .or_else(|| find(&|declared| key::canonical(&declared.name) == key::canonical(last)))
 }
 
-impl Binder {
-    pub(super) fn jobs(&mut self, declarations: &Declarations<'_>) -> BTreeMap<String, JobSettings> {
-        let names: BTreeSet<String> = self
-            .entries
-            .keys()
-            .filter_map(Key::job)
-            .map(ToOwned::to_owned)
-            .collect();
+/// What the attribute of a job sets, under the name that the job runs under.
+fn attribute(name: &str, declared: &Declared, faults: &mut Vec<Error>) -> Layer {
+    let origin = Origin::Attribute(declared.origin.clone());
+    let entry = |written: String, text: &str, unit| Entry {
+        written,
+        text: text.to_owned(),
+        unit,
+        origin: origin.clone(),
+    };
+    let mut layer = Layer::default();
+    layer.set(Key::Job(name.to_owned()), entry(name.to_owned(), "", ""), faults);
+    for (written, text) in &declared.values {
+        let mut path = vec!["jobs".to_owned(), name.to_owned()];
+        path.extend(key::parts(written));
+        match key::find(&path, &mut JobNames::of(name)) {
+            Ok((key, unit)) => layer.set(key.clone(), entry(key.to_string(), text, unit), faults),
+            Err(unknown) => faults.push(layer::unknown_key(written, unknown).at(origin.clone())),
+        }
+    }
+    layer
+}
+
+impl Binder<'_> {
+    /// Puts together and checks one job after the other, so that no more is held of ten thousand than of one.
+    pub(super) fn jobs(
+        &mut self,
+        mut configured: BTreeMap<String, Layer>,
+        declarations: &Declarations<'_>,
+    ) -> BTreeMap<String, JobSettings> {
         let mut jobs = BTreeMap::new();
         let mut bootstraps: BTreeMap<String, String> = BTreeMap::new();
-        for name in names {
-            let Some(settings) = self.job(&name, declarations) else {
-                continue;
-            };
-            if let Some(bootstrap) = &settings.bootstrap
-                && let Some(other) = bootstraps.insert(bootstrap.clone(), name.clone())
-                && let Some(bound) = self.bound(&Key::JobSetting(name.clone(), "job-bootstrap-bean-name"))
-            {
-                self.fault(&bound, format!("job `{other}` is called so too"));
+        for name in declarations.running(&configured) {
+            let declared = declarations.of(&name);
+            let attribute = declared.map(|declared| attribute(&name, declared, &mut self.faults));
+            let layers: Vec<Layer> = attribute.into_iter().chain(configured.remove(&name)).collect();
+            let mut binder = Binder::new(layer::merge(&layers), self.lookup, mem::take(&mut self.faults));
+            if let Some(settings) = binder.job(&name, declarations) {
+                if let Some(bootstrap) = &settings.bootstrap
+                    && let Some(other) = bootstraps.insert(bootstrap.clone(), name.clone())
+                    && let Some(bound) = binder.bound(&Key::JobSetting(name.clone(), "job-bootstrap-bean-name"))
+                {
+                    binder.fault(&bound, format!("job `{other}` is called so too"));
+                }
+                jobs.insert(name, settings);
             }
-            jobs.insert(name, settings);
+            self.faults = binder.faults;
         }
         jobs
     }
@@ -118,7 +145,7 @@ impl Binder {
             implementation: implementation?,
             class: text("elastic-job-class"),
             bootstrap: text("job-bootstrap-bean-name"),
-            prop_origins: self.prop_origins(name),
+            prop_origins: self.prop_origins(),
             origin,
         })
     }
@@ -178,14 +205,9 @@ impl Binder {
         if let Some(declared) = declarations.of(name) {
             return Some(Origin::Attribute(declared.origin.clone()));
         }
-        let mentioned = |key| self.entries.get(key).map(|bound: &Bound| bound.origin.clone());
-        let job = Key::Job(name.to_owned());
-        mentioned(&job).or_else(|| {
-            self.entries
-                .keys()
-                .find(|key| key.job() == Some(name))
-                .and_then(mentioned)
-        })
+        let job = self.entries.get(&Key::Job(name.to_owned()));
+        let mentioned = job.or_else(|| self.entries.values().next());
+        mentioned.map(|bound| bound.origin.clone())
     }
 
     fn raw(&mut self, name: &str) -> RawJobConfig {
@@ -211,26 +233,24 @@ impl Binder {
         raw.label = self.text(&key("label"));
         raw.static_sharding = self.bool(&key("static-sharding"));
         raw.props = self
-            .props(name)
+            .props()
             .map(|(key, bound)| (key.to_owned(), bound.text.clone()))
             .collect();
         raw
     }
 
-    fn prop_origins(&self, job: &str) -> BTreeMap<String, Origin> {
-        self.props(job)
+    fn prop_origins(&self) -> BTreeMap<String, Origin> {
+        self.props()
             .map(|(key, bound)| (key.to_owned(), bound.origin.clone()))
             .collect()
     }
 
-    /// The properties of one job. They stand together, so those of others need not be looked at.
-    fn props<'a>(&'a self, job: &'a str) -> impl Iterator<Item = (&'a str, &'a Bound)> {
-        self.entries
-            .range(Key::Prop(job.to_owned(), String::new())..)
-            .map_while(move |(key, bound)| match key {
-                Key::Prop(owner, name) if owner == job => Some((&**name, bound)),
-                _ => None,
-            })
+    /// The properties of the job.
+    fn props(&self) -> impl Iterator<Item = (&str, &Bound)> {
+        self.entries.iter().filter_map(|(key, bound)| match key {
+            Key::Prop(_, name) => Some((&**name, bound)),
+            _ => None,
+        })
     }
 
     /// The registry holds whole units only.

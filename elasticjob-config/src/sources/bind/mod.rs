@@ -12,7 +12,7 @@ use jiff::SignedDuration;
 
 use super::error::{Error, Origin};
 use super::key::Key;
-use super::layer::Entry;
+use super::layer::{Entry, Layer};
 use super::placeholder::Lookup;
 use super::settings::Settings;
 use crate::secret::{self, PROVIDED};
@@ -31,17 +31,19 @@ struct Bound {
     origin: Origin,
 }
 
-/// Takes settings one by one and collects faults.
-pub(super) struct Binder {
+/// Takes settings one by one, those of the application or those of one job, and collects faults.
+pub(super) struct Binder<'a> {
     entries: BTreeMap<Key, Bound>,
+    lookup: &'a Lookup<'a>,
     faults: Vec<Error>,
 }
 
-impl Binder {
+impl<'a> Binder<'a> {
     /// Resolves the placeholders of all entries. What cannot be resolved is a fault and is left out.
-    pub(super) fn new(entries: BTreeMap<Key, Entry>, lookup: &Lookup<'_>, faults: Vec<Error>) -> Self {
+    pub(super) fn new(entries: BTreeMap<Key, Entry>, lookup: &'a Lookup<'a>, faults: Vec<Error>) -> Self {
         let mut binder = Self {
             entries: BTreeMap::new(),
+            lookup,
             faults,
         };
         for (key, entry) in entries {
@@ -76,9 +78,14 @@ impl Binder {
         binder
     }
 
-    /// Checks everything and tells all that is wrong.
-    pub(super) fn bind(mut self, declarations: &Declarations<'_>, profiles: Vec<String>) -> (Settings, Vec<Error>) {
-        let settings = self.settings(declarations, profiles);
+    /// Checks everything and tells all that is wrong. `jobs` is what is configured for each job.
+    pub(super) fn bind(
+        mut self,
+        jobs: BTreeMap<String, Layer>,
+        declarations: &Declarations<'_>,
+        profiles: Vec<String>,
+    ) -> (Settings, Vec<Error>) {
+        let settings = self.settings(jobs, declarations, profiles);
         (settings, self.faults)
     }
 

@@ -11,7 +11,7 @@ const SERVER_LISTS: Key = Key::Setting("reg-center.server-lists");
 const NAMESPACE: Key = Key::Setting("reg-center.namespace");
 const DIGEST: Key = Key::Setting("reg-center.digest");
 
-impl Binder {
+impl Binder<'_> {
     /// The registry; the embedded one if nothing is said of any.
     pub(super) fn registry(&mut self) -> Option<RegistrySettings> {
         let is_left_out = !self

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use super::{Binder, Declarations};
 use crate::sources::key::Key;
+use crate::sources::layer::Layer;
 use crate::sources::settings::{
     DataSourceSettings, DumpSettings, NetworkSettings, RegistrySettings, Settings, TracedJobs, TracingSettings,
 };
@@ -14,12 +15,17 @@ const INCLUDE: Key = Key::Setting("tracing.include-job-names");
 const EXCLUDE: Key = Key::Setting("tracing.exclude-job-names");
 const DUMP_PORT: Key = Key::Setting("dump.port");
 
-impl Binder {
-    pub(super) fn settings(&mut self, declarations: &Declarations<'_>, profiles: Vec<String>) -> Settings {
+impl Binder<'_> {
+    pub(super) fn settings(
+        &mut self,
+        jobs: BTreeMap<String, Layer>,
+        declarations: &Declarations<'_>,
+        profiles: Vec<String>,
+    ) -> Settings {
         Settings {
             enabled: true,
             registry: self.registry().unwrap_or(RegistrySettings::Embedded),
-            jobs: self.jobs(declarations),
+            jobs: self.jobs(jobs, declarations),
             grace_period: self.duration(&GRACE_PERIOD).unwrap_or(Duration::from_secs(30)),
             network: self.network(),
             tracing: self.tracing(),

@@ -236,7 +236,10 @@ impl Builder {
         if !self.is_directory_given {
             loader = loader.directory(".");
         }
-        let settings = match loader.load() {
+        let loaded = loader.load();
+        // All that the jobs declare would be held while they are made.
+        drop(loader);
+        let settings = match loaded {
             Ok(settings) => settings,
             Err(errors) => {
                 errors.iter().for_each(|error| faults.push(error));

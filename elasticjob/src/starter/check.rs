@@ -1,6 +1,7 @@
 //! Everything that can be known before anything runs.
 
 use std::collections::BTreeMap;
+use std::mem;
 use std::sync::Arc;
 
 use elasticjob_config::sources::{Implementation, JobSettings, RegistrySettings, Settings};
@@ -26,7 +27,7 @@ use super::ready::{CheckedJob, Ready};
 pub(super) fn application(
     mut builder: Builder,
     registrations: Vec<Registration>,
-    settings: Settings,
+    mut settings: Settings,
     mut faults: Faults,
 ) -> Result<Ready, Error> {
     refuse_unavailable(&settings, &mut faults);
@@ -49,7 +50,7 @@ pub(super) fn application(
         .as_ref()
         .map_or_else(|| system_clock().now(), |clock| clock.now());
     let mut jobs = Vec::new();
-    for settings in settings.jobs.values() {
+    for settings in mem::take(&mut settings.jobs).into_values() {
         jobs.extend(job(&builder, &registrations, settings, now, &mut faults));
     }
     match (preferences, registry) {
@@ -149,7 +150,7 @@ fn connector(
 fn job(
     builder: &Builder,
     registrations: &BTreeMap<&str, &Registration>,
-    settings: &JobSettings,
+    settings: JobSettings,
     now: Timestamp,
     faults: &mut Faults,
 ) -> Option<CheckedJob> {
@@ -199,7 +200,7 @@ fn job(
             ));
         }
     }
-    let work = work(builder, registrations, settings, faults);
+    let work = work(builder, registrations, &settings, faults);
     let mut reader = Reader::new(config.props());
     if let Some(work) = &work {
         // Made again when the job starts: this only looks whether it can be.
@@ -212,14 +213,14 @@ fn job(
         return None;
     }
     let (declared, implementation) = match &settings.implementation {
-        Implementation::Declared(declared) => (declared.clone(), settings.class.clone()),
+        Implementation::Declared(declared) => (declared.clone(), settings.class),
         Implementation::Type(kind) => (name.to_owned(), Some(kind.clone())),
         _ => return None,
     };
     Some(CheckedJob {
-        config: Arc::new(config.clone()),
+        config: Arc::new(settings.config),
         implementation,
-        bootstrap: settings.bootstrap.clone(),
+        bootstrap: settings.bootstrap,
         declared,
         origin: place.to_string(),
         work: work?,

@@ -123,7 +123,8 @@ impl Worker {
     /// Registers the job in a session and attends to it until the session is over or the job is stopped.
     pub(super) async fn attend(&mut self, membership: &Arc<Membership>) -> Left {
         let mut live = loop {
-            match self.register(membership).await {
+            // Boxed: what registering needs would be kept for as long as the job runs.
+            match Box::pin(self.register(membership)).await {
                 Ok(live) => break live,
                 Err(error) if !error.is_passing() => return Left::Refused(error),
                 Err(error) => {
@@ -151,7 +152,7 @@ impl Worker {
     async fn register(
         &mut self,
         membership: &Arc<Membership>,
-    ) -> Result<Live, crate::cluster::registration::RegistrationError> {
+    ) -> Result<Box<Live>, crate::cluster::registration::RegistrationError> {
         let process = Arc::clone(&self.process);
         let _permit = process.starting.acquire().await.expect("the semaphore is never closed");
         let InForce { config, version } = self.application.configure(membership).await?;
@@ -161,7 +162,7 @@ impl Worker {
         // Its configuration may be a later one, which is taken over next.
         let view = self.application.join(membership, &config, self.is_first).await?;
         self.take_over(config);
-        Ok(Live {
+        Ok(Box::new(Live {
             membership: Arc::clone(membership),
             watches,
             governor: Governor::new(),
@@ -186,7 +187,7 @@ impl Worker {
             wake_at: None,
             left: None,
             view,
-        })
+        }))
     }
 
     /// Puts a configuration into force.

@@ -16,6 +16,7 @@ use self::core::Core;
 use self::session::MemorySession;
 use super::{BoxFuture, Error, Registry, Session};
 
+mod children;
 mod core;
 mod driver;
 mod faults;

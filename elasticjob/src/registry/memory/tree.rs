@@ -1,9 +1,9 @@
 //! The tree of nodes, and how transactions change it. Pure: no sessions, no clocks.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::hash::{BuildHasherDefault, DefaultHasher};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
+use super::children::{Children, Hasher};
 use crate::registry::{Answer, CreateMode, Error, Read, Stat, Step, WatchEvent, WriteError, Written, path};
 
 /// One server's copy of everything.
@@ -14,18 +14,14 @@ pub(super) struct Tree {
     ephemerals: BTreeMap<i64, HashSet<String, Hasher>>,
 }
 
-/// The same in every run, so that a simulation repeats itself. Ten thousand jobs are as many names below one node.
-type Hasher = BuildHasherDefault<DefaultHasher>;
-
 #[derive(Clone, Debug, Default)]
-struct Node {
+pub(super) struct Node {
     data: Arc<[u8]>,
     stat: Stat,
     is_container: bool,
     /// How many children were ever created here: the source of sequential numbers.
     children_created: u32,
-    /// In no order: whoever lists them sorts. Boxed, since a table has more room than entries.
-    children: HashMap<Box<str>, Box<Node>, Hasher>,
+    children: Children,
 }
 
 /// The number and the time of a transaction.
@@ -62,7 +58,7 @@ pub(super) enum Life {
 enum Undo {
     Create,
     Change { data: Arc<[u8]>, stat: Stat },
-    Delete { node: Box<Node> },
+    Delete { node: Node },
 }
 
 impl Tree {
@@ -91,8 +87,9 @@ impl Tree {
                 written.push(Written::Checked);
                 continue;
             };
-            undo.push(self.apply(&change, stamp));
-            written.push(self.answer(&change));
+            let (taken_back_by, answer) = self.apply(&change, stamp);
+            undo.push(taken_back_by);
+            written.push(answer);
             changes.push(change);
         }
         Ok((written, Transaction { stamp, changes }))
@@ -106,7 +103,7 @@ impl Tree {
                 self.expect_version(&path, version)?;
                 Ok(Some(Change::Changed {
                     path,
-                    data: data.into(),
+                    data: shared(data),
                 }))
             }
             Step::Delete { path, version } => {
@@ -131,7 +128,7 @@ impl Tree {
         if mode == CreateMode::EphemeralSequential {
             path = format!("{path}{:010}", parent.children_created);
         }
-        if parent.children.contains_key(path::split(&path).1) {
+        if parent.children.get(path::split(&path).1).is_some() {
             return Err(Error::NodeExists);
         }
         let life = match mode {
@@ -141,7 +138,7 @@ impl Tree {
         };
         Ok(Change::Created {
             path,
-            data: data.into(),
+            data: shared(data),
             life,
         })
     }
@@ -154,14 +151,6 @@ impl Tree {
         Ok(node)
     }
 
-    fn answer(&self, change: &Change) -> Written {
-        match change {
-            Change::Created { path, .. } => Written::Created(path.clone()),
-            Change::Changed { path, .. } => Written::Set(self.get(path).expect("it was just set").stat),
-            Change::Deleted { .. } => Written::Deleted,
-        }
-    }
-
     /// Repeats what another copy of this tree has already done.
     pub(super) fn follow(&mut self, transaction: &Transaction) {
         for change in &transaction.changes {
@@ -169,7 +158,8 @@ impl Tree {
         }
     }
 
-    fn apply(&mut self, change: &Change, stamp: Stamp) -> Undo {
+    /// Gives what takes the change back, and what is answered.
+    fn apply(&mut self, change: &Change, stamp: Stamp) -> (Undo, Written) {
         match change {
             Change::Created { path, data, life } => {
                 let ephemeral_owner = match *life {
@@ -198,26 +188,26 @@ impl Tree {
                     .get_mut(parent)
                     .expect("a change is resolved against the tree it is applied to");
                 parent.children_created += 1;
-                parent.children.insert(name.into(), Box::new(node));
-                Undo::Create
+                parent.children.insert(name, node);
+                (Undo::Create, Written::Created(path.clone()))
             }
             Change::Changed { path, data } => {
                 let node = self
                     .get_mut(path)
                     .expect("a change is resolved against the tree it is applied to");
                 let undo = Undo::Change {
-                    data: Arc::clone(&node.data),
+                    data: std::mem::replace(&mut node.data, Arc::clone(data)),
                     stat: node.stat,
                 };
-                node.data = Arc::clone(data);
                 node.stat.version = node.stat.version.wrapping_add(1);
                 node.stat.modified = stamp.transaction;
                 node.stat.modified_at = stamp.at;
-                undo
+                (undo, Written::Set(node.stat))
             }
-            Change::Deleted { path } => Undo::Delete {
-                node: self.remove(path),
-            },
+            Change::Deleted { path } => {
+                let node = self.remove(path);
+                (Undo::Delete { node }, Written::Deleted)
+            }
         }
     }
 
@@ -246,13 +236,13 @@ impl Tree {
                     }
                     let (parent, name) = path::split(path);
                     let parent = self.get_mut(parent).expect("what is deleted later is restored by now");
-                    parent.children.insert(name.into(), node);
+                    parent.children.insert(name, node);
                 }
             }
         }
     }
 
-    fn remove(&mut self, path: &str) -> Box<Node> {
+    fn remove(&mut self, path: &str) -> Node {
         let (parent, name) = path::split(path);
         let parent = self.get_mut(parent).expect("a parent outlives its children");
         let node = parent
@@ -296,9 +286,8 @@ impl Tree {
             Read::Data(path) => Answer::Data(self.get(path).map(|node| (node.data.to_vec(), node.stat))),
             Read::Children(path) => {
                 let names = |node: &Node| {
-                    let mut names: Vec<String> = node.children.keys().map(|name| name.to_string()).collect();
-                    names.sort_unstable();
-                    names
+                    let children = node.children.sorted().into_iter();
+                    children.map(|(name, _)| name.to_owned()).collect()
                 };
                 Answer::Children(self.get(path).map(names))
             }
@@ -306,13 +295,11 @@ impl Tree {
     }
 
     fn get(&self, path: &str) -> Option<&Node> {
-        segments(path).try_fold(&self.root, |node, name| node.children.get(name).map(Box::as_ref))
+        segments(path).try_fold(&self.root, |node, name| node.children.get(name))
     }
 
     fn get_mut(&mut self, path: &str) -> Option<&mut Node> {
-        segments(path).try_fold(&mut self.root, |node, name| {
-            node.children.get_mut(name).map(Box::as_mut)
-        })
+        segments(path).try_fold(&mut self.root, |node, name| node.children.get_mut(name))
     }
 }
 
@@ -332,14 +319,17 @@ impl Change {
     }
 }
 
+/// Nodes without data share the same nothing.
+fn shared(data: Vec<u8>) -> Arc<[u8]> {
+    if data.is_empty() { Arc::default() } else { data.into() }
+}
+
 fn segments(path: &str) -> impl Iterator<Item = &str> {
     path.split('/').filter(|segment| !segment.is_empty())
 }
 
 fn collect_empty_containers(node: &Node, path: &str, steps: &mut Vec<Step>) {
-    let mut children: Vec<_> = node.children.iter().collect();
-    children.sort_unstable_by_key(|(name, _)| *name);
-    for (name, child) in children {
+    for (name, child) in node.children.sorted() {
         let path = format!("{path}/{name}");
         collect_empty_containers(child, &path, steps);
         if child.is_container && child.children.is_empty() && child.children_created > 0 {

@@ -508,7 +508,7 @@ impl Firings {
                         attempts: 0,
                     }),
                 );
-                self.first_end_at.get_or_insert(elapsed);
+                self.linger(elapsed);
                 outcome.refused.push((item, "given to another instance"));
             }
         }

@@ -1,6 +1,7 @@
 //! Recording ends: one transaction for all that ended since the last, each mark removed and each ledger set.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use crate::cluster::layout::{ItemKind, Node};
 use crate::cluster::ledger::{Record, Run};
@@ -13,6 +14,26 @@ use super::{Batch, Circumstances, ClaimOutcome, Ended, FiringRequest, Firings, R
 
 /// After so many refusals that nothing explains, an end is given up and said.
 const ATTEMPTS: u32 = 5;
+
+/// How long an end waits for the next of its firing, so that items which end together cost one transaction.
+const LINGER: Duration = Duration::from_millis(5);
+
+/// How long the first end waits at most, however the others follow each other.
+const LINGER_LIMIT: Duration = Duration::from_millis(30);
+
+/// Ends that wait for others, by the clock that only moves forward.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lingering {
+    first: Duration,
+    last: Duration,
+}
+
+impl Lingering {
+    /// When they are recorded, unless another end comes.
+    pub(super) fn until(self) -> Duration {
+        (self.last + LINGER).min(self.first + LINGER_LIMIT)
+    }
+}
 
 /// An end that could not be recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +62,12 @@ impl Batch {
 }
 
 impl Firings {
+    /// Lets an end wait for others.
+    pub(super) fn linger(&mut self, elapsed: Duration) {
+        let first = self.lingering.map_or(elapsed, |lingering| lingering.first.min(elapsed));
+        self.lingering = Some(Lingering { first, last: elapsed });
+    }
+
     /// The transaction that records all ends there are, unless more are about to come.
     pub(super) fn record_ends(&mut self, circumstances: &Circumstances<'_>) -> Option<FiringRequest> {
         if !matches!(self.recording, Recording::Idle) || self.ended.is_empty() {
@@ -76,7 +103,7 @@ impl Firings {
             items.push(*item);
         }
         if items.len() == self.ended.len() {
-            self.first_end_at = None;
+            self.lingering = None;
         }
         let mut steps = transaction.into_steps();
         let make_up = self.make_up(circumstances, &items, &steps);
@@ -187,7 +214,8 @@ impl Firings {
                     ended.running.is_failover &= failover.is_some();
                     ended.running.is_failovering &= failovering.is_some();
                     self.ended.insert(item, ended);
-                    self.first_end_at.get_or_insert_default();
+                    // At once: it has waited already.
+                    self.linger(Duration::ZERO);
                 }
                 other => {
                     let reason = match other {
@@ -281,5 +309,33 @@ impl Ended {
         } else {
             Recorded::Otherwise
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::ids::Ids;
+
+    fn waits_until(ends: &[u64]) -> Duration {
+        let mut firings = Firings::new(Ids::random());
+        ends.iter()
+            .for_each(|end| firings.linger(Duration::from_millis(1000 + end)));
+        firings.linger_until().unwrap() - Duration::from_secs(1)
+    }
+
+    #[test]
+    fn ends_should_wait_for_those_that_follow_closely_but_not_for_ever() {
+        assert_eq!(waits_until(&[0]), LINGER);
+        assert_eq!(waits_until(&[0, 4, 8]), Duration::from_millis(8) + LINGER);
+        assert_eq!(waits_until(&[0, 4, 8, 12, 16, 20, 24, 28]), LINGER_LIMIT);
+    }
+
+    #[test]
+    fn an_end_that_is_tried_again_should_not_wait_for_others() {
+        let mut firings = Firings::new(Ids::random());
+        firings.linger(Duration::ZERO);
+        firings.linger(Duration::from_secs(1));
+        assert_eq!(firings.linger_until(), Some(LINGER_LIMIT));
     }
 }

@@ -32,15 +32,13 @@ use super::transaction::Transaction;
 use super::view::{ItemView, View};
 
 pub(crate) use claim::{Claim, ClaimOutcome};
+use end::Lingering;
 pub(crate) use end::Recordings;
 use make_up::MakeUp;
 use takeover::Takeover;
 
 /// A time that could not be fired for so long is missed, not late.
 pub(crate) const LATE_LIMIT: SignedDuration = SignedDuration::from_secs(5);
-
-/// How long a first end waits for others of its firing, so that items which end together cost one transaction.
-const END_LINGER: Duration = Duration::from_millis(5);
 
 /// How many of the reasons why times were not fired are kept.
 const REASONS: usize = 32;
@@ -91,7 +89,8 @@ pub(crate) struct Firings {
     must_look_back: bool,
     /// Nothing new is to be started.
     is_stopped: bool,
-    first_end_at: Option<Duration>,
+    /// The ends that wait for others; `None` where none does.
+    lingering: Option<Lingering>,
     clock_check: ClockCheck,
 }
 
@@ -263,7 +262,7 @@ impl Firings {
             skipped: VecDeque::new(),
             must_look_back: false,
             is_stopped: false,
-            first_end_at: None,
+            lingering: None,
             clock_check: ClockCheck::Due,
         }
     }
@@ -359,7 +358,7 @@ impl Firings {
     /// When, on the clock that only moves forward, ends that wait for others are recorded anyway.
     pub(crate) fn linger_until(&self) -> Option<Duration> {
         match self.recording {
-            Recording::Idle => self.first_end_at.map(|at| at + END_LINGER),
+            Recording::Idle => self.lingering.map(Lingering::until),
             _ => None,
         }
     }
@@ -379,7 +378,7 @@ impl Firings {
         self.ended.clear();
         self.running.clear();
         self.slots.clear();
-        self.first_end_at = None;
+        self.lingering = None;
         self.takeover.reset();
         self.clock_check = ClockCheck::Due;
         if let Some(current) = self.current.take() {
@@ -660,7 +659,7 @@ impl Firings {
                     attempts: 0,
                 }),
             );
-            self.first_end_at.get_or_insert(elapsed);
+            self.linger(elapsed);
         }
     }
 

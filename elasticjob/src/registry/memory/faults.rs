@@ -79,9 +79,15 @@ impl State {
         }
     }
 
+    pub(super) fn isolate(&mut self, link: usize) {
+        self.links[link].is_isolated = true;
+        self.fall_behind(link);
+        self.freeze(link);
+    }
+
     pub(super) fn thaw(&mut self, link: usize) {
         let state = &self.links[link];
-        if state.is_cut || state.stalls(Direction::Requests) {
+        if state.is_cut || state.withholds_writes() {
             return;
         }
         for session in self.sessions_of(link) {
@@ -92,7 +98,11 @@ impl State {
     }
 
     pub(super) fn heal(&mut self, link: usize) {
+        let was_isolated = self.links[link].is_isolated;
         self.links[link].heal();
+        if was_isolated && !self.links[link].lags {
+            self.catch_up(link);
+        }
         for session in self.sessions_of(link) {
             self.reconnect(session);
         }
@@ -134,6 +144,10 @@ impl State {
 
     pub(super) fn lag(&mut self, link: usize) {
         self.links[link].lags = true;
+        self.fall_behind(link);
+    }
+
+    fn fall_behind(&mut self, link: usize) {
         for member in self
             .sessions
             .values_mut()
@@ -148,6 +162,9 @@ impl State {
 
     pub(super) fn catch_up(&mut self, link: usize) {
         self.links[link].lags = false;
+        if self.links[link].is_isolated {
+            return;
+        }
         for session in self.sessions_of(link) {
             self.advance(session, usize::MAX);
             if let Some(member) = self.sessions.get_mut(&session) {

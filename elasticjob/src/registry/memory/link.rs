@@ -78,7 +78,19 @@ pub(super) struct LinkState {
     pub(super) delay: Duration,
     /// Whether the server at the other end is behind the others.
     pub(super) lags: bool,
-    pub(super) breaks_at_write: Option<Fate>,
+    /// Whether the server at the other end is cut off from the others.
+    pub(super) is_isolated: bool,
+    pub(super) breaks_at_write: Option<Break>,
+    /// How many writes were struck.
+    pub(super) breaks: u64,
+}
+
+/// A cut that waits for a write.
+#[derive(Clone, Debug)]
+pub(super) struct Break {
+    pub(super) fate: Fate,
+    /// Only a write to a path with this in it is struck.
+    pub(super) part: Option<String>,
 }
 
 impl Link {
@@ -114,8 +126,31 @@ impl Link {
 
     /// Cuts the link at the next write: the writer gets [`Error::ConnectionLoss`] either way.
     pub fn cut_at_next_write(&self, fate: Fate) {
+        self.break_at(Break { fate, part: None });
+    }
+
+    /// As [`cut_at_next_write`](Self::cut_at_next_write), at the next write to a path that contains `part`.
+    pub fn cut_at_next_write_to(&self, part: &str, fate: Fate) {
+        let part = Some(part.to_owned());
+        self.break_at(Break { fate, part });
+    }
+
+    fn break_at(&self, awaited: Break) {
         self.core
-            .order(|state| state.link_state(self.index).breaks_at_write = Some(fate));
+            .order(|state| state.link_state(self.index).breaks_at_write = Some(awaited));
+    }
+
+    /// How many writes the link was cut at.
+    #[must_use]
+    pub fn cuts_at_writes(&self) -> u64 {
+        self.core.with(|state| state.link_state(self.index).breaks)
+    }
+
+    /// Cuts the server at the other end off from the other servers, though not from the client: reads are answered as
+    /// things were, pings too, but writes and [`Session::sync`] wait for [`heal`](Self::heal). The other servers hear
+    /// nothing of the sessions and end them after their timeout, of which the client learns when the link heals.
+    pub fn isolate(&self) {
+        self.core.order(|state| state.isolate(self.index));
     }
 
     /// The registry ends the link's sessions: their ephemeral nodes go. The clients learn of it at once if
@@ -142,13 +177,16 @@ impl Link {
         self.core.order(|state| state.lag(self.index));
     }
 
-    /// Lets a server that lags see that many more transactions, for each session of the link.
-    pub fn advance(&self, transactions: usize) {
+    /// Lets a server that lags see that many more transactions, for each session of the link. Says how many there
+    /// were for the session that had the most.
+    pub fn advance(&self, transactions: usize) -> usize {
         self.core.order(|state| {
-            for session in state.sessions_of(self.index) {
-                state.advance(session, transactions);
-            }
-        });
+            let sessions = state.sessions_of(self.index).into_iter();
+            sessions
+                .map(|session| state.advance(session, transactions))
+                .max()
+                .unwrap_or_default()
+        })
     }
 
     /// Ends [`lag`](Self::lag).
@@ -189,7 +227,17 @@ impl LinkState {
     }
 
     pub(super) fn is_up(&self) -> bool {
-        !self.is_cut && !self.stalls_requests && !self.stalls_answers
+        !self.is_cut && !self.is_isolated && !self.stalls_requests && !self.stalls_answers
+    }
+
+    /// Whether what needs more than one server, or any, does not arrive.
+    pub(super) fn withholds_writes(&self) -> bool {
+        self.is_isolated || self.stalls_requests
+    }
+
+    /// Whether its server may show things as they were.
+    pub(super) fn is_behind(&self) -> bool {
+        self.lags || self.is_isolated
     }
 
     pub(super) fn stalls(&self, direction: Direction) -> bool {
@@ -208,6 +256,7 @@ impl LinkState {
 
     pub(super) fn heal(&mut self) {
         self.is_cut = false;
+        self.is_isolated = false;
         self.stalls_requests = false;
         self.stalls_answers = false;
         self.breaks_at_write = None;

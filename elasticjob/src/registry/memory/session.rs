@@ -71,7 +71,8 @@ impl Session for MemorySession {
             return Box::pin(future::ready(Err(error)));
         }
         let session = self.id;
-        self.submit(Kind::Write, move |state| state.write(session, steps))
+        let is_struck = self.core.with(|state| state.strikes(session, &steps));
+        self.submit(Kind::Write { is_struck }, move |state| state.write(session, steps))
     }
 
     fn read(&self, reads: Vec<Read>) -> BoxFuture<'static, Result<Vec<Answer>, Error>> {
@@ -79,12 +80,12 @@ impl Session for MemorySession {
             return Box::pin(future::ready(Err(error)));
         }
         let session = self.id;
-        self.submit(Kind::Other, move |state| state.read(session, &reads))
+        self.submit(Kind::Read, move |state| state.read(session, &reads))
     }
 
     fn sync(&self) -> BoxFuture<'static, Result<(), Error>> {
         let session = self.id;
-        self.submit(Kind::Other, move |state| state.sync(session))
+        self.submit(Kind::Sync, move |state| state.sync(session))
     }
 
     fn watch(&self, path: &str) -> BoxFuture<'static, Result<Box<dyn Watch>, Error>> {
@@ -92,7 +93,7 @@ impl Session for MemorySession {
             return Box::pin(future::ready(Err(error)));
         }
         let (core, session, path) = (Arc::downgrade(&self.core), self.id, path.to_owned());
-        self.submit(Kind::Other, move |state| {
+        self.submit(Kind::Read, move |state| {
             let queue = state.watch(session, &path)?;
             Ok(Box::new(MemoryWatch {
                 core,

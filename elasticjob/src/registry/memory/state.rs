@@ -12,7 +12,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
 use super::core::Deferred;
-use super::link::{Direction, Fate, LinkState};
+use super::link::{Break, Direction, Fate, LinkState};
 use super::member::{Alarms, Delayed, Lag, Member, Message};
 use super::tree::{Stamp, Transaction, Tree};
 use super::watch::Queue;
@@ -47,8 +47,13 @@ pub(super) enum Submitted<T, E> {
 /// What kind of request it is, for the faults that strike only some.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    Write,
-    Other,
+    Write {
+        /// Whether a cut waits for it.
+        is_struck: bool,
+    },
+    Sync,
+    /// Answered by the session's server alone.
+    Read,
 }
 
 impl State {
@@ -121,12 +126,12 @@ impl State {
             SessionState::Lost => return Submitted::Answered(Err(Error::SessionExpired.into())),
         }
         let link = &mut self.links[member.link];
-        let broken = if kind == Kind::Write {
-            link.breaks_at_write.take()
-        } else {
-            None
+        let broken = match kind {
+            Kind::Write { is_struck: true } => link.breaks_at_write.take(),
+            _ => None,
         };
-        if let Some(fate) = broken {
+        if let Some(Break { fate, .. }) = broken {
+            link.breaks += 1;
             if fate == Fate::Applied {
                 // The answer is lost with the connection, whatever it is.
                 let _ = serve(self);
@@ -135,7 +140,7 @@ impl State {
             self.cut(link);
             return Submitted::Answered(Err(Error::ConnectionLoss.into()));
         }
-        if link.stalls(Direction::Requests) {
+        if link.stalls(Direction::Requests) || kind != Kind::Read && link.is_isolated {
             let (answer, receiver) = oneshot::channel();
             member.requests.push_back(Box::new(Delayed {
                 serve,
@@ -152,6 +157,18 @@ impl State {
         Submitted::Waiting(receiver)
     }
 
+    /// Whether a cut waits for a write of these steps.
+    pub(super) fn strikes(&self, session: i64, steps: &[Step]) -> bool {
+        let Some(member) = self.sessions.get(&session) else {
+            return false;
+        };
+        match &self.links[member.link].breaks_at_write {
+            None => false,
+            Some(Break { part: None, .. }) => true,
+            Some(Break { part: Some(part), .. }) => steps.iter().any(|step| step.path().contains(part)),
+        }
+    }
+
     /// Serves a transaction.
     pub(super) fn write(&mut self, session: i64, steps: Vec<Step>) -> Result<Vec<Written>, WriteError> {
         self.expect_alive(session)?;
@@ -162,7 +179,7 @@ impl State {
     }
 
     pub(super) fn read(&mut self, session: i64, reads: &[Read]) -> Result<Vec<Answer>, Error> {
-        self.expect_alive(session)?;
+        self.expect_served(session)?;
         let tree = match &self.sessions[&session].lag {
             Some(lag) => &lag.tree,
             None => &self.tree,
@@ -177,7 +194,7 @@ impl State {
     }
 
     pub(super) fn watch(&mut self, session: i64, path: &str) -> Result<Arc<Queue>, Error> {
-        self.expect_alive(session)?;
+        self.expect_served(session)?;
         let member = self.sessions.get_mut(&session).ok_or(Error::SessionExpired)?;
         if member.watches.contains_key(path) {
             return Err(Error::InvalidArgument(format!(
@@ -219,7 +236,7 @@ impl State {
             return;
         }
         let link = &self.links[member.link];
-        if link.stalls(Direction::Requests) {
+        if link.withholds_writes() {
             let serve = move |state: &mut Self| {
                 state.end(session);
                 Ok::<_, Error>(())
@@ -229,6 +246,14 @@ impl State {
             self.end(session);
         }
         self.lose(session);
+    }
+
+    /// A server that is cut off from the others does not know that they ended the session.
+    fn expect_served(&self, session: i64) -> Result<(), Error> {
+        match self.sessions.get(&session) {
+            Some(member) if self.links[member.link].is_isolated => Ok(()),
+            _ => self.expect_alive(session),
+        }
     }
 
     pub(super) fn expect_alive(&self, session: i64) -> Result<(), Error> {
@@ -268,7 +293,7 @@ impl State {
                 }
             }
         }
-        if !self.links.iter().any(|link| link.lags) {
+        if !self.links.iter().any(LinkState::is_behind) {
             return;
         }
         let transaction = Arc::new(transaction);
@@ -277,15 +302,15 @@ impl State {
         }
     }
 
-    /// Lets the session's server see that many more transactions.
-    pub(super) fn advance(&mut self, session: i64, transactions: usize) {
+    /// Lets the session's server see that many more transactions, or as many as there are.
+    pub(super) fn advance(&mut self, session: i64, transactions: usize) -> usize {
         let Some(member) = self.sessions.get_mut(&session) else {
-            return;
+            return 0;
         };
-        for _ in 0..transactions {
-            let Some(lag) = &mut member.lag else { return };
+        for seen in 0..transactions {
+            let Some(lag) = &mut member.lag else { return seen };
             let Some(transaction) = lag.backlog.pop_front() else {
-                return;
+                return seen;
             };
             lag.tree.follow(&transaction);
             for change in &transaction.changes {
@@ -296,6 +321,7 @@ impl State {
                 }
             }
         }
+        transactions
     }
 
     /// The servers end the session: its ephemeral nodes go. The client is not told by this.

@@ -320,6 +320,76 @@ async fn closing_or_dropping_a_session_should_reach_only_a_registry_that_can_be_
 }
 
 #[tokio::test]
+async fn a_cut_should_wait_for_the_write_that_it_is_ordered_for() {
+    let registry = registry();
+    let link = registry.link("a");
+    let (session, observer) = (connect(&link).await, connect(&registry).await);
+    link.cut_at_next_write_to("/b", Fate::Applied);
+    session.write(create("/a", CreateMode::Persistent)).await.unwrap();
+    assert_eq!(link.cuts_at_writes(), 0);
+    let error = session.write(create("/b", CreateMode::Persistent)).await.unwrap_err();
+    assert_eq!(error.error, Error::ConnectionLoss);
+    assert!(exists(&observer, "/b").await);
+    assert_eq!((link.cuts_at_writes(), known(&session)), (1, SessionState::Suspended));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_isolated_server_should_answer_reads_of_a_session_that_has_ended() {
+    let registry = registry();
+    let link = registry.link("a");
+    let (session, observer) = (connect(&link).await, connect(&registry).await);
+    session.write(create("/here", CreateMode::Ephemeral)).await.unwrap();
+    link.isolate();
+    let write = session.write(create("/late", CreateMode::Persistent));
+    let mut sync = session.sync();
+    sleep(TIMEOUT + Duration::from_secs(1)).await;
+    assert!(!exists(&observer, "/here").await, "the others ended the session");
+    assert!(exists(&session, "/here").await, "of which its server knows nothing");
+    assert_eq!(known(&session), SessionState::Connected);
+    assert!(futures_util::poll!(&mut sync).is_pending());
+    assert!(matches!(link.connect().await, Err(Error::Unreachable(_))));
+
+    link.heal();
+    assert_eq!(write.await.unwrap_err().error, Error::SessionExpired);
+    assert_eq!(known(&session), SessionState::Lost);
+    assert!(!exists(&observer, "/late").await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_should_outlive_a_short_isolation_of_its_server() {
+    let registry = registry();
+    let link = registry.link("a");
+    let (session, observer) = (connect(&link).await, connect(&registry).await);
+    let mut watch = session.watch("/").await.unwrap();
+    link.isolate();
+    let write = session.write(create("/late", CreateMode::Persistent));
+    observer.write(create("/other", CreateMode::Persistent)).await.unwrap();
+    assert!(!exists(&session, "/other").await);
+    assert_eq!(has_event(&mut watch), None);
+    sleep(TIMEOUT / 2).await;
+    link.heal();
+    write.await.unwrap();
+    assert_eq!(next(&mut watch).await, WatchEvent::Created("/other".into()));
+    assert_eq!(next(&mut watch).await, WatchEvent::Created("/late".into()));
+    sleep(TIMEOUT * 2).await;
+    assert_eq!(known(&session), SessionState::Connected);
+}
+
+#[tokio::test]
+async fn a_lagging_server_should_say_how_many_transactions_it_saw() {
+    let registry = registry();
+    let link = registry.link("a");
+    let (session, observer) = (connect(&link).await, connect(&registry).await);
+    link.lag();
+    for path in ["/a", "/b"] {
+        observer.write(create(path, CreateMode::Persistent)).await.unwrap();
+    }
+    assert_eq!(link.advance(1), 1);
+    assert!(exists(&session, "/a").await && !exists(&session, "/b").await);
+    assert_eq!((link.advance(5), link.advance(5)), (1, 0));
+}
+
+#[tokio::test]
 async fn containers_should_go_only_when_collected() {
     let registry = registry();
     let session = connect(&registry).await;

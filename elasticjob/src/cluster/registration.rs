@@ -264,7 +264,7 @@ impl RegistrationError {
                 source: Registry::ConnectionLoss | Registry::SessionExpired | Registry::Unreachable(_),
                 ..
             }
-        )
+        ) || matches!(self, Self::Registry { source, .. } if is_race(source))
     }
 }
 

@@ -27,7 +27,7 @@ pub(crate) fn is_repairer(view: &View, me: &InstanceId) -> bool {
 pub(crate) fn suspects(view: &View) -> Vec<u32> {
     let is_suspect = |holder: &MarkHolder| match holder {
         MarkHolder::Unknown => true,
-        MarkHolder::Instance(id) => !view.instances.contains(id),
+        MarkHolder::Instance(id) => !view.is_alive(id),
         MarkHolder::Session | MarkHolder::Nobody => false,
     };
     let marked = view
@@ -168,7 +168,7 @@ fn bequeathed(view: &View, item: u32, record: &Record, holder: &InstanceId, succ
 
 fn dead_holder(view: &View, data: &[u8], stat: Stat) -> Option<InstanceId> {
     let holder = InstanceId::parse(std::str::from_utf8(data).ok()?)?;
-    (stat.ephemeral_owner == 0 && !view.instances.contains(&holder)).then_some(holder)
+    (stat.ephemeral_owner == 0 && !view.is_alive(&holder)).then_some(holder)
 }
 
 #[cfg(test)]

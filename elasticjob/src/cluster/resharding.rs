@@ -149,7 +149,7 @@ pub(crate) fn surveyed(view: &View, scope: &[u32], answers: Vec<Answer>) -> Vec<
         let mark = data(&mut answers);
         let is_running = mark.is_some_and(|(data, stat)| {
             let holder = InstanceId::parse(&String::from_utf8_lossy(&data));
-            stat.ephemeral_owner != 0 || holder.is_none_or(|holder| view.instances.contains(&holder))
+            stat.ephemeral_owner != 0 || holder.is_none_or(|holder| view.is_alive(&holder))
         });
         let ledger = data(&mut answers).map(|(_, stat)| stat.version);
         let children = match answers.next() {

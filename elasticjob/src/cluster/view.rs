@@ -325,6 +325,12 @@ impl View {
         self.servers.get(id.server()) == Some(&ServerStatus::Enabled)
     }
 
+    /// Whether the instance may be running something. One that an operator removed goes on until it has left: no longer
+    /// registered, it is still a member. Java members are none, and dead once they are not registered.
+    pub(crate) fn is_alive(&self, id: &InstanceId) -> bool {
+        self.instances.contains(id) || self.members.contains_key(id)
+    }
+
     /// The instances that items may be given to, in the order of strategies: descending.
     pub(crate) fn candidates_for_items(&self) -> impl Iterator<Item = &InstanceId> {
         self.instances

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::cluster::instance::InstanceId;
 use crate::cluster::layout::{ItemKind, Node};
 use crate::cluster::ledger::{Gap, Record, Refusal, Run, Source};
 use crate::cluster::mutation::Mutation;
@@ -255,7 +256,7 @@ impl Firings {
                         None => continue,
                     },
                 };
-                let is_alive = |owner: &str| view.instances.iter().any(|id| id.as_str() == owner);
+                let is_alive = |owner: &str| InstanceId::parse(owner).is_some_and(|owner| view.is_alive(&owner));
                 match slot
                     .record
                     .admits(occasion.source, occasion.time, now, me.as_str(), is_alive)
@@ -390,7 +391,7 @@ impl Firings {
                     record: record.clone(),
                 }),
             );
-            let is_alive = |owner: &str| view.instances.iter().any(|id| id.as_str() == owner);
+            let is_alive = |owner: &str| InstanceId::parse(owner).is_some_and(|owner| view.is_alive(&owner));
             let refusal = if owner.is_none_or(|(owner, _)| owner != me.as_str().as_bytes()) {
                 Some("given to another instance")
             } else if claim.mark.is_some() && mark.is_some() {

@@ -341,7 +341,9 @@ impl Worker {
                     Some(_) => true,
                 };
                 match node {
-                    Some(Node::Instance(_)) if matches!(event, WatchEvent::Deleted(_)) => live.governor.check_marks(),
+                    Some(Node::Instance(_) | Node::Member(_)) if matches!(event, WatchEvent::Deleted(_)) => {
+                        live.governor.check_marks();
+                    }
                     Some(Node::Necessary) if matches!(event, WatchEvent::Deleted(_)) => self.learn_owners(live),
                     Some(Node::LedgerItem(_)) if !self.waiters.is_empty() => drop(live.dirty.insert(path.clone())),
                     _ => {}

@@ -51,3 +51,52 @@ async fn an_instance_removed_by_an_operator_should_shut_down() {
     assert_eq!(*only.handle.state.borrow(), JobState::Stopped);
     assert_eq!(cluster.children("/job/ledger/members").await, Vec::<String>::new());
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_item_that_a_removed_instance_still_runs_should_not_be_run_elsewhere_before_its_end() {
+    let mut cluster = Cluster::new().await;
+    let instances: Vec<_> = ["10.0.0.1", "10.0.0.2"]
+        .map(|ip| cluster.join(ip, with_failover(1), lasting(Duration::from_secs(10))))
+        .into();
+    cluster.until(6.0).await;
+    let owner = cluster.history.all()[0].by.clone();
+    let path = format!("/job/instances/{owner}");
+    let removed = Step::Delete { path, version: None };
+    cluster.observer.write(vec![removed]).await.unwrap();
+    cluster.until(14.0).await;
+    assert_eq!(
+        cluster.data("/job/sharding/0/running").await,
+        Some(owner.clone()),
+        "it has not ended"
+    );
+    cluster.until(40.0).await;
+    cluster.history.check();
+    assert_eq!(cluster.attempts(0, at(5)), [(1, owner.clone())]);
+    let other = instances
+        .iter()
+        .map(Instance::id)
+        .find(|id| *id != owner)
+        .expect("there are two");
+    assert_eq!(cluster.attempts(0, at(25)), [(1, other)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_should_join_although_the_configuration_vanishes_meanwhile() {
+    let mut cluster = Cluster::new().await;
+    let only = cluster.join("10.0.0.1", every_second(1), quick());
+    only.link.delay(Duration::from_millis(100));
+    let mut session = only.memberships.clone();
+    session.wait_for(Option::is_some).await.unwrap();
+    let remove = || {
+        let path = "/job/config".to_owned();
+        cluster.observer.write(vec![Step::Delete { path, version: None }])
+    };
+    // As soon as it is there, and before the instance is.
+    while remove().await.is_err() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(cluster.children("/job/instances").await, Vec::<String>::new());
+    cluster.until(15.5).await;
+    assert_eq!(*only.handle.state.borrow(), JobState::Ready);
+    assert_eq!(cluster.history.count_at(at(15)), 1);
+}

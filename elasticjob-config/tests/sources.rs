@@ -696,6 +696,25 @@ fn sections_should_be_refused_when_they_contradict_themselves() {
 }
 
 #[test]
+fn metrics_should_be_shown_to_this_machine_alone_unless_told_otherwise() {
+    let metrics = |text: &str| yaml(text).map(|settings| settings.metrics);
+    assert_eq!(metrics("elasticjob: {jobs: {}}").unwrap(), None);
+    let shown = metrics("elasticjob: {metrics: {port: 9100}}").unwrap().unwrap();
+    assert_eq!((shown.host.to_string().as_str(), shown.port), ("127.0.0.1", 9100));
+    let shown = metrics("elasticjob: {metrics: {host: '::', port: 0}}")
+        .unwrap()
+        .unwrap();
+    assert_eq!((shown.host.to_string().as_str(), shown.port), ("::", 0));
+    assert_eq!(
+        faults(yaml("elasticjob: {metrics: {host: localhost}}")),
+        [
+            "application.yaml:1: `elasticjob.metrics.host` is `localhost`: an IP address is expected, such as 0.0.0.0",
+            "`elasticjob.metrics.port`: is missing, so that nothing would listen: name a port",
+        ]
+    );
+}
+
+#[test]
 fn a_disabled_application_should_need_no_valid_settings() {
     let settings = yaml("elasticjob: {enabled: '${ON:false}', jobs: {x: {}}}").unwrap();
     assert!(!settings.enabled && settings.jobs.is_empty());

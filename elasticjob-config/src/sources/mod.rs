@@ -57,8 +57,8 @@ pub use figment;
 pub use self::error::{Error, Errors, Origin};
 pub use self::server::Server;
 pub use self::settings::{
-    DataSourceSettings, DumpSettings, Implementation, JobSettings, NetworkSettings, RegistrySettings, Settings,
-    TracedJobs, TracingSettings, ZooKeeperSettings,
+    DataSourceSettings, DumpSettings, Implementation, JobSettings, MetricsSettings, NetworkSettings, RegistrySettings,
+    Settings, TracedJobs, TracingSettings, ZooKeeperSettings,
 };
 
 use self::bind::{Binder, Declarations};
@@ -319,6 +319,7 @@ fn disabled(profiles: Vec<String>) -> Settings {
         jobs: BTreeMap::new(),
         grace_period: Duration::from_secs(30),
         network: NetworkSettings::default(),
+        metrics: None,
         tracing: None,
         dump: None,
         profiles,

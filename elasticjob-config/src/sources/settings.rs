@@ -23,6 +23,8 @@ pub struct Settings {
     pub grace_period: Duration,
     /// `network`: how this instance finds its address.
     pub network: NetworkSettings,
+    /// `metrics`: present if a port is given. Whoever runs the application refuses what it cannot do.
+    pub metrics: Option<MetricsSettings>,
     /// `tracing`: present if a type is given. Whoever runs the application refuses what it cannot do.
     pub tracing: Option<TracingSettings>,
     /// `dump`: present if a port is given and it is not disabled. Whoever runs the application refuses what it cannot do.
@@ -128,6 +130,16 @@ pub struct NetworkSettings {
     pub preferred_ip: Option<String>,
     /// `network.ip`: the address itself.
     pub ip: Option<IpAddr>,
+}
+
+/// The endpoint that shows metrics and health.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MetricsSettings {
+    /// `metrics.host`: the address to listen on. Default: 127.0.0.1.
+    pub host: IpAddr,
+    /// `metrics.port`: 0 for any that is free.
+    pub port: u16,
 }
 
 /// Where execution is recorded.

@@ -1,11 +1,13 @@
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use super::{Binder, Declarations};
 use crate::sources::key::Key;
 use crate::sources::layer::Layer;
 use crate::sources::settings::{
-    DataSourceSettings, DumpSettings, NetworkSettings, RegistrySettings, Settings, TracedJobs, TracingSettings,
+    DataSourceSettings, DumpSettings, MetricsSettings, NetworkSettings, RegistrySettings, Settings, TracedJobs,
+    TracingSettings,
 };
 
 const GRACE_PERIOD: Key = Key::Setting("shutdown.grace-period");
@@ -13,6 +15,8 @@ const IP: Key = Key::Setting("network.ip");
 const TYPE: Key = Key::Setting("tracing.type");
 const INCLUDE: Key = Key::Setting("tracing.include-job-names");
 const EXCLUDE: Key = Key::Setting("tracing.exclude-job-names");
+const METRICS_HOST: Key = Key::Setting("metrics.host");
+const METRICS_PORT: Key = Key::Setting("metrics.port");
 const DUMP_PORT: Key = Key::Setting("dump.port");
 
 impl Binder<'_> {
@@ -28,6 +32,7 @@ impl Binder<'_> {
             jobs: self.jobs(jobs, declarations),
             grace_period: self.duration(&GRACE_PERIOD).unwrap_or(Duration::from_secs(30)),
             network: self.network(),
+            metrics: self.metrics(),
             tracing: self.tracing(),
             dump: self.dump(),
             profiles,
@@ -40,6 +45,18 @@ impl Binder<'_> {
             preferred_ip: self.text(&Key::Setting("network.preferred-ip")),
             ip: self.number(&IP, "an IP address is expected"),
         }
+    }
+
+    fn metrics(&mut self) -> Option<MetricsSettings> {
+        let host = self.number(&METRICS_HOST, "an IP address is expected, such as 0.0.0.0");
+        if self.bound(&METRICS_HOST).is_some() && self.bound(&METRICS_PORT).is_none() {
+            self.missing(&METRICS_PORT, "is missing, so that nothing would listen: name a port");
+        }
+        let port = self.number(&METRICS_PORT, "ports are 0 to 65535")?;
+        Some(MetricsSettings {
+            host: host.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            port,
+        })
     }
 
     fn dump(&mut self) -> Option<DumpSettings> {

@@ -24,6 +24,8 @@
 //! |---|---|---|
 //! | `zookeeper` | yes | the registry centre on ZooKeeper |
 //! | `axum` | no | [`OneOffJob`](starter::OneOffJob) as an extractor of axum handlers |
+//! | `metrics` | no | metrics through the facade of the crate `metrics` |
+//! | `prometheus` | no | an endpoint with metrics for Prometheus and health for Kubernetes |
 //! | `testing` | no | the suite that every registry passes |
 //! | `full` | no | all of them |
 
@@ -50,6 +52,7 @@ pub mod prelude;
 mod cluster;
 mod host;
 mod tasks;
+mod telemetry;
 
 #[doc(hidden)]
 pub mod __private;

@@ -8,6 +8,8 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::telemetry::JobMetrics;
+
 use super::fence::Fence;
 use super::firing::Start;
 use super::instance::InstanceId;
@@ -36,6 +38,9 @@ pub(crate) struct Launch {
     pub(crate) next: Option<Timestamp>,
     pub(crate) config: Arc<JobConfig>,
     pub(crate) fence: Fence,
+    /// The wall clock, when it was handed over.
+    pub(crate) launched_at: Timestamp,
+    pub(crate) metrics: Arc<JobMetrics>,
     /// Cancels this item alone.
     pub(crate) cancellation: CancellationToken,
     /// Unbounded: it never holds more than one message for each item that was claimed.

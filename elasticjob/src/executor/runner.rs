@@ -6,7 +6,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use elasticjob_config::job::JobConfig;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
 use tracing::{Instrument, debug, info_span, warn};
 
 use crate::catalogue::UnknownName;
@@ -17,6 +18,7 @@ use crate::error_handler::{self, Chain, DEFAULT_HANDLER, ErrorHandlers, Failure,
 use crate::job::{Components, ErasedJob, RunContext, RunParts, ShardingContext, ShardingParts};
 use crate::property::{self, Reader};
 use crate::tasks::Tasks;
+use crate::telemetry;
 
 use super::{DEFAULT_POOL, Item, Outcome, Permits, Pools, Work, run_item};
 
@@ -125,6 +127,8 @@ impl Runner for JobRunner {
             config,
             fence,
             cancellation,
+            launched_at,
+            metrics,
             finished,
         } = launch;
         let Current {
@@ -135,6 +139,7 @@ impl Runner for JobRunner {
             parameter,
             ..
         } = self.current();
+        let due = Timestamp::from_millisecond(start.run.due).unwrap_or(Timestamp::UNIX_EPOCH);
         let sharding = ShardingContext::new(ShardingParts {
             job_name: Arc::clone(&self.name),
             task_id,
@@ -143,7 +148,7 @@ impl Runner for JobRunner {
             job_parameter: parameter,
             sharding_item: start.item,
             sharding_parameter: config.item_parameters().get(start.item).map(Into::into),
-            scheduled_time: Timestamp::from_millisecond(start.run.due).unwrap_or(Timestamp::UNIX_EPOCH),
+            scheduled_time: due,
             next_scheduled_time: next,
             run_id: start.run.id.as_str().into(),
             attempt: start.run.attempt,
@@ -160,15 +165,23 @@ impl Runner for JobRunner {
         let components = Arc::clone(&self.equipment.components);
         let name = Arc::clone(&self.name);
         let span = info_span!("item", job = &*name, item = start.item, run = start.run.id);
+        let late = telemetry::lateness(start.run.source, start.run.attempt, due, launched_at);
+        let handed_over = Instant::now();
         let run = async move {
             let ended = run_item(item, move |running| {
+                let waited = SignedDuration::try_from(handed_over.elapsed()).unwrap_or_default();
+                let timed = metrics.begin(late.map(|late| late.saturating_add(waited)));
                 let parts = RunParts {
                     cancellation: running.cancellation,
                     components,
                     props,
                     blocking: running.blocking,
                 };
-                job.run(RunContext::new(sharding, parts))
+                let work = job.run(RunContext::new(sharding, parts));
+                Box::pin(async move {
+                    let _timed = timed;
+                    work.await
+                })
             })
             .await;
             if !ended.has_begun {

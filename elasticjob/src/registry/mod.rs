@@ -110,7 +110,8 @@ pub trait Session: fmt::Debug + Send + Sync + 'static {
 }
 
 /// What is known of a session's connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum SessionState {
     /// Served.
     Connected,

@@ -66,8 +66,8 @@ fn refuse_unavailable(settings: &Settings, faults: &mut Faults) {
     if settings.tracing.is_some() {
         faults.push("`elasticjob.tracing`: this version records no history in a database; remove the section");
     }
-    if settings.metrics.is_some() {
-        faults.push("`elasticjob.metrics`: this version shows no metrics; remove the section");
+    if settings.metrics.is_some() && !cfg!(feature = "prometheus") {
+        faults.push("`elasticjob.metrics`: this program was built without the feature `prometheus`");
     }
     if settings.dump.is_some() {
         faults.push("`elasticjob.dump`: this version has no dump port; remove the section");

@@ -1,5 +1,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
+#[cfg(feature = "prometheus")]
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,7 +20,10 @@ use crate::tasks::Tasks;
 use crate::trace::Events;
 
 use super::builder::Builder;
+#[cfg(feature = "prometheus")]
+use super::endpoint::Endpoint;
 use super::error::{Error, Faults};
+use super::health::{Health, JobHealth, SessionHealth};
 use super::one_off::{OneOff, OneOffJob};
 
 /// Jobs that are looked up in the registry at once before any is registered.
@@ -54,6 +59,21 @@ pub struct ElasticJob {
     running: Arc<Running>,
 }
 
+/// What an application is started from.
+pub(super) struct Parts {
+    pub(super) keeper: Keeper,
+    pub(super) workers: Vec<Worker>,
+    pub(super) jobs: BTreeMap<String, RunningJob>,
+    pub(super) tasks: Tasks,
+    pub(super) process: Arc<Process>,
+    /// Names the registry.
+    pub(super) registry: String,
+    /// Whether a registry that does not answer is waited for.
+    pub(super) is_patient: bool,
+    #[cfg(feature = "prometheus")]
+    pub(super) endpoint: Option<Endpoint>,
+}
+
 /// What the handles share.
 pub(super) struct Running {
     jobs: BTreeMap<String, RunningJob>,
@@ -62,6 +82,8 @@ pub(super) struct Running {
     phase: watch::Sender<Phase>,
     /// Why it failed, until somebody is told. A std mutex: never held across an await.
     failure: Mutex<Option<Error>>,
+    #[cfg(feature = "prometheus")]
+    metrics_address: Option<SocketAddr>,
 }
 
 /// A job of the running application.
@@ -89,15 +111,18 @@ enum Phase {
 
 impl Running {
     /// Connects and registers in the background; returns when it is known how that goes.
-    pub(super) async fn start(
-        keeper: Keeper,
-        workers: Vec<Worker>,
-        jobs: BTreeMap<String, RunningJob>,
-        tasks: Tasks,
-        process: Arc<Process>,
-        registry: String,
-        is_patient: bool,
-    ) -> Result<ElasticJob, Error> {
+    pub(super) async fn start(parts: Parts) -> Result<ElasticJob, Error> {
+        let Parts {
+            keeper,
+            workers,
+            jobs,
+            tasks,
+            process,
+            registry,
+            is_patient,
+            #[cfg(feature = "prometheus")]
+            endpoint,
+        } = parts;
         let (phase, mut observed) = watch::channel(Phase::Connecting);
         let running = Arc::new(Self {
             jobs,
@@ -105,7 +130,13 @@ impl Running {
             process,
             phase,
             failure: Mutex::default(),
+            #[cfg(feature = "prometheus")]
+            metrics_address: endpoint.as_ref().map(Endpoint::address),
         });
+        #[cfg(feature = "prometheus")]
+        if let Some(endpoint) = endpoint {
+            running.open(endpoint)?;
+        }
         let attempts = keeper.failed_attempts.subscribe();
 
         let ending = Arc::downgrade(&running);
@@ -145,6 +176,49 @@ impl Running {
                 Err(error)
             }
             None => Ok(ElasticJob { running }),
+        }
+    }
+
+    /// Has the endpoint for metrics and health answer.
+    #[cfg(feature = "prometheus")]
+    fn open(self: &Arc<Self>, endpoint: Endpoint) -> Result<(), Error> {
+        let (address, asked) = (endpoint.address(), Arc::downgrade(self));
+        let health = Arc::new(move || asked.upgrade().map(|running| running.health()));
+        if let Err(error) = endpoint.serve(&self.tasks, health) {
+            let mut faults = Faults::default();
+            faults.push(format!("`elasticjob.metrics`: cannot listen on {address}: {error}"));
+            return Err(Error::Invalid(faults));
+        }
+        info!(%address, "metrics and health are shown");
+        Ok(())
+    }
+
+    fn health(&self) -> Health {
+        let phase = *self.phase.borrow();
+        let jobs: BTreeMap<String, JobHealth> = self
+            .jobs
+            .iter()
+            .map(|(name, job)| (name.clone(), JobHealth::of(&job.handle)))
+            .collect();
+        let is_session_kept = self.process.memberships.has_changed().is_ok();
+        let membership = self.process.memberships.borrow().clone();
+        let session = membership.as_deref().map(SessionHealth::of);
+        let goes_on = match phase {
+            Phase::Connecting | Phase::Waiting | Phase::Ready => is_session_kept && !self.tasks.token().is_cancelled(),
+            // Nobody should be ended for ending.
+            Phase::Stopping => true,
+            Phase::Failed | Phase::Stopped => false,
+        };
+        let is_serving = session.as_ref().is_some_and(SessionHealth::is_serving);
+        let is_live = goes_on && !jobs.values().any(|job| job.is_stuck);
+        Health {
+            is_live,
+            is_ready: is_live
+                && phase == Phase::Ready
+                && is_serving
+                && jobs.values().all(|job| job.state == JobState::Ready),
+            session,
+            jobs,
         }
     }
 
@@ -285,17 +359,48 @@ impl ElasticJob {
         }
     }
 
-    /// Whether all jobs are registered and serve their schedules now: not before the start is complete, nor without
-    /// a session, nor while stopping.
+    /// Whether all jobs are registered and serve their schedules now: not before the start is complete, nor while the
+    /// registry does not answer, nor while stopping.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        let is_up = *self.running.phase.borrow() == Phase::Ready;
-        is_up
-            && self
-                .running
-                .jobs
-                .values()
-                .all(|job| *job.handle.state.borrow() == JobState::Ready)
+        self.health().is_ready
+    }
+
+    /// How it stands with the application on this instance, from what is known here: the registry is not asked, nor
+    /// anybody waited for.
+    ///
+    /// For Kubernetes: `is_live` is the answer to a liveness probe, `is_ready` to a readiness probe. While the registry is
+    /// away the application is live and not ready. With the feature `prometheus` and `elasticjob.metrics.port` in the
+    /// configuration both are answered by `GET /healthz` and `GET /readyz`.
+    ///
+    /// ```standalone_crate
+    /// use elasticjob::prelude::*;
+    /// use elasticjob::starter::{ElasticJob, JobState};
+    ///
+    /// #[elastic_job(cron = "0 0 2 * * ?", sharding = 2)]
+    /// async fn settle(_shard: ShardingContext) {}
+    ///
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let running = ElasticJob::builder().build()?.start().await?;
+    /// let health = running.health();
+    /// assert!(health.is_live && health.is_ready, "{:?}", health.problems());
+    /// assert_eq!(health.jobs["settle"].state, JobState::Ready);
+    /// running.shutdown(std::time::Duration::from_secs(5)).await;
+    /// assert!(!running.health().is_ready);
+    /// # Ok::<_, elasticjob::Error>(())
+    /// # })?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.running.health()
+    }
+
+    /// Where metrics and health are shown: the address of `elasticjob.metrics`, with the port that was free where it says 0.
+    #[cfg(feature = "prometheus")]
+    #[must_use]
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.running.metrics_address
     }
 
     /// How it stands with each job, by name.

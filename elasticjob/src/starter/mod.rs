@@ -7,8 +7,11 @@
 mod builder;
 mod check;
 mod discovery;
+#[cfg(feature = "prometheus")]
+mod endpoint;
 mod error;
 mod handle;
+mod health;
 mod one_off;
 mod ready;
 mod signal;
@@ -19,6 +22,7 @@ pub use builder::Builder;
 pub use discovery::{DuplicateJob, DuplicateJobs, Jobs};
 pub use error::{Error, Faults};
 pub use handle::ElasticJob;
+pub use health::{Health, JobHealth, SessionHealth};
 pub use one_off::{Execution, OneOff, OneOffJob};
 pub use ready::Ready;
 pub use signal::stop_signal;

@@ -1,5 +1,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
+#[cfg(feature = "prometheus")]
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,11 +24,14 @@ use crate::registry::Registry;
 use crate::schedule::Clock;
 use crate::sharding::Strategies;
 use crate::tasks::Tasks;
+use crate::telemetry;
 
 use super::builder::{Builder, system_clock};
 use super::check::ConnectPolicy;
+#[cfg(feature = "prometheus")]
+use super::endpoint::Endpoint;
 use super::error::{Error, Faults};
-use super::handle::{ElasticJob, Running, RunningJob};
+use super::handle::{ElasticJob, Parts, Running, RunningJob};
 use super::signal;
 
 /// An application that is in order and can be started.
@@ -43,6 +48,8 @@ pub struct Ready {
     clock: Option<Arc<dyn Clock>>,
     grace_period: Duration,
     is_enabled: bool,
+    #[cfg(feature = "prometheus")]
+    metrics: Option<SocketAddr>,
 }
 
 /// A job that is in order.
@@ -78,6 +85,8 @@ impl Ready {
             clock: builder.clock,
             grace_period: settings.grace_period,
             is_enabled: settings.enabled,
+            #[cfg(feature = "prometheus")]
+            metrics: settings.metrics.map(|metrics| (metrics.host, metrics.port).into()),
         }
     }
 
@@ -93,10 +102,16 @@ impl Ready {
     /// if it fails for good. With `fail-fast` it gives up instead, after the configured retries.
     ///
     /// # Errors
+    /// [`Error::Invalid`] when no address is ours, or the endpoint for metrics cannot listen;
     /// [`Error::Registry`] when the registry refuses us, [`Error::Registration`] when a job is another one there.
     /// Nothing was registered then.
     pub async fn start(self) -> Result<ElasticJob, Error> {
         let ip = self.address()?;
+        // First of all whatever may be refused; and who is to record metrics is there before anything makes some.
+        #[cfg(feature = "prometheus")]
+        let endpoint = self.metrics.map(Endpoint::open).transpose().map_err(invalid)?;
+        telemetry::describe();
+        let registry = telemetry::observed(self.registry);
         let tasks = Tasks::new();
         let clock = self.clock.unwrap_or_else(|| {
             let clock = system_clock();
@@ -104,7 +119,7 @@ impl Ready {
             clock
         });
         info!(
-            registry = self.registry.describe(),
+            registry = registry.describe(),
             ip,
             host = host::host_name(),
             jobs = self.jobs.len(),
@@ -113,7 +128,7 @@ impl Ready {
         let mut ids = Ids::random();
         let (publisher, memberships) = watch::channel(None);
         let keeper = Keeper {
-            registry: Arc::clone(&self.registry),
+            registry: Arc::clone(&registry),
             clock: Arc::clone(&clock),
             tasks: tasks.child(),
             ids: ids.fork(),
@@ -128,6 +143,7 @@ impl Ready {
             memberships: publisher,
             failed_attempts: watch::Sender::new(0),
         };
+        tasks.spawn("session metrics", telemetry::follow_session(memberships.clone()));
         let process = Arc::new(Process::new(
             clock,
             memberships,
@@ -164,16 +180,17 @@ impl Ready {
                 },
             );
         }
-        let registry = self.registry.describe();
-        Running::start(
+        Running::start(Parts {
             keeper,
             workers,
             jobs,
             tasks,
             process,
-            registry,
-            self.policy.attempts.is_none(),
-        )
+            registry: registry.describe(),
+            is_patient: self.policy.attempts.is_none(),
+            #[cfg(feature = "prometheus")]
+            endpoint,
+        })
         .await
     }
 

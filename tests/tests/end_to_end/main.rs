@@ -7,6 +7,7 @@ mod access;
 mod bad_input;
 mod configuration;
 mod failover;
+mod health;
 mod layout;
 mod leaving;
 mod misfire;

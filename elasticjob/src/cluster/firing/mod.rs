@@ -8,6 +8,7 @@
 //! it fails where anybody else claimed, moved or repaired the item; an answer that was lost is settled by reading the
 //! ledger, where a run is known by its id.
 
+mod audit;
 mod claim;
 mod end;
 mod make_up;
@@ -31,6 +32,7 @@ use super::policy::Policy;
 use super::transaction::Transaction;
 use super::view::{ItemView, View};
 
+pub(crate) use audit::SETTLED_AFTER;
 pub(crate) use claim::{Claim, ClaimOutcome};
 use end::Lingering;
 pub(crate) use end::Recordings;
@@ -329,6 +331,11 @@ impl Firings {
         self.ordered = None;
     }
 
+    /// Whether a time that comes now has to wait for the end of a firing.
+    pub(crate) fn is_firing(&self) -> bool {
+        self.current.is_some()
+    }
+
     /// The items being run.
     pub(crate) fn running(&self) -> impl Iterator<Item = u32> {
         self.running.keys().copied()
@@ -366,7 +373,7 @@ impl Firings {
     /// Gives up a time that waited too long.
     pub(crate) fn give_up(&mut self, reason: &'static str) -> Option<Skipped> {
         let due = self.due.take()?;
-        Some(Skipped { time: due.time, reason })
+        Some(self.skip(due.time, reason))
     }
 
     /// The session is over: what was claimed in it is no longer ours.

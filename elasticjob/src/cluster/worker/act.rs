@@ -4,15 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use elasticjob_config::job::JobConfig;
+use jiff::Timestamp;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, error, info, info_span, warn};
 
-use crate::cluster::firing::{FiringRequest, Skipped, Start};
+use crate::cluster::firing::{FiringRequest, SETTLED_AFTER, Skipped, Start};
 use crate::cluster::governor::{Decision, Move, Request, Situation};
 use crate::cluster::launch::{Finished, Launch};
 use crate::cluster::layout::Node;
+use crate::cluster::ledger::Run;
 use crate::cluster::member::Member;
 use crate::cluster::session::Membership;
 use crate::cluster::transaction::Transaction;
@@ -20,15 +22,22 @@ use crate::cluster::trigger;
 use crate::registry::{Answer, Read, Step};
 use crate::schedule::Calendar;
 use crate::sharding::DEFAULT_STRATEGY;
-use crate::trace::JobEvent;
 
-use super::account;
 use super::answer::{Answered, FiringAnswer, Moved};
 use super::attend::Live;
 use super::{Command, TriggerError, Worker};
 
 /// What does not end when it is cancelled is waited for no longer than this before we leave without it.
 const OVERRUN_LIMIT: Duration = Duration::from_secs(5);
+
+/// After a scheduled time it is looked so much later whether it has its verdict.
+const AUDIT_DELAY: Duration = Duration::from_secs(SETTLED_AFTER.as_secs().unsigned_abs() + 1);
+
+/// That may come so much later.
+const AUDIT_SLACK: Duration = Duration::from_secs(2);
+
+/// Where a time has none it is looked again so much later.
+const AUDIT_AGAIN: Duration = Duration::from_secs(10);
 
 /// A view on which so many moves in a row were refused is read anew.
 const REFUSALS_TO_DOUBT: u32 = 3;
@@ -63,6 +72,7 @@ impl Worker {
         }
         self.govern(live);
         self.fire(live);
+        self.audit(live);
     }
 
     /// Lets the firings know of the times that have come.
@@ -77,8 +87,36 @@ impl Worker {
         if come.earlier > 0 {
             warn!(job = self.application.name(), count = come.earlier, before = %come.newest, "scheduled times missed");
         }
+        if self.firings.is_firing() {
+            self.account.misfired(come.earlier + 1);
+        }
+        self.audit_after(AUDIT_DELAY);
         let skipped = self.firings.came(come.newest);
         self.log_skipped(skipped);
+    }
+
+    /// Has it looked some time from now whether every scheduled time has its verdict, if it is not to be sooner.
+    fn audit_after(&mut self, delay: Duration) {
+        let at = self.process.clock.elapsed() + delay;
+        self.audit_at.get_or_insert(at);
+    }
+
+    /// Looks whether every scheduled time has its verdict.
+    fn audit(&mut self, live: &mut Live) {
+        let Some(at) = self.audit_at else { return };
+        if self.process.clock.elapsed() < at {
+            // Not woken for it at once: a job that fires often comes by anyway.
+            live.wake_at = earlier(live.wake_at, Some(at + AUDIT_SLACK));
+            return;
+        }
+        self.audit_at = None;
+        let circumstances = live.circumstances(&*self.process.clock, &self.config, self.calendar.as_ref(), self.policy);
+        let unaccounted = self.firings.unaccounted(&circumstances);
+        self.account.misses(unaccounted);
+        if unaccounted > 0 {
+            self.audit_after(AUDIT_AGAIN);
+            self.audit(live);
+        }
     }
 
     /// Looks from time to time whether marks were left behind, whatever was noticed.
@@ -238,6 +276,7 @@ impl Worker {
             return;
         }
         live.govern_at = None;
+        self.tell_items(live);
         if live.governor.refused_in_a_row() >= REFUSALS_TO_DOUBT {
             debug!(
                 job = self.application.name(),
@@ -285,6 +324,15 @@ impl Worker {
                     }
                 }
             }
+        }
+    }
+
+    /// Tells which items are ours. Times of new ones may have passed without a word.
+    fn tell_items(&mut self, live: &Live) {
+        let total = self.config.sharding_total_count().get();
+        let own = live.view.items_of(live.membership.id(), total);
+        if self.account.owns(own.map(|(item, _)| item).collect()) {
+            self.audit_after(AUDIT_DELAY);
         }
     }
 
@@ -375,12 +423,16 @@ impl Worker {
         let items: Vec<String> = starts.iter().map(|start| start.item.to_string()).collect();
         let id = live.membership.id();
         let task_id: Arc<str> = format!("{}@-@{}@-@READY@-@{id}", self.application.name(), items.join(",")).into();
-        debug!(job = self.application.name(), task = &*task_id, source = ?starts[0].run.source, "firing");
+        let Run { source, due, .. } = starts[0].run;
+        let scheduled = Timestamp::from_millisecond(due).unwrap_or(Timestamp::UNIX_EPOCH);
+        // The items' spans stand below it, and it ends with the last of them.
+        let span = info_span!("firing", job = self.application.name(), ?source, %scheduled);
+        let _entered = span.enter();
+        debug!(task = &*task_id, "firing");
+        let now = self.process.clock.now();
+        self.account.fired(&starts, now);
         let next = self.calendar.as_ref().and_then(Calendar::next);
         for start in starts {
-            self.process
-                .events
-                .publish(|| JobEvent::Started(account::run(self.application.name(), start.item, &start.run)));
             let cancellation = CancellationToken::new();
             let run = (start.item, start.run.id.clone(), start.run.attempt);
             self.cancellations.insert(run, cancellation.clone());
@@ -392,9 +444,12 @@ impl Worker {
                 config: Arc::clone(&self.config),
                 fence: live.membership.fence(),
                 cancellation,
+                launched_at: now,
+                metrics: Arc::clone(self.account.metrics()),
                 finished: self.finish.clone(),
             });
         }
+        self.account.runs(self.cancellations.len(), now);
     }
 
     pub(super) fn item_finished(&mut self, finished: Finished) {

@@ -13,9 +13,7 @@ use crate::cluster::scope::Scope;
 use crate::cluster::view::View;
 use crate::registry::{Answer, Error, WriteError, Written};
 use crate::sharding::DEFAULT_STRATEGY;
-use crate::trace::JobEvent;
 
-use super::account;
 use super::attend::Live;
 use super::watches::Set;
 use super::{Left, Worker};
@@ -123,15 +121,16 @@ impl Worker {
                 match (&purpose, result) {
                     (Purpose::TakeTrigger(requests), Ok(_)) => self.firings.order(requests.clone()),
                     (Purpose::RepairMarks { items, parked, lost }, Ok(_)) => {
-                        for item in lost.iter().chain(parked).copied() {
-                            self.process.events.publish(|| JobEvent::Lost { job: job.into(), item });
-                        }
+                        lost.iter().chain(parked).for_each(|item| self.account.lost(*item));
                         warn!(job, ?items, "marks of dead instances removed");
                         if !parked.is_empty() {
                             error!(job, items = ?parked, "given up at this time: the instances that ran them died in a row");
                         }
                     }
-                    (Purpose::Reshard, Ok(_)) => info!(job, "sharding items shared out"),
+                    (Purpose::Reshard, Ok(_)) => {
+                        self.account.resharded();
+                        info!(job, "sharding items shared out");
+                    }
                     (_, Ok(_)) => {}
                     (_, Err(error)) => debug!(job, ?purpose, %error, "move refused, deciding anew"),
                 }
@@ -235,10 +234,7 @@ impl Worker {
             info!(job = self.application.name(), ?items, reason, "items skipped");
         }
         for (item, gap) in outcome.skipped {
-            let times = account::times(&gap);
-            info!(job = self.application.name(), item, count = times.count, after = %times.after, reason = times.reason, "scheduled times passed without a run");
-            let job = self.application.name().into();
-            self.process.events.publish(|| JobEvent::Skipped { job, item, times });
+            self.account.skipped(item, &gap);
         }
         self.launch(live, outcome.starts);
     }
@@ -246,9 +242,7 @@ impl Worker {
     /// Says what has ended, and starts what goes on.
     fn follow(&mut self, live: &Live, recordings: Recordings) {
         for (item, run) in recordings.ended {
-            self.process
-                .events
-                .publish(|| account::ended(self.application.name(), item, &run));
+            self.account.ended(item, &run);
         }
         self.launch(live, recordings.again);
         self.claim_settled(live, recordings.made_up);

@@ -250,7 +250,9 @@ impl Worker {
                 return left;
             }
             self.set_timer(live, timer.as_mut());
-            match self.next_event(live, &mut state, &mut jumps, timer.as_mut()).await {
+            let event = self.next_event(live, &mut state, &mut jumps, timer.as_mut()).await;
+            self.account.standing().is_awake();
+            match event {
                 Event::Watch(event) => {
                     self.note(live, event);
                     // A transaction on many items gives as many events: they are decided upon together.
@@ -473,5 +475,6 @@ impl Worker {
         if timer.deadline() != at {
             timer.as_mut().reset(at);
         }
+        self.account.standing().sleeps_until(at);
     }
 }

@@ -8,6 +8,7 @@ mod account;
 mod act;
 mod answer;
 mod attend;
+pub(crate) mod standing;
 #[cfg(test)]
 mod tests;
 mod waiters;
@@ -15,6 +16,7 @@ mod watches;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use elasticjob_config::job::JobConfig;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -31,6 +33,8 @@ use super::policy::Policy;
 use super::process::Process;
 use super::registration::{Application, RegistrationError};
 use super::session::Membership;
+use account::Account;
+use standing::Standing;
 use waiters::Waiters;
 
 pub(crate) use waiters::outcome;
@@ -71,7 +75,8 @@ pub enum TriggerError {
 }
 
 /// How it stands with a job on this instance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum JobState {
     /// Not registered: there is no session at present, or not yet.
@@ -103,6 +108,9 @@ pub(crate) struct Worker {
     /// When running items are cancelled, once the job is to stop.
     stopping: Option<Instant>,
     waiters: Waiters,
+    account: Account,
+    /// When it is to be looked whether every scheduled time has its verdict.
+    audit_at: Option<Duration>,
     is_first: bool,
 }
 
@@ -112,6 +120,7 @@ pub(crate) struct WorkerHandle {
     /// Boxed: a channel makes room for 32 at once, in each of ten thousand jobs.
     pub(crate) commands: mpsc::Sender<Box<Command>>,
     pub(crate) state: watch::Receiver<JobState>,
+    pub(crate) standing: Arc<Standing>,
 }
 
 /// Why a worker stopped attending to a session.
@@ -133,6 +142,8 @@ impl Worker {
         let (state, observed) = watch::channel(JobState::Waiting);
         let config = Arc::clone(&application.config);
         let firings = Firings::new(process.ids());
+        let account = Account::new(application.name(), process.events.clone());
+        let standing = Arc::clone(account.standing());
         let worker = Self {
             calendar: None,
             commands: receiver,
@@ -145,6 +156,8 @@ impl Worker {
             cancellations: BTreeMap::new(),
             stopping: None,
             waiters: Waiters::default(),
+            account,
+            audit_at: None,
             is_first: true,
             process,
             application,
@@ -155,6 +168,7 @@ impl Worker {
             WorkerHandle {
                 commands,
                 state: observed,
+                standing,
             },
         )
     }
@@ -180,6 +194,7 @@ impl Worker {
         async move {
             let result = worker.run_sessions().await;
             worker.cancel_running();
+            worker.own_nothing();
             worker.state.send_replace(JobState::Stopped);
             result
         }
@@ -235,9 +250,17 @@ impl Worker {
             warn!(job = self.application.name(), items = ?running, "lost with the session");
         }
         self.firings.lose_session();
+        self.own_nothing();
         // Nobody but the keeper knows when the next session is there: until then ours stays published.
         let is_next = |current: &Option<Arc<Membership>>| current.as_ref().is_none_or(|next| !Arc::ptr_eq(next, lost));
         let _ = memberships.wait_for(is_next).await;
+    }
+
+    /// Tells that nothing here is ours, for now or for good.
+    fn own_nothing(&self) {
+        self.account.owns(Vec::new());
+        self.account.misses(0);
+        self.account.standing().waits();
     }
 
     fn command_without_session(&mut self, command: Command) {
@@ -260,6 +283,7 @@ impl Worker {
     fn forget(&mut self, finished: &Finished) {
         self.cancellations
             .remove(&(finished.item, finished.run.clone(), finished.attempt));
+        self.account.runs(self.cancellations.len(), self.process.clock.now());
     }
 
     fn cancel_running(&mut self) {

@@ -1,5 +1,6 @@
 //! Whole clusters in one thread: several processes' workers on one embedded registry, in virtual time.
 
+mod account;
 mod configuration;
 mod failover;
 mod firing;
@@ -367,6 +368,14 @@ impl Cluster {
         let step = Step::Set {
             path: path.to_owned(),
             data: data.into(),
+            version: None,
+        };
+        self.observer.write(vec![step]).await.unwrap();
+    }
+
+    async fn delete(&self, path: &str) {
+        let step = Step::Delete {
+            path: path.to_owned(),
             version: None,
         };
         self.observer.write(vec![step]).await.unwrap();

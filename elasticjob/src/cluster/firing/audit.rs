@@ -1,0 +1,68 @@
+//! Whether every scheduled time has its verdict.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::cluster::view::ItemView;
+
+use super::{ACCOUNTED, Circumstances, Firings, LATE_LIMIT};
+
+/// A time is looked at once it has been given up, if it was not run: by then something was said of it.
+pub(crate) const SETTLED_AFTER: SignedDuration = LATE_LIMIT.saturating_add(SignedDuration::from_secs(1));
+
+impl Firings {
+    /// How many scheduled times of our items, [some seconds](SETTLED_AFTER) past, have neither a verdict in the ledger nor
+    /// a reason stated here that the next claim writes there.
+    ///
+    /// Not looked at are items that run, wherever: the end of the run says what became of the times meanwhile. Nor those
+    /// that an operator switched off, and those that wait to move or to be taken over.
+    pub(crate) fn unaccounted(&self, circumstances: &Circumstances<'_>) -> u64 {
+        let Ok(before) = circumstances.now.checked_sub(SETTLED_AFTER) else {
+            return 0;
+        };
+        // A firing goes on until all of its items have ended; what came meanwhile waits for that.
+        if self.current.is_some() && !self.running.is_empty() {
+            return 0;
+        }
+        self.own_items(circumstances)
+            .filter(|(item, state)| self.is_to_be_run(*item, state, circumstances))
+            .map(|(item, _)| self.unaccounted_of(item, before, circumstances))
+            .sum()
+    }
+
+    fn is_to_be_run(&self, item: u32, state: &ItemView, circumstances: &Circumstances<'_>) -> bool {
+        let Circumstances { view, me, .. } = *circumstances;
+        let is_running = self.running.contains_key(&item)
+            || self.ended.contains_key(&item)
+            || state.mark.is_some()
+            || state.failover.is_some();
+        !is_running
+            && !state.is_disabled
+            && view.is_enabled(me)
+            && !view.is_moving(item)
+            && !view.failover_queue.contains(&item)
+    }
+
+    fn unaccounted_of(&self, item: u32, before: Timestamp, circumstances: &Circumstances<'_>) -> u64 {
+        let Circumstances {
+            now,
+            registered_at,
+            me,
+            calendar: Some(calendar),
+            ..
+        } = *circumstances
+        else {
+            return 0;
+        };
+        let record = self.slots.get(&item).map(|slot| &slot.record);
+        // Of one whose ledger is not known, or says nothing, we answer for the times since we are here.
+        let known = record.and_then(|record| record.until(now)).unwrap_or(registered_at);
+        let was_ours = record
+            .and_then(|record| record.run.as_ref())
+            .is_some_and(|run| run.owner == me.as_str());
+        // What came after a run of ours and was given up was so for a reason that we said.
+        let decided = self.skipped.back().map(|skipped| skipped.time).filter(|_| was_ours);
+        let oldest = now.saturating_sub(ACCOUNTED).unwrap_or(Timestamp::MIN);
+        let after = decided.map_or(known, |decided| known.max(decided)).max(oldest);
+        calendar.count_between(after, before)
+    }
+}

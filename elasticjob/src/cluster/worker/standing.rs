@@ -1,0 +1,104 @@
+//! How it stands with a job on this instance, kept by its worker and read by whoever asks, without asking the worker.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+/// Stands for "it has not said when".
+const UNKNOWN: u64 = u64::MAX;
+
+/// What a worker lets be known of itself.
+#[derive(Debug)]
+pub(crate) struct Standing {
+    made_at: Instant,
+    /// When the worker is awake at the latest, in milliseconds since `made_at`. While it attends to an event: since when.
+    awake_by: AtomicU64,
+    /// A std mutex: never held across an await.
+    now: Mutex<Now>,
+}
+
+/// How it stands now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Now {
+    /// The items that are ours.
+    pub(crate) items: Vec<u32>,
+    /// How many of all that we claimed run, or wait for room in the pool.
+    pub(crate) running: usize,
+    /// Since when without a break anything runs.
+    pub(crate) running_since: Option<Timestamp>,
+    /// When a firing last began.
+    pub(crate) last_firing: Option<Timestamp>,
+    /// Scheduled times without a verdict.
+    pub(crate) unaccounted: u64,
+}
+
+impl Standing {
+    pub(super) fn new() -> Self {
+        Self {
+            made_at: Instant::now(),
+            awake_by: AtomicU64::new(UNKNOWN),
+            now: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn now(&self) -> Now {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// By how much the worker has missed the moment at which it wanted to be awake.
+    pub(crate) fn overdue(&self, now: Instant) -> Duration {
+        // Relaxed: it orders nothing.
+        match self.awake_by.load(Ordering::Relaxed) {
+            UNKNOWN => Duration::ZERO,
+            awake_by => now.saturating_duration_since(self.made_at + Duration::from_millis(awake_by)),
+        }
+    }
+
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut Now) -> T) -> T {
+        change(&mut self.now.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The worker sleeps until then, or until something happens.
+    pub(super) fn sleeps_until(&self, at: Instant) {
+        let awake_by = at.saturating_duration_since(self.made_at).as_millis();
+        self.awake_by
+            .store(u64::try_from(awake_by).unwrap_or(UNKNOWN), Ordering::Relaxed);
+    }
+
+    /// The worker is awake, and attends to something.
+    pub(super) fn is_awake(&self) {
+        self.sleeps_until(Instant::now());
+    }
+
+    /// The worker waits for the registry, which says when it is there.
+    pub(super) fn waits(&self) {
+        self.awake_by.store(UNKNOWN, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_worker_should_be_overdue_from_when_it_wanted_to_be_awake() {
+        let standing = Standing::new();
+        let overdue = || standing.overdue(Instant::now());
+        tokio::time::advance(Duration::from_secs(3600)).await;
+        assert_eq!(overdue(), Duration::ZERO, "it has not said anything");
+        standing.sleeps_until(Instant::now() + Duration::from_secs(5));
+        tokio::time::advance(Duration::from_secs(5)).await;
+        assert_eq!(overdue(), Duration::ZERO);
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert_eq!(overdue(), Duration::from_secs(2));
+        standing.is_awake();
+        assert_eq!(overdue(), Duration::ZERO);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(overdue(), Duration::from_secs(1), "it does not come to an end");
+        standing.waits();
+        assert_eq!(overdue(), Duration::ZERO);
+    }
+}

@@ -1,0 +1,208 @@
+//! How it stands with an application, for whoever watches over it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Serialize, Serializer};
+
+use crate::cluster::session::Membership;
+use crate::cluster::worker::standing::Standing;
+use crate::cluster::worker::{JobState, WorkerHandle};
+use crate::registry::SessionState;
+
+/// A worker that is so late does not answer. Longer than any pause of a machine that is merely busy.
+const STUCK_AFTER: Duration = Duration::from_secs(30);
+
+/// How it stands with an application on this instance; see [`ElasticJob::health`](super::ElasticJob::health).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Health {
+    /// Whether it goes on by itself: if not, only a new process helps. A registry that does not answer is no reason, since
+    /// a new process would not reach it either: the jobs come back with it.
+    #[serde(rename = "live")]
+    pub is_live: bool,
+    /// Whether all jobs are registered and serve their schedules now: not before the start is complete, nor while the
+    /// registry does not answer, nor while stopping.
+    #[serde(rename = "ready")]
+    pub is_ready: bool,
+    /// The session with the registry; `None` where there is none at present.
+    pub session: Option<SessionHealth>,
+    /// The jobs by name.
+    pub jobs: BTreeMap<String, JobHealth>,
+}
+
+/// How it stands with the session that an application has with the registry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct SessionHealth {
+    /// The id of this instance, the same in all jobs for as long as the session lives.
+    pub instance: String,
+    /// Whether it is served.
+    pub state: SessionState,
+    /// Whether work is held back, since the registry has not been heard of for two thirds of the session timeout.
+    #[serde(rename = "fenced")]
+    pub is_fenced: bool,
+}
+
+/// How it stands with a job on this instance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct JobHealth {
+    /// How far it has come.
+    pub state: JobState,
+    /// Whether what decides about it has not been awake when it wanted to: something keeps it from running.
+    #[serde(rename = "stuck")]
+    pub is_stuck: bool,
+    /// The items that are shared out to this instance.
+    pub items: Vec<u32>,
+    /// How many items run here, or wait for room in the pool.
+    pub running: usize,
+    /// Since when without a break anything runs here.
+    #[serde(serialize_with = "as_text")]
+    pub running_since: Option<Timestamp>,
+    /// When a firing last began here.
+    #[serde(serialize_with = "as_text")]
+    pub last_firing: Option<Timestamp>,
+    /// Scheduled times of the items here that have neither a verdict nor a stated reason, although they should.
+    pub unaccounted: u64,
+}
+
+impl Health {
+    /// Why it is not ready or not live, a line for each reason; empty where all is well.
+    #[must_use]
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        problems.extend(self.session_problem().map(str::to_owned));
+        for (name, job) in &self.jobs {
+            let state = match job.state {
+                JobState::Ready => None,
+                JobState::Waiting => Some("is not registered at present"),
+                JobState::Draining => Some("is stopping"),
+                JobState::Stopped => Some("has stopped"),
+            };
+            problems.extend(state.map(|state| format!("job `{name}` {state}")));
+            if job.is_stuck {
+                problems.push(format!("job `{name}` does not come to its turn"));
+            }
+        }
+        if problems.is_empty() && !self.is_live {
+            problems.push("the jobs cannot go on: the log says why".to_owned());
+        }
+        if problems.is_empty() && !self.is_ready {
+            problems.push("the application is starting or stopping".to_owned());
+        }
+        problems
+    }
+
+    fn session_problem(&self) -> Option<&'static str> {
+        match &self.session {
+            None => Some("there is no session with the registry centre"),
+            Some(session) if session.state != SessionState::Connected => {
+                Some("the connection to the registry centre is lost")
+            }
+            Some(session) if session.is_fenced => {
+                Some("the registry centre has not been heard of for too long, work is held back")
+            }
+            Some(_) => None,
+        }
+    }
+}
+
+impl SessionHealth {
+    pub(super) fn of(membership: &Membership) -> Self {
+        Self {
+            instance: membership.id().to_string(),
+            state: *membership.state().borrow(),
+            is_fenced: membership.fence().is_passed(),
+        }
+    }
+
+    pub(super) fn is_serving(&self) -> bool {
+        self.state == SessionState::Connected && !self.is_fenced
+    }
+}
+
+impl JobHealth {
+    pub(super) fn of(worker: &WorkerHandle) -> Self {
+        let standing: &Standing = &worker.standing;
+        let now = standing.now();
+        Self {
+            state: *worker.state.borrow(),
+            is_stuck: standing.overdue(tokio::time::Instant::now()) > STUCK_AFTER,
+            items: now.items,
+            running: now.running,
+            running_since: now.running_since,
+            last_firing: now.last_firing,
+            unaccounted: now.unaccounted,
+        }
+    }
+}
+
+fn as_text<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+    match time {
+        Some(time) => serializer.collect_str(time),
+        None => serializer.serialize_none(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn health(state: JobState, session: Option<SessionState>, is_fenced: bool) -> Health {
+        let job = JobHealth {
+            state,
+            is_stuck: false,
+            items: vec![0, 2],
+            running: 1,
+            running_since: Some(Timestamp::UNIX_EPOCH),
+            last_firing: None,
+            unaccounted: 0,
+        };
+        Health {
+            is_live: true,
+            is_ready: false,
+            session: session.map(|state| SessionHealth {
+                instance: "10.0.0.1@-@1@-@abc".to_owned(),
+                state,
+                is_fenced,
+            }),
+            jobs: BTreeMap::from([("sync".to_owned(), job)]),
+        }
+    }
+
+    #[test]
+    fn each_problem_should_be_told_with_what_it_is_about() {
+        let well = Health {
+            is_ready: true,
+            ..health(JobState::Ready, Some(SessionState::Connected), false)
+        };
+        assert_eq!(well.problems(), Vec::<String>::new());
+        let lost = health(JobState::Waiting, None, false);
+        assert_eq!(
+            lost.problems(),
+            [
+                "there is no session with the registry centre",
+                "job `sync` is not registered at present"
+            ]
+        );
+        let fenced = health(JobState::Ready, Some(SessionState::Connected), true);
+        assert_eq!(
+            fenced.problems(),
+            ["the registry centre has not been heard of for too long, work is held back"]
+        );
+        let mut stuck = health(JobState::Ready, Some(SessionState::Connected), false);
+        stuck.jobs.values_mut().for_each(|job| job.is_stuck = true);
+        assert_eq!(stuck.problems(), ["job `sync` does not come to its turn"]);
+    }
+
+    #[test]
+    fn it_should_be_read_by_machines() {
+        let text = serde_json::to_string(&health(JobState::Draining, Some(SessionState::Suspended), true)).unwrap();
+        assert_eq!(
+            text,
+            r#"{"live":true,"ready":false,"session":{"instance":"10.0.0.1@-@1@-@abc","state":"suspended","fenced":true},"jobs":{"sync":{"state":"draining","stuck":false,"items":[0,2],"running":1,"running_since":"1970-01-01T00:00:00Z","last_firing":null,"unaccounted":0}}}"#
+        );
+    }
+}

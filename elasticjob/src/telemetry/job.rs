@@ -1,0 +1,139 @@
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
+
+use crate::cluster::ledger::{Source, Verdict};
+
+use super::facade::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use super::names;
+
+/// The metrics of one job on this instance.
+#[derive(Debug)]
+pub(crate) struct JobMetrics {
+    firings: [Counter; SOURCES.len()],
+    runs: [Counter; VERDICTS.len()],
+    start_delay: Histogram,
+    run_duration: Histogram,
+    items_owned: Gauge,
+    items_running: Gauge,
+    failovers: Counter,
+    misfires: Counter,
+    skipped_times: Counter,
+    unaccounted_times: Gauge,
+    reshardings: Counter,
+}
+
+const SOURCES: [(Source, &str); 4] = [
+    (Source::Schedule, "schedule"),
+    (Source::Misfire, "misfire"),
+    (Source::Trigger, "trigger"),
+    (Source::Failover, "failover"),
+];
+
+const VERDICTS: [(Verdict, &str); 5] = [
+    (Verdict::Succeeded, "succeeded"),
+    (Verdict::Failed, "failed"),
+    (Verdict::Cancelled, "cancelled"),
+    (Verdict::Lost, "lost"),
+    (Verdict::Skipped, "skipped"),
+];
+
+impl JobMetrics {
+    pub(crate) fn new(job: &str) -> Self {
+        let of_job = [("job", job)];
+        Self {
+            firings: SOURCES.map(|(_, source)| counter(names::FIRINGS, &[("job", job), ("source", source)])),
+            runs: VERDICTS.map(|(_, outcome)| counter(names::RUNS, &[("job", job), ("outcome", outcome)])),
+            start_delay: histogram(names::START_DELAY, &of_job),
+            run_duration: histogram(names::RUN_DURATION, &of_job),
+            items_owned: gauge(names::ITEMS_OWNED, &of_job),
+            items_running: gauge(names::ITEMS_RUNNING, &of_job),
+            failovers: counter(names::FAILOVERS, &of_job),
+            misfires: counter(names::MISFIRES, &of_job),
+            skipped_times: counter(names::SKIPPED_TIMES, &of_job),
+            unaccounted_times: gauge(names::UNACCOUNTED_TIMES, &of_job),
+            reshardings: counter(names::RESHARDINGS, &of_job),
+        }
+    }
+
+    /// A firing began with so many items.
+    pub(crate) fn fired(&self, source: Source, items: usize) {
+        if let Some(index) = SOURCES.iter().position(|(known, _)| *known == source) {
+            self.firings[index].increment(1);
+        }
+        if source == Source::Failover {
+            self.failovers.increment(items as u64);
+        }
+    }
+
+    /// A run has its verdict.
+    pub(crate) fn ended(&self, verdict: Verdict) {
+        if let Some(index) = VERDICTS.iter().position(|(known, _)| *known == verdict) {
+            self.runs[index].increment(1);
+        }
+    }
+
+    /// So many scheduled times came while the firing before them was running.
+    pub(crate) fn misfired(&self, times: u64) {
+        self.misfires.increment(times);
+    }
+
+    /// So many scheduled times of an item were accounted for as passed without a run.
+    pub(crate) fn skipped(&self, times: u64) {
+        self.skipped_times.increment(times);
+    }
+
+    /// The items were shared out by us.
+    pub(crate) fn resharded(&self) {
+        self.reshardings.increment(1);
+    }
+
+    pub(crate) fn owns(&self, items: usize) {
+        self.items_owned.set(value(items as u64));
+    }
+
+    pub(crate) fn runs(&self, items: usize) {
+        self.items_running.set(value(items as u64));
+    }
+
+    pub(crate) fn misses(&self, unaccounted: u64) {
+        self.unaccounted_times.set(value(unaccounted));
+    }
+
+    /// An item's work begins, so long after it was due; its end is that of the returned value.
+    pub(crate) fn begin(&self, late: Option<SignedDuration>) -> Timed {
+        if let Some(late) = late {
+            // Before its time by a clock that was set back meanwhile: that is none.
+            self.start_delay.record(Duration::try_from(late).unwrap_or_default());
+        }
+        Timed {
+            duration: self.run_duration.clone(),
+            began: Instant::now(),
+        }
+    }
+}
+
+/// How late a run is at `now`; `None` where it is not its schedule that says when.
+pub(crate) fn lateness(source: Source, attempt: u32, due: Timestamp, now: Timestamp) -> Option<SignedDuration> {
+    (source == Source::Schedule && attempt == 1).then(|| now.duration_since(due))
+}
+
+/// Measures a run until it is dropped, however it ends.
+#[derive(Debug)]
+#[must_use = "it measures until it is dropped"]
+pub(crate) struct Timed {
+    duration: Histogram,
+    began: Instant,
+}
+
+impl Drop for Timed {
+    fn drop(&mut self) {
+        self.duration.record(self.began.elapsed());
+    }
+}
+
+/// Exact up to 2^53, which no count of ours reaches.
+fn value(count: u64) -> f64 {
+    count as f64
+}

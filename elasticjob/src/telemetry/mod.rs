@@ -1,0 +1,38 @@
+//! What a running application shows of itself: metrics, through the facade of the crate `metrics`.
+//!
+//! The names are those of [`names::ALL`], which `docs/metrics.md` explains. Handles are made once: [`JobMetrics`] for
+//! each job, [`Observed`] for the registry. Labels name jobs and kinds, never items, runs or instances, so that their
+//! number is known beforehand. Without the feature `metrics` all of it is empty and costs nothing.
+//!
+//! Whoever wants to see anything installs a recorder before the start, since a handle stays with the recorder that it
+//! was made under.
+
+mod facade;
+mod job;
+mod names;
+#[cfg(feature = "prometheus")]
+mod prometheus;
+#[cfg(feature = "metrics")]
+mod registry;
+mod session;
+
+use std::sync::Arc;
+
+use crate::registry::Registry;
+
+pub(crate) use facade::describe;
+pub(crate) use job::{JobMetrics, lateness};
+#[cfg(feature = "prometheus")]
+pub(crate) use prometheus::{Exposition, UPKEEP_INTERVAL};
+pub(crate) use session::follow as follow_session;
+
+/// The registry with its requests counted and timed.
+#[cfg(feature = "metrics")]
+pub(crate) fn observed(registry: Arc<dyn Registry>) -> Arc<dyn Registry> {
+    Arc::new(registry::Observed::new(registry))
+}
+
+#[cfg(not(feature = "metrics"))]
+pub(crate) fn observed(registry: Arc<dyn Registry>) -> Arc<dyn Registry> {
+    registry
+}

@@ -1,0 +1,169 @@
+//! Counts and times the requests to a registry.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::registry::{
+    Answer, BoxFuture, Error, Read, Registry, Session, SessionState, Step, Watch, WriteError, Written,
+};
+
+use super::facade::{Counter, Histogram, counter, histogram};
+use super::names;
+
+/// A registry whose requests are counted and timed.
+#[derive(Debug)]
+pub(super) struct Observed {
+    registry: Arc<dyn Registry>,
+    metrics: Arc<RequestMetrics>,
+}
+
+#[derive(Debug)]
+struct ObservedSession {
+    session: Arc<dyn Session>,
+    metrics: Arc<RequestMetrics>,
+}
+
+#[derive(Debug)]
+struct RequestMetrics {
+    connect: Operation,
+    write: Operation,
+    read: Operation,
+    sync: Operation,
+    watch: Operation,
+}
+
+#[derive(Debug)]
+struct Operation {
+    answered: Counter,
+    /// Answered, with a refusal: somebody else was first, or the registry will not have it.
+    refused: Counter,
+    /// Not answered: the outcome is unknown, or the session is over.
+    lost: Counter,
+    duration: Histogram,
+}
+
+impl Observed {
+    pub(super) fn new(registry: Arc<dyn Registry>) -> Self {
+        let metrics = RequestMetrics {
+            connect: Operation::new("connect"),
+            write: Operation::new("write"),
+            read: Operation::new("read"),
+            sync: Operation::new("sync"),
+            watch: Operation::new("watch"),
+        };
+        Self {
+            registry,
+            metrics: Arc::new(metrics),
+        }
+    }
+}
+
+impl Operation {
+    fn new(operation: &str) -> Self {
+        let with = |outcome| {
+            counter(
+                names::REGISTRY_REQUESTS,
+                &[("operation", operation), ("outcome", outcome)],
+            )
+        };
+        Self {
+            answered: with("answered"),
+            refused: with("refused"),
+            lost: with("lost"),
+            duration: histogram(names::REGISTRY_REQUEST_DURATION, &[("operation", operation)]),
+        }
+    }
+
+    fn note<T, E>(&self, began: Instant, result: &Result<T, E>, error: impl FnOnce(&E) -> &Error) {
+        self.duration.record(began.elapsed());
+        let outcome = match result {
+            Ok(_) => &self.answered,
+            Err(found) => match error(found) {
+                error if error.is_outcome_unknown() || error.is_session_lost() => &self.lost,
+                Error::Unreachable(_) => &self.lost,
+                _ => &self.refused,
+            },
+        };
+        outcome.increment(1);
+    }
+}
+
+impl Registry for Observed {
+    fn connect(&self) -> BoxFuture<'_, Result<Arc<dyn Session>, Error>> {
+        Box::pin(async {
+            let began = Instant::now();
+            let connected = self.registry.connect().await;
+            self.metrics.connect.note(began, &connected, |error| error);
+            Ok(Arc::new(ObservedSession {
+                session: connected?,
+                metrics: Arc::clone(&self.metrics),
+            }) as Arc<dyn Session>)
+        })
+    }
+
+    fn describe(&self) -> String {
+        self.registry.describe()
+    }
+}
+
+impl ObservedSession {
+    /// What a request is answered, noted. The request is made now, not when it is first polled.
+    fn noted<T, E>(
+        &self,
+        request: BoxFuture<'static, Result<T, E>>,
+        operation: fn(&RequestMetrics) -> &Operation,
+        error: fn(&E) -> &Error,
+    ) -> BoxFuture<'static, Result<T, E>>
+    where
+        T: Send + 'static,
+        E: Send + Sync + 'static,
+    {
+        let (metrics, began) = (Arc::clone(&self.metrics), Instant::now());
+        Box::pin(async move {
+            let result = request.await;
+            operation(&metrics).note(began, &result, error);
+            result
+        })
+    }
+}
+
+impl Session for ObservedSession {
+    fn id(&self) -> i64 {
+        self.session.id()
+    }
+
+    fn timeout(&self) -> Duration {
+        self.session.timeout()
+    }
+
+    fn state(&self) -> watch::Receiver<SessionState> {
+        self.session.state()
+    }
+
+    fn write(&self, steps: Vec<Step>) -> BoxFuture<'static, Result<Vec<Written>, WriteError>> {
+        self.noted(
+            self.session.write(steps),
+            |metrics| &metrics.write,
+            |refused| &refused.error,
+        )
+    }
+
+    fn read(&self, reads: Vec<Read>) -> BoxFuture<'static, Result<Vec<Answer>, Error>> {
+        self.noted(self.session.read(reads), |metrics| &metrics.read, |error| error)
+    }
+
+    fn sync(&self) -> BoxFuture<'static, Result<(), Error>> {
+        self.noted(self.session.sync(), |metrics| &metrics.sync, |error| error)
+    }
+
+    fn watch(&self, path: &str) -> BoxFuture<'static, Result<Box<dyn Watch>, Error>> {
+        self.noted(self.session.watch(path), |metrics| &metrics.watch, |error| error)
+    }
+
+    fn close(&self) -> BoxFuture<'static, ()> {
+        self.session.close()
+    }
+}

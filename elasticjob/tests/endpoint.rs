@@ -1,0 +1,144 @@
+//! The endpoint for Prometheus and Kubernetes, asked over a real socket.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::time::Duration;
+
+use elasticjob::ElasticJob;
+use elasticjob::job::job;
+use elasticjob::prelude::*;
+use elasticjob::registry::memory::MemoryRegistry;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::Mutex;
+
+/// Metrics are those of the process: what one application shows another would, too.
+static ALONE: Mutex<()> = Mutex::const_new(());
+
+const GRACE: Duration = Duration::from_secs(5);
+
+fn application(port: u16) -> elasticjob::starter::Builder {
+    ElasticJob::builder()
+        .without_discovery()
+        .environment([])
+        .registry(std::sync::Arc::new(MemoryRegistry::new()))
+        .set("metrics.port", port.to_string())
+        .job(
+            job("tick", async |shard: ShardingContext| {
+                (shard.sharding_item() == 0).then_some(()).ok_or("only item 0 works")
+            })
+            .sharding(2)
+            .cron("* * * * * ?"),
+        )
+}
+
+async fn started() -> (ElasticJob, SocketAddr) {
+    let ready = application(0).build().expect("it is in order");
+    let running = ready.start().await.expect("any port will do");
+    let address = running.metrics_address().expect("it is configured");
+    (running, address)
+}
+
+/// The status and the body of the answer to a request.
+async fn ask(address: SocketAddr, request: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).await.expect("it listens");
+    let request = format!("{request} HTTP/1.1\r\nhost: localhost\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.expect("it reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("it answers in text");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+    let status = head
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok())
+        .expect("a status");
+    (status, body.to_owned())
+}
+
+/// Asks until the answer is as wanted.
+async fn until(address: SocketAddr, path: &str, is_wanted: impl Fn(&str) -> bool) -> String {
+    let asking = async {
+        loop {
+            let (_, body) = ask(address, &format!("GET {path}")).await;
+            if is_wanted(&body) {
+                return body;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), asking)
+        .await
+        .unwrap_or_else(|_| panic!("{path} never answers as wanted"))
+}
+
+#[tokio::test]
+async fn it_should_show_what_happened_and_how_it_stands() {
+    let _alone = ALONE.lock().await;
+    let (running, address) = started().await;
+    assert!(address.ip().is_loopback());
+    let metrics = until(address, "/metrics", |body| {
+        body.contains(r#"elasticjob_runs_total{job="tick",outcome="failed"}"#)
+            && !body.contains(r#"elasticjob_runs_total{job="tick",outcome="failed"} 0"#)
+    })
+    .await;
+    for line in [
+        "# HELP elasticjob_firings_total Firings that were begun",
+        "# TYPE elasticjob_start_delay_seconds histogram",
+        r#"elasticjob_start_delay_seconds_bucket{job="tick",le="+Inf"}"#,
+        r#"elasticjob_run_duration_seconds_count{job="tick"}"#,
+        r#"elasticjob_items_owned{job="tick"} 2"#,
+        r#"elasticjob_unaccounted_times{job="tick"} 0"#,
+        r#"elasticjob_session_state{state="connected"} 1"#,
+        r#"elasticjob_session_state{state="lost"} 0"#,
+        r#"elasticjob_registry_requests_total{operation="write",outcome="answered"}"#,
+        r#"elasticjob_registry_request_duration_seconds_count{operation="connect"}"#,
+    ] {
+        assert!(metrics.contains(line), "no `{line}` in:\n{metrics}");
+    }
+    assert!(!metrics.contains("item="), "no label names an item");
+
+    let (status, body) = ask(address, "GET /readyz").await;
+    let health: serde_json::Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((status, &health["ready"]), (200, &true.into()), "{body}");
+    assert_eq!(health["jobs"]["tick"]["items"], serde_json::json!([0, 1]));
+    assert!(health["jobs"]["tick"]["last_firing"].is_string());
+    assert_eq!(ask(address, "GET /healthz").await.0, 200);
+    assert_eq!(ask(address, "POST /metrics").await.0, 405);
+    assert_eq!(ask(address, "GET /").await.0, 404);
+
+    running.shutdown(GRACE).await;
+    assert!(TcpStream::connect(address).await.is_err(), "nobody listens any more");
+}
+
+#[tokio::test]
+async fn it_should_answer_although_others_are_slow_or_talk_nonsense() {
+    let _alone = ALONE.lock().await;
+    let (running, address) = started().await;
+    let mut slow = Vec::new();
+    for _ in 0..8 {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"GET /metr").await.unwrap();
+        slow.push(stream);
+    }
+    let mut nonsense = TcpStream::connect(address).await.unwrap();
+    nonsense.write_all(&[0xff; 4096]).await.unwrap();
+    assert_eq!(ask(address, "GET /healthz").await.0, 200);
+    let stopping = tokio::time::timeout(GRACE * 2, running.shutdown(GRACE));
+    stopping.await.expect("nobody who is slow holds up the end");
+}
+
+#[tokio::test]
+async fn a_port_in_use_should_be_told_before_anything_starts() {
+    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let error = application(port)
+        .build()
+        .unwrap()
+        .start()
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.starts_with(&format!("`elasticjob.metrics`: cannot listen on 127.0.0.1:{port}: ")),
+        "{error}"
+    );
+}

@@ -135,7 +135,7 @@ fn the_one_off_job_should_be_run_by_http() {
     let mut web = Program::example("one-off-web").environment("PORT", "0").start();
     let address = web.wait_for("listening on http://").parse().unwrap();
     program::wait("the application to be ready", || {
-        (request(address, "GET", "/health").0 == 200).then_some(())
+        (request(address, "GET", "/readyz").0 == 200).then_some(())
     });
 
     let (status, body) = request(address, "POST", "/rebuild?wait");

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Router};
 use elasticjob::prelude::*;
-use elasticjob::starter::{Execution, ItemOutcome};
+use elasticjob::starter::{Execution, Health, ItemOutcome};
 
 use crate::rebuild_index;
 
@@ -19,7 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) fn router(jobs: ElasticJob) -> Router {
     Router::new()
         .route("/rebuild", post(rebuild))
-        .route("/health", get(health))
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
         .layer(Extension(jobs))
 }
 
@@ -50,10 +51,21 @@ fn report(execution: &Execution) -> String {
     execution.items.iter().map(line).collect()
 }
 
-/// Whether load balancers and the like should send requests here.
-async fn health(Extension(jobs): Extension<ElasticJob>) -> (StatusCode, &'static str) {
-    match jobs.is_ready() {
-        true => (StatusCode::OK, "ready\n"),
-        false => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
+/// Whether the jobs go on by themselves, for a liveness probe: if not, the process is to be started anew.
+async fn healthz(Extension(jobs): Extension<ElasticJob>) -> (StatusCode, String) {
+    let health = jobs.health();
+    answer(health.is_live, &health)
+}
+
+/// Whether the jobs serve their schedules, for a readiness probe: if not, requests are better sent elsewhere.
+async fn readyz(Extension(jobs): Extension<ElasticJob>) -> (StatusCode, String) {
+    let health = jobs.health();
+    answer(health.is_ready, &health)
+}
+
+fn answer(is_well: bool, health: &Health) -> (StatusCode, String) {
+    match is_well {
+        true => (StatusCode::OK, "ok\n".to_owned()),
+        false => (StatusCode::SERVICE_UNAVAILABLE, health.problems().join("\n") + "\n"),
     }
 }

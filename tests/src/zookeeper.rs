@@ -247,6 +247,9 @@ impl Server {
                 "-Dzookeeper.jmx.log4j.disable=true",
                 "-Dzookeeper.forceSync=no",
                 "-Dzookeeper.preAllocSize=1024",
+                // Synchronised by transactions, a follower of 3.8 acknowledges what it has not logged yet: what clients
+                // were told to be written is forgotten when it is killed then (ZOOKEEPER-4646, -4643, -4785).
+                "-Dzookeeper.forceSnapshotSync=true",
             ])
             .args(match self.container_check {
                 ContainerCheck::Usual => None,

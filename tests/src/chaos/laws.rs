@@ -122,18 +122,26 @@ impl Evidence {
         found
     }
 
-    /// Each scheduled time of each item has one verdict.
+    /// Each scheduled time of each item has one verdict, from its first run on.
     fn unaccounted(&self) -> Vec<String> {
         let Some((after, until)) = self.accounted else {
             return Vec::new();
         };
         let accounts = self.accounts();
+        let mut first: BTreeMap<(&str, u32), Timestamp> = BTreeMap::new();
+        for (job, item, time) in accounts.keys() {
+            first.entry((job, *item)).or_insert(*time);
+        }
         let nothing = Account::default();
         let mut found = Vec::new();
         for plan in &self.plans {
             for time in times(plan, after, until) {
                 for item in 0..plan.items {
                     let key = (plan.name, item, time);
+                    // Before its first run the ledger does not know since when an item is to be run.
+                    if first.get(&(plan.name, item)).is_none_or(|first| time < *first) {
+                        continue;
+                    }
                     let account = accounts.get(&key).unwrap_or(&nothing);
                     if let Some(fault) = account.fault(plan.failover) {
                         found.push(format!("{}/{item} at {time}: {fault}: {account:?}", plan.name));

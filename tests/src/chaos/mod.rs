@@ -145,6 +145,9 @@ impl Chaos {
     }
 
     fn judge(mut self, accounted_after: Timestamp) -> anyhow::Result<Report> {
+        for what in self.witness.forgotten() {
+            self.violate(format!("the registry centre forgot {what}"));
+        }
         let mut facts = self.witness.facts();
         facts.extend(Tail::<Fact>::of(&self.orders.facts).read()?);
         let accounted_until = self.calm.last().context("there was a round")?.1;

@@ -34,8 +34,10 @@ pub(super) struct Witness {
 #[derive(Debug, Default)]
 struct Seen {
     facts: Vec<Fact>,
-    /// What each ledger said last.
-    last: BTreeMap<String, Vec<What>>,
+    /// What each ledger said last, and the transaction that wrote it.
+    last: BTreeMap<String, (i64, Vec<What>)>,
+    /// Ledgers that are older than they were.
+    forgotten: Vec<String>,
 }
 
 impl Witness {
@@ -60,6 +62,15 @@ impl Witness {
     /// What was seen so far.
     pub(super) fn facts(&self) -> Vec<Fact> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).facts.clone()
+    }
+
+    /// What the registry centre had acknowledged, and then had not.
+    pub(super) fn forgotten(&self) -> Vec<String> {
+        self.seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .forgotten
+            .clone()
     }
 }
 
@@ -93,6 +104,10 @@ impl Follower {
         }
         let mut changed: BTreeSet<String> = self.ledgers.keys().cloned().collect();
         loop {
+            if !changed.is_empty() {
+                // Whichever server answers has seen what the last one had.
+                let _ = session.sync().await;
+            }
             while let Some(batch) = next_batch(&changed) {
                 match self.look_at(session, &batch).await {
                     Ok(()) => changed.retain(|path| !batch.contains(path)),
@@ -119,13 +134,21 @@ impl Follower {
         let at = since_boot();
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         for (path, answer) in paths.iter().zip(answers) {
-            let Answer::Data(Some((data, _))) = answer else {
+            let Answer::Data(Some((data, stat))) = answer else {
                 continue;
             };
             // What is no ledger tells nothing, and what it should have told will be missed.
             let facts = What::of_ledger(&data).unwrap_or_default();
             let (job, item) = &self.ledgers[path];
-            let before = seen.last.insert(path.clone(), facts.clone()).unwrap_or_default();
+            let now = (stat.modified, facts.clone());
+            let (modified, before) = seen.last.insert(path.clone(), now).unwrap_or_default();
+            if stat.modified < modified {
+                let what = format!(
+                    "{path}: {before:?} of transaction {modified:#x}, now {facts:?} of {:#x}",
+                    stat.modified
+                );
+                seen.forgotten.push(what);
+            }
             let new = facts.into_iter().filter(|what| !before.contains(what));
             seen.facts.extend(new.map(|what| Fact {
                 at,

@@ -4,6 +4,7 @@
 pub mod chaos;
 pub mod cluster;
 pub mod command;
+pub mod crowd;
 pub mod figures;
 pub mod history;
 pub mod lines;

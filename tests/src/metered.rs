@@ -8,7 +8,7 @@ use elasticjob::ElasticJob;
 use elasticjob::executor::Pool;
 use elasticjob::job::{Registration, ShardingContext, job};
 use elasticjob::registry::Registry;
-use elasticjob::registry::memory::MemoryRegistry;
+use elasticjob::registry::memory::{Link, MemoryRegistry};
 use elasticjob::registry::metered::{Counts, Metered};
 use elasticjob::schedule::{Clock, ManualClock, sleep_until};
 use jiff::{Timestamp, ToSpan as _};
@@ -39,14 +39,30 @@ impl Site<MemoryRegistry> {
     /// The embedded registry. Within a runtime whose time is paused, seconds take no time and counts are exact.
     #[must_use]
     pub fn embedded() -> Self {
+        Self::with_sessions(None)
+    }
+
+    /// As [`embedded`](Self::embedded), with sessions that end after so long a silence; else they never do.
+    #[must_use]
+    pub fn with_sessions(timeout: impl Into<Option<Duration>>) -> Self {
         let clock = Arc::new(ManualClock::starting_at(
             Timestamp::from_second(1_767_225_600).expect("a time"),
         ));
         let of_registry = Arc::clone(&clock);
-        Self::new(
-            MemoryRegistry::with_clock(move || of_registry.now().as_millisecond()),
-            clock,
-        )
+        let registry = MemoryRegistry::with_clock(move || of_registry.now().as_millisecond());
+        let registry = match timeout.into() {
+            Some(timeout) => registry.with_session_timeout(timeout),
+            None => registry,
+        };
+        Self::new(registry, clock)
+    }
+
+    /// As [`join`](Self::join), over a link by which the application can be hurt.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn join_over(&self, link: Link, job: Registration) -> anyhow::Result<Member<Link>> {
+        Member::start(link, Arc::clone(&self.clock), job).await
     }
 }
 
@@ -61,18 +77,7 @@ impl<R: Registry + Clone> Site<R> {
     /// # Errors
     /// When it does not start.
     pub async fn join(&self, job: Registration) -> anyhow::Result<Member<R>> {
-        let registry = Arc::new(Metered::new(self.registry.clone()));
-        let running = ElasticJob::builder()
-            .without_discovery()
-            .environment([])
-            .pool(POOL, Pool::of(NonZeroUsize::MAX))
-            .registry(Arc::clone(&registry) as _)
-            .clock(Arc::clone(&self.clock))
-            .job(job.set("job-executor-service-handler-type", POOL))
-            .build()?
-            .start()
-            .await?;
-        Ok(Member { running, registry })
+        Member::start(self.registry.clone(), Arc::clone(&self.clock), job).await
     }
 
     /// Lets so many whole seconds begin, and half of the last pass: a job that fires every second has fired as often.
@@ -84,6 +89,21 @@ impl<R: Registry + Clone> Site<R> {
 }
 
 impl<R: Registry> Member<R> {
+    async fn start(registry: R, clock: Arc<dyn Clock>, job: Registration) -> anyhow::Result<Self> {
+        let registry = Arc::new(Metered::new(registry));
+        let running = ElasticJob::builder()
+            .without_discovery()
+            .environment([])
+            .pool(POOL, Pool::of(NonZeroUsize::MAX))
+            .registry(Arc::clone(&registry) as _)
+            .clock(clock)
+            .job(job.set("job-executor-service-handler-type", POOL))
+            .build()?
+            .start()
+            .await?;
+        Ok(Self { running, registry })
+    }
+
     /// What it asked of the registry so far.
     #[must_use]
     pub fn counts(&self) -> Counts {

@@ -1,4 +1,4 @@
-//! What a firing may ask of the registry, counted at the registry in virtual time. A read that sneaks in fails here.
+//! What a firing may ask where nothing goes wrong.
 
 use elasticjob::registry::memory::MemoryRegistry;
 use elasticjob::registry::metered::Counts;

@@ -25,6 +25,7 @@ mod extension;
 mod name;
 mod raw;
 mod registry_form;
+mod settings;
 #[cfg(feature = "sources")]
 mod stored;
 

@@ -29,6 +29,7 @@ const SETTINGS: &[&str] = &[
     "metrics.host",
     "metrics.port",
     "dump.enabled",
+    "dump.host",
     "dump.port",
     "tracing.type",
     "tracing.include-job-names",

@@ -38,6 +38,7 @@ mod layer;
 mod placeholder;
 mod profile;
 mod properties;
+mod registry_only;
 mod server;
 mod settings;
 mod toml;

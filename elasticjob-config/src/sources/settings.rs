@@ -27,7 +27,7 @@ pub struct Settings {
     pub metrics: Option<MetricsSettings>,
     /// `tracing`: present if a type is given. Whoever runs the application refuses what it cannot do.
     pub tracing: Option<TracingSettings>,
-    /// `dump`: present if a port is given and it is not disabled. Whoever runs the application refuses what it cannot do.
+    /// `dump`: present if a port is given and it is not disabled.
     pub dump: Option<DumpSettings>,
     /// The active profiles, later ones win.
     pub profiles: Vec<String>,
@@ -194,10 +194,12 @@ impl fmt::Debug for DataSourceSettings {
     }
 }
 
-/// The snapshot service.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The dump port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DumpSettings {
-    /// `dump.port`.
+    /// `dump.host`: the address to listen on. Default: 127.0.0.1, this machine alone.
+    pub host: IpAddr,
+    /// `dump.port`; 0 for any that is free.
     pub port: u16,
 }

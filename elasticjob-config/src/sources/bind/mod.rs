@@ -14,7 +14,7 @@ use super::error::{Error, Origin};
 use super::key::Key;
 use super::layer::{Entry, Layer};
 use super::placeholder::Lookup;
-use super::settings::Settings;
+use super::settings::{RegistrySettings, Settings};
 use crate::secret::{self, PROVIDED};
 use crate::yaml::value::bool_value;
 
@@ -87,6 +87,12 @@ impl<'a> Binder<'a> {
     ) -> (Settings, Vec<Error>) {
         let settings = self.settings(jobs, declarations, profiles);
         (settings, self.faults)
+    }
+
+    /// Checks where the registry is and nothing else, and tells all that is wrong with that.
+    pub(super) fn bind_registry(mut self) -> (Option<RegistrySettings>, Vec<Error>) {
+        let registry = self.registry();
+        (registry, self.faults)
     }
 
     /// Whether anything is to run: `enabled`.

@@ -17,6 +17,7 @@ const INCLUDE: Key = Key::Setting("tracing.include-job-names");
 const EXCLUDE: Key = Key::Setting("tracing.exclude-job-names");
 const METRICS_HOST: Key = Key::Setting("metrics.host");
 const METRICS_PORT: Key = Key::Setting("metrics.port");
+const DUMP_HOST: Key = Key::Setting("dump.host");
 const DUMP_PORT: Key = Key::Setting("dump.port");
 
 impl Binder<'_> {
@@ -61,8 +62,15 @@ impl Binder<'_> {
 
     fn dump(&mut self) -> Option<DumpSettings> {
         let is_enabled = self.bool(&Key::Setting("dump.enabled")).unwrap_or(true);
+        let host = self.number(&DUMP_HOST, "an IP address is expected, such as 0.0.0.0");
+        if self.bound(&DUMP_HOST).is_some() && self.bound(&DUMP_PORT).is_none() {
+            self.missing(&DUMP_PORT, "is missing, so that nothing would listen: name a port");
+        }
         let port = self.number(&DUMP_PORT, "ports are 0 to 65535")?;
-        is_enabled.then_some(DumpSettings { port })
+        is_enabled.then_some(DumpSettings {
+            host: host.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            port,
+        })
     }
 
     fn tracing(&mut self) -> Option<TracingSettings> {

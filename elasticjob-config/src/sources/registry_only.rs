@@ -1,0 +1,61 @@
+//! Where the registry centre is, for programs that are none of its applications: the command line.
+
+use super::bind::Binder;
+use super::key::{self, JobNames};
+use super::layer::{self, Layer};
+use super::tree::{self, Leaf};
+use super::{Errors, Loader, RegistrySettings, environment};
+
+/// The section of the registry, by its letters.
+const SECTION: &str = "regcenter";
+
+impl Loader {
+    /// Reads `reg-center` alone. What else files and environment say, of jobs that this program does not have, does not
+    /// matter.
+    ///
+    /// ```
+    /// use elasticjob_config::sources::{Loader, RegistrySettings};
+    ///
+    /// let variable = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    /// let loader = Loader::new().environment([
+    ///     variable("ELASTICJOB_REG_CENTER_SERVER_LISTS", "10.0.0.1:2181"),
+    ///     variable("ELASTICJOB_REG_CENTER_NAMESPACE", "shop"),
+    ///     variable("ELASTICJOB_JOBS_SOMEBODY_ELSES_CRON", "no matter"),
+    /// ]);
+    /// let RegistrySettings::ZooKeeper(zookeeper) = loader.load_registry()? else { panic!("it is named") };
+    /// assert_eq!(zookeeper.connect_string(), "10.0.0.1:2181");
+    /// # Ok::<(), elasticjob_config::sources::Errors>(())
+    /// ```
+    ///
+    /// # Errors
+    /// All faults of that section, and files that cannot be read.
+    pub fn load_registry(&self) -> Result<RegistrySettings, Errors> {
+        let mut faults = Vec::new();
+        let (trees, _profiles) = self.trees(&mut faults);
+        let sources: Vec<Vec<Leaf>> = trees.into_iter().map(|tree| tree.leaves(&mut faults)).collect();
+        let overrides = self.overridden();
+        let lookup = self.lookup(sources.iter().flatten().chain(&overrides));
+        let mut jobs = JobNames::default();
+        let mut layers = Vec::new();
+        for leaves in sources {
+            let ours: Vec<Leaf> = leaves.into_iter().filter(is_of_registry).collect();
+            layers.push(Layer::of_leaves(&ours, &mut jobs, &mut faults));
+        }
+        let variables = self
+            .environment
+            .iter()
+            .filter(|(name, _)| key::canonical(name).starts_with(&format!("elasticjob{SECTION}")))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+        let environment = environment::layer(&variables, &jobs, &layers, &mut faults);
+        layers.push(environment);
+        layers.push(Layer::of_leaves(&overrides, &mut jobs, &mut faults));
+        let (registry, faults) = Binder::new(layer::merge(&layers), &lookup, faults).bind_registry();
+        Errors::check(faults)?;
+        Ok(registry.unwrap_or(RegistrySettings::Embedded))
+    }
+}
+
+fn is_of_registry(leaf: &Leaf) -> bool {
+    tree::is_ours(&leaf.path) && leaf.path.get(1).is_some_and(|part| key::canonical(part) == SECTION)
+}

@@ -41,6 +41,8 @@ pub mod schedule;
 pub mod sharding;
 pub mod trace;
 
+pub mod operation;
+
 pub mod registry;
 
 #[cfg(feature = "testing")]

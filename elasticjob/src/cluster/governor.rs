@@ -19,6 +19,7 @@ use super::marks;
 use super::policy::Policy;
 use super::resharding::{self, Basis};
 use super::transaction::Transaction;
+use super::trigger::Order;
 use super::view::View;
 
 /// After a reason to share the items out, others may follow: wait this long for them,
@@ -70,8 +71,8 @@ pub(crate) struct Move {
 /// Why a request is made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    /// Take an order to run the job now; it carries these requests.
-    TakeTrigger(Vec<String>),
+    /// Take the orders to run the job now.
+    TakeTrigger(Vec<Order>),
     Elect,
     SurveyMarks(Vec<u32>),
     /// Remove marks of dead instances; of the second items no further attempt is made.
@@ -141,12 +142,12 @@ impl Governor {
     /// The next thing to do on a view that is settled.
     pub(crate) fn decide(&mut self, situation: &Situation<'_>) -> Decision {
         let view = situation.view;
-        if let Some(requests) = view.triggers.get(situation.me)
+        if let Some(orders) = view.triggers.get(situation.me)
             && !situation.is_draining
         {
             let mut transaction = Transaction::on(view);
             transaction.delete(Node::TriggerFor(situation.me.as_str()));
-            return write(Purpose::TakeTrigger(requests.clone()), transaction.into_steps());
+            return write(Purpose::TakeTrigger(orders.clone()), transaction.into_steps());
         }
         if situation.elapsed < self.not_before {
             return Decision::Wait(self.not_before);

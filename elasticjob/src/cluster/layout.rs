@@ -41,6 +41,13 @@ pub(crate) enum Node<'a> {
     LedgerItem(u32),
     Members,
     Member(&'a str),
+    Notes,
+    ServerNotes,
+    /// Who switched a server off, when and why.
+    ServerNote(&'a str),
+    ItemNotes,
+    /// The same of an item.
+    ItemNote(u32),
 }
 
 /// What is kept below `sharding/{item}`.
@@ -127,6 +134,11 @@ impl<'a> Node<'a> {
             ["ledger", "items", item] => Self::LedgerItem(number(item)?),
             ["ledger", "members"] => Self::Members,
             ["ledger", "members", id] => Self::Member(id),
+            ["ledger", "notes"] => Self::Notes,
+            ["ledger", "notes", "servers"] => Self::ServerNotes,
+            ["ledger", "notes", "servers", ip] => Self::ServerNote(ip),
+            ["ledger", "notes", "items"] => Self::ItemNotes,
+            ["ledger", "notes", "items", item] => Self::ItemNote(number(item)?),
             _ => return None,
         })
     }
@@ -173,6 +185,11 @@ impl fmt::Display for Node<'_> {
             Self::LedgerItem(item) => write!(f, "/ledger/items/{item}"),
             Self::Members => f.write_str("/ledger/members"),
             Self::Member(id) => write!(f, "/ledger/members/{id}"),
+            Self::Notes => f.write_str("/ledger/notes"),
+            Self::ServerNotes => f.write_str("/ledger/notes/servers"),
+            Self::ServerNote(ip) => write!(f, "/ledger/notes/servers/{ip}"),
+            Self::ItemNotes => f.write_str("/ledger/notes/items"),
+            Self::ItemNote(item) => write!(f, "/ledger/notes/items/{item}"),
         }
     }
 }
@@ -221,6 +238,11 @@ mod tests {
             Node::LedgerItem(0),
             Node::Members,
             Node::Member("10.0.0.1@-@7-abc123"),
+            Node::Notes,
+            Node::ServerNotes,
+            Node::ServerNote("10.0.0.1"),
+            Node::ItemNotes,
+            Node::ItemNote(3),
         ];
         nodes.extend(ItemKind::ALL.map(|kind| Node::ItemState { item: 3, kind }));
         for node in nodes {

@@ -48,6 +48,9 @@ pub(crate) struct Run {
     /// The requests that it serves.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) requests: Vec<String>,
+    /// What it is given instead of the job's parameter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) parameter: Option<String>,
     /// How it ended; `None` while it runs, or since its owner died.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) end: Option<End>,
@@ -232,6 +235,7 @@ impl Record {
                 owner,
                 source: Source::Failover,
                 requests: Vec::new(),
+                parameter: None,
                 end: None,
             },
         }
@@ -319,6 +323,7 @@ mod tests {
             owner: "a".into(),
             source,
             requests: Vec::new(),
+            parameter: None,
             end: None,
         }
     }

@@ -29,7 +29,7 @@ pub(crate) mod resharding;
 pub(crate) mod scope;
 pub(crate) mod session;
 mod subtree;
-mod transaction;
+pub(crate) mod transaction;
 pub(crate) mod trigger;
 pub(crate) mod view;
 pub(crate) mod worker;

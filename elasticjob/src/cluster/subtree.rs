@@ -47,6 +47,8 @@ fn is_read(view: &mut View, job: &str, path: &str) -> bool {
             view.read(path, Some((Vec::new(), Stat::default())));
             false
         }
+        // For people, who read them by themselves.
+        Some(Node::Notes) => false,
         Some(_) => true,
         None => false,
     }

@@ -135,6 +135,8 @@ fn parents(node: Node<'_>) -> Vec<Node<'static>> {
         Node::LedgerItems | Node::Members => vec![Node::Ledger],
         Node::LedgerItem(_) => vec![Node::Ledger, Node::LedgerItems],
         Node::Member(_) => vec![Node::Ledger, Node::Members],
+        Node::ServerNote(_) => vec![Node::Ledger, Node::Notes, Node::ServerNotes],
+        Node::ItemNote(_) => vec![Node::Ledger, Node::Notes, Node::ItemNotes],
         _ => Vec::new(),
     }
 }

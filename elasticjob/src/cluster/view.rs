@@ -12,6 +12,7 @@ use super::instance::InstanceId;
 use super::layout::{ItemKind, Node};
 use super::member::Member;
 use super::resharding::Basis;
+use super::trigger::Order;
 
 /// A job's subtree, as far as it is of interest.
 #[derive(Clone, Debug, Default)]
@@ -35,8 +36,8 @@ pub(crate) struct View {
     pub(crate) failover_candidates: BTreeSet<String>,
     pub(crate) is_resharding_necessary: bool,
     pub(crate) is_resharding_processing: bool,
-    /// Who is asked to run the job now, and by which requests.
-    pub(crate) triggers: BTreeMap<InstanceId, Vec<String>>,
+    /// Who is told to run the job now, and by which orders.
+    pub(crate) triggers: BTreeMap<InstanceId, Vec<Order>>,
     pub(crate) items: BTreeMap<u32, ItemView>,
     pub(crate) epoch: Option<StoredEpoch>,
     /// Whether there is a node to compare clocks by.
@@ -63,8 +64,10 @@ pub(crate) struct StoredEpoch {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ServerStatus {
     Enabled,
-    /// Anything but `ENABLED`.
+    /// An operator's word, or the configuration's.
     Disabled,
+    /// Neither of the two. It counts as off, but nobody said so.
+    Unclear,
 }
 
 /// What is known of one item.
@@ -164,6 +167,7 @@ impl View {
                 self.has_current_time = true;
                 Interest::None
             }
+            Node::ServerNote(_) | Node::ItemNote(_) => Interest::None,
             _ if Parents::bit(node).is_some() || is_data_ignored(node) => {
                 self.put(node, &[], Stat::default());
                 Interest::Changed
@@ -197,12 +201,7 @@ impl View {
                 });
             }
             Node::Server(ip) => {
-                let status = if data == b"ENABLED" {
-                    ServerStatus::Enabled
-                } else {
-                    ServerStatus::Disabled
-                };
-                self.servers.insert(ip.to_owned(), status);
+                self.servers.insert(ip.to_owned(), ServerStatus::parse(data));
             }
             Node::Instance(id) => self.instances.extend(InstanceId::parse(id)),
             Node::Member(id) => {
@@ -224,12 +223,7 @@ impl View {
             Node::Processing => self.is_resharding_processing = true,
             Node::TriggerFor(id) => {
                 if let Some(id) = InstanceId::parse(id) {
-                    let requests = text()
-                        .split(',')
-                        .filter(|request| !request.is_empty())
-                        .map(str::to_owned)
-                        .collect();
-                    self.triggers.insert(id, requests);
+                    self.triggers.insert(id, Order::parse(data));
                 }
             }
             Node::Item(item) => self.item(item).exists = true,
@@ -376,6 +370,17 @@ impl View {
     }
 }
 
+impl ServerStatus {
+    /// Java switches on by this very text, and takes any spelling of the other.
+    fn parse(data: &[u8]) -> Self {
+        match data {
+            b"ENABLED" => Self::Enabled,
+            _ if data.eq_ignore_ascii_case(b"DISABLED") => Self::Disabled,
+            _ => Self::Unclear,
+        }
+    }
+}
+
 impl ItemView {
     fn put(&mut self, kind: ItemKind, text: &str, stat: Stat) {
         match kind {
@@ -427,10 +432,10 @@ fn is_data_ignored(node: Node<'_>) -> bool {
 
 /// Which of the nodes that only hold others exist, a bit each.
 #[derive(Clone, Copy, Debug, Default)]
-struct Parents(u16);
+struct Parents(u32);
 
 impl Parents {
-    fn bit(node: Node<'_>) -> Option<u16> {
+    fn bit(node: Node<'_>) -> Option<u32> {
         let place = match node {
             Node::Servers => 0,
             Node::Instances => 1,
@@ -447,6 +452,9 @@ impl Parents {
             Node::LeaderFailover => 12,
             Node::FailoverItems => 13,
             Node::FailoverLatch => 14,
+            Node::Notes => 15,
+            Node::ServerNotes => 16,
+            Node::ItemNotes => 17,
             _ => return None,
         };
         Some(1 << place)

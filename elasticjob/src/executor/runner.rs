@@ -145,7 +145,7 @@ impl Runner for JobRunner {
             task_id,
             instance_id: instance.into_text(),
             sharding_total_count: config.sharding_total_count().get(),
-            job_parameter: parameter,
+            job_parameter: start.run.parameter.as_deref().map_or(parameter, Into::into),
             sharding_item: start.item,
             sharding_parameter: config.item_parameters().get(start.item).map(Into::into),
             scheduled_time: due,

@@ -15,7 +15,7 @@ use crate::registry::BoxFuture;
 /// Such a job needs no code of its own: it is a section of the configuration that names the type. One executor serves
 /// all of them, each with its own properties.
 ///
-/// ```
+/// ```standalone_crate
 /// use elasticjob::executor::JobExecutor;
 /// use elasticjob::job::{BoxError, RunContext, ShardingContext};
 /// use elasticjob::property::{self, Properties, Reader, accept};

@@ -124,20 +124,13 @@ fn connector(
     faults: &mut Faults,
 ) -> Option<Arc<dyn Registry>> {
     use crate::registry::zookeeper::ZooKeeperRegistry;
-    let registry = match ZooKeeperRegistry::new(&settings.connect_string(), &settings.namespace) {
-        Ok(registry) => registry,
+    match ZooKeeperRegistry::from_settings(settings) {
+        Ok(registry) => Some(Arc::new(registry)),
         Err(error) => {
             faults.push(format!("`elasticjob.reg-center`: {error}"));
-            return None;
+            None
         }
-    };
-    let registry = registry
-        .with_session_timeout(settings.session_timeout)
-        .with_connection_timeout(settings.connection_timeout);
-    Some(match &settings.digest {
-        Some(digest) => Arc::new(registry.with_digest(digest.reveal())),
-        None => Arc::new(registry),
-    })
+    }
 }
 
 #[cfg(not(feature = "zookeeper"))]

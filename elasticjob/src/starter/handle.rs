@@ -15,7 +15,8 @@ use crate::cluster::process::Process;
 use crate::cluster::session::{Keeper, Membership};
 use crate::cluster::worker::{Command, JobState, Worker, WorkerHandle};
 use crate::job::Job;
-use crate::registry::BoxFuture;
+use crate::operation::Operations;
+use crate::registry::{BoxFuture, Registry};
 use crate::tasks::Tasks;
 use crate::trace::Events;
 
@@ -66,8 +67,6 @@ pub(super) struct Parts {
     pub(super) jobs: BTreeMap<String, RunningJob>,
     pub(super) tasks: Tasks,
     pub(super) process: Arc<Process>,
-    /// Names the registry.
-    pub(super) registry: String,
     /// Whether a registry that does not answer is waited for.
     pub(super) is_patient: bool,
     #[cfg(feature = "prometheus")]
@@ -79,6 +78,7 @@ pub(super) struct Running {
     jobs: BTreeMap<String, RunningJob>,
     tasks: Tasks,
     process: Arc<Process>,
+    registry: Arc<dyn Registry>,
     phase: watch::Sender<Phase>,
     /// Why it failed, until somebody is told. A std mutex: never held across an await.
     failure: Mutex<Option<Error>>,
@@ -118,16 +118,17 @@ impl Running {
             jobs,
             tasks,
             process,
-            registry,
             is_patient,
             #[cfg(feature = "prometheus")]
             endpoint,
         } = parts;
         let (phase, mut observed) = watch::channel(Phase::Connecting);
+        let registry = Arc::clone(&keeper.registry);
         let running = Arc::new(Self {
             jobs,
             tasks: tasks.clone(),
             process,
+            registry: Arc::clone(&registry),
             phase,
             failure: Mutex::default(),
             #[cfg(feature = "prometheus")]
@@ -145,6 +146,7 @@ impl Running {
             let (Err(source), Some(running)) = (result, ending.upgrade()) else {
                 return;
             };
+            let registry = registry.describe();
             running.fail(Error::Registry { registry, source });
         });
         let starting = Arc::clone(&running);
@@ -417,6 +419,16 @@ impl ElasticJob {
     #[must_use]
     pub fn events(&self) -> Events {
         self.running.process.events.subscribe()
+    }
+
+    /// What operators do with the jobs of this registry centre: those of this application, and all others in its
+    /// namespace. It has a session of its own.
+    #[must_use]
+    pub fn operations(&self) -> Operations {
+        Operations::with_clock(
+            Arc::clone(&self.running.registry),
+            Arc::clone(&self.running.process.clock),
+        )
     }
 
     /// A declared one-off job.

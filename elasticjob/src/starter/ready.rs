@@ -186,7 +186,6 @@ impl Ready {
             jobs,
             tasks,
             process,
-            registry: registry.describe(),
             is_patient: self.policy.attempts.is_none(),
             #[cfg(feature = "prometheus")]
             endpoint,

@@ -274,7 +274,8 @@ impl Firings {
                     attempt: 1,
                     owner: me.as_str().to_owned(),
                     source: occasion.source,
-                    requests: occasion.requests.clone(),
+                    requests: occasion.order.requests.clone(),
+                    parameter: occasion.order.parameter.clone(),
                     end: None,
                 };
                 let gap = self.gap(&slot.record, &run, circumstances);

@@ -30,6 +30,7 @@ use super::layout::Node;
 use super::ledger::{End, Gap, Record, Run, Source, Verdict};
 use super::policy::Policy;
 use super::transaction::Transaction;
+use super::trigger::Order;
 use super::view::{ItemView, View};
 
 pub(crate) use audit::SETTLED_AFTER;
@@ -74,8 +75,8 @@ pub(crate) struct Firings {
     due: Option<Occasion>,
     /// The newest scheduled time that came while a firing was under way.
     missed: Option<Timestamp>,
-    /// Orders to run the job once, by request; `Some` of none is an order without one.
-    ordered: Option<Vec<String>>,
+    /// Orders to run the job once, each for a run of its own.
+    ordered: Vec<Order>,
     current: Option<Current>,
     claiming: Claiming,
     // Boxed, here and below: a map takes the room of eleven entries, and most instances have one item of a job.
@@ -110,7 +111,8 @@ pub(crate) struct Occasion {
     pub(crate) source: Source,
     /// The scheduled time, or when the order came.
     pub(crate) time: Timestamp,
-    pub(crate) requests: Vec<String>,
+    /// Who asked for it, if anybody did.
+    pub(crate) order: Order,
     /// Only items that a Java member marked are run.
     pub(crate) is_for_marked: bool,
 }
@@ -120,7 +122,7 @@ impl Occasion {
         Self {
             source,
             time,
-            requests: Vec::new(),
+            order: Order::default(),
             is_for_marked: false,
         }
     }
@@ -253,7 +255,7 @@ impl Firings {
             ids,
             due: None,
             missed: None,
-            ordered: None,
+            ordered: Vec::new(),
             current: None,
             claiming: Claiming::Idle,
             running: BTreeMap::new(),
@@ -313,9 +315,9 @@ impl Firings {
         })
     }
 
-    /// Somebody asks for a run. While one is under way it waits; orders that wait become one run.
-    pub(crate) fn order(&mut self, requests: Vec<String>) {
-        self.ordered.get_or_insert_default().extend(requests);
+    /// Somebody asks for runs. While one is under way they wait; orders that wait and want the same become one run.
+    pub(crate) fn order(&mut self, orders: Vec<Order>) {
+        orders.into_iter().for_each(|order| order.join(&mut self.ordered));
     }
 
     /// Whether anything is claimed, running, or unrecorded.
@@ -328,7 +330,7 @@ impl Firings {
         self.is_stopped = true;
         self.due = None;
         self.missed = None;
-        self.ordered = None;
+        self.ordered.clear();
     }
 
     /// Whether a time that comes now has to wait for the end of a firing.
@@ -535,14 +537,14 @@ impl Firings {
         if self.is_stopped || self.current.is_some() {
             return None;
         }
-        let is_waiting = self.due.is_some() || self.ordered.is_some() || self.must_look_back;
+        let is_waiting = self.due.is_some() || !self.ordered.is_empty() || self.must_look_back;
         if !is_waiting || self.hold(circumstances).is_some() {
             return None;
         }
         self.look_back(circumstances);
         // An order is given once: taken while nobody has the items yet, it would be lost.
-        let is_waiting = |_: &Vec<String>| is_unsettled(circumstances.view, circumstances.config);
-        if self.due.is_none() && self.ordered.as_ref().is_none_or(is_waiting) {
+        let is_to_wait = || is_unsettled(circumstances.view, circumstances.config);
+        if self.due.is_none() && (self.ordered.is_empty() || is_to_wait()) {
             return None;
         }
         if circumstances.config.max_time_diff().is_some() {
@@ -552,13 +554,13 @@ impl Firings {
                 ClockCheck::Passed => self.clock_check = ClockCheck::Due,
             }
         }
-        let occasion = match (self.due.take(), &mut self.ordered) {
-            (Some(due), _) => due,
-            (None, Some(_)) => Occasion {
-                requests: self.ordered.take().unwrap_or_default(),
+        let occasion = match self.due.take() {
+            Some(due) => due,
+            // The one that came first.
+            None => Occasion {
+                order: self.ordered.remove(0),
                 ..Occasion::new(Source::Trigger, circumstances.now)
             },
-            (None, None) => return None,
         };
         let claim = self.new_claim(circumstances, &occasion, &[]);
         let open = claim.items().collect();
@@ -620,7 +622,7 @@ impl Firings {
         if let Some(due) = self.due.take() {
             return Some(self.skip(due.time, "the clocks differ too much"));
         }
-        self.ordered = None;
+        self.ordered.clear();
         None
     }
 

@@ -18,7 +18,7 @@ use crate::cluster::ledger::Run;
 use crate::cluster::member::Member;
 use crate::cluster::session::Membership;
 use crate::cluster::transaction::Transaction;
-use crate::cluster::trigger;
+use crate::cluster::trigger::{self, Order};
 use crate::registry::{Answer, Read, Step};
 use crate::schedule::Calendar;
 use crate::sharding::DEFAULT_STRATEGY;
@@ -490,8 +490,13 @@ impl Worker {
         let membership: Arc<Membership> = Arc::clone(&live.membership);
         let job = self.application.name().to_owned();
         live.requests.push(Box::pin(async move {
-            let result = trigger::request(&membership, &job, &request)
+            let order = Order {
+                requests: vec![request],
+                parameter: None,
+            };
+            let result = trigger::request(&**membership.session(), &job, &order)
                 .await
+                .map(drop)
                 .map_err(TriggerError::Registry);
             // Whoever asked may have gone away.
             let _ = answer.send(result);

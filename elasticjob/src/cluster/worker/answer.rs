@@ -119,7 +119,7 @@ impl Worker {
                 live.governor.was_written(elapsed, result.is_ok());
                 let job = self.application.name();
                 match (&purpose, result) {
-                    (Purpose::TakeTrigger(requests), Ok(_)) => self.firings.order(requests.clone()),
+                    (Purpose::TakeTrigger(orders), Ok(_)) => self.firings.order(orders.clone()),
                     (Purpose::RepairMarks { items, parked, lost }, Ok(_)) => {
                         lost.iter().chain(parked).for_each(|item| self.account.lost(*item));
                         warn!(job, ?items, "marks of dead instances removed");

@@ -37,7 +37,7 @@ use account::Account;
 use standing::Standing;
 use waiters::Waiters;
 
-pub(crate) use waiters::outcome;
+pub(crate) use waiters::{foreseen, outcome};
 
 pub use waiters::ItemOutcome;
 pub(crate) use waiters::{Progress, Waiter};

@@ -18,7 +18,8 @@ pub(crate) struct Progress {
 }
 
 /// What became of one item of a run that was asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(tag = "outcome", rename_all = "SCREAMING_SNAKE_CASE")]
 #[non_exhaustive]
 pub enum ItemOutcome {
     /// It ran on an instance of ours, and returned success.
@@ -84,18 +85,7 @@ impl Waiters {
                 let before = (progress.total, progress.outcomes.len());
                 progress.total = total;
                 for item in 0..total {
-                    let Some(view_of_item) = view.items.get(&item) else {
-                        continue;
-                    };
-                    let outcome = match &view_of_item.owner {
-                        _ if view_of_item.is_disabled => Some(ItemOutcome::Skipped {
-                            reason: "the item is disabled".into(),
-                        }),
-                        Some(owner) if !view.instances.contains(owner) => None,
-                        Some(owner) if !view.members.contains_key(owner) => Some(ItemOutcome::Unknown),
-                        _ => None,
-                    };
-                    if let Some(outcome) = outcome {
+                    if let Some(outcome) = foreseen(view, item) {
                         progress.outcomes.entry(item).or_insert(outcome);
                     }
                 }
@@ -104,6 +94,20 @@ impl Waiters {
             let is_complete = waiter.progress.borrow().outcomes.len() >= total as usize;
             !is_complete && !waiter.progress.is_closed()
         });
+    }
+}
+
+/// What will become of an item whatever its ledger says.
+pub(crate) fn foreseen(view: &View, item: u32) -> Option<ItemOutcome> {
+    let of_view = view.items.get(&item)?;
+    match &of_view.owner {
+        _ if of_view.is_disabled => Some(ItemOutcome::Skipped {
+            reason: "the item is disabled".into(),
+        }),
+        Some(owner) if view.instances.contains(owner) && !view.members.contains_key(owner) => {
+            Some(ItemOutcome::Unknown)
+        }
+        _ => None,
     }
 }
 

@@ -13,6 +13,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use elasticjob_config::sources::ZooKeeperSettings;
 use zookeeper_client as zk;
 
 use self::address::Address;
@@ -63,6 +64,20 @@ impl ZooKeeperRegistry {
             session_timeout: SESSION_TIMEOUT,
             connection_timeout: CONNECTION_TIMEOUT,
             digest: None,
+        })
+    }
+
+    /// The registry that a configuration names.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn from_settings(settings: &ZooKeeperSettings) -> Result<Self, Error> {
+        let registry = Self::new(&settings.connect_string(), &settings.namespace)?
+            .with_session_timeout(settings.session_timeout)
+            .with_connection_timeout(settings.connection_timeout);
+        Ok(match &settings.digest {
+            Some(digest) => registry.with_digest(digest.reveal()),
+            None => registry,
         })
     }
 

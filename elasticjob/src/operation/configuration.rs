@@ -1,0 +1,139 @@
+//! The configuration that the registry holds of a job, and changes to it.
+
+use elasticjob_config::job::{Errors, JobConfig};
+use serde::Serialize;
+
+use crate::cluster::layout::Node;
+use crate::registry::Step;
+
+use super::survey::Depth;
+use super::{Error, Operations};
+
+/// The configuration that the registry holds of a job.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct StoredConfiguration {
+    /// The job.
+    pub job_name: String,
+    /// How often it was changed. A change names the version that it is made to.
+    pub version: i32,
+    /// The text, as it is. It may hold secrets.
+    pub text: String,
+    /// What that means, or why no job can run by it.
+    pub config: Result<JobConfig, Errors>,
+}
+
+/// One difference between two configurations.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Change {
+    /// The setting, as the registry calls it.
+    pub key: String,
+    /// What it is.
+    pub before: Option<String>,
+    /// What it is to be.
+    pub after: Option<String>,
+}
+
+impl Operations {
+    /// The configuration in the registry; `None` where the job has none.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchJob`], [`Error::Registry`].
+    pub async fn configuration(&self, job: &str) -> Result<Option<StoredConfiguration>, Error> {
+        let survey = self.survey(job, Depth::Brief).await?;
+        let config = survey.configuration();
+        Ok(survey
+            .config
+            .as_ref()
+            .zip(config)
+            .map(|(stored, config)| StoredConfiguration {
+                job_name: job.to_owned(),
+                version: stored.version,
+                text: stored.text.clone(),
+                config,
+            }))
+    }
+
+    /// Replaces the configuration in the registry, which all members take over at once; gives the new version. What the
+    /// registry holds beside the settings (tracing configurations of Java members, unknown keys) stays.
+    ///
+    /// # Errors
+    /// [`Error::Changed`] when the one there has another version than `expected`, unless an answer to this very change was
+    /// lost. [`Error::AnotherJob`], [`Error::NoSuchJob`], [`Error::NoConfiguration`], [`Error::Busy`],
+    /// [`Error::Registry`].
+    pub async fn update_configuration(&self, job: &str, config: &JobConfig, expected: i32) -> Result<i32, Error> {
+        let given = config.name().as_str();
+        if given != job {
+            let (job, given) = (job.to_owned(), given.to_owned());
+            return Err(Error::AnotherJob { job, given });
+        }
+        let decide = |survey: &super::survey::Survey| {
+            let Some(stored) = &survey.config else {
+                return Err(Error::NoConfiguration { job: job.to_owned() });
+            };
+            let config = match survey.configuration() {
+                Some(Ok(before)) => config.keeping(&before),
+                _ => config.clone(),
+            };
+            let text = config.to_yaml();
+            if text == stored.text {
+                return Ok((Vec::new(), stored.version));
+            }
+            if stored.version != expected {
+                return Err(Error::Changed {
+                    job: job.to_owned(),
+                    expected,
+                    found: stored.version,
+                });
+            }
+            let step = Step::Set {
+                path: Node::Config.of(job),
+                data: text.into_bytes(),
+                version: Some(expected),
+            };
+            Ok((vec![step], expected.wrapping_add(1)))
+        };
+        self.change(job, Depth::Brief, decide).await
+    }
+}
+
+impl Change {
+    /// What is different in `after`, by the settings' names in the registry. Values of secrets are not shown.
+    ///
+    /// ```
+    /// use elasticjob::configuration::job::JobConfig;
+    /// use elasticjob::operation::Change;
+    ///
+    /// let before = JobConfig::builder("sync").cron("0/5 * * * * ?").sharding_total_count(2).build()?;
+    /// let after = before.to_builder().sharding_total_count(4).prop("sink.password", "tiger").build()?;
+    /// let changes: Vec<String> = Change::between(&before, &after).iter().map(ToString::to_string).collect();
+    /// assert_eq!(changes, ["props.sink.password: unset -> [provided]", "shardingTotalCount: 2 -> 4"]);
+    /// # Ok::<_, elasticjob::configuration::job::Errors>(())
+    /// ```
+    #[must_use]
+    pub fn between(before: &JobConfig, after: &JobConfig) -> Vec<Self> {
+        let (before, after) = (before.settings(), after.settings());
+        let keys: std::collections::BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+        let different = keys.into_iter().filter(|key| before.get(*key) != after.get(*key));
+        let shown = |key: &str, value: Option<&String>| value.map(|value| JobConfig::shown(key, value).to_owned());
+        different
+            .map(|key| Self {
+                key: key.clone(),
+                before: shown(key, before.get(key)),
+                after: shown(key, after.get(key)),
+            })
+            .collect()
+    }
+}
+
+impl std::fmt::Display for Change {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let shown = |value: &Option<String>| match value.as_deref() {
+            None => "unset".to_owned(),
+            Some("") => "``".to_owned(),
+            Some(value) => value.to_owned(),
+        };
+        write!(f, "{}: {} -> {}", self.key, shown(&self.before), shown(&self.after))
+    }
+}

@@ -1,0 +1,74 @@
+//! Having an instance give its items away, and stay.
+
+use serde::Serialize;
+
+use crate::cluster::layout::Node;
+use crate::cluster::member::Member;
+use crate::cluster::transaction::Transaction;
+use crate::registry::Step;
+
+use super::survey::{Depth, Survey};
+use super::{Error, Operations};
+
+/// What became of an order to drain an instance, or to end that.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Drained {
+    /// The job.
+    pub job_name: String,
+    /// Whether the job is led by a member that minds it: a Java leader goes on giving the instance items.
+    pub is_minded: bool,
+}
+
+impl Operations {
+    /// Has an instance give the items of all its jobs away, as soon as their runs end, and take no new ones. It stays
+    /// where it is: for an investigation, or before its process is stopped. That ends with [`undrain`](Self::undrain), or
+    /// with the session of the instance.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchInstance`], [`Error::NotOurs`], [`Error::Busy`], [`Error::Registry`].
+    pub async fn drain(&self, instance: &str) -> Result<Vec<Drained>, Error> {
+        self.set_draining(instance, true).await
+    }
+
+    /// Lets a drained instance take items again.
+    ///
+    /// # Errors
+    /// As [`drain`](Self::drain).
+    pub async fn undrain(&self, instance: &str) -> Result<Vec<Drained>, Error> {
+        self.set_draining(instance, false).await
+    }
+
+    async fn set_draining(&self, instance: &str, draining: bool) -> Result<Vec<Drained>, Error> {
+        let jobs = self.jobs_of_instance(instance).await?;
+        let done = self.each(jobs, async |job| {
+            self.change(&job, Depth::Whole, |survey| decide(survey, instance, draining))
+                .await
+        });
+        done.await
+    }
+}
+
+fn decide(survey: &Survey, instance: &str, draining: bool) -> Result<(Vec<Step>, Drained), Error> {
+    let view = &survey.view;
+    let Some((_, member)) = view.members.iter().find(|(id, _)| id.as_str() == instance) else {
+        let instance = instance.to_owned();
+        return Err(match view.instances.iter().any(|id| id.as_str() == instance) {
+            true => Error::NotOurs { instance },
+            false => Error::NoSuchInstance { instance },
+        });
+    };
+    let drained = Drained {
+        job_name: survey.job().to_owned(),
+        is_minded: view
+            .leader
+            .as_ref()
+            .is_some_and(|leader| view.members.contains_key(leader)),
+    };
+    let mut transaction = Transaction::on(view);
+    if member.draining != draining {
+        transaction.set(Node::Member(instance), Member { draining }.to_bytes(), None);
+    }
+    Ok((transaction.into_steps(), drained))
+}

@@ -1,0 +1,141 @@
+use elasticjob_config::job;
+
+use crate::registry;
+
+/// Why an operation was not done, or may not have been.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The registry does not do what it is asked.
+    #[error("the registry ({registry}) did not answer, or refused")]
+    Registry {
+        /// Which registry.
+        registry: String,
+        /// Why.
+        source: registry::Error,
+    },
+    /// There is no such job.
+    #[error("there is no job `{job}` in the registry")]
+    NoSuchJob {
+        /// What was asked for.
+        job: String,
+    },
+    /// The job has no configuration: it is being removed, or something else is in its place.
+    #[error("job `{job}` has no configuration in the registry")]
+    NoConfiguration {
+        /// The job.
+        job: String,
+    },
+    /// The job has no such item.
+    #[error("job `{job}` has no item {item}: its items are 0 to {}", .total.saturating_sub(1))]
+    NoSuchItem {
+        /// The job.
+        job: String,
+        /// What was asked for.
+        item: u32,
+        /// How many items it has.
+        total: u32,
+    },
+    /// No job, or not the one that was named, has such a server.
+    #[error("there is no server `{server}`{}", .job.as_ref().map(|job| format!(" of job `{job}`")).unwrap_or_default())]
+    NoSuchServer {
+        /// What was asked for.
+        server: String,
+        /// Of which job.
+        job: Option<String>,
+    },
+    /// No job has such an instance.
+    #[error("there is no instance `{instance}`")]
+    NoSuchInstance {
+        /// What was asked for.
+        instance: String,
+    },
+    /// Only instances of ours give their items away and stay.
+    #[error("instance `{instance}` is a Java member, which cannot be drained: disable its server")]
+    NotOurs {
+        /// The instance.
+        instance: String,
+    },
+    /// Nobody is there to run the job.
+    #[error("job `{job}` has no instance that could run it")]
+    NoInstance {
+        /// The job.
+        job: String,
+    },
+    /// The parameter of a requested run is kept with each item, so it has to be short.
+    #[error("the parameter has {length} bytes, the limit is {limit}")]
+    ParameterTooLong {
+        /// Its length in bytes.
+        length: usize,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The job is served, and would come back in pieces.
+    #[error("job `{job}` is served by {}: shut it down first, and let them end their runs", .instances.join(", "))]
+    Running {
+        /// The job.
+        job: String,
+        /// Who serves it.
+        instances: Vec<String>,
+    },
+    /// No job can run by this configuration.
+    #[error("job `{job}`: the configuration is not valid")]
+    Configuration {
+        /// The job.
+        job: String,
+        /// What is wrong with it.
+        source: job::Errors,
+    },
+    /// A configuration under another name.
+    #[error("the configuration is that of job `{given}`, not of `{job}`")]
+    AnotherJob {
+        /// The job.
+        job: String,
+        /// The name in the configuration.
+        given: String,
+    },
+    /// Somebody changed the configuration meanwhile.
+    #[error("the configuration of job `{job}` has version {found}, not {expected}: somebody changed it meanwhile")]
+    Changed {
+        /// The job.
+        job: String,
+        /// The version that the change is made to.
+        expected: i32,
+        /// The version there is.
+        found: i32,
+    },
+    /// Others changed the same things each time we tried.
+    #[error("job `{job}` is being changed by others all the time: try again")]
+    Busy {
+        /// The job.
+        job: String,
+    },
+}
+
+impl Error {
+    /// Whether another try may succeed.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Registry { source, .. } => matches!(
+                source,
+                registry::Error::ConnectionLoss | registry::Error::SessionExpired | registry::Error::Unreachable(_)
+            ),
+            Self::Busy { .. } | Self::NoInstance { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// Whether what was asked for is not there.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        matches!(
+            self,
+            Self::NoSuchJob { .. }
+                | Self::NoSuchItem { .. }
+                | Self::NoSuchServer { .. }
+                | Self::NoSuchInstance { .. }
+                | Self::NoConfiguration { .. }
+        )
+    }
+}

@@ -1,0 +1,386 @@
+//! Why a job, or an item of it, does not run.
+
+use std::fmt;
+
+use elasticjob_config::job::JobConfig;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::cluster::view::{ItemView, MarkHolder, ServerStatus, View};
+
+use super::item::{RunReport, SkippedReport};
+use super::note::{Note, Switch};
+use super::survey::{Depth, Survey};
+use super::{Error, Operations, next};
+
+/// Why a job and its items run or not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Explanation {
+    /// The job.
+    pub job_name: String,
+    /// What is so of the job as a whole, what keeps it from running first.
+    pub findings: Vec<Finding>,
+    /// What is so of its items, sorted.
+    pub items: Vec<ItemExplanation>,
+}
+
+/// Why an item runs or not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct ItemExplanation {
+    /// The item.
+    pub item: u32,
+    /// What is so of it, what keeps it from running first.
+    pub findings: Vec<Finding>,
+}
+
+/// Something that is so, and why it matters. `Display` says it in words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(
+    tag = "finding",
+    rename_all = "SCREAMING_SNAKE_CASE",
+    rename_all_fields = "camelCase"
+)]
+#[expect(
+    missing_docs,
+    reason = "the fields are what the variants speak of, by the names of the other reports"
+)]
+#[non_exhaustive]
+pub enum Finding {
+    /// There is no configuration.
+    NoConfiguration,
+    /// No job can run by the configuration.
+    InvalidConfiguration { problem: String },
+    /// Nobody serves the job.
+    NoInstance,
+    /// All servers that have instances are switched off.
+    AllServersDisabled,
+    /// A server is switched off.
+    ServerDisabled { server: String, note: Option<Note> },
+    /// What was written to the switch of a server is neither on nor off.
+    ServerUnclear { server: String },
+    /// The schedule has no time to come.
+    NeverFires { cron: String },
+    /// The leader is about to share the items out.
+    Resharding { is_under_way: bool },
+    /// Nobody leads.
+    NoLeader,
+    /// Somebody was told to run the job and has not begun.
+    TriggerWaits { instance: String, is_present: bool },
+    /// An instance gives its items away.
+    Draining { instance: String },
+    /// The item is switched off.
+    ItemDisabled { note: Option<Note> },
+    /// The item was given to nobody.
+    NoOwner,
+    /// The item was given to an instance that is gone.
+    OwnerGone { instance: String },
+    /// The server of the item's instance is switched off.
+    OwnerDisabled { instance: String },
+    /// The item waits for its run to end, to move elsewhere.
+    Moving,
+    /// The item is marked as running by an instance that is gone: nobody runs it until the mark is removed.
+    DeadMark { instance: String },
+    /// The item waits for somebody to take it over from an instance that died.
+    AwaitsTakeover,
+    /// The item runs.
+    Running { on: Option<String>, run: Option<RunReport> },
+    /// Instances died in a row while running the item, so that it was given up for that time.
+    Parked { run: RunReport },
+    /// Its newest run did not succeed.
+    NotSucceeded { run: RunReport },
+    /// Times passed without a run.
+    Skipped { times: SkippedReport },
+    /// It runs only when it is told to.
+    OneOff,
+    /// A time that comes while the job runs is not made up.
+    MisfireOff,
+    /// Running items are not marked: there is no failover, and runs may overlap.
+    MonitorExecutionOff,
+    /// It waits for its next time.
+    Waits { next: Timestamp },
+}
+
+impl Finding {
+    /// Whether it keeps the job or the item from running at its next time.
+    #[must_use]
+    pub fn is_obstacle(&self) -> bool {
+        match self {
+            Self::NoConfiguration
+            | Self::InvalidConfiguration { .. }
+            | Self::NoInstance
+            | Self::AllServersDisabled
+            | Self::NeverFires { .. }
+            | Self::Resharding { .. }
+            | Self::ItemDisabled { .. }
+            | Self::NoOwner
+            | Self::OwnerGone { .. }
+            | Self::OwnerDisabled { .. }
+            | Self::Moving
+            | Self::DeadMark { .. } => true,
+            Self::ServerDisabled { .. }
+            | Self::ServerUnclear { .. }
+            | Self::NoLeader
+            | Self::TriggerWaits { .. }
+            | Self::Draining { .. }
+            | Self::AwaitsTakeover
+            | Self::Running { .. }
+            | Self::Parked { .. }
+            | Self::NotSucceeded { .. }
+            | Self::Skipped { .. }
+            | Self::OneOff
+            | Self::MisfireOff
+            | Self::MonitorExecutionOff
+            | Self::Waits { .. } => false,
+        }
+    }
+}
+
+impl Operations {
+    /// Why a job and its items run or not: by whom they were switched off, who is missing, what they wait for, how they
+    /// ended.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchJob`], [`Error::Registry`].
+    pub async fn explain(&self, job: &str) -> Result<Explanation, Error> {
+        Ok(explain(&self.survey(job, Depth::Whole).await?, self.now()))
+    }
+}
+
+fn explain(survey: &Survey, now: Timestamp) -> Explanation {
+    let config = survey.configuration();
+    let mut findings = match &config {
+        None => vec![Finding::NoConfiguration],
+        Some(Err(errors)) => vec![Finding::InvalidConfiguration {
+            problem: errors.to_string(),
+        }],
+        Some(Ok(_)) => Vec::new(),
+    };
+    let config = config.and_then(Result::ok);
+    findings.extend(of_cluster(survey));
+    findings.extend(config.iter().flat_map(|config| of_schedule(config, now)));
+    let total = config.as_ref().map_or(0, |config| config.sharding_total_count().get());
+    Explanation {
+        job_name: survey.job().to_owned(),
+        findings: obstacles_first(findings),
+        items: (0..total)
+            .map(|item| ItemExplanation {
+                item,
+                findings: obstacles_first(of_item(survey, config.as_ref(), item, now)),
+            })
+            .collect(),
+    }
+}
+
+fn obstacles_first(mut findings: Vec<Finding>) -> Vec<Finding> {
+    findings.sort_by_key(|finding| !finding.is_obstacle());
+    findings
+}
+
+fn of_cluster(survey: &Survey) -> Vec<Finding> {
+    let view = &survey.view;
+    let mut findings = Vec::new();
+    if view.instances.is_empty() {
+        findings.push(Finding::NoInstance);
+    } else if !view.instances.iter().any(|id| view.is_enabled(id)) {
+        findings.push(Finding::AllServersDisabled);
+    }
+    findings.extend(view.servers.iter().filter_map(|(ip, status)| match status {
+        ServerStatus::Enabled => None,
+        ServerStatus::Disabled => Some(Finding::ServerDisabled {
+            server: ip.clone(),
+            note: survey.note_of(&Switch::Server(ip.clone())).cloned(),
+        }),
+        ServerStatus::Unclear => Some(Finding::ServerUnclear { server: ip.clone() }),
+    }));
+    if view.is_resharding() {
+        findings.push(Finding::Resharding {
+            is_under_way: view.is_resharding_processing,
+        });
+    }
+    if view.leader.is_none() && !view.instances.is_empty() {
+        findings.push(Finding::NoLeader);
+    }
+    findings.extend(view.triggers.keys().map(|id| Finding::TriggerWaits {
+        instance: id.to_string(),
+        is_present: view.instances.contains(id),
+    }));
+    let draining = view.members.iter().filter(|(_, member)| member.draining);
+    findings.extend(draining.map(|(id, _)| Finding::Draining {
+        instance: id.to_string(),
+    }));
+    findings
+}
+
+fn of_schedule(config: &JobConfig, now: Timestamp) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    match (config.cron(), next::of(config, now, 1).pop()) {
+        (None, _) => findings.push(Finding::OneOff),
+        (Some(cron), None) => findings.push(Finding::NeverFires { cron: cron.to_string() }),
+        (Some(_), Some(next)) => findings.push(Finding::Waits { next }),
+    }
+    if !config.misfire() && config.cron().is_some() {
+        findings.push(Finding::MisfireOff);
+    }
+    if !config.monitor_execution() {
+        findings.push(Finding::MonitorExecutionOff);
+    }
+    findings
+}
+
+fn of_item(survey: &Survey, config: Option<&JobConfig>, item: u32, now: Timestamp) -> Vec<Finding> {
+    let view = &survey.view;
+    let none = ItemView::default();
+    let state = view.items.get(&item).unwrap_or(&none);
+    let record = survey.ledgers.get(&item).map(|stored| &stored.value);
+    let run = record.and_then(|record| record.run.as_ref()).map(RunReport::of);
+    let mut findings = Vec::new();
+    if state.is_disabled {
+        findings.push(Finding::ItemDisabled {
+            note: survey.note_of(&Switch::Item(item)).cloned(),
+        });
+    }
+    findings.extend(of_owner(view, state));
+    if view.is_moving(item) {
+        findings.push(Finding::Moving);
+    }
+    if view.failover_queue.contains(&item) {
+        findings.push(Finding::AwaitsTakeover);
+    }
+    match state.mark.as_ref().map(|mark| &mark.holder) {
+        Some(MarkHolder::Instance(id)) if !view.is_alive(id) => findings.push(Finding::DeadMark {
+            instance: id.to_string(),
+        }),
+        Some(holder) => findings.push(Finding::Running {
+            on: match holder {
+                MarkHolder::Instance(id) => Some(id.to_string()),
+                _ => None,
+            },
+            run: run.clone().filter(|run| run.verdict.is_none()),
+        }),
+        None => {}
+    }
+    if let Some(run) = run.filter(|run| run.verdict.as_deref().is_some_and(|verdict| verdict != "succeeded")) {
+        let is_parked = run.cause.as_deref().is_some_and(|cause| cause.starts_with("parked"));
+        findings.push(match is_parked {
+            true => Finding::Parked { run },
+            false => Finding::NotSucceeded { run },
+        });
+    }
+    if let Some(gap) = record.and_then(|record| record.skipped.as_ref()) {
+        findings.push(Finding::Skipped {
+            times: SkippedReport::of(gap),
+        });
+    }
+    if !findings.iter().any(Finding::is_obstacle)
+        && let Some(next) = config.and_then(|config| next::of(config, now, 1).pop())
+    {
+        findings.push(Finding::Waits { next });
+    }
+    findings
+}
+
+fn of_owner(view: &View, state: &ItemView) -> Option<Finding> {
+    let Some(owner) = &state.owner else {
+        return Some(Finding::NoOwner);
+    };
+    let instance = owner.to_string();
+    match () {
+        () if !view.instances.contains(owner) => Some(Finding::OwnerGone { instance }),
+        () if !view.is_enabled(owner) => Some(Finding::OwnerDisabled { instance }),
+        () => None,
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoConfiguration => f.write_str("the registry has no configuration of it"),
+            Self::InvalidConfiguration { problem } => write!(f, "no job can run by its configuration: {problem}"),
+            Self::NoInstance => f.write_str("no instance serves it"),
+            Self::AllServersDisabled => f.write_str("all servers that have instances are switched off"),
+            Self::ServerDisabled { server, note } => {
+                write!(f, "server {server} is switched off{}", Said(note.as_ref()))
+            }
+            Self::ServerUnclear { server } => write!(
+                f,
+                "the switch of server {server} says neither ENABLED nor DISABLED, so nothing runs there"
+            ),
+            Self::NeverFires { cron } => write!(f, "its schedule `{cron}` has no time to come"),
+            Self::Resharding { is_under_way: true } => {
+                f.write_str("its items are being shared out, nothing starts now")
+            }
+            Self::Resharding { is_under_way: false } => {
+                f.write_str("its items are to be shared out by the leader, nothing starts until they are")
+            }
+            Self::NoLeader => f.write_str("nobody leads it at this moment"),
+            Self::TriggerWaits {
+                instance,
+                is_present: true,
+            } => write!(f, "{instance} was told to run it and has not begun"),
+            Self::TriggerWaits { instance, .. } => write!(f, "{instance} was told to run it, and is gone"),
+            Self::Draining { instance } => write!(f, "{instance} is draining: it gets no items"),
+            Self::ItemDisabled { note } => write!(f, "it is switched off{}", Said(note.as_ref())),
+            Self::NoOwner => f.write_str("it was given to no instance yet"),
+            Self::OwnerGone { instance } => write!(f, "it was given to {instance}, which is gone"),
+            Self::OwnerDisabled { instance } => write!(f, "it belongs to {instance}, whose server is switched off"),
+            Self::Moving => f.write_str("it waits for its run to end, to move to another instance"),
+            Self::DeadMark { instance } => write!(
+                f,
+                "it is marked as running by {instance}, which is gone: no one runs it until the mark is removed"
+            ),
+            Self::AwaitsTakeover => f.write_str("it waits to be taken over from an instance that died"),
+            Self::Running { on, run } => {
+                f.write_str("it runs")?;
+                on.iter().try_for_each(|on| write!(f, " on {on}"))?;
+                run.iter().try_for_each(|run| write!(f, ", {run}"))
+            }
+            Self::Parked { run } => write!(f, "it was given up for one time, its instances died in a row: {run}"),
+            Self::NotSucceeded { run } => write!(f, "its newest run did not succeed: {run}"),
+            Self::Skipped { times } => write!(f, "{times}"),
+            Self::OneOff => f.write_str("it has no schedule: it runs when it is told to"),
+            Self::MisfireOff => f.write_str("a time that comes while it runs is not made up: `misfire` is off"),
+            Self::MonitorExecutionOff => f.write_str(
+                "its runs are not marked, so they may overlap and are not taken over: `monitorExecution` is off",
+            ),
+            Self::Waits { next } => write!(f, "it waits for its next time, {next}"),
+        }
+    }
+}
+
+/// Who said it, when and why, as the end of a sentence.
+struct Said<'a>(Option<&'a Note>);
+
+impl fmt::Display for Said<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(note) = self.0 else {
+            return f.write_str(", by whom was not said");
+        };
+        write!(f, " since {:.0}", note.at)?;
+        note.by.iter().try_for_each(|by| write!(f, " by {by}"))?;
+        note.reason.iter().try_for_each(|reason| write!(f, ": {reason}"))
+    }
+}
+
+impl fmt::Display for RunReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.due.iter().try_for_each(|due| write!(f, "due {due}, "))?;
+        write!(f, "attempt {} on {}", self.attempt, self.owner)?;
+        self.verdict.iter().try_for_each(|verdict| write!(f, ", {verdict}"))?;
+        self.cause.iter().try_for_each(|cause| write!(f, " ({cause})"))
+    }
+}
+
+impl fmt::Display for SkippedReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let times = if self.count == 1 { "time" } else { "times" };
+        write!(f, "{} {times} passed without a run", self.count)?;
+        if let (Some(after), Some(before)) = (self.after, self.before) {
+            write!(f, " between {after} and {before}")?;
+        }
+        write!(f, ": {}", self.reason)
+    }
+}

@@ -1,0 +1,177 @@
+//! The items of a job: whose they are, whether they run, and what became of their last run.
+
+use elasticjob_config::job::JobConfig;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::cluster::ledger::{Gap, Run, Source, Verdict};
+use crate::cluster::view::{ItemView, MarkHolder};
+
+use super::note::{Note, Switch};
+use super::survey::{Depth, Survey};
+use super::{Error, Operations};
+
+/// How it stands with an item, by the rules of the Java console: the first that is so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[non_exhaustive]
+pub enum ItemStatus {
+    /// It is switched off.
+    Disabled,
+    /// Somebody has claimed a run of it.
+    Running,
+    /// It belongs to nobody who is there.
+    ShardingFlag,
+    /// It waits for its next time.
+    Pending,
+}
+
+/// One item of a job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct ItemReport {
+    /// Its number.
+    pub item: u32,
+    /// How it stands with it.
+    pub status: ItemStatus,
+    /// The server of the instance that it belongs to; `None` while that is not there.
+    pub server_ip: Option<String>,
+    /// The instance that it belongs to; `None` while that is not there.
+    pub instance_id: Option<String>,
+    /// The instance that it was given to, there or not.
+    pub assigned_to: Option<String>,
+    /// Who has claimed a run of it, where that is said.
+    pub running_on: Option<String>,
+    /// Whether somebody took it over from an instance that died.
+    pub failover: bool,
+    /// What its runs are given.
+    pub parameter: Option<String>,
+    /// Who switched it off, when and why, where that was said.
+    pub disabled: Option<Note>,
+    /// Its newest run by an instance of ours.
+    pub run: Option<RunReport>,
+    /// The newest times that passed without a run.
+    pub skipped: Option<SkippedReport>,
+}
+
+/// The newest run of an item, from the ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct RunReport {
+    /// Names the run, over all its attempts.
+    pub id: String,
+    /// When it was due, or asked for.
+    pub due: Option<Timestamp>,
+    /// Counted from 1.
+    pub attempt: u32,
+    /// The instance that has it, or had it.
+    pub owner: String,
+    /// Why it runs.
+    pub source: Source,
+    /// How it ended: `succeeded`, `failed`, `cancelled`, `lost` or `skipped`; `None` while it runs, or since its owner
+    /// died.
+    pub verdict: Option<String>,
+    /// Why it ended so.
+    pub cause: Option<String>,
+}
+
+/// Scheduled times that passed without a run, from the ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct SkippedReport {
+    /// All after this time,
+    pub after: Option<Timestamp>,
+    /// and before this one.
+    pub before: Option<Timestamp>,
+    /// How many they are.
+    pub count: u64,
+    /// Why.
+    pub reason: String,
+}
+
+impl Operations {
+    /// The items of a job, sorted.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchJob`], [`Error::Registry`].
+    pub async fn items(&self, job: &str) -> Result<Vec<ItemReport>, Error> {
+        let survey = self.survey(job, Depth::Whole).await?;
+        let config = survey.configuration().and_then(Result::ok);
+        Ok(items(&survey, config.as_ref()))
+    }
+}
+
+/// What there is below `sharding`, and what the ledger says of each.
+pub(super) fn items(survey: &Survey, config: Option<&JobConfig>) -> Vec<ItemReport> {
+    let there = survey.view.items.iter().filter(|(_, item)| item.exists);
+    there.map(|(item, view)| report(survey, config, *item, view)).collect()
+}
+
+fn report(survey: &Survey, config: Option<&JobConfig>, item: u32, view: &ItemView) -> ItemReport {
+    let present = view
+        .owner
+        .as_ref()
+        .filter(|owner| survey.view.instances.contains(*owner));
+    let record = survey.ledgers.get(&item).map(|stored| &stored.value);
+    ItemReport {
+        item,
+        status: match () {
+            () if view.is_disabled => ItemStatus::Disabled,
+            () if view.mark.is_some() => ItemStatus::Running,
+            () if present.is_none() => ItemStatus::ShardingFlag,
+            () => ItemStatus::Pending,
+        },
+        server_ip: present.map(|owner| owner.server().to_owned()),
+        instance_id: present.map(ToString::to_string),
+        assigned_to: view.owner.as_ref().map(ToString::to_string),
+        running_on: view.mark.as_ref().and_then(|mark| match &mark.holder {
+            MarkHolder::Instance(id) => Some(id.to_string()),
+            MarkHolder::Session | MarkHolder::Nobody | MarkHolder::Unknown => None,
+        }),
+        failover: view.failover.is_some(),
+        parameter: config
+            .and_then(|config| config.item_parameters().get(item))
+            .map(str::to_owned),
+        disabled: survey.note_of(&Switch::Item(item)).cloned(),
+        run: record.and_then(|record| record.run.as_ref()).map(RunReport::of),
+        skipped: record.and_then(|record| record.skipped.as_ref()).map(SkippedReport::of),
+    }
+}
+
+impl RunReport {
+    pub(super) fn of(run: &Run) -> Self {
+        Self {
+            id: run.id.clone(),
+            due: Timestamp::from_millisecond(run.due).ok(),
+            attempt: run.attempt,
+            owner: run.owner.clone(),
+            source: run.source,
+            verdict: run.end.as_ref().map(|end| name(end.verdict).to_owned()),
+            cause: run.end.as_ref().and_then(|end| end.cause.clone()),
+        }
+    }
+}
+
+impl SkippedReport {
+    pub(super) fn of(gap: &Gap) -> Self {
+        Self {
+            after: Timestamp::from_millisecond(gap.after).ok(),
+            before: Timestamp::from_millisecond(gap.before).ok(),
+            count: gap.count,
+            reason: gap.reason.clone(),
+        }
+    }
+}
+
+fn name(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Succeeded => "succeeded",
+        Verdict::Failed => "failed",
+        Verdict::Cancelled => "cancelled",
+        Verdict::Lost => "lost",
+        Verdict::Skipped => "skipped",
+    }
+}

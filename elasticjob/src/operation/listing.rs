@@ -1,0 +1,224 @@
+//! The jobs there are, with the status that the Java console gives them.
+
+use std::collections::BTreeSet;
+
+use elasticjob_config::job::JobConfig;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::cluster::view::{ServerStatus, View};
+
+use super::survey::{Depth, Survey};
+use super::{Error, Operations, next};
+
+/// How it stands with a job, by the rules of the Java console: the first that is so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[non_exhaustive]
+pub enum JobStatus {
+    /// It has no instance.
+    Crashed,
+    /// All its servers are switched off.
+    Disabled,
+    /// Its items belong to nobody yet, or to instances that are gone.
+    ShardingFlag,
+    /// None of these.
+    Ok,
+}
+
+/// A job in short.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct JobBrief {
+    /// Its name.
+    pub job_name: String,
+    /// How it stands with it.
+    pub status: JobStatus,
+    /// What it is for.
+    pub description: String,
+    /// When it fires; `None` for a one-off job.
+    pub cron: Option<String>,
+    /// The zone of that, where it is not that of each instance.
+    pub time_zone: Option<String>,
+    /// How many instances serve it.
+    pub instance_count: usize,
+    /// How many items it has.
+    pub sharding_total_count: u32,
+    /// When it is due next; by our zone where it has none of its own.
+    pub next: Option<Timestamp>,
+}
+
+/// All there is in a namespace.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Listing {
+    /// The jobs, sorted by name.
+    pub jobs: Vec<JobBrief>,
+    /// What is no job that can be shown, sorted by name.
+    pub others: Vec<Unlisted>,
+}
+
+/// A node in the place of a job that cannot be shown as one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Unlisted {
+    /// Its name.
+    pub name: String,
+    /// Why.
+    #[serde(flatten)]
+    pub reason: UnlistedReason,
+}
+
+/// Why a node is not shown as a job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "reason", rename_all = "SCREAMING_SNAKE_CASE")]
+#[non_exhaustive]
+pub enum UnlistedReason {
+    /// Nothing of it is what a job has: it is somebody else's.
+    Foreign,
+    /// It has what a job has, but no configuration.
+    NoConfiguration,
+    /// No job can run by its configuration.
+    InvalidConfiguration {
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+/// A job as one server has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct JobOnServer {
+    /// The job.
+    pub job_name: String,
+    /// [`JobStatus::Disabled`] where the server is switched off for it, else [`JobStatus::Ok`].
+    pub status: JobStatus,
+    /// How many instances of the job are on this server.
+    pub instance_count: usize,
+}
+
+impl Operations {
+    /// All jobs, and what else there is in the namespace.
+    ///
+    /// # Errors
+    /// [`Error::Registry`].
+    pub async fn jobs(&self) -> Result<Listing, Error> {
+        let names = self.names().await?;
+        let surveys = self.surveys(names.iter().map(String::as_str), Depth::Brief).await?;
+        let mut listing = Listing::default();
+        for survey in surveys.iter().filter(|survey| survey.exists()) {
+            match brief(survey, self.now()) {
+                Ok(job) => listing.jobs.push(job),
+                Err(other) => listing.others.push(other),
+            }
+        }
+        listing.jobs.sort_by(|one, other| one.job_name.cmp(&other.job_name));
+        listing.others.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(listing)
+    }
+
+    /// How many nodes there are in the place of jobs.
+    ///
+    /// # Errors
+    /// [`Error::Registry`].
+    pub async fn job_count(&self) -> Result<usize, Error> {
+        Ok(self.names().await?.len())
+    }
+
+    /// One job in short.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchJob`], [`Error::NoConfiguration`], [`Error::Configuration`], [`Error::Registry`].
+    pub async fn job_brief(&self, job: &str) -> Result<JobBrief, Error> {
+        let survey = self.survey(job, Depth::Brief).await?;
+        let config = configured(&survey)?;
+        Ok(brief_of(&survey, &config, self.now()))
+    }
+
+    /// The jobs that know this server, sorted by name; none where nobody knows it.
+    ///
+    /// # Errors
+    /// [`Error::Registry`].
+    pub async fn jobs_on_server(&self, server: &str) -> Result<Vec<JobOnServer>, Error> {
+        let names = self.names().await?;
+        let surveys = self.surveys(names.iter().map(String::as_str), Depth::Brief).await?;
+        let mut jobs: Vec<JobOnServer> = surveys.iter().filter_map(|survey| on_server(survey, server)).collect();
+        jobs.sort_by(|one, other| one.job_name.cmp(&other.job_name));
+        Ok(jobs)
+    }
+}
+
+/// A configuration that a job can run by.
+pub(super) fn configured(survey: &Survey) -> Result<JobConfig, Error> {
+    let job = || survey.job().to_owned();
+    match survey.configuration() {
+        None => Err(Error::NoConfiguration { job: job() }),
+        Some(Err(source)) => Err(Error::Configuration { job: job(), source }),
+        Some(Ok(config)) => Ok(config),
+    }
+}
+
+fn brief(survey: &Survey, now: Timestamp) -> Result<JobBrief, Unlisted> {
+    let reason = match survey.configuration() {
+        Some(Ok(config)) => return Ok(brief_of(survey, &config, now)),
+        Some(Err(errors)) => UnlistedReason::InvalidConfiguration {
+            problem: errors.to_string(),
+        },
+        None if is_job(&survey.view) => UnlistedReason::NoConfiguration,
+        None => UnlistedReason::Foreign,
+    };
+    Err(Unlisted {
+        name: survey.job().to_owned(),
+        reason,
+    })
+}
+
+pub(super) fn brief_of(survey: &Survey, config: &JobConfig, now: Timestamp) -> JobBrief {
+    JobBrief {
+        job_name: survey.job().to_owned(),
+        status: status(&survey.view),
+        description: config.description().to_owned(),
+        cron: config.cron().map(ToString::to_string),
+        time_zone: config.time_zone().map(|zone| zone.name().to_owned()),
+        instance_count: survey.view.instances.len(),
+        sharding_total_count: config.sharding_total_count().get(),
+        next: next::of(config, now, 1).pop(),
+    }
+}
+
+fn is_job(view: &View) -> bool {
+    use crate::cluster::layout::Node;
+    [Node::Servers, Node::Instances, Node::Sharding]
+        .into_iter()
+        .any(|node| view.has(node))
+}
+
+fn status(view: &View) -> JobStatus {
+    if view.instances.is_empty() {
+        return JobStatus::Crashed;
+    }
+    if view.servers.values().all(|status| *status == ServerStatus::Disabled) {
+        return JobStatus::Disabled;
+    }
+    let owners: BTreeSet<_> = view.items.values().filter_map(|item| item.owner.as_ref()).collect();
+    if owners.is_empty() || owners.into_iter().any(|owner| !view.instances.contains(owner)) {
+        return JobStatus::ShardingFlag;
+    }
+    JobStatus::Ok
+}
+
+fn on_server(survey: &Survey, server: &str) -> Option<JobOnServer> {
+    let status = survey.view.servers.get(server)?;
+    Some(JobOnServer {
+        job_name: survey.job().to_owned(),
+        status: match status {
+            ServerStatus::Disabled => JobStatus::Disabled,
+            ServerStatus::Enabled | ServerStatus::Unclear => JobStatus::Ok,
+        },
+        instance_count: survey.instances_on(server).count(),
+    })
+}

@@ -1,0 +1,130 @@
+//! What operators do with jobs: look at them, switch them on and off, run them, change them, remove them.
+//!
+//! Start at [`Operations`]: one on any registry centre, or the one of a running application,
+//! [`ElasticJob::operations`](crate::starter::ElasticJob::operations). Everything is done through the registry, as the
+//! Java console does it and with its rules for what a status is, so it works whoever the members of a job are. What goes
+//! beyond Java (why an item does not run, who switched it off, what became of its last run) comes from the ledger, which
+//! only our members write.
+//!
+//! A look at jobs costs two rounds of reads, however many jobs and items there are, a bounded number of requests at a
+//! time. The answers of one look need not be one snapshot. A change is one transaction a job, decided on what was read
+//! and refused where that changed meanwhile; then it is decided anew. So every change except a
+//! [trigger](Operations::trigger) may be repeated after a lost answer.
+
+mod configuration;
+mod drain;
+mod error;
+mod explain;
+mod instance;
+mod item;
+mod listing;
+mod next;
+mod note;
+mod removal;
+mod report;
+mod server;
+mod shell;
+mod stale;
+mod survey;
+mod switch;
+mod target;
+mod trigger;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::cluster::ids::Ids;
+use crate::registry::{Registry, Session};
+use crate::schedule::{Clock, SystemClock};
+
+pub use configuration::{Change, StoredConfiguration};
+pub use drain::Drained;
+pub use error::Error;
+pub use explain::{Explanation, Finding, ItemExplanation};
+pub use instance::InstanceReport;
+pub use item::{ItemReport, ItemStatus, RunReport, SkippedReport};
+pub use listing::{JobBrief, JobOnServer, JobStatus, Listing, Unlisted, UnlistedReason};
+pub use next::{NextFirings, next_firings};
+pub use note::Note;
+pub use report::JobReport;
+pub use server::{ServerBrief, ServerReport, ServerSwitch};
+pub use switch::Switched;
+pub use target::Target;
+pub use trigger::{Requested, RequestedRun};
+
+/// Operations on the jobs of one namespace of a registry centre. Clones share a session.
+///
+/// The session is opened by the first call, and anew by the first after it was lost.
+///
+/// ```
+/// use std::sync::Arc;
+/// use elasticjob::operation::{Operations, Target};
+/// use elasticjob::registry::memory::MemoryRegistry;
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// let operations = Operations::new(Arc::new(MemoryRegistry::new()));
+/// assert!(operations.jobs().await?.jobs.is_empty());
+/// let error = operations.disable(&Target::job("sync_orders"), None).await.unwrap_err();
+/// assert_eq!(error.to_string(), "there is no job `sync_orders` in the registry");
+/// # Ok::<_, elasticjob::operation::Error>(())
+/// # })?;
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Operations {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    registry: Arc<dyn Registry>,
+    clock: Arc<dyn Clock>,
+    /// A std mutex: never held across an await.
+    session: Mutex<Option<Arc<dyn Session>>>,
+    /// A std mutex: never held across an await.
+    ids: Mutex<Ids>,
+}
+
+impl Operations {
+    /// On the jobs in this registry. Nothing is connected yet.
+    #[must_use]
+    pub fn new(registry: Arc<dyn Registry>) -> Self {
+        Self::with_clock(registry, Arc::new(SystemClock::new()))
+    }
+
+    /// As [`new`](Self::new), by this clock: for when something was switched off, and what comes next.
+    #[must_use]
+    pub fn with_clock(registry: Arc<dyn Registry>, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                registry,
+                clock,
+                session: Mutex::default(),
+                ids: Mutex::new(Ids::random()),
+            }),
+        }
+    }
+
+    /// Ends the session, if one is open. The next call opens another.
+    pub async fn close(&self) {
+        let session = self
+            .shared
+            .session
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(session) = session {
+            session.close().await;
+        }
+    }
+}
+
+impl fmt::Debug for Operations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Operations")
+            .field("registry", &self.shared.registry.describe())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

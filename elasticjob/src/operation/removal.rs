@@ -1,0 +1,174 @@
+//! Shutting jobs down and removing what is left of them.
+
+use std::collections::BTreeSet;
+
+use crate::cluster::instance::InstanceId;
+use crate::cluster::layout::Node;
+use crate::cluster::transaction::Transaction;
+use crate::registry::{Answer, Read, Step};
+
+use super::note::Switch;
+use super::shell::read_all;
+use super::survey::{Depth, Survey};
+use super::switch::write_note;
+use super::{Error, Operations, Switched, Target};
+
+/// Most nodes that are deleted in one transaction.
+const BATCH: usize = 400;
+
+/// How often a subtree is deleted that others write to meanwhile.
+const ATTEMPTS: u32 = 10;
+
+impl Operations {
+    /// Shuts a job down where it runs: its instances stop firing, let their items end, and leave. They come back when
+    /// their processes start again.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchJob`], [`Error::NoSuchServer`], [`Error::Busy`], [`Error::Registry`]; where it is about several
+    /// jobs, others may have been shut down.
+    pub async fn shut_down(&self, target: &Target) -> Result<Vec<Switched>, Error> {
+        let jobs = self.jobs_of(target).await?;
+        let done = self.each(jobs, async |job| {
+            self.change(&job, Depth::Brief, |survey| Ok(shutdown(survey, target)))
+                .await
+        });
+        done.await
+    }
+
+    /// Shuts one instance down, in all its jobs; gives these.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchInstance`], [`Error::Busy`], [`Error::Registry`].
+    pub async fn shut_down_instance(&self, instance: &str) -> Result<Vec<String>, Error> {
+        let jobs = self.jobs_of_instance(instance).await?;
+        let done = self.each(jobs, async |job| {
+            let decide = |survey: &Survey| {
+                let mut transaction = Transaction::on(&survey.view);
+                if survey.view.instances.iter().any(|id| id.as_str() == instance) {
+                    transaction.delete(Node::Instance(instance));
+                }
+                Ok((transaction.into_steps(), survey.job().to_owned()))
+            };
+            self.change(&job, Depth::Brief, decide).await
+        });
+        done.await
+    }
+
+    /// Shuts a job down, and removes its servers from the registry, with their switches.
+    ///
+    /// # Errors
+    /// As [`shut_down`](Self::shut_down).
+    pub async fn remove(&self, target: &Target) -> Result<Vec<Switched>, Error> {
+        let jobs = self.jobs_of(target).await?;
+        let done = self.each(jobs, async |job| {
+            self.change(&job, Depth::Whole, |survey| Ok(removal(survey, target)))
+                .await
+        });
+        done.await
+    }
+
+    /// Removes a job with everything that the registry knows of it; gives how many nodes that were.
+    ///
+    /// # Errors
+    /// [`Error::Running`] while it has instances, those included that end their last runs: they would write parts of it
+    /// anew. [`Error::NoSuchJob`],
+    /// [`Error::Busy`], [`Error::Registry`].
+    pub async fn remove_job(&self, job: &str) -> Result<usize, Error> {
+        let survey = self.survey(job, Depth::Whole).await?;
+        // Those that an operator has shut down are members until their last runs are recorded.
+        let present: BTreeSet<&InstanceId> = survey.view.instances.iter().chain(survey.view.members.keys()).collect();
+        if !present.is_empty() {
+            return Err(Error::Running {
+                job: job.to_owned(),
+                instances: present.into_iter().map(ToString::to_string).collect(),
+            });
+        }
+        let mut deleted = 0;
+        for _ in 0..ATTEMPTS {
+            let paths = self.paths_below(&Node::Root.of(job)).await?;
+            if paths.is_empty() {
+                return Ok(deleted);
+            }
+            for batch in paths.chunks(BATCH) {
+                let steps = batch.iter().map(|path| Step::Delete {
+                    path: path.clone(),
+                    version: None,
+                });
+                if !self.write(steps.collect()).await? {
+                    break;
+                }
+                deleted += batch.len();
+            }
+        }
+        Err(Error::Busy { job: job.to_owned() })
+    }
+
+    pub(super) async fn jobs_of_instance(&self, instance: &str) -> Result<Vec<String>, Error> {
+        let names = self.names().await?;
+        let surveys = self.surveys(names.iter().map(String::as_str), Depth::Brief).await?;
+        let has = |survey: &&Survey| survey.view.instances.iter().any(|id| id.as_str() == instance);
+        let jobs: Vec<String> = surveys
+            .iter()
+            .filter(has)
+            .map(|survey| survey.job().to_owned())
+            .collect();
+        match jobs.is_empty() {
+            true => Err(Error::NoSuchInstance {
+                instance: instance.to_owned(),
+            }),
+            false => Ok(jobs),
+        }
+    }
+
+    /// A node and everything below it, the deepest first; nothing where it is not there.
+    async fn paths_below(&self, root: &str) -> Result<Vec<String>, Error> {
+        let session = self.session().await?;
+        let mut found = Vec::new();
+        let mut level = vec![root.to_owned()];
+        while !level.is_empty() {
+            let reads = level.iter().cloned().map(Read::Children).collect();
+            let answers = read_all(&*session, reads).await.map_err(|error| self.failed(error))?;
+            let mut next = Vec::new();
+            for (path, answer) in level.into_iter().zip(answers) {
+                let Answer::Children(Some(names)) = answer else {
+                    continue;
+                };
+                next.extend(names.into_iter().map(|name| format!("{path}/{name}")));
+                found.push(path);
+            }
+            level = next;
+        }
+        found.reverse();
+        Ok(found)
+    }
+}
+
+fn is_meant(target: &Target, ip: &str) -> bool {
+    target.server_name().is_none_or(|server| server == ip)
+}
+
+fn shutdown(survey: &Survey, target: &Target) -> (Vec<Step>, Switched) {
+    let mut transaction = Transaction::on(&survey.view);
+    let mut servers: Vec<String> = Vec::new();
+    for id in survey.view.instances.iter().filter(|id| is_meant(target, id.server())) {
+        transaction.delete(Node::Instance(id.as_str()));
+        servers.push(id.server().to_owned());
+    }
+    servers.dedup();
+    let job_name = survey.job().to_owned();
+    (transaction.into_steps(), Switched { job_name, servers })
+}
+
+fn removal(survey: &Survey, target: &Target) -> (Vec<Step>, Switched) {
+    let (mut steps, mut switched) = shutdown(survey, target);
+    let mut transaction = Transaction::on(&survey.view);
+    for ip in survey.view.servers.keys().filter(|ip| is_meant(target, ip)) {
+        transaction.delete(Node::Server(ip));
+        write_note(&mut transaction, survey, &Switch::Server(ip.clone()), None);
+        if !switched.servers.contains(ip) {
+            switched.servers.push(ip.clone());
+        }
+    }
+    steps.extend(transaction.into_steps());
+    (steps, switched)
+}

@@ -1,0 +1,54 @@
+//! One job in full.
+
+use serde::Serialize;
+
+use super::survey::Depth;
+use super::{Error, InstanceReport, ItemReport, JobBrief, Operations, ServerReport, instance, item, listing, server};
+
+/// One job in full.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct JobReport {
+    /// The job in short.
+    #[serde(flatten)]
+    pub brief: JobBrief,
+    /// The schedule in words.
+    pub schedule: Option<String>,
+    /// What the registry says the job's class or type is; blank where nobody said.
+    pub implementation: String,
+    /// The version of the configuration in the registry.
+    pub configuration_version: i32,
+    /// The instance that leads.
+    pub leader: Option<String>,
+    /// Whether the items are about to be shared out anew, and nothing starts until they are.
+    pub is_resharding: bool,
+    /// Its servers.
+    pub servers: Vec<ServerReport>,
+    /// Its instances.
+    pub instances: Vec<InstanceReport>,
+    /// Its items.
+    pub items: Vec<ItemReport>,
+}
+
+impl Operations {
+    /// One job in full: who serves it, whose its items are, and what became of their last runs.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchJob`], [`Error::NoConfiguration`], [`Error::Configuration`], [`Error::Registry`].
+    pub async fn job(&self, job: &str) -> Result<JobReport, Error> {
+        let survey = self.survey(job, Depth::Whole).await?;
+        let config = listing::configured(&survey)?;
+        Ok(JobReport {
+            brief: listing::brief_of(&survey, &config, self.now()),
+            schedule: config.cron().map(|cron| cron.describe()),
+            implementation: survey.view.root.clone().unwrap_or_default(),
+            configuration_version: survey.config.as_ref().map_or(0, |stored| stored.version),
+            leader: survey.view.leader.as_ref().map(ToString::to_string),
+            is_resharding: survey.view.is_resharding(),
+            servers: server::servers(&survey),
+            instances: instance::instances(&survey),
+            items: item::items(&survey, Some(&config)),
+        })
+    }
+}

@@ -1,0 +1,121 @@
+//! The servers: addresses that instances are on, each with a switch in each of its jobs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use crate::cluster::view::ServerStatus;
+
+use super::note::{Note, Switch};
+use super::survey::{Depth, Survey};
+use super::{Error, Operations};
+
+/// The switch of a server in a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[non_exhaustive]
+pub enum ServerSwitch {
+    /// On.
+    Enabled,
+    /// Off, by somebody's word.
+    Disabled,
+    /// Neither of the two was written; nothing runs there.
+    Unclear,
+}
+
+/// A server of a job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct ServerReport {
+    /// Its address.
+    pub ip: String,
+    /// Its switch.
+    pub switch: ServerSwitch,
+    /// Who switched it off, when and why, where that was said.
+    pub disabled: Option<Note>,
+    /// How many instances of the job are on it.
+    pub instance_count: usize,
+}
+
+/// A server in all its jobs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct ServerBrief {
+    /// Its address.
+    pub server_ip: String,
+    /// The instances on it, sorted.
+    pub instances: Vec<String>,
+    /// The jobs that know it, sorted.
+    pub job_names: Vec<String>,
+    /// How many instances there are.
+    pub instances_num: usize,
+    /// How many jobs know it.
+    pub jobs_num: usize,
+    /// In how many of these it is switched off.
+    pub disabled_jobs_num: usize,
+}
+
+impl Operations {
+    /// The servers of all jobs, sorted by address.
+    ///
+    /// # Errors
+    /// [`Error::Registry`].
+    pub async fn servers(&self) -> Result<Vec<ServerBrief>, Error> {
+        let names = self.names().await?;
+        let surveys = self.surveys(names.iter().map(String::as_str), Depth::Brief).await?;
+        Ok(briefs(&surveys))
+    }
+
+    /// How many servers there are.
+    ///
+    /// # Errors
+    /// [`Error::Registry`].
+    pub async fn server_count(&self) -> Result<usize, Error> {
+        Ok(self.servers().await?.len())
+    }
+}
+
+fn briefs(surveys: &[Survey]) -> Vec<ServerBrief> {
+    #[derive(Default)]
+    struct Server<'a> {
+        instances: BTreeSet<&'a str>,
+        jobs: BTreeSet<&'a str>,
+        disabled: usize,
+    }
+    let mut servers: BTreeMap<&str, Server<'_>> = BTreeMap::new();
+    for survey in surveys {
+        for (ip, status) in &survey.view.servers {
+            let server = servers.entry(ip).or_default();
+            server.jobs.insert(survey.job());
+            server.disabled += usize::from(*status == ServerStatus::Disabled);
+            server.instances.extend(survey.instances_on(ip).map(|id| id.as_str()));
+        }
+    }
+    let owned = |texts: BTreeSet<&str>| texts.into_iter().map(str::to_owned).collect();
+    let brief = |(ip, server): (&str, Server<'_>)| ServerBrief {
+        server_ip: ip.to_owned(),
+        instances_num: server.instances.len(),
+        jobs_num: server.jobs.len(),
+        disabled_jobs_num: server.disabled,
+        instances: owned(server.instances),
+        job_names: owned(server.jobs),
+    };
+    servers.into_iter().map(brief).collect()
+}
+
+/// The servers of one job, sorted by address.
+pub(super) fn servers(survey: &Survey) -> Vec<ServerReport> {
+    let reports = survey.view.servers.iter().map(|(ip, status)| ServerReport {
+        ip: ip.clone(),
+        switch: match status {
+            ServerStatus::Enabled => ServerSwitch::Enabled,
+            ServerStatus::Disabled => ServerSwitch::Disabled,
+            ServerStatus::Unclear => ServerSwitch::Unclear,
+        },
+        disabled: survey.note_of(&Switch::Server(ip.clone())).cloned(),
+        instance_count: survey.instances_on(ip).count(),
+    });
+    reports.collect()
+}

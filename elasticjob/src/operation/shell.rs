@@ -1,0 +1,185 @@
+//! The one place that talks to the registry: reads in batches, and changes that are decided anew where others came in
+//! between.
+
+use std::sync::{Arc, PoisonError};
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use jiff::Timestamp;
+
+use crate::registry::{self, Answer, Read, Session, SessionState, Step, WriteError};
+
+use super::survey::{Depth, Survey};
+use super::{Error, Operations};
+
+/// Most things that are read in one request, and
+const BATCH: usize = 400;
+/// most requests at a time.
+const IN_FLIGHT: usize = 8;
+
+/// Most jobs that are changed at a time.
+const CHANGES_IN_FLIGHT: usize = 8;
+
+/// How often a change is tried that others get in the way of.
+const ATTEMPTS: u32 = 20;
+
+impl Operations {
+    pub(super) fn now(&self) -> Timestamp {
+        self.shared.clock.now()
+    }
+
+    pub(super) fn new_id(&self) -> String {
+        self.shared.ids.lock().unwrap_or_else(PoisonError::into_inner).run()
+    }
+
+    pub(super) fn failed(&self, source: registry::Error) -> Error {
+        Error::Registry {
+            registry: self.shared.registry.describe(),
+            source,
+        }
+    }
+
+    /// The session, or a new one where there is none that lives.
+    pub(super) async fn session(&self) -> Result<Arc<dyn Session>, Error> {
+        let slot = || self.shared.session.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_usable = |session: &Arc<dyn Session>| *session.state().borrow() != SessionState::Lost;
+        if let Some(session) = slot().clone().filter(is_usable) {
+            return Ok(session);
+        }
+        let opened = self.new_session().await?;
+        let superfluous = {
+            let mut slot = slot();
+            match slot.clone().filter(is_usable) {
+                // Somebody else was faster.
+                Some(session) => Err((opened, session)),
+                None => Ok(Arc::clone(slot.insert(opened))),
+            }
+        };
+        match superfluous {
+            Ok(session) => Ok(session),
+            Err((opened, session)) => {
+                opened.close().await;
+                Ok(session)
+            }
+        }
+    }
+
+    /// A session of one's own.
+    pub(super) async fn new_session(&self) -> Result<Arc<dyn Session>, Error> {
+        self.shared.registry.connect().await.map_err(|error| self.failed(error))
+    }
+
+    /// The names of all nodes of the namespace, jobs or not.
+    pub(super) async fn names(&self) -> Result<Vec<String>, Error> {
+        let session = self.session().await?;
+        let answers = read_all(&*session, vec![Read::Children("/".to_owned())]).await;
+        match answers.map_err(|error| self.failed(error))?.pop() {
+            Some(Answer::Children(names)) => Ok(names.unwrap_or_default()),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// These jobs as they are now, in two rounds of reads for all of them.
+    pub(super) async fn surveys(
+        &self,
+        jobs: impl IntoIterator<Item = &str>,
+        depth: Depth,
+    ) -> Result<Vec<Survey>, Error> {
+        let session = self.session().await?;
+        self.surveys_by(&*session, jobs, depth).await
+    }
+
+    /// As [`surveys`](Self::surveys), by a session of one's own.
+    pub(super) async fn surveys_by(
+        &self,
+        session: &dyn Session,
+        jobs: impl IntoIterator<Item = &str>,
+        depth: Depth,
+    ) -> Result<Vec<Survey>, Error> {
+        // A name with a slash is no job's, and a path of it would be another node's.
+        let is_name = |job: &&str| !job.is_empty() && !job.contains('/');
+        let mut surveys: Vec<Survey> = jobs
+            .into_iter()
+            .filter(is_name)
+            .map(|job| Survey::new(job, depth))
+            .collect();
+        for _round in 0..2 {
+            let reads: Vec<Vec<Read>> = surveys.iter_mut().map(Survey::take_reads).collect();
+            let answers = read_all(session, reads.concat())
+                .await
+                .map_err(|error| self.failed(error))?;
+            let mut answers = answers.into_iter();
+            for (survey, reads) in surveys.iter_mut().zip(&reads) {
+                for (read, answer) in reads.iter().zip(&mut answers) {
+                    survey.note(read, answer);
+                }
+            }
+        }
+        Ok(surveys)
+    }
+
+    /// One job as it is now.
+    pub(super) async fn survey(&self, job: &str, depth: Depth) -> Result<Survey, Error> {
+        let session = self.session().await?;
+        self.survey_by(&*session, job, depth).await
+    }
+
+    /// As [`survey`](Self::survey), by a session of one's own.
+    pub(super) async fn survey_by(&self, session: &dyn Session, job: &str, depth: Depth) -> Result<Survey, Error> {
+        let survey = self.surveys_by(session, [job], depth).await?.pop();
+        survey
+            .filter(Survey::exists)
+            .ok_or_else(|| Error::NoSuchJob { job: job.to_owned() })
+    }
+
+    /// Changes a job in one transaction, which `decide` makes of what there is. It is asked again where somebody else
+    /// changed that meanwhile or the answer was lost, so it must not ask for what is so already.
+    pub(super) async fn change<T>(
+        &self,
+        job: &str,
+        depth: Depth,
+        decide: impl Fn(&Survey) -> Result<(Vec<Step>, T), Error>,
+    ) -> Result<T, Error> {
+        for _ in 0..ATTEMPTS {
+            let (steps, result) = decide(&self.survey(job, depth).await?)?;
+            if steps.is_empty() || self.write(steps).await? {
+                return Ok(result);
+            }
+        }
+        Err(Error::Busy { job: job.to_owned() })
+    }
+
+    /// Does the same to several jobs, some at a time. The first error ends it; what was done by then stays done.
+    pub(super) async fn each<T, F>(&self, jobs: Vec<String>, change: impl Fn(String) -> F) -> Result<Vec<T>, Error>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        let changes = jobs.into_iter().map(change);
+        stream::iter(changes).buffered(CHANGES_IN_FLIGHT).try_collect().await
+    }
+
+    /// Writes a transaction; whether it was done. It was not, as far as is known, where somebody else was faster or the
+    /// answer was lost; then what is read next is what there is now.
+    pub(super) async fn write(&self, steps: Vec<Step>) -> Result<bool, Error> {
+        use registry::Error::{BadVersion, ConnectionLoss, NoNode, NodeExists, NotEmpty};
+        let session = self.session().await?;
+        match session.write(steps).await {
+            Ok(_) => Ok(true),
+            Err(WriteError {
+                error: NodeExists | NoNode | BadVersion | NotEmpty | ConnectionLoss,
+                ..
+            }) => {
+                session.sync().await.map_err(|error| self.failed(error))?;
+                Ok(false)
+            }
+            Err(refused) => Err(self.failed(refused.error)),
+        }
+    }
+}
+
+/// Reads any number of things, in requests of a bounded size.
+pub(super) async fn read_all(session: &dyn Session, reads: Vec<Read>) -> Result<Vec<Answer>, registry::Error> {
+    let batches: Vec<Vec<Read>> = reads.chunks(BATCH).map(<[Read]>::to_vec).collect();
+    let answers = stream::iter(batches.into_iter().map(|batch| session.read(batch))).buffered(IN_FLIGHT);
+    let answers: Vec<Vec<Answer>> = answers.try_collect().await?;
+    Ok(answers.into_iter().flatten().collect())
+}

@@ -1,0 +1,187 @@
+//! Switching servers and items on and off.
+
+use serde::Serialize;
+
+use crate::cluster::layout::{ItemKind, Node};
+use crate::cluster::transaction::Transaction;
+use crate::cluster::view::ServerStatus;
+use crate::registry::{CreateMode, Step};
+
+use super::note::Switch;
+use super::survey::{Depth, Survey};
+use super::{Error, Note, Operations, Target};
+
+/// What was switched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Switched {
+    /// The job.
+    pub job_name: String,
+    /// Its servers that the operation was about, whether they had to be changed or not.
+    pub servers: Vec<String>,
+}
+
+impl Operations {
+    /// A note for those who will ask why: what is switched off here and now, by whom, for this reason.
+    #[must_use]
+    pub fn note(&self, by: Option<&str>, reason: Option<&str>) -> Note {
+        Note {
+            at: self.now(),
+            by: by.map(str::to_owned),
+            reason: reason.map(str::to_owned),
+        }
+    }
+
+    /// Switches servers off: their instances of the job give their items away, and get none.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchJob`], [`Error::NoSuchServer`], [`Error::Busy`], [`Error::Registry`]; where it is about several
+    /// jobs, the others may have been switched.
+    pub async fn disable(&self, target: &Target, note: Option<Note>) -> Result<Vec<Switched>, Error> {
+        let jobs = self.jobs_of(target).await?;
+        let note = note.unwrap_or_else(|| self.note(None, None));
+        let switched = self.each(jobs, async |job| {
+            let decide = |survey: &Survey| turn(survey, target, Some(&note));
+            self.change(&job, Depth::Whole, decide).await
+        });
+        switched.await
+    }
+
+    /// Switches servers on.
+    ///
+    /// # Errors
+    /// As [`disable`](Self::disable).
+    pub async fn enable(&self, target: &Target) -> Result<Vec<Switched>, Error> {
+        let jobs = self.jobs_of(target).await?;
+        let switched = self.each(jobs, async |job| {
+            self.change(&job, Depth::Whole, |survey| turn(survey, target, None))
+                .await
+        });
+        switched.await
+    }
+
+    /// Switches one item off: nobody runs it until it is switched on. A run under way goes on.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchJob`], [`Error::NoSuchItem`], [`Error::Busy`], [`Error::Registry`].
+    pub async fn disable_item(&self, job: &str, item: u32, note: Option<Note>) -> Result<(), Error> {
+        let note = note.unwrap_or_else(|| self.note(None, None));
+        let decide = |survey: &Survey| turn_item(survey, item, Some(&note));
+        self.change(job, Depth::Whole, decide).await
+    }
+
+    /// Switches one item on.
+    ///
+    /// # Errors
+    /// As [`disable_item`](Self::disable_item).
+    pub async fn enable_item(&self, job: &str, item: u32) -> Result<(), Error> {
+        self.change(job, Depth::Whole, |survey| turn_item(survey, item, None))
+            .await
+    }
+
+    /// The jobs that an operation is about, all of which know the server, if it is about one.
+    pub(super) async fn jobs_of(&self, target: &Target) -> Result<Vec<String>, Error> {
+        let named = match target {
+            Target::Job(job) | Target::JobOnServer { job, .. } => Some(job),
+            Target::Server(_) => None,
+        };
+        let surveys = match named {
+            Some(job) => vec![self.survey(job, Depth::Brief).await?],
+            None => {
+                let names = self.names().await?;
+                self.surveys(names.iter().map(String::as_str), Depth::Brief).await?
+            }
+        };
+        let is_concerned = |survey: &&Survey| match target.server_name() {
+            None => true,
+            Some(server) => survey.view.servers.contains_key(server) || survey.instances_on(server).next().is_some(),
+        };
+        let concerned = surveys.iter().filter(is_concerned);
+        let jobs: Vec<String> = concerned.map(|survey| survey.job().to_owned()).collect();
+        match target.server_name() {
+            Some(server) if jobs.is_empty() => Err(Error::NoSuchServer {
+                server: server.to_owned(),
+                job: named.cloned(),
+            }),
+            _ => Ok(jobs),
+        }
+    }
+}
+
+/// Throws the switches of a job's servers: off with a note, on without.
+fn turn(survey: &Survey, target: &Target, note: Option<&Note>) -> Result<(Vec<Step>, Switched), Error> {
+    let is_meant = |ip: &str| target.server_name().is_none_or(|server| server == ip);
+    let servers = survey.view.servers.iter().filter(|(ip, _)| is_meant(ip));
+    let mut transaction = Transaction::on(&survey.view);
+    let mut names = Vec::new();
+    for (ip, status) in servers {
+        names.push(ip.clone());
+        let switch = Switch::Server(ip.clone());
+        // Once the switch is as wanted with the note that is wanted there is nothing to do: an answer may have been lost.
+        let is_done = match note {
+            Some(note) => *status == ServerStatus::Disabled && survey.note_of(&switch) == Some(note),
+            None => *status == ServerStatus::Enabled,
+        };
+        if is_done {
+            continue;
+        }
+        let text = if note.is_some() { "DISABLED" } else { "ENABLED" };
+        transaction.set(Node::Server(ip), text, None);
+        write_note(&mut transaction, survey, &switch, note);
+    }
+    let switched = Switched {
+        job_name: survey.job().to_owned(),
+        servers: names,
+    };
+    Ok((transaction.into_steps(), switched))
+}
+
+fn turn_item(survey: &Survey, item: u32, note: Option<&Note>) -> Result<(Vec<Step>, ()), Error> {
+    let known = survey.view.items.get(&item).filter(|view| view.exists);
+    let total = survey
+        .configuration()
+        .and_then(Result::ok)
+        .map_or(0, |config| config.sharding_total_count().get());
+    if known.is_none() && item >= total {
+        let job = survey.job().to_owned();
+        return Err(Error::NoSuchItem { job, item, total });
+    }
+    let switch = Switch::Item(item);
+    let node = Node::ItemState {
+        item,
+        kind: ItemKind::Disabled,
+    };
+    let is_disabled = known.is_some_and(|view| view.is_disabled);
+    let mut transaction = Transaction::on(&survey.view);
+    match note {
+        Some(note) if is_disabled && survey.note_of(&switch) == Some(note) => return Ok((Vec::new(), ())),
+        // So that the switch is of the same transaction as the note.
+        Some(_) if is_disabled => {
+            transaction.set(node, "", None);
+        }
+        Some(_) => {
+            transaction.create(node, "", CreateMode::Persistent);
+        }
+        None if is_disabled => {
+            transaction.delete(node);
+        }
+        None => return Ok((Vec::new(), ())),
+    }
+    write_note(&mut transaction, survey, &switch, note);
+    Ok((transaction.into_steps(), ()))
+}
+
+/// Writes the note of a switch, or removes it.
+pub(super) fn write_note(transaction: &mut Transaction<'_>, survey: &Survey, switch: &Switch, note: Option<&Note>) {
+    let node = match switch {
+        Switch::Server(ip) => Node::ServerNote(ip),
+        Switch::Item(item) => Node::ItemNote(*item),
+    };
+    match (note, survey.notes.contains_key(switch)) {
+        (Some(note), true) => transaction.set(node, note.to_bytes(), None),
+        (Some(note), false) => transaction.create(node, note.to_bytes(), CreateMode::Persistent),
+        (None, true) => transaction.delete(node),
+        (None, false) => transaction,
+    };
+}

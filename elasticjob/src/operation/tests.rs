@@ -1,0 +1,526 @@
+//! Operations on an embedded registry that holds what members of any kind may have left there.
+
+use std::sync::Arc;
+
+use elasticjob_config::job::JobConfig;
+
+use crate::registry::memory::MemoryRegistry;
+use crate::registry::metered::Metered;
+use crate::registry::{Answer, CreateMode, Read, Registry, Session, Step};
+
+use super::*;
+
+const CONFIG: &str = "jobName: job\ncron: 0/5 * * * * ?\nshardingTotalCount: 2\n";
+
+/// What can be seen from beside.
+struct Cluster {
+    session: Arc<dyn Session>,
+    operations: Operations,
+}
+
+/// A namespace with these nodes, each `path=data`.
+async fn cluster(nodes: &[&str]) -> Cluster {
+    let registry = MemoryRegistry::new();
+    let session = registry.connect().await.unwrap();
+    let operations = Operations::new(Arc::new(registry));
+    let cluster = Cluster { session, operations };
+    for node in nodes {
+        cluster.put(node).await;
+    }
+    cluster
+}
+
+impl Cluster {
+    /// Creates a node with its parents, or sets it.
+    async fn put(&self, node: &str) {
+        let (path, data) = node.split_once('=').unwrap_or((node, ""));
+        let ends = path.match_indices('/').skip(1).map(|(end, _)| end);
+        for path in ends.map(|end| &path[..end]) {
+            if self.get(path).await.is_none() {
+                self.create(path, "").await;
+            }
+        }
+        match self.get(path).await {
+            None => self.create(path, data).await,
+            Some(_) => {
+                let (path, data) = (path.to_owned(), data.into());
+                let version = None;
+                self.session
+                    .write(vec![Step::Set { path, data, version }])
+                    .await
+                    .unwrap();
+            }
+        }
+    }
+
+    async fn create(&self, path: &str, data: &str) {
+        let (path, data) = (path.to_owned(), data.into());
+        let mode = CreateMode::Persistent;
+        self.session
+            .write(vec![Step::Create { path, data, mode }])
+            .await
+            .unwrap();
+    }
+
+    async fn delete(&self, path: &str) {
+        let (path, version) = (path.to_owned(), None);
+        self.session.write(vec![Step::Delete { path, version }]).await.unwrap();
+    }
+
+    async fn get(&self, path: &str) -> Option<String> {
+        let answers = self.session.read(vec![Read::Data(path.to_owned())]).await.unwrap();
+        match answers.into_iter().next() {
+            Some(Answer::Data(found)) => found.map(|(data, _)| String::from_utf8(data).unwrap()),
+            other => panic!("unexpected {other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_status_of_a_job_should_be_that_of_the_java_console() {
+    let cluster = cluster(&[&format!("/job/config={CONFIG}")]).await;
+    let status = async || cluster.operations.job_brief("job").await.unwrap().status;
+    assert_eq!(status().await, JobStatus::Crashed);
+    cluster.put("/job/instances/a@-@1").await;
+    assert_eq!(status().await, JobStatus::Disabled, "there is no server");
+    cluster.put("/job/servers/a=disabled").await;
+    assert_eq!(status().await, JobStatus::Disabled, "in any spelling");
+    cluster.put("/job/servers/b=").await;
+    assert_eq!(status().await, JobStatus::ShardingFlag, "nobody has an item");
+    cluster.put("/job/sharding/0/instance=a@-@1").await;
+    assert_eq!(status().await, JobStatus::Ok);
+    cluster.put("/job/sharding/1/instance=a@-@2").await;
+    assert_eq!(
+        status().await,
+        JobStatus::ShardingFlag,
+        "one belongs to nobody who is there"
+    );
+}
+
+#[tokio::test]
+async fn an_item_of_an_instance_that_is_gone_should_be_shown_without_one() {
+    let cluster = cluster(&[
+        &format!("/job/config={CONFIG}"),
+        "/job/instances/a@-@1",
+        "/job/sharding/0/instance=a@-@1",
+        "/job/sharding/0/running=a@-@1",
+        "/job/sharding/1/instance=b@-@9",
+        "/job/sharding/1/failover=a@-@1",
+        "/job/sharding/2/instance=a@-@1",
+        "/job/sharding/2/disabled",
+        "/job/sharding/2/running=a@-@1",
+        "/job/sharding/10/instance=a@-@1",
+        "/job/sharding/foreign/instance=a@-@1",
+    ])
+    .await;
+    let items = cluster.operations.items("job").await.unwrap();
+    let shown: Vec<_> = items
+        .iter()
+        .map(|item| (item.item, item.status, item.instance_id.as_deref(), item.failover))
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            (0, ItemStatus::Running, Some("a@-@1"), false),
+            (1, ItemStatus::ShardingFlag, None, true),
+            (2, ItemStatus::Disabled, Some("a@-@1"), false),
+            (10, ItemStatus::Pending, Some("a@-@1"), false),
+        ]
+    );
+    assert_eq!(items[1].assigned_to.as_deref(), Some("b@-@9"));
+}
+
+#[tokio::test]
+async fn what_is_no_job_should_be_told_apart_from_jobs() {
+    let cluster = cluster(&[
+        &format!("/job/config={CONFIG}"),
+        "/half/servers/a=ENABLED",
+        "/odd/config=shardingTotalCount: many",
+        "/somebody/elses/node=x",
+    ])
+    .await;
+    let listing = cluster.operations.jobs().await.unwrap();
+    assert_eq!(listing.jobs.len(), 1);
+    let others: Vec<_> = listing
+        .others
+        .iter()
+        .map(|other| (other.name.as_str(), &other.reason))
+        .collect();
+    assert!(
+        matches!(
+            others[..],
+            [
+                ("half", UnlistedReason::NoConfiguration),
+                ("odd", UnlistedReason::InvalidConfiguration { .. }),
+                ("somebody", UnlistedReason::Foreign),
+            ]
+        ),
+        "{others:?}"
+    );
+    assert_eq!(cluster.operations.job_count().await.unwrap(), 4);
+    assert_eq!(cluster.operations.servers().await.unwrap()[0].job_names, ["half"]);
+    assert!(matches!(
+        cluster.operations.job("half").await,
+        Err(Error::NoConfiguration { .. })
+    ));
+    assert!(cluster.operations.configuration("half").await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_look_at_two_thousand_jobs_should_cost_some_dozens_of_requests() {
+    let registry = Metered::new(MemoryRegistry::new());
+    let session = registry.connect().await.unwrap();
+    for job in 0..2_000 {
+        let create = |path: String, data: &str| Step::Create {
+            path,
+            data: data.into(),
+            mode: CreateMode::Persistent,
+        };
+        let config = format!("jobName: job{job}\nshardingTotalCount: 2\n");
+        let mut steps = vec![
+            create(format!("/job{job}"), ""),
+            create(format!("/job{job}/config"), &config),
+        ];
+        steps.extend(
+            ["servers", "instances", "sharding", "sharding/0", "sharding/1"]
+                .map(|name| create(format!("/job{job}/{name}"), "")),
+        );
+        steps.push(create(format!("/job{job}/servers/a"), "ENABLED"));
+        steps.push(create(format!("/job{job}/instances/a@-@1"), ""));
+        steps.push(create(format!("/job{job}/sharding/0/instance"), "a@-@1"));
+        steps.push(create(format!("/job{job}/sharding/1/instance"), "a@-@1"));
+        session.write(steps).await.unwrap();
+    }
+    let registry = Arc::new(registry);
+    let before = registry.counts().requests();
+    let listing = Operations::new(Arc::<Metered<_>>::clone(&registry))
+        .jobs()
+        .await
+        .unwrap();
+    assert_eq!(listing.jobs.len(), 2_000);
+    assert!(listing.jobs.iter().all(|job| job.status == JobStatus::Ok));
+    let requests = registry.counts().requests() - before;
+    // Five reads a job, then three, of four hundred in a request; and one for the names.
+    assert!(requests <= 45, "{requests}");
+}
+
+#[tokio::test]
+async fn a_note_should_be_shown_as_long_as_its_switch_was_thrown_by_nobody_else() {
+    let cluster = cluster(&[&format!("/job/config={CONFIG}"), "/job/servers/a=ENABLED"]).await;
+    let operations = &cluster.operations;
+    let note = operations.note(Some("ann"), Some("disk full"));
+    let target = Target::job("job");
+    operations.disable(&target, Some(note.clone())).await.unwrap();
+    assert_eq!(cluster.get("/job/servers/a").await.as_deref(), Some("DISABLED"));
+    operations.disable_item("job", 1, Some(note.clone())).await.unwrap();
+    let report = operations.job("job").await.unwrap();
+    assert_eq!(report.servers[0].disabled.as_ref(), Some(&note));
+    assert_eq!(operations.items("job").await.unwrap()[0].disabled.as_ref(), Some(&note));
+    let explained = operations.explain("job").await.unwrap();
+    let said: Vec<String> = explained.items[1].findings.iter().map(ToString::to_string).collect();
+    assert!(said[0].contains("by ann: disk full"), "{said:?}");
+
+    // As the Java console does it.
+    cluster.put("/job/servers/a=ENABLED").await;
+    cluster.put("/job/servers/a=DISABLED").await;
+    let report = operations.job("job").await.unwrap();
+    assert_eq!(report.servers[0].disabled, None, "that was somebody else");
+
+    operations.enable(&target).await.unwrap();
+    operations.enable_item("job", 1).await.unwrap();
+    assert_eq!(cluster.get("/job/servers/a").await.as_deref(), Some("ENABLED"));
+    assert_eq!(cluster.get("/job/sharding/1/disabled").await, None);
+    assert_eq!(cluster.get("/job/ledger/notes/servers/a").await, None);
+    assert_eq!(cluster.get("/job/ledger/notes/items/1").await, None);
+}
+
+#[tokio::test]
+async fn a_server_should_be_switched_in_all_its_jobs_and_no_other() {
+    let cluster = cluster(&[
+        &format!("/one/config={}", CONFIG.replace("job\n", "one\n")),
+        "/one/servers/a=ENABLED",
+        "/one/servers/b=ENABLED",
+        "/two/servers/a=ENABLED",
+        "/three/servers/b=ENABLED",
+        "/one/instances/a@-@1",
+        "/one/instances/a2@-@1",
+    ])
+    .await;
+    let operations = &cluster.operations;
+    let switched = operations.disable(&Target::server("a"), None).await.unwrap();
+    let jobs: Vec<_> = switched.iter().map(|switched| switched.job_name.as_str()).collect();
+    assert_eq!(jobs, ["one", "two"]);
+    for (path, expected) in [
+        ("/one/servers/a", "DISABLED"),
+        ("/two/servers/a", "DISABLED"),
+        ("/one/servers/b", "ENABLED"),
+        ("/three/servers/b", "ENABLED"),
+    ] {
+        assert_eq!(cluster.get(path).await.as_deref(), Some(expected), "{path}");
+    }
+    let on_server = operations.jobs_on_server("a").await.unwrap();
+    let shown: Vec<_> = on_server
+        .iter()
+        .map(|job| (job.job_name.as_str(), job.status, job.instance_count))
+        .collect();
+    assert_eq!(
+        shown,
+        [("one", JobStatus::Disabled, 1), ("two", JobStatus::Disabled, 0)]
+    );
+
+    operations.remove(&Target::server("a")).await.unwrap();
+    assert_eq!(cluster.get("/one/servers/a").await, None);
+    assert_eq!(cluster.get("/one/instances/a@-@1").await, None);
+    assert!(cluster.get("/one/instances/a2@-@1").await.is_some(), "another server");
+    let error = operations.enable(&Target::server("a")).await.unwrap_err();
+    assert_eq!(error.to_string(), "there is no server `a`");
+    let error = operations.enable(&Target::job_on_server("one", "c")).await.unwrap_err();
+    assert_eq!(error.to_string(), "there is no server `c` of job `one`");
+}
+
+#[tokio::test]
+async fn a_configuration_should_be_changed_in_the_version_that_was_seen_and_keep_what_is_others() {
+    let extra = "jobExtraConfigurations:\n- !!org.example.Tracing\n  url: jdbc\n";
+    let cluster = cluster(&[&format!("/job/config={CONFIG}{extra}")]).await;
+    let operations = &cluster.operations;
+    let stored = operations.configuration("job").await.unwrap().unwrap();
+    let config = stored.config.unwrap();
+    let changed = config.with_settings([("cron", Some("0 0 2 * * ?"))]).unwrap();
+    let version = operations
+        .update_configuration("job", &changed, stored.version)
+        .await
+        .unwrap();
+    assert_eq!(version, stored.version + 1);
+    let text = cluster.get("/job/config").await.unwrap();
+    assert!(
+        text.contains("cron: 0 0 2 * * ?") && text.contains("!!org.example.Tracing"),
+        "{text}"
+    );
+
+    let again = operations
+        .update_configuration("job", &changed, stored.version)
+        .await
+        .unwrap();
+    assert_eq!(again, version, "it is so already");
+    let other = config.with_settings([("cron", Some("0 0 3 * * ?"))]).unwrap();
+    let error = operations
+        .update_configuration("job", &other, stored.version)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, Error::Changed { found, .. } if found == version),
+        "{error}"
+    );
+
+    let foreign = JobConfig::builder("other").sharding_total_count(1).build().unwrap();
+    let error = operations
+        .update_configuration("job", &foreign, version)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the configuration is that of job `other`, not of `job`"
+    );
+}
+
+#[tokio::test]
+async fn a_job_should_be_removed_whole_and_not_while_it_is_served() {
+    let cluster = cluster(&[
+        &format!("/job/config={CONFIG}"),
+        "/job/instances/a@-@1",
+        "/job/ledger/members/a@-@1={}",
+        "/job/servers/a=ENABLED",
+        "/job/foreign/node/deep/down=x",
+        "/job2/config=x",
+    ])
+    .await;
+    let operations = &cluster.operations;
+    let error = operations.remove_job("job").await.unwrap_err();
+    assert!(matches!(error, Error::Running { .. }), "{error}");
+    let shut = operations.shut_down(&Target::job("job")).await.unwrap();
+    assert_eq!(shut[0].servers, ["a"]);
+    assert_eq!(cluster.get("/job/instances/a@-@1").await, None);
+    let error = operations.remove_job("job").await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "job `job` is served by a@-@1: shut it down first, and let them end their runs",
+        "it is a member until its last run is recorded"
+    );
+    cluster.delete("/job/ledger/members/a@-@1").await;
+    assert_eq!(operations.remove_job("job").await.unwrap(), 11);
+    assert_eq!(cluster.get("/job").await, None);
+    assert!(cluster.get("/job2/config").await.is_some());
+    let error = operations.remove_job("job").await.unwrap_err();
+    assert!(error.is_not_found(), "{error}");
+}
+
+#[tokio::test]
+async fn what_is_stale_should_be_removed_and_nothing_else() {
+    let cluster = cluster(&[
+        &format!("/job/config={CONFIG}"),
+        "/job/instances/a@-@1",
+        "/job/servers/a=ENABLED",
+        "/job/servers/gone=ENABLED",
+        "/job/servers/off=DISABLED",
+        "/job/trigger/a@-@1",
+        "/job/trigger/b@-@1",
+        "/job/sharding/0/instance=a@-@1",
+        "/job/sharding/0/running=a@-@1",
+        "/job/sharding/1/running=dead@-@1",
+        "/job/sharding/2/instance=dead@-@1",
+        "/job/sharding/3/running=a@-@1",
+        "/job/leader/failover/items/1",
+        "/job/leader/failover/items/7",
+        "/job/ledger/notes/servers/a={\"at\":\"2026-01-01T00:00:00Z\"}",
+        "/job/ledger/items/1={\"run\":{\"id\":\"r\",\"due\":0,\"attempt\":1,\"owner\":\"dead@-@1\",\"source\":\"schedule\"}}",
+    ])
+    .await;
+    let expected = [
+        "/leader/failover/items/7",
+        "/ledger/notes/servers/a",
+        "/servers/gone",
+        "/sharding/1/running",
+        "/sharding/2",
+        "/sharding/2/instance",
+        "/trigger/b@-@1",
+    ];
+    let operations = &cluster.operations;
+    assert_eq!(operations.stale("job").await.unwrap(), expected);
+    assert_eq!(operations.remove_stale("job").await.unwrap(), expected);
+    assert_eq!(operations.stale("job").await.unwrap(), [""; 0]);
+    for path in expected {
+        assert_eq!(cluster.get(&format!("/job{path}")).await, None, "{path}");
+    }
+    let items = operations.items("job").await.unwrap();
+    let run = items[1].run.as_ref().unwrap();
+    assert_eq!(run.verdict.as_deref(), Some("lost"), "the ledger says so");
+}
+
+#[tokio::test]
+async fn every_obstacle_should_be_explained() {
+    let cluster = cluster(&[
+        &format!("/job/config={}misfire: false\n", CONFIG.replace(": 2", ": 7")),
+        "/job/instances/a@-@1",
+        "/job/instances/b@-@1",
+        "/job/servers/a=ENABLED",
+        "/job/servers/b=DISABLED",
+        "/job/leader/sharding/necessary",
+        "/job/trigger/a@-@1",
+        "/job/ledger/members/a@-@1={\"draining\":true}",
+        "/job/sharding/1/instance=gone@-@1",
+        "/job/sharding/2/instance=b@-@1",
+        "/job/sharding/3/instance=a@-@1",
+        "/job/sharding/3/running=gone@-@1",
+        "/job/sharding/4/instance=a@-@1",
+        "/job/sharding/4/running=a@-@1",
+        "/job/sharding/5/instance=a@-@1",
+        "/job/sharding/5/disabled",
+        "/job/sharding/6/instance=a@-@1",
+        "/job/ledger/items/6={\"run\":{\"id\":\"r\",\"due\":0,\"attempt\":3,\"owner\":\"a@-@1\",\"source\":\"failover\",\
+         \"end\":{\"verdict\":\"lost\",\"cause\":\"parked: its instances died in a row\"}},\
+         \"skipped\":{\"after\":0,\"before\":5000,\"count\":4,\"reason\":\"no instance ran the item\"}}",
+    ])
+    .await;
+    let explained = cluster.operations.explain("job").await.unwrap();
+    let is = |found: &[Finding], wanted: &dyn Fn(&Finding) -> bool| found.iter().any(wanted);
+    let of_job = &explained.findings;
+    assert!(
+        matches!(of_job[0], Finding::Resharding { is_under_way: false }),
+        "{of_job:?}"
+    );
+    assert!(is(
+        of_job,
+        &|found| matches!(found, Finding::ServerDisabled { server, note: None } if server == "b")
+    ));
+    assert!(is(of_job, &|found| matches!(
+        found,
+        Finding::TriggerWaits { is_present: true, .. }
+    )));
+    assert!(is(of_job, &|found| matches!(found, Finding::Draining { .. })));
+    assert!(is(of_job, &|found| matches!(found, Finding::MisfireOff)));
+    assert!(is(of_job, &|found| matches!(found, Finding::MonitorExecutionOff)));
+    assert!(is(of_job, &|found| matches!(found, Finding::NoLeader)));
+    let first = |item: usize| &explained.items[item].findings[0];
+    assert!(matches!(first(0), Finding::NoOwner), "{:?}", first(0));
+    assert!(matches!(first(1), Finding::OwnerGone { .. }), "{:?}", first(1));
+    assert!(matches!(first(2), Finding::OwnerDisabled { .. }), "{:?}", first(2));
+    assert!(matches!(first(3), Finding::DeadMark { .. }), "{:?}", first(3));
+    assert!(
+        matches!(first(4), Finding::Running { on: Some(_), .. }),
+        "{:?}",
+        first(4)
+    );
+    assert!(
+        matches!(first(5), Finding::ItemDisabled { note: None }),
+        "{:?}",
+        first(5)
+    );
+    let parked = &explained.items[6].findings;
+    assert!(
+        matches!(
+            &parked[..],
+            [Finding::Parked { .. }, Finding::Skipped { .. }, Finding::Waits { .. }]
+        ),
+        "{parked:?}"
+    );
+}
+
+#[tokio::test]
+async fn an_order_that_nobody_can_take_should_be_refused() {
+    let cluster = cluster(&[&format!("/job/config={CONFIG}")]).await;
+    let operations = &cluster.operations;
+    let error = operations.trigger("job", None).await.unwrap_err();
+    assert_eq!(error.to_string(), "job `job` has no instance that could run it");
+    assert!(error.is_retryable());
+    cluster.put("/job/instances/a@-@1").await;
+    let error = operations.trigger("job", Some(&"x".repeat(2000))).await.unwrap_err();
+    assert!(matches!(error, Error::ParameterTooLong { .. }), "{error}");
+    let requested = operations.trigger("job", Some("x")).await.unwrap();
+    assert_eq!(requested.instances, ["a@-@1"]);
+    assert_eq!(
+        cluster.get("/job/trigger/a@-@1").await.as_deref(),
+        Some(""),
+        "Java writes nothing into it"
+    );
+    for odd in ["", "no/such", "none"] {
+        assert!(operations.trigger(odd, None).await.unwrap_err().is_not_found(), "{odd}");
+    }
+}
+
+#[tokio::test]
+async fn only_an_instance_of_ours_should_be_drained() {
+    let cluster = cluster(&[
+        &format!("/job/config={CONFIG}"),
+        "/job/instances/a@-@1",
+        "/job/instances/b@-@1",
+        "/job/ledger/members/a@-@1={}",
+        "/job/leader/election/instance=b@-@1",
+    ])
+    .await;
+    let operations = &cluster.operations;
+    let drained = operations.drain("a@-@1").await.unwrap();
+    assert!(!drained[0].is_minded, "a Java member leads");
+    let instances = operations.job("job").await.unwrap().instances;
+    assert_eq!(
+        instances
+            .iter()
+            .map(|instance| instance.is_draining)
+            .collect::<Vec<_>>(),
+        [true, false]
+    );
+    operations.undrain("a@-@1").await.unwrap();
+    assert!(!operations.job("job").await.unwrap().instances[0].is_draining);
+    assert!(matches!(operations.drain("b@-@1").await, Err(Error::NotOurs { .. })));
+    assert!(matches!(
+        operations.drain("c@-@1").await,
+        Err(Error::NoSuchInstance { .. })
+    ));
+}
+
+#[tokio::test]
+async fn a_lost_session_should_be_followed_by_the_next() {
+    let cluster = cluster(&[&format!("/job/config={CONFIG}")]).await;
+    assert_eq!(cluster.operations.jobs().await.unwrap().jobs.len(), 1);
+    cluster.operations.close().await;
+    assert_eq!(cluster.operations.jobs().await.unwrap().jobs.len(), 1);
+}

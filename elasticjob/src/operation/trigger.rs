@@ -1,0 +1,183 @@
+//! Having a job run now, and what becomes of that.
+
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::time::{Instant, timeout_at};
+
+use crate::cluster::layout::Node;
+use crate::cluster::trigger::{self, Order};
+use crate::cluster::worker::{foreseen, outcome};
+use crate::registry::WatchEvent;
+use crate::starter::ItemOutcome;
+
+use super::survey::{Depth, Survey};
+use super::{Error, Operations, listing};
+
+/// Longest parameter of a requested run, in bytes: it is kept with each of the job's items.
+const PARAMETER_LIMIT: usize = 1024;
+
+/// A run that was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Requested {
+    /// The job.
+    pub job_name: String,
+    /// Names the request, in the ledger too.
+    pub request: String,
+    /// The instances that were asked. A Java member that is running the job now drops the request.
+    pub instances: Vec<String>,
+}
+
+/// What became of a requested run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct RequestedRun {
+    /// The job.
+    pub job_name: String,
+    /// Names the request.
+    pub request: String,
+    /// What became of each item.
+    pub items: BTreeMap<u32, ItemOutcome>,
+}
+
+impl RequestedRun {
+    /// Whether all items ran and succeeded.
+    #[must_use]
+    pub fn is_success(&self) -> bool {
+        self.items.values().all(|outcome| *outcome == ItemOutcome::Succeeded)
+    }
+
+    /// Whether nothing more will be known.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.items.values().all(|outcome| *outcome != ItemOutcome::Pending)
+    }
+}
+
+impl Operations {
+    /// Has a job run once, now, its items on the instances they belong to. Where it is running already, it runs once more
+    /// after that. Requests that wait and have the same parameter are served by one run.
+    ///
+    /// `parameter` is what the run is given instead of the job's parameter, by instances of ours; Java members do not know
+    /// it.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchJob`], [`Error::NoInstance`], [`Error::ParameterTooLong`], [`Error::Registry`]. Where the registry's
+    /// answer was lost the run may come nevertheless.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves open whether the run comes.
+    pub async fn trigger(&self, job: &str, parameter: Option<&str>) -> Result<Requested, Error> {
+        if let Some(length) = parameter.map(str::len).filter(|length| *length > PARAMETER_LIMIT) {
+            let limit = PARAMETER_LIMIT;
+            return Err(Error::ParameterTooLong { length, limit });
+        }
+        let survey = self.survey(job, Depth::Brief).await?;
+        let nobody = || Error::NoInstance { job: job.to_owned() };
+        if survey.view.instances.is_empty() {
+            return Err(nobody());
+        }
+        let request = self.new_id();
+        let order = Order {
+            requests: vec![request.clone()],
+            parameter: parameter.map(str::to_owned),
+        };
+        let session = self.session().await?;
+        let instances = trigger::request(&*session, job, &order)
+            .await
+            .map_err(|error| self.failed(error))?;
+        if instances.is_empty() {
+            return Err(nobody());
+        }
+        Ok(Requested {
+            job_name: job.to_owned(),
+            request,
+            instances,
+        })
+    }
+
+    /// Waits until all items of a requested run have ended, on whichever instance, for `timeout` at most. Items that have
+    /// not ended by then are [`ItemOutcome::Pending`] in the answer.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchJob`], [`Error::NoConfiguration`], [`Error::Configuration`], [`Error::Registry`].
+    ///
+    /// # Cancel safety
+    /// The run goes on without the waiter.
+    pub async fn outcome(&self, requested: &Requested, timeout: Duration) -> Result<RequestedRun, Error> {
+        self.follow(requested, timeout, |_| {}).await
+    }
+
+    /// As [`outcome`](Self::outcome), and tells what is known each time that is looked for.
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Cancel safety
+    /// The run goes on without the waiter.
+    pub async fn follow(
+        &self,
+        requested: &Requested,
+        timeout: Duration,
+        mut progress: impl FnMut(&RequestedRun),
+    ) -> Result<RequestedRun, Error> {
+        let deadline = Instant::now() + timeout;
+        // Of our own, since a session has one watch at most on a path.
+        let session = self.new_session().await?;
+        let job = &requested.job_name;
+        let waited = async {
+            let mut watch = session
+                .watch(&Node::Root.of(job))
+                .await
+                .map_err(|error| self.failed(error))?;
+            loop {
+                let run = run(&self.survey_by(&*session, job, Depth::Whole).await?, requested)?;
+                if run.is_over() {
+                    return Ok(run);
+                }
+                progress(&run);
+                let event = timeout_at(deadline, poll_fn(|cx| watch.poll_next(cx))).await;
+                match event {
+                    Ok(WatchEvent::Closed) => {
+                        return Err(self.failed(crate::registry::Error::SessionExpired));
+                    }
+                    Ok(_) => {
+                        // Events of one transaction come together, and are looked into together.
+                        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+                        while let std::task::Poll::Ready(event) = watch.poll_next(&mut context) {
+                            if event == WatchEvent::Closed {
+                                break;
+                            }
+                        }
+                    }
+                    Err(_) => return Ok(run),
+                }
+            }
+        };
+        let result = waited.await;
+        session.close().await;
+        result
+    }
+}
+
+fn run(survey: &Survey, requested: &Requested) -> Result<RequestedRun, Error> {
+    let total = listing::configured(survey)?.sharding_total_count().get();
+    let of = |item| {
+        let ended = survey
+            .ledgers
+            .get(&item)
+            .and_then(|stored| stored.value.answer_to(&requested.request));
+        let known = ended.map(outcome).or_else(|| foreseen(&survey.view, item));
+        (item, known.unwrap_or(ItemOutcome::Pending))
+    };
+    Ok(RequestedRun {
+        job_name: requested.job_name.clone(),
+        request: requested.request.clone(),
+        items: (0..total).map(of).collect(),
+    })
+}

@@ -42,6 +42,7 @@ pub mod sharding;
 pub mod trace;
 
 pub mod operation;
+pub mod snapshot;
 
 pub mod registry;
 

@@ -1,3 +1,6 @@
+use std::io;
+use std::net::SocketAddr;
+
 use elasticjob_config::job;
 
 use crate::registry;
@@ -110,6 +113,14 @@ pub enum Error {
         /// The job.
         job: String,
     },
+    /// A dump port did not answer as it should.
+    #[error("the dump port at {address} did not answer")]
+    Dump {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
 }
 
 impl Error {
@@ -121,7 +132,7 @@ impl Error {
                 source,
                 registry::Error::ConnectionLoss | registry::Error::SessionExpired | registry::Error::Unreachable(_)
             ),
-            Self::Busy { .. } | Self::NoInstance { .. } => true,
+            Self::Busy { .. } | Self::NoInstance { .. } | Self::Dump { .. } => true,
             _ => false,
         }
     }

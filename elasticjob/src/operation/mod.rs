@@ -13,6 +13,7 @@
 
 mod configuration;
 mod drain;
+mod dump;
 mod error;
 mod explain;
 mod instance;
@@ -28,6 +29,7 @@ mod stale;
 mod survey;
 mod switch;
 mod target;
+mod tree;
 mod trigger;
 
 use std::fmt;
@@ -39,6 +41,7 @@ use crate::schedule::{Clock, SystemClock};
 
 pub use configuration::{Change, StoredConfiguration};
 pub use drain::Drained;
+pub use dump::dump;
 pub use error::Error;
 pub use explain::{Explanation, Finding, ItemExplanation};
 pub use instance::InstanceReport;
@@ -51,6 +54,8 @@ pub use server::{ServerBrief, ServerReport, ServerSwitch};
 pub use switch::Switched;
 pub use target::Target;
 pub use trigger::{Requested, RequestedRun};
+
+pub(crate) use tree::{Limits, TreeError, subtree};
 
 /// Operations on the jobs of one namespace of a registry centre. Clones share a session.
 ///

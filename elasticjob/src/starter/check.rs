@@ -69,9 +69,6 @@ fn refuse_unavailable(settings: &Settings, faults: &mut Faults) {
     if settings.metrics.is_some() && !cfg!(feature = "prometheus") {
         faults.push("`elasticjob.metrics`: this program was built without the feature `prometheus`");
     }
-    if settings.dump.is_some() {
-        faults.push("`elasticjob.dump`: this version has no dump port; remove the section");
-    }
 }
 
 fn preferences(settings: &Settings) -> Result<host::Preferences, Vec<host::InvalidSetting>> {

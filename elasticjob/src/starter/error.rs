@@ -1,4 +1,6 @@
 use std::fmt;
+use std::io;
+use std::net::SocketAddr;
 
 use crate::cluster::registration::RegistrationError;
 use crate::cluster::worker::TriggerError;
@@ -20,6 +22,14 @@ pub enum Error {
         registry: String,
         /// Why.
         source: registry::Error,
+    },
+    /// The dump port cannot be opened: it is in use, or the address is not one of this machine.
+    #[error("the dump port `elasticjob.dump` cannot listen on {address}")]
+    DumpPort {
+        /// Where it should be.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
     },
     /// A job cannot run here.
     #[error(transparent)]

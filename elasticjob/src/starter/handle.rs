@@ -1,6 +1,5 @@
 use std::collections::BTreeMap;
 use std::fmt;
-#[cfg(feature = "prometheus")]
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -69,6 +68,8 @@ pub(super) struct Parts {
     pub(super) process: Arc<Process>,
     /// Whether a registry that does not answer is waited for.
     pub(super) is_patient: bool,
+    /// Where the dump port listens, if there is one.
+    pub(super) dump_address: Option<SocketAddr>,
     #[cfg(feature = "prometheus")]
     pub(super) endpoint: Option<Endpoint>,
 }
@@ -79,6 +80,7 @@ pub(super) struct Running {
     tasks: Tasks,
     process: Arc<Process>,
     registry: Arc<dyn Registry>,
+    dump_address: Option<SocketAddr>,
     phase: watch::Sender<Phase>,
     /// Why it failed, until somebody is told. A std mutex: never held across an await.
     failure: Mutex<Option<Error>>,
@@ -119,6 +121,7 @@ impl Running {
             tasks,
             process,
             is_patient,
+            dump_address,
             #[cfg(feature = "prometheus")]
             endpoint,
         } = parts;
@@ -129,6 +132,7 @@ impl Running {
             tasks: tasks.clone(),
             process,
             registry: Arc::clone(&registry),
+            dump_address,
             phase,
             failure: Mutex::default(),
             #[cfg(feature = "prometheus")]
@@ -429,6 +433,12 @@ impl ElasticJob {
             Arc::clone(&self.running.registry),
             Arc::clone(&self.running.process.clock),
         )
+    }
+
+    /// Where the [dump port](crate::snapshot) listens, if one is configured. Of port 0 this is the one that was free.
+    #[must_use]
+    pub fn dump_address(&self) -> Option<SocketAddr> {
+        self.running.dump_address
     }
 
     /// A declared one-off job.

@@ -1,6 +1,5 @@
 use std::collections::BTreeMap;
 use std::fmt;
-#[cfg(feature = "prometheus")]
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -8,6 +7,7 @@ use std::time::Duration;
 
 use elasticjob_config::job::JobConfig;
 use elasticjob_config::sources::Settings;
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tracing::info;
 
@@ -23,6 +23,7 @@ use crate::job::Components;
 use crate::registry::Registry;
 use crate::schedule::Clock;
 use crate::sharding::Strategies;
+use crate::snapshot;
 use crate::tasks::Tasks;
 use crate::telemetry;
 
@@ -50,6 +51,7 @@ pub struct Ready {
     is_enabled: bool,
     #[cfg(feature = "prometheus")]
     metrics: Option<SocketAddr>,
+    dump_address: Option<SocketAddr>,
 }
 
 /// A job that is in order.
@@ -87,6 +89,7 @@ impl Ready {
             is_enabled: settings.enabled,
             #[cfg(feature = "prometheus")]
             metrics: settings.metrics.map(|metrics| (metrics.host, metrics.port).into()),
+            dump_address: settings.dump.map(|dump| SocketAddr::new(dump.host, dump.port)),
         }
     }
 
@@ -104,10 +107,14 @@ impl Ready {
     /// # Errors
     /// [`Error::Invalid`] when no address is ours, or the endpoint for metrics cannot listen;
     /// [`Error::Registry`] when the registry refuses us, [`Error::Registration`] when a job is another one there.
-    /// Nothing was registered then.
+    /// [`Error::DumpPort`] when the dump port cannot be listened on. Nothing was registered then.
     pub async fn start(self) -> Result<ElasticJob, Error> {
         let ip = self.address()?;
         // First of all whatever may be refused; and who is to record metrics is there before anything makes some.
+        let dump = match self.dump_address {
+            Some(address) => Some(listen(address).await?),
+            None => None,
+        };
         #[cfg(feature = "prometheus")]
         let endpoint = self.metrics.map(Endpoint::open).transpose().map_err(invalid)?;
         telemetry::describe();
@@ -180,6 +187,10 @@ impl Ready {
                 },
             );
         }
+        let dump_address = dump.as_ref().and_then(|listener| listener.local_addr().ok());
+        if let Some(listener) = dump {
+            snapshot::serve(listener, &tasks, process.memberships.clone());
+        }
         Running::start(Parts {
             keeper,
             workers,
@@ -187,6 +198,7 @@ impl Ready {
             tasks,
             process,
             is_patient: self.policy.attempts.is_none(),
+            dump_address,
             #[cfg(feature = "prometheus")]
             endpoint,
         })
@@ -225,6 +237,12 @@ impl Ready {
     fn address(&self) -> Result<String, Error> {
         self.preferences.address().map(|ip| ip.to_string()).map_err(invalid)
     }
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
+    snapshot::bind(address)
+        .await
+        .map_err(|source| Error::DumpPort { address, source })
 }
 
 fn invalid(fault: impl fmt::Display) -> Error {

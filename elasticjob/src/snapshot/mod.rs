@@ -1,0 +1,18 @@
+//! The dump port: the subtree of a job as text, for bug reports.
+//!
+//! `echo dump@sync_orders | nc 127.0.0.1 9888`, or [`operation::dump`](crate::operation::dump). It speaks the
+//! protocol of Java ElasticJob, byte for byte: one line `dump@{job}` in, the nodes below the job out, each as
+//! `path | value`, with the addresses of machines replaced by `ip1`, `ip2` and so on, then the end of the stream. A job
+//! that is unknown gives one empty line; a request that is none gives nothing.
+//!
+//! It is there where `elasticjob.dump.port` is configured, on `elasticjob.dump.host`, which is this machine alone unless
+//! set: whoever can connect can read all that the registry holds of the jobs, their configurations included. Clients are
+//! served side by side, up to a limit, and one that is silent or slow is left after some seconds. Unlike Java's, an address
+//! that is the beginning of another is never taken for it, and a line never shows a second pair of path and value: we
+//! keep no cache of texts that could differ from the registry.
+
+mod connection;
+mod server;
+mod text;
+
+pub(crate) use server::{bind, serve};

@@ -61,3 +61,21 @@ async fn an_invalid_configuration_should_leave_the_last_valid_one_in_force() {
     cluster.until(6.5).await;
     assert_eq!(cluster.history.count_at(at(6)), 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_changed_zone_should_be_in_force_though_the_cron_expression_is_the_same() {
+    let mut cluster = Cluster::new().await;
+    // The history begins at midnight in Greenwich, which is one o'clock in Paris.
+    let at_one = JobConfig::builder("job")
+        .cron("10 0 1 * * ?")
+        .time_zone("GMT")
+        .sharding_total_count(1)
+        .build()
+        .unwrap();
+    let _only = cluster.join("10.0.0.1", at_one.clone(), quick());
+    cluster.until(5.0).await;
+    let paris = at_one.to_builder().time_zone("Europe/Paris").build().unwrap();
+    cluster.set("/job/config", &paris.to_registry().yaml).await;
+    cluster.until(12.0).await;
+    assert_eq!(cluster.history.count_at(at(10)), 1, "one o'clock in Paris");
+}

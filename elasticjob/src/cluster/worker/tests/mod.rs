@@ -7,8 +7,11 @@ mod firing;
 mod misfire;
 mod operators;
 mod orders;
+mod reconnect;
+mod removal;
 mod session;
 mod sharing;
+mod takeover;
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
@@ -280,6 +283,11 @@ impl Cluster {
     }
 
     fn join(&mut self, ip: &str, config: JobConfig, work: Work) -> Instance {
+        let pid = u32::try_from(self.seed + 1).unwrap();
+        self.join_as(ip, pid, config, work)
+    }
+
+    fn join_as(&mut self, ip: &str, pid: u32, config: JobConfig, work: Work) -> Instance {
         self.seed += 1;
         let tasks = Tasks::new();
         let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as _;
@@ -291,7 +299,7 @@ impl Cluster {
             tasks: tasks.clone(),
             ids: Ids::seeded(self.seed),
             ip: ip.to_owned(),
-            pid: u32::try_from(self.seed).unwrap(),
+            pid,
             retry: Retry {
                 base: Duration::from_secs(1),
                 limit: Duration::from_secs(3),

@@ -1,0 +1,111 @@
+//! Who takes over what a dead instance was running, and how much of it at once.
+
+use super::*;
+
+fn second_attempts(cluster: &Cluster, id: &str, due: Timestamp) -> Vec<(u32, Duration)> {
+    let runs = cluster.history.all().into_iter();
+    runs.filter(|ran| ran.by == id && ran.due == due && ran.attempt == 2)
+        .map(|ran| (ran.item, ran.began))
+        .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_busy_instance_should_take_over_all_items_at_once_and_none_of_its_own_again() {
+    let mut cluster = Cluster::new().await;
+    // Item 10 comes before item 2 as a text.
+    let work = lasting(Duration::from_secs(17));
+    let first = cluster.join("10.0.0.1", with_failover(12), Arc::clone(&work));
+    let second = cluster.join("10.0.0.2", with_failover(12), work);
+    cluster.until(6.0).await;
+    let lost = by(&cluster.history.at(at(5)), &second.id());
+    assert_eq!(lost.len(), 6);
+    second.kill();
+    // Its own run until second 22, its session that of the dead until 15.
+    cluster.until(21.0).await;
+    let taken = second_attempts(&cluster, &first.id(), at(5));
+    assert_eq!(taken.iter().map(|(item, _)| *item).collect::<Vec<_>>(), lost);
+    assert!(
+        taken.iter().all(|(_, began)| *began == taken[0].1),
+        "one after the other: {taken:?}"
+    );
+    cluster.until(24.0).await;
+    assert_eq!(
+        cluster.history.all().len(),
+        12 + 6,
+        "a take-over is no reason to run anything else"
+    );
+    cluster.history.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disabled_instance_should_take_nothing_over_until_it_is_enabled() {
+    let mut cluster = Cluster::new().await;
+    let work = lasting(Duration::from_secs(8));
+    let first = cluster.join("10.0.0.1", with_failover(1), Arc::clone(&work));
+    cluster.until(2.0).await;
+    let second = cluster.join("10.0.0.2", with_failover(1), work);
+    cluster.until(6.0).await;
+    let (running, other) = match cluster.history.all()[0].by == first.id() {
+        true => (&first, &second),
+        false => (&second, &first),
+    };
+    let server = match std::ptr::eq(other, &first) {
+        true => "/job/servers/10.0.0.1",
+        false => "/job/servers/10.0.0.2",
+    };
+    cluster.set(server, "DISABLED").await;
+    running.kill();
+    cluster.until(24.0).await;
+    assert_eq!(cluster.children("/job/leader/failover/items").await, ["0"], "it waits");
+    assert_eq!(cluster.attempts(0, at(5)).len(), 1);
+    cluster.set(server, "ENABLED").await;
+    cluster.until(27.0).await;
+    assert_eq!(cluster.attempts(0, at(5)), [(1, running.id_before()), (2, other.id())]);
+    cluster.history.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_item_that_an_operator_switched_off_should_not_be_taken_over() {
+    let mut cluster = Cluster::new().await;
+    let work = lasting(Duration::from_secs(8));
+    let _first = cluster.join("10.0.0.1", with_failover(4), Arc::clone(&work));
+    let second = cluster.join("10.0.0.2", with_failover(4), work);
+    cluster.until(6.0).await;
+    let [off, on] = by(&cluster.history.at(at(5)), &second.id())[..] else {
+        panic!("each has two")
+    };
+    cluster.create(&format!("/job/sharding/{off}/disabled"), "").await;
+    second.kill();
+    cluster.until(24.0).await;
+    assert_eq!(cluster.attempts(off, at(5)).len(), 1);
+    assert_eq!(cluster.attempts(on, at(5)).len(), 2);
+    let mark = format!("/job/sharding/{off}/running");
+    assert_eq!(cluster.data(&mark).await, None, "nothing is left of it");
+    cluster.history.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_run_should_have_an_id_of_its_own_which_its_attempts_share() {
+    let mut cluster = Cluster::new().await;
+    let work = lasting(Duration::from_secs(8));
+    let instances = ["10.0.0.1", "10.0.0.2"].map(|ip| cluster.join(ip, with_failover(1), Arc::clone(&work)));
+    let mut events = instances.each_ref().map(Instance::events);
+    cluster.until(6.0).await;
+    let owner = cluster.history.all()[0].by.clone();
+    instances.iter().find(|instance| instance.id() == owner).unwrap().kill();
+    cluster.until(50.0).await;
+    let mut runs = Vec::new();
+    for events in &mut events {
+        while let Some(Ok(Some(event))) = futures_util::FutureExt::now_or_never(events.next()) {
+            if let JobEvent::Started(run) = event {
+                runs.push((run.scheduled_time, run.attempt, run.run_id));
+            }
+        }
+    }
+    runs.sort();
+    let [(first, 1, id), (again, 2, of_attempt), (_, 1, second), (_, 1, third)] = &runs[..] else {
+        panic!("{runs:?}")
+    };
+    assert_eq!((first, id), (again, of_attempt));
+    assert!(id != second && second != third && id != third, "{runs:?}");
+}

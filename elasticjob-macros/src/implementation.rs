@@ -18,8 +18,11 @@ pub(crate) struct Open {
     pub(crate) trait_name: &'static str,
     /// An example of a name.
     pub(crate) example: &'static str,
-    /// The trait without its types, in the hidden module of generated code.
+    /// What the catalogue holds, in the hidden module of generated code.
     pub(crate) erased: fn() -> TokenStream,
+    /// Makes that of a value called `made`. Its tokens have the span of the trait's name, the one place that a trait
+    /// which is another one fails at.
+    pub(crate) convert: fn(Span, &Type) -> TokenStream,
 }
 
 pub(crate) const JOB_EXECUTOR: Open = Open {
@@ -27,6 +30,16 @@ pub(crate) const JOB_EXECUTOR: Open = Open {
     trait_name: "JobExecutor",
     example: "SQL",
     erased: || quote!(dyn __elasticjob::AnyJobExecutor),
+    convert: |span, implementor| quote_spanned!(span=> ::std::sync::Arc::<#implementor>::new(made)),
+};
+
+/// It stands on one of three traits.
+pub(crate) const JOB_ERROR_HANDLER: Open = Open {
+    attribute: "job_error_handler",
+    trait_name: "JobErrorHandler",
+    example: "PAGER",
+    erased: || quote!(__elasticjob::ErrorHandlerKind),
+    convert: |span, _| quote_spanned!(span=> ::std::sync::Arc::new(__elasticjob::error_handler_kind(made))),
 };
 
 const KEYS: [&str; 2] = ["name", "crate"];
@@ -130,12 +143,7 @@ impl Open {
             ..
         } = block;
         let erased = (self.erased)();
-        let span = implemented
-            .segments
-            .last()
-            .map_or_else(Span::call_site, |segment| segment.ident.span());
-        // The one place that a trait which is another one fails at.
-        let made = quote_spanned!(span=> ::std::sync::Arc::<#implementor>::new(made));
+        let made = (self.convert)(trait_span(implemented), implementor);
         quote! {
             #(#cfgs)*
             #[allow(deprecated, unused_qualifications)]
@@ -180,6 +188,12 @@ struct Block {
     generics: Generics,
     implemented: Path,
     implementor: Type,
+}
+
+/// The last word of a trait's path.
+fn trait_span(implemented: &Path) -> Span {
+    let last = implemented.segments.last();
+    last.map_or_else(Span::call_site, |segment| segment.ident.span())
 }
 
 fn unknown_key(written: &str) -> String {

@@ -117,6 +117,47 @@ pub fn job_executor(arguments: TokenStream, item: TokenStream) -> TokenStream {
         .into()
 }
 
+/// Declares an error handler: what becomes of the failures of all jobs whose `job-error-handler-type` is its name.
+///
+/// It stands on the `impl` block of `JobErrorHandler`; of `Notifier`, for one that tells people; or of
+/// `ErrorHandlerFactory`, for one with settings of each job. The type is made by `Default` or `#[derive(Inject)]`. The
+/// builder's `error_handler`, `notifier` and `error_handler_factory` are its equals for what is made by code.
+///
+/// ```
+/// use elasticjob::error_handler::{Notice, Notifier, Undelivered};
+/// use elasticjob::prelude::*;
+///
+/// /// Rings a bell.
+/// #[derive(Default)]
+/// struct Bell;
+///
+/// #[job_error_handler(name = "BELL")]
+/// impl Notifier for Bell {
+///     async fn notify(&self, notice: &Notice) -> Result<(), Undelivered> {
+///         println!("ding: {}", notice.text());
+///         Ok(())
+///     }
+/// }
+///
+/// #[elastic_job(sharding = 1, error_handler = "BELL", props("notify.interval" = "5m"))]
+/// async fn settle() -> Result<(), BoxError> {
+///     Err("no money".into())
+/// }
+///
+/// assert!(ElasticJob::builder().build().is_ok());
+/// ```
+///
+/// | key | value | default |
+/// |---|---|---|
+/// | `name` | the name that configuration uses | none: it has to be given |
+/// | `crate` | path of the crate `elasticjob`, if it is renamed | `::elasticjob` |
+#[proc_macro_attribute]
+pub fn job_error_handler(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    implementation::JOB_ERROR_HANDLER
+        .expand(arguments.into(), item.into())
+        .into()
+}
+
 /// Makes a type that is a job, or part of one, out of the application's components: each field is a
 /// `Component<T>` or an `Option<Component<T>>`.
 ///

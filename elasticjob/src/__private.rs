@@ -5,6 +5,7 @@ use std::future::Future;
 pub use inventory;
 
 pub use crate::catalogue::{Declared, DeclaredParts};
+pub use crate::error_handler::{ErrorHandlerKind, error_handler_kind};
 pub use crate::executor::AnyJobExecutor;
 pub use crate::job::{
     Components, Declaration, DeclarationParts, ErasedJob, FromComponents, FromRun, Inject, IntoOutcome, Job, JobTrait,

@@ -23,6 +23,7 @@
 //! | feature | default | what it adds |
 //! |---|---|---|
 //! | `zookeeper` | yes | the registry centre on ZooKeeper |
+//! | `email`, `dingtalk`, `feishu`, `slack`, `wechat`, `webhook` | no | failures are told to people: [`error_handler`] |
 //! | `axum` | no | [`OneOffJob`](starter::OneOffJob) as an extractor of axum handlers |
 //! | `metrics` | no | metrics through the facade of the crate `metrics` |
 //! | `prometheus` | no | an endpoint with metrics for Prometheus and health for Kubernetes |
@@ -54,6 +55,8 @@ pub mod prelude;
 
 mod cluster;
 mod host;
+#[cfg(feature = "_http-client")]
+mod http_client;
 mod tasks;
 mod telemetry;
 
@@ -61,7 +64,7 @@ mod telemetry;
 pub mod __private;
 
 pub use elasticjob_config as configuration;
-pub use elasticjob_macros::{elastic_job, job_executor};
+pub use elasticjob_macros::{elastic_job, job_error_handler, job_executor};
 
 pub use starter::{ElasticJob, Error};
 

@@ -6,18 +6,23 @@ use std::fmt;
 /// An error that repeats its source in its own text, as many do, is not made to say it twice.
 pub(crate) struct Chain<'a>(pub(crate) &'a (dyn Error + 'static));
 
-impl fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut shown = self.0.to_string();
-        f.write_str(&shown)?;
-        for cause in std::iter::successors(self.0.source(), |&error| error.source()) {
-            let text = cause.to_string();
-            if !shown.ends_with(&text) {
-                write!(f, ": {text}")?;
-                shown = text;
+impl Chain<'_> {
+    /// The texts of the error and of what led to it, outermost first, without repetitions.
+    pub(crate) fn texts(&self) -> Vec<String> {
+        let mut texts: Vec<String> = Vec::new();
+        for error in std::iter::successors(Some(self.0), |&error| error.source()) {
+            let text = error.to_string();
+            if texts.last().is_none_or(|shown| !shown.ends_with(&text)) {
+                texts.push(text);
             }
         }
-        Ok(())
+        texts
+    }
+}
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.texts().join(": "))
     }
 }
 

@@ -1,7 +1,25 @@
 //! What happens when an item fails.
 //!
 //! The executor hands each failure to the job's [`JobErrorHandler`]. `LOG` (the default) writes it to the log,
-//! `IGNORE` does nothing, `THROW` aborts the firing. [`ErrorHandlers`] finds them by name; add your own there.
+//! `IGNORE` does nothing, `THROW` aborts the firing. The others log it, too, and tell people, each with the feature of
+//! its name: `EMAIL`, `DINGTALK`, `FEISHU`, `SLACK`, `WECHAT`, and `WEBHOOK`, which sends JSON of any shape.
+//!
+//! [`ErrorHandlers`] finds them by name. Add your own with [`Builder`](crate::starter::Builder), or declare them with
+//! [`#[job_error_handler(..)]`](crate::job_error_handler): a [`JobErrorHandler`]; a [`Notifier`], if it is to tell people; an [`ErrorHandlerFactory`], if
+//! each job has settings of its own for it.
+//!
+//! # Settings
+//! They are props of the job, and checked at start. Those without a default are required, unless they are in parentheses.
+//!
+//! | handler | props (default) |
+//! |---|---|
+//! | `EMAIL` | `email.host`, `email.port`, `email.from`, `email.to`, (`email.cc`), (`email.bcc`), each of these three one address or several with commas between; `email.username`, `email.password`, neither with `email.auth` (true) set to false; `email.subject` (`ElasticJob error message`); `email.useSsl` (true): TLS from the start; `email.startTls` (false): TLS after a greeting, with `email.useSsl` set to false; (`email.ssl.caFile`): a file with the certificates of a private authority; (`email.ssl.trust`): servers that are trusted without a certificate, `*` for any; `email.timeoutMilliseconds` (10000); `email.debug` (false): the server's answers go into the log |
+//! | `WECHAT` | `wechat.webhook`, `wechat.connectTimeoutMilliseconds` (3000), `wechat.readTimeoutMilliseconds` (5000) |
+//! | `DINGTALK` | `dingtalk.webhook`, (`dingtalk.keyword`), (`dingtalk.secret`), `dingtalk.connectTimeoutMilliseconds` (3000), `dingtalk.readTimeoutMilliseconds` (5000) |
+//! | `FEISHU` | `feishu.webhook`, (`feishu.keyword`), (`feishu.secret`), `feishu.connectTimeoutMilliseconds` (3000), `feishu.readTimeoutMilliseconds` (5000) |
+//! | `SLACK` | `slack.webhook`, `slack.connectTimeoutMilliseconds` (3000), `slack.readTimeoutMilliseconds` (5000) |
+//! | `WEBHOOK` | `webhook.url`, `webhook.method` (`POST`, or `PUT`), (`webhook.authorization`): that header, `webhook.template`: JSON with `{{job}}`, `{{item}}`, `{{sharding-total-count}}`, `{{count}}`, `{{cause}}`, `{{causes}}`, `{{time}}`, `{{scheduled-time}}`, `{{attempt}}`, `{{run-id}}`, `{{instance-id}}`, `{{host}}`, `{{text}}` in its texts (an object of them all), `webhook.connectTimeoutMilliseconds` (3000), `webhook.readTimeoutMilliseconds` (5000) |
+//! | all of these | `notify.interval` (`1m`; 0: none): of failures of one job with the same cause the first is told at once, the others in one summary for each interval |
 //!
 //! A handler decides about the firing that failed and about nothing else: the failure is recorded whatever it
 //! answers, and the next firing comes as scheduled.
@@ -12,17 +30,26 @@ use std::sync::Arc;
 
 use tracing::error;
 
-use crate::catalogue::Catalogue;
+use crate::catalogue::{Catalogue, Declared};
+use crate::job::ShardingContext;
 use crate::tasks::panic_message;
 
 mod chain;
+mod channel;
+mod factory;
 mod ignore;
 mod log;
+mod notify;
 mod throw;
 
 pub(crate) use chain::Chain;
+pub use factory::{ErrorHandlerFactory, ErrorHandlerKind, ForJob, Notified};
+#[doc(hidden)]
+pub use factory::{IntoErrorHandlerKind, error_handler_kind};
 pub use ignore::Ignore;
 pub use log::Log;
+pub(crate) use notify::Post;
+pub use notify::{Notice, Notifier, Undelivered};
 pub use throw::Throw;
 
 /// The name of the handler of a job that names none.
@@ -73,6 +100,7 @@ pub enum Reaction {
 pub struct Failure<'a> {
     job_name: &'a str,
     item: Option<u32>,
+    run: Option<&'a ShardingContext>,
     cause: &'a (dyn Error + Send + Sync + 'static),
 }
 
@@ -83,6 +111,18 @@ impl<'a> Failure<'a> {
         Self {
             job_name,
             item: None,
+            run: None,
+            cause,
+        }
+    }
+
+    /// The failure of a run.
+    #[must_use]
+    pub fn of_run(run: &'a ShardingContext, cause: &'a (dyn Error + Send + Sync + 'static)) -> Self {
+        Self {
+            job_name: run.job_name(),
+            item: Some(run.sharding_item()),
+            run: Some(run),
             cause,
         }
     }
@@ -106,6 +146,12 @@ impl<'a> Failure<'a> {
         self.item
     }
 
+    /// The run that failed; `None` when the failure belongs to no single run.
+    #[must_use]
+    pub fn run(&self) -> Option<&'a ShardingContext> {
+        self.run
+    }
+
     /// What the job returned, or a panic as an error. Its sources say what led to it.
     #[must_use]
     pub fn cause(&self) -> &'a (dyn Error + Send + Sync + 'static) {
@@ -114,23 +160,40 @@ impl<'a> Failure<'a> {
 }
 
 /// The error handlers there are, by name.
-pub type ErrorHandlers = Catalogue<dyn JobErrorHandler>;
+pub type ErrorHandlers = Catalogue<ErrorHandlerKind>;
+
+inventory::collect!(&'static Declared<ErrorHandlerKind>);
 
 impl ErrorHandlers {
-    /// `LOG`, `THROW` and `IGNORE`.
+    /// The declared ones that are linked into the program.
+    pub(crate) fn discovered() -> impl Iterator<Item = &'static Declared<ErrorHandlerKind>> {
+        inventory::iter::<&'static Declared<ErrorHandlerKind>>
+            .into_iter()
+            .copied()
+    }
+
+    /// `LOG`, `THROW` and `IGNORE`, and those ways to tell people whose features are switched on.
     #[must_use]
     pub fn built_in() -> Self {
         let mut handlers = Self::new("error handler");
-        let entries: [(&str, Arc<dyn JobErrorHandler>); 3] = [
-            (Log::NAME, Arc::new(Log)),
-            (Throw::NAME, Arc::new(Throw)),
-            (Ignore::NAME, Arc::new(Ignore)),
+        let plain = [
+            (Log::NAME, ErrorHandlerKind::shared(Log)),
+            (Throw::NAME, ErrorHandlerKind::shared(Throw)),
+            (Ignore::NAME, ErrorHandlerKind::shared(Ignore)),
         ];
-        for (name, handler) in entries {
-            handlers.register(name, handler).expect("the built-in names differ");
+        for (name, handler) in plain.into_iter().chain(channel::all()) {
+            handlers
+                .register(name, Arc::new(handler))
+                .expect("the built-in names differ");
         }
         handlers
     }
+}
+
+/// The feature that would bring a handler which there is not.
+pub(crate) fn missing_feature(name: &str) -> Option<&'static str> {
+    let mut features = channel::FEATURES.iter();
+    features.find(|(known, _)| *known == name).map(|(_, feature)| *feature)
 }
 
 /// Lets a handler, which may be anybody's code, handle a failure. Its panic is logged, and the firing goes on.
@@ -144,6 +207,8 @@ pub(crate) fn handle(handler: &dyn JobErrorHandler, failure: &Failure<'_>) -> Re
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     fn react(handler: &dyn JobErrorHandler) -> Reaction {
@@ -153,10 +218,13 @@ mod tests {
         )
     }
 
-    #[test]
-    fn only_throw_should_abort_the_firing() {
-        let handlers = ErrorHandlers::built_in();
-        let reaction = |name| react(&*handlers.get(name).unwrap());
+    #[tokio::test]
+    async fn only_throw_should_abort_the_firing() {
+        let (handlers, post) = (ErrorHandlers::built_in(), Post::for_test());
+        let reaction = |name| {
+            let kind = handlers.get(name).unwrap();
+            react(&*kind.make(name, "job", &BTreeMap::new(), &post).unwrap())
+        };
         assert_eq!(reaction("LOG"), Reaction::Continue);
         assert_eq!(reaction("IGNORE"), Reaction::Continue);
         assert_eq!(reaction("THROW"), Reaction::Abort);
@@ -164,11 +232,20 @@ mod tests {
 
     #[test]
     fn a_handler_that_does_not_exist_should_be_refused_with_those_that_do() {
-        let error = ErrorHandlers::built_in().get("EMAIL").err().unwrap();
-        assert_eq!(
-            error.to_string(),
-            "unknown error handler `EMAIL`: expected one of IGNORE, LOG, THROW"
+        let error = ErrorHandlers::built_in().get("PAGER").unwrap_err().to_string();
+        assert!(
+            error.starts_with("unknown error handler `PAGER`: expected one of "),
+            "{error}"
         );
+        assert!(error.contains("IGNORE, LOG, "), "{error}");
+    }
+
+    #[test]
+    fn every_way_should_be_known_with_its_feature() {
+        for (name, _) in channel::all() {
+            assert_eq!(missing_feature(name), Some(&*name.to_lowercase()));
+        }
+        assert_eq!(missing_feature("PAGER"), None);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::catalogue::UnknownName;
 use crate::cluster::fence::Stopped;
 use crate::cluster::launch::{Finished, Launch, Runner};
 use crate::cluster::ledger::{End, Verdict};
-use crate::error_handler::{self, Chain, DEFAULT_HANDLER, ErrorHandlers, Failure, JobErrorHandler, Reaction};
+use crate::error_handler::{self, Chain, DEFAULT_HANDLER, ErrorHandlers, Failure, JobErrorHandler, Post, Reaction};
 use crate::job::{Components, ErasedJob, RunContext, RunParts, ShardingContext, ShardingParts};
 use crate::property::{self, Reader};
 use crate::tasks::Tasks;
@@ -33,6 +33,7 @@ pub(crate) struct Equipment {
     pub(crate) components: Arc<Components>,
     pub(crate) pools: Pools,
     pub(crate) error_handlers: ErrorHandlers,
+    pub(crate) post: Post,
 }
 
 /// Runs the items of one job.
@@ -50,6 +51,7 @@ struct Current {
     job: Arc<dyn ErasedJob>,
     pool: Arc<str>,
     permits: Permits,
+    handler_name: Arc<str>,
     handler: Arc<dyn JobErrorHandler>,
     props: Arc<BTreeMap<String, String>>,
     parameter: Arc<str>,
@@ -67,7 +69,8 @@ impl JobRunner {
     /// A runner by this configuration.
     ///
     /// # Errors
-    /// When it names a pool or an error handler that there is not, or has props that the job's type refuses.
+    /// When it names a pool or an error handler that there is not, or has props that the
+    /// job's type or that handler refuses.
     pub(crate) fn new(work: Work, equipment: Arc<Equipment>, config: &JobConfig) -> Result<Self, Misconfigured> {
         let current = Current::of(config, &work, &equipment, None)?;
         Ok(Self {
@@ -84,7 +87,8 @@ impl JobRunner {
 }
 
 impl Current {
-    /// What `config` chooses; what stays the same stays open: a pool with whoever is in it, a type's connections.
+    /// What `config` chooses; what stays the same stays open: a pool with whoever is in it, a type's connections, a
+    /// handler with what it has counted.
     fn of(
         config: &JobConfig,
         work: &Work,
@@ -104,16 +108,29 @@ impl Current {
                 reader.finish(job)?
             }
         };
+        let name = config.error_handler().unwrap_or(DEFAULT_HANDLER);
+        let handler = match before {
+            Some(before) if *before.handler_name == *name && *before.props == *config.props() => {
+                Arc::clone(&before.handler)
+            }
+            _ => equipment.handler(name, config)?,
+        };
         Ok(Self {
             job,
             pool: pool.into(),
             permits,
-            handler: equipment
-                .error_handlers
-                .get(config.error_handler().unwrap_or(DEFAULT_HANDLER))?,
+            handler_name: name.into(),
+            handler,
             props: Arc::new(config.props().clone()),
             parameter: config.job_parameter().into(),
         })
+    }
+}
+
+impl Equipment {
+    fn handler(&self, name: &str, config: &JobConfig) -> Result<Arc<dyn JobErrorHandler>, Misconfigured> {
+        let kind = self.error_handlers.get(name)?;
+        Ok(kind.make(name, config.name().as_str(), config.props(), &self.post)?)
     }
 }
 
@@ -163,8 +180,8 @@ impl Runner for JobRunner {
             grace: BLOCKING_GRACE,
         };
         let components = Arc::clone(&self.equipment.components);
-        let name = Arc::clone(&self.name);
-        let span = info_span!("item", job = &*name, item = start.item, run = start.run.id);
+        let failing = sharding.clone();
+        let span = info_span!("item", job = &*self.name, item = start.item, run = start.run.id);
         let late = telemetry::lateness(start.run.source, start.run.attempt, due, launched_at);
         let handed_over = Instant::now();
         let run = async move {
@@ -194,7 +211,7 @@ impl Runner for JobRunner {
                 );
             }
             let is_fenced = matches!(ended.outcome, Outcome::Cancelled(Stopped::Fenced));
-            let (end, is_abort) = concluded(&name, start.item, &*handler, ended.outcome);
+            let (end, is_abort) = concluded(&failing, &*handler, ended.outcome);
             // The worker is gone when the process stops; nobody records the end then.
             let _ = finished.send(Box::new(Finished {
                 item: start.item,
@@ -223,7 +240,7 @@ impl Runner for JobRunner {
 }
 
 /// What an outcome is to the ledger, and whether the firing is to be given up for it.
-fn concluded(job: &str, item: u32, handler: &dyn JobErrorHandler, outcome: Outcome) -> (End, bool) {
+fn concluded(run: &ShardingContext, handler: &dyn JobErrorHandler, outcome: Outcome) -> (End, bool) {
     let end = match &outcome {
         Outcome::Succeeded => {
             debug!("item succeeded");
@@ -239,6 +256,6 @@ fn concluded(job: &str, item: u32, handler: &dyn JobErrorHandler, outcome: Outco
     let Some(cause) = outcome.into_failure() else {
         return (end, false);
     };
-    let failure = Failure::new(job, &*cause).with_item(item);
+    let failure = Failure::of_run(run, &*cause);
     (end, error_handler::handle(handler, &failure) == Reaction::Abort)
 }

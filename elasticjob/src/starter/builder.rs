@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use elasticjob_config::sources::{Declared, Loader};
 
-use crate::error_handler::{ErrorHandlers, JobErrorHandler};
+use crate::error_handler::{ErrorHandlerFactory, ErrorHandlerKind, ErrorHandlers, JobErrorHandler, Notifier};
 use crate::executor::{JobExecutor, JobExecutors, Pool, Pools};
 use crate::job::{Components, Job, Registration};
 use crate::registry::Registry;
@@ -84,7 +84,8 @@ impl Builder {
         self
     }
 
-    /// Takes only the jobs that are added after this, and none that are discovered; nor discovered job types.
+    /// Takes only the jobs that are added after this, and none that are discovered; nor discovered job types and
+    /// error handlers.
     pub fn without_discovery(mut self) -> Self {
         self.jobs = Jobs::none();
         self.is_discovering = false;
@@ -161,10 +162,27 @@ impl Builder {
         self
     }
 
-    /// Adds an error handler that configuration can name.
+    /// Adds an error handler that configuration can name. One for all jobs that do.
     #[track_caller]
-    pub fn error_handler(mut self, name: &str, handler: impl JobErrorHandler) -> Self {
-        if let Err(fault) = self.error_handlers.register(name, Arc::new(handler)) {
+    pub fn error_handler(self, name: &str, handler: impl JobErrorHandler) -> Self {
+        self.error_handler_kind(name, ErrorHandlerKind::shared(handler))
+    }
+
+    /// Adds an error handler that tells people, with a queue of its own and `notify.interval` for each job that names it.
+    #[track_caller]
+    pub fn notifier(self, name: &str, notifier: impl Notifier) -> Self {
+        self.error_handler_kind(name, ErrorHandlerKind::notifying(notifier))
+    }
+
+    /// Adds an error handler that is made for each job that names it, from the job's props.
+    #[track_caller]
+    pub fn error_handler_factory(self, name: &str, factory: impl ErrorHandlerFactory) -> Self {
+        self.error_handler_kind(name, ErrorHandlerKind::per_job(factory))
+    }
+
+    #[track_caller]
+    fn error_handler_kind(mut self, name: &str, kind: ErrorHandlerKind) -> Self {
+        if let Err(fault) = self.error_handlers.register(name, Arc::new(kind)) {
             self.faults.push(fault);
         }
         self
@@ -210,6 +228,12 @@ impl Builder {
     pub fn build(mut self) -> Result<Ready, Error> {
         let mut faults = std::mem::take(&mut self.faults);
         if self.is_discovering {
+            discovery::add(
+                &mut self.error_handlers,
+                ErrorHandlers::discovered(),
+                &self.components,
+                &mut faults,
+            );
             discovery::add(
                 &mut self.job_executors,
                 JobExecutors::discovered(),

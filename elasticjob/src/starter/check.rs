@@ -8,7 +8,7 @@ use elasticjob_config::sources::{Implementation, JobSettings, RegistrySettings, 
 use jiff::Timestamp;
 
 use crate::cluster::policy::Policy;
-use crate::error_handler::DEFAULT_HANDLER;
+use crate::error_handler::{DEFAULT_HANDLER, ErrorHandlerKind, missing_feature};
 use crate::executor::DEFAULT_POOL;
 use crate::executor::Work;
 use crate::host;
@@ -163,12 +163,6 @@ fn job(
     );
     unknown(
         builder
-            .error_handlers
-            .get(config.error_handler().unwrap_or(DEFAULT_HANDLER))
-            .map(drop),
-    );
-    unknown(
-        builder
             .pools
             .get(config.executor_service_handler().unwrap_or(DEFAULT_POOL))
             .map(drop),
@@ -198,6 +192,9 @@ fn job(
     if let Some(work) = &work {
         // Made again when the job starts: this only looks whether it can be.
         let _ = work.open(&mut reader);
+    }
+    if let Some(kind) = error_handler(builder, &settings, faults) {
+        let _ = kind.check(&mut reader);
     }
     if let Err(found) = reader.finish(Some(())) {
         for fault in found.iter() {
@@ -273,6 +270,23 @@ fn work(
             None
         }
     }
+}
+
+/// The kind of the job's error handler; `None` where there is none of that name, as the faults say.
+fn error_handler(builder: &Builder, settings: &JobSettings, faults: &mut Faults) -> Option<Arc<ErrorHandlerKind>> {
+    let name = settings.config.error_handler().unwrap_or(DEFAULT_HANDLER);
+    let error = match builder.error_handlers.get(name) {
+        Ok(kind) => return Some(kind),
+        Err(error) => error,
+    };
+    let (job, place) = (settings.config.name(), &settings.origin);
+    match missing_feature(name) {
+        Some(feature) => faults.push(format!(
+            "job {job} ({place}): error handler `{name}`: this program was built without the feature `{feature}`"
+        )),
+        None => faults.push(format!("job {job} ({place}): {error}")),
+    }
+    None
 }
 
 fn item_parameters(config: &elasticjob_config::job::JobConfig) -> BTreeMap<u32, &str> {

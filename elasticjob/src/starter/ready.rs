@@ -16,7 +16,7 @@ use crate::cluster::process::Process;
 use crate::cluster::registration::Application;
 use crate::cluster::session::{FenceAlarm, Keeper, Retry};
 use crate::cluster::worker::Worker;
-use crate::error_handler::ErrorHandlers;
+use crate::error_handler::{ErrorHandlers, Post};
 use crate::executor::{Equipment, JobRunner, Pools, Work};
 use crate::host;
 use crate::job::Components;
@@ -151,6 +151,11 @@ impl Ready {
             failed_attempts: watch::Sender::new(0),
         };
         tasks.spawn("session metrics", telemetry::follow_session(memberships.clone()));
+        let post = Post {
+            tasks: tasks.clone(),
+            clock: Arc::clone(&clock),
+            host: host::host_name().into(),
+        };
         let process = Arc::new(Process::new(
             clock,
             memberships,
@@ -163,6 +168,7 @@ impl Ready {
             components: Arc::new(self.components),
             pools: self.pools,
             error_handlers: self.error_handlers,
+            post,
         });
         let mut jobs = BTreeMap::new();
         let mut workers = Vec::with_capacity(self.jobs.len());

@@ -11,6 +11,7 @@ mod health;
 mod layout;
 mod leaving;
 mod misfire;
+mod notices;
 mod one_off;
 mod operators;
 mod outages;

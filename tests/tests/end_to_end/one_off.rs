@@ -10,7 +10,7 @@ use elasticjob_tests::process::Member;
 
 use crate::{NEVER, cluster};
 
-const REBUILD: &str = "rebuild";
+pub(crate) const REBUILD: &str = "rebuild";
 
 /// Three processes, of which the first obeys.
 async fn three(cluster: &Cluster) -> anyhow::Result<(Member, [Member; 2])> {
@@ -27,7 +27,7 @@ async fn three(cluster: &Cluster) -> anyhow::Result<(Member, [Member; 2])> {
     Ok(members)
 }
 
-fn execute(job: &str) -> Command {
+pub(crate) fn execute(job: &str) -> Command {
     Command::Execute {
         job: job.to_owned(),
         timeout: Duration::from_secs(30),

@@ -1,0 +1,14 @@
+use super::notice::Notice;
+use super::{Notifier, Undelivered};
+use crate::registry::BoxFuture;
+
+/// A [`Notifier`] of any type.
+pub(super) trait ErasedNotifier: Send + Sync + 'static {
+    fn notify<'a>(&'a self, notice: &'a Notice) -> BoxFuture<'a, Result<(), Undelivered>>;
+}
+
+impl<N: Notifier> ErasedNotifier for N {
+    fn notify<'a>(&'a self, notice: &'a Notice) -> BoxFuture<'a, Result<(), Undelivered>> {
+        Box::pin(Notifier::notify(self, notice))
+    }
+}

@@ -1,0 +1,47 @@
+//! The one way in which the framework makes HTTP clients.
+//!
+//! TLS is rustls with ring, chosen here and not for the whole process: an application may have another provider
+//! installed. Servers are trusted that the system trusts (its certificate store, or `SSL_CERT_FILE`), and those of the
+//! roots that browsers trust, which are built in, so that a container without certificates can call out.
+
+use std::sync::{Arc, LazyLock};
+
+use rustls::crypto::ring;
+use rustls::{ClientConfig, RootCertStore};
+use tracing::debug;
+
+/// Made once: reading the system's certificates takes a while.
+static TLS: LazyLock<ClientConfig> = LazyLock::new(tls);
+
+/// The builder of a client. Time limits are the caller's to set.
+pub(crate) fn builder() -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(TLS.clone())
+        .user_agent(concat!("elasticjob/", env!("CARGO_PKG_VERSION")))
+}
+
+fn tls() -> ClientConfig {
+    let mut roots = RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    let found = rustls_native_certs::load_native_certs();
+    for error in found.errors {
+        debug!(%error, "certificates of the system cannot be read");
+    }
+    roots.add_parsable_certificates(found.certs);
+    let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("ring has suites for the default versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_should_be_made_whatever_provider_is_installed() {
+        assert!(builder().build().is_ok());
+    }
+}

@@ -1,0 +1,117 @@
+//! Failures on several processes are told to people, in the way that the registry says.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::{Context as _, ensure};
+use elasticjob_tests::cluster::{Cluster, host_of};
+use elasticjob_tests::command::Answer;
+use elasticjob_tests::hook::Hook;
+use elasticjob_tests::mail::{Encryption, MailServer, PASSWORD, USER};
+
+use crate::one_off::{REBUILD, execute};
+use crate::{NEVER, cluster};
+
+const CONFIG: &str = "/rebuild/config";
+
+/// Of each process an item of the job fails with an error, and another panics.
+const FAILURES: [&str; 4] = [
+    "caused by no disk for item 1",
+    "caused by no disk for item 4",
+    "caused by panicked: no memory for item 2",
+    "caused by panicked: no memory for item 5",
+];
+
+fn mail_settings(server: &MailServer) -> String {
+    let (port, authority) = (server.port(), server.authority());
+    format!(
+        "elasticjob:\n  jobs:\n    rebuild:\n      job-error-handler-type: EMAIL\n      props:\n        \
+         email.host: localhost\n        email.port: {port}\n        email.ssl.caFile: {}\n        \
+         email.username: {USER}\n        email.password: {PASSWORD}\n        \
+         email.from: jobs@example.org\n        email.to: people@example.org\n",
+        authority.display()
+    )
+}
+
+async fn is_shared_by_two(cluster: &Cluster) {
+    let shared = cluster.until("the items of the one-off job are shared", async || {
+        let owners = cluster.owners(REBUILD).await?;
+        let hosts: BTreeSet<u8> = owners.values().map(|id| host_of(id)).collect::<Result<_, _>>()?;
+        ensure!(owners.len() == 6 && hosts.len() == 2, "{owners:?}");
+        Ok(())
+    });
+    shared.await;
+}
+
+/// How often each of the failures is told in these texts.
+fn told(texts: &[String]) -> BTreeMap<&'static str, usize> {
+    let count = |failure| texts.iter().filter(|text| text.contains(failure)).count();
+    FAILURES.map(|failure| (failure, count(failure))).into()
+}
+
+#[tokio::test]
+async fn each_process_should_tell_of_its_failures_by_mail_and_by_chat_once_the_registry_says_so() -> anyhow::Result<()>
+{
+    let mail = MailServer::start(Encryption::Tls).await?;
+    let chat = Hook::start(r#"{"errcode":0,"errmsg":"ok"}"#).await?;
+    let cluster = cluster("notices")?;
+    let member = |host| {
+        let member = cluster.member(host).with("ELASTICJOB_JOBS_SHARE_CRON", NEVER);
+        member.configured(&mail_settings(&mail))
+    };
+    let (mut first, second) = (member(1).obeying().start()?, member(2).start()?);
+    is_shared_by_two(&cluster).await;
+
+    let Answer::Executed(outcomes) = first.ask(&execute(REBUILD)).await? else {
+        anyhow::bail!("the job was not run");
+    };
+    assert_eq!(outcomes.len(), 6, "{outcomes:?}");
+    let mut mails = Vec::new();
+    for _ in FAILURES {
+        mails.push(mail.next().await?.text());
+    }
+    assert_eq!(told(&mails), FAILURES.map(|failure| (failure, 1)).into(), "{mails:?}");
+
+    // As the console does it. What the handler of before asks for is a prop like any other then.
+    let stored = cluster.text(CONFIG).await?.context("the job has a configuration")?;
+    assert!(stored.contains("jobErrorHandlerType: EMAIL\n"), "{stored}");
+    let props = format!(
+        "props:\n  dingtalk.webhook: {}\n  dingtalk.secret: lion\n",
+        chat.url("/send?access_token=bear")
+    );
+    let changed = stored
+        .replace("jobErrorHandlerType: EMAIL", "jobErrorHandlerType: DINGTALK")
+        .replace("props:\n", &props);
+    cluster.set(CONFIG, &changed).await?;
+    for member in [&first, &second] {
+        cluster
+            .until("the change is in force", async || {
+                ensure!(member.log().contains("configuration changed"), "nothing of that");
+                Ok(())
+            })
+            .await;
+    }
+    first.ask(&execute(REBUILD)).await?;
+    let mut texts = Vec::new();
+    for _ in FAILURES {
+        let request = chat.next().await?;
+        let query = request.uri.query().unwrap_or_default();
+        assert!(
+            query.starts_with("access_token=bear&timestamp=") && query.contains("&sign="),
+            "{query}"
+        );
+        texts.push(
+            request.json()?["text"]["content"]
+                .as_str()
+                .context("a text")?
+                .to_owned(),
+        );
+    }
+    assert_eq!(told(&texts), FAILURES.map(|failure| (failure, 1)).into(), "{texts:?}");
+    assert_eq!((mail.rest().await, chat.rest().await), (0, 0));
+    for log in [first.log(), second.log()] {
+        for secret in [PASSWORD, "lion", "bear"] {
+            assert!(!log.contains(secret), "{log}");
+        }
+    }
+    Ok(())
+}

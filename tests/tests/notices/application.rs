@@ -1,0 +1,112 @@
+//! An application whose job fails.
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::ensure;
+use elasticjob::prelude::*;
+use elasticjob::starter::ItemOutcome;
+use tokio::time::{Instant, sleep};
+use tracing::subscriber::DefaultGuard;
+use tracing_subscriber::fmt::MakeWriter;
+
+/// Longer than anything takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// An application in a process of its own registry, with the job `failing` of two items.
+pub(crate) struct Application {
+    running: ElasticJob,
+    log: Log,
+    /// The runtime of a test has one thread, so all of it is logged here.
+    _guard: DefaultGuard,
+}
+
+/// What is logged.
+#[derive(Clone, Default)]
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Application {
+    /// Starts one with this error handler, and these props.
+    pub(crate) async fn start(handler: &str, props: &[(&str, &str)]) -> anyhow::Result<Self> {
+        let log = Log::default();
+        let subscriber = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_env_filter("elasticjob=debug")
+            .with_writer(log.clone());
+        let guard = tracing::subscriber::set_default(subscriber.finish());
+        let mut failing = job("failing", async |shard: ShardingContext| {
+            let disk = io::Error::other("disk <full>");
+            Err::<(), _>(anyhow::Error::new(disk).context(format!("cannot sync {}", shard.sharding_item())))
+        });
+        failing = failing.sharding(2).set("job-error-handler-type", handler);
+        for (key, value) in props {
+            failing = failing.set(format!("props.{key}"), value);
+        }
+        let builder = ElasticJob::builder().without_discovery().environment([]).job(failing);
+        let running = builder.build()?.start().await?;
+        Ok(Self {
+            running,
+            log,
+            _guard: guard,
+        })
+    }
+
+    /// Has both items fail, once.
+    pub(crate) async fn fail(&self) -> anyhow::Result<()> {
+        let job = self.running.one_off_named("failing")?;
+        let execution = job.execute_and_wait(PATIENCE).await?;
+        for (item, outcome) in &execution.items {
+            ensure!(
+                matches!(outcome, ItemOutcome::Failed { cause } if *cause == format!("cannot sync {item}: disk <full>")),
+                "item {item}: {outcome:?}"
+            );
+        }
+        Ok(())
+    }
+
+    /// Stops it; what it has to tell is told before.
+    pub(crate) async fn stop(self) -> String {
+        self.running.shutdown(Duration::ZERO).await;
+        self.log.text()
+    }
+
+    /// Waits until all of these are in the log.
+    pub(crate) async fn logs(&self, texts: &[&str]) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let log = self.log.text();
+            let missing: Vec<_> = texts.iter().filter(|text| !log.contains(**text)).collect();
+            if missing.is_empty() {
+                return log;
+            }
+            assert!(Instant::now() < deadline, "nothing of {missing:?} in:\n{log}");
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+impl Log {
+    fn text(&self) -> String {
+        let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+}
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Log {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}

@@ -1,0 +1,7 @@
+//! Failures of jobs are told to people, by real mail servers and web servers.
+
+mod application;
+mod bad_input;
+mod chats;
+mod mails;
+mod webhooks;

@@ -715,6 +715,13 @@ fn metrics_should_be_shown_to_this_machine_alone_unless_told_otherwise() {
 }
 
 #[test]
+fn the_dump_port_should_be_open_to_this_machine_alone_unless_told_otherwise() {
+    let host = |text: &str| yaml(text).unwrap().dump.unwrap().host.to_string();
+    assert_eq!(host("elasticjob: {dump: {port: 9888}}"), "127.0.0.1");
+    assert_eq!(host("elasticjob: {dump: {port: 9888, host: 10.0.0.1}}"), "10.0.0.1");
+}
+
+#[test]
 fn a_disabled_application_should_need_no_valid_settings() {
     let settings = yaml("elasticjob: {enabled: '${ON:false}', jobs: {x: {}}}").unwrap();
     assert!(!settings.enabled && settings.jobs.is_empty());

@@ -167,6 +167,12 @@ mod tests {
         let led = view(&["/instances/a@-@1", &first, &second, "/leader/election/instance=a@-@2"]);
         let steps = paths(next(&led, &id("a@-@1"), LATCH, Duration::ZERO));
         assert_eq!(steps, [format!("-/job{first}"), format!("-/job{second}")]);
+
+        // Of its own a contender keeps the first alone, so that none is left when it leads.
+        let between = "/leader/election/latch/_c_00000000-0000-0000-0000-000000000000-latch-0000000001";
+        let waiting = view(&["/instances/a@-@1", between, &first, &second]);
+        let steps = paths(next(&waiting, &id("a@-@1"), LATCH, Duration::ZERO));
+        assert_eq!(steps, [format!("-/job{second}")]);
     }
 
     #[test]

@@ -79,3 +79,15 @@ async fn a_changed_zone_should_be_in_force_though_the_cron_expression_is_the_sam
     cluster.until(12.0).await;
     assert_eq!(cluster.history.count_at(at(10)), 1, "one o'clock in Paris");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_configuration_that_nothing_here_can_serve_should_leave_the_last_one_in_force() {
+    let mut cluster = Cluster::new().await;
+    let _only = cluster.join("10.0.0.1", every_second(2), quick());
+    cluster.until(3.5).await;
+    let unknown = every_second(2).to_builder().cron("0 0 0 * * ?");
+    let unknown = unknown.sharding_strategy("OF_SOMEBODY_ELSE").build().unwrap();
+    cluster.set("/job/config", &unknown.to_registry().yaml).await;
+    cluster.until(8.5).await;
+    assert_eq!(cluster.history.count_at(at(8)), 2);
+}

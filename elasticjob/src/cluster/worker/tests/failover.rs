@@ -218,7 +218,7 @@ async fn an_item_lost_with_its_instance_should_be_said_to_be_lost_where_nobody_t
         job: "job".into(),
         item: 0,
     };
-    assert_eq!(events.next().await, Ok(Some(lost)));
+    assert_eq!(told(&mut events, Some).await, lost);
     cluster.history.check();
 }
 

@@ -1,6 +1,14 @@
 //! Scheduled times that pass without a run.
 
 use super::*;
+use crate::trace::SkippedTimes;
+
+fn skipped_times(event: JobEvent) -> Option<SkippedTimes> {
+    match event {
+        JobEvent::Skipped { times, .. } => Some(times),
+        _ => None,
+    }
+}
 
 #[tokio::test(start_paused = true)]
 async fn a_time_that_passed_while_an_item_changed_hands_should_be_made_up_by_its_new_owner() {
@@ -31,10 +39,13 @@ async fn a_time_that_passed_while_an_item_changed_hands_should_be_made_up_by_its
     assert!(late.iter().any(|ran| ran.began > Duration::from_secs(44)), "{late:?}");
     let mut sources = Vec::new();
     while sources.len() < 2 {
-        if let Some(JobEvent::Ended { run, outcome }) = events.next().await.unwrap() {
-            assert_eq!(outcome, ItemOutcome::Succeeded);
-            sources.push(run.source);
-        }
+        let ended = told(&mut events, |event| match event {
+            JobEvent::Ended { run, outcome } => Some((run.source, outcome)),
+            _ => None,
+        });
+        let (source, outcome) = ended.await;
+        assert_eq!(outcome, ItemOutcome::Succeeded);
+        sources.push(source);
     }
     assert_eq!(sources, [Source::Schedule, Source::Misfire]);
 }
@@ -50,13 +61,7 @@ async fn times_that_nobody_was_there_for_should_be_counted_and_not_run() {
     let mut events = again.events();
     cluster.until(63.5).await;
     assert_eq!(cluster.history.count_at(at(60)), 0);
-    let skipped = loop {
-        match events.next().await.unwrap() {
-            Some(JobEvent::Skipped { times, .. }) => break times,
-            Some(_) => {}
-            None => panic!("nothing was said of the times that passed"),
-        }
-    };
+    let skipped = told(&mut events, skipped_times).await;
     assert_eq!((skipped.after, skipped.before), (at(5), at(61)));
     assert_eq!(skipped.count, 55);
     assert!(
@@ -205,13 +210,7 @@ async fn a_time_that_another_instance_ran_meanwhile_should_not_be_said_to_be_ski
     let mut events = only.events();
     cluster.until(9.5).await;
     assert_eq!(cluster.history.count_at(at(9)), 1);
-    let skipped = loop {
-        match events.next().await.unwrap() {
-            Some(JobEvent::Skipped { times, .. }) => break times,
-            Some(_) => {}
-            None => panic!("the time between was not said to be skipped"),
-        }
-    };
+    let skipped = told(&mut events, skipped_times).await;
     assert_eq!((skipped.after, skipped.before, skipped.count), (at(7), at(9), 1));
     let ledger = cluster.data("/job/ledger/items/0").await.unwrap();
     assert!(ledger.contains(&format!("\"skipped\":{{\"after\":{after}")), "{ledger}");

@@ -399,6 +399,20 @@ impl Cluster {
     }
 }
 
+/// What `pick` takes of the events, which has to come within some minutes.
+async fn told<T>(events: &mut crate::trace::Events, mut pick: impl FnMut(JobEvent) -> Option<T>) -> T {
+    let picking = async {
+        loop {
+            let event = events.next().await.unwrap().expect("the application runs");
+            if let Some(picked) = pick(event) {
+                return picked;
+            }
+        }
+    };
+    let picked = tokio::time::timeout(Duration::from_secs(300), picking).await;
+    picked.expect("it is not said")
+}
+
 fn by(runs: &[(u32, String)], id: &str) -> Vec<u32> {
     runs.iter().filter(|(_, by)| by == id).map(|(item, _)| *item).collect()
 }

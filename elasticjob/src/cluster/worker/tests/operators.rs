@@ -100,3 +100,20 @@ async fn an_instance_should_join_although_the_configuration_vanishes_meanwhile()
     assert_eq!(*only.handle.state.borrow(), JobState::Ready);
     assert_eq!(cluster.history.count_at(at(15)), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_is_switched_on_again_should_not_run_all_that_it_missed() {
+    let mut cluster = Cluster::new().await;
+    let only = cluster.join("10.0.0.1", every_second(1), quick());
+    cluster.until(3.5).await;
+    cluster.set("/job/servers/10.0.0.1", "DISABLED").await;
+    cluster.until(20.5).await;
+    let before = cluster.history.all().len();
+    cluster.set("/job/servers/10.0.0.1", "ENABLED").await;
+    cluster.until(24.5).await;
+    let since: Vec<Timestamp> = cluster.history.all()[before..].iter().map(|ran| ran.due).collect();
+    assert!(since.iter().filter(|due| **due <= at(20)).count() <= 1, "{since:?}");
+    assert!(since.ends_with(&[at(22), at(23), at(24)]), "{since:?}");
+    assert_eq!(only.handle.standing.now().unaccounted, 0);
+    cluster.history.check();
+}

@@ -202,3 +202,32 @@ async fn a_follower_of_a_large_job_should_survive_a_reconnect() {
     }
     cluster.history.check();
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_item_that_was_given_away_while_it_was_claimed_should_be_let_go_unrun() {
+    let mut cluster = Cluster::new().await;
+    let config = JobConfig::builder("job")
+        .cron("0/20 * * * * ?")
+        .time_zone("GMT")
+        .sharding_total_count(1)
+        .build()
+        .unwrap();
+    let only = cluster.join("10.0.0.1", config, quick());
+    cluster.until(15.0).await;
+    // A leader that is none of ours: it raises no epoch, so that nothing refuses the claim.
+    let java = "10.0.0.9@-@1";
+    cluster.create(&format!("/job/instances/{java}"), "").await;
+    cluster.create("/job/servers/10.0.0.9", "ENABLED").await;
+    cluster.set("/job/leader/election/instance", java).await;
+    cluster.until(19.5).await;
+    // What happens at 19.9 is told at 20.1, before the claim of 20.0 is answered.
+    only.link.delay(Duration::from_millis(200));
+    cluster.until(19.9).await;
+    cluster.delete("/job/sharding/0/instance").await;
+    cluster.create("/job/sharding/0/instance", java).await;
+    cluster.until(30.0).await;
+    let ledger = cluster.data("/job/ledger/items/0").await.unwrap();
+    assert!(ledger.contains("given to another instance"), "it was claimed: {ledger}");
+    assert_eq!(cluster.history.all().len(), 0);
+    assert_eq!(cluster.data("/job/sharding/0/running").await, None);
+}

@@ -1,19 +1,26 @@
 //! Many instances of one job in virtual time, each over a link of its own by which it can be hurt.
 
+use std::collections::HashSet;
+use std::iter;
 use std::ops::AddAssign;
 use std::time::Duration;
 
 use elasticjob::job::Registration;
 use elasticjob::registry::memory::{Link, MemoryRegistry};
 use elasticjob::registry::metered::Counts;
+use elasticjob::registry::{Answer, Read, Registry as _};
+use tokio::time::sleep;
 
-use crate::metered::{Member, Site};
+use crate::metered::{JOB, Member, Site};
 
 /// When the session of an instance that is silent ends.
 pub const SESSION_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Seconds after which everything has found its place, whatever happened.
 pub const SETTLE: i64 = 60;
+
+/// Between two looks, in virtual time.
+const LOOK: Duration = Duration::from_millis(1);
 
 /// Instances on one embedded registry.
 #[derive(Debug)]
@@ -43,6 +50,38 @@ impl Crowd {
     /// The ways of the instances to the registry.
     pub fn links(&self) -> impl Iterator<Item = &Link> {
         self.members.iter().map(|(link, _)| link)
+    }
+
+    /// Lets pass what makes everything find its place.
+    pub async fn settle(&self) {
+        self.site.pass(SETTLE).await;
+    }
+
+    /// Waits until each of so many items belongs to an instance that is there.
+    ///
+    /// # Errors
+    /// When the registry cannot be read.
+    pub async fn shared_out(&self, items: u32) -> anyhow::Result<()> {
+        let session = self.site.registry.connect().await?;
+        let owners = (0..items).map(|item| Read::Data(format!("/{JOB}/sharding/{item}/instance")));
+        let reads: Vec<Read> = iter::once(Read::Children(format!("/{JOB}/instances")))
+            .chain(owners)
+            .collect();
+        loop {
+            let mut answers = session.read(reads.clone()).await?.into_iter();
+            let Some(Answer::Children(Some(instances))) = answers.next() else {
+                anyhow::bail!("the job has no instances");
+            };
+            let instances: HashSet<String> = instances.into_iter().collect();
+            let is_there = |owner: Answer| match owner {
+                Answer::Data(Some((owner, _))) => str::from_utf8(&owner).is_ok_and(|owner| instances.contains(owner)),
+                _ => false,
+            };
+            if answers.all(is_there) {
+                return Ok(());
+            }
+            sleep(LOOK).await;
+        }
     }
 
     /// What all of them asked of the registry while this went on.

@@ -14,6 +14,9 @@ use elasticjob::schedule::{Clock, ManualClock, sleep_until};
 use jiff::{Timestamp, ToSpan as _};
 use tokio::sync::Barrier;
 
+/// The name of every job here.
+pub const JOB: &str = "job";
+
 /// As many items as anybody here has run at once.
 const POOL: &str = "WIDE";
 
@@ -125,24 +128,24 @@ pub fn ending_together(items: u32) -> Registration {
             barrier.wait().await;
         }
     };
-    every_second(job("job", wait).sharding(items))
+    every_second(job(JOB, wait).sharding(items))
 }
 
 /// A job that fires every second and whose items end one after the other.
 pub fn ending_apart(items: u32) -> Registration {
     let sleep = |shard: ShardingContext| tokio::time::sleep(Duration::from_millis(20) * (shard.sharding_item() + 1));
-    every_second(job("job", sleep).sharding(items))
+    every_second(job(JOB, sleep).sharding(items))
 }
 
 /// A job that is due every second and whose items run for one and a half: each firing is followed by a make-up run.
 pub fn falling_behind(items: u32) -> Registration {
     let sleep = |_: ShardingContext| tokio::time::sleep(Duration::from_millis(1500));
-    every_second(job("job", sleep).sharding(items))
+    every_second(job(JOB, sleep).sharding(items))
 }
 
 /// A job that never fires by itself.
 pub fn one_off(items: u32) -> Registration {
-    job("job", async || {}).sharding(items)
+    job(JOB, async || {}).sharding(items)
 }
 
 fn every_second(job: Registration) -> Registration {

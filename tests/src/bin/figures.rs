@@ -6,6 +6,9 @@ use anyhow::{bail, ensure};
 use elasticjob_tests::figures::{self, GROUPS};
 
 fn main() -> anyhow::Result<()> {
+    if std::env::var_os(figures::MEMBER).is_some() {
+        return figures::run_member();
+    }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match *arguments {

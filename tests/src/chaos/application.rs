@@ -66,8 +66,8 @@ pub struct JobPlan {
 /// How often an item is tried at one time.
 pub const ATTEMPTS: u32 = 3;
 
-/// Longer than a session outlives its process.
-const VERY_LONG: Duration = Duration::from_secs(6);
+/// Longer than a session outlives its process, and than a process that is cut off believes in its session.
+const VERY_LONG: Duration = Duration::from_secs(8);
 
 /// Of so many runs one fails.
 const FAILING: u64 = 25;
@@ -91,8 +91,8 @@ impl JobPlan {
                 items: 10,
                 period: 5,
                 failover: true,
-                work: milliseconds(1_000, 4_000),
-                lasting: 20,
+                work: milliseconds(1_000, 6_000),
+                lasting: 4,
             },
             Self {
                 name: "plain",

@@ -8,13 +8,19 @@ use std::fmt::Display;
 use tokio::runtime::{Builder, Runtime};
 
 mod cron;
+mod failover;
 mod lateness;
 mod many_jobs;
+mod member;
+mod percentiles;
 mod process;
+mod recovery;
 mod requests;
+mod resharding;
 mod start;
 mod stopwatch;
 
+pub use member::{MEMBER, run_member};
 pub use start::{STARTED, run_started};
 
 /// Figures that belong together.
@@ -43,6 +49,21 @@ pub const GROUPS: &[Group] = &[
         name: "start",
         summary: "from the start of a process to its first registered instance",
         measure: start::measure,
+    },
+    Group {
+        name: "failover",
+        summary: "how soon others do what a member leaves undone that is killed or told to stop, thirty times each",
+        measure: failover::measure,
+    },
+    Group {
+        name: "recovery",
+        summary: "how soon items run again after all servers were restarted",
+        measure: recovery::measure,
+    },
+    Group {
+        name: "resharding",
+        summary: "a thousand items shared out anew among a hundred instances",
+        measure: resharding::measure,
     },
     Group {
         name: "cron",

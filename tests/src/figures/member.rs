@@ -1,0 +1,56 @@
+//! The application whose processes are killed and stopped: ten items that take their time, run again where they die.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use elasticjob::ElasticJob;
+use elasticjob::job::{ShardingContext, job};
+use tokio::time::sleep;
+
+use crate::cluster::{Cluster, ITEMS, SHARE};
+use crate::history::Journal;
+use crate::process::MemberSetup;
+
+use super::runtime;
+
+/// In the environment of a process that is to be a member.
+pub const MEMBER: &str = "FIGURES_MEMBER";
+
+/// A member to be, on the host of this number.
+pub(super) fn member(cluster: &Cluster, host: u8, work: Duration) -> MemberSetup {
+    cluster.member(host).with(MEMBER, "yes").working(work)
+}
+
+/// Runs the application until it is told to stop.
+///
+/// # Errors
+/// When it does not start.
+pub fn run_member() -> anyhow::Result<()> {
+    let variable = |name: &str| std::env::var(name).with_context(|| format!("{name} is not set"));
+    let journal = Arc::new(Journal::open(Path::new(&variable("MEMBER_HISTORY")?))?);
+    let work = Duration::from_millis(variable("MEMBER_WORK")?.parse()?);
+    let run = move |shard: ShardingContext| {
+        let journal = Arc::clone(&journal);
+        async move {
+            let recorder = journal.begin(&shard);
+            sleep(work).await;
+            recorder.finish();
+        }
+    };
+    let share = job(SHARE, run)
+        .cron("0/2 * * * * ?")
+        .sharding(ITEMS)
+        .set("time-zone", "GMT")
+        .set("failover", true);
+    runtime()?.block_on(async {
+        ElasticJob::builder()
+            .without_discovery()
+            .job(share)
+            .build()?
+            .run()
+            .await
+            .map_err(Into::into)
+    })
+}

@@ -29,10 +29,10 @@ impl Mutation {
         Self::ReuseInstanceId,
     ];
 
-    /// Whether this rule is left out on this thread.
+    /// Whether this rule is left out, on this thread or for good.
     #[cfg(feature = "testing")]
     pub(crate) fn is_on(self) -> bool {
-        CURRENT.get() == Some(self)
+        CURRENT.get().or_else(|| FOR_GOOD.get().copied()) == Some(self)
     }
 
     #[cfg(not(feature = "testing"))]
@@ -47,6 +47,16 @@ thread_local! {
     static CURRENT: std::cell::Cell<Option<Mutation>> = const { std::cell::Cell::new(None) };
 }
 
+/// What is left out of a whole process: timers of the framework run on threads that nobody else sees.
+#[cfg(feature = "testing")]
+static FOR_GOOD: std::sync::OnceLock<Mutation> = std::sync::OnceLock::new();
+
+/// Leaves a rule out of this process for good, the first time that this is called.
+#[cfg(feature = "testing")]
+pub(crate) fn leave_out_for_good(mutation: Mutation) {
+    FOR_GOOD.get_or_init(|| mutation);
+}
+
 /// Leaves a rule out on this thread for as long as the guard lives.
 #[cfg(feature = "testing")]
 pub(crate) fn leave_out(mutation: Option<Mutation>) -> LeftOut {
@@ -59,7 +69,7 @@ pub(crate) fn leave_out(mutation: Option<Mutation>) -> LeftOut {
 #[cfg(feature = "testing")]
 #[derive(Debug)]
 #[must_use = "the rule is left out for as long as this lives"]
-pub struct LeftOut {
+pub(crate) struct LeftOut {
     before: Option<Mutation>,
 }
 

@@ -21,7 +21,7 @@ use std::fmt;
 
 use crate::cluster::mutation;
 
-pub use crate::cluster::mutation::{LeftOut, Mutation};
+pub use crate::cluster::mutation::Mutation;
 
 /// What became of one seed.
 pub struct Report {
@@ -49,16 +49,10 @@ pub fn simulate(seed: u64, left_out: Option<Mutation>) -> Report {
     Report { history }
 }
 
-/// Leaves a rule out on this thread for as long as the guard lives, to see that what looks for faults finds them.
-///
-/// ```
-/// use elasticjob::testing::{Mutation, leave_out};
-///
-/// let left_out = leave_out(Mutation::IgnoreEpoch);
-/// drop(left_out); // All is right again.
-/// ```
-pub fn leave_out(rule: Mutation) -> LeftOut {
-    mutation::leave_out(Some(rule))
+/// Leaves a rule out of this process for good, to see that what looks for faults from outside finds them. Only the first
+/// call does.
+pub fn leave_out_for_good(rule: Mutation) {
+    mutation::leave_out_for_good(rule);
 }
 
 impl Report {

@@ -12,7 +12,7 @@ use elasticjob::ElasticJob;
 use elasticjob::executor::Pool;
 use elasticjob::job::{Registration, ShardingContext, job};
 use elasticjob::starter::stop_signal;
-use elasticjob::testing::{Mutation, leave_out};
+use elasticjob::testing::{Mutation, leave_out_for_good};
 use elasticjob::trace::{Events, Lagged};
 use jiff::SignedDuration;
 use tokio::time::{Instant, sleep_until};
@@ -173,20 +173,11 @@ pub fn run() -> anyhow::Result<()> {
         .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
         .init();
     end_with_the_input();
-    let left_out = std::env::var(LEAVE_OUT)
-        .ok()
-        .map(|rule| rule_named(&rule))
-        .transpose()?;
-    let leave_out_here = move || {
-        if let Some(rule) = left_out {
-            // For as long as the thread lives.
-            std::mem::forget(leave_out(rule));
-        }
-    };
-    leave_out_here();
+    if let Ok(rule) = std::env::var(LEAVE_OUT) {
+        leave_out_for_good(rule_named(&rule)?);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
-        .on_thread_start(leave_out_here)
         .enable_all()
         .build()?;
     runtime.block_on(serve())

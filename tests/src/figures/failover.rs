@@ -11,7 +11,7 @@ use futures_util::future::try_join_all;
 use tokio::task::block_in_place;
 use tokio::time::timeout;
 
-use crate::cluster::{Cluster, SHARE, host_of};
+use crate::cluster::{Cluster, SHARE};
 use crate::history::{Run, since_boot};
 use crate::process::Member;
 use crate::zookeeper::Server;
@@ -81,10 +81,16 @@ async fn kill(cluster: &Cluster, host: u8, victim: Member) -> anyhow::Result<Vec
     let id = cluster.instances(SHARE).await?.remove(&host).context("it is there")?;
     let session = cluster.registry().connect().await?;
     let deleted = deletion_of(session, format!("/{SHARE}/instances/{id}")).await?;
-    cluster.run_on(host).await;
+    cluster
+        .until("it runs items", async || {
+            let runs = runs_of(cluster, &id)?;
+            ensure!(runs.last().is_some_and(|run| run.end.is_none()), "{:?}", runs.last());
+            Ok(())
+        })
+        .await;
     victim.kill().await?;
-    let is_cut_short = |run: &Run| run.id.instance == id && run.end.is_none();
-    let cut_short: Vec<Run> = cluster.runs()?.into_iter().filter(is_cut_short).collect();
+    let mut cut_short = runs_of(cluster, &id)?;
+    cut_short.retain(|run| run.end.is_none());
     let ended = deleted.await?;
     let again = cluster.until("what it ran is run elsewhere", async || {
         let runs = cluster.runs()?;
@@ -105,26 +111,31 @@ async fn kill(cluster: &Cluster, host: u8, victim: Member) -> anyhow::Result<Vec
         .collect())
 }
 
+fn runs_of(cluster: &Cluster, instance: &str) -> anyhow::Result<Vec<Run>> {
+    let mut runs = cluster.runs()?;
+    runs.retain(|run| run.id.instance == instance);
+    Ok(runs)
+}
+
 /// Tells a member to stop while it runs nothing; gives how long it took until one of its items had a new owner.
 async fn stop(cluster: &Cluster, host: u8, leaver: &mut Member) -> anyhow::Result<Duration> {
-    let is_of_host = |owner: &String| host_of(owner).is_ok_and(|of| of == host);
+    let id = cluster.instances(SHARE).await?.remove(&host).context("it is there")?;
     let owners = cluster.owners(SHARE).await?;
     let item = *owners
         .iter()
-        .find(|(_, owner)| is_of_host(owner))
+        .find(|(_, owner)| **owner == id)
         .context("it has items")?
         .0;
     cluster
-        .until("it has run its items", async || {
-            let run = cluster.run_on(host).await;
-            cluster
-                .until("that run has ended, and its end is recorded", async || {
-                    ensure!(cluster.end_of(&run)?.is_some(), "it runs");
-                    let mark = cluster.text(&format!("/{SHARE}/sharding/{item}/running")).await?;
-                    ensure!(mark.is_none(), "it is marked");
-                    Ok(())
-                })
-                .await;
+        .until("it has just run its items", async || {
+            let runs = runs_of(cluster, &id)?;
+            ensure!(
+                !runs.is_empty() && runs.iter().all(|run| run.end.is_some()),
+                "{:?}",
+                runs.last()
+            );
+            let mark = cluster.text(&format!("/{SHARE}/sharding/{item}/running")).await?;
+            ensure!(mark.is_none(), "it is marked");
             Ok(())
         })
         .await;

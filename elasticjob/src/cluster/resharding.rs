@@ -24,6 +24,10 @@ pub(crate) struct Basis {
     /// Items that were running and are still to be moved, or removed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     deferred: Vec<u32>,
+    /// The items whose owner changed with this assignment, with the new one's place among the instances. Left out where
+    /// it was brought about in parts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    moved: Option<Vec<(u32, Option<usize>)>>,
 }
 
 impl Basis {
@@ -34,12 +38,26 @@ impl Basis {
             total,
             strategy: strategy.to_owned(),
             deferred: Vec::new(),
+            moved: None,
         }
     }
 
     /// The items that wait for their runs to end.
     pub(crate) fn deferred(&self) -> &[u32] {
         &self.deferred
+    }
+
+    /// The items whose owner changed with this assignment, each with its new one; `None` where that is not told.
+    pub(crate) fn moved(&self) -> Option<Vec<(u32, Option<InstanceId>)>> {
+        let owner = |(item, place): &(u32, Option<usize>)| {
+            let owner = place.map(|place| InstanceId::parse(self.instances.get(place)?));
+            Some((*item, owner.map_or(Some(None), |owner| owner.map(Some))?))
+        };
+        self.moved.as_ref()?.iter().map(owner).collect()
+    }
+
+    fn place_of(&self, instance: &InstanceId) -> Option<usize> {
+        self.instances.iter().position(|id| id == instance.as_str())
     }
 
     /// Whether an assignment made now would be made for the same. Asked often, so it makes nothing.
@@ -180,11 +198,18 @@ pub(crate) fn transactions(
 ) -> Vec<Vec<Step>> {
     let mut basis = basis.clone();
     let mut changes = Vec::new();
+    let mut moved = Vec::new();
     for surveyed in items {
         let wanted = target.get(surveyed.item as usize);
         match change(view, surveyed, wanted) {
             Change::Deferred => basis.deferred.push(surveyed.item),
-            Change::Steps(steps) => changes.push(steps),
+            Change::Steps(steps) => {
+                let wanted = wanted.and_then(Option::as_ref);
+                if surveyed.owner.as_ref() != wanted {
+                    moved.push((surveyed.item, wanted));
+                }
+                changes.push(steps);
+            }
         }
     }
 
@@ -201,6 +226,11 @@ pub(crate) fn transactions(
         part.extend(steps);
     }
     parts.push(part);
+    // Of several epochs one may be missed.
+    if parts.len() == 1 {
+        let place = |(item, owner): (u32, Option<&InstanceId>)| (item, owner.and_then(|owner| basis.place_of(owner)));
+        basis.moved = Some(moved.into_iter().map(place).collect());
+    }
 
     let last = parts.len() - 1;
     let first_version = view.epoch.as_ref().map(|epoch| epoch.version);

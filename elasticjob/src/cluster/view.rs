@@ -188,6 +188,11 @@ impl View {
         }
     }
 
+    /// Takes in that an item is somebody else's now, or nobody's.
+    pub(crate) fn give(&mut self, item: u32, owner: Option<InstanceId>) {
+        self.item(item).owner = owner;
+    }
+
     fn put(&mut self, node: Node<'_>, data: &[u8], stat: Stat) {
         let text = || String::from_utf8_lossy(data).into_owned();
         self.parents.set(node, true);

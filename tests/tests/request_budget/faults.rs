@@ -51,6 +51,7 @@ async fn a_crash_among_two_hundred_should_cost_each_a_few_requests() {
     for (index, transactions) in [(0, 4), (100, 2)] {
         let cost = cost_of(&crowd, async || nth(&crowd, index).cut()).await;
         check(cost, transactions, 8, 200);
+        assert!(cost.nodes_read <= 40 * 200, "nobody reads all items: {cost:?}");
     }
 }
 

@@ -105,6 +105,9 @@ impl Worker {
                         live.view.read(path, found);
                     }
                 }
+                if paths.contains(&Node::Epoch.of(self.application.name())) {
+                    self.epoch_was_read(live);
+                }
             }
             Err(error) if error.is_session_lost() => drop(live.left.get_or_insert(Left::SessionLost)),
             // Everything is read anew after the reconnect; until then these stay to be read.

@@ -29,6 +29,7 @@ use crate::schedule::{Calendar, Clock};
 use crate::sharding::DEFAULT_STRATEGY;
 
 use super::answer::Answered;
+use super::owners::{Owners, Told};
 use super::watches::Watches;
 use super::{Command, JobState, Left, Worker, watches};
 
@@ -53,6 +54,8 @@ pub(super) struct Live {
     pub(super) is_reading: bool,
     /// What was deleted since they were sent: an answer may be of before, and is taken in after the event.
     pub(super) outdated: BTreeSet<String>,
+    /// Which owners of items are known, where not all items are watched.
+    pub(super) owners: Owners,
     /// Whether the view follows the registry: not from a loss of the connection until all was read anew.
     pub(super) is_in_step: bool,
     /// Whether watches are being set.
@@ -169,6 +172,7 @@ impl Worker {
             dirty: BTreeSet::new(),
             is_reading: false,
             outdated: BTreeSet::new(),
+            owners: Owners::default(),
             is_in_step: true,
             is_rewatching: false,
             must_refresh: false,
@@ -360,8 +364,24 @@ impl Worker {
     /// The items were shared out: where only own items are watched, it has to be read which these are now.
     fn learn_owners(&self, live: &mut Live) {
         if *live.watches.scope() != Scope::Whole {
-            let total = self.config.sharding_total_count().get();
-            live.dirty.extend(scope::owners(self.application.name(), total));
+            live.owners.shared_out();
+            live.dirty.insert(Node::Epoch.of(self.application.name()));
+        }
+    }
+
+    /// The epoch was read, which may say whose owners have to be read.
+    pub(super) fn epoch_was_read(&self, live: &mut Live) {
+        if *live.watches.scope() == Scope::Whole {
+            return;
+        }
+        let is_alone = live.view.instances.iter().all(|id| live.view.members.contains_key(id));
+        match live.owners.epoch_read(live.view.epoch.as_ref(), is_alone) {
+            Told::Nothing => {}
+            Told::Moved(items) => items.into_iter().for_each(|(item, owner)| live.view.give(item, owner)),
+            Told::TooLittle => {
+                let total = self.config.sharding_total_count().get();
+                live.dirty.extend(scope::owners(self.application.name(), total));
+            }
         }
     }
 
@@ -388,6 +408,9 @@ impl Worker {
         let Ok(set) = result else { return };
         let job = self.application.name();
         let before = live.watches.become_of(scope, set, job);
+        if before == Scope::Whole {
+            live.owners.forget();
+        }
         match live.watches.scope().unseen(&before, job) {
             Some(paths) => live.dirty.extend(paths),
             None => live.must_refresh = true,
@@ -431,6 +454,7 @@ impl Worker {
         let Some(since) = live.since_refresh.take() else { return };
         live.view = *view;
         live.dirty.clear();
+        live.owners.forget();
         live.must_govern = true;
         live.is_in_step = *live.membership.state().borrow() == SessionState::Connected;
         for event in since {

@@ -8,6 +8,7 @@ mod account;
 mod act;
 mod answer;
 mod attend;
+mod owners;
 pub(crate) mod standing;
 #[cfg(test)]
 mod tests;

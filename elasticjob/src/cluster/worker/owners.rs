@@ -1,0 +1,123 @@
+//! Whose items are whose, where not all items are watched.
+//!
+//! A leader of ours says in the epoch which items it gave to whom, so that a thousand items need not be read by each of
+//! two hundred instances when one of them dies. A Java leader says nothing, and whoever missed an epoch cannot know:
+//! then all owners are read.
+
+use crate::cluster::instance::InstanceId;
+use crate::cluster::view::StoredEpoch;
+
+/// What is known of the owners of all items.
+#[derive(Debug, Default)]
+pub(super) struct Owners {
+    /// The epoch up to which all owners have been read, or are about to be.
+    known_at: Option<i32>,
+    /// The items were shared out, and it was not yet looked which.
+    is_due: bool,
+}
+
+/// What an epoch tells of owners.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    /// What is known already.
+    Nothing,
+    /// These items have other owners now.
+    Moved(Vec<(u32, Option<InstanceId>)>),
+    /// Not enough: the owners of all items are to be read.
+    TooLittle,
+}
+
+impl Owners {
+    /// Events may have been missed, or were not asked for: nothing is known.
+    pub(super) fn forget(&mut self) {
+        *self = Self::default();
+    }
+
+    /// The items were shared out, by whoever leads. The epoch is to be read next.
+    pub(super) fn shared_out(&mut self) {
+        self.is_due = true;
+    }
+
+    /// The epoch was read. `is_alone` says that there are no members but ours, who keep epochs.
+    pub(super) fn epoch_read(&mut self, epoch: Option<&StoredEpoch>, is_alone: bool) -> Told {
+        let known_at = std::mem::replace(&mut self.known_at, epoch.map(|epoch| epoch.version));
+        let is_due = std::mem::take(&mut self.is_due);
+        if known_at == self.known_at {
+            // Shared out without a word here: not by one of ours.
+            return if is_due { Told::TooLittle } else { Told::Nothing };
+        }
+        let moved = epoch.filter(|_| is_alone).and_then(|epoch| {
+            let is_next = known_at.and_then(|version| version.checked_add(1)) == Some(epoch.version);
+            epoch.basis.as_ref().filter(|_| is_next)?.moved()
+        });
+        moved.map_or(Told::TooLittle, Told::Moved)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn epoch(version: i32, basis: &str) -> StoredEpoch {
+        StoredEpoch {
+            basis: serde_json::from_str(basis).ok(),
+            version,
+        }
+    }
+
+    const MOVED: &str = r#"{"instances":["a@-@1","b@-@2"],"total":9,"strategy":"s","moved":[[3,1],[7,null]]}"#;
+    const UNKNOWN_OWNER: &str = r#"{"instances":["a@-@1"],"total":9,"strategy":"s","moved":[[3,1]]}"#;
+    const NOT_TOLD: &str = r#"{"instances":[],"total":9,"strategy":"s"}"#;
+
+    fn known_at(version: i32) -> Owners {
+        let mut owners = Owners::default();
+        assert_eq!(owners.epoch_read(Some(&epoch(version, MOVED)), true), Told::TooLittle);
+        owners.shared_out();
+        owners
+    }
+
+    #[test]
+    fn what_the_next_epoch_tells_should_be_enough() {
+        let moved = Told::Moved(vec![(3, InstanceId::parse("b@-@2")), (7, None)]);
+        let mut owners = known_at(4);
+        assert_eq!(owners.epoch_read(Some(&epoch(5, MOVED)), true), moved);
+        assert_eq!(
+            owners.epoch_read(Some(&epoch(5, MOVED)), true),
+            Told::Nothing,
+            "read twice"
+        );
+        assert_eq!(
+            owners.epoch_read(Some(&epoch(6, MOVED)), true),
+            moved,
+            "with nothing else to tell"
+        );
+    }
+
+    #[test]
+    fn all_owners_should_be_read_where_it_is_not_known_which_have_changed() {
+        let all = |version, basis, is_alone| known_at(4).epoch_read(Some(&epoch(version, basis)), is_alone);
+        assert_eq!(all(6, MOVED, true), Told::TooLittle, "an epoch was missed");
+        assert_eq!(
+            all(3, MOVED, true),
+            Told::TooLittle,
+            "the job was removed and made anew"
+        );
+        assert_eq!(all(5, NOT_TOLD, true), Told::TooLittle, "one of several parts");
+        assert_eq!(all(5, UNKNOWN_OWNER, true), Told::TooLittle, "nobody of that number");
+        assert_eq!(all(5, "?", true), Told::TooLittle, "not understood");
+        assert_eq!(
+            all(5, MOVED, false),
+            Told::TooLittle,
+            "a Java member may have led meanwhile"
+        );
+        assert_eq!(
+            all(4, MOVED, true),
+            Told::TooLittle,
+            "shared out, and not by one of ours"
+        );
+        assert_eq!(known_at(4).epoch_read(None, true), Told::TooLittle, "it is gone");
+        let mut owners = known_at(4);
+        owners.forget();
+        assert_eq!(owners.epoch_read(Some(&epoch(5, MOVED)), true), Told::TooLittle);
+    }
+}

@@ -231,3 +231,28 @@ async fn an_item_that_was_given_away_while_it_was_claimed_should_be_let_go_unrun
     assert_eq!(cluster.history.all().len(), 0);
     assert_eq!(cluster.data("/job/sharding/0/running").await, None);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_by_an_assignment_that_is_not_the_newest_should_be_refused_and_made_anew() {
+    let mut cluster = Cluster::new().await;
+    let config = JobConfig::builder("job")
+        .cron("0/20 * * * * ?")
+        .time_zone("GMT")
+        .sharding_total_count(1)
+        .build()
+        .unwrap();
+    let only = cluster.join("10.0.0.1", config, lasting(Duration::from_secs(5)));
+    cluster.until(19.5).await;
+    // What happens at 19.9 is told at 20.1, after the claim of 20.0 was sent.
+    only.link.delay(Duration::from_millis(200));
+    cluster.until(19.9).await;
+    let assignment = cluster.data("/job/ledger/epoch").await.unwrap();
+    cluster.set("/job/ledger/epoch", &assignment).await;
+    cluster.until(20.15).await;
+    assert_eq!(cluster.data("/job/sharding/0/running").await, None, "it was refused");
+    cluster.until(22.0).await;
+    assert_eq!(cluster.data("/job/sharding/0/running").await, Some(only.id()));
+    cluster.until(30.0).await;
+    assert_eq!(cluster.history.count_at(at(20)), 1);
+    cluster.history.check();
+}

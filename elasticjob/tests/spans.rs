@@ -1,0 +1,72 @@
+//! What a job logs can be told apart by firing and item.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use elasticjob::ElasticJob;
+use elasticjob::job::job;
+use elasticjob::prelude::*;
+use elasticjob::registry::memory::MemoryRegistry;
+use elasticjob::trace::JobEvent;
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("nobody panics while writing").write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn what_a_job_logs_should_stand_in_the_spans_of_its_firing_and_its_item() -> anyhow::Result<()> {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    // All runs on this thread.
+    let _here = tracing::subscriber::set_default(subscriber);
+
+    let work = async |_shard: ShardingContext| tracing::info!("at work");
+    let running = ElasticJob::builder()
+        .without_discovery()
+        .environment([])
+        .registry(Arc::new(MemoryRegistry::new()))
+        .job(job("talk", work).sharding(2).cron("* * * * * ?"))
+        .build()?
+        .start()
+        .await?;
+    let mut events = running.events();
+    let mut ended = Vec::new();
+    let watching = async {
+        while ended.len() < 2 {
+            let Some(event) = events.next().await? else { break };
+            if let JobEvent::Ended { run, .. } = event {
+                ended.push(run);
+            }
+        }
+        anyhow::Ok(())
+    };
+    tokio::time::timeout(Duration::from_secs(60), watching).await??;
+    running.shutdown(Duration::from_secs(5)).await;
+
+    let text = String::from_utf8(log.0.lock().expect("nobody panics while writing").clone())?;
+    for run in ended {
+        let scheduled = run.scheduled_time;
+        let firing = format!("firing{{job=\"talk\" source=Schedule scheduled={scheduled}}}");
+        let item = format!("item{{job=\"talk\" item={} run=\"{}\"}}", run.item, run.run_id);
+        let spans = format!("{firing}:{item}");
+        let line = text
+            .lines()
+            .find(|line| line.contains(&spans) && line.ends_with("at work"));
+        assert!(line.is_some(), "nothing in `{spans}`:\n{text}");
+    }
+    Ok(())
+}

@@ -62,6 +62,9 @@ pub fn is_secret(key: &str) -> bool {
         "credential",
         "api-key",
         "apikey",
+        "authorization",
+        "http.data",
+        "http.uri",
     ]
     .iter()
     .any(|word| key.contains(word))

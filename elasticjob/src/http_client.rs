@@ -6,18 +6,43 @@
 
 use std::sync::{Arc, LazyLock};
 
+use reqwest::{Response, Url};
 use rustls::crypto::ring;
 use rustls::{ClientConfig, RootCertStore};
 use tracing::debug;
 
+use crate::property::Accepts;
+
 /// Made once: reading the system's certificates takes a while.
 static TLS: LazyLock<ClientConfig> = LazyLock::new(tls);
+
+/// The web address of a service. Parts of it may be secret: with a chat robot's address anybody may speak for it.
+pub(crate) const ADDRESS: Accepts<Url> =
+    Accepts::new("a web address, such as `https://example.org/hook?key=..`", |text| {
+        let url = Url::parse(text.trim()).ok()?;
+        (matches!(url.scheme(), "http" | "https") && url.has_host()).then_some(url)
+    })
+    .secret();
 
 /// The builder of a client. Time limits are the caller's to set.
 pub(crate) fn builder() -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .tls_backend_preconfigured(TLS.clone())
         .user_agent(concat!("elasticjob/", env!("CARGO_PKG_VERSION")))
+}
+
+/// The beginning of an answer's body: at most so many bytes of it.
+pub(crate) async fn text_within(mut response: Response, limit: usize) -> reqwest::Result<String> {
+    let mut body = Vec::new();
+    while let Some(piece) = response.chunk().await? {
+        let room = limit - body.len();
+        if piece.len() >= room {
+            body.extend_from_slice(&piece[..room]);
+            break;
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(String::from_utf8_lossy(&body).into_owned())
 }
 
 fn tls() -> ClientConfig {

@@ -23,6 +23,8 @@
 //! | feature | default | what it adds |
 //! |---|---|---|
 //! | `zookeeper` | yes | the registry centre on ZooKeeper |
+//! | `script` | yes | jobs of type `SCRIPT`: [`executor::script`] |
+//! | `http` | no | jobs of type `HTTP`: [`executor::http`] |
 //! | `email`, `dingtalk`, `feishu`, `slack`, `wechat`, `webhook` | no | failures are told to people: [`error_handler`] |
 //! | `axum` | no | [`OneOffJob`](starter::OneOffJob) as an extractor of axum handlers |
 //! | `metrics` | no | metrics through the facade of the crate `metrics` |

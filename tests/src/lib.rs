@@ -9,6 +9,7 @@ pub mod figures;
 pub mod history;
 pub mod hook;
 pub mod lines;
+pub mod log;
 pub mod mail;
 pub mod metered;
 pub mod process;

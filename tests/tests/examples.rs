@@ -177,6 +177,44 @@ fn the_components_should_be_shared_by_both_jobs() {
 }
 
 #[test]
+fn the_script_should_say_what_it_finds_for_each_item() {
+    let parameters = "ELASTICJOB_JOBS_DISK_USAGE_SHARDING_ITEM_PARAMETERS";
+    let mut script = Program::example("script")
+        .environment(parameters, "0=/,1=/nowhere")
+        .start();
+    let mut said = String::new();
+    program::wait("both items", || {
+        said.extend(script.new_lines().into_iter().map(|line| line + "\n"));
+        let expected = [
+            "item 0: / is full to ",
+            "no directory /nowhere",
+            "the script ended with exit status: 1, and said last: no directory /nowhere",
+        ];
+        expected.iter().all(|text| said.contains(text)).then_some(())
+    });
+    assert_eq!(script.terminate(), Some(0));
+}
+
+#[test]
+fn the_service_should_be_asked_for_each_item() {
+    let mut jobs = Program::example("http-jobs").start();
+    let mut asked = [
+        jobs.wait_for("asked to close the day: "),
+        jobs.wait_for("asked to close the day: "),
+    ];
+    asked.sort_by_key(|context| context.contains("Lisbon"));
+    assert!(
+        asked[0].ends_with(r#""shardingItem":0,"shardingParameter":"Berlin"}"#),
+        "{asked:?}"
+    );
+    assert!(
+        asked[1].ends_with(r#""shardingItem":1,"shardingParameter":"Lisbon"}"#),
+        "{asked:?}"
+    );
+    assert_eq!(jobs.terminate(), Some(0));
+}
+
+#[test]
 fn the_server_for_the_examples_should_serve_and_end_with_its_data() {
     let port = free_port().unwrap();
     let mut zookeeper = Program::own("zookeeper").argument(&port.to_string()).start();

@@ -8,6 +8,24 @@
 //! [`#[job_error_handler(..)]`](crate::job_error_handler): a [`JobErrorHandler`]; a [`Notifier`], if it is to tell people; an [`ErrorHandlerFactory`], if
 //! each job has settings of its own for it.
 //!
+//! ```
+//! # #[cfg(feature = "dingtalk")] {
+//! use elasticjob::prelude::*;
+//!
+//! let settle = job("settle", async || Err::<(), _>("no money")).sharding(1);
+//! // As in application.yaml:
+//! let builder = ElasticJob::builder()
+//!     .without_discovery()
+//!     .job(settle)
+//!     .set("jobs.settle.job-error-handler-type", "DINGTALK")
+//!     .set("jobs.settle.props.dingtalk.webhook", "https://oapi.dingtalk.com/robot/send?access_token=..")
+//!     .set("jobs.settle.props.dingtalk.secrt", "SEC..")
+//!     .set("jobs.settle.props.notify.interval", "5m");
+//! let fault = builder.build().err().unwrap().to_string();
+//! assert!(fault.contains("did you mean `dingtalk.secret`?"), "{fault}");
+//! # }
+//! ```
+//!
 //! # Settings
 //! They are props of the job, and checked at start. Those without a default are required, unless they are in parentheses.
 //!

@@ -33,6 +33,8 @@ pub(crate) struct Item {
 pub(crate) struct Running {
     /// Cancelled when the run should end early, and when it is over.
     pub(crate) cancellation: CancellationToken,
+    /// The fence's own token: cancelled when the session that the item was claimed in can no longer be relied upon.
+    pub(crate) fenced: CancellationToken,
     /// Takes the job's blocking work.
     pub(crate) blocking: Arc<dyn BlockingExecutor>,
 }
@@ -82,6 +84,7 @@ where
     let over = cancellation.clone().drop_guard();
     let running = Running {
         cancellation: cancellation.clone(),
+        fenced: fence.token(),
         blocking: Arc::new(RunBlocking {
             tasks: work.clone(),
             fence: fence.clone(),

@@ -6,10 +6,16 @@
 //! What runs is code of the application, or a [`JobExecutor`] where the configuration gives the job a type.
 
 mod blocking;
+#[cfg(any(feature = "http", feature = "script"))]
+mod context_json;
+#[cfg(feature = "http")]
+pub mod http;
 mod item;
 mod outcome;
 mod pool;
 mod runner;
+#[cfg(feature = "script")]
+pub mod script;
 mod typed;
 
 pub(crate) use item::{Item, run_item};
@@ -18,4 +24,5 @@ pub(crate) use pool::Permits;
 pub use pool::{DEFAULT_POOL, Pool, Pools};
 pub(crate) use runner::{Equipment, JobRunner};
 pub(crate) use typed::Work;
+pub(crate) use typed::missing_feature;
 pub use typed::{AnyJobExecutor, JobExecutor, JobExecutors};

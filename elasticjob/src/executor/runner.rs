@@ -190,6 +190,7 @@ impl Runner for JobRunner {
                 let timed = metrics.begin(late.map(|late| late.saturating_add(waited)));
                 let parts = RunParts {
                     cancellation: running.cancellation,
+                    fenced: running.fenced,
                     components,
                     props,
                     blocking: running.blocking,

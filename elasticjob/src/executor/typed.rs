@@ -107,7 +107,11 @@ impl JobExecutors {
     /// Those that this build of the framework brings.
     #[must_use]
     pub fn built_in() -> Self {
-        Self::new("elastic-job-type")
+        let mut executors = Self::new("elastic-job-type");
+        for (name, executor) in built_in() {
+            executors.register(name, executor).expect("the built-in names differ");
+        }
+        executors
     }
 
     /// The declared ones that are linked into the program.
@@ -115,6 +119,31 @@ impl JobExecutors {
         inventory::iter::<&'static Declared<dyn AnyJobExecutor>>
             .into_iter()
             .copied()
+    }
+}
+
+/// The types that the framework brings, a feature each.
+fn built_in() -> Vec<(&'static str, Arc<dyn AnyJobExecutor>)> {
+    vec![
+        #[cfg(feature = "http")]
+        (
+            super::http::HttpExecutor::NAME,
+            Arc::new(super::http::HttpExecutor::default()),
+        ),
+        #[cfg(feature = "script")]
+        (
+            super::script::ScriptExecutor::NAME,
+            Arc::new(super::script::ScriptExecutor),
+        ),
+    ]
+}
+
+/// The feature that would bring a type which there is not.
+pub(crate) fn missing_feature(name: &str) -> Option<&'static str> {
+    match name {
+        "HTTP" => Some("http"),
+        "SCRIPT" => Some("script"),
+        _ => None,
     }
 }
 
@@ -206,6 +235,14 @@ mod tests {
         let run = |item| job.run(RunContext::for_test(ShardingContext::for_test(item, 4)));
         assert!(run(2).await.is_ok());
         assert_eq!(run(3).await.unwrap_err().to_string(), "1 remain");
+    }
+
+    #[test]
+    fn every_type_should_be_known_with_its_feature() {
+        for (name, _) in built_in() {
+            assert_eq!(missing_feature(name), Some(&*name.to_lowercase()));
+        }
+        assert_eq!(missing_feature("SQL"), None);
     }
 
     #[test]

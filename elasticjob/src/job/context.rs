@@ -232,6 +232,8 @@ pub struct RunContext {
 #[derive(Clone)]
 pub(crate) struct RunParts {
     pub(crate) cancellation: CancellationToken,
+    /// Not ours to cancel.
+    pub(crate) fenced: CancellationToken,
     pub(crate) components: Arc<Components>,
     pub(crate) props: Arc<BTreeMap<String, String>>,
     pub(crate) blocking: Arc<dyn BlockingExecutor>,
@@ -242,6 +244,7 @@ impl RunContext {
     pub fn for_test(sharding: ShardingContext) -> Self {
         let parts = RunParts {
             cancellation: CancellationToken::new(),
+            fenced: CancellationToken::new(),
             components: Arc::default(),
             props: Arc::default(),
             blocking: Arc::new(Inline),
@@ -283,6 +286,14 @@ impl RunContext {
     /// An async job is dropped soon after; blocking work has to look here itself.
     pub fn cancellation(&self) -> &CancellationToken {
         &self.parts.cancellation
+    }
+
+    /// Cancelled when the session with the registry centre can no longer be relied upon: others may run the item soon,
+    /// so what it has started is stopped at once, without grace. [`cancellation`](Self::cancellation) is cancelled, too,
+    /// and a little later.
+    pub fn fenced(&self) -> CancellationToken {
+        // A child, so that cancelling it does no harm; made here, since few ask for it.
+        self.parts.fenced.child_token()
     }
 
     /// The components that the application provided.

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use elasticjob_config::sources::{Implementation, JobSettings, RegistrySettings, Settings};
 use jiff::Timestamp;
 
+use crate::catalogue::UnknownName;
 use crate::cluster::policy::Policy;
-use crate::error_handler::{DEFAULT_HANDLER, ErrorHandlerKind, missing_feature};
-use crate::executor::DEFAULT_POOL;
-use crate::executor::Work;
+use crate::error_handler::{self, DEFAULT_HANDLER, ErrorHandlerKind};
+use crate::executor::{self, DEFAULT_POOL, Work};
 use crate::host;
 use crate::job::{Registration, Start, StartParts};
 use crate::property::Reader;
@@ -150,7 +150,7 @@ fn job(
     let config = &settings.config;
     let name = config.name().as_str();
     let place = &settings.origin;
-    let mut unknown = |found: Result<(), crate::catalogue::UnknownName>| {
+    let mut unknown = |found: Result<(), UnknownName>| {
         if let Err(error) = found {
             faults.push(format!("job {name} ({place}): {error}"));
         }
@@ -232,7 +232,8 @@ fn work(
             return match builder.job_executors.get(kind) {
                 Ok(executor) => Some(Work::Typed(executor)),
                 Err(error) => {
-                    faults.push(format!("job {name} ({place}): {error}"));
+                    let feature = executor::missing_feature(kind);
+                    faults.push(not_there("elastic-job-type", kind, settings, feature, error));
                     None
                 }
             };
@@ -279,14 +280,20 @@ fn error_handler(builder: &Builder, settings: &JobSettings, faults: &mut Faults)
         Ok(kind) => return Some(kind),
         Err(error) => error,
     };
-    let (job, place) = (settings.config.name(), &settings.origin);
-    match missing_feature(name) {
-        Some(feature) => faults.push(format!(
-            "job {job} ({place}): error handler `{name}`: this program was built without the feature `{feature}`"
-        )),
-        None => faults.push(format!("job {job} ({place}): {error}")),
-    }
+    let feature = error_handler::missing_feature(name);
+    faults.push(not_there("error handler", name, settings, feature, error));
     None
+}
+
+/// A name that stands for nothing here: the feature that would bring it, or what there is.
+fn not_there(kind: &str, name: &str, settings: &JobSettings, feature: Option<&str>, error: UnknownName) -> String {
+    let (job, place) = (settings.config.name(), &settings.origin);
+    match feature {
+        Some(feature) => {
+            format!("job {job} ({place}): {kind} `{name}`: this program was built without the feature `{feature}`")
+        }
+        None => format!("job {job} ({place}): {error}"),
+    }
 }
 
 fn item_parameters(config: &elasticjob_config::job::JobConfig) -> BTreeMap<u32, &str> {

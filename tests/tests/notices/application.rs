@@ -1,15 +1,14 @@
 //! An application whose job fails.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::ensure;
 use elasticjob::prelude::*;
 use elasticjob::starter::ItemOutcome;
+use elasticjob_tests::log::Log;
 use tokio::time::{Instant, sleep};
 use tracing::subscriber::DefaultGuard;
-use tracing_subscriber::fmt::MakeWriter;
 
 /// Longer than anything takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -22,19 +21,11 @@ pub(crate) struct Application {
     _guard: DefaultGuard,
 }
 
-/// What is logged.
-#[derive(Clone, Default)]
-pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
-
 impl Application {
     /// Starts one with this error handler, and these props.
     pub(crate) async fn start(handler: &str, props: &[(&str, &str)]) -> anyhow::Result<Self> {
         let log = Log::default();
-        let subscriber = tracing_subscriber::fmt()
-            .with_ansi(false)
-            .with_env_filter("elasticjob=debug")
-            .with_writer(log.clone());
-        let guard = tracing::subscriber::set_default(subscriber.finish());
+        let guard = tracing::subscriber::set_default(log.subscriber());
         let mut failing = job("failing", async |shard: ShardingContext| {
             let disk = io::Error::other("disk <full>");
             Err::<(), _>(anyhow::Error::new(disk).context(format!("cannot sync {}", shard.sharding_item())))
@@ -83,30 +74,5 @@ impl Application {
             assert!(Instant::now() < deadline, "nothing of {missing:?} in:\n{log}");
             sleep(Duration::from_millis(20)).await;
         }
-    }
-}
-
-impl Log {
-    fn text(&self) -> String {
-        let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        String::from_utf8_lossy(&bytes).into_owned()
-    }
-}
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Log {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
     }
 }

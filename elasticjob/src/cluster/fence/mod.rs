@@ -105,6 +105,11 @@ impl Fence {
         self.state.remaining().unwrap_or_default()
     }
 
+    /// Cancelled once the fence has passed, or its last clone is gone. Nobody else may cancel it: hand out children.
+    pub(crate) fn token(&self) -> CancellationToken {
+        self.state.passed.clone()
+    }
+
     /// Waits until the fence has passed, or its last clone is gone.
     ///
     /// # Cancel safety

@@ -7,7 +7,8 @@ use std::time::Duration;
 use reqwest::{Client, Method, Url};
 
 use crate::error_handler::Undelivered;
-use crate::property::{Accepts, Reader, accept};
+use crate::http_client;
+use crate::property::{Reader, accept};
 
 /// So much of an answer is read. Those of robots are a line.
 const ANSWER_LIMIT: usize = 64 * 1024;
@@ -34,13 +35,6 @@ pub(super) struct Answer {
     pub(super) body: String,
 }
 
-/// The web address of a service. It is a secret: with a robot's address anybody may speak for it.
-const ADDRESS: Accepts<Url> = Accepts::new("a web address, such as `https://example.org/hook?key=..`", |text| {
-    let url = Url::parse(text.trim()).ok()?;
-    (matches!(url.scheme(), "http" | "https") && url.has_host()).then_some(url)
-})
-.secret();
-
 /// A request that led to no answer.
 #[derive(Debug, thiserror::Error)]
 #[error("no answer of {host}")]
@@ -51,7 +45,7 @@ struct NoAnswer {
 
 impl Endpoint {
     pub(super) fn read(reader: &mut Reader<'_>, keys: &Keys) -> Option<Self> {
-        let url = reader.required(keys.url, &ADDRESS);
+        let url = reader.required(keys.url, &http_client::ADDRESS);
         let connect_timeout = reader.with_default(keys.connect_timeout, &accept::MILLISECONDS, "3000");
         let read_timeout = reader.with_default(keys.read_timeout, &accept::MILLISECONDS, "5000");
         Some(Self {
@@ -96,12 +90,14 @@ impl Endpoint {
         }
         let response = request.send().await.map_err(|error| self.no_answer(error))?;
         let status = response.status().as_u16();
-        let body = limited_body(response).await.map_err(|error| self.no_answer(error))?;
+        let body = http_client::text_within(response, ANSWER_LIMIT)
+            .await
+            .map_err(|error| self.no_answer(error))?;
         Ok(Answer { status, body })
     }
 
     fn client(&self) -> reqwest::Result<Client> {
-        crate::http_client::builder()
+        http_client::builder()
             .connect_timeout(self.connect_timeout)
             .read_timeout(self.read_timeout)
             .redirect(reqwest::redirect::Policy::none())
@@ -121,19 +117,6 @@ impl Endpoint {
             cause.into()
         }
     }
-}
-
-async fn limited_body(mut response: reqwest::Response) -> reqwest::Result<String> {
-    let mut body = Vec::new();
-    while let Some(piece) = response.chunk().await? {
-        let room = ANSWER_LIMIT - body.len();
-        if piece.len() >= room {
-            body.extend_from_slice(&piece[..room]);
-            break;
-        }
-        body.extend_from_slice(&piece);
-    }
-    Ok(String::from_utf8_lossy(&body).into_owned())
 }
 
 impl fmt::Debug for Endpoint {

@@ -1,0 +1,132 @@
+//! `SCRIPT`: a program of any language runs the items.
+//!
+//! A job of this type is a section of the configuration, without a line of code:
+//!
+//! ```
+//! # use std::time::Duration;
+//! # tokio::runtime::Runtime::new()?.block_on(async {
+//! use elasticjob::ElasticJob;
+//!
+//! // As in application.yaml:
+//! let builder = ElasticJob::builder()
+//!     .without_discovery()
+//!     .set("jobs.tidy-up.elastic-job-type", "SCRIPT")
+//!     .set("jobs.tidy-up.sharding-total-count", "2")
+//!     .set("jobs.tidy-up.props.script.command.line", "sh -c 'exit $ELASTIC_JOB_SHARDING_ITEM'");
+//! let running = builder.build()?.start().await?;
+//! let execution = running.one_off_named("tidy-up")?.execute_and_wait(Duration::from_secs(60)).await?;
+//! let outcomes: Vec<String> = execution.items.values().map(|outcome| format!("{outcome:?}")).collect();
+//! assert_eq!(outcomes, ["Succeeded", r#"Failed { cause: "the script ended with exit status: 1" }"#]);
+//! # running.shutdown(Duration::ZERO).await;
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Settings
+//! They are props of the job. The command line is required.
+//!
+//! | prop | what it is | default |
+//! |---|---|---|
+//! | `script.command.line` | the program, looked up in `PATH`, and its first arguments | |
+//! | `script.quoting` | how the line is taken apart: as shells do it (`posix`), or as Java members do it (`java`): there an argument that has blanks in it reaches the program with quotes around it | `posix` |
+//! | `script.working-directory` | where the program runs | ours |
+//! | `script.timeout` | when it is stopped; `0`: never | `0` |
+//! | `script.kill-grace` | how long it may take to end once it was asked to, up to `10s` | `5s` |
+//!
+//! # What a script sees
+//! Its last argument is the sharding context as JSON, as with Java members: `jobName`, `taskId`, `shardingTotalCount`,
+//! `jobParameter`, `shardingItem`, and `shardingParameter` if the item has one. The environment is ours, and in it
+//!
+//! | variable | |
+//! |---|---|
+//! | `ELASTIC_JOB_NAME`, `ELASTIC_JOB_TASK_ID`, `ELASTIC_JOB_INSTANCE_ID` | texts |
+//! | `ELASTIC_JOB_SHARDING_TOTAL_COUNT`, `ELASTIC_JOB_SHARDING_ITEM` | numbers; items count from 0 |
+//! | `ELASTIC_JOB_PARAMETER`, `ELASTIC_JOB_SHARDING_PARAMETER` | texts, empty where there is none |
+//! | `ELASTIC_JOB_SCHEDULED_TIME` | the time that the run is for: `2026-03-01T04:00:00Z` |
+//! | `ELASTIC_JOB_RUN_ID`, `ELASTIC_JOB_ATTEMPT`, `ELASTIC_JOB_FENCING_TOKEN` | which run this is; see [`ShardingContext`] |
+//!
+//! Its input is empty. What it says goes into the log line by line, with the job and the item; the last lines are also in
+//! the cause of a failure. It has succeeded when its exit status is 0.
+//!
+//! # When it is stopped
+//! A run that is cancelled, or takes too long, or is still going on at the end of a shutdown's grace, has the script
+//! and all processes in its group asked to end (SIGTERM), and after `script.kill-grace` killed. The item stays claimed until
+//! then. When the session with the registry centre can no longer be relied upon they are killed at once.
+//!
+//! On Linux the script dies with our process, even if that is killed, given `setpriv` of util-linux. What it started itself
+//! does not, nor what left its group; and nothing stops any of it while our process stands still (SIGSTOP). Whatever
+//! must not be touched by a run that is over has to look at the fencing token.
+
+mod output;
+mod process;
+mod program;
+mod settings;
+mod words;
+
+use tokio::runtime::Handle;
+use tracing::Span;
+
+use self::process::Script;
+pub use self::settings::ScriptProperties;
+use super::JobExecutor;
+use super::context_json::context_json;
+use crate::job::{BoxError, RunContext, ShardingContext};
+
+/// Executes jobs of type `SCRIPT`; see the [module](self).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ScriptExecutor;
+
+impl ScriptExecutor {
+    /// The `elastic-job-type`.
+    pub const NAME: &'static str = "SCRIPT";
+}
+
+impl JobExecutor for ScriptExecutor {
+    type Properties = ScriptProperties;
+
+    async fn execute(&self, run: &RunContext, properties: &ScriptProperties) -> Result<(), BoxError> {
+        let ScriptProperties {
+            words,
+            directory,
+            limit,
+            kill_grace,
+        } = properties.clone();
+        let script = Script {
+            words: words.into_iter().chain([context_json(run.sharding())]).collect(),
+            directory,
+            environment: environment(run.sharding()),
+            limit,
+            kill_grace,
+            cancellation: run.cancellation().clone(),
+            fenced: run.fenced(),
+        };
+        // As blocking work: this future is dropped when the run is to stop, but the item is not done before the script is.
+        // And with a thread that lives as long as the script, which dies with it.
+        let (runtime, span) = (Handle::current(), Span::current());
+        let ended = run.run_blocking(move || span.in_scope(|| runtime.block_on(script.run())));
+        Ok(ended.await??)
+    }
+}
+
+fn environment(run: &ShardingContext) -> Vec<(&'static str, String)> {
+    vec![
+        ("ELASTIC_JOB_NAME", run.job_name().to_owned()),
+        ("ELASTIC_JOB_TASK_ID", run.task_id().to_owned()),
+        ("ELASTIC_JOB_INSTANCE_ID", run.instance_id().to_owned()),
+        (
+            "ELASTIC_JOB_SHARDING_TOTAL_COUNT",
+            run.sharding_total_count().to_string(),
+        ),
+        ("ELASTIC_JOB_SHARDING_ITEM", run.sharding_item().to_string()),
+        ("ELASTIC_JOB_PARAMETER", run.job_parameter().to_owned()),
+        (
+            "ELASTIC_JOB_SHARDING_PARAMETER",
+            run.sharding_parameter().unwrap_or_default().to_owned(),
+        ),
+        ("ELASTIC_JOB_SCHEDULED_TIME", run.scheduled_time().to_string()),
+        ("ELASTIC_JOB_RUN_ID", run.run_id().to_owned()),
+        ("ELASTIC_JOB_ATTEMPT", run.attempt().to_string()),
+        ("ELASTIC_JOB_FENCING_TOKEN", run.fencing_token().to_string()),
+    ]
+}

@@ -1,0 +1,22 @@
+//! A shell script as a sharded job: all of it stands in `application.yaml`.
+
+use elasticjob::prelude::*;
+
+#[tokio::main]
+async fn main() -> elasticjob::Result<()> {
+    tracing_subscriber::fmt()
+        .compact()
+        .without_time()
+        .with_target(false)
+        .init();
+    ElasticJob::builder()
+        .directory(env!("CARGO_MANIFEST_DIR"))
+        // Where the script lies; in an application of yours this is a line of the file, too.
+        .set(
+            "jobs.disk_usage.props.script.working-directory",
+            env!("CARGO_MANIFEST_DIR"),
+        )
+        .build()?
+        .run()
+        .await
+}

@@ -1,0 +1,5 @@
+//! Jobs by configuration alone: scripts and requests.
+
+mod application;
+mod http;
+mod scripts;

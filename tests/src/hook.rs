@@ -1,7 +1,10 @@
 //! A web server that keeps what is posted to it, and answers what it is told to.
 
 use std::collections::VecDeque;
+use std::fmt;
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,11 +13,19 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
-use axum::response::{IntoResponse, Response};
-use tokio::net::TcpListener;
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::serve::Listener;
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Mutex as AsyncMutex, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use crate::certificates::Certificates;
 
 /// How long a request may take to come.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -22,7 +33,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A web server. Dropping it ends it.
 #[derive(Debug)]
 pub struct Hook {
-    address: SocketAddr,
+    /// `http://127.0.0.1:4711`.
+    origin: String,
     /// Dropping it ends the server.
     _server: JoinSet<()>,
     /// Unbounded: it holds as many requests as a test makes.
@@ -48,6 +60,8 @@ pub struct Request {
 pub enum Answer {
     /// With this status and body.
     With(u16, &'static str),
+    /// That it is at this address now.
+    Elsewhere(String),
     /// Never.
     Never,
 }
@@ -65,7 +79,25 @@ impl Hook {
     /// When there is no port left.
     pub async fn start(usual: &'static str) -> anyhow::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        let address = listener.local_addr()?;
+        let origin = format!("http://{}", listener.local_addr()?);
+        Ok(Self::serve(listener, origin, usual))
+    }
+
+    /// The same with TLS, for those who trust the authority of these certificates.
+    ///
+    /// # Errors
+    /// When there is no port left, or the certificates cannot be read.
+    pub async fn start_with_tls(usual: &'static str, certificates: &Certificates) -> anyhow::Result<Self> {
+        let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let origin = format!("https://{}", tcp.local_addr()?);
+        let acceptor = acceptor(certificates.directory())?;
+        Ok(Self::serve(TlsListener { tcp, acceptor }, origin, usual))
+    }
+
+    fn serve<L>(listener: L, origin: String, usual: &'static str) -> Self
+    where
+        L: Listener<Addr: fmt::Debug>,
+    {
         let (sender, requests) = mpsc::unbounded_channel();
         let answers = Arc::new(Mutex::new(Answers {
             next: VecDeque::new(),
@@ -77,18 +109,18 @@ impl Hook {
             // Until it is aborted.
             let _ = axum::serve(listener, app).await;
         });
-        Ok(Self {
-            address,
+        Self {
+            origin,
             _server: server,
             requests: AsyncMutex::new(requests),
             answers,
-        })
+        }
     }
 
     /// The address of something on it: `/send?key=1`.
     #[must_use]
     pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        format!("{}{path}", self.origin)
     }
 
     /// Answers the next request so, and one more after it with each further call.
@@ -124,6 +156,42 @@ impl Request {
     }
 }
 
+/// Connections that have agreed on keys.
+struct TlsListener {
+    tcp: TcpListener,
+    acceptor: TlsAcceptor,
+}
+
+impl Listener for TlsListener {
+    type Io = TlsStream<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        loop {
+            // Whoever trusts nobody here goes away, and the next one comes.
+            if let Ok((stream, address)) = self.tcp.accept().await
+                && let Ok(stream) = self.acceptor.accept(stream).await
+            {
+                return (stream, address);
+            }
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<Self::Addr> {
+        self.tcp.local_addr()
+    }
+}
+
+fn acceptor(directory: &Path) -> anyhow::Result<TlsAcceptor> {
+    let certificate = CertificateDer::from_pem_file(directory.join("server.pem"))?;
+    let key = PrivateKeyDer::from_pem_file(directory.join("server.key"))?;
+    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)?;
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
 type Shared = (mpsc::UnboundedSender<Request>, Arc<Mutex<Answers>>);
 
 async fn take(
@@ -150,6 +218,7 @@ async fn take(
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
         }
+        Answer::Elsewhere(address) => Redirect::temporary(&address).into_response(),
         Answer::Never => std::future::pending().await,
     }
 }

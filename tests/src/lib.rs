@@ -1,6 +1,7 @@
 //! What the end-to-end tests share: real servers and processes to run against, ways to hurt them, and what must hold
 //! nevertheless. And the figures.
 
+pub mod certificates;
 pub mod chaos;
 pub mod cluster;
 pub mod command;

@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use serde::Deserialize;
-use tempfile::TempDir;
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::timeout;
+
+use crate::certificates::Certificates;
 
 /// How long a server may take to start, or a mail to come.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -44,7 +45,7 @@ pub struct MailServer {
     /// The end of its input ends it, as the end of this process does.
     process: Child,
     port: u16,
-    directory: TempDir,
+    certificates: Certificates,
     /// Unbounded: a server that is not listened to must not block.
     lines: Mutex<mpsc::UnboundedReceiver<String>>,
 }
@@ -84,9 +85,8 @@ impl MailServer {
     /// # Errors
     /// When `openssl` or the package `python3-aiosmtpd` is missing.
     pub async fn start(encryption: Encryption) -> anyhow::Result<Self> {
-        let directory = tempfile::tempdir()?;
-        make_certificates(&directory)?;
-        let program = directory.path().join("server.py");
+        let certificates = Certificates::make()?;
+        let program = certificates.directory().join("server.py");
         fs::write(&program, include_str!("mail_server.py"))?;
         let encryption = match encryption {
             Encryption::Tls => "tls",
@@ -96,7 +96,7 @@ impl MailServer {
         let mut process = Command::new(PYTHON)
             .arg(program)
             .arg(encryption)
-            .arg(directory.path())
+            .arg(certificates.directory())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -114,7 +114,7 @@ impl MailServer {
         Ok(Self {
             process,
             port: serde_json::from_str::<Started>(&started)?.port,
-            directory,
+            certificates,
             lines: Mutex::new(lines),
         })
     }
@@ -128,7 +128,7 @@ impl MailServer {
     /// The certificate of the authority that its own one is of.
     #[must_use]
     pub fn authority(&self) -> PathBuf {
-        self.directory.path().join("ca.pem")
+        self.certificates.authority()
     }
 
     /// Waits for the next mail.
@@ -154,45 +154,4 @@ impl Drop for MailServer {
         // It is gone, or will be.
         let _ = self.process.wait();
     }
-}
-
-/// An authority, and a certificate of it for `localhost`.
-fn make_certificates(directory: &TempDir) -> anyhow::Result<()> {
-    let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
-    let make = |arguments: &[&str]| {
-        let output = Command::new("openssl")
-            .current_dir(directory.path())
-            .args(["req", "-x509", "-days", "2"])
-            .args(key)
-            .args(arguments)
-            .output()
-            .context("cannot run openssl")?;
-        let said = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "openssl: {said}");
-        anyhow::Ok(())
-    };
-    make(&[
-        "-subj",
-        "/CN=authority of a test",
-        "-keyout",
-        "ca.key",
-        "-out",
-        "ca.pem",
-    ])?;
-    make(&[
-        "-subj",
-        "/CN=localhost",
-        "-keyout",
-        "server.key",
-        "-out",
-        "server.pem",
-        "-CA",
-        "ca.pem",
-        "-CAkey",
-        "ca.key",
-        "-addext",
-        "basicConstraints=critical,CA:FALSE",
-        "-addext",
-        "subjectAltName=DNS:localhost,IP:127.0.0.1",
-    ])
 }

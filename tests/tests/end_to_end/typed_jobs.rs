@@ -5,8 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
+use elasticjob_tests::certificates::Certificates;
 use elasticjob_tests::cluster::{Cluster, host_of};
-use elasticjob_tests::hook::Hook;
+use elasticjob_tests::hook::{Answer, Hook};
 use elasticjob_tests::process::{Member, MemberSetup};
 
 use crate::{NEVER, cluster};
@@ -49,20 +50,22 @@ fn lives(pid: &str) -> bool {
     status.is_ok_and(|status| !status.contains(") Z "))
 }
 
-/// Two processes of which each has an item of the job `tidy`, by this section of the configuration.
-fn two(cluster: &Cluster, section: &str) -> anyhow::Result<[Member; 2]> {
+/// A process that takes part in the job `tidy`, of two items and of this section of the configuration.
+fn member(cluster: &Cluster, host: u8, section: &str) -> MemberSetup {
     let yaml = format!(
         "elasticjob:\n  jobs:\n    tidy:\n      cron: 0/1 * * * * ?\n      time-zone: GMT\n      \
          sharding-total-count: 2\n{section}"
     );
-    let member = |host| {
-        let member = cluster.member(host).with("ELASTICJOB_JOBS_SHARE_CRON", NEVER);
-        // Programs are looked for there, and a member is given no environment otherwise.
-        let path = std::env::var("PATH").unwrap_or_default();
-        let member: MemberSetup = member.with("PATH", path).with("ELASTICJOB_SHUTDOWN_GRACE_PERIOD", "1s");
-        member.configured(&yaml).start()
-    };
-    Ok([member(1)?, member(2)?])
+    let member = cluster.member(host).with("ELASTICJOB_JOBS_SHARE_CRON", NEVER);
+    // Programs are looked for there, and a member is given no environment otherwise.
+    let path = std::env::var("PATH").unwrap_or_default();
+    let member = member.with("PATH", path).with("ELASTICJOB_SHUTDOWN_GRACE_PERIOD", "1s");
+    member.configured(&yaml)
+}
+
+fn two(cluster: &Cluster, section: &str) -> anyhow::Result<[Member; 2]> {
+    let start = |host| member(cluster, host, section).start();
+    Ok([start(1)?, start(2)?])
 }
 
 #[tokio::test]
@@ -155,5 +158,45 @@ async fn each_process_should_make_the_requests_of_its_items() -> anyhow::Result<
         asked.insert((item, host_of(instance)?));
     }
     assert_eq!(cluster.text("/tidy").await?.as_deref(), Some("HTTP"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_service_should_be_trusted_by_its_certificate_and_not_lead_out_of_tls() -> anyhow::Result<()> {
+    let cluster = cluster("typed-https")?;
+    let certificates = Certificates::make()?;
+    let (secure, plain) = (
+        Hook::start_with_tls("{}", &certificates).await?,
+        Hook::start("{}").await?,
+    );
+    let section = format!(
+        "      elastic-job-type: HTTP\n      props:\n        http.uri: {}\n        http.method: GET\n",
+        secure.url("/tidy")
+    );
+    let logs = async |member: &Member, text: &str| {
+        cluster
+            .until(&format!("the log says {text}"), async || {
+                ensure!(member.log().contains(text), "it does not");
+                Ok(())
+            })
+            .await;
+    };
+    let strange = member(&cluster, 1, &section).start()?;
+    logs(&strange, "UnknownIssuer").await;
+    strange.kill().await?;
+    assert_eq!(secure.rest().await, 0);
+
+    let trusting = member(&cluster, 2, &section).with("SSL_CERT_FILE", certificates.authority().display());
+    let trusting = trusting.start()?;
+    assert_eq!(secure.next().await?.uri.path(), "/tidy");
+    secure.answer(Answer::Elsewhere(plain.url("/tidy")));
+    logs(
+        &trusting,
+        "answers with status 307 Temporary Redirect, a redirect that is not followed",
+    )
+    .await;
+    secure.answer(Answer::Elsewhere(secure.url("/there")));
+    while secure.next().await?.uri.path() != "/there" {}
+    assert_eq!(plain.rest().await, 0);
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! The configuration that the registry holds of a job, and changes to it.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use elasticjob_config::job::{Errors, JobConfig};
 use serde::Serialize;
 
@@ -113,8 +115,17 @@ impl Change {
     /// ```
     #[must_use]
     pub fn between(before: &JobConfig, after: &JobConfig) -> Vec<Self> {
-        let (before, after) = (before.settings(), after.settings());
-        let keys: std::collections::BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+        Self::of(&before.settings(), &after.settings())
+    }
+
+    /// All settings of a configuration, where nobody can tell what was there before. Values of secrets are not shown.
+    #[must_use]
+    pub fn from_nothing(after: &JobConfig) -> Vec<Self> {
+        Self::of(&BTreeMap::new(), &after.settings())
+    }
+
+    fn of(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> Vec<Self> {
+        let keys: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
         let different = keys.into_iter().filter(|key| before.get(*key) != after.get(*key));
         let shown = |key: &str, value: Option<&String>| value.map(|value| JobConfig::shown(key, value).to_owned());
         different

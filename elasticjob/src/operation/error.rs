@@ -82,7 +82,7 @@ pub enum Error {
         instances: Vec<String>,
     },
     /// No job can run by this configuration.
-    #[error("job `{job}`: the configuration is not valid")]
+    #[error("job `{job}` cannot run by the configuration that the registry holds")]
     Configuration {
         /// The job.
         job: String,

@@ -162,6 +162,10 @@ fn explain(survey: &Survey, now: Timestamp) -> Explanation {
     let config = config.and_then(Result::ok);
     findings.extend(of_cluster(survey));
     findings.extend(config.iter().flat_map(|config| of_schedule(config, now)));
+    if findings.iter().any(Finding::is_obstacle) {
+        // It would be told that all is well.
+        findings.retain(|finding| !matches!(finding, Finding::Waits { .. }));
+    }
     let total = config.as_ref().map_or(0, |config| config.sharding_total_count().get());
     Explanation {
         job_name: survey.job().to_owned(),

@@ -82,6 +82,12 @@ impl Cluster {
         self.directory.path()
     }
 
+    /// Its namespace.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
     /// Leaves the files when it goes, for somebody to read.
     pub fn keep_files(&mut self) -> &Path {
         self.directory.disable_cleanup(true);

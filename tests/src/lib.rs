@@ -14,5 +14,6 @@ pub mod log;
 pub mod mail;
 pub mod metered;
 pub mod process;
+pub mod programs;
 pub mod proxy;
 pub mod zookeeper;

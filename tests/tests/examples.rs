@@ -217,7 +217,9 @@ fn the_service_should_be_asked_for_each_item() {
 #[test]
 fn the_server_for_the_examples_should_serve_and_end_with_its_data() {
     let port = free_port().unwrap();
-    let mut zookeeper = Program::own("zookeeper").argument(&port.to_string()).start();
+    let mut zookeeper = Program::own(env!("CARGO_BIN_EXE_zookeeper"))
+        .argument(&port.to_string())
+        .start();
     zookeeper.wait_for(&format!("zookeeper serves on 127.0.0.1:{port}"));
     assert_eq!(zookeeper.terminate(), Some(0));
     assert!(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err());

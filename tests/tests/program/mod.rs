@@ -1,12 +1,11 @@
 //! Programs of the workspace as processes of their own, and what they say.
 
 use std::io::{BufRead as _, BufReader, Read};
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::LazyLock;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
+use elasticjob_tests::programs::program;
 use rustix::process::{Pid, Signal, kill_process};
 
 /// Longer than anything takes on a busy machine.
@@ -43,16 +42,15 @@ pub(crate) struct Prepared(Command);
 impl Program {
     /// An example, as it is in the source now.
     pub(crate) fn example(name: &str) -> Prepared {
-        build_examples();
         // Another directory than the example's, so that it proves to find its configuration.
-        let mut command = Command::new(binaries().join(name));
+        let mut command = Command::new(program(name));
         command.current_dir(std::env::temp_dir());
         Prepared(command)
     }
 
     /// A program of this package.
-    pub(crate) fn own(name: &str) -> Prepared {
-        Prepared(Command::new(binaries().join(name)))
+    pub(crate) fn own(path: &str) -> Prepared {
+        Prepared(Command::new(path))
     }
 
     /// What it has said since the last call.
@@ -152,26 +150,4 @@ fn forward(output: Option<impl Read + Send + 'static>, lines: Sender<String>) {
             let _ = lines.send(line);
         }
     });
-}
-
-/// Builds the examples, once: tests of this package do not by themselves.
-fn build_examples() {
-    static BUILT: LazyLock<()> = LazyLock::new(|| {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut command = Command::new(cargo);
-        // All of the workspace, so that it is what the tests themselves are built of.
-        command.args(["build", "--quiet", "--workspace", "--bins"]);
-        if binaries().ends_with("release") {
-            command.arg("--release");
-        }
-        let status = command.status().expect("cargo runs");
-        assert!(status.success(), "the examples do not build");
-    });
-    LazyLock::force(&BUILT);
-}
-
-/// Where cargo puts the programs of the workspace.
-fn binaries() -> PathBuf {
-    let own = PathBuf::from(env!("CARGO_BIN_EXE_zookeeper"));
-    own.parent().expect("a program lies in a directory").to_owned()
 }

@@ -1,0 +1,54 @@
+use clap::{Args, ValueEnum};
+use elasticjob::operation::{JobStatus, Operations};
+
+use crate::context::Context;
+use crate::failure::{Failure, Outcome};
+use crate::watch::WatchArguments;
+
+/// List the jobs, and what else there is in the namespace
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Arguments {
+    /// Only jobs of this status
+    #[arg(long, value_enum)]
+    status: Option<Status>,
+
+    #[command(flatten)]
+    watch: WatchArguments,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Status {
+    /// Served, switched on, and shared out
+    Ok,
+    /// No instance serves it
+    Crashed,
+    /// All its servers are switched off
+    Disabled,
+    /// Its items are to be shared out
+    ShardingFlag,
+}
+
+impl Arguments {
+    pub(crate) async fn run(self, context: &Context) -> Result<Outcome, Failure> {
+        let look = async |operations: &Operations| {
+            let mut listing = operations.jobs().await?;
+            if let Some(status) = self.status {
+                listing.jobs.retain(|job| job.status == status.into());
+                listing.others.clear();
+            }
+            Ok(listing)
+        };
+        self.watch.look(context, look).await
+    }
+}
+
+impl From<Status> for JobStatus {
+    fn from(status: Status) -> Self {
+        match status {
+            Status::Ok => Self::Ok,
+            Status::Crashed => Self::Crashed,
+            Status::Disabled => Self::Disabled,
+            Status::ShardingFlag => Self::ShardingFlag,
+        }
+    }
+}

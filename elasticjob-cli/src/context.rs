@@ -1,0 +1,62 @@
+//! What every command works with.
+
+use std::sync::OnceLock;
+
+use elasticjob::operation::Operations;
+
+use crate::confirm;
+use crate::failure::Failure;
+use crate::output::{Output, Show};
+use crate::registry::RegistryArguments;
+
+/// What every command works with.
+pub(crate) struct Context {
+    registry: RegistryArguments,
+    output: Output,
+    says_yes: bool,
+    operations: OnceLock<Operations>,
+}
+
+impl Context {
+    pub(crate) fn new(registry: RegistryArguments, output: Output, says_yes: bool) -> Self {
+        Self {
+            registry,
+            output,
+            says_yes,
+            operations: OnceLock::new(),
+        }
+    }
+
+    /// Operations on the registry centre that is meant. Commands that need none never ask which that is.
+    pub(crate) fn operations(&self) -> Result<&Operations, Failure> {
+        if let Some(operations) = self.operations.get() {
+            return Ok(operations);
+        }
+        let operations = self.registry.operations()?;
+        Ok(self.operations.get_or_init(|| operations))
+    }
+
+    pub(crate) fn output(&self) -> &Output {
+        &self.output
+    }
+
+    /// Shows an answer.
+    pub(crate) fn show(&self, answer: &impl Show) -> Result<(), Failure> {
+        self.output.show(answer)
+    }
+
+    /// Asks whether this is to be done, unless somebody said yes beforehand.
+    pub(crate) fn confirm(&self, question: &str) -> Result<(), Failure> {
+        match self.says_yes {
+            true => Ok(()),
+            false => confirm::ask(question),
+        }
+    }
+
+    /// Ends the session with the registry, if there is one.
+    pub(crate) async fn close(&self) {
+        if let Some(operations) = self.operations.get() {
+            operations.close().await;
+        }
+    }
+}

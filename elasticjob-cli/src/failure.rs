@@ -1,0 +1,100 @@
+//! What the exit code says.
+
+use std::error::Error as _;
+use std::io;
+use std::process::ExitCode;
+
+use elasticjob::configuration::sources;
+use elasticjob::operation;
+
+/// The exit codes, as `--help` tells them. Scripts rely on these.
+pub(crate) const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  done, and the answer is no: a run that was waited for did not succeed, or configurations differ
+  2  wrong arguments or configuration
+  3  what was asked for is not there
+  4  refused: it does not fit what there is, such as a job that runs or a configuration that changed meanwhile
+  5  the registry centre or a dump port did not answer
+  6  nobody said yes
+  7  this machine does not do what is asked of it, such as reading a file";
+
+/// How a command ended that was carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// As was wanted.
+    Done,
+    /// The answer is no.
+    No,
+}
+
+/// Why a command was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error("{0}")]
+    Usage(String),
+    #[error("{0}")]
+    Settings(#[from] sources::Errors),
+    #[error(transparent)]
+    Operation(#[from] operation::Error),
+    #[error("{0}")]
+    NotThere(String),
+    #[error("{0}")]
+    Refused(String),
+    #[error("nothing was done: nobody said yes (`--yes` says it beforehand)")]
+    NotConfirmed,
+    #[error("{what}")]
+    File { what: String, source: io::Error },
+    #[error("this machine does not do what is asked of it")]
+    Machine(#[source] io::Error),
+}
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Done => Self::SUCCESS,
+            Outcome::No => Self::from(1),
+        }
+    }
+}
+
+impl Failure {
+    /// Says what went wrong, with all that is behind it; gives the exit code.
+    pub(crate) fn report(&self) -> ExitCode {
+        if self.is_of_reader() {
+            // Whoever read our output has seen enough.
+            return ExitCode::SUCCESS;
+        }
+        let mut text = self.to_string();
+        let mut source = self.source();
+        while let Some(cause) = source {
+            text.push_str(": ");
+            text.push_str(&cause.to_string());
+            source = cause.source();
+        }
+        eprintln!("error: {text}");
+        ExitCode::from(self.code())
+    }
+
+    /// Whether it may be otherwise the next time.
+    pub(crate) fn is_passing(&self) -> bool {
+        matches!(self, Self::Operation(error) if error.is_retryable())
+    }
+
+    fn is_of_reader(&self) -> bool {
+        matches!(self, Self::Machine(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    fn code(&self) -> u8 {
+        use operation::Error as Operation;
+        match self {
+            Self::Usage(_) | Self::Settings(_) => 2,
+            Self::NotThere(_) => 3,
+            Self::Operation(error) if error.is_not_found() => 3,
+            Self::Operation(Operation::Registry { .. } | Operation::Busy { .. } | Operation::Dump { .. }) => 5,
+            Self::Refused(_) | Self::Operation(_) => 4,
+            Self::NotConfirmed => 6,
+            Self::File { .. } | Self::Machine(_) => 7,
+        }
+    }
+}

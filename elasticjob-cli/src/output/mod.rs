@@ -1,0 +1,104 @@
+//! How answers look: as tables for people, as JSON for programs.
+
+mod config;
+mod explain;
+mod job;
+mod next;
+mod numbers;
+mod operations;
+mod style;
+mod table;
+mod time;
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+
+use crate::failure::Failure;
+
+pub(crate) use config::{ChangeReport, SettingsReport};
+pub(crate) use operations::{Deed, Done, Instance, Item, Nodes, Paths};
+pub(crate) use style::{Style, Tone};
+
+/// How answers look.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct OutputArguments {
+    /// Answer in JSON
+    #[arg(long, global = true)]
+    json: bool,
+
+    /// When to colour
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    color: Color,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Color {
+    /// On a terminal, unless the environment has `NO_COLOR`
+    Auto,
+    Always,
+    Never,
+}
+
+/// An answer that can be shown. As JSON it is what it serializes to.
+pub(crate) trait Show: Serialize {
+    /// As text for people, each line ended.
+    fn text(&self, style: Style) -> String;
+}
+
+/// Where answers go.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Output {
+    is_json: bool,
+    is_terminal: bool,
+    style: Style,
+}
+
+impl OutputArguments {
+    pub(crate) fn output(&self) -> Output {
+        let is_terminal = io::stdout().is_terminal();
+        let is_colored = match self.color {
+            Color::Auto => is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+            Color::Always => true,
+            Color::Never => false,
+        };
+        Output {
+            is_json: self.json,
+            is_terminal,
+            style: Style::new(is_colored),
+        }
+    }
+}
+
+impl Output {
+    /// Shows an answer.
+    pub(crate) fn show(&self, answer: &impl Show) -> Result<(), Failure> {
+        match self.is_json {
+            true => print(&(json(answer, serde_json::to_string_pretty) + "\n")),
+            false => print(&answer.text(self.style)),
+        }
+    }
+
+    /// Shows an answer in place of the one before; JSON in a line each.
+    pub(crate) fn show_anew(&self, answer: &impl Show) -> Result<(), Failure> {
+        match (self.is_json, self.is_terminal) {
+            (true, _) => print(&(json(answer, serde_json::to_string) + "\n")),
+            // To the first place of a screen that was cleared.
+            (false, true) => print(&format!("\x1b[2J\x1b[H{}", answer.text(self.style))),
+            (false, false) => print(&(answer.text(self.style) + "\n")),
+        }
+    }
+}
+
+/// Shows a text as it is.
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    let printed = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    printed.map_err(Failure::Machine)
+}
+
+fn json<T: Serialize + ?Sized>(answer: &T, write: fn(&T) -> serde_json::Result<String>) -> String {
+    write(answer).expect("reports have only texts, numbers and lists, which JSON can hold")
+}

@@ -1,0 +1,157 @@
+//! What was done.
+
+use elasticjob::operation::{Drained, Requested, RequestedRun, Switched};
+use elasticjob::starter::ItemOutcome;
+use serde::Serialize;
+
+use super::table::{Table, plain};
+use super::{Show, Style, Tone};
+
+/// What was done to several jobs or their servers, and how that is called.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+pub(crate) struct Done<T> {
+    #[serde(skip)]
+    pub(crate) what: &'static str,
+    pub(crate) to: T,
+}
+
+impl Show for Done<Vec<Switched>> {
+    fn text(&self, style: Style) -> String {
+        let mut table = Table::new(style, &["JOB", &self.what.to_uppercase()]);
+        for switched in &self.to {
+            table.row([plain(&switched.job_name), plain(switched.servers.join(", "))]);
+        }
+        table.text("There was nothing to do.")
+    }
+}
+
+impl Show for Done<Vec<Drained>> {
+    fn text(&self, style: Style) -> String {
+        let mut table = Table::new(style, &["JOB", &self.what.to_uppercase()]);
+        for drained in &self.to {
+            table.row([
+                plain(&drained.job_name),
+                match drained.is_minded {
+                    true => plain("yes"),
+                    false => {
+                        Tone::Notable.cell("not before an instance of ours leads: a Java member minds no draining")
+                    }
+                },
+            ]);
+        }
+        table.text("There was nothing to do.")
+    }
+}
+
+/// Something that was done to one thing.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Deed<T> {
+    pub(crate) done: &'static str,
+    #[serde(flatten)]
+    pub(crate) to: T,
+}
+
+/// An item of a job.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Item {
+    pub(crate) job_name: String,
+    pub(crate) item: u32,
+}
+
+/// Nodes of a job.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Nodes {
+    pub(crate) job_name: String,
+    pub(crate) nodes: usize,
+}
+
+/// Paths of a job.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Paths {
+    pub(crate) job_name: String,
+    pub(crate) paths: Vec<String>,
+}
+
+/// An instance in its jobs.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Instance {
+    pub(crate) instance: String,
+    pub(crate) job_names: Vec<String>,
+}
+
+impl Show for Deed<Item> {
+    fn text(&self, _: Style) -> String {
+        format!("Item {} of job {} {}.\n", self.to.item, self.to.job_name, self.done)
+    }
+}
+
+impl Show for Deed<Nodes> {
+    fn text(&self, _: Style) -> String {
+        format!("Job {} {}: {} nodes.\n", self.to.job_name, self.done, self.to.nodes)
+    }
+}
+
+impl Show for Deed<Paths> {
+    fn text(&self, _: Style) -> String {
+        if self.to.paths.is_empty() {
+            return format!("Nothing of job {} is stale.\n", self.to.job_name);
+        }
+        let lines = self
+            .to
+            .paths
+            .iter()
+            .map(|path| format!("/{}{path}\n", self.to.job_name));
+        format!("{}:\n{}", capitalized(self.done), lines.collect::<String>())
+    }
+}
+
+impl Show for Deed<Instance> {
+    fn text(&self, _: Style) -> String {
+        let jobs = self.to.job_names.join(", ");
+        format!("Instance {} {}: {jobs}.\n", self.to.instance, self.done)
+    }
+}
+
+impl Show for Requested {
+    fn text(&self, style: Style) -> String {
+        let request = style.paint(Tone::Quiet, &format!("(request {})", self.request));
+        format!(
+            "Job {} is to run, asked were {} {request}\n",
+            self.job_name,
+            self.instances.join(", ")
+        )
+    }
+}
+
+impl Show for RequestedRun {
+    fn text(&self, style: Style) -> String {
+        let mut table = Table::new(style, &["ITEM", "RESULT"]);
+        for (item, outcome) in &self.items {
+            table.row([
+                plain(item),
+                match outcome {
+                    ItemOutcome::Succeeded => Tone::Good.cell("succeeded"),
+                    ItemOutcome::Failed { cause } => Tone::Bad.cell(format!("failed: {cause}")),
+                    ItemOutcome::Cancelled { cause } => Tone::Bad.cell(format!("cancelled: {cause}")),
+                    ItemOutcome::Skipped { reason } => Tone::Notable.cell(format!("skipped: {reason}")),
+                    ItemOutcome::Unknown => Tone::Notable.cell("unknown: it belongs to a Java member"),
+                    ItemOutcome::Pending => Tone::Notable.cell("not ended in the time that was given"),
+                    _ => plain("unknown"),
+                },
+            ]);
+        }
+        table.text("The job has no items.")
+    }
+}
+
+fn capitalized(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|letter| letter.to_uppercase().to_string());
+    first.unwrap_or_default() + letters.as_str()
+}

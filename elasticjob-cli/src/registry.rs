@@ -1,0 +1,81 @@
+//! Which registry centre is meant: the one that the application's own configuration names.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use elasticjob::configuration::sources::{Loader, RegistrySettings};
+use elasticjob::operation::Operations;
+use elasticjob::registry::zookeeper::ZooKeeperRegistry;
+
+use crate::failure::Failure;
+
+/// Where the registry centre is. Later wins: files, the environment (`ELASTICJOB_REG_CENTER_*`), these options.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Registry centre")]
+pub(crate) struct RegistryArguments {
+    /// Where `application.yaml` and its like are looked for
+    #[arg(short = 'C', long, global = true, value_name = "PATH", default_value = ".")]
+    directory: PathBuf,
+
+    /// A further configuration file, which wins over those of the directory
+    #[arg(short, long, global = true, value_name = "PATH")]
+    file: Vec<PathBuf>,
+
+    /// The active profiles, separated by commas
+    #[arg(long, global = true, value_name = "NAMES")]
+    profile: Option<String>,
+
+    /// ZooKeeper's servers: `10.0.0.1:2181,10.0.0.2:2181`
+    #[arg(short, long, global = true, value_name = "LIST")]
+    server_lists: Option<String>,
+
+    /// The namespace of the jobs
+    #[arg(short, long, global = true, value_name = "NAME")]
+    namespace: Option<String>,
+
+    /// How long an attempt to connect may take, such as `5s`
+    #[arg(long, global = true, value_name = "DURATION")]
+    connection_timeout: Option<String>,
+}
+
+impl RegistryArguments {
+    /// Operations on the jobs there. Nothing is connected yet.
+    pub(crate) fn operations(&self) -> Result<Operations, Failure> {
+        let environment = std::env::vars_os().filter_map(|(name, value)| {
+            // What is no text is no setting of ours.
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        });
+        let mut loader = Loader::new().directory(&self.directory).environment(environment);
+        for path in &self.file {
+            loader = loader.file(path);
+        }
+        if let Some(names) = &self.profile {
+            loader = loader.profile(names);
+        }
+        for (key, value) in [
+            ("reg-center.server-lists", &self.server_lists),
+            ("reg-center.namespace", &self.namespace),
+            ("reg-center.connection-timeout", &self.connection_timeout),
+        ] {
+            if let Some(value) = value {
+                loader = loader.set(key, value);
+            }
+        }
+        let settings = match loader.load_registry()? {
+            RegistrySettings::ZooKeeper(settings) => settings,
+            _ => return Err(self.nowhere()),
+        };
+        let registry =
+            ZooKeeperRegistry::from_settings(&settings).map_err(|error| Failure::Usage(error.to_string()))?;
+        Ok(Operations::new(Arc::new(registry)))
+    }
+
+    fn nowhere(&self) -> Failure {
+        Failure::Usage(format!(
+            "no registry centre is named: neither by `elasticjob.reg-center` in application.* in {}, nor by \
+             ELASTICJOB_REG_CENTER_SERVER_LISTS and ELASTICJOB_REG_CENTER_NAMESPACE, nor by --server-lists and --namespace",
+            self.directory.display()
+        ))
+    }
+}

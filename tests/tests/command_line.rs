@@ -1,0 +1,551 @@
+//! The command line `elasticjob`, as an operator uses it: the real program, real members, a real ZooKeeper.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use elasticjob::registry::{CreateMode, Step};
+use elasticjob_tests::cluster::{Cluster, SHARE, ip};
+use elasticjob_tests::process::Member;
+use elasticjob_tests::programs::program;
+use elasticjob_tests::zookeeper::{Server, free_port};
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::process::Command;
+use tokio::time::{Instant, timeout};
+
+/// The application that members run.
+const MEMBER: &str = env!("CARGO_BIN_EXE_member");
+
+/// A schedule that is not reached while tests run.
+const NEVER: &str = "0 0 0 1 1 ? 2099";
+
+/// Longer than any command takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// An operator at the registry centre of a cluster.
+struct Operator {
+    cluster: Cluster,
+}
+
+/// How a command ended.
+#[derive(Debug)]
+struct Said {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl Operator {
+    fn new(namespace: &str) -> anyhow::Result<Self> {
+        let cluster = Cluster::new(MEMBER, Server::shared().address(), namespace)?;
+        Ok(Self { cluster })
+    }
+
+    /// Members on these hosts, whose cron job waits for ever, once they share its items.
+    async fn members(&self, hosts: &[u8]) -> anyhow::Result<Vec<Member>> {
+        let start = |host: &u8| {
+            self.cluster
+                .member(*host)
+                .with("ELASTICJOB_JOBS_SHARE_CRON", NEVER)
+                .start()
+        };
+        let members = hosts.iter().map(start).collect();
+        self.cluster.shared_by(hosts).await;
+        members
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let address = Server::shared().address().to_string();
+        let mut command = command(arguments);
+        command
+            .env("ELASTICJOB_REG_CENTER_SERVER_LISTS", address)
+            .env("ELASTICJOB_REG_CENTER_NAMESPACE", self.cluster.namespace())
+            .env("USER", "mallory");
+        command
+    }
+
+    async fn does(&self, arguments: &[&str]) -> Said {
+        said(self.command(arguments), "").await
+    }
+
+    /// As [`does`](Self::does), to the end, with success.
+    async fn succeeds(&self, arguments: &[&str]) -> String {
+        let said = self.does(arguments).await;
+        assert_eq!(said.code, Some(0), "{arguments:?}: {said:?}");
+        said.out
+    }
+
+    async fn json(&self, arguments: &[&str]) -> Value {
+        let arguments: Vec<&str> = arguments.iter().copied().chain(["--json"]).collect();
+        let out = self.succeeds(&arguments).await;
+        serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}"))
+    }
+
+    async fn put(&self, nodes: &[(&str, &str)]) -> anyhow::Result<()> {
+        for (path, text) in nodes {
+            self.cluster.create(path, text).await?;
+        }
+        Ok(())
+    }
+}
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(program("elasticjob"));
+    command
+        .args(arguments)
+        .env_clear()
+        .env("TZ", "UTC")
+        // Where no configuration is.
+        .current_dir(std::env::temp_dir())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+async fn said(mut command: Command, input: &str) -> Said {
+    let mut child = command.spawn().expect("it is built");
+    let mut stdin = child.stdin.take().expect("it is piped");
+    // It may end without having read anything.
+    let _ = stdin.write_all(input.as_bytes()).await;
+    drop(stdin);
+    let output = timeout(PATIENCE, child.wait_with_output())
+        .await
+        .expect("it ends")
+        .expect("it is our child");
+    Said {
+        code: output.status.code(),
+        out: String::from_utf8(output.stdout).expect("it writes text"),
+        err: String::from_utf8(output.stderr).expect("it writes text"),
+    }
+}
+
+#[tokio::test]
+async fn an_operator_should_see_jobs_servers_items_and_what_is_no_job() -> anyhow::Result<()> {
+    let operator = Operator::new("cli-looks")?;
+    let _members = operator.members(&[1, 2]).await?;
+    operator
+        .put(&[
+            ("/foreign", ""),
+            ("/foreign/node", "x"),
+            ("/half", ""),
+            ("/half/servers", ""),
+        ])
+        .await?;
+
+    let listing = operator.json(&["jobs"]).await;
+    let share = &listing["jobs"][1];
+    assert_eq!(share["jobName"], SHARE, "{listing}");
+    assert_eq!((&share["status"], &share["instanceCount"]), (&"OK".into(), &2.into()));
+    assert_eq!(share["shardingTotalCount"], 10);
+    assert_eq!(listing["others"][0]["reason"], "FOREIGN", "{listing}");
+    assert_eq!(listing["others"][1]["reason"], "NO_CONFIGURATION", "{listing}");
+    let table = operator.succeeds(&["jobs"]).await;
+    let row = table
+        .lines()
+        .find(|line| line.starts_with(SHARE))
+        .context("no such row")?;
+    let cells: Vec<&str> = row.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect();
+    assert_eq!(
+        cells,
+        [
+            SHARE,
+            "OK",
+            "2",
+            "10",
+            "0 0 0 1 1 ? 2099 (GMT)",
+            "2099-01-01 00:00:00 +00:00"
+        ]
+    );
+    assert_eq!(
+        operator.json(&["jobs", "--status", "crashed"]).await["jobs"],
+        Value::Array(Vec::new())
+    );
+
+    let job = operator.json(&["job", SHARE]).await;
+    assert_eq!(job["instances"].as_array().map(Vec::len), Some(2), "{job}");
+    assert_eq!(job["items"].as_array().map(Vec::len), Some(10), "{job}");
+    let text = operator.succeeds(&["job", SHARE]).await;
+    assert!(text.contains("leads") && text.contains(&ip(2)), "{text}");
+    let items = operator.json(&["items", SHARE]).await;
+    assert_eq!(items[9]["status"], "PENDING", "{items}");
+
+    let servers = operator.json(&["servers"]).await;
+    assert_eq!(servers[0]["serverIp"], ip(1), "{servers}");
+    assert_eq!(servers[0]["jobNames"], serde_json::json!(["rebuild", SHARE]));
+    let of_server = operator.succeeds(&["servers", &ip(1)]).await;
+    assert!(of_server.contains("rebuild"), "{of_server}");
+
+    let colored = operator.succeeds(&["jobs", "--color", "always"]).await;
+    assert!(colored.contains("\x1b[") && !table.contains('\x1b'), "{colored}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_switched_off_should_be_explained_and_come_back() -> anyhow::Result<()> {
+    let operator = Operator::new("cli-switches")?;
+    let _members = operator.members(&[1, 2]).await?;
+    operator
+        .succeeds(&["disable", SHARE, "--server", &ip(2), "--reason", "new disk"])
+        .await;
+    operator.cluster.shared_by(&[1]).await;
+    operator
+        .succeeds(&["disable", SHARE, "--item", "3", "--by", "alice"])
+        .await;
+    let explained = operator.succeeds(&["explain", SHARE]).await;
+    assert!(explained.contains(" by mallory: new disk"), "{explained}");
+    assert!(
+        explained.contains("item 3\n  ✗ it is switched off since"),
+        "{explained}"
+    );
+    assert!(explained.contains("items 0-2,4-9\n"), "{explained}");
+    let of_item = operator.json(&["explain", SHARE, "--item", "3"]).await;
+    assert_eq!(of_item["items"][0]["findings"][0]["note"]["by"], "alice", "{of_item}");
+    assert_eq!(operator.does(&["explain", SHARE, "--item", "10"]).await.code, Some(3));
+
+    operator.succeeds(&["enable", "--server", &ip(2)]).await;
+    operator.succeeds(&["enable", SHARE, "--item", "3"]).await;
+    operator.cluster.shared_by(&[1, 2]).await;
+    let items = operator.json(&["items", SHARE]).await;
+    assert_eq!(items[3]["status"], "PENDING", "{items}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_run_that_is_waited_for_should_be_told_item_by_item() -> anyhow::Result<()> {
+    let operator = Operator::new("cli-trigger")?;
+    let _members = operator.members(&[1, 2]).await?;
+    let rebuilt = operator.does(&["trigger", "rebuild", "--wait"]).await;
+    assert_eq!(rebuilt.code, Some(1), "two of three items do not succeed: {rebuilt:?}");
+    let lines: Vec<&str> = rebuilt.out.lines().collect();
+    assert_eq!(lines[1], "0     succeeded", "{rebuilt:?}");
+    assert!(lines[2].contains("failed: no disk for item 1"), "{rebuilt:?}");
+
+    let shared = operator.json(&["trigger", SHARE, "--wait=60"]).await;
+    assert_eq!(shared["items"]["9"]["outcome"], "SUCCEEDED", "{shared}");
+    let requested = operator.json(&["trigger", SHARE]).await;
+    assert_eq!(requested["instances"].as_array().map(Vec::len), Some(2), "{requested}");
+    assert_eq!(operator.does(&["trigger", "nobody"]).await.code, Some(3));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_configuration_should_be_compared_and_changed_by_its_version() -> anyhow::Result<()> {
+    let operator = Operator::new("cli-config")?;
+    let _members = operator.members(&[1, 2]).await?;
+    let before = operator.json(&["config", "get", SHARE]).await;
+    assert_eq!(before["settings"]["shardingTotalCount"], "10", "{before}");
+    let file = operator.cluster.directory().join("share.yaml");
+    std::fs::write(&file, operator.succeeds(&["config", "get", SHARE, "--yaml"]).await)?;
+    let file = file.to_str().context("a path of ours is text")?;
+    assert_eq!(operator.does(&["config", "diff", SHARE, file]).await.code, Some(0));
+
+    let change = [
+        "config",
+        "set",
+        SHARE,
+        "sharding-total-count=4",
+        "props.sink.password=tiger",
+    ];
+    let tried = operator.succeeds(&[&change[..], &["--dry-run"]].concat()).await;
+    assert!(tried.contains("props.sink.password  -       [provided]"), "{tried}");
+    assert!(!tried.contains("tiger"), "{tried}");
+    assert_eq!(operator.json(&["config", "get", SHARE]).await, before);
+    let changed = operator.json(&change).await;
+    assert_eq!(changed["version"], 1, "{changed}");
+    operator.cluster.shares(4, &[1, 2]).await;
+
+    let late = operator
+        .does(&["config", "set", SHARE, "failover=true", "--expect", "0"])
+        .await;
+    assert_eq!(late.code, Some(4), "{late:?}");
+    assert!(late.err.contains("somebody changed it meanwhile"), "{late:?}");
+    let wrong = operator
+        .does(&["config", "set", SHARE, "cron=61 * * * * ?", "misfire=maybe"])
+        .await;
+    assert_eq!(wrong.code, Some(4), "{wrong:?}");
+    assert!(
+        wrong.err.contains("61") && wrong.err.contains("`true` or `false`"),
+        "{wrong:?}"
+    );
+    assert_eq!(wrong.err.matches("of job `share`").count(), 1, "{wrong:?}");
+
+    assert_eq!(operator.does(&["config", "diff", SHARE, file]).await.code, Some(1));
+    operator.succeeds(&["config", "set", SHARE, "--from", file]).await;
+    operator.cluster.shares(10, &[1, 2]).await;
+
+    operator
+        .cluster
+        .set("/share/config", "shardingTotalCount: many")
+        .await?;
+    let broken = operator.does(&["config", "get", SHARE]).await;
+    assert_eq!(broken.code, Some(4), "{broken:?}");
+    assert!(broken.err.contains("many"), "{broken:?}");
+    operator.succeeds(&["config", "set", SHARE, "--from", file]).await;
+    assert_eq!(
+        operator.json(&["config", "get", SHARE]).await["settings"],
+        before["settings"]
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_takes_away_should_ask_and_be_refused_while_the_job_is_served() -> anyhow::Result<()> {
+    let operator = Operator::new("cli-removes")?;
+    let _members = operator.members(&[1, 2]).await?;
+    let refused = operator.does(&["remove", SHARE, "--yes"]).await;
+    assert_eq!(refused.code, Some(4), "{refused:?}");
+    assert!(refused.err.contains("is served by 127.0.0.1@-@"), "{refused:?}");
+
+    for answer in ["", "n\n", "perhaps\n"] {
+        let asked = said(operator.command(&["shutdown", SHARE, "--server", &ip(2)]), answer).await;
+        assert_eq!(asked.code, Some(6), "{asked:?}");
+        assert!(
+            asked.err.starts_with("Shut job `share` on server `127.0.0.2` down?"),
+            "{asked:?}"
+        );
+    }
+    operator.cluster.shared_by(&[1, 2]).await;
+    let agreed = said(operator.command(&["shutdown", SHARE, "--server", &ip(2)]), "y\n").await;
+    assert_eq!(agreed.code, Some(0), "{agreed:?}");
+    operator.cluster.shared_by(&[1]).await;
+    operator.succeeds(&["shutdown", SHARE, "--yes"]).await;
+    operator
+        .cluster
+        .until("the job is removed", async || {
+            let removed = operator.does(&["remove", SHARE, "--yes"]).await;
+            ensure!(removed.code == Some(0), "{removed:?}");
+            Ok(())
+        })
+        .await;
+    assert_eq!(operator.cluster.text(&format!("/{SHARE}")).await?, None);
+    assert_eq!(operator.does(&["job", SHARE]).await.code, Some(3));
+    let rest = operator.json(&["jobs"]).await;
+    assert_eq!(rest["jobs"][0]["jobName"], "rebuild", "the other job stays: {rest}");
+
+    operator.succeeds(&["remove", "--server", &ip(2), "--yes"]).await;
+    let servers = operator.json(&["servers"]).await;
+    assert_eq!(servers.as_array().map(Vec::len), Some(1), "{servers}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_instance_should_be_drained_and_filled_again_and_shut_down() -> anyhow::Result<()> {
+    let operator = Operator::new("cli-drains")?;
+    let _members = operator.members(&[1, 2]).await?;
+    let instance = operator.cluster.instances(SHARE).await?[&2].clone();
+    operator.succeeds(&["drain", &instance]).await;
+    operator.cluster.shared_by(&[1]).await;
+    let shown = operator.succeeds(&["job", SHARE]).await;
+    assert!(shown.contains("draining"), "{shown}");
+    operator.succeeds(&["undrain", &instance]).await;
+    operator.cluster.shared_by(&[1, 2]).await;
+    let shut = operator.succeeds(&["shutdown", "--instance", &instance, "--yes"]).await;
+    assert!(shut.contains("rebuild, share"), "{shut}");
+    operator.cluster.shared_by(&[1]).await;
+    assert_eq!(operator.does(&["drain", &instance]).await.code, Some(3));
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_a_dead_java_member_left_should_be_shown_and_removed() -> anyhow::Result<()> {
+    let operator = Operator::new("cli-stale")?;
+    let config = "jobName: orphan\ncron: 0/5 * * * * ?\nshardingTotalCount: 2\nfailover: true\n";
+    operator
+        .put(&[
+            ("/orphan", "com.acme.Orphan"),
+            ("/orphan/config", config),
+            ("/orphan/servers", ""),
+            ("/orphan/servers/127.0.0.9", "ENABLED"),
+            ("/orphan/instances", ""),
+            ("/orphan/sharding", ""),
+            ("/orphan/sharding/0", ""),
+            ("/orphan/sharding/0/instance", "127.0.0.9@-@4711"),
+            ("/orphan/sharding/0/running", "127.0.0.9@-@4711"),
+            ("/orphan/sharding/1", ""),
+            ("/orphan/sharding/1/instance", "127.0.0.9@-@4711"),
+        ])
+        .await?;
+    let jobs = operator.json(&["jobs"]).await;
+    assert_eq!(jobs["jobs"][0]["status"], "CRASHED", "{jobs}");
+    let items = operator.json(&["items", "orphan"]).await;
+    assert_eq!(items[1]["instanceId"], Value::Null, "{items}");
+    assert_eq!(items[1]["assignedTo"], "127.0.0.9@-@4711");
+    let shown = operator.succeeds(&["items", "orphan"]).await;
+    assert!(shown.contains("127.0.0.9@-@4711 (gone)"), "{shown}");
+    let explained = operator.succeeds(&["explain", "orphan"]).await;
+    assert!(explained.contains("✗ no instance serves it"), "{explained}");
+    assert!(!explained.contains('✓'), "{explained}");
+    assert!(
+        explained.contains("no one runs it until the mark is removed"),
+        "{explained}"
+    );
+
+    let asked = operator.does(&["remove", "orphan", "--stale"]).await;
+    assert_eq!(asked.code, Some(6), "{asked:?}");
+    assert!(asked.err.contains("/orphan/sharding/0/running"), "{asked:?}");
+    let removed = operator.json(&["remove", "orphan", "--stale", "--yes"]).await;
+    assert_eq!(
+        removed["paths"],
+        serde_json::json!(["/servers/127.0.0.9", "/sharding/0/running"])
+    );
+    let again = operator.succeeds(&["remove", "orphan", "--stale"]).await;
+    assert_eq!(again, "Nothing of job orphan is stale.\n");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_dump_port_should_be_asked_without_a_registry() -> anyhow::Result<()> {
+    let operator = Operator::new("cli-dumps")?;
+    let port = free_port()?.to_string();
+    let _member = operator
+        .cluster
+        .member(1)
+        .with("ELASTICJOB_JOBS_SHARE_CRON", NEVER)
+        .with("ELASTICJOB_DUMP_PORT", &port)
+        .start()?;
+    operator.cluster.shared_by(&[1]).await;
+    let address = format!("127.0.0.1:{port}");
+    let dump = said(command(&["dump", SHARE, &address]), "").await;
+    assert_eq!(dump.code, Some(0), "{dump:?}");
+    assert!(dump.out.contains("/share/servers/ip1 | ENABLED\n"), "{dump:?}");
+    assert!(!dump.out.contains(&ip(1)), "{dump:?}");
+    assert_eq!(said(command(&["dump", "nobody", &address]), "").await.code, Some(3));
+    let closed = said(command(&["dump", SHARE, &format!("127.0.0.1:{}", free_port()?)]), "").await;
+    assert_eq!(closed.code, Some(5), "{closed:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_look_that_is_repeated_should_follow_what_happens() -> anyhow::Result<()> {
+    let operator = Operator::new("cli-watches")?;
+    let _members = operator.members(&[1]).await?;
+    let mut watching = operator.command(&["items", SHARE, "--watch=0.2", "--json"]).spawn()?;
+    let mut lines = BufReader::new(watching.stdout.take().context("it is piped")?).lines();
+    let mut next = async || -> anyhow::Result<Value> {
+        let line = timeout(PATIENCE, lines.next_line()).await??.context("it goes on")?;
+        Ok(serde_json::from_str(&line)?)
+    };
+    assert_eq!(next().await?[0]["status"], "PENDING");
+    operator.succeeds(&["disable", SHARE, "--item", "0"]).await;
+    let deadline = Instant::now() + PATIENCE;
+    while next().await?[0]["status"] != "DISABLED" {
+        ensure!(Instant::now() < deadline, "it does not see the change");
+    }
+    watching.kill().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_goes_wrong_should_be_told_by_the_exit_code_too() -> anyhow::Result<()> {
+    let nowhere = said(command(&["jobs"]), "").await;
+    assert_eq!(nowhere.code, Some(2), "{nowhere:?}");
+    assert!(nowhere.err.contains("no registry centre is named"), "{nowhere:?}");
+    let closed = format!("127.0.0.1:{}", free_port()?);
+    let at = [
+        "--server-lists",
+        &closed,
+        "--namespace",
+        "shop",
+        "--connection-timeout",
+        "1s",
+    ];
+    let unreachable = said(command(&[&["jobs"][..], &at[..]].concat()), "").await;
+    assert_eq!(unreachable.code, Some(5), "{unreachable:?}");
+    assert!(unreachable.err.contains(&closed), "{unreachable:?}");
+    let invalid = said(command(&["jobs", "--namespace", "", "--server-lists", "a:b:c"]), "").await;
+    assert_eq!(invalid.code, Some(2), "{invalid:?}");
+    assert_eq!(said(command(&["disable"]), "").await.code, Some(2));
+
+    let zone = [
+        "next",
+        "0 30 1 * * ?",
+        "--zone",
+        "Asia/Shanghai",
+        "--after",
+        "2026-01-01T00:00:00Z",
+        "-c",
+        "1",
+    ];
+    let next = said(command(&zone), "").await;
+    assert_eq!(next.code, Some(0), "{next:?}");
+    assert!(
+        next.out
+            .contains("2026-01-02 01:30:00 +08:00  2026-01-01 17:30:00 +00:00"),
+        "{next:?}"
+    );
+    let wrong = said(command(&["next", "0 61 * * * ?"]), "").await;
+    assert_eq!(wrong.code, Some(2), "{wrong:?}");
+    assert!(wrong.err.contains("  ^^"), "{wrong:?}");
+    let completions = said(command(&["completions", "bash"]), "").await;
+    assert!(completions.out.contains("undrain"), "{completions:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_registry_of_a_configuration_file_should_be_found_and_its_jobs_not_matter() -> anyhow::Result<()> {
+    let operator = Operator::new("cli-file")?;
+    let directory = operator.cluster.directory();
+    let yaml = format!(
+        "elasticjob:\n  reg-center: {{ server-lists: \"${{ZK:{}}}\", namespace: cli-file }}\n  jobs:\n    somebody: {{ cron: wrong }}\n",
+        Server::shared().address()
+    );
+    std::fs::write(directory.join("application.yaml"), yaml)?;
+    let mut jobs = command(&["jobs"]);
+    jobs.current_dir(directory);
+    let jobs = said(jobs, "").await;
+    assert_eq!(
+        (jobs.code, jobs.out.as_str()),
+        (Some(0), "There is no job.\n"),
+        "{jobs:?}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn two_thousand_jobs_should_be_listed_in_a_moment() -> anyhow::Result<()> {
+    let operator = Operator::new("cli-many")?;
+    let session = operator.cluster.session().await?;
+    for jobs in (0..2_000).collect::<Vec<u32>>().chunks(50) {
+        let create = |path: String, text: String| Step::Create {
+            path,
+            data: text.into_bytes(),
+            mode: CreateMode::Persistent,
+        };
+        let steps = jobs.iter().flat_map(|job| {
+            let root = format!("/job-{job:04}");
+            let node = |below: &str, text: &str| create(format!("{root}{below}"), text.to_owned());
+            let config = format!("jobName: job-{job:04}\ncron: 0/5 * * * * ?\nshardingTotalCount: 1\n");
+            [
+                node("", ""),
+                node("/config", &config),
+                node("/servers", ""),
+                node("/servers/127.0.0.1", "ENABLED"),
+                node("/instances", ""),
+                node(
+                    "/instances/127.0.0.1@-@1",
+                    "jobInstanceId: 127.0.0.1@-@1\nserverIp: 127.0.0.1\n",
+                ),
+                node("/sharding", ""),
+                node("/sharding/0", ""),
+                node("/sharding/0/instance", "127.0.0.1@-@1"),
+            ]
+        });
+        session.write(steps.collect()).await.map_err(|refused| refused.error)?;
+    }
+    let command = operator.command(&["jobs"]);
+    let begin = Instant::now();
+    let listed = said(command, "").await;
+    println!("2,000 jobs listed in {:?}", begin.elapsed());
+    assert_eq!(
+        listed.out.lines().filter(|line| line.contains(" OK ")).count(),
+        2_000,
+        "{:?}",
+        listed.err
+    );
+    // Two rounds of reads take a fraction of a second; one after the other they would take a minute on a busy machine.
+    assert!(begin.elapsed() < Duration::from_secs(10));
+    Ok(())
+}

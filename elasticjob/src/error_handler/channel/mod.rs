@@ -1,12 +1,14 @@
 //! The ways to tell people that the framework brings, a feature each.
 
-#[cfg(feature = "_http-client")]
+#[cfg(feature = "_web-hook")]
+#[cfg_attr(not(feature = "full"), allow(dead_code, reason = "each way takes a part of it"))]
 mod answer;
 #[cfg(feature = "dingtalk")]
 mod dingtalk;
 #[cfg(feature = "email")]
 mod email;
-#[cfg(feature = "_http-client")]
+#[cfg(feature = "_web-hook")]
+#[cfg_attr(not(feature = "full"), allow(dead_code, reason = "each way takes a part of it"))]
 mod endpoint;
 #[cfg(feature = "feishu")]
 mod feishu;

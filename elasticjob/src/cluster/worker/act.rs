@@ -40,6 +40,9 @@ const AUDIT_SLACK: Duration = Duration::from_secs(2);
 const AUDIT_AGAIN: Duration = Duration::from_secs(10);
 
 /// A view on which so many moves in a row were refused is read anew.
+/// Between attempts to learn why our instance is gone.
+const REMOVAL_PAUSE: Duration = Duration::from_millis(200);
+
 const REFUSALS_TO_DOUBT: u32 = 3;
 
 impl Worker {
@@ -196,6 +199,10 @@ impl Worker {
             let answers = membership.read_in_sync(vec![Read::Data(node)]).await;
             Answered::RemovalChecked(answers.map(|answers| answers == [Answer::Data(None)]))
         }));
+            if answers.is_err() {
+                // It is asked again as soon as this is known. Whose session has ended may not be told so for a while.
+                tokio::time::sleep(REMOVAL_PAUSE).await;
+            }
     }
 
     /// Our instance was looked for, by a session that lives.

@@ -31,6 +31,7 @@ use crate::cluster::launch::Launch;
 use crate::cluster::ledger::{End, Source, Verdict};
 use crate::cluster::session::{FenceAlarm, Keeper, Retry};
 use crate::registry::memory::{Fate, Link, MemoryRegistry};
+use crate::registry::metered::Metered;
 use crate::registry::{Answer, CreateMode, Read, Registry, Session, Step};
 use crate::schedule::{Clock, ManualClock};
 use crate::sharding::Strategies;
@@ -164,6 +165,7 @@ impl Runner for FakeRunner {
 /// One process of the application.
 struct Instance {
     link: Link,
+    registry: Arc<Metered<Link>>,
     tasks: Tasks,
     handle: WorkerHandle,
     memberships: watch::Receiver<Option<Arc<Membership>>>,
@@ -292,9 +294,10 @@ impl Cluster {
         let tasks = Tasks::new();
         let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as _;
         let link = self.registry.link(&format!("{ip}-{}", self.seed));
+        let registry = Arc::new(Metered::new(link.clone()));
         let (sender, memberships) = watch::channel(None);
         let keeper = Keeper {
-            registry: Arc::new(link.clone()),
+            registry: Arc::clone(&registry) as _,
             clock: Arc::clone(&clock),
             tasks: tasks.clone(),
             ids: Ids::seeded(self.seed),
@@ -332,6 +335,7 @@ impl Cluster {
         tasks.spawn("worker", worker.run());
         Instance {
             link,
+            registry,
             tasks,
             handle,
             memberships,

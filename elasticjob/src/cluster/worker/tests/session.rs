@@ -17,6 +17,27 @@ async fn an_instance_that_lost_its_session_should_come_back_as_a_new_one() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn why_an_instance_is_gone_should_not_be_asked_over_and_over() {
+    let mut cluster = Cluster::new().await;
+    let only = cluster.join("10.0.0.1", every_second(1), quick());
+    only.link.delay(Duration::from_millis(1));
+    cluster.until(3.5).await;
+    let before = only.id();
+    // The registry ends the session, and a request is all that could tell.
+    only.link.freeze();
+    cluster.until(3.5 + TIMEOUT.as_secs_f64()).await;
+    let counts = only.registry.counts();
+    cluster.until(3.5 + TIMEOUT.as_secs_f64() + 2.0).await;
+    assert_eq!(cluster.children("/job/instances").await, Vec::<String>::new());
+    let requests = (only.registry.counts() - counts).requests();
+    assert!((1..=20).contains(&requests), "{requests} requests in two seconds");
+    only.link.heal();
+    cluster.until(20.0).await;
+    assert_ne!(only.id(), before);
+    assert_eq!(cluster.children("/job/instances").await, [only.id()]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn work_should_stop_before_a_session_that_is_cut_off_can_end() {
     let mut cluster = Cluster::new().await;
     let hourly = JobConfig::builder("job")

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use elasticjob_config::job::{self, JobConfig};
 use tracing::{info, warn};
 
-use crate::registry::{self, Answer, CreateMode, Error as Registry, Read};
+use crate::registry::{self, Answer, CreateMode, Error as Registry, Read, Stat};
 
 use super::layout::Node;
 use super::member::Member;
 use super::session::Membership;
 use super::subtree;
 use super::transaction::Transaction;
-use super::view::View;
+use super::view::{StoredConfig, View};
 
 /// How often a registration is tried that others, who register at the same time, get in the way of.
 const ATTEMPTS: u32 = 20;
@@ -29,8 +29,26 @@ pub(crate) struct Application {
 #[derive(Clone, Debug)]
 pub(crate) struct InForce {
     pub(crate) config: Arc<JobConfig>,
-    /// The version of the node that holds it.
-    pub(crate) version: i32,
+    pub(crate) known: KnownConfig,
+}
+
+/// What tells the stored configuration that is known from a later one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum KnownConfig {
+    /// It was read: the transaction that stored it.
+    Read(i64),
+    /// We stored it, with this text.
+    Stored(String),
+}
+
+impl KnownConfig {
+    /// Whether this is the one.
+    pub(crate) fn is(&self, stored: &StoredConfig) -> bool {
+        match self {
+            Self::Read(modified) => *modified == stored.modified,
+            Self::Stored(text) => *text == stored.text,
+        }
+    }
 }
 
 /// Why a job cannot run here.
@@ -138,26 +156,27 @@ impl Application {
             }
             Some(_) => {}
         }
-        let (config, version) = match &found.config {
+        let (config, known) = match &found.config {
             None => {
-                transaction.create(Node::Config, self.text(&self.config), CreateMode::Persistent);
-                (Arc::clone(&self.config), 0)
+                let own = self.text(&self.config);
+                transaction.create(Node::Config, own.as_str(), CreateMode::Persistent);
+                (Arc::clone(&self.config), KnownConfig::Stored(own))
             }
-            Some((text, version)) if self.config.overwrite() => {
+            Some((text, stat)) if self.config.overwrite() => {
                 let config = match JobConfig::from_registry(text) {
                     Ok(stored) => Arc::new(self.config.keeping(&stored.config)),
                     Err(_) => Arc::clone(&self.config),
                 };
                 let own = self.text(&config);
                 if own == *text {
-                    (config, *version)
+                    (config, KnownConfig::Read(stat.modified))
                 } else {
                     info!(job = self.name(), "overwriting the configuration in the registry");
-                    transaction.set(Node::Config, own, Some(*version));
-                    (config, version.wrapping_add(1))
+                    transaction.set(Node::Config, own.as_str(), Some(stat.version));
+                    (config, KnownConfig::Stored(own))
                 }
             }
-            Some((text, version)) => {
+            Some((text, stat)) => {
                 let stored = self.stored(text)?;
                 if stored != self.config.keeping(&stored) {
                     info!(
@@ -165,10 +184,10 @@ impl Application {
                         "the registry has another configuration, which is in force: `overwrite` is off"
                     );
                 }
-                (Arc::new(stored), *version)
+                (Arc::new(stored), KnownConfig::Read(stat.modified))
             }
         };
-        Ok((InForce { config, version }, transaction.into_steps()))
+        Ok((InForce { config, known }, transaction.into_steps()))
     }
 
     fn text(&self, config: &JobConfig) -> String {
@@ -186,7 +205,7 @@ impl Application {
         ];
         let mut answers = membership.read(reads).await?.into_iter();
         let mut next = || match answers.next() {
-            Some(Answer::Data(Some((data, stat)))) => Some((String::from_utf8_lossy(&data).into_owned(), stat.version)),
+            Some(Answer::Data(Some((data, stat)))) => Some((String::from_utf8_lossy(&data).into_owned(), stat)),
             _ => None,
         };
         Ok(Found {
@@ -252,7 +271,7 @@ impl Application {
 /// What the registry has of a job.
 struct Found {
     root: Option<String>,
-    config: Option<(String, i32)>,
+    config: Option<(String, Stat)>,
 }
 
 impl RegistrationError {

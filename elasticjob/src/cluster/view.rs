@@ -49,7 +49,8 @@ pub(crate) struct View {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StoredConfig {
     pub(crate) text: String,
-    pub(crate) version: i32,
+    /// The transaction that stored it. A version would begin anew when the node is removed and created again.
+    pub(crate) modified: i64,
 }
 
 /// `ledger/epoch`: its version is the epoch, its data says what the assignment was made for.
@@ -202,7 +203,7 @@ impl View {
                 self.has_config = true;
                 self.config = Some(StoredConfig {
                     text: text(),
-                    version: stat.version,
+                    modified: stat.modified,
                 });
             }
             Node::Server(ip) => {

@@ -16,6 +16,7 @@ use crate::cluster::launch::{Finished, Launch};
 use crate::cluster::layout::Node;
 use crate::cluster::ledger::Run;
 use crate::cluster::member::Member;
+use crate::cluster::registration::KnownConfig;
 use crate::cluster::session::Membership;
 use crate::cluster::transaction::Transaction;
 use crate::cluster::trigger::{self, Order};
@@ -39,10 +40,10 @@ const AUDIT_SLACK: Duration = Duration::from_secs(2);
 /// Where a time has none it is looked again so much later.
 const AUDIT_AGAIN: Duration = Duration::from_secs(10);
 
-/// A view on which so many moves in a row were refused is read anew.
 /// Between attempts to learn why our instance is gone.
 const REMOVAL_PAUSE: Duration = Duration::from_millis(200);
 
+/// A view on which so many moves in a row were refused is read anew.
 const REFUSALS_TO_DOUBT: u32 = 3;
 
 impl Worker {
@@ -168,10 +169,11 @@ impl Worker {
         let Some(stored) = live.view.take_config() else {
             return;
         };
-        if live.config_version == Some(stored.version) {
+        let is_known = live.config_known.is(&stored);
+        live.config_known = KnownConfig::Read(stored.modified);
+        if is_known {
             return;
         }
-        live.config_version = Some(stored.version);
         live.must_govern = true;
         match JobConfig::from_registry(&stored.text) {
             Ok(stored) => {
@@ -197,12 +199,12 @@ impl Worker {
         let node = Node::Instance(membership.id().as_str()).of(self.application.name());
         live.requests.push(Box::pin(async move {
             let answers = membership.read_in_sync(vec![Read::Data(node)]).await;
-            Answered::RemovalChecked(answers.map(|answers| answers == [Answer::Data(None)]))
-        }));
             if answers.is_err() {
                 // It is asked again as soon as this is known. Whose session has ended may not be told so for a while.
                 tokio::time::sleep(REMOVAL_PAUSE).await;
             }
+            Answered::RemovalChecked(answers.map(|answers| answers == [Answer::Data(None)]))
+        }));
     }
 
     /// Our instance was looked for, by a session that lives.

@@ -19,7 +19,7 @@ use crate::cluster::firing::Circumstances;
 use crate::cluster::governor::Governor;
 use crate::cluster::layout::{ItemKind, Node};
 use crate::cluster::policy::Policy;
-use crate::cluster::registration::InForce;
+use crate::cluster::registration::{InForce, KnownConfig};
 use crate::cluster::scope::{self, Scope};
 use crate::cluster::session::Membership;
 use crate::cluster::subtree;
@@ -71,8 +71,8 @@ pub(super) struct Live {
     /// When it is to look again anyway.
     pub(super) govern_at: Option<Duration>,
     pub(super) is_firing: bool,
-    /// The configuration's version that was taken over, or refused.
-    pub(super) config_version: Option<i32>,
+    /// The stored configuration that was taken over, or refused.
+    pub(super) config_known: KnownConfig,
     /// It is being looked whether somebody removed our instance.
     pub(super) is_checking_removal: bool,
     /// Our nodes are being removed.
@@ -158,7 +158,7 @@ impl Worker {
     ) -> Result<Box<Live>, crate::cluster::registration::RegistrationError> {
         let process = Arc::clone(&self.process);
         let _permit = process.starting.acquire().await.expect("the semaphore is never closed");
-        let InForce { config, version } = self.application.configure(membership).await?;
+        let InForce { config, known } = self.application.configure(membership).await?;
         let watches = Watches::whole(membership, self.application.name())
             .await
             .map_err(|error| self.application.refused(error))?;
@@ -182,7 +182,7 @@ impl Worker {
             must_govern: true,
             govern_at: None,
             is_firing: false,
-            config_version: Some(version),
+            config_known: known,
             is_checking_removal: false,
             is_leaving: false,
             registered_at: self.process.clock.now(),

@@ -91,3 +91,24 @@ async fn a_configuration_that_nothing_here_can_serve_should_leave_the_last_one_i
     cluster.until(8.5).await;
     assert_eq!(cluster.history.count_at(at(8)), 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_configuration_should_be_taken_over_although_there_was_another_of_its_version() {
+    let mut cluster = Cluster::new().await;
+    let _only = cluster.join("10.0.0.1", every_second(1), quick());
+    cluster.until(2.5).await;
+    let of = |total| every_second(total).to_registry().yaml;
+    cluster.set("/job/config", &of(2)).await;
+    cluster.until(4.5).await;
+    assert_eq!(cluster.history.count_at(at(4)), 2);
+    let path = "/job/config".to_owned();
+    cluster
+        .observer
+        .write(vec![Step::Delete { path, version: None }])
+        .await
+        .unwrap();
+    cluster.create("/job/config", &of(1)).await;
+    cluster.set("/job/config", &of(3)).await;
+    cluster.until(7.5).await;
+    assert_eq!(cluster.history.count_at(at(7)), 3);
+}

@@ -59,6 +59,7 @@ mod cluster;
 mod host;
 #[cfg(feature = "_http-client")]
 mod http_client;
+mod limits;
 mod tasks;
 mod telemetry;
 

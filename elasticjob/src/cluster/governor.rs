@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use elasticjob_config::job::JobConfig;
 
+use crate::limits;
 use crate::registry::{Answer, Error, Read, Step};
 use crate::sharding::{self, Candidate, DEFAULT_STRATEGY, ShardingRequest, ShardingStrategy};
 
@@ -30,12 +31,6 @@ const DEBOUNCE_LIMIT: Duration = Duration::from_secs(2);
 /// After moves that were refused in a row the next waits, doubling from the first to the second.
 const BACKOFF_FIRST: Duration = Duration::from_millis(50);
 const BACKOFF_LIMIT: Duration = Duration::from_secs(2);
-
-/// The limit of one sharding transaction, below what any registry takes.
-const TRANSACTION_LIMIT: usize = 384 * 1024;
-
-/// Most orders to instances that are gone that are removed in one transaction.
-const CLEARED_AT_ONCE: usize = 200;
 
 /// What the governor looks at.
 pub(crate) struct Situation<'a> {
@@ -107,8 +102,11 @@ pub(crate) struct Governor {
     /// Parts of an assignment that are still to be written.
     parts: VecDeque<Vec<Step>>,
     repair: Option<marks::Repair>,
-    /// An instance went away, or nobody has looked yet: marks may be stale.
-    must_check_marks: bool,
+    /// An instance went away, or nobody has looked yet: marks may be stale. Those of items from this one on are still to
+    /// be looked at.
+    marks_from: Option<u32>,
+    /// The same when they were last read, unless more of them became suspect since.
+    surveyed_from: Option<u32>,
     refused_in_a_row: u32,
     not_before: Duration,
 }
@@ -124,14 +122,15 @@ struct Due {
 impl Governor {
     pub(crate) fn new() -> Self {
         Self {
-            must_check_marks: true,
+            marks_from: Some(0),
             ..Self::default()
         }
     }
 
     /// An instance is gone, or it is time to look whether something is out of order.
     pub(crate) fn check_marks(&mut self) {
-        self.must_check_marks = true;
+        self.marks_from = Some(0);
+        self.surveyed_from = None;
     }
 
     /// Forgets what was under way: the session or the connection changed.
@@ -204,7 +203,8 @@ impl Governor {
             return write(Purpose::RepairMarks { items, parked, lost }, steps);
         }
         let total = situation.config.sharding_total_count().get();
-        let is_void = |item: &&u32| !situation.config.failover() || **item >= total;
+        let is_inherited = situation.config.failover() && situation.config.monitor_execution();
+        let is_void = |item: &&u32| !is_inherited || **item >= total;
         if marks::is_repairer(view, me) && view.failover_queue.iter().any(|item| is_void(&item)) {
             let mut transaction = Transaction::on(view);
             view.failover_queue.iter().filter(is_void).for_each(|item| {
@@ -212,14 +212,15 @@ impl Governor {
             });
             return write(Purpose::ClearFailover, transaction.into_steps());
         }
-        if !self.must_check_marks || !marks::is_repairer(view, me) {
+        let Some(from) = self.marks_from.filter(|_| marks::is_repairer(view, me)) else {
             return Decision::Rest;
-        }
-        let suspects = marks::suspects(view);
+        };
+        let suspects = marks::suspects(view, from);
         if suspects.is_empty() {
-            self.must_check_marks = false;
+            self.marks_from = None;
             return Decision::Rest;
         }
+        self.surveyed_from = self.marks_from;
         read(Purpose::SurveyMarks(suspects.clone()), marks::survey(view, &suspects))
     }
 
@@ -284,8 +285,8 @@ impl Governor {
         match purpose {
             Purpose::SurveyMarks(suspects) => {
                 self.repair = marks::repair(situation.view, suspects, answers, succession(situation));
-                if self.repair.is_none() {
-                    self.must_check_marks = false;
+                if self.repair.is_none() && self.marks_from == self.surveyed_from {
+                    self.marks_from = suspects.last().map(|last| last + 1);
                 }
             }
             Purpose::SurveyItems(scope) => {
@@ -293,9 +294,9 @@ impl Governor {
                 let target = target(situation).inspect_err(|_| self.refused(situation.elapsed))?;
                 let basis = basis(situation.view, situation.config);
                 let size_of = crate::registry::size_of;
-                self.parts =
-                    resharding::transactions(situation.view, &basis, &target, &items, TRANSACTION_LIMIT, size_of)
-                        .into();
+                // Below what any registry takes.
+                let limit = limits::transaction_size() / 4 * 3;
+                self.parts = resharding::transactions(situation.view, &basis, &target, &items, limit, size_of).into();
             }
             _ => {}
         }
@@ -342,7 +343,7 @@ fn clear_triggers(situation: &Situation<'_>) -> Decision {
     }
     let gone = view.triggers.keys().filter(|id| !view.instances.contains(*id));
     let mut transaction = Transaction::on(view);
-    for id in gone.take(CLEARED_AT_ONCE) {
+    for id in gone.take(limits::batch()) {
         transaction.delete(Node::TriggerFor(id.as_str()));
     }
     match transaction.is_empty() {

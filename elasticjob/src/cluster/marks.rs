@@ -4,16 +4,15 @@
 //! and keeps the item from running and from moving until somebody removes it: one of ours does, in a transaction that
 //! also says so in the ledger.
 
+use crate::limits;
 use crate::registry::{Answer, CreateMode, Read, Stat, Step};
 
 use super::instance::InstanceId;
 use super::layout::{ItemKind, Node};
 use super::ledger::{End, Record, Verdict};
+use super::mutation::Mutation;
 use super::transaction::Transaction;
-use super::view::{MarkHolder, View};
-
-/// Most items that are repaired in one transaction.
-const BATCH: usize = 200;
+use super::view::{ItemView, MarkHolder, View};
 
 /// Whether it is for `me` to repair marks: for the leader if it is one of ours, else for the first of ours.
 pub(crate) fn is_repairer(view: &View, me: &InstanceId) -> bool {
@@ -23,18 +22,28 @@ pub(crate) fn is_repairer(view: &View, me: &InstanceId) -> bool {
     }
 }
 
-/// The items whose mark has to be looked at: held by nobody who is there, or by somebody unknown.
-pub(crate) fn suspects(view: &View) -> Vec<u32> {
+/// The next items whose mark has to be looked at: held by nobody who is there, or by somebody unknown.
+pub(crate) fn suspects(view: &View, from: u32) -> Vec<u32> {
     let is_suspect = |holder: &MarkHolder| match holder {
         MarkHolder::Unknown => true,
         MarkHolder::Instance(id) => !view.is_alive(id),
         MarkHolder::Session | MarkHolder::Nobody => false,
     };
+    let is_marked = |item: &ItemView| item.mark.as_ref().is_some_and(|mark| is_suspect(&mark.holder));
     let marked = view
         .items
-        .iter()
-        .filter(|(_, item)| item.mark.as_ref().is_some_and(|mark| is_suspect(&mark.holder)));
-    marked.map(|(item, _)| *item).take(BATCH).collect()
+        .range(from..)
+        .filter(|(number, item)| is_marked(item) || is_taken_for_running(view, **number, item));
+    marked.map(|(item, _)| *item).take(limits::batch()).collect()
+}
+
+/// The fault that is put in on purpose: what a dead instance owned counts as what it was running.
+fn is_taken_for_running(view: &View, number: u32, item: &ItemView) -> bool {
+    let is_left = |owner: &InstanceId| !view.instances.contains(owner);
+    Mutation::FailOverFinished.is_on()
+        && !view.failover_queue.contains(&number)
+        && item.mark.is_none()
+        && item.owner.as_ref().is_some_and(is_left)
 }
 
 /// What has to be read to judge the suspects.
@@ -87,7 +96,13 @@ pub(crate) fn repair(view: &View, suspects: &[u32], answers: Vec<Answer>, succes
     for item in suspects {
         let mark = answers.next().flatten();
         let ledger = answers.next().flatten();
-        let Some(holder) = mark.and_then(|(data, stat)| dead_holder(view, &data, stat)) else {
+        let is_marked = mark.is_some();
+        let left = view
+            .items
+            .get(item)
+            .filter(|state| is_taken_for_running(view, *item, state))
+            .and_then(|state| state.owner.clone());
+        let Some(holder) = mark.and_then(|(data, stat)| dead_holder(view, &data, stat)).or(left) else {
             continue;
         };
         let (record, version) = ledger.map_or((Record::default(), None), |(data, stat)| {
@@ -113,10 +128,12 @@ pub(crate) fn repair(view: &View, suspects: &[u32], answers: Vec<Answer>, succes
             Some(version) => transaction.set(Node::LedgerItem(*item), record.to_bytes(), Some(version)),
             None => transaction.create(Node::LedgerItem(*item), record.to_bytes(), CreateMode::Persistent),
         };
-        transaction.delete(Node::ItemState {
-            item: *item,
-            kind: ItemKind::Running,
-        });
+        if is_marked {
+            transaction.delete(Node::ItemState {
+                item: *item,
+                kind: ItemKind::Running,
+            });
+        }
         if view.items.get(item).is_some_and(|item| item.is_failovering) {
             transaction.delete(Node::ItemState {
                 item: *item,
@@ -159,7 +176,7 @@ fn bequeathed(view: &View, item: u32, record: &Record, holder: &InstanceId, succ
         Some(run) if is_recorded && is_heritable && run.attempt >= succession.attempts => Bequest::Parked,
         Some(_) if is_recorded && is_heritable => Bequest::Queued,
         Some(_) if is_recorded => Bequest::Lost,
-        _ if is_ours => Bequest::Nothing,
+        _ if is_ours && !(Mutation::FailOverFinished.is_on() && is_heritable) => Bequest::Nothing,
         // A Java member's: it wrote nothing here, and its mark says that it was running.
         _ if is_heritable => Bequest::Unrecorded,
         _ => Bequest::Nothing,
@@ -215,7 +232,7 @@ mod tests {
             "/sharding/1/running=a@-@1",
             "/ledger/items/0",
         ]);
-        assert_eq!(suspects(&view), [0]);
+        assert_eq!(suspects(&view, 0), [0]);
         let repair = repair(&view, &[0], vec![data("a@-@2"), data("")], NONE).expect("one to repair");
         assert_eq!(repair.items, [0]);
         let expected = [

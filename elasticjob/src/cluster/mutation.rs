@@ -10,23 +10,32 @@ pub enum Mutation {
     SkipSelfFencing,
     /// A claim overwrites the ledger, whatever its version.
     IgnoreLedgerVersion,
+    /// A claim does not look whether the ledger says that a time has its verdict, or is being run.
+    IgnoreLedger,
     /// A claim does not look whether the items were shared out anew.
     IgnoreEpoch,
     /// A contact counts from when it was answered, and not from when it was sent.
     FenceFromAnswer,
     /// An instance keeps its id over sessions.
     ReuseInstanceId,
+    /// What a dead instance owned is taken over, whether it was running it or had finished.
+    FailOverFinished,
+    /// A time that came while the last firing was running is forgotten.
+    DropMisfire,
 }
 
 impl Mutation {
     /// All of them.
     #[cfg(feature = "testing")]
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 8] = [
         Self::SkipSelfFencing,
         Self::IgnoreLedgerVersion,
+        Self::IgnoreLedger,
         Self::IgnoreEpoch,
         Self::FenceFromAnswer,
         Self::ReuseInstanceId,
+        Self::FailOverFinished,
+        Self::DropMisfire,
     ];
 
     /// Whether this rule is left out, on this thread or for good.

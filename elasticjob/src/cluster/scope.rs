@@ -6,13 +6,12 @@
 
 use std::collections::BTreeSet;
 
+use crate::limits;
+
 use super::instance::InstanceId;
 use super::layout::{ItemKind, Node};
 use super::marks;
 use super::view::View;
-
-/// Up to so many items × instances everybody follows everything.
-const WHOLE_LIMIT: usize = 1_000;
 
 /// What an instance watches.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,8 +28,8 @@ impl Scope {
         let size = view.instances.len().saturating_mul(total as usize);
         // Not at the same size back and forth: each change costs as much as a start.
         let limit = match self {
-            Self::Whole => WHOLE_LIMIT,
-            Self::Own { .. } => WHOLE_LIMIT / 2,
+            Self::Whole => limits::whole_scope(),
+            Self::Own { .. } => limits::whole_scope() / 2,
         };
         // Who leads, or repairs where a Java member leads, has to see every mark.
         let has_to_see_all = view.leader.is_some() && marks::is_repairer(view, me);

@@ -1,6 +1,7 @@
 //! How large a request may be.
 
 use super::{Error, Read, Step, path};
+use crate::limits;
 
 /// The largest transaction, in bytes as [`size_of`] counts them, that a session sends: half of what a
 /// ZooKeeper server takes by default, since it answers anything larger by cutting the connection.
@@ -42,7 +43,7 @@ pub(super) fn check_steps(steps: &[Step]) -> Result<(), super::WriteError> {
             error,
         })?;
     }
-    check_size(size_of(steps))?;
+    check_size(size_of(steps), limits::transaction_size())?;
     Ok(())
 }
 
@@ -65,15 +66,12 @@ pub(super) fn check_reads(reads: &[Read]) -> Result<(), Error> {
         path::validate(path)?;
         size += STEP_OVERHEAD + path.len();
     }
-    check_size(size)
+    check_size(size, MAX_TRANSACTION_SIZE)
 }
 
-fn check_size(size: usize) -> Result<(), Error> {
-    if size > MAX_TRANSACTION_SIZE {
-        return Err(Error::TooLarge {
-            size,
-            limit: MAX_TRANSACTION_SIZE,
-        });
+fn check_size(size: usize, limit: usize) -> Result<(), Error> {
+    if size > limit {
+        return Err(Error::TooLarge { size, limit });
     }
     Ok(())
 }

@@ -8,9 +8,8 @@ use crate::cluster::ledger::{Gap, Record, Refusal, Run, Source};
 use crate::cluster::mutation::Mutation;
 use crate::cluster::transaction::Transaction;
 use crate::cluster::view::{ItemView, View};
-use crate::registry::{
-    Answer, CreateMode, Error, MAX_TRANSACTION_SIZE, Read, Stat, Step, WriteError, Written, size_of,
-};
+use crate::limits;
+use crate::registry::{Answer, CreateMode, Error, Read, Stat, Step, WriteError, Written, size_of};
 
 use super::{Circumstances, Claiming, Ended, Firings, Occasion, Running, Slot, Start, not_started};
 
@@ -177,7 +176,7 @@ impl Claim {
                 items: self.items[..fitting].to_vec(),
                 ..self.clone()
             };
-            if size_of(&part.steps(view)) <= MAX_TRANSACTION_SIZE {
+            if size_of(&part.steps(view)) <= limits::transaction_size() {
                 break;
             }
             fitting /= 2;
@@ -243,7 +242,9 @@ impl Firings {
         // One that waits to be taken over is run for the time that it missed first.
         let is_runnable = |item: u32, state: &ItemView| {
             let is_staying = !view.is_moving(item) && !view.failover_queue.contains(&item);
-            !state.is_disabled && is_free(item, state) && is_meant(state) && is_staying
+            // A job that is not monitored any more has items without marks, and some that were taken over before.
+            let is_running = self.running.contains_key(&item) && !ending.contains(&item);
+            !state.is_disabled && !is_running && is_free(item, state) && is_meant(state) && is_staying
         };
         if view.is_available(me) {
             let own = view.items_of(me, config.sharding_total_count().get());

@@ -7,7 +7,8 @@ use crate::cluster::layout::{ItemKind, Node};
 use crate::cluster::ledger::{Record, Run};
 use crate::cluster::transaction::Transaction;
 use crate::cluster::view::View;
-use crate::registry::{Answer, Error, MAX_TRANSACTION_SIZE, Read, Stat, WriteError, Written, size_of};
+use crate::limits;
+use crate::registry::{Answer, Error, Read, Stat, WriteError, Written, size_of};
 
 use super::claim::Found;
 use super::{Batch, Circumstances, ClaimOutcome, Ended, FiringRequest, Firings, Recording, Running, Slot, Start};
@@ -96,7 +97,7 @@ impl Firings {
             steps.set(Node::LedgerItem(*item), record.to_bytes(), Some(ended.running.version));
             let steps = steps.into_steps();
             size += size_of(&steps);
-            if size > MAX_TRANSACTION_SIZE && !items.is_empty() {
+            if size > limits::transaction_size() && !items.is_empty() {
                 break;
             }
             transaction.extend(steps);

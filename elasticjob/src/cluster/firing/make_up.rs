@@ -6,7 +6,9 @@
 use std::collections::BTreeSet;
 
 use crate::cluster::ledger::Source;
-use crate::registry::{MAX_TRANSACTION_SIZE, Stat, Step, size_of};
+use crate::cluster::mutation::Mutation;
+use crate::limits;
+use crate::registry::{Stat, Step, size_of};
 
 use super::claim::ClaimedItem;
 use super::{Circumstances, Claim, ClaimOutcome, Claiming, Current, Firings, Occasion};
@@ -21,7 +23,7 @@ pub(super) struct MakeUp {
 impl Firings {
     /// What is to be fired for when the firing under way is over.
     pub(super) fn occasion_to_make_up(&self, circumstances: &Circumstances<'_>) -> Option<Occasion> {
-        if !circumstances.config.misfire() || self.is_stopped {
+        if !circumstances.config.misfire() || self.is_stopped || Mutation::DropMisfire.is_on() {
             return None;
         }
         if let Some(time) = self.missed {
@@ -62,7 +64,7 @@ impl Firings {
         }
         let occasion = self.occasion_to_make_up(circumstances)?;
         let claim = self.new_claim(circumstances, &occasion, ending);
-        let is_fitting = size_of(ends) + size_of(&claim.steps(circumstances.view)) <= MAX_TRANSACTION_SIZE;
+        let is_fitting = size_of(ends) + size_of(&claim.steps(circumstances.view)) <= limits::transaction_size();
         if claim.is_empty() || !is_fitting {
             return None;
         }

@@ -20,6 +20,7 @@ use std::time::Duration;
 use elasticjob_config::job::JobConfig;
 use jiff::{SignedDuration, Timestamp};
 
+use crate::limits;
 use crate::registry::{Answer, CreateMode, Read, Step};
 use crate::schedule::Calendar;
 
@@ -493,7 +494,7 @@ impl Firings {
             self.slots.contains_key(item) || self.running.contains_key(item) || self.ended.contains_key(item)
         };
         let own = self.own_items(circumstances).map(|(item, _)| item);
-        let missing: Vec<u32> = own.filter(|item| !is_known(item)).collect();
+        let missing: Vec<u32> = own.filter(|item| !is_known(item)).take(limits::reads()).collect();
         if missing.is_empty() {
             return None;
         }

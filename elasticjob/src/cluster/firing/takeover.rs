@@ -12,8 +12,10 @@ use crate::cluster::instance::InstanceId;
 use crate::cluster::latch;
 use crate::cluster::layout::{ItemKind, Node};
 use crate::cluster::ledger::Record;
+use crate::cluster::mutation::Mutation;
 use crate::cluster::transaction::Transaction;
 use crate::cluster::view::View;
+use crate::limits;
 use crate::registry::{CreateMode, Read};
 
 use super::claim::Found;
@@ -66,11 +68,8 @@ impl Firings {
         let standing = latch::standing(&view.failover_candidates, latch);
         let mut items = Vec::new();
         if config.failover() && config.monitor_execution() && view.is_available(me) {
-            for item in view
-                .failover_queue
-                .range(..config.sharding_total_count().get())
-                .copied()
-            {
+            let waiting = view.failover_queue.range(..config.sharding_total_count().get());
+            for item in waiting.copied() {
                 let since = *self.takeover.waiting.entry(item).or_insert(elapsed);
                 let state = view.items.get(&item);
                 let is_held = state.is_some_and(|item| item.mark.is_some() || item.is_disabled);
@@ -79,6 +78,8 @@ impl Firings {
                 }
             }
         }
+        // The rest comes next: one transaction takes them.
+        items.truncate(limits::batch());
         if items.is_empty() {
             if standing.own.is_empty() {
                 return None;
@@ -156,7 +157,7 @@ impl Firings {
             }
             let ledger = ledger.map(|(data, stat)| (Record::parse(&data), stat.version));
             let is_ended = ledger.as_ref().is_some_and(|(record, _)| record.is_ended());
-            if is_ended && !view.has_java_members() {
+            if is_ended && !view.has_java_members() && !Mutation::FailOverFinished.is_on() {
                 // Nobody else could have run it since without writing so: it was queued by somebody who was late.
                 settled.delete(Node::FailoverItem(item));
                 continue;

@@ -241,3 +241,72 @@ async fn an_item_that_waits_to_be_taken_over_should_not_outlive_the_total_count(
     );
     assert_eq!(cluster.data("/job/leader/election/instance").await, Some(only.id()));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_mark_should_be_removed_although_its_holder_died_while_other_marks_were_looked_at() {
+    let mut cluster = Cluster::new().await;
+    let work: Work = Arc::new(|item| Box::pin(tokio::time::sleep(Duration::from_secs(if item == 1 { 1 } else { 20 }))));
+    let config = with_failover(3);
+    let leader = cluster.join("10.0.0.1", config.clone(), Arc::clone(&work));
+    let finished = cluster.join("10.0.0.2", config.clone(), Arc::clone(&work));
+    let running = cluster.join("10.0.0.3", config, work);
+    cluster.until(6.5).await;
+    let first = leader.id();
+    assert_eq!(cluster.data("/job/leader/election/instance").await, Some(first.clone()));
+    assert_eq!(cluster.attempts(0, at(5)), [(1, running.id())]);
+    assert_eq!(cluster.attempts(1, at(5)), [(1, finished.id())]);
+    // What the leader reads once the one is gone takes longer than the other has left.
+    leader.link.delay(Duration::from_millis(300));
+    finished.kill();
+    cluster.until(6.6).await;
+    running.kill();
+    cluster.until(20.0).await;
+    assert_eq!(cluster.attempts(0, at(5)), [(1, running.id_before()), (2, first)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn items_should_not_wait_to_be_taken_over_once_the_job_is_not_monitored() {
+    let mut cluster = Cluster::new().await;
+    let config = every_second(1)
+        .to_builder()
+        .failover(true)
+        .monitor_execution(false)
+        .build()
+        .unwrap();
+    let _only = cluster.join("10.0.0.1", config, quick());
+    cluster.until(2.5).await;
+    for path in ["/job/leader/failover", "/job/leader/failover/items"] {
+        cluster.create(path, "").await;
+    }
+    cluster.create("/job/leader/failover/items/0", "").await;
+    cluster.until(5.5).await;
+    assert_eq!(
+        cluster.children("/job/leader/failover/items").await,
+        Vec::<String>::new()
+    );
+    assert_eq!(cluster.history.count_at(at(5)), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_item_that_was_taken_over_should_not_be_run_beside_that_when_monitoring_is_switched_off() {
+    let mut cluster = Cluster::new().await;
+    let work = lasting(Duration::from_secs(15));
+    let instances: Vec<_> = ["10.0.0.1", "10.0.0.2"]
+        .map(|ip| cluster.join(ip, with_failover(1), Arc::clone(&work)))
+        .into();
+    cluster.until(6.0).await;
+    let owner = cluster.history.all()[0].by.clone();
+    instances.iter().find(|it| it.id() == owner).expect("it runs").kill();
+    cluster.until(18.0).await;
+    assert_eq!(cluster.attempts(0, at(5)).len(), 2, "it is taken over");
+    let unmonitored = with_failover(1).to_builder().monitor_execution(false).build().unwrap();
+    cluster.set("/job/config", &unmonitored.to_registry().yaml).await;
+    cluster.until(70.0).await;
+    let runs = cluster.history.all();
+    let (taken_over, next) = (&runs[1], &runs[2]);
+    assert!(
+        taken_over.ended.expect("it ended") <= next.began,
+        "{taken_over:?}, {next:?}"
+    );
+    assert_eq!(cluster.data("/job/sharding/0/running").await, None);
+}

@@ -1,4 +1,6 @@
-//! How much is asked of the registry at once.
+//! Limits so high that a simulation could not reach them: it lowers them on its thread.
+//!
+//! Without the feature `testing` they are constants.
 
 /// The largest transaction that a session sends, in bytes as [`size_of`](crate::registry::size_of) counts them.
 pub(crate) fn transaction_size() -> usize {
@@ -37,6 +39,50 @@ const REAL: Limits = Limits {
     whole_scope: 1_000,
 };
 
+#[cfg(not(feature = "testing"))]
 const fn current() -> Limits {
     REAL
+}
+
+#[cfg(feature = "testing")]
+use lowered::current;
+#[cfg(feature = "testing")]
+pub(crate) use lowered::{Lowered, lower};
+
+#[cfg(feature = "testing")]
+mod lowered {
+    use std::cell::Cell;
+
+    use super::{Limits, REAL};
+
+    thread_local! {
+        static CURRENT: Cell<Limits> = const { Cell::new(REAL) };
+    }
+
+    pub(super) fn current() -> Limits {
+        CURRENT.get()
+    }
+
+    /// Lowers the limits on this thread for as long as the guard lives.
+    pub(crate) fn lower(transaction_size: usize, whole_scope: usize) -> Lowered {
+        let limits = Limits {
+            transaction_size: transaction_size.min(REAL.transaction_size),
+            whole_scope: whole_scope.min(REAL.whole_scope),
+        };
+        Lowered {
+            before: CURRENT.replace(limits),
+        }
+    }
+
+    /// Puts things right when it goes.
+    #[derive(Debug)]
+    pub(crate) struct Lowered {
+        before: Limits,
+    }
+
+    impl Drop for Lowered {
+        fn drop(&mut self) {
+            CURRENT.set(self.before);
+        }
+    }
 }

@@ -100,6 +100,7 @@ pub(crate) fn repair(view: &View, suspects: &[u32], answers: Vec<Answer>, succes
         let left = view
             .items
             .get(item)
+            .filter(|state| succession.failover && *item < succession.total && !state.is_disabled)
             .filter(|state| is_taken_for_running(view, *item, state))
             .and_then(|state| state.owner.clone());
         let Some(holder) = mark.and_then(|(data, stat)| dead_holder(view, &data, stat)).or(left) else {

@@ -66,6 +66,12 @@ pub(crate) fn leave_out_for_good(mutation: Mutation) {
     FOR_GOOD.get_or_init(|| mutation);
 }
 
+/// The rule that is left out on this thread.
+#[cfg(feature = "testing")]
+pub(crate) fn left_out() -> Option<Mutation> {
+    CURRENT.get()
+}
+
 /// Leaves a rule out on this thread for as long as the guard lives.
 #[cfg(feature = "testing")]
 pub(crate) fn leave_out(mutation: Option<Mutation>) -> LeftOut {

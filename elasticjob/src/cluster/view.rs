@@ -49,7 +49,9 @@ pub(crate) struct View {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StoredConfig {
     pub(crate) text: String,
-    /// The transaction that stored it. A version would begin anew when the node is removed and created again.
+    /// Begins anew when the node is removed and created again.
+    pub(crate) version: i32,
+    /// The transaction that stored it.
     pub(crate) modified: i64,
 }
 
@@ -203,6 +205,7 @@ impl View {
                 self.has_config = true;
                 self.config = Some(StoredConfig {
                     text: text(),
+                    version: stat.version,
                     modified: stat.modified,
                 });
             }

@@ -240,6 +240,25 @@ impl Ready {
         Ok(())
     }
 
+    /// What runs in each process of a simulated cluster.
+    #[cfg(feature = "testing")]
+    pub(crate) fn into_simulated(self) -> crate::testing::node::Application {
+        let jobs = self.jobs.into_iter();
+        crate::testing::node::Application {
+            jobs: jobs
+                .map(|job| crate::testing::node::ApplicationJob {
+                    config: job.config,
+                    implementation: job.implementation,
+                    work: job.work,
+                })
+                .collect(),
+            components: Arc::new(self.components),
+            strategies: self.strategies,
+            error_handlers: self.error_handlers,
+            pools: self.pools,
+        }
+    }
+
     fn address(&self) -> Result<String, Error> {
         self.preferences.address().map(|ip| ip.to_string()).map_err(invalid)
     }

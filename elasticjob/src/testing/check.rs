@@ -1,14 +1,16 @@
 //! Whether everything is as it should be again, once all faults are over.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::cluster::ledger::Source;
+use crate::schedule::Calendar;
 
 use super::node::{Condition, Node};
-use super::world::{World, origin};
+use super::world::{Job, World, origin};
 
 /// What recovery may take beside twice the session timeout and one period.
 const SLACK: Duration = Duration::from_secs(2 + 5);
@@ -31,7 +33,7 @@ const QUIET: Duration = Duration::from_millis(650);
 impl World {
     /// Waits for as long as recovery may take, watches for some firings, and judges.
     pub(super) async fn check_recovery(&mut self) {
-        let longest = self.jobs.iter().map(|job| job.period).max().unwrap_or_default();
+        let longest = self.jobs.iter().map(Job::period).max().unwrap_or_default();
         let bound = self.session_timeout * 2 + SLACK + longest;
         let recovered = self.quiet_moment_after(Instant::now() + bound);
         self.pass_time_until(recovered).await;
@@ -42,29 +44,66 @@ impl World {
             .collect();
         let end = self.quiet_moment_after(recovered + WATCHED.max(longest * 2));
         self.pass_time_until(end).await;
-        self.check_firings(recovered, end);
+        self.check_accounts(end, longest);
         self.check_registry();
-        self.check_requests(&before, end - recovered);
-        self.check_trigger().await;
+        if self.jobs.iter().all(|job| job.drawn.is_some()) {
+            self.check_firings(recovered, end);
+            self.check_requests(&before, end - recovered);
+            self.check_trigger().await;
+            self.check_misfire(longest).await;
+        }
     }
 
-    /// Each scheduled time between was run once by each item.
+    /// Each scheduled time between was run by each item.
     fn check_firings(&mut self, from: Instant, to: Instant) {
-        let mut launched: BTreeMap<(String, u32, i64), u32> = BTreeMap::new();
+        let mut launched: BTreeSet<(String, u32, i64)> = BTreeSet::new();
         for run in self.history.runs() {
             if run.source != Source::Trigger {
-                *launched.entry((run.job.to_string(), run.item, run.due)).or_default() += 1;
+                launched.insert((run.job.to_string(), run.item, run.due));
             }
         }
         let (from, to) = (self.seconds_of(from), self.seconds_of(to));
         for job in &self.jobs {
-            let period = i64::try_from(job.period.as_secs()).expect("short");
+            let period = i64::try_from(job.period().as_secs()).expect("short");
             let times = (from + 1..=to).filter(|second| second.rem_euclid(60) % period == 0);
             let total = job.config.sharding_total_count().get();
             for (second, item) in times.flat_map(|second| (0..total).map(move |item| (second, item))) {
-                if !launched.contains_key(&(job.name.clone(), item, second * 1000)) {
+                if !launched.contains(&(job.name.clone(), item, second * 1000)) {
                     self.history
                         .violation(format!("{}/{item} was not run at {}", job.name, second * 1000));
+                }
+            }
+        }
+    }
+
+    /// Each item is accounted for until now, and nobody who is gone is running it.
+    fn check_accounts(&mut self, now: Instant, longest: Duration) {
+        let now = origin() + (now - self.began);
+        for job in &self.jobs {
+            if job.config.cron().is_none() {
+                continue;
+            }
+            let instances = self.observer.children(&format!("/{}/instances", job.name));
+            // What runs now is accounted for since it was claimed; one that overlaps with its next time is behind.
+            let calendar = Calendar::new(&job.config, now);
+            let newest = calendar.and_then(|calendar| calendar.newest(now - longest - SLACK, Timestamp::MIN));
+            for item in 0..job.config.sharding_total_count().get() {
+                let complain = |what: String| self.history.violation(format!("{}/{item}: {what}", job.name));
+                let Some(record) = self.observer.account().record(&job.name, item) else {
+                    complain("has no ledger".to_owned());
+                    continue;
+                };
+                if record.until(Timestamp::MAX) < newest {
+                    complain(format!("is accounted for up to {:?}", record.until(Timestamp::MAX)));
+                }
+                if let Some(run) = &record.run
+                    && run.end.is_none()
+                    && !instances.contains(&run.owner)
+                {
+                    complain(format!(
+                        "run {} of {}, which is gone, has no verdict",
+                        run.id, run.owner
+                    ));
                 }
             }
         }
@@ -104,7 +143,10 @@ impl World {
                     complain(format!("item {item} belongs to {owner:?}"));
                 }
                 for mark in ["running", "failover", "failovering"] {
-                    if let Some(holder) = self.observer.data(&format!("/{name}/sharding/{item}/{mark}")) {
+                    let holder = self.observer.data(&format!("/{name}/sharding/{item}/{mark}"));
+                    // Items of users may be running at any time.
+                    let is_right = |holder: &String| job.drawn.is_none() && instances.contains(holder);
+                    if let Some(holder) = holder.filter(|holder| !is_right(holder)) {
                         complain(format!("item {item} is marked as {mark} by {holder}"));
                     }
                 }
@@ -121,11 +163,11 @@ impl World {
         let firings: u64 = self
             .jobs
             .iter()
-            .map(|job| time.as_secs() / job.period.as_secs() + 1)
+            .map(|job| time.as_secs() / job.period().as_secs() + 1)
             .sum();
         let signs = time.as_secs() * 7 / self.session_timeout.as_secs();
         // Items of one firing end apart when they wait for each other in a pool of one.
-        let allowed = firings * (1 + 6) + signs + 10;
+        let allowed = firings * (1 + 14) + signs + 10;
         for (node, before) in self.nodes.iter().zip(before) {
             let requests = node.registry.counts().requests() - before;
             if node.condition == Condition::Running && requests > allowed {
@@ -161,6 +203,42 @@ impl World {
                     self.history
                         .violation(format!("{}/{item} was run {count} times when asked for", job.name));
                 }
+            }
+        }
+    }
+
+    /// Of the times that come while an item runs the newest is made up right after it, if the job is to do so.
+    async fn check_misfire(&mut self, longest: Duration) {
+        let began = self.quiet_moment_after(Instant::now() + longest);
+        self.pass_time_until(began).await;
+        let now = origin() + (Instant::now() - self.began);
+        let mut expected = Vec::new();
+        for job in &self.jobs {
+            let (Some(drawn), Some(calendar)) = (&job.drawn, Calendar::new(&job.config, now)) else {
+                continue;
+            };
+            let Some(due) = calendar.next() else { continue };
+            drawn.work.slow_down(0, due.as_millisecond(), drawn.period * 3 / 2);
+            expected.push((job.name.clone(), due, due + drawn.period, job.config.misfire()));
+        }
+        let end = self.quiet_moment_after(Instant::now() + longest * 4);
+        self.pass_time_until(end).await;
+        let runs = self.history.runs();
+        for (job, slow, missed, is_made_up) in expected {
+            let of = |due: Timestamp, source| {
+                runs.iter()
+                    .filter(|run| *run.job == *job && run.item == 0 && run.due == due.as_millisecond())
+                    .filter(|run| run.source == source)
+                    .count()
+            };
+            let found = (
+                of(slow, Source::Schedule),
+                of(missed, Source::Misfire),
+                of(missed, Source::Schedule),
+            );
+            if found != (1, usize::from(is_made_up), 0) {
+                let what = format!("{job}/0 at {slow} and {missed}: {found:?} runs, scheduled, made up, not made up");
+                self.history.violation(what);
             }
         }
     }

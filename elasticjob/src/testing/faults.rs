@@ -3,11 +3,26 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use tokio::time::Instant;
 
 use crate::registry::memory::{Direction, Fate};
 
-use super::node::Condition;
+use super::node::{Condition, pid};
 use super::world::World;
+
+/// Where a link is cut to see whether what was half done is put right: at a write to a path with this in it.
+const CUTS: [&str; 10] = [
+    "/running",
+    "/running",
+    "/ledger/items/",
+    "/ledger/epoch",
+    "/instances/",
+    "/instance",
+    "/processing",
+    "/failover/items/",
+    "/failovering",
+    "/trigger/",
+];
 
 /// Something that is done later, to the node of this index.
 pub(super) enum Action {
@@ -27,10 +42,15 @@ pub(super) enum Action {
     Enable {
         ip: String,
     },
+    EnableAll,
     EnableItem {
         job: usize,
         item: u32,
     },
+    Restore {
+        job: usize,
+    },
+    Restart(usize),
 }
 
 impl World {
@@ -43,25 +63,35 @@ impl World {
             .map(|node| node.index)
             .collect();
         if running.is_empty() {
-            return self.join();
+            if !self.expects_a_start() {
+                self.join();
+            }
+            return;
         }
         let node = running[self.rng.usize(..running.len())];
-        match self.rng.u8(..100) {
+        match self.rng.u8(..120) {
             0..8 => self.crash(node),
             8..16 => self.stop(node),
             16..20 => self.join(),
             20..34 => self.pause(node),
-            34..44 => self.cut(node),
-            44..54 => self.lose_an_answer(node),
-            54..60 => self.stall(node),
-            60..66 => self.slow_down(node),
-            66..70 => self.lag(node),
-            70..74 => self.expire(node),
-            74..78 => self.set_clock(node),
-            78..80 => self.collect_containers(),
-            80..86 => self.disable(node),
-            86..89 => self.disable_item(),
-            89..96 => self.reconfigure(),
+            34..42 => self.cut(node),
+            42..50 => self.lose_an_answer(node),
+            50..62 => self.cut_at_a_step(node),
+            62..68 => self.stall(node),
+            68..74 => self.slow_down(node),
+            74..78 => self.lag(node),
+            78..82 => self.isolate(node),
+            82..86 => self.expire(node),
+            86..88 => self.expire_while_behind(node),
+            88..92 => self.set_clock(node),
+            92..94 => self.collect_containers(),
+            94..99 => self.disable(node),
+            99..100 => self.disable_all(),
+            100..103 => self.disable_item(),
+            103..110 => self.reconfigure(),
+            110..112 => self.remove_config(),
+            112..114 => self.remove_instance(node),
+            114..115 => self.crash_all(&running),
             _ => self.trigger(node),
         }
     }
@@ -86,17 +116,35 @@ impl World {
                 self.plan(Duration::from_millis(900), Action::NoticeClock(node));
             }
             Action::Enable { ip } => self.switch(&ip, "ENABLED"),
+            Action::EnableAll => self.switch_all("ENABLED"),
             Action::EnableItem { job, item } => {
                 let path = format!("/{}/sharding/{item}/disabled", self.jobs[job].name);
                 self.observer.delete(&path);
             }
+            Action::Restore { job } => {
+                self.history
+                    .note(format!("operator: {} has its configuration back", self.jobs[job].name));
+                self.restore(job);
+            }
+            Action::Restart(node) => self.restart(node),
         }
     }
 
-    fn crash(&mut self, node: usize) {
+    pub(super) fn crash(&mut self, node: usize) {
         self.note(node, "crashes");
         self.nodes[node].crash();
         self.restart_later(node);
+    }
+
+    /// Everybody is gone for many periods, and one comes back.
+    fn crash_all(&mut self, running: &[usize]) {
+        for node in running.iter().copied() {
+            self.note(node, "crashes with all others");
+            self.nodes[node].crash();
+        }
+        let ip = self.nodes[running[0]].ip.clone();
+        let after = self.session_timeout + self.up_to(Duration::from_secs(40));
+        self.plan(after, Action::Start { ip });
     }
 
     fn stop(&mut self, node: usize) {
@@ -114,10 +162,17 @@ impl World {
         }
     }
 
+    /// Somebody comes, half the time while everybody is firing.
     fn join(&mut self) {
-        if self.nodes.iter().filter(|node| node.is_there()).count() < 6 {
-            let host = self.rng.u8(1..=6);
-            self.start_node(&format!("10.0.0.{host}"));
+        if self.nodes.iter().filter(|node| node.is_there()).count() >= 6 {
+            return;
+        }
+        let ip = format!("10.0.0.{}", self.rng.u8(1..=6));
+        if self.rng.bool() {
+            self.start_node(&ip);
+        } else {
+            let after = self.next_second(Instant::now()) - Instant::now() + self.millis(0..20);
+            self.plan(after, Action::Start { ip });
         }
     }
 
@@ -190,6 +245,29 @@ impl World {
         self.heal_after(index, time);
     }
 
+    /// The link is cut in the middle of something, and the process often ends with it.
+    fn cut_at_a_step(&mut self, index: usize) {
+        let fate = if self.rng.u8(..3) > 0 {
+            Fate::Applied
+        } else {
+            Fate::Dropped
+        };
+        let step = CUTS[self.rng.usize(..CUTS.len())];
+        let crashes = self.trap.is_none() && self.rng.bool();
+        let end = if crashes { "crashes" } else { "is cut off" };
+        self.note(index, &format!("{end} at its next write to {step} ({fate:?})"));
+        let link = &self.nodes[index].link;
+        if crashes {
+            self.trap = Some((index, link.cuts_at_writes()));
+        }
+        link.cut_at_next_write_to(step, fate);
+        if !crashes {
+            let time = self.session_timeout * 2;
+            let time = self.up_to(time);
+            self.heal_after(index, time);
+        }
+    }
+
     fn stall(&mut self, index: usize) {
         let direction = if self.rng.bool() {
             Direction::Requests
@@ -222,6 +300,19 @@ impl World {
         self.plan(time, Action::CatchUp(index));
     }
 
+    fn isolate(&mut self, index: usize) {
+        let time = self.up_to(self.session_timeout * 3 / 2);
+        self.note(index, &format!("server is cut off from the others for {time:?}"));
+        self.nodes[index].link.isolate();
+        self.heal_after(index, time);
+    }
+
+    /// The next session is opened on a server that is behind.
+    fn expire_while_behind(&mut self, index: usize) {
+        self.lag(index);
+        self.expire(index);
+    }
+
     /// An operator's tool, or a fault of the registry, ends the session of somebody who is heard: only there can the
     /// client be told at once, and it has to be, since no fence can know.
     fn expire(&mut self, index: usize) {
@@ -233,7 +324,8 @@ impl World {
 
     fn set_clock(&mut self, index: usize) {
         let by = match self.rng.u8(..3) {
-            0 => SignedDuration::from_hours(24),
+            // More than one of them is more than a ledger can see through.
+            0 if !std::mem::replace(&mut self.has_clock_fault, true) => SignedDuration::from_hours(24),
             _ => SignedDuration::from_millis(self.rng.i64(-2_000..2_000)),
         };
         self.note(index, &format!("clock is set to be off by {by:?}"));
@@ -262,10 +354,58 @@ impl World {
         }
     }
 
+    fn disable_all(&mut self) {
+        self.switch_all("DISABLED");
+        let after = self.up_to(self.session_timeout * 3);
+        self.plan(after, Action::EnableAll);
+    }
+
+    fn switch_all(&mut self, status: &str) {
+        for host in 1..=6 {
+            self.switch(&format!("10.0.0.{host}"), status);
+        }
+    }
+
+    /// An operator takes one job away from one instance, and starts the process again later.
+    fn remove_instance(&mut self, index: usize) {
+        let job = self.rng.usize(..self.jobs.len());
+        let name = self.jobs[job].name.clone();
+        let prefix = format!("{}@-@{}-", self.nodes[index].ip, pid(index));
+        let instances = self.observer.children(&format!("/{name}/instances"));
+        let Some(id) = instances.iter().find(|id| id.starts_with(&prefix)) else {
+            return;
+        };
+        self.history.note(format!("operator: {id} is removed from {name}"));
+        self.nodes[index].take_away(&name);
+        self.observer.delete(&format!("/{name}/instances/{id}"));
+        let after = self.millis(5_000..30_000);
+        self.plan(after, Action::Restart(index));
+    }
+
+    fn restart(&mut self, index: usize) {
+        if self.nodes[index].condition == Condition::Running {
+            self.note(index, "is started again");
+            self.nodes[index].stop(Duration::ZERO);
+            let ip = self.nodes[index].ip.clone();
+            self.plan(Duration::from_secs(1), Action::Start { ip });
+        }
+    }
+
+    fn remove_config(&mut self) {
+        let job = self.rng.usize(..self.jobs.len());
+        let name = &self.jobs[job].name;
+        if self.observer.delete(&format!("/{name}/config")) {
+            self.history
+                .note(format!("operator: the configuration of {name} is removed"));
+            let after = self.millis(200..20_000);
+            self.plan(after, Action::Restore { job });
+        }
+    }
+
     fn disable_item(&mut self) {
         let (job, item) = (self.rng.usize(..self.jobs.len()), self.rng.u32(..4));
         let path = format!("/{}/sharding/{item}/disabled", self.jobs[job].name);
-        if self.observer.create(&path) {
+        if self.observer.create(&path, "") {
             self.history.note(format!("operator: {path}"));
             let after = self.millis(500..15_000);
             self.plan(after, Action::EnableItem { job, item });
@@ -276,18 +416,15 @@ impl World {
         let index = self.rng.usize(..self.jobs.len());
         let job = &mut self.jobs[index];
         let path = format!("/{}/config", job.name);
-        if self.observer.data(&path).is_none() {
+        let Some(stored) = self.observer.data(&path) else {
+            return;
+        };
+        job.adopt(&stored);
+        if !job.redraw(&mut self.rng) {
             return;
         }
-        job.redraw(&mut self.rng);
-        self.history.note(format!(
-            "operator: {} has period {:?}, {} items, failover {}",
-            job.name,
-            job.period,
-            job.config.sharding_total_count(),
-            job.config.failover()
-        ));
-        self.observer.set(&path, &job.config.to_yaml());
+        self.history.note(format!("operator: {}", job.describe()));
+        self.observer.set(&path, &job.config.to_registry().yaml);
     }
 
     fn trigger(&mut self, index: usize) {

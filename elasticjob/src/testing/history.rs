@@ -1,13 +1,16 @@
 //! What happened, in the order in which it did, and what of it must not have.
 //!
-//! There is one thread, so the order of entries is the order of events. A run is *live* from when its code is executed
-//! first, after its claim was acknowledged, until its future returned or was dropped. While its machine is paused it does nothing: then
-//! another run of the item may begin, and the paused one must never be polled again.
+//! There is one thread at a time, so the order of entries is the order of events. A run is *live* from when its code is
+//! executed first, after its claim was acknowledged, until its future returned or was dropped. While its machine is
+//! paused it does nothing: then another run of the item may begin, and the paused one must never be polled again.
+//!
+//! Blocking work is live until it returns, and nobody can stop it. Once its session is over it may overlap with
+//! another run; it writes to a resource that refuses a token smaller than the largest it has seen.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -35,15 +38,24 @@ struct Inner {
     entries: Vec<Entry>,
     violations: Vec<String>,
     runs: Vec<Run>,
+    /// The newest run of each id and attempt, and its code while that is executed.
+    attempts: BTreeMap<(String, u32), Attempt>,
     /// The runs of each item that have begun and are not over.
     live: BTreeMap<(Arc<str>, u32), Vec<usize>>,
     tokens: BTreeMap<(Arc<str>, u32), i64>,
+    /// The largest token that the guarded resource of each item has seen.
+    guards: BTreeMap<(Arc<str>, u32), i64>,
     /// The newest run, and its attempt, of each item and scheduled time.
     fired: BTreeMap<(Arc<str>, u32, i64), (String, u32)>,
     /// Runs whose end is in the ledger.
     recorded: BTreeSet<String>,
     /// When each instance of a job went.
     over: BTreeMap<(Arc<str>, String), Duration>,
+}
+
+struct Attempt {
+    index: usize,
+    live: Weak<LiveRun>,
 }
 
 /// One run of an item.
@@ -61,6 +73,7 @@ pub(super) struct Run {
     owner: String,
     /// Whether its mark keeps others from running the item.
     is_monitored: bool,
+    is_blocking: bool,
     has_begun: bool,
     is_frozen: bool,
     /// Since when another run of the item may go on in its place.
@@ -97,21 +110,26 @@ impl History {
     }
 
     /// A claim was acknowledged, and its item is about to run.
-    pub(super) fn launched(
-        &self,
-        machine: usize,
-        job: &Arc<str>,
-        start: &firing::Start,
-        is_monitored: bool,
-    ) -> LiveRun {
+    pub(super) fn launched(&self, machine: usize, job: &Arc<str>, start: &firing::Start, is_monitored: bool) {
         let at = self.now();
+        self.inner().launched(at, machine, job, start, is_monitored);
+    }
+
+    /// The code of a run that was launched is about to be made.
+    pub(super) fn made(&self, id: &str, attempt: u32) -> Option<Arc<LiveRun>> {
         let mut inner = self.inner();
-        let index = inner.launched(at, machine, job, start, is_monitored);
-        drop(inner);
-        LiveRun {
+        let attempt = inner.attempts.get_mut(&(id.to_owned(), attempt))?;
+        let live = Arc::new(LiveRun {
             history: self.clone(),
-            index,
-        }
+            index: attempt.index,
+        });
+        attempt.live = Arc::downgrade(&live);
+        Some(live)
+    }
+
+    /// A run whose code is being executed.
+    pub(super) fn live(&self, id: &str, attempt: u32) -> Option<Arc<LiveRun>> {
+        self.inner().attempts.get(&(id.to_owned(), attempt))?.live.upgrade()
     }
 
     /// The machine is paused: its runs do nothing.
@@ -169,14 +187,7 @@ impl Inner {
         self.violations.push(format!("{:.3}s {what}", at.as_secs_f64()));
     }
 
-    fn launched(
-        &mut self,
-        at: Duration,
-        machine: usize,
-        job: &Arc<str>,
-        start: &firing::Start,
-        is_monitored: bool,
-    ) -> usize {
+    fn launched(&mut self, at: Duration, machine: usize, job: &Arc<str>, start: &firing::Start, is_monitored: bool) {
         let firing::Start {
             item,
             run,
@@ -201,11 +212,16 @@ impl Inner {
             machine,
             owner: run.owner.clone(),
             is_monitored,
+            is_blocking: false,
             has_begun: false,
             is_frozen: false,
             superseded_at: None,
         });
-        self.runs.len() - 1
+        let attempt = Attempt {
+            index: self.runs.len() - 1,
+            live: Weak::new(),
+        };
+        self.attempts.insert((run.id.clone(), run.attempt), attempt);
     }
 
     /// The run's code is executed for the first time.
@@ -230,10 +246,16 @@ impl Inner {
         let others = self.live.entry(key).or_default().clone();
         for other in others.into_iter().filter(|_| run.is_monitored) {
             let other = &mut self.runs[other];
+            if !other.is_monitored {
+                continue;
+            }
             let over = self.over.get(&(Arc::clone(&other.job), other.owner.clone()));
             // A session that is ended out of turn is known to be over at that very instant, to everybody.
             if other.is_frozen || over == Some(&at) {
                 other.superseded_at = Some(at);
+                continue;
+            }
+            if other.is_blocking && over.is_some() {
                 continue;
             }
             let what = format!("{run} overlaps {other}");
@@ -247,6 +269,10 @@ impl Inner {
             self.begins(at, index);
         }
         let run = &mut self.runs[index];
+        if run.is_blocking {
+            // What waits for blocking work does nothing itself.
+            return;
+        }
         run.is_frozen = false;
         if run.superseded_at.take_if(|since| *since < at).is_some() {
             let what = format!("{run} goes on after another began");
@@ -265,7 +291,38 @@ impl Inner {
     }
 }
 
+impl Inner {
+    /// Whether the item's resource accepts what the run writes.
+    fn writes(&mut self, at: Duration, index: usize) -> bool {
+        let run = self.runs[index].clone();
+        self.runs[index].is_frozen = false;
+        let key = (Arc::clone(&run.job), run.item);
+        let seen = self.guards.entry(key.clone()).or_insert(run.token);
+        if run.token >= *seen {
+            *seen = run.token;
+            return true;
+        }
+        if self.tokens.get(&key) == Some(&run.token) {
+            self.violate(at, format!("{run} is refused, though none is newer"));
+        }
+        let what = format!("{run} overruns and is refused");
+        self.entries.push(Entry { at, what });
+        false
+    }
+}
+
 impl LiveRun {
+    /// From here on the run is blocking work.
+    pub(super) fn blocks(&self) {
+        self.history.inner().runs[self.index].is_blocking = true;
+    }
+
+    /// Whether the item's resource accepts what the run writes.
+    pub(super) fn writes(&self) -> bool {
+        let at = self.history.now();
+        self.history.inner().writes(at, self.index)
+    }
+
     /// The run's own code is about to be executed.
     pub(super) fn polled(&self) {
         let at = self.history.now();
@@ -273,7 +330,7 @@ impl LiveRun {
     }
 
     /// The run is over.
-    pub(super) fn end(self, how: &str) {
+    pub(super) fn end(&self, how: &str) {
         let run = self.history.inner().runs[self.index].clone();
         self.history.note(format!("{run} {how}"));
     }

@@ -1,19 +1,37 @@
 //! Clusters in virtual time: whole applications on the embedded registry, in one thread, with faults, from a seed.
 //!
-//! [`simulate`] draws a cluster, its jobs and what happens to them from a seed, lets minutes of virtual time pass in
-//! milliseconds, then heals everything and looks whether all is as promised: no two runs of an item overlap, tokens
-//! grow, no scheduled time is run twice, nothing runs once its session has ended, and within a bound everything runs
-//! again as it should. The same seed gives the same history, to the letter.
+//! [`Simulation::of`] puts your own application into one, as it is: start there. [`simulate`] draws a cluster, its jobs
+//! and what happens to them from a seed; that is how the framework proves itself. Either lets minutes of virtual time
+//! pass in milliseconds, then heals everything, and looks at what happened:
 //!
-//! It relies on nothing in the framework asking the machine for time, for randomness or for a thread.
+//! - no two live runs of an item overlap, and blocking work that overruns its session is refused by its token;
+//! - nothing is executed once its session has ended, nor by a process that was paused for longer than that;
+//! - tokens grow, no scheduled time is run twice, and no run begins whose end is recorded;
+//! - the account of each item has no gap and tells no time twice; what an instance died running is taken over, as the
+//!   next attempt, where the job has `failover`, and nothing else ever is;
+//! - within twice the session timeout, one period and 7 seconds everything runs again as it should: every item at each of
+//!   its times, by somebody who is there, with nothing left over in the registry;
+//! - nobody asks the registry for more than a firing costs, nor polls.
+//!
+//! Processes crash, stand still, restart and leave; links are cut, slow, hold requests or answers up, lose the answer of
+//! any step of the protocol, or of the one at which the process dies; servers fall behind, or are cut off and still
+//! answer; sessions are ended out of turn; clocks are off, and one is set a day ahead; operators disable, reconfigure,
+//! trigger and take away; containers and configurations vanish; jobs are larger than what is done at once.
+//!
+//! The same seed gives the same history, to the letter. That relies on nothing in the framework, and in the jobs, asking
+//! the machine for time, for randomness or for a thread.
 
+mod account;
 mod check;
 mod clock;
 mod faults;
 mod history;
-mod node;
+pub(crate) mod node;
 mod observer;
 mod scheduler;
+mod simulation;
+mod threads;
+mod watched;
 mod work;
 mod world;
 
@@ -21,7 +39,11 @@ use std::fmt;
 
 use crate::cluster::mutation;
 
+use simulation::Course;
+
 pub use crate::cluster::mutation::Mutation;
+pub use simulation::Simulation;
+pub use threads::sleep_blocking;
 
 /// What became of one seed.
 pub struct Report {
@@ -29,6 +51,9 @@ pub struct Report {
 }
 
 /// Runs the cluster of this seed, with a rule of the protocol left out where one is named.
+///
+/// # Panics
+/// Inside of a tokio runtime: it makes its own.
 ///
 /// ```
 /// use elasticjob::testing::simulate;
@@ -39,13 +64,22 @@ pub struct Report {
 /// ```
 #[must_use]
 pub fn simulate(seed: u64, left_out: Option<Mutation>) -> Report {
+    in_virtual_time(seed, None, Course::drawn(), left_out)
+}
+
+fn in_virtual_time(
+    seed: u64,
+    application: Option<node::Application>,
+    course: Course,
+    left_out: Option<Mutation>,
+) -> Report {
     let _left_out = mutation::leave_out(left_out);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()
         .expect("a runtime without I/O needs nothing that can be refused");
-    let history = runtime.block_on(world::World::run(seed));
+    let history = runtime.block_on(world::World::run(seed, application, course));
     Report { history }
 }
 

@@ -1,6 +1,5 @@
 //! One simulated process: a machine with a clock and a link, a keeper of sessions, and a worker for each job.
 
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,10 +10,12 @@ use tokio::time::Instant;
 
 use crate::cluster::ids::Ids;
 use crate::cluster::process::Process;
-use crate::cluster::registration::{Application, RegistrationError};
+use crate::cluster::registration::{self, RegistrationError};
 use crate::cluster::session::{FenceAlarm, Keeper, Retry};
 use crate::cluster::worker::{Command, JobState, Worker, WorkerHandle};
-use crate::executor::Pool;
+use crate::error_handler::{ErrorHandlers, Post};
+use crate::executor::{Equipment, JobRunner, Pools, Work};
+use crate::job::Components;
 use crate::registry::memory::Link;
 use crate::registry::metered::Metered;
 use crate::schedule::Clock;
@@ -24,17 +25,27 @@ use crate::tasks::{Task, Tasks};
 use super::clock::MachineClock;
 use super::history::History;
 use super::scheduler::Machine;
-use super::work::{SimulatedRunner, Work};
+use super::watched::{WatchedJob, WatchedRunner};
 
 /// How long a process that stops waits for its jobs beyond their grace.
 const LEAVE_LIMIT: Duration = Duration::from_secs(15);
 
-/// A job as all nodes are built with it.
+/// What runs in every process.
 #[derive(Clone)]
-pub(super) struct SimulatedJob {
-    pub(super) config: JobConfig,
-    pub(super) work: Work,
-    pub(super) pool: NonZeroUsize,
+pub(crate) struct Application {
+    pub(crate) jobs: Vec<ApplicationJob>,
+    pub(crate) components: Arc<Components>,
+    pub(crate) strategies: Strategies,
+    pub(crate) error_handlers: ErrorHandlers,
+    pub(crate) pools: Pools,
+}
+
+/// One of its jobs.
+#[derive(Clone)]
+pub(crate) struct ApplicationJob {
+    pub(crate) config: Arc<JobConfig>,
+    pub(crate) implementation: Option<String>,
+    pub(crate) work: Work,
 }
 
 /// What a node is made of.
@@ -79,11 +90,18 @@ struct RunningJob {
     handle: WorkerHandle,
     /// Until it has ended.
     worker: Option<Task<Result<(), RegistrationError>>>,
+    /// An operator took the job away from here, so that it ends by itself.
+    is_taken_away: bool,
+}
+
+/// The process id of a node.
+pub(super) fn pid(index: usize) -> u32 {
+    u32::try_from(index).expect("few nodes") + 1000
 }
 
 impl Node {
     /// Starts the process.
-    pub(super) fn start(parts: Parts, jobs: &[SimulatedJob]) -> Self {
+    pub(super) fn start(parts: Parts, application: &Application) -> Self {
         let Parts {
             index,
             ip,
@@ -102,7 +120,7 @@ impl Node {
             tasks: tasks.clone(),
             ids: ids.fork(),
             ip: ip.clone(),
-            pid: u32::try_from(index).expect("few nodes") + 1000,
+            pid: pid(index),
             retry: Retry {
                 base: Duration::from_millis(500),
                 limit: Duration::from_secs(2),
@@ -116,35 +134,50 @@ impl Node {
         let process = Arc::new(Process::new(
             Arc::clone(&clock) as Arc<dyn Clock>,
             memberships,
-            Strategies::built_in(),
+            application.strategies.clone(),
             ids,
             Duration::from_secs(10),
         ));
-        let jobs = jobs
-            .iter()
-            .map(|job| {
-                let name = job.config.name().as_str();
-                let runner = SimulatedRunner {
-                    machine: index,
-                    job: name.into(),
-                    is_monitored: job.config.monitor_execution(),
-                    tasks: tasks.clone(),
-                    permits: Pool::of(job.pool).open(),
+        let equipment = Arc::new(Equipment {
+            tasks: tasks.clone(),
+            components: Arc::clone(&application.components),
+            pools: application.pools.clone(),
+            error_handlers: application.error_handlers.clone(),
+            post: Post {
+                tasks: tasks.clone(),
+                clock: Arc::clone(&clock) as Arc<dyn Clock>,
+                host: ip.as_str().into(),
+            },
+        });
+        let start = |job: &ApplicationJob| {
+            let name = job.config.name().as_str();
+            let work = match &job.work {
+                Work::Declared(job) => Work::Declared(Arc::new(WatchedJob {
+                    job: Arc::clone(job),
                     history: history.clone(),
-                    work: job.work.clone(),
-                };
-                let application = Application {
-                    config: Arc::new(job.config.clone()),
-                    implementation: None,
-                };
-                let (worker, handle) = Worker::new(Arc::clone(&process), application, Box::new(runner));
-                RunningJob {
-                    name: name.to_owned(),
-                    handle,
-                    worker: Some(tasks.spawn_essential("worker", worker.run())),
-                }
-            })
-            .collect();
+                })),
+                // Of a job type only claims and ends are seen.
+                typed => typed.clone(),
+            };
+            let runner = WatchedRunner {
+                runner: JobRunner::new(work, Arc::clone(&equipment), &job.config).expect("the application was checked"),
+                machine: index,
+                job: name.into(),
+                history: history.clone(),
+            };
+            let application = registration::Application {
+                config: Arc::clone(&job.config),
+                implementation: job.implementation.clone(),
+            };
+            let (worker, handle) = Worker::new(Arc::clone(&process), application, Box::new(runner));
+            RunningJob {
+                name: name.to_owned(),
+                handle,
+                worker: Some(tasks.spawn_essential("worker", worker.run())),
+                is_taken_away: false,
+            }
+        };
+        let jobs = application.jobs.iter().map(start).collect();
         Self {
             index,
             ip,
@@ -201,6 +234,17 @@ impl Node {
         let _ = commands.map(|commands| commands.try_send(Box::new(Command::Trigger { request, answer })));
     }
 
+    /// An operator is about to take a job away from here.
+    pub(super) fn take_away(&mut self, job: &str) {
+        let found = self.jobs.iter_mut().find(|known| known.name == job);
+        found.into_iter().for_each(|job| job.is_taken_away = true);
+    }
+
+    /// Whether a job was taken away from here, so that it comes back with the next process only.
+    pub(super) fn lacks_a_job(&self) -> bool {
+        self.jobs.iter().any(|job| job.is_taken_away)
+    }
+
     /// What of it ended that should not have.
     pub(super) fn faults(&mut self) -> Vec<String> {
         if self.condition == Condition::Crashed {
@@ -212,7 +256,7 @@ impl Node {
                 continue;
             };
             job.worker = None;
-            let is_told_to = self.condition == Condition::Stopping;
+            let is_told_to = self.condition == Condition::Stopping || job.is_taken_away;
             if !matches!(ended, Ok(Ok(())) if is_told_to) {
                 faults.push(format!(
                     "the worker of {} on node {} ended: {ended:?}",

@@ -1,89 +1,154 @@
-//! Looks at the registry itself, beside all nodes and without delay.
+//! Looks at the registry itself, beside all nodes, one transaction after the other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use elasticjob_config::job::JobConfig;
 use futures_util::FutureExt;
+use jiff::Timestamp;
 
 use crate::cluster::layout::{ItemKind, Node};
 use crate::cluster::ledger::Record;
-use crate::registry::{Answer, CreateMode, Read, Session, Step, Watch, WatchEvent};
+use crate::registry::memory::{Link, MemoryRegistry};
+use crate::registry::{Answer, CreateMode, Read, Registry, Session, Step, Watch, WatchEvent};
 
+use super::account::{Account, Change};
 use super::history::History;
 
 /// A client of the registry that nothing happens to.
 pub(super) struct Observer {
-    session: Arc<dyn Session>,
+    /// Its server is behind on purpose: so it shows the registry as it was after each transaction.
+    link: Link,
+    reader: Arc<dyn Session>,
+    /// Acts as operators do.
+    writer: Arc<dyn Session>,
     watches: BTreeMap<String, Box<dyn Watch>>,
+    /// Who is registered, or a member and so not gone yet although its registration was removed.
+    alive: BTreeMap<String, BTreeSet<String>>,
+    account: Account,
+    clock: Box<dyn Fn() -> Timestamp>,
     history: History,
 }
 
 impl Observer {
-    pub(super) async fn new(session: Arc<dyn Session>, jobs: &[String], history: History) -> Self {
+    pub(super) async fn new(
+        registry: &MemoryRegistry,
+        jobs: &[String],
+        clock: impl Fn() -> Timestamp + 'static,
+        history: History,
+    ) -> Self {
+        let link = registry.link("observer");
+        link.lag();
+        let reader = link.connect().await.expect("nothing happens to it");
+        let writer = registry.connect().await.expect("nothing happens to it");
         let mut watches = BTreeMap::new();
         for job in jobs {
-            let watch = session.watch(&Node::Root.of(job)).await.expect("nobody else watches");
+            let watch = reader.watch(&Node::Root.of(job)).await.expect("nobody else watches");
             watches.insert(job.clone(), watch);
         }
         Self {
-            session,
+            link,
+            reader,
+            writer,
             watches,
+            alive: BTreeMap::new(),
+            account: Account::default(),
+            clock: Box::new(clock),
             history,
         }
     }
 
     /// Takes in what happened since it last looked.
     pub(super) fn look(&mut self) {
-        let mut context = Context::from_waker(Waker::noop());
-        let mut events = Vec::new();
-        for (job, watch) in &mut self.watches {
-            while let Poll::Ready(event) = watch.poll_next(&mut context) {
-                events.push((job.clone(), event));
-            }
-        }
-        for (job, event) in events {
-            match &event {
-                WatchEvent::Deleted(path) => {
-                    if let Some(Node::Instance(id)) = Node::parse(&job, path) {
-                        self.history.instance_gone(&job, id);
-                    }
+        while self.link.advance(1) > 0 {
+            let mut context = Context::from_waker(Waker::noop());
+            let mut events = Vec::new();
+            for (job, watch) in &mut self.watches {
+                while let Poll::Ready(event) = watch.poll_next(&mut context) {
+                    events.push((job.clone(), event));
                 }
-                WatchEvent::Created(path) => self.created(&job, path),
-                WatchEvent::Changed(path) => self.changed(&job, path),
-                _ => {}
+            }
+            for (job, event) in events {
+                self.note(&job, &event);
             }
         }
     }
 
-    fn created(&self, job: &str, path: &str) {
+    fn note(&mut self, job: &str, event: &WatchEvent) {
+        let (WatchEvent::Created(path) | WatchEvent::Changed(path) | WatchEvent::Deleted(path)) = event else {
+            return;
+        };
+        let is_created = matches!(event, WatchEvent::Created(_));
+        let is_deleted = matches!(event, WatchEvent::Deleted(_));
         match Node::parse(job, path) {
+            Some(Node::Config) if !is_deleted => self.configured(job, path),
+            Some(Node::Instance(id) | Node::Member(id)) => self.seen(job, id),
+            Some(Node::LedgerItem(item)) if !is_deleted => self.accounted(job, item, path),
             Some(Node::ItemState {
                 item,
                 kind: ItemKind::Running,
-            }) => self.claimed(job, item),
+            }) if is_created => self.claimed(job, item),
             Some(Node::ItemState {
                 item,
                 kind: ItemKind::Owner,
-            }) => {
+            }) if is_created => {
                 let owner = self.state(job, item, ItemKind::Owner).unwrap_or_default();
                 self.history.note(format!("registry: {job}/{item} belongs to {owner}"));
             }
-            Some(Node::LeaderInstance) => {
+            Some(Node::FailoverItem(item)) => {
+                let what = if is_created { "waits to be" } else { "is" };
+                self.history.note(format!("registry: {job}/{item} {what} taken over"));
+            }
+            Some(Node::LeaderInstance) if is_created => {
                 let leader = self.data(path).unwrap_or_default();
                 self.history.note(format!("registry: {leader} leads {job}"));
             }
-            Some(Node::Instance(id)) => self.history.instance_joined(job, id),
             _ => {}
         }
     }
 
-    fn changed(&self, job: &str, path: &str) {
-        if let Some(Node::LedgerItem(_)) = Node::parse(job, path)
-            && let Some(run) = self.data(path).and_then(|data| Record::parse(data.as_bytes()).run)
+    /// Something of an instance came or went.
+    fn seen(&mut self, job: &str, id: &str) {
+        let is_alive = [Node::Instance(id), Node::Member(id)]
+            .iter()
+            .any(|node| self.data(&node.of(job)).is_some());
+        let alive = self.alive.entry(job.to_owned()).or_default();
+        if is_alive && alive.insert(id.to_owned()) {
+            self.history.instance_joined(job, id);
+        } else if !is_alive && alive.remove(id) {
+            self.history.instance_gone(job, id);
+        }
+    }
+
+    fn configured(&mut self, job: &str, path: &str) {
+        let stored = self.data(path).unwrap_or_default();
+        match JobConfig::from_registry(&stored) {
+            Ok(stored) => self.account.configured(job, stored.config, (self.clock)()),
+            Err(error) => self
+                .history
+                .violation(format!("the configuration of {job} is not valid: {error}")),
+        }
+    }
+
+    fn accounted(&mut self, job: &str, item: u32, path: &str) {
+        let Some((data, version)) = self.node(path) else { return };
+        let record = Record::parse(data.as_bytes());
+        if let Some(run) = &record.run
             && run.end.is_some()
         {
-            self.history.ended(run.id);
+            self.history.ended(run.id.clone());
+        }
+        let alive = self.alive.entry(job.to_owned()).or_default();
+        let change = Change {
+            job,
+            item,
+            version,
+            now: (self.clock)(),
+            is_there: &|id| alive.contains(id),
+        };
+        for fault in self.account.changed(&change, record) {
+            self.history.violation(fault);
         }
     }
 
@@ -105,10 +170,22 @@ impl Observer {
         self.data(&Node::ItemState { item, kind }.of(job))
     }
 
+    /// What the ledgers said so far.
+    pub(super) fn account(&self) -> &Account {
+        &self.account
+    }
+
     /// A node's data.
     pub(super) fn data(&self, path: &str) -> Option<String> {
+        self.node(path).map(|(data, _)| data)
+    }
+
+    /// A node's data and version.
+    fn node(&self, path: &str) -> Option<(String, i32)> {
         match self.read(Read::Data(path.to_owned())) {
-            Answer::Data(found) => found.map(|(data, _)| String::from_utf8_lossy(&data).into_owned()),
+            Answer::Data(found) => {
+                found.map(|(data, stat)| (String::from_utf8_lossy(&data).into_owned(), stat.version))
+            }
             Answer::Children(_) => None,
         }
     }
@@ -123,7 +200,7 @@ impl Observer {
 
     fn read(&self, read: Read) -> Answer {
         let answers = self
-            .session
+            .reader
             .read(vec![read])
             .now_or_never()
             .expect("answered on the spot");
@@ -132,34 +209,30 @@ impl Observer {
 
     /// Sets a node's data, as an operator does; whether it was there.
     pub(super) fn set(&self, path: &str, data: &str) -> bool {
-        self.write(Step::Set {
+        self.write(vec![Step::Set {
             path: path.to_owned(),
             data: data.into(),
             version: None,
-        })
+        }])
     }
 
-    pub(super) fn create(&self, path: &str) -> bool {
-        self.write(Step::Create {
+    pub(super) fn create(&self, path: &str, data: &str) -> bool {
+        self.write(vec![Step::Create {
             path: path.to_owned(),
-            data: Vec::new(),
+            data: data.into(),
             mode: CreateMode::Persistent,
-        })
+        }])
     }
 
     pub(super) fn delete(&self, path: &str) -> bool {
-        self.write(Step::Delete {
+        self.write(vec![Step::Delete {
             path: path.to_owned(),
             version: None,
-        })
+        }])
     }
 
-    fn write(&self, step: Step) -> bool {
-        let written = self
-            .session
-            .write(vec![step])
-            .now_or_never()
-            .expect("answered on the spot");
+    fn write(&self, steps: Vec<Step>) -> bool {
+        let written = self.writer.write(steps).now_or_never().expect("answered on the spot");
         written.is_ok()
     }
 }

@@ -17,6 +17,8 @@ use tokio::time::{Instant, sleep_until};
 use crate::registry::BoxFuture;
 use crate::tasks::Spawner;
 
+use super::threads;
+
 /// More polls at one instant than any cluster needs: somebody polls in a loop.
 const POLLS_AT_ONCE: usize = 50_000;
 
@@ -31,6 +33,15 @@ pub(super) struct Scheduler {
 pub(super) struct Machine {
     shared: Arc<Shared>,
     index: usize,
+}
+
+/// Why no more is polled for now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Paused {
+    /// The time has come.
+    Due,
+    /// Whoever looks said so.
+    Told,
 }
 
 /// Tasks were polled over and over while no time passed.
@@ -99,16 +110,17 @@ impl Scheduler {
         }
     }
 
-    /// Polls what is ready until `at`, and `after` each poll lets somebody look.
-    pub(super) async fn run_until(&self, at: Instant, mut after: impl FnMut()) -> Result<(), Livelock> {
+    /// Polls what is ready until `at`, and `after` each poll lets somebody look and say whether to go on.
+    pub(super) async fn run_until(&self, at: Instant, mut after: impl FnMut() -> bool) -> Result<Paused, Livelock> {
         let mut sleep = pin!(sleep_until(at));
         let mut instant = Instant::now();
         let mut polls = 0;
         let run = poll_fn(|cx| {
             self.shared.ready().scheduler = Some(cx.waker().clone());
-            after();
-            while let Some(task) = self.poll_one() {
-                after();
+            // Whatever was done between two calls is looked at, too.
+            let mut goes_on = after();
+            while goes_on && let Some(task) = self.poll_one() {
+                goes_on = after();
                 let now = Instant::now();
                 polls = if now == instant { polls + 1 } else { 0 };
                 instant = now;
@@ -116,7 +128,10 @@ impl Scheduler {
                     return Poll::Ready(Err(Livelock { task }));
                 }
             }
-            sleep.as_mut().poll(cx).map(Ok)
+            if !goes_on {
+                return Poll::Ready(Ok(Paused::Told));
+            }
+            sleep.as_mut().poll(cx).map(|()| Ok(Paused::Due))
         });
         unconstrained(run).await
     }
@@ -209,8 +224,7 @@ impl Spawner for Machine {
     }
 
     fn spawn_blocking(&self, name: &'static str, work: Box<dyn FnOnce() + Send>) {
-        // There is one thread: it has to end before anything else goes on.
-        self.spawn(name, Box::pin(async move { work() }));
+        self.spawn(name, Box::pin(threads::run(work)));
     }
 }
 

@@ -1,172 +1,147 @@
-//! The jobs of a simulation: items that take some time, and fail now and then.
+//! The job of a simulation that draws everything: items that take some time, block, and fail now and then.
 
-use std::fmt;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use elasticjob_config::job::JobConfig;
-use futures_util::FutureExt;
+use tokio_util::sync::CancellationToken;
 
-use crate::cluster::fence::Stopped;
-use crate::cluster::launch::{Finished, Launch, Runner};
-use crate::cluster::ledger::{End, Verdict};
-use crate::executor::{Item, Outcome, Permits, run_item};
-use crate::job::BoxError;
+use crate::job::{ErasedJob, Outcome, RunContext};
 use crate::registry::BoxFuture;
-use crate::tasks::Tasks;
 
 use super::history::{History, LiveRun};
+use super::threads::sleep_blocking;
 
 /// Between two polls of an item that takes time.
 const STEP: Duration = Duration::from_millis(100);
 
-/// How long the items of one job take. Clones are the same.
+/// What the items of one job do. Clones are the same.
 #[derive(Clone)]
 pub(super) struct Work {
+    history: History,
     /// A std mutex: never held across an await.
-    inner: Arc<Mutex<Drawn>>,
+    drawn: Arc<Mutex<Drawn>>,
 }
 
 struct Drawn {
     rng: fastrand::Rng,
     longest: Duration,
+    /// Whether the items are blocking functions.
+    blocks: bool,
+    /// The item, and when it is due, that takes so long although all are quick.
+    slow: Option<(u32, i64, Duration)>,
 }
 
-/// Runs the items of one job on one simulated machine.
-pub(super) struct SimulatedRunner {
-    pub(super) machine: usize,
-    pub(super) job: Arc<str>,
-    pub(super) is_monitored: bool,
-    pub(super) tasks: Tasks,
-    pub(super) permits: Permits,
-    pub(super) history: History,
-    pub(super) work: Work,
+/// How one run goes.
+struct Course {
+    time: Duration,
+    fails: bool,
+    /// Whether blocking work looks if it should end.
+    listens: bool,
 }
 
 impl Work {
     /// Most items are quick, some take up to `longest`, and some fail.
-    pub(super) fn new(rng: fastrand::Rng, longest: Duration) -> Self {
+    pub(super) fn new(history: History, rng: fastrand::Rng, longest: Duration, blocks: bool) -> Self {
+        let drawn = Drawn {
+            rng,
+            longest,
+            blocks,
+            slow: None,
+        };
         Self {
-            inner: Arc::new(Mutex::new(Drawn { rng, longest })),
+            history,
+            drawn: Arc::new(Mutex::new(drawn)),
         }
     }
 
-    /// From here on all items are quick.
+    /// From here on all items are quick, and blocking work comes to its end.
     pub(super) fn calm_down(&self) {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner).longest = Duration::ZERO;
+        let mut drawn = self.drawn();
+        drawn.longest = Duration::ZERO;
+        drawn.blocks = false;
     }
 
-    fn draw(&self) -> (Duration, bool) {
-        let mut drawn = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        let Drawn { rng, longest } = &mut *drawn;
+    /// The run of this item that is due then, in milliseconds since 1970, takes that long.
+    pub(super) fn slow_down(&self, item: u32, due: i64, time: Duration) {
+        self.drawn().slow = Some((item, due, time));
+    }
+
+    fn is_calm(&self) -> bool {
+        self.drawn().longest.is_zero()
+    }
+
+    fn course(&self, item: u32, due: i64) -> Course {
+        let mut drawn = self.drawn();
+        if let Some((slow_item, slow_due, time)) = drawn.slow
+            && (slow_item, slow_due) == (item, due)
+        {
+            return Course {
+                time,
+                fails: false,
+                listens: true,
+            };
+        }
+        let Drawn { rng, longest, .. } = &mut *drawn;
         let share = rng.f64();
         let time = match rng.u8(..10) {
             0..6 => Duration::from_millis(rng.u64(..20)),
             6..8 => longest.mul_f64(share / 5.0),
             _ => longest.mul_f64(share),
         };
-        (time, rng.u8(..10) == 0)
+        Course {
+            time,
+            fails: rng.u8(..10) == 0,
+            listens: rng.bool(),
+        }
+    }
+
+    fn drawn(&self) -> MutexGuard<'_, Drawn> {
+        self.drawn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Runner for SimulatedRunner {
-    fn launch(&self, launch: Launch) {
-        let Launch {
-            start,
-            fence,
-            cancellation,
-            finished,
-            ..
-        } = launch;
-        let live = self
-            .history
-            .launched(self.machine, &self.job, &start, self.is_monitored);
-        let (time, fails) = self.work.draw();
-        let item = Item {
-            permits: self.permits.clone(),
-            fence,
-            stop: cancellation,
-            tasks: self.tasks.clone(),
-            grace: Duration::ZERO,
-        };
-        let history = self.history.clone();
-        self.tasks.spawn("item", async move {
-            let live = Arc::new(live);
-            let watched = Arc::clone(&live);
-            let ended = run_item(item, move |_| {
-                let inner = steps(time, fails).boxed();
-                Box::pin(Watched { inner, live: watched })
-            })
-            .await;
-            let end = concluded(&ended.outcome);
-            match Arc::into_inner(live) {
-                Some(live) => live.end(&ended.outcome.to_string()),
-                None => history.violation("a run is over, and its future lives on"),
+impl ErasedJob for Work {
+    fn run(&self, run: RunContext) -> BoxFuture<'static, Outcome> {
+        let shard = run.sharding();
+        let course = self.course(shard.sharding_item(), shard.scheduled_time().as_millisecond());
+        let live = self.history.live(shard.run_id(), shard.attempt());
+        let blocks = self.drawn().blocks;
+        let work = self.clone();
+        Box::pin(async move {
+            let fails = course.fails;
+            match live.filter(|_| blocks) {
+                Some(live) => {
+                    live.blocks();
+                    let cancellation = run.cancellation().clone();
+                    run.run_blocking(move || block(&course, &work, &live, &cancellation))
+                        .await?;
+                }
+                None => take(course.time).await,
             }
-            // The worker may be gone.
-            let _ = finished.send(Box::new(Finished {
-                item: start.item,
-                run: start.run.id,
-                attempt: start.run.attempt,
-                is_fenced: matches!(ended.outcome, Outcome::Cancelled(Stopped::Fenced)),
-                end,
-                is_abort: false,
-            }));
-        });
-    }
-
-    fn configure(&self, _config: &JobConfig) -> Result<(), String> {
-        Ok(())
-    }
-
-    fn report(&self, _fault: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
-        false
+            if fails { Err("drawn to fail".into()) } else { Ok(()) }
+        })
     }
 }
 
-async fn steps(time: Duration, fails: bool) -> Result<(), BoxError> {
+async fn take(time: Duration) {
     let mut left = time;
     while !left.is_zero() {
         let step = left.min(STEP);
         tokio::time::sleep(step).await;
         left -= step;
     }
-    if fails { Err("drawn to fail".into()) } else { Ok(()) }
 }
 
-fn concluded(outcome: &Outcome) -> End {
-    let verdict = match outcome {
-        Outcome::Succeeded => Verdict::Succeeded,
-        Outcome::Failed(_) | Outcome::Panicked(_) => Verdict::Failed,
-        Outcome::Cancelled(_) => Verdict::Cancelled,
-    };
-    match verdict {
-        Verdict::Succeeded => End::new(verdict),
-        _ => End::because(verdict, outcome.to_string()),
-    }
-}
-
-/// Tells the history of each poll.
-struct Watched {
-    inner: BoxFuture<'static, Result<(), BoxError>>,
-    live: Arc<LiveRun>,
-}
-
-impl Future for Watched {
-    type Output = Result<(), BoxError>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.live.polled();
-        self.inner.as_mut().poll(cx)
-    }
-}
-
-impl fmt::Debug for SimulatedRunner {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SimulatedRunner")
-            .field("job", &self.job)
-            .finish_non_exhaustive()
+/// Writes to the item's resource at each step, until that refuses.
+fn block(course: &Course, work: &Work, live: &LiveRun, cancellation: &CancellationToken) {
+    let mut left = course.time;
+    loop {
+        let is_told = course.listens && cancellation.is_cancelled();
+        if is_told || !live.writes() || left.is_zero() || work.is_calm() {
+            return;
+        }
+        let step = left.min(STEP);
+        sleep_blocking(step);
+        left -= step;
     }
 }

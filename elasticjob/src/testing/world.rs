@@ -1,7 +1,7 @@
 //! One simulation: what the cluster of a seed is made of, and its course.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,19 +10,26 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use crate::cluster::ids::Ids;
-use crate::registry::Registry;
+use crate::error_handler::ErrorHandlers;
+use crate::executor::{self, Pools};
+use crate::limits;
 use crate::registry::memory::MemoryRegistry;
+use crate::sharding::Strategies;
 
 use super::clock::MachineClock;
 use super::faults::Action;
 use super::history::History;
-use super::node::{Condition, Node, Parts, SimulatedJob};
+use super::node::{Application, ApplicationJob, Condition, Node, Parts};
 use super::observer::Observer;
-use super::scheduler::{Livelock, Scheduler};
+use super::scheduler::{Livelock, Paused, Scheduler};
+use super::simulation::{Course, pools};
 use super::work::Work;
 
 /// The periods that jobs are drawn from: all divide a minute.
 const PERIODS: [u64; 6] = [1, 2, 3, 5, 6, 10];
+
+/// Jobs that are given are watched as if they were fired so often.
+const GIVEN_PERIOD: Duration = Duration::from_secs(10);
 
 /// More requests than this between two events, beside those for the time that passed, are a storm.
 const BURST: u64 = 300;
@@ -41,27 +48,42 @@ pub(super) struct World {
     pub(super) jobs: Vec<Job>,
     pub(super) session_timeout: Duration,
     pub(super) began: Instant,
+    pub(super) course: Course,
+    /// The node to crash when its link is cut at a write, and how often it was before.
+    pub(super) trap: Option<(usize, u64)>,
+    application: Application,
     scheduler: Scheduler,
     ids: Ids,
     /// What is to be done, and when.
     agenda: BTreeMap<(Instant, u64), Action>,
     planned: u64,
     has_failed: bool,
+    /// A clock was set to another day.
+    pub(super) has_clock_fault: bool,
+    /// Dropped with the world, so that limits are what they were.
+    _limits: Option<limits::Lowered>,
 }
 
 /// A job, as its configuration stands.
 pub(super) struct Job {
-    pub(super) simulated: SimulatedJob,
     pub(super) name: String,
-    pub(super) period: Duration,
-    /// The configuration in the registry.
+    /// The configuration in the registry, as far as operators know.
     pub(super) config: JobConfig,
+    /// What is known of a job of ours.
+    pub(super) drawn: Option<DrawnJob>,
+}
+
+/// A job that was drawn from the seed.
+pub(super) struct DrawnJob {
+    pub(super) period: Duration,
+    pub(super) work: Work,
+    most_items: u32,
 }
 
 impl World {
-    /// Runs the simulation of this seed, from the first node's start to the verdict.
-    pub(super) async fn run(seed: u64) -> History {
-        let mut world = Self::draw(seed).await;
+    /// Runs a simulation, from the first node's start to the verdict. Without an application one is drawn.
+    pub(super) async fn run(seed: u64, application: Option<Application>, course: Course) -> History {
+        let mut world = Self::draw(seed, application, course).await;
         world.start_nodes();
         world.go_through_faults().await;
         world.heal_everything();
@@ -69,30 +91,26 @@ impl World {
         world.history
     }
 
-    async fn draw(seed: u64) -> Self {
+    async fn draw(seed: u64, application: Option<Application>, course: Course) -> Self {
         let mut rng = fastrand::Rng::with_seed(seed);
         let history = History::new();
         let session_timeout = Duration::from_millis(rng.u64(6_000..12_000));
         let began = Instant::now();
-        let registry = MemoryRegistry::with_clock(move || (origin() + began.elapsed()).as_millisecond())
-            .with_session_timeout(session_timeout);
-        let jobs: Vec<Job> = ["alpha", "beta"]
-            .iter()
-            .take(rng.usize(1..=2))
-            .map(|name| Job::draw(name, session_timeout, &mut rng))
-            .collect();
-        let names: Vec<String> = jobs.iter().map(|job| job.name.clone()).collect();
-        let session = registry.connect().await.expect("nothing happens to it");
-        let observer = Observer::new(session, &names, history.clone()).await;
+        let clock = move || origin() + began.elapsed();
+        let registry =
+            MemoryRegistry::with_clock(move || clock().as_millisecond()).with_session_timeout(session_timeout);
+        // Jobs of some items are large ones then.
+        let is_large = application.is_none() && rng.u8(..4) == 0;
+        let limits = is_large.then(|| limits::lower(rng.usize(3_000..8_000), rng.usize(4..20)));
+        let (jobs, application) = match application {
+            Some(application) => (application.jobs.iter().map(Job::given).collect(), application),
+            None => Self::draw_jobs(&history, session_timeout, is_large, &mut rng),
+        };
+        let names: Vec<String> = jobs.iter().map(|job: &Job| job.name.clone()).collect();
+        let observer = Observer::new(&registry, &names, clock, history.clone()).await;
+        history.note(format!("session timeout {session_timeout:?}, large {is_large}"));
         for job in &jobs {
-            history.note(format!(
-                "{}: period {:?}, {} items, failover {}, monitored {}",
-                job.name,
-                job.period,
-                job.config.sharding_total_count(),
-                job.config.failover(),
-                job.config.monitor_execution()
-            ));
+            history.note(format!("job {}", job.describe()));
         }
         Self {
             scheduler: Scheduler::new(rng.fork()),
@@ -105,14 +123,44 @@ impl World {
             jobs,
             session_timeout,
             began,
+            course,
+            trap: None,
+            application,
             agenda: BTreeMap::new(),
             planned: 0,
             has_failed: false,
+            has_clock_fault: false,
+            _limits: limits,
         }
     }
 
+    fn draw_jobs(
+        history: &History,
+        session_timeout: Duration,
+        is_large: bool,
+        rng: &mut fastrand::Rng,
+    ) -> (Vec<Job>, Application) {
+        let count = rng.usize(1..=2);
+        let drawn = ["alpha", "beta"].into_iter().take(count);
+        let (jobs, application_jobs) = drawn
+            .map(|name| Job::draw(name, history, session_timeout, is_large, rng))
+            .unzip();
+        let application = Application {
+            jobs: application_jobs,
+            components: Arc::default(),
+            strategies: Strategies::built_in(),
+            error_handlers: ErrorHandlers::built_in(),
+            pools: pools(&Pools::built_in()),
+        };
+        (jobs, application)
+    }
+
     fn start_nodes(&mut self) {
-        for host in 1..=self.rng.usize(2..=4) {
+        let count = match self.course.instances {
+            Some(count) => count.get(),
+            None => self.rng.usize(2..=4),
+        };
+        for host in 1..=count {
             self.start_node(&format!("10.0.0.{host}"));
         }
     }
@@ -135,8 +183,7 @@ impl World {
             ids: self.ids.fork(),
         };
         self.history.note(format!("node {index} starts on {ip}"));
-        let jobs: Vec<SimulatedJob> = self.jobs.iter().map(|job| job.simulated.clone()).collect();
-        let mut node = Node::start(parts, &jobs);
+        let mut node = Node::start(parts, &self.application);
         if self.rng.bool() {
             node.latency = Duration::from_millis(self.rng.u64(1..30));
             node.link.delay(node.latency);
@@ -145,20 +192,38 @@ impl World {
     }
 
     async fn go_through_faults(&mut self) {
-        let end = Instant::now() + Duration::from_secs(self.rng.u64(30..90));
+        let time = match self.course.time {
+            Some(time) => time,
+            None => Duration::from_secs(self.rng.u64(30..90)),
+        };
+        let end = Instant::now() + time;
+        if !self.course.has_faults {
+            return self.pass_time_until(end).await;
+        }
+        // As many in a day as in some minutes.
+        let stretch = time.as_secs_f64().div_euclid(90.0).clamp(1.0, 100.0);
         while !self.has_failed {
             let pause = Duration::from_millis(match self.rng.u8(..4) {
                 0 => self.rng.u64(..300),
                 1 | 2 => self.rng.u64(300..3_000),
                 _ => self.rng.u64(3_000..8_000),
             });
-            let next = Instant::now() + pause;
+            let mut next = Instant::now() + pause.mul_f64(stretch);
+            if self.rng.u8(..4) == 0 {
+                // In the very moments in which items are claimed.
+                next = self.next_second(next) + Duration::from_millis(self.rng.u64(..SKEW_MILLIS.unsigned_abs()));
+            }
             self.pass_time_until(next.min(end)).await;
             if next >= end {
                 return;
             }
             self.cause_a_fault();
         }
+    }
+
+    /// The first full second after `at`, on a right clock.
+    pub(super) fn next_second(&self, at: Instant) -> Instant {
+        self.began + Duration::from_secs((at - self.began).as_secs() + 1)
     }
 
     /// Lets time pass, with what is on the agenda.
@@ -178,12 +243,7 @@ impl World {
     async fn step(&mut self, at: Instant) {
         let before: Vec<_> = self.nodes.iter().map(|node| node.registry.counts()).collect();
         let from = Instant::now();
-        let observer = &mut self.observer;
-        let result = self.scheduler.run_until(at, || observer.look()).await;
-        if let Err(Livelock { task }) = result {
-            self.history.violation(format!("`{task}` is polled without end"));
-            self.has_failed = true;
-        }
+        while self.step_to_trap(at).await.is_continue() {}
         let allowed = BURST + from.elapsed().as_secs() * REQUESTS_A_SECOND;
         for (node, before) in self.nodes.iter_mut().zip(before) {
             let requests = (node.registry.counts() - before).requests();
@@ -191,9 +251,35 @@ impl World {
                 let (index, passed) = (node.index, from.elapsed());
                 self.history
                     .violation(format!("node {index} made {requests} requests in {passed:?}"));
+                // It would go on like this.
+                self.has_failed = true;
             }
             for fault in node.faults() {
                 self.history.violation(fault);
+            }
+        }
+    }
+
+    /// Goes on until `at`, or until somebody walks into the trap and crashes.
+    async fn step_to_trap(&mut self, at: Instant) -> ControlFlow<()> {
+        let observer = &mut self.observer;
+        let trap = self.trap.map(|(node, cuts)| (self.nodes[node].link.clone(), cuts));
+        let look = || {
+            observer.look();
+            trap.as_ref().is_none_or(|(link, cuts)| link.cuts_at_writes() == *cuts)
+        };
+        match self.scheduler.run_until(at, look).await {
+            Ok(Paused::Due) => ControlFlow::Break(()),
+            Ok(Paused::Told) => {
+                if let Some((node, _)) = self.trap.take() {
+                    self.crash(node);
+                }
+                ControlFlow::Continue(())
+            }
+            Err(Livelock { task }) => {
+                self.history.violation(format!("`{task}` is polled without end"));
+                self.has_failed = true;
+                ControlFlow::Break(())
             }
         }
     }
@@ -204,10 +290,18 @@ impl World {
         self.agenda.insert((Instant::now() + after, self.planned), action);
     }
 
+    /// Whether somebody is on the agenda to be started.
+    pub(super) fn expects_a_start(&self) -> bool {
+        self.agenda
+            .values()
+            .any(|action| matches!(action, Action::Start { .. }))
+    }
+
     /// Everything is well from here on, whatever was planned.
     fn heal_everything(&mut self) {
         self.history.note("everything is healed");
         self.agenda.clear();
+        self.trap = None;
         for index in 0..self.nodes.len() {
             let node = &mut self.nodes[index];
             if node.condition == Condition::Crashed {
@@ -223,12 +317,20 @@ impl World {
             node.link.heal();
             node.link.catch_up();
             node.link.delay(node.latency);
+            if node.condition == Condition::Running && node.lacks_a_job() {
+                // Whoever took a job away starts the process again.
+                let ip = node.ip.clone();
+                node.stop(Duration::ZERO);
+                self.start_node(&ip);
+            }
         }
         if !self.nodes.iter().any(Node::is_there) {
             self.start_node("10.0.0.1");
         }
         for job in &self.jobs {
-            job.simulated.work.calm_down();
+            if let Some(drawn) = &job.drawn {
+                drawn.work.calm_down();
+            }
             let servers = format!("/{}/servers", job.name);
             for server in self.observer.children(&servers) {
                 self.observer.set(&format!("{servers}/{server}"), "ENABLED");
@@ -237,52 +339,125 @@ impl World {
                 self.observer.delete(&format!("/{}/sharding/{item}/disabled", job.name));
             }
         }
+        for job in 0..self.jobs.len() {
+            self.restore(job);
+        }
+    }
+
+    /// Puts a job's configuration back, unless somebody else did who joined meanwhile.
+    pub(super) fn restore(&mut self, index: usize) {
+        let job = &mut self.jobs[index];
+        let path = format!("/{}/config", job.name);
+        self.observer.create(&path, &job.config.to_registry().yaml);
+        if let Some(stored) = self.observer.data(&path) {
+            job.adopt(&stored);
+        }
     }
 }
 
 impl Job {
-    fn draw(name: &str, session_timeout: Duration, rng: &mut fastrand::Rng) -> Self {
+    fn given(job: &ApplicationJob) -> Self {
+        Self {
+            name: job.config.name().as_str().to_owned(),
+            config: (*job.config).clone(),
+            drawn: None,
+        }
+    }
+
+    fn draw(
+        name: &str,
+        history: &History,
+        session_timeout: Duration,
+        is_large: bool,
+        rng: &mut fastrand::Rng,
+    ) -> (Self, ApplicationJob) {
         let period = PERIODS[rng.usize(..PERIODS.len())];
+        let most_items = if is_large { 14 } else { 6 };
         let builder = JobConfig::builder(name)
             .cron(cron(period))
             .time_zone("GMT")
-            .sharding_total_count(rng.u32(1..=5))
+            .sharding_total_count(rng.u32(1..most_items))
             .failover(rng.bool())
             .misfire(rng.bool())
             .monitor_execution(rng.u8(..8) > 0);
+        let builder = match rng.u8(..4) {
+            0 => builder.executor_service_handler("SINGLE_THREAD"),
+            _ => builder,
+        };
         let config = builder.build().expect("a valid configuration");
         let longest = if rng.bool() {
             session_timeout * 2
         } else {
             Duration::from_secs(period)
         };
-        let pool = if rng.u8(..4) == 0 { 1 } else { 64 };
-        let simulated = SimulatedJob {
-            config: config.clone(),
-            work: Work::new(rng.fork(), longest),
-            pool: NonZeroUsize::new(pool).expect("not zero"),
+        let blocks = rng.u8(..6) == 0;
+        let work = Work::new(history.clone(), rng.fork(), longest, blocks);
+        let application_job = ApplicationJob {
+            config: Arc::new(config.clone()),
+            implementation: None,
+            work: executor::Work::Declared(Arc::new(work.clone())),
         };
-        Self {
-            simulated,
-            name: name.to_owned(),
+        let drawn = DrawnJob {
             period: Duration::from_secs(period),
+            work,
+            most_items,
+        };
+        let job = Self {
+            name: name.to_owned(),
             config,
+            drawn: Some(drawn),
+        };
+        (job, application_job)
+    }
+
+    /// The configuration is the stored one, whoever stored it.
+    pub(super) fn adopt(&mut self, stored: &str) {
+        let Ok(stored) = JobConfig::from_registry(stored) else {
+            return;
+        };
+        self.config = stored.config;
+        let is_of = |period: &u64| self.config.cron().is_some_and(|known| known.as_str() == cron(*period));
+        if let Some(drawn) = &mut self.drawn
+            && let Some(period) = PERIODS.into_iter().find(is_of)
+        {
+            drawn.period = Duration::from_secs(period);
         }
     }
 
-    /// Another schedule, another number of items, or other switches.
-    pub(super) fn redraw(&mut self, rng: &mut fastrand::Rng) {
+    /// Another schedule, another number of items, or other switches; whether there is something to be drawn.
+    pub(super) fn redraw(&mut self, rng: &mut fastrand::Rng) -> bool {
+        let Some(drawn) = &mut self.drawn else { return false };
         let builder = self.config.to_builder();
-        let builder = match rng.u8(..4) {
+        let builder = match rng.u8(..6) {
             0 => {
                 let period = PERIODS[rng.usize(..PERIODS.len())];
-                self.period = Duration::from_secs(period);
+                drawn.period = Duration::from_secs(period);
                 builder.cron(cron(period))
             }
-            1 | 2 => builder.sharding_total_count(rng.u32(1..=6)),
-            _ => builder.failover(!self.config.failover()).misfire(rng.bool()),
+            1..4 => builder.sharding_total_count(rng.u32(1..=drawn.most_items)),
+            4 => builder.failover(!self.config.failover()).misfire(rng.bool()),
+            _ => builder.monitor_execution(!self.config.monitor_execution()),
         };
         self.config = builder.build().expect("a valid configuration");
+        true
+    }
+
+    /// The time between two firings of a job of ours.
+    pub(super) fn period(&self) -> Duration {
+        self.drawn.as_ref().map_or(GIVEN_PERIOD, |drawn| drawn.period)
+    }
+
+    pub(super) fn describe(&self) -> String {
+        let config = &self.config;
+        format!(
+            "{}: cron {}, {} items, failover {}, misfire {}, monitored {}",
+            self.name,
+            config.cron().map_or_else(String::new, ToString::to_string),
+            config.sharding_total_count(),
+            config.failover(),
+            config.misfire(),
+            config.monitor_execution()
+        )
     }
 }
 

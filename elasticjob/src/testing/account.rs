@@ -1,0 +1,187 @@
+//! Whether every scheduled time of every item has one verdict, judged by each change of the ledgers.
+//!
+//! The ledger of an item says up to which time all is accounted for, the newest run, and the newest times that passed
+//! without one. So each change has to close the gap since the last: a time that is in none was forgotten, one that is
+//! in two was counted twice.
+
+use std::collections::BTreeMap;
+
+use elasticjob_config::job::JobConfig;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::cluster::ledger::{Record, Run, Source};
+use crate::schedule::Calendar;
+
+/// Somebody may act by a configuration for so long after it was replaced: its server is behind, its answers late.
+const UNSEEN: SignedDuration = SignedDuration::from_secs(25);
+
+/// A ledger time that is so far ahead comes from a faulty clock.
+const CLOCK_FAULT: SignedDuration = SignedDuration::from_mins(50);
+
+/// What the ledgers said, job by job.
+#[derive(Default)]
+pub(super) struct Account {
+    jobs: BTreeMap<String, JobAccount>,
+}
+
+#[derive(Default)]
+struct JobAccount {
+    /// Every configuration there was, and until when.
+    configs: Vec<(JobConfig, Option<Timestamp>)>,
+    /// Each item's ledger, and its version.
+    records: BTreeMap<u32, (Record, i32)>,
+}
+
+/// The circumstances of a change.
+pub(super) struct Change<'a> {
+    pub(super) job: &'a str,
+    pub(super) item: u32,
+    /// The ledger's version now.
+    pub(super) version: i32,
+    /// What a right clock shows.
+    pub(super) now: Timestamp,
+    /// Whether an instance may be running something.
+    pub(super) is_there: &'a dyn Fn(&str) -> bool,
+}
+
+impl Account {
+    /// The job's configuration is this one from now on.
+    pub(super) fn configured(&mut self, job: &str, config: JobConfig, now: Timestamp) {
+        let configs = &mut self.jobs.entry(job.to_owned()).or_default().configs;
+        if let Some((_, until)) = configs.last_mut() {
+            until.get_or_insert(now);
+        }
+        configs.push((config, None));
+    }
+
+    /// The ledger of an item changed; gives what is wrong with that.
+    pub(super) fn changed(&mut self, change: &Change<'_>, record: Record) -> Vec<String> {
+        let account = self.jobs.entry(change.job.to_owned()).or_default();
+        let known = (record.clone(), change.version);
+        let (before, version) = account.records.insert(change.item, known).unwrap_or_default();
+        let mut faults = Vec::new();
+        // The end of a run and the claim of the one that makes up for what it missed come in one transaction, of which
+        // the registry shows the outcome alone.
+        let is_ended_within = change.version - version == 2;
+        faults.extend(account.fault_of_run(change, &before, &record, is_ended_within));
+        faults.extend(account.fault_of_times(change, &before, &record));
+        let prefix = |fault| format!("{}/{}: {fault}", change.job, change.item);
+        faults.into_iter().map(prefix).collect()
+    }
+
+    /// What the ledger of an item says now.
+    pub(super) fn record(&self, job: &str, item: u32) -> Option<&Record> {
+        self.jobs.get(job)?.records.get(&item).map(|(record, _)| record)
+    }
+}
+
+impl JobAccount {
+    fn fault_of_run(
+        &self,
+        change: &Change<'_>,
+        before: &Record,
+        after: &Record,
+        is_ended_within: bool,
+    ) -> Option<String> {
+        let Some(run) = &after.run else {
+            let forgotten = before.run.as_ref()?;
+            return Some(format!("run {} was forgotten", forgotten.id));
+        };
+        let Some(last) = &before.run else {
+            return new_run_fault(run);
+        };
+        if run.id == last.id {
+            return self.fault_of_attempt(change, last, run);
+        }
+        let is_made_up = is_ended_within && run.source == Source::Misfire && run.owner == last.owner;
+        if last.end.is_none() && !is_made_up {
+            // A claim puts an end to a run that nobody can go on with.
+            let is_over = last.owner == run.owner || !(change.is_there)(&last.owner);
+            let is_inherited = |config: &JobConfig| config.failover() && config.monitor_execution();
+            if !is_over {
+                return Some(format!("run {} of a living instance gave way to {}", last.id, run.id));
+            }
+            // Its mark is of the kind that was right when it was claimed.
+            let claimed = Timestamp::from_millisecond(last.due)
+                .unwrap_or(change.now)
+                .min(change.now);
+            if self.configs_since(claimed - UNSEEN).all(is_inherited) {
+                return Some(format!("run {} has no verdict, and {} follows", last.id, run.id));
+            }
+        }
+        new_run_fault(run)
+    }
+
+    /// The same run as before: its end came, or its next attempt.
+    fn fault_of_attempt(&self, change: &Change<'_>, last: &Run, run: &Run) -> Option<String> {
+        let id = &run.id;
+        if last.end.is_some() {
+            let is_same = last.end == run.end && last.attempt == run.attempt;
+            return (!is_same).then(|| format!("run {id} has two verdicts: {:?}, {:?}", last.end, run.end));
+        }
+        if last.attempt == run.attempt {
+            let is_same = last.owner == run.owner && last.due == run.due;
+            return (!is_same).then(|| format!("run {id} has become another"));
+        }
+        if run.attempt != last.attempt + 1 {
+            return Some(format!(
+                "attempt {} of run {id} follows attempt {}",
+                run.attempt, last.attempt
+            ));
+        }
+        if run.owner != last.owner && (change.is_there)(&last.owner) {
+            return Some(format!("run {id} was taken over from {}, which lives", last.owner));
+        }
+        let is_off = !self.configs_at(change.now).any(JobConfig::failover);
+        is_off.then(|| format!("run {id} was taken over though failover is off"))
+    }
+
+    /// Every time since the last account is in this one, once.
+    fn fault_of_times(&self, change: &Change<'_>, before: &Record, after: &Record) -> Option<String> {
+        let (since, until) = (before.until(Timestamp::MAX)?, after.until(Timestamp::MAX));
+        let limit = change.now + CLOCK_FAULT;
+        if since > limit {
+            return None;
+        }
+        let Some(until) = until.filter(|until| *until >= since) else {
+            return Some(format!("the account went back from {since} to {until:?}"));
+        };
+        if until > limit || until == since {
+            return None;
+        }
+        let known = after.skipped.as_ref().filter(|_| after.skipped != before.skipped);
+        let expects = |config: &JobConfig| {
+            let count = Calendar::new(config, since).map_or(0, |calendar| calendar.count_between(since, until));
+            match known {
+                None => count == 0,
+                Some(gap) => {
+                    gap.count == count && gap.after == since.as_millisecond() && gap.before == until.as_millisecond()
+                }
+            }
+        };
+        let earliest = since.min(change.now - UNSEEN);
+        let is_right = self.configs_since(earliest).any(expects);
+        (!is_right).then(|| format!("times between {since} and {until} have no verdict, or two: {known:?}"))
+    }
+
+    /// The configurations that somebody may act by now.
+    fn configs_at(&self, now: Timestamp) -> impl Iterator<Item = &JobConfig> {
+        self.configs_since(now - UNSEEN)
+    }
+
+    fn configs_since(&self, since: Timestamp) -> impl Iterator<Item = &JobConfig> {
+        let is_seen = move |until: &Option<Timestamp>| until.is_none_or(|until| until >= since);
+        self.configs
+            .iter()
+            .filter(move |(_, until)| is_seen(until))
+            .map(|(config, _)| config)
+    }
+}
+
+/// A failover is the next attempt of a run that did not end, and never a run of its own.
+fn new_run_fault(run: &Run) -> Option<String> {
+    if run.source == Source::Failover {
+        return Some(format!("run {} fails over what nobody left", run.id));
+    }
+    (run.attempt != 1).then(|| format!("run {} begins with attempt {}", run.id, run.attempt))
+}

@@ -8,6 +8,7 @@ use std::fmt::Display;
 use tokio::runtime::{Builder, Runtime};
 
 mod cron;
+mod day;
 mod failover;
 mod lateness;
 mod many_jobs;
@@ -64,6 +65,11 @@ pub const GROUPS: &[Group] = &[
         name: "resharding",
         summary: "a thousand items shared out anew among a hundred instances",
         measure: resharding::measure,
+    },
+    Group {
+        name: "day",
+        summary: "24 simulated hours of a hundred jobs on five instances, with faults",
+        measure: day::measure,
     },
     Group {
         name: "cron",

@@ -8,7 +8,7 @@
 //! ```
 
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 
 use anyhow::{Context, bail};
@@ -46,20 +46,27 @@ fn main() -> anyhow::Result<ExitCode> {
 
 /// Looks for the first seed that finds each rule which is left out, and none without.
 fn find_rules() -> ExitCode {
-    let mut is_all = true;
-    for rule in Mutation::ALL {
-        let found = |seed: &u64| {
-            !simulate(*seed, Some(rule)).violations().is_empty() && simulate(*seed, None).violations().is_empty()
-        };
-        match (0..RULE_SEEDS).find(found) {
-            Some(seed) => println!("{rule:?}: found by seed {seed}"),
-            None => {
-                println!("{rule:?}: not found in {RULE_SEEDS} seeds");
-                is_all = false;
+    let next = AtomicUsize::new(0);
+    let find_some = || {
+        let mut missed = Vec::new();
+        while let Some(rule) = Mutation::ALL.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let is_found_by = |seed: &u64| {
+                !simulate(*seed, Some(*rule)).violations().is_empty() && simulate(*seed, None).violations().is_empty()
+            };
+            match (0..RULE_SEEDS).find(is_found_by) {
+                Some(seed) => println!("{rule:?}: found by seed {seed}"),
+                None => missed.push(*rule),
             }
         }
+        missed
+    };
+    let missed = on_all_processors(find_some).concat();
+    println!("rules: {}, missed: {missed:?}", Mutation::ALL.len());
+    if missed.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
     }
-    if is_all { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// What the framework logs comes first, as far as `RUST_LOG` asks for it.
@@ -96,16 +103,21 @@ fn run_all(options: &Options) -> usize {
             violations += found.len();
         }
     };
+    let counts = on_all_processors(run_some);
+    println!("runs: {}", counts.iter().map(|(_, runs)| runs).sum::<usize>());
+    counts.iter().map(|(violations, _)| violations).sum()
+}
+
+/// What each processor made of `work`.
+fn on_all_processors<T: Send>(work: impl Fn() -> T + Sync) -> Vec<T> {
     let threads = thread::available_parallelism().map_or(1, |count| count.get());
-    let counts: Vec<(usize, usize)> = thread::scope(|scope| {
-        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(run_some)).collect();
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(&work)).collect();
         threads
             .into_iter()
             .map(|thread| thread.join().expect("a panic is a fault of the simulator"))
             .collect()
-    });
-    println!("runs: {}", counts.iter().map(|(_, runs)| runs).sum::<usize>());
-    counts.iter().map(|(violations, _)| violations).sum()
+    })
 }
 
 impl Options {

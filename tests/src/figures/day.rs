@@ -26,7 +26,7 @@ pub(super) fn measure() -> anyhow::Result<()> {
         // Each minute, at a second of its own.
         let cron = format!("{} * * * * ?", number % 60);
         let work = || tokio::time::sleep(Duration::from_secs(5));
-        let job = job(&format!("job-{number}"), work).cron(&cron).sharding(3);
+        let job = job(format!("job-{number}"), work).cron(&cron).sharding(3);
         builder = builder.job(job.set("time-zone", "GMT").set("failover", true));
     }
     let simulation = Simulation::of(builder.build()?).instances(INSTANCES).lasting(DAY);

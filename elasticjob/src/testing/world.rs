@@ -31,9 +31,10 @@ const PERIODS: [u64; 6] = [1, 2, 3, 5, 6, 10];
 /// Jobs that are given are watched as if they were fired so often.
 const GIVEN_PERIOD: Duration = Duration::from_secs(10);
 
-/// More requests than this between two events, beside those for the time that passed, are a storm.
+/// More requests than this of so many jobs between two events, beside those for the time that passed, are a storm.
 const BURST: u64 = 300;
 const REQUESTS_A_SECOND: u64 = 200;
+const BURST_JOBS: usize = 3;
 
 /// What the clocks of healthy machines differ by at most, either way.
 const SKEW_MILLIS: i64 = 250;
@@ -245,6 +246,7 @@ impl World {
         let from = Instant::now();
         while self.step_to_trap(at).await.is_continue() {}
         let allowed = BURST + from.elapsed().as_secs() * REQUESTS_A_SECOND;
+        let allowed = allowed * self.jobs.len().div_ceil(BURST_JOBS) as u64;
         for (node, before) in self.nodes.iter_mut().zip(before) {
             let requests = (node.registry.counts() - before).requests();
             if requests > allowed {

@@ -62,7 +62,7 @@ impl Cluster {
     ///
     /// # Errors
     /// When the address is none, or there is no place for its files.
-    pub fn new(program: &str, servers: impl ToString, namespace: &str) -> anyhow::Result<Self> {
+    pub fn new(program: impl Into<PathBuf>, servers: impl ToString, namespace: &str) -> anyhow::Result<Self> {
         let (servers, directory) = (servers.to_string(), tempfile::tempdir()?);
         Ok(Self {
             program: program.into(),

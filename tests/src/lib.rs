@@ -16,4 +16,5 @@ pub mod metered;
 pub mod process;
 pub mod programs;
 pub mod proxy;
+pub mod rules;
 pub mod zookeeper;

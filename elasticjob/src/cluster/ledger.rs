@@ -287,6 +287,11 @@ impl Record {
 }
 
 impl Run {
+    /// The time it was due. One out of range, which nothing of ours writes, is shown as 1970.
+    pub(crate) fn scheduled_time(&self) -> Timestamp {
+        Timestamp::from_millisecond(self.due).unwrap_or(Timestamp::UNIX_EPOCH)
+    }
+
     /// Whether the other is the same attempt of the same run.
     pub(crate) fn is_same_attempt(&self, other: &Self) -> bool {
         self.id == other.id && self.attempt == other.attempt && self.owner == other.owner

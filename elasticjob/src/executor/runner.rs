@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use elasticjob_config::job::JobConfig;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use tokio::time::Instant;
 use tracing::{Instrument, debug, info_span, warn};
 
@@ -156,7 +156,7 @@ impl Runner for JobRunner {
             parameter,
             ..
         } = self.current();
-        let due = Timestamp::from_millisecond(start.run.due).unwrap_or(Timestamp::UNIX_EPOCH);
+        let due = start.run.scheduled_time();
         let sharding = ShardingContext::new(ShardingParts {
             job_name: Arc::clone(&self.name),
             task_id,

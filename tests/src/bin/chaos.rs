@@ -12,8 +12,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use elasticjob_tests::chaos::application::{self, rule_named};
-use elasticjob_tests::chaos::{self, Options};
+use elasticjob_tests::chaos::{self, Options, application};
+use elasticjob_tests::rules::rule_named;
 
 fn main() -> anyhow::Result<ExitCode> {
     if std::env::var_os(application::MEMBER).is_some() {

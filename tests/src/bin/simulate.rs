@@ -13,6 +13,7 @@ use std::thread;
 
 use anyhow::{Context, bail};
 use elasticjob::testing::{Mutation, simulate};
+use elasticjob_tests::rules::rule_named;
 
 /// Of so many seeds one is run twice, to see that its history is the same.
 const REPEATED: u64 = 50;
@@ -139,15 +140,10 @@ impl Options {
                 "--seeds" => options.seeds = number()?,
                 "--from" => options.first = number()?,
                 "--seed" => (options.replay, options.seeds) = (Some(number()?), 1),
-                "--leave-out" => options.left_out = Some(rule(&value)?),
+                "--leave-out" => options.left_out = Some(rule_named(&value)?),
                 _ => bail!("unknown option `{name}`"),
             }
         }
         Ok(options)
     }
-}
-
-fn rule(name: &str) -> anyhow::Result<Mutation> {
-    let known = Mutation::ALL.into_iter().find(|rule| format!("{rule:?}") == name);
-    known.with_context(|| format!("no rule `{name}`: there are {:?}", Mutation::ALL))
 }

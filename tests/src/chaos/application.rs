@@ -12,13 +12,14 @@ use elasticjob::ElasticJob;
 use elasticjob::executor::Pool;
 use elasticjob::job::{Registration, ShardingContext, job};
 use elasticjob::starter::stop_signal;
-use elasticjob::testing::{Mutation, leave_out_for_good};
+use elasticjob::testing::leave_out_for_good;
 use elasticjob::trace::{Events, Lagged};
 use jiff::SignedDuration;
 use tokio::time::{Instant, sleep_until};
 
 use crate::history::{Journal, since_boot};
 use crate::lines::Appender;
+use crate::rules::rule_named;
 
 use super::fact::{Fact, What};
 
@@ -181,15 +182,6 @@ pub fn run() -> anyhow::Result<()> {
         .enable_all()
         .build()?;
     runtime.block_on(serve())
-}
-
-/// The rule of this name.
-///
-/// # Errors
-/// When there is none.
-pub fn rule_named(name: &str) -> anyhow::Result<Mutation> {
-    let known = Mutation::ALL.into_iter().find(|rule| format!("{rule:?}") == name);
-    known.with_context(|| format!("no rule `{name}`: there are {:?}", Mutation::ALL))
 }
 
 async fn serve() -> anyhow::Result<()> {

@@ -114,9 +114,7 @@ pub async fn run(options: Options) -> anyhow::Result<Report> {
 impl Chaos {
     async fn start(options: &Options) -> anyhow::Result<Self> {
         let mut servers = Servers::start()?;
-        let program = std::env::current_exe()?;
-        let program = program.to_str().context("the path of this program is no text")?;
-        let cluster = Cluster::new(program, servers.connect_string(), "chaos")?;
+        let cluster = Cluster::new(std::env::current_exe()?, servers.connect_string(), "chaos")?;
         let plans = JobPlan::all(options.items).to_vec();
         let mut machines = Vec::new();
         for host in 1..=options.instances {

@@ -53,9 +53,11 @@ pub(super) fn measure() -> anyhow::Result<()> {
 
 /// What it took to take items over from members that were killed, and to hand over those of members that were stopped.
 async fn kills_and_stops(server: &Server, number: usize) -> anyhow::Result<(Vec<Duration>, Vec<Duration>)> {
-    let program = std::env::current_exe()?;
-    let program = program.to_str().context("the path of this program is no text")?;
-    let cluster = Cluster::new(program, server.address(), &format!("failover-{number}"))?;
+    let cluster = Cluster::new(
+        std::env::current_exe()?,
+        server.address(),
+        &format!("failover-{number}"),
+    )?;
     let mut members: BTreeMap<u8, Member> = BTreeMap::new();
     for host in HOSTS {
         members.insert(host, member(&cluster, host, WORK).start()?);

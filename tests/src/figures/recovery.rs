@@ -27,9 +27,7 @@ const LOOK: Duration = Duration::from_millis(5);
 pub(super) fn measure() -> anyhow::Result<()> {
     runtime()?.block_on(async {
         let mut ensemble = block_in_place(|| Ensemble::start(3))?;
-        let program = std::env::current_exe()?;
-        let program = program.to_str().context("the path of this program is no text")?;
-        let cluster = Cluster::new(program, ensemble.connect_string(), "recovery")?;
+        let cluster = Cluster::new(std::env::current_exe()?, ensemble.connect_string(), "recovery")?;
         let mut members = Vec::new();
         for host in HOSTS {
             members.push(member(&cluster, host, Duration::ZERO).start()?);

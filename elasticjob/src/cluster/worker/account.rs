@@ -121,7 +121,7 @@ fn run(job: &Arc<str>, item: u32, run: &Run) -> RunEvent {
     RunEvent {
         job: Arc::clone(job),
         item,
-        scheduled_time: at(run.due),
+        scheduled_time: run.scheduled_time(),
         run_id: run.id.clone(),
         attempt: run.attempt,
         source: run.source,

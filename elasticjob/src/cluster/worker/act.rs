@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use elasticjob_config::job::JobConfig;
-use jiff::Timestamp;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -14,7 +13,6 @@ use crate::cluster::firing::{FiringRequest, SETTLED_AFTER, Skipped, Start};
 use crate::cluster::governor::{Decision, Move, Request, Situation};
 use crate::cluster::launch::{Finished, Launch};
 use crate::cluster::layout::Node;
-use crate::cluster::ledger::Run;
 use crate::cluster::member::Member;
 use crate::cluster::registration::KnownConfig;
 use crate::cluster::session::Membership;
@@ -432,8 +430,8 @@ impl Worker {
         let items: Vec<String> = starts.iter().map(|start| start.item.to_string()).collect();
         let id = live.membership.id();
         let task_id: Arc<str> = format!("{}@-@{}@-@READY@-@{id}", self.application.name(), items.join(",")).into();
-        let Run { source, due, .. } = starts[0].run;
-        let scheduled = Timestamp::from_millisecond(due).unwrap_or(Timestamp::UNIX_EPOCH);
+        let run = &starts[0].run;
+        let (source, scheduled) = (run.source, run.scheduled_time());
         // The items' spans stand below it, and it ends with the last of them.
         let span = info_span!("firing", job = self.application.name(), ?source, %scheduled);
         let _entered = span.enter();

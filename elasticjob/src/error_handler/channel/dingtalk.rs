@@ -5,11 +5,12 @@ use jiff::Timestamp;
 use reqwest::{Method, Url};
 use serde_json::json;
 
-use super::endpoint::{Endpoint, Keys};
+use super::endpoint::Keys;
+use super::robot::{Robot, RobotKeys};
 use super::signature::signature;
 use crate::error_handler::factory::{ErrorHandlerFactory, ForJob, Notified};
 use crate::error_handler::{JobErrorHandler, Notice, Notifier, Undelivered};
-use crate::property::{Properties, Reader, accept};
+use crate::property::{Properties, Reader};
 use crate::schedule::Clock;
 
 /// The service refuses messages that are longer.
@@ -20,16 +21,10 @@ pub(super) struct DingTalkFactory;
 
 /// What a robot of a DingTalk group asks for.
 #[derive(Debug)]
-pub(super) struct Settings {
-    endpoint: Endpoint,
-    /// The robot takes only texts that hold it.
-    keyword: Option<String>,
-    /// The robot takes only messages that are signed with it.
-    secret: Option<Secret>,
-}
+pub(super) struct Settings(Robot);
 
 struct DingTalk {
-    settings: Settings,
+    robot: Robot,
     clock: Arc<dyn Clock>,
 }
 
@@ -37,11 +32,11 @@ impl ErrorHandlerFactory for DingTalkFactory {
     type Properties = Notified<Settings>;
 
     fn make(&self, properties: Self::Properties, job: &ForJob<'_>) -> Box<dyn JobErrorHandler> {
-        let robot = DingTalk {
-            settings: properties.own,
+        let notifier = DingTalk {
+            robot: properties.own.0,
             clock: job.clock(),
         };
-        job.notifying(robot, properties.interval)
+        job.notifying(notifier, properties.interval)
     }
 }
 
@@ -49,37 +44,28 @@ impl Properties for Settings {
     const PREFIXES: &'static [&'static str] = &["dingtalk."];
 
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
-        let keys = Keys {
-            url: "dingtalk.webhook",
-            connect_timeout: "dingtalk.connectTimeoutMilliseconds",
-            read_timeout: "dingtalk.readTimeoutMilliseconds",
+        let keys = RobotKeys {
+            endpoint: Keys {
+                url: "dingtalk.webhook",
+                connect_timeout: "dingtalk.connectTimeoutMilliseconds",
+                read_timeout: "dingtalk.readTimeoutMilliseconds",
+            },
+            keyword: "dingtalk.keyword",
+            secret: "dingtalk.secret",
         };
-        let endpoint = Endpoint::read(reader, &keys);
-        let keyword = reader.optional("dingtalk.keyword", &accept::TEXT);
-        let secret = reader.optional("dingtalk.secret", &accept::SECRET);
-        Some(Self {
-            endpoint: endpoint?,
-            keyword: keyword?,
-            secret: secret?,
-        })
+        Robot::read(reader, &keys).map(Self)
     }
 }
 
 impl Notifier for DingTalk {
     async fn notify(&self, notice: &Notice) -> Result<(), Undelivered> {
-        let Settings {
-            endpoint,
-            keyword,
-            secret,
-        } = &self.settings;
-        let keyword = keyword.as_deref().unwrap_or_default();
-        let text = format!("{keyword}{}", notice.text_within(TEXT_LIMIT));
+        let text = self.robot.text(notice, TEXT_LIMIT);
         let body = json!({"msgtype": "text", "text": {"content": text}});
-        let mut url = endpoint.url().clone();
-        if let Some(secret) = secret {
+        let mut url = self.robot.endpoint.url().clone();
+        if let Some(secret) = &self.robot.secret {
             sign(&mut url, secret, self.clock.now());
         }
-        let answer = endpoint.send(Method::POST, url, &body, &[]).await?;
+        let answer = self.robot.endpoint.send(Method::POST, url, &body, &[]).await?;
         answer.successful_with_code(&[("errcode", "errmsg")])
     }
 }

@@ -4,11 +4,12 @@ use elasticjob_config::Secret;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::endpoint::{Endpoint, Keys};
+use super::endpoint::Keys;
+use super::robot::{Robot, RobotKeys};
 use super::signature::signature;
 use crate::error_handler::factory::{ErrorHandlerFactory, ForJob, Notified};
 use crate::error_handler::{JobErrorHandler, Notice, Notifier, Undelivered};
-use crate::property::{Properties, Reader, accept};
+use crate::property::{Properties, Reader};
 use crate::schedule::Clock;
 
 /// The service refuses requests of more than 20 KB; escaped, a text can be twice as long.
@@ -19,16 +20,10 @@ pub(super) struct FeishuFactory;
 
 /// What a robot of a Feishu group asks for.
 #[derive(Debug)]
-pub(super) struct Settings {
-    endpoint: Endpoint,
-    /// The robot takes only texts that hold it.
-    keyword: Option<String>,
-    /// The robot takes only messages that are signed with it.
-    secret: Option<Secret>,
-}
+pub(super) struct Settings(Robot);
 
 struct Feishu {
-    settings: Settings,
+    robot: Robot,
     clock: Arc<dyn Clock>,
 }
 
@@ -36,11 +31,11 @@ impl ErrorHandlerFactory for FeishuFactory {
     type Properties = Notified<Settings>;
 
     fn make(&self, properties: Self::Properties, job: &ForJob<'_>) -> Box<dyn JobErrorHandler> {
-        let robot = Feishu {
-            settings: properties.own,
+        let notifier = Feishu {
+            robot: properties.own.0,
             clock: job.clock(),
         };
-        job.notifying(robot, properties.interval)
+        job.notifying(notifier, properties.interval)
     }
 }
 
@@ -48,36 +43,27 @@ impl Properties for Settings {
     const PREFIXES: &'static [&'static str] = &["feishu."];
 
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
-        let keys = Keys {
-            url: "feishu.webhook",
-            connect_timeout: "feishu.connectTimeoutMilliseconds",
-            read_timeout: "feishu.readTimeoutMilliseconds",
+        let keys = RobotKeys {
+            endpoint: Keys {
+                url: "feishu.webhook",
+                connect_timeout: "feishu.connectTimeoutMilliseconds",
+                read_timeout: "feishu.readTimeoutMilliseconds",
+            },
+            keyword: "feishu.keyword",
+            secret: "feishu.secret",
         };
-        let endpoint = Endpoint::read(reader, &keys);
-        let keyword = reader.optional("feishu.keyword", &accept::TEXT);
-        let secret = reader.optional("feishu.secret", &accept::SECRET);
-        Some(Self {
-            endpoint: endpoint?,
-            keyword: keyword?,
-            secret: secret?,
-        })
+        Robot::read(reader, &keys).map(Self)
     }
 }
 
 impl Notifier for Feishu {
     async fn notify(&self, notice: &Notice) -> Result<(), Undelivered> {
-        let Settings {
-            endpoint,
-            keyword,
-            secret,
-        } = &self.settings;
-        let keyword = keyword.as_deref().unwrap_or_default();
-        let text = format!("{keyword}{}", notice.text_within(TEXT_LIMIT));
+        let text = self.robot.text(notice, TEXT_LIMIT);
         let mut body = json!({"msg_type": "text", "content": {"text": text}});
-        if let Some(secret) = secret {
+        if let Some(secret) = &self.robot.secret {
             sign(&mut body, secret, self.clock.now());
         }
-        let answer = endpoint.post(&body).await?;
+        let answer = self.robot.endpoint.post(&body).await?;
         // Both forms are in use.
         answer.successful_with_code(&[("code", "msg"), ("StatusCode", "StatusMessage")])
     }

@@ -13,6 +13,8 @@ mod endpoint;
 #[cfg(feature = "feishu")]
 mod feishu;
 #[cfg(feature = "_signature")]
+mod robot;
+#[cfg(feature = "_signature")]
 mod signature;
 #[cfg(feature = "slack")]
 mod slack;

@@ -13,6 +13,7 @@ use crate::limits;
 use crate::registry::{Answer, Error, Read, Step};
 use crate::sharding::{self, Candidate, DEFAULT_STRATEGY, ShardingRequest, ShardingStrategy};
 
+use super::abandoned;
 use super::election::{self, Election};
 use super::instance::InstanceId;
 use super::layout::Node;
@@ -77,8 +78,11 @@ pub(crate) enum Purpose {
         /// Those whose runs are over with their instances.
         lost: Vec<u32>,
     },
-    /// Remove items from the queue of those to be taken over: failover was switched off, or the job has fewer now.
-    ClearFailover,
+    SurveyAbandoned(Vec<u32>),
+    /// Remove items from the queue of those to be taken over; the runs of these are over with their instances.
+    ClearFailover {
+        lost: Vec<u32>,
+    },
     /// Remove orders to instances that are gone.
     ClearTriggers,
     AnnounceResharding,
@@ -101,7 +105,8 @@ pub(crate) struct Governor {
     due: Option<Due>,
     /// Parts of an assignment that are still to be written.
     parts: VecDeque<Vec<Step>>,
-    repair: Option<marks::Repair>,
+    /// What follows from the last read.
+    prepared: Option<Move>,
     /// An instance went away, or nobody has looked yet: marks may be stale. Those of items from this one on are still to
     /// be looked at.
     marks_from: Option<u32>,
@@ -193,24 +198,15 @@ impl Governor {
 
     fn marks(&mut self, situation: &Situation<'_>) -> Decision {
         let Situation { view, me, .. } = *situation;
-        if let Some(repair) = self.repair.take() {
-            let marks::Repair {
-                items,
-                parked,
-                lost,
-                steps,
-            } = repair;
-            return write(Purpose::RepairMarks { items, parked, lost }, steps);
+        if let Some(prepared) = self.prepared.take() {
+            return Decision::Move(prepared);
         }
-        let total = situation.config.sharding_total_count().get();
-        let is_inherited = situation.config.failover() && situation.config.monitor_execution();
-        let is_void = |item: &&u32| !is_inherited || **item >= total;
-        if marks::is_repairer(view, me) && view.failover_queue.iter().any(|item| is_void(&item)) {
-            let mut transaction = Transaction::on(view);
-            view.failover_queue.iter().filter(is_void).for_each(|item| {
-                transaction.delete(Node::FailoverItem(*item));
-            });
-            return write(Purpose::ClearFailover, transaction.into_steps());
+        if marks::is_repairer(view, me) {
+            let items = abandoned::find(view, succession(situation));
+            if !items.is_empty() {
+                let reads = abandoned::survey(view, &items);
+                return read(Purpose::SurveyAbandoned(items), reads);
+            }
         }
         let Some(from) = self.marks_from.filter(|_| marks::is_repairer(view, me)) else {
             return Decision::Rest;
@@ -284,10 +280,22 @@ impl Governor {
         };
         match purpose {
             Purpose::SurveyMarks(suspects) => {
-                self.repair = marks::repair(situation.view, suspects, answers, succession(situation));
-                if self.repair.is_none() && self.marks_from == self.surveyed_from {
-                    self.marks_from = suspects.last().map(|last| last + 1);
+                match marks::repair(situation.view, suspects, answers, succession(situation)) {
+                    Some(marks::Repair {
+                        items,
+                        parked,
+                        lost,
+                        steps,
+                    }) => self.prepared = Some(Move::write(Purpose::RepairMarks { items, parked, lost }, steps)),
+                    None if self.marks_from == self.surveyed_from => {
+                        self.marks_from = suspects.last().map(|last| last + 1);
+                    }
+                    None => {}
                 }
+            }
+            Purpose::SurveyAbandoned(items) => {
+                let abandoned::Clearing { lost, steps } = abandoned::clear(situation.view, items, answers);
+                self.prepared = Some(Move::write(Purpose::ClearFailover { lost }, steps));
             }
             Purpose::SurveyItems(scope) => {
                 let items = resharding::surveyed(situation.view, scope, answers);
@@ -319,7 +327,7 @@ impl Governor {
 
     fn refused(&mut self, elapsed: Duration) {
         self.parts.clear();
-        self.repair = None;
+        self.prepared = None;
         let pause = BACKOFF_FIRST.saturating_mul(1 << self.refused_in_a_row.min(10));
         self.not_before = elapsed + pause.min(BACKOFF_LIMIT);
         self.refused_in_a_row += 1;
@@ -398,11 +406,17 @@ fn target(situation: &Situation<'_>) -> Result<Vec<Option<InstanceId>>, sharding
         .collect())
 }
 
+impl Move {
+    fn write(purpose: Purpose, steps: Vec<Step>) -> Self {
+        Self {
+            purpose,
+            request: Request::Write(steps),
+        }
+    }
+}
+
 fn write(purpose: Purpose, steps: Vec<Step>) -> Decision {
-    Decision::Move(Move {
-        purpose,
-        request: Request::Write(steps),
-    })
+    Decision::Move(Move::write(purpose, steps))
 }
 
 fn read(purpose: Purpose, reads: Vec<Read>) -> Decision {

@@ -5,6 +5,7 @@
 //! [`resharding`] and [`marks`]), [`firing`] for what runs here. What it relies on is the [`ledger`], and the session
 //! and fence of [`session`]. Only [`layout`] knows where things are.
 
+mod abandoned;
 pub(crate) mod election;
 pub(crate) mod fence;
 pub(crate) mod firing;

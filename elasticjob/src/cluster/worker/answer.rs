@@ -130,6 +130,10 @@ impl Worker {
                             error!(job, items = ?parked, "given up at this time: the instances that ran them died in a row");
                         }
                     }
+                    (Purpose::ClearFailover { lost }, Ok(_)) => {
+                        lost.iter().for_each(|item| self.account.lost(*item));
+                        info!(job, items = ?lost, "not taken over after all: lost with the instances that ran them");
+                    }
                     (Purpose::Reshard, Ok(_)) => {
                         self.account.resharded();
                         info!(job, "sharding items shared out");

@@ -245,6 +245,8 @@ impl Worker {
     async fn serve(&mut self, live: &mut Live) -> Left {
         let mut state = live.membership.state();
         let mut jumps = self.process.clock.jumps();
+        // It may have been set while there was no session.
+        self.clock_was_set();
         let mut timer = Box::pin(tokio::time::sleep_until(Instant::now()));
         // Our own registration is not in the view yet, but its events have come.
         self.drain_watch(live);
@@ -275,12 +277,7 @@ impl Worker {
                         self.item_finished(*finished);
                     }
                 }
-                Event::ClockSet => {
-                    let now = self.process.clock.now();
-                    if let Some(calendar) = &mut self.calendar {
-                        calendar.look_again(now);
-                    }
-                }
+                Event::ClockSet => self.clock_was_set(),
                 Event::Timer => {}
             }
         }
@@ -473,6 +470,13 @@ impl Worker {
             // The watch says when it is back in step.
             SessionState::Suspended => live.is_in_step = false,
             SessionState::Connected => {}
+        }
+    }
+
+    fn clock_was_set(&mut self) {
+        let now = self.process.clock.now();
+        if let Some(calendar) = &mut self.calendar {
+            calendar.look_again(now);
         }
     }
 

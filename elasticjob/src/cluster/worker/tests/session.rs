@@ -91,3 +91,24 @@ async fn items_should_finish_within_the_grace_period_and_be_cancelled_after_it()
     assert_eq!(cluster.children("/job/instances").await, Vec::<String>::new());
     assert_eq!(cluster.data("/job/leader/election/instance").await, None);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_put_right_while_there_is_no_session_should_be_noticed() {
+    let mut cluster = Cluster::new().await;
+    // Past the first time, so that the session ends before the next.
+    let ahead = jiff::SignedDuration::from_hours(24) + jiff::SignedDuration::from_secs(6);
+    cluster.clock.shift(ahead);
+    let only = cluster.join("10.0.0.1", with_failover(1), quick());
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    only.link.cut();
+    tokio::time::sleep(TIMEOUT * 2).await;
+    assert_eq!(
+        cluster.history.all().len(),
+        0,
+        "nothing was due yet, by the clock that is wrong"
+    );
+    cluster.clock.set(start());
+    only.link.heal();
+    cluster.until(26.0).await;
+    assert_eq!(by(&cluster.history.at(at(25)), &only.id()), [0]);
+}

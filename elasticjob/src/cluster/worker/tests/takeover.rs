@@ -85,6 +85,42 @@ async fn an_item_that_an_operator_switched_off_should_not_be_taken_over() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_item_that_nobody_takes_over_after_all_should_be_lost_with_its_instance() {
+    let unlimited = |config: &JobConfig| config.to_builder().failover(false).build().unwrap();
+    let fewer = |config: &JobConfig| config.to_builder().sharding_total_count(1).build().unwrap();
+    let changes: [&dyn Fn(&JobConfig) -> JobConfig; 2] = [&unlimited, &fewer];
+    for change in changes {
+        let mut cluster = Cluster::new().await;
+        let work = lasting(Duration::from_secs(8));
+        let waiting = cluster.join("10.0.0.1", with_failover(2), Arc::clone(&work));
+        let running = cluster.join("10.0.0.2", with_failover(2), work);
+        let mut events = waiting.events();
+        cluster.until(1.0).await;
+        cluster.set("/job/servers/10.0.0.1", "DISABLED").await;
+        cluster.until(6.0).await;
+        assert_eq!(by(&cluster.history.at(at(5)), &running.id()), [0, 1]);
+        running.kill();
+        cluster.until(24.0).await;
+        assert_eq!(cluster.children("/job/leader/failover/items").await, ["0", "1"]);
+        cluster.set("/job/config", &change(&with_failover(2)).to_yaml()).await;
+        let lost = |event| match event {
+            JobEvent::Lost { item: 1, .. } => Some(()),
+            _ => None,
+        };
+        told(&mut events, lost).await;
+        assert!(
+            !cluster
+                .children("/job/leader/failover/items")
+                .await
+                .contains(&"1".to_owned())
+        );
+        let ledger = cluster.data("/job/ledger/items/1").await.unwrap();
+        assert!(ledger.contains("lost") && ledger.contains("not taken over"), "{ledger}");
+        cluster.history.check();
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn each_run_should_have_an_id_of_its_own_which_its_attempts_share() {
     let mut cluster = Cluster::new().await;
     let work = lasting(Duration::from_secs(8));

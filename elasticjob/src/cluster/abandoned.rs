@@ -1,0 +1,68 @@
+//! Items that wait to be taken over and that nobody will take: failover was switched off, or the job has fewer now.
+//!
+//! No attempt follows, so the run that was to go on has ended with its instance, and the ledger says so in the
+//! transaction that removes the item from the queue.
+
+use crate::limits;
+use crate::registry::{Answer, Read, Step};
+
+use super::instance::InstanceId;
+use super::layout::Node;
+use super::ledger::{End, Record, Verdict};
+use super::marks::Succession;
+use super::transaction::Transaction;
+use super::view::View;
+
+/// What removes such items from the queue.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Clearing {
+    /// Those whose runs are over with their instances.
+    pub(crate) lost: Vec<u32>,
+    pub(crate) steps: Vec<Step>,
+}
+
+/// The next of them.
+pub(crate) fn find(view: &View, succession: Succession) -> Vec<u32> {
+    let is_abandoned = |item: &u32| !succession.failover || *item >= succession.total;
+    let queue = view.failover_queue.iter().copied();
+    queue.filter(is_abandoned).take(limits::batch()).collect()
+}
+
+/// What has to be read to judge them.
+pub(crate) fn survey(view: &View, items: &[u32]) -> Vec<Read> {
+    let ledger = |item: &u32| Read::Data(Node::LedgerItem(*item).of(view.job()));
+    items.iter().map(ledger).collect()
+}
+
+/// Judges them by what was read, in the order of [`survey`].
+pub(crate) fn clear(view: &View, items: &[u32], answers: Vec<Answer>) -> Clearing {
+    let mut transaction = Transaction::on(view);
+    let mut lost = Vec::new();
+    for (item, answer) in items.iter().zip(answers) {
+        transaction.delete(Node::FailoverItem(*item));
+        let Answer::Data(Some((data, stat))) = answer else {
+            continue;
+        };
+        let record = Record::parse(&data);
+        if is_left_behind(view, &record) {
+            let end = End::because(Verdict::Lost, "not taken over: failover is off or the item is gone");
+            transaction.set(
+                Node::LedgerItem(*item),
+                record.ended(end).to_bytes(),
+                Some(stat.version),
+            );
+            lost.push(*item);
+        }
+    }
+    Clearing {
+        lost,
+        steps: transaction.into_steps(),
+    }
+}
+
+/// Whether its run was never ended by an instance that is gone.
+fn is_left_behind(view: &View, record: &Record) -> bool {
+    let open = record.run.as_ref().filter(|run| run.end.is_none());
+    let owner = open.and_then(|run| InstanceId::parse(&run.owner));
+    owner.is_some_and(|owner| !view.is_alive(&owner))
+}

@@ -42,6 +42,14 @@ pub(crate) const JOB_ERROR_HANDLER: Open = Open {
     convert: |span, _| quote_spanned!(span=> ::std::sync::Arc::new(__elasticjob::error_handler_kind(made))),
 };
 
+pub(crate) const SHARDING_STRATEGY: Open = Open {
+    attribute: "sharding_strategy",
+    trait_name: "ShardingStrategy",
+    example: "NEAREST",
+    erased: || quote!(dyn __elasticjob::ShardingStrategy),
+    convert: |span, implementor| quote_spanned!(span=> ::std::sync::Arc::<#implementor>::new(made)),
+};
+
 const KEYS: [&str; 2] = ["name", "crate"];
 
 impl Open {

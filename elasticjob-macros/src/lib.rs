@@ -158,6 +158,46 @@ pub fn job_error_handler(arguments: TokenStream, item: TokenStream) -> TokenStre
         .into()
 }
 
+/// Declares a sharding strategy: which instance runs which item of all jobs whose `job-sharding-strategy-type` is its
+/// name.
+///
+/// It stands on the `impl` block of `ShardingStrategy`, for a type that is made by `Default` or `#[derive(Inject)]`. The
+/// builder's `sharding_strategy` is its equal for what is made by code. Every process of the job needs it: any of them may
+/// lead.
+///
+/// ```standalone_crate
+/// use elasticjob::prelude::*;
+/// use elasticjob::sharding::{Assignment, ShardingRequest, ShardingStrategy};
+///
+/// /// The instance with the greatest id does it all, the others stand by.
+/// #[derive(Default)]
+/// struct Standby;
+///
+/// #[sharding_strategy(name = "STANDBY")]
+/// impl ShardingStrategy for Standby {
+///     fn assign(&self, request: &ShardingRequest<'_>) -> Assignment {
+///         let first = (!request.instances().is_empty()).then_some(0);
+///         Assignment::from_fn(request, |_item| first)
+///     }
+/// }
+///
+/// #[elastic_job(cron = "0/5 * * * * ?", sharding = 3, strategy = "STANDBY")]
+/// async fn settle() {}
+///
+/// assert!(ElasticJob::builder().build().is_ok());
+/// ```
+///
+/// | key | value | default |
+/// |---|---|---|
+/// | `name` | the name that configuration uses | none: it has to be given |
+/// | `crate` | path of the crate `elasticjob`, if it is renamed | `::elasticjob` |
+#[proc_macro_attribute]
+pub fn sharding_strategy(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    implementation::SHARDING_STRATEGY
+        .expand(arguments.into(), item.into())
+        .into()
+}
+
 /// Makes a type that is a job, or part of one, out of the application's components: each field is a
 /// `Component<T>` or an `Option<Component<T>>`.
 ///

@@ -12,6 +12,7 @@ pub use crate::job::{
     Kind, MissingComponent, Outcome, RunContext, SimpleJob, Start,
 };
 pub use crate::registry::BoxFuture;
+pub use crate::sharding::ShardingStrategy;
 
 /// Boxes the future of a user's function. Called at the span of the function's name, so that a future that
 /// is not `Send` is reported there, once.

@@ -10,4 +10,4 @@ pub use crate::job::{
     job,
 };
 pub use crate::starter::{ElasticJob, OneOffJob};
-pub use crate::{elastic_job, job_error_handler, job_executor};
+pub use crate::{elastic_job, job_error_handler, job_executor, sharding_strategy};

@@ -8,7 +8,13 @@ use elasticjob::sharding::{Assignment, Candidate, ShardingRequest, Strategies};
 use proptest::prelude::*;
 use serde_json::Value;
 
-const STRATEGIES: [&str; 3] = ["AVG_ALLOCATION", "ODEVITY", "ROUND_ROBIN"];
+const STRATEGIES: [&str; 5] = [
+    "AVG_ALLOCATION",
+    "ODEVITY",
+    "ROUND_ROBIN",
+    "SINGLE_SHARDING_BALANCE",
+    "STICKY",
+];
 
 /// Ids of which the first in descending order ends in 0, the next in 1, as the vectors number them.
 fn ids(count: usize) -> Vec<String> {
@@ -93,4 +99,90 @@ proptest! {
         let (least, most) = (load.values().min().unwrap(), load.values().max().unwrap());
         prop_assert!(most - least <= 1, "{:?}", load);
     }
+
+    #[test]
+    fn single_sharding_balance_should_give_an_answer_that_java_could_give(
+        job in ".{1,12}",
+        items in 1..50_u32,
+        instances in 1..20_usize,
+    ) {
+        let ids = ids(instances);
+        let given = assign("SINGLE_SHARDING_BALANCE", &job, items, &ids);
+        let average = assign("AVG_ALLOCATION", &job, items, &ids);
+        // Java rotates the instances by an offset that the time gives.
+        let rotated = |offset: usize| average.owners().iter().map(move |owner| owner.map(|owner| (owner + offset) % instances));
+        prop_assert!((0..instances).any(|offset| rotated(offset).eq(given.owners().iter().copied())), "{given:?}");
+    }
+
+    #[test]
+    fn single_sharding_balance_should_move_a_job_only_to_or_from_an_instance_that_comes_or_goes(
+        job in ".{1,12}",
+        instances in 2..20_usize,
+        other in any::<prop::sample::Index>(),
+    ) {
+        let all = ids(instances);
+        let mut others = all.clone();
+        let changing = others.remove(other.index(instances));
+        let owner = |ids: &[String]| {
+            let owner = assign("SINGLE_SHARDING_BALANCE", &job, 1, ids).owner(0).expect("an owner");
+            // The ids are in the order of requests.
+            ids[owner].clone()
+        };
+        prop_assert!(owner(&all) == changing || owner(&all) == owner(&others));
+    }
+
+    #[test]
+    fn sticky_should_move_the_fewest_items_that_bring_an_even_share_about(
+        job in ".{1,12}",
+        (instances, before) in (1..12_usize).prop_flat_map(|instances| {
+            // Beyond the instances: nobody, or somebody who is gone.
+            (Just(instances), prop::collection::vec(0..instances + 3, 1..120))
+        }),
+    ) {
+        let ids = ids(instances);
+        let assignment = sticky(&job, &ids, &before);
+        let items = before.len();
+        let loads: Vec<usize> = (0..instances).map(|index| assignment.items_of(index).count()).collect();
+        prop_assert_eq!(loads.iter().sum::<usize>(), items);
+        prop_assert!(loads.iter().max().unwrap() - loads.iter().min().unwrap() <= 1, "{:?}", loads);
+
+        let stayed = (0..).zip(&before).filter(|(item, owner)| assignment.owner(*item) == Some(**owner)).count();
+        let held = |index: usize| before.iter().filter(|owner| **owner == index).count();
+        let (share, left_over) = (items / instances, items % instances);
+        // Each may keep its share, and as many as there is something left over for one item more.
+        let shares: usize = (0..instances).map(|index| held(index).min(share)).sum();
+        let beyond = (0..instances).filter(|index| held(*index) > share).count();
+        prop_assert_eq!(stayed, shares + beyond.min(left_over));
+
+        let after: Vec<usize> = assignment.owners().iter().map(|owner| owner.expect("an owner")).collect();
+        prop_assert_eq!(sticky(&job, &ids, &after), assignment, "nothing moves without a change");
+    }
+}
+
+/// What `STICKY` says where each item is owned by the instance of that index.
+fn sticky(job: &str, ids: &[String], owners: &[usize]) -> Assignment {
+    let candidates = ids.iter().map(|id| Candidate::new(id));
+    let owner = |owner: &usize| ids.get(*owner).map_or("gone@-@1", String::as_str);
+    let request = ShardingRequest::new(job, owners.len() as u32, candidates);
+    let request = request.with_current((0..).zip(owners.iter().map(owner)));
+    Strategies::built_in().get("STICKY").unwrap().assign(&request)
+}
+
+#[test]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "only a test that is far too slow is to be noticed"
+)]
+fn sticky_should_be_quick_with_many_items_and_instances() {
+    // As good as everything is to move: all is on a tenth of the instances.
+    let (ids, items) = (ids(250), 10_000);
+    let owners: Vec<usize> = (0..items).map(|item| item % 25).collect();
+    let began = std::time::Instant::now();
+    let assignment = sticky("job", &ids, &owners);
+    assert!(
+        began.elapsed() < std::time::Duration::from_secs(20),
+        "{:?}",
+        began.elapsed()
+    );
+    assert!((0..250).all(|index| assignment.items_of(index).count() == items / 250));
 }

@@ -19,7 +19,7 @@ use super::instance::InstanceId;
 use super::layout::Node;
 use super::marks;
 use super::policy::Policy;
-use super::resharding::{self, Basis};
+use super::resharding::{self, Basis, Surveyed};
 use super::transaction::Transaction;
 use super::trigger::Order;
 use super::view::View;
@@ -268,6 +268,9 @@ impl Governor {
     }
 
     /// Takes in what a read of a [`Move`] gave.
+    ///
+    /// # Errors
+    /// What the sharding strategy did wrong. The items stay where they are then, and the cluster goes on.
     pub(crate) fn was_read(
         &mut self,
         situation: &Situation<'_>,
@@ -299,12 +302,16 @@ impl Governor {
             }
             Purpose::SurveyItems(scope) => {
                 let items = resharding::surveyed(situation.view, scope, answers);
-                let target = target(situation).inspect_err(|_| self.refused(situation.elapsed))?;
+                let (target, fault) = match target(situation, &items) {
+                    Ok(target) => (target, Ok(())),
+                    Err(fault) => (as_it_is(situation, &items), Err(fault)),
+                };
                 let basis = basis(situation.view, situation.config);
                 let size_of = crate::registry::size_of;
                 // Below what any registry takes.
                 let limit = limits::transaction_size() / 4 * 3;
                 self.parts = resharding::transactions(situation.view, &basis, &target, &items, limit, size_of).into();
+                return fault;
             }
             _ => {}
         }
@@ -385,19 +392,16 @@ pub(crate) fn is_unsettled(view: &View, config: &JobConfig) -> bool {
 }
 
 /// The owner of each item, as the job's strategy wants it.
-fn target(situation: &Situation<'_>) -> Result<Vec<Option<InstanceId>>, sharding::StrategyFault> {
+fn target(situation: &Situation<'_>, items: &[Surveyed]) -> Result<Vec<Option<InstanceId>>, sharding::StrategyFault> {
     let view = situation.view;
     let candidates: Vec<&InstanceId> = view.candidates_for_items().collect();
-    let owners = view
-        .items
-        .iter()
-        .filter_map(|(item, view)| Some((*item, view.owner.as_ref()?.as_str())));
+    let owners = items.iter().filter_map(Surveyed::owned);
     let request = ShardingRequest::new(
         view.job(),
         situation.config.sharding_total_count().get(),
         candidates.iter().map(|id| Candidate::new(id.as_str())),
     )
-    .with_current(owners);
+    .with_current(owners.map(|(item, owner)| (item, owner.as_str())));
     let assignment = sharding::assign(situation.strategy, &request)?;
     Ok(assignment
         .owners()
@@ -413,6 +417,21 @@ impl Move {
             request: Request::Write(steps),
         }
     }
+}
+
+/// The owner of each item, as far as it may go on having it: nobody else is given anything.
+fn as_it_is(situation: &Situation<'_>, items: &[Surveyed]) -> Vec<Option<InstanceId>> {
+    let mut target = vec![None; situation.config.sharding_total_count().get() as usize];
+    for (item, owner) in items.iter().filter_map(Surveyed::owned) {
+        let may_stay = situation
+            .view
+            .candidates_for_items()
+            .any(|candidate| candidate == owner);
+        if let (Some(slot), true) = (target.get_mut(item as usize), may_stay) {
+            *slot = Some(owner.clone());
+        }
+    }
+    target
 }
 
 fn write(purpose: Purpose, steps: Vec<Step>) -> Decision {

@@ -154,6 +154,13 @@ pub(crate) struct Surveyed {
     children: Option<Vec<String>>,
 }
 
+impl Surveyed {
+    /// The item and its owner, if it has one.
+    pub(crate) fn owned(&self) -> Option<(u32, &InstanceId)> {
+        Some((self.item, self.owner.as_ref()?))
+    }
+}
+
 /// Reads the answers to [`survey`].
 pub(crate) fn surveyed(view: &View, scope: &[u32], answers: Vec<Answer>) -> Vec<Surveyed> {
     let mut answers = answers.into_iter();

@@ -2,25 +2,38 @@
 //!
 //! The leader of a job asks the job's [`ShardingStrategy`] whenever instances come or go. `AVG_ALLOCATION`
 //! (the default), `ODEVITY` and `ROUND_ROBIN` answer exactly as those of Java ElasticJob do, so that a
-//! cluster of both gets one answer, whoever leads. [`Strategies`] finds them by name; add your own there.
+//! cluster of both gets one answer, whoever leads. [`SingleShardingBalance`] spreads jobs of one item, [`Sticky`] moves
+//! as few items as can be.
+//!
+//! Configuration names them, and those of your own: by [`#[sharding_strategy(..)]`](crate::sharding_strategy), or by
+//! the builder's [`sharding_strategy`](crate::starter::Builder::sharding_strategy). Nothing that a strategy does can harm
+//! the cluster: where it panics, or its answer does not fit, each item stays with the instance that has it, and one that
+//! nobody has is run by nobody, until the cluster changes. The log of the leader says so.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
-use crate::catalogue::Catalogue;
+use crate::catalogue::{Catalogue, Declared};
 use crate::tasks::panic_message;
 
 mod assignment;
 mod average;
 mod java_hash;
 mod odd_even;
+mod rendezvous;
 mod request;
 mod round_robin;
+mod single_balance;
+mod spread;
+mod sticky;
 
 pub use assignment::{Assignment, InvalidAssignment};
 pub use average::AverageAllocation;
 pub use odd_even::OddEven;
 pub use request::{Candidate, ShardingRequest};
 pub use round_robin::RoundRobin;
+pub use single_balance::SingleShardingBalance;
+pub use sticky::Sticky;
 
 /// The name of the strategy of a job that names none.
 pub const DEFAULT_STRATEGY: &str = AverageAllocation::NAME;
@@ -49,6 +62,11 @@ pub const DEFAULT_STRATEGY: &str = AverageAllocation::NAME;
 /// assert_eq!(request.instances()[0].ip(), "10.0.0.2");
 /// assert_eq!(assignment.items_of(0).collect::<Vec<_>>(), [0, 1, 2]);
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` shares out no items",
+    label = "no `ShardingStrategy`",
+    note = "`#[sharding_strategy(..)]` stands on `impl ShardingStrategy for ..`"
+)]
 pub trait ShardingStrategy: Send + Sync + 'static {
     /// Gives each item of the job to one instance, or to none.
     fn assign(&self, request: &ShardingRequest<'_>) -> Assignment;
@@ -57,20 +75,31 @@ pub trait ShardingStrategy: Send + Sync + 'static {
 /// The strategies there are, by name.
 pub type Strategies = Catalogue<dyn ShardingStrategy>;
 
+inventory::collect!(&'static Declared<dyn ShardingStrategy>);
+
 impl Strategies {
-    /// `AVG_ALLOCATION`, `ODEVITY` and `ROUND_ROBIN`.
+    /// Those of this module.
     #[must_use]
     pub fn built_in() -> Self {
         let mut strategies = Self::new("sharding strategy");
-        let entries: [(&str, std::sync::Arc<dyn ShardingStrategy>); 3] = [
-            (AverageAllocation::NAME, std::sync::Arc::new(AverageAllocation)),
-            (OddEven::NAME, std::sync::Arc::new(OddEven)),
-            (RoundRobin::NAME, std::sync::Arc::new(RoundRobin)),
+        let entries: [(&str, Arc<dyn ShardingStrategy>); 5] = [
+            (AverageAllocation::NAME, Arc::new(AverageAllocation)),
+            (OddEven::NAME, Arc::new(OddEven)),
+            (RoundRobin::NAME, Arc::new(RoundRobin)),
+            (SingleShardingBalance::NAME, Arc::new(SingleShardingBalance)),
+            (Sticky::NAME, Arc::new(Sticky)),
         ];
         for (name, strategy) in entries {
             strategies.register(name, strategy).expect("the built-in names differ");
         }
         strategies
+    }
+
+    /// The declared ones that are linked into the program.
+    pub(crate) fn discovered() -> impl Iterator<Item = &'static Declared<dyn ShardingStrategy>> {
+        inventory::iter::<&'static Declared<dyn ShardingStrategy>>
+            .into_iter()
+            .copied()
     }
 }
 
@@ -117,11 +146,17 @@ mod tests {
     }
 
     #[test]
-    fn the_built_in_strategies_should_be_found_by_java_s_names() {
+    fn the_built_in_strategies_should_be_found_by_their_names() {
         let strategies = Strategies::built_in();
         assert_eq!(
             strategies.names().collect::<Vec<_>>(),
-            ["AVG_ALLOCATION", "ODEVITY", "ROUND_ROBIN"]
+            [
+                "AVG_ALLOCATION",
+                "ODEVITY",
+                "ROUND_ROBIN",
+                "SINGLE_SHARDING_BALANCE",
+                "STICKY"
+            ]
         );
         let strategy = strategies.get(DEFAULT_STRATEGY).unwrap();
         assert_eq!(assign(&*strategy, &request()).unwrap().owners(), [Some(0), Some(0)]);
@@ -132,7 +167,8 @@ mod tests {
         let error = Strategies::built_in().get("AVERAGE").err().unwrap();
         assert_eq!(
             error.to_string(),
-            "unknown sharding strategy `AVERAGE`: expected one of AVG_ALLOCATION, ODEVITY, ROUND_ROBIN"
+            "unknown sharding strategy `AVERAGE`: expected one of AVG_ALLOCATION, ODEVITY, ROUND_ROBIN, \
+             SINGLE_SHARDING_BALANCE, STICKY"
         );
     }
 

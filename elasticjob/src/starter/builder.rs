@@ -84,8 +84,8 @@ impl Builder {
         self
     }
 
-    /// Takes only the jobs that are added after this, and none that are discovered; nor discovered job types and
-    /// error handlers.
+    /// Takes only the jobs that are added after this, and none that are discovered; nor discovered job types,
+    /// error handlers and sharding strategies.
     pub fn without_discovery(mut self) -> Self {
         self.jobs = Jobs::none();
         self.is_discovering = false;
@@ -154,6 +154,8 @@ impl Builder {
     }
 
     /// Adds a sharding strategy that configuration can name.
+    ///
+    /// It is the equal of `#[sharding_strategy(..)]`, for strategies that are made by code.
     #[track_caller]
     pub fn sharding_strategy(mut self, name: &str, strategy: impl ShardingStrategy) -> Self {
         if let Err(fault) = self.strategies.register(name, Arc::new(strategy)) {
@@ -237,6 +239,12 @@ impl Builder {
             discovery::add(
                 &mut self.job_executors,
                 JobExecutors::discovered(),
+                &self.components,
+                &mut faults,
+            );
+            discovery::add(
+                &mut self.strategies,
+                Strategies::discovered(),
                 &self.components,
                 &mut faults,
             );

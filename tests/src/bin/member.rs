@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use elasticjob::prelude::*;
+use elasticjob::sharding::{Assignment, ShardingRequest, ShardingStrategy};
 use elasticjob_tests::command::{Answer, Command};
 use elasticjob_tests::history::Journal;
 use tokio::sync::mpsc;
@@ -41,6 +42,19 @@ async fn rebuild(shard: ShardingContext, journal: Component<Journal>) -> anyhow:
         0 => Ok(()),
         1 => anyhow::bail!("no disk for item {}", shard.sharding_item()),
         _ => panic!("no memory for item {}", shard.sharding_item()),
+    }
+}
+
+/// All items go to the greatest instance, where the number of instances is odd.
+#[derive(Default)]
+struct Odd;
+
+#[sharding_strategy(name = "ODD")]
+impl ShardingStrategy for Odd {
+    fn assign(&self, request: &ShardingRequest<'_>) -> Assignment {
+        let count = request.instances().len();
+        assert!(count % 2 == 1, "no idea of {count}");
+        Assignment::from_fn(request, |_| Some(0))
     }
 }
 

@@ -16,6 +16,7 @@ mod one_off;
 mod operators;
 mod outages;
 mod sharing;
+mod strategies;
 mod typed_jobs;
 
 use std::time::Duration;

@@ -158,7 +158,7 @@ impl Worker {
                     is_draining: self.stopping.is_some(),
                 };
                 if let Err(fault) = live.governor.was_read(&situation, &purpose, answers) {
-                    error!(job = self.application.name(), strategy = name, %fault, "cannot share out the items");
+                    error!(job = self.application.name(), strategy = name, %fault, "the items stay where they are, and those without an instance are run by nobody");
                 }
             }
         }

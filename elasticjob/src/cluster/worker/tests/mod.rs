@@ -11,6 +11,7 @@ mod reconnect;
 mod removal;
 mod session;
 mod sharing;
+mod strategies;
 mod takeover;
 
 use std::cell::OnceCell;
@@ -219,6 +220,8 @@ struct Cluster {
     history: History,
     seed: u64,
     observer: Arc<dyn Session>,
+    /// Those that processes know which join from now on.
+    strategies: Strategies,
 }
 
 const TIMEOUT: Duration = Duration::from_secs(9);
@@ -281,6 +284,7 @@ impl Cluster {
             history: History::default(),
             seed: 1,
             observer,
+            strategies: Strategies::built_in(),
         }
     }
 
@@ -317,7 +321,7 @@ impl Cluster {
         let process = Arc::new(Process::new(
             Arc::clone(&clock),
             memberships.clone(),
-            Strategies::built_in(),
+            self.strategies.clone(),
             ids,
             Duration::from_secs(30),
         ));

@@ -1,0 +1,124 @@
+//! Sharding strategies of the application's own.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use elasticjob::prelude::*;
+use elasticjob::sharding::{Assignment, ShardingRequest, ShardingStrategy};
+use elasticjob::starter::Builder;
+
+/// What strategies were asked, in order.
+#[derive(Default)]
+struct Journal(Mutex<Vec<String>>);
+
+/// All items go to the instance with the greatest id.
+#[derive(Inject)]
+struct Standby {
+    journal: Component<Journal>,
+}
+
+const STANDBY_LINE: u32 = line!() + 2;
+
+#[sharding_strategy(name = "STANDBY")]
+impl ShardingStrategy for Standby {
+    fn assign(&self, request: &ShardingRequest<'_>) -> Assignment {
+        let (name, count) = (request.job_name(), request.total_count());
+        self.journal.0.lock().unwrap().push(format!("{name} {count}"));
+        let first = (!request.instances().is_empty()).then_some(0);
+        Assignment::from_fn(request, |_| first)
+    }
+}
+
+/// Nobody runs anything.
+struct Nobody;
+
+impl ShardingStrategy for Nobody {
+    fn assign(&self, request: &ShardingRequest<'_>) -> Assignment {
+        Assignment::from_fn(request, |_| None)
+    }
+}
+
+fn application(journal: &Arc<Journal>, strategy: &str) -> Builder {
+    ElasticJob::builder()
+        .shared_component(Arc::clone(journal))
+        .environment([])
+        .job(
+            job("settle", async || {})
+                .sharding(3)
+                .set("job-sharding-strategy-type", strategy),
+        )
+}
+
+/// What keeps the application from starting.
+fn faults(builder: Builder) -> Vec<String> {
+    match builder.build() {
+        Err(elasticjob::Error::Invalid(faults)) => faults.iter().map(ToOwned::to_owned).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_declared_strategy_should_be_found_by_its_name_and_share_the_items_out() {
+    let journal = Arc::new(Journal::default());
+    let running = application(&journal, "STANDBY").build().unwrap().start().await.unwrap();
+    let settle = running.one_off_named("settle").unwrap();
+    let execution = settle.execute_and_wait(Duration::from_secs(60)).await.unwrap();
+    assert!(execution.is_success());
+    assert_eq!(execution.items.len(), 3);
+    assert_eq!(*journal.0.lock().unwrap(), ["settle 3"]);
+    running.shutdown(Duration::from_secs(10)).await;
+}
+
+#[test]
+fn a_strategy_that_is_not_there_should_be_refused_with_those_that_are() {
+    let found = faults(application(&Arc::default(), "NOBODI").sharding_strategy("NOBODY", Nobody));
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(
+        found[0].ends_with(
+            "unknown sharding strategy `NOBODI`: expected one of AVG_ALLOCATION, NOBODY, ODEVITY, ROUND_ROBIN, \
+             SINGLE_SHARDING_BALANCE, STANDBY, STICKY"
+        ),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn two_strategies_of_one_name_should_be_refused_with_both_places() {
+    let builder = application(&Arc::default(), "STANDBY");
+    let registered = line!() + 1;
+    let found = faults(builder.sharding_strategy("STANDBY", Nobody));
+    let file = file!();
+    assert_eq!(
+        found,
+        [format!(
+            "more than one sharding strategy is named `STANDBY`: {file}:{registered}, {file}:{STANDBY_LINE}"
+        )]
+    );
+}
+
+#[test]
+fn what_a_declared_strategy_misses_should_be_told() {
+    let builder = ElasticJob::builder()
+        .environment([])
+        .job(job("settle", async || {}).sharding(3));
+    let found = faults(builder);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(
+        found[0].starts_with(&format!("sharding strategy STANDBY ({}:", file!())),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn a_strategy_that_is_not_discovered_should_be_registered_instead() {
+    let alone = || {
+        ElasticJob::builder().without_discovery().environment([]).job(
+            job("settle", async || {})
+                .sharding(3)
+                .set("job-sharding-strategy-type", "STANDBY"),
+        )
+    };
+    assert!(faults(alone())[0].contains("unknown sharding strategy `STANDBY`"));
+    assert!(alone().sharding_strategy("STANDBY", Nobody).build().is_ok());
+}

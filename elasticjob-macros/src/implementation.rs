@@ -50,6 +50,14 @@ pub(crate) const SHARDING_STRATEGY: Open = Open {
     convert: |span, implementor| quote_spanned!(span=> ::std::sync::Arc::<#implementor>::new(made)),
 };
 
+pub(crate) const EXECUTOR_SERVICE_HANDLER: Open = Open {
+    attribute: "executor_service_handler",
+    trait_name: "ExecutorServiceHandler",
+    example: "DATABASE",
+    erased: || quote!(dyn __elasticjob::ExecutorServiceHandler),
+    convert: |span, implementor| quote_spanned!(span=> ::std::sync::Arc::<#implementor>::new(made)),
+};
+
 const KEYS: [&str; 2] = ["name", "crate"];
 
 impl Open {

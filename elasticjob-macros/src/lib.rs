@@ -198,6 +198,50 @@ pub fn sharding_strategy(arguments: TokenStream, item: TokenStream) -> TokenStre
         .into()
 }
 
+/// Declares a kind of pool: how many items run at once of all jobs whose `job-executor-service-handler-type` is its name.
+///
+/// It stands on the `impl` block of `ExecutorServiceHandler`, for a type that is made by `Default` or
+/// `#[derive(Inject)]`. The builder's `pool` is its equal for what is made by code.
+///
+/// ```standalone_crate
+/// use std::num::NonZeroUsize;
+/// use elasticjob::executor::{ExecutorServiceHandler, Pool};
+/// use elasticjob::prelude::*;
+///
+/// /// What the database bears, of all jobs together.
+/// struct Database(Pool);
+///
+/// impl Default for Database {
+///     fn default() -> Self {
+///         const FOUR: NonZeroUsize = NonZeroUsize::new(4).expect("not zero");
+///         Self(Pool::shared(FOUR))
+///     }
+/// }
+///
+/// #[executor_service_handler(name = "DATABASE")]
+/// impl ExecutorServiceHandler for Database {
+///     fn pool(&self, _job_name: &str) -> Pool {
+///         self.0.clone()
+///     }
+/// }
+///
+/// #[elastic_job(cron = "0/5 * * * * ?", sharding = 100, executor = "DATABASE")]
+/// async fn copy_orders() {}
+///
+/// assert!(ElasticJob::builder().build().is_ok());
+/// ```
+///
+/// | key | value | default |
+/// |---|---|---|
+/// | `name` | the name that configuration uses | none: it has to be given |
+/// | `crate` | path of the crate `elasticjob`, if it is renamed | `::elasticjob` |
+#[proc_macro_attribute]
+pub fn executor_service_handler(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    implementation::EXECUTOR_SERVICE_HANDLER
+        .expand(arguments.into(), item.into())
+        .into()
+}
+
 /// Makes a type that is a job, or part of one, out of the application's components: each field is a
 /// `Component<T>` or an `Option<Component<T>>`.
 ///

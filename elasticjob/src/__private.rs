@@ -6,7 +6,7 @@ pub use inventory;
 
 pub use crate::catalogue::{Declared, DeclaredParts};
 pub use crate::error_handler::{ErrorHandlerKind, error_handler_kind};
-pub use crate::executor::AnyJobExecutor;
+pub use crate::executor::{AnyJobExecutor, ExecutorServiceHandler};
 pub use crate::job::{
     Components, Declaration, DeclarationParts, ErasedJob, FromComponents, FromRun, Inject, IntoOutcome, Job, JobTrait,
     Kind, MissingComponent, Outcome, RunContext, SimpleJob, Start,

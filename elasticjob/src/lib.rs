@@ -67,7 +67,9 @@ mod telemetry;
 pub mod __private;
 
 pub use elasticjob_config as configuration;
-pub use elasticjob_macros::{elastic_job, job_error_handler, job_executor, sharding_strategy};
+pub use elasticjob_macros::{
+    elastic_job, executor_service_handler, job_error_handler, job_executor, sharding_strategy,
+};
 
 pub use starter::{ElasticJob, Error};
 

@@ -10,4 +10,4 @@ pub use crate::job::{
     job,
 };
 pub use crate::starter::{ElasticJob, OneOffJob};
-pub use crate::{elastic_job, job_error_handler, job_executor, sharding_strategy};
+pub use crate::{elastic_job, executor_service_handler, job_error_handler, job_executor, sharding_strategy};

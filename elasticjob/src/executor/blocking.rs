@@ -1,12 +1,13 @@
 use std::sync::Weak;
 
-use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 use crate::cluster::fence::Fence;
 use crate::job::BlockingExecutor;
 use crate::registry::BoxFuture;
 use crate::tasks::Tasks;
+
+use super::Permit;
 
 /// Runs the blocking work of one run of an item, and only while that run lasts.
 #[derive(Debug)]
@@ -18,7 +19,7 @@ pub(super) struct RunBlocking {
     pub(super) cancellation: CancellationToken,
     /// Work holds it while it lasts, so that what overruns still counts in its pool. Weak, because the job may
     /// keep this executor for as long as it likes.
-    pub(super) permit: Weak<OwnedSemaphorePermit>,
+    pub(super) permit: Weak<Permit>,
 }
 
 impl BlockingExecutor for RunBlocking {

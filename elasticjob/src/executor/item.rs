@@ -149,7 +149,7 @@ mod tests {
         let clock = Arc::new(ManualClock::starting_at(Timestamp::UNIX_EPOCH));
         let tasks = Tasks::new();
         let fence = Fence::on_tokio_time(clock.clone(), SESSION_TIMEOUT, Duration::ZERO, &tasks);
-        let permits = Pool::of(NonZeroUsize::MIN).open();
+        let permits = Pool::of(NonZeroUsize::MIN).open().permits();
         let item = Item {
             permits,
             fence,

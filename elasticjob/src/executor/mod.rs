@@ -20,8 +20,8 @@ mod typed;
 
 pub(crate) use item::{Item, run_item};
 pub(crate) use outcome::Outcome;
-pub(crate) use pool::Permits;
-pub use pool::{DEFAULT_POOL, Pool, Pools};
+pub use pool::{DEFAULT_POOL, ExecutorServiceHandler, Pool, Pools};
+pub(crate) use pool::{NoPool, OpenPool, Permit, Permits};
 pub(crate) use runner::{Equipment, JobRunner};
 pub(crate) use typed::Work;
 pub(crate) use typed::missing_feature;

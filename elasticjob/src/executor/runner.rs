@@ -20,7 +20,7 @@ use crate::property::{self, Reader};
 use crate::tasks::Tasks;
 use crate::telemetry;
 
-use super::{DEFAULT_POOL, Item, Outcome, Permits, Pools, Work, run_item};
+use super::{DEFAULT_POOL, Item, NoPool, OpenPool, Outcome, Pools, Work, run_item};
 
 /// Blocking work that was told to stop is waited for this long before its item's end is recorded: until then the
 /// item's mark keeps others from running it. Whoever leaves the cluster earlier leaves without it.
@@ -49,8 +49,7 @@ pub(crate) struct JobRunner {
 #[derive(Clone)]
 struct Current {
     job: Arc<dyn ErasedJob>,
-    pool: Arc<str>,
-    permits: Permits,
+    pool: OpenPool,
     handler_name: Arc<str>,
     handler: Arc<dyn JobErrorHandler>,
     props: Arc<BTreeMap<String, String>>,
@@ -62,6 +61,7 @@ struct Current {
 #[error(transparent)]
 pub(crate) enum Misconfigured {
     Name(#[from] UnknownName),
+    Pool(#[from] NoPool),
     Props(#[from] property::Faults),
 }
 
@@ -87,8 +87,8 @@ impl JobRunner {
 }
 
 impl Current {
-    /// What `config` chooses; what stays the same stays open: a pool with whoever is in it, a type's connections, a
-    /// handler with what it has counted.
+    /// What `config` chooses; what stays the same stays open: a type's connections, a handler with what it has counted. A
+    /// pool stays with whoever is in it, whatever its size is now.
     fn of(
         config: &JobConfig,
         work: &Work,
@@ -96,10 +96,7 @@ impl Current {
         before: Option<&Self>,
     ) -> Result<Self, Misconfigured> {
         let pool = config.executor_service_handler().unwrap_or(DEFAULT_POOL);
-        let permits = match before {
-            Some(before) if *before.pool == *pool => before.permits.clone(),
-            _ => equipment.pools.get(pool)?.open(),
-        };
+        let pool = equipment.pools.pool(pool, config.name().as_str())?;
         let job = match before {
             Some(before) if *before.props == *config.props() => Arc::clone(&before.job),
             _ => {
@@ -115,10 +112,14 @@ impl Current {
             }
             _ => equipment.handler(name, config)?,
         };
+        // Last of all: a pool that has another size cannot be had back.
+        let pool = match before {
+            Some(before) => before.pool.changed_to(&pool),
+            None => pool.open(),
+        };
         Ok(Self {
             job,
-            pool: pool.into(),
-            permits,
+            pool,
             handler_name: name.into(),
             handler,
             props: Arc::new(config.props().clone()),
@@ -150,7 +151,7 @@ impl Runner for JobRunner {
         } = launch;
         let Current {
             job,
-            permits,
+            pool,
             handler,
             props,
             parameter,
@@ -173,7 +174,7 @@ impl Runner for JobRunner {
         });
         let tasks = self.equipment.tasks.clone();
         let item = Item {
-            permits,
+            permits: pool.permits(),
             fence,
             stop: cancellation,
             tasks: tasks.clone(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use elasticjob_config::sources::{Declared, Loader};
 
 use crate::error_handler::{ErrorHandlerFactory, ErrorHandlerKind, ErrorHandlers, JobErrorHandler, Notifier};
-use crate::executor::{JobExecutor, JobExecutors, Pool, Pools};
+use crate::executor::{ExecutorServiceHandler, JobExecutor, JobExecutors, Pools};
 use crate::job::{Components, Job, Registration};
 use crate::registry::Registry;
 use crate::schedule::{Clock, SystemClock};
@@ -85,7 +85,7 @@ impl Builder {
     }
 
     /// Takes only the jobs that are added after this, and none that are discovered; nor discovered job types,
-    /// error handlers and sharding strategies.
+    /// error handlers, sharding strategies and pools.
     pub fn without_discovery(mut self) -> Self {
         self.jobs = Jobs::none();
         self.is_discovering = false;
@@ -190,10 +190,13 @@ impl Builder {
         self
     }
 
-    /// Adds a kind of pool that configuration can name.
+    /// Adds a kind of pool that configuration can name: a [`Pool`](crate::executor::Pool), or whoever gives one for each
+    /// job.
+    ///
+    /// It is the equal of `#[executor_service_handler(..)]`, for handlers that are made by code.
     #[track_caller]
-    pub fn pool(mut self, name: &str, pool: Pool) -> Self {
-        if let Err(fault) = self.pools.register(name, Arc::new(pool)) {
+    pub fn pool(mut self, name: &str, handler: impl ExecutorServiceHandler) -> Self {
+        if let Err(fault) = self.pools.register(name, Arc::new(handler)) {
             self.faults.push(fault);
         }
         self
@@ -248,6 +251,7 @@ impl Builder {
                 &self.components,
                 &mut faults,
             );
+            discovery::add(&mut self.pools, Pools::discovered(), &self.components, &mut faults);
         }
         let jobs = match std::mem::take(&mut self.jobs).finish() {
             Ok(jobs) => jobs,

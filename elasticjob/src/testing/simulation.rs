@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::executor::{DEFAULT_POOL, Pool, Pools};
+use crate::executor::{DEFAULT_POOL, ExecutorServiceHandler, Pool, Pools};
 use crate::starter::Ready;
 
 use super::node::Application;
@@ -128,7 +128,7 @@ pub(super) fn pools(pools: &Pools) -> Pools {
     let mut fixed = Pools::new("executor pool");
     for name in pools.names() {
         let pool = match name {
-            DEFAULT_POOL => Some(Arc::new(Pool::of(EIGHT))),
+            DEFAULT_POOL => Some(Arc::new(Pool::of(EIGHT)) as Arc<dyn ExecutorServiceHandler>),
             _ => pools.get(name).ok(),
         };
         if let Some(pool) = pool {

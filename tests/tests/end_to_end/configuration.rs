@@ -1,9 +1,11 @@
 //! The configuration in the registry is changed while jobs run.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use elasticjob_tests::cluster::{Cluster, PERIOD, SHARE, all_items, times_after};
+use elasticjob_tests::history::Run;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{NEVER, cluster, members};
@@ -134,4 +136,45 @@ async fn the_configuration_of_another_program_should_be_kept_where_we_do_not_und
     let text = cluster.text(CONFIG).await?.context("the job has a configuration")?;
     assert!(text.contains(extra) && text.contains("cron: 0/2 * * * * ?"), "{text}");
     Ok(())
+}
+
+#[tokio::test]
+async fn a_new_pool_should_be_filled_at_once() -> anyhow::Result<()> {
+    let cluster = cluster("configuration-pool")?;
+    let member = |host| {
+        let member = cluster.member(host).working(Duration::from_millis(200));
+        member.with("ELASTICJOB_JOBS_SHARE_JOB_EXECUTOR_SERVICE_HANDLER_TYPE", "FIXED(3)")
+    };
+    let _members = [member(1).start()?, member(2).start()?];
+    cluster.shared_by(&[1, 2]).await;
+    assert_eq!(at_once(&cluster).await?, 3);
+    for (pool, expected) in [("UNBOUNDED", 5), ("SINGLE_THREAD", 1)] {
+        change(&cluster, "  elasticjob.executor-service-handler", pool).await?;
+        cluster
+            .until("the pool is in force", async || {
+                let at_once = at_once(&cluster).await?;
+                ensure!(at_once == expected, "{at_once} at once in {pool}");
+                Ok(())
+            })
+            .await;
+    }
+    Ok(())
+}
+
+/// How many items a process runs at once at most, of a firing from now on.
+async fn at_once(cluster: &Cluster) -> anyhow::Result<usize> {
+    let [time] = cluster.runs_without_gap(&all_items(), 1).await[..] else {
+        anyhow::bail!("one time was asked for");
+    };
+    let runs: Vec<Run> = cluster
+        .runs()?
+        .into_iter()
+        .filter(|run| run.id.scheduled == time)
+        .collect();
+    let beside = |run: &Run| {
+        let is_beside =
+            |other: &&Run| other.id.instance == run.id.instance && (other.first..=other.last).contains(&run.first);
+        runs.iter().filter(is_beside).count()
+    };
+    runs.iter().map(beside).max().context("nothing ran")
 }

@@ -1,5 +1,6 @@
 //! What the end-to-end tests share: real servers and processes to run against, ways to hurt them, and what must hold
 //! nevertheless. And the figures.
+#![cfg(feature = "servers")]
 
 pub mod certificates;
 pub mod chaos;
@@ -16,5 +17,4 @@ pub mod metered;
 pub mod process;
 pub mod programs;
 pub mod proxy;
-pub mod rules;
 pub mod zookeeper;

@@ -50,6 +50,24 @@ impl Mutation {
     }
 }
 
+/// By the name that `Debug` shows.
+#[cfg(feature = "testing")]
+impl std::str::FromStr for Mutation {
+    type Err = UnknownMutation;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        let mut all = Self::ALL.into_iter();
+        all.find(|rule| format!("{rule:?}") == name)
+            .ok_or_else(|| UnknownMutation(name.to_owned()))
+    }
+}
+
+/// A name that no rule has.
+#[cfg(feature = "testing")]
+#[derive(Debug, thiserror::Error)]
+#[error("no rule `{0}`: there are {all:?}", all = Mutation::ALL)]
+pub struct UnknownMutation(String);
+
 #[cfg(feature = "testing")]
 thread_local! {
     /// A simulation runs on one thread, and others may run beside it.

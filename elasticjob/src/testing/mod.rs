@@ -41,7 +41,7 @@ use crate::cluster::mutation;
 
 use simulation::Course;
 
-pub use crate::cluster::mutation::Mutation;
+pub use crate::cluster::mutation::{Mutation, UnknownMutation};
 pub use simulation::Simulation;
 pub use threads::sleep_blocking;
 

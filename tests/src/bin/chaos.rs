@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use elasticjob_tests::chaos::{self, Options, application};
-use elasticjob_tests::rules::rule_named;
 
 fn main() -> anyhow::Result<ExitCode> {
     if std::env::var_os(application::MEMBER).is_some() {
@@ -46,7 +45,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<Options>
             "--seed" => options.seed = number(&name, &value)?,
             "--instances" => options.instances = number(&name, &value)?,
             "--items" => options.items = number(&name, &value)?,
-            "--leave-out" => options.left_out = Some(rule_named(&value)?),
+            "--leave-out" => options.left_out = Some(value.parse()?),
             _ => bail!("unknown option `{name}`"),
         }
     }

@@ -13,7 +13,6 @@ use std::thread;
 
 use anyhow::{Context, bail};
 use elasticjob::testing::{Mutation, simulate};
-use elasticjob_tests::rules::rule_named;
 
 /// Of so many seeds one is run twice, to see that its history is the same.
 const REPEATED: u64 = 50;
@@ -140,7 +139,7 @@ impl Options {
                 "--seeds" => options.seeds = number()?,
                 "--from" => options.first = number()?,
                 "--seed" => (options.replay, options.seeds) = (Some(number()?), 1),
-                "--leave-out" => options.left_out = Some(rule_named(&value)?),
+                "--leave-out" => options.left_out = Some(value.parse()?),
                 _ => bail!("unknown option `{name}`"),
             }
         }

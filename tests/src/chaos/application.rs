@@ -19,7 +19,6 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::history::{Journal, since_boot};
 use crate::lines::Appender;
-use crate::rules::rule_named;
 
 use super::fact::{Fact, What};
 
@@ -175,7 +174,7 @@ pub fn run() -> anyhow::Result<()> {
         .init();
     end_with_the_input();
     if let Ok(rule) = std::env::var(LEAVE_OUT) {
-        leave_out_for_good(rule_named(&rule)?);
+        leave_out_for_good(rule.parse()?);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

@@ -199,6 +199,19 @@ impl Record {
         (Some(due.max(known)), before)
     }
 
+    /// The record of an item that somebody else ran until then, who writes nothing here.
+    pub(crate) fn ran_elsewhere(&self, until: Option<Timestamp>, now: Timestamp) -> Self {
+        let Some(until) = until.filter(|_| self.until(now).is_some()) else {
+            return self.clone();
+        };
+        let (until, until_before) = self.advanced(until.as_millisecond(), now);
+        Self {
+            until,
+            until_before,
+            ..self.clone()
+        }
+    }
+
     /// The record with times that passed without a run.
     pub(crate) fn with_skipped(self, skipped: Option<Gap>) -> Self {
         Self {

@@ -79,6 +79,8 @@ pub(crate) struct ItemView {
     /// Whether `sharding/{item}` itself exists.
     pub(crate) exists: bool,
     pub(crate) owner: Option<InstanceId>,
+    /// Whether it was seen to be a Java member's before it had this owner, or none.
+    pub(crate) was_of_java: bool,
     pub(crate) mark: Option<Mark>,
     pub(crate) is_misfire_marked: bool,
     pub(crate) is_disabled: bool,
@@ -193,7 +195,7 @@ impl View {
 
     /// Takes in that an item is somebody else's now, or nobody's.
     pub(crate) fn give(&mut self, item: u32, owner: Option<InstanceId>) {
-        self.item(item).owner = owner;
+        self.item(item).give(owner);
     }
 
     fn put(&mut self, node: Node<'_>, data: &[u8], stat: Stat) {
@@ -393,7 +395,7 @@ impl ServerStatus {
 impl ItemView {
     fn put(&mut self, kind: ItemKind, text: &str, stat: Stat) {
         match kind {
-            ItemKind::Owner => self.owner = InstanceId::parse(text),
+            ItemKind::Owner => self.give(InstanceId::parse(text)),
             ItemKind::Running => {
                 let holder = match InstanceId::parse(text) {
                     _ if stat.ephemeral_owner != 0 => MarkHolder::Session,
@@ -409,9 +411,16 @@ impl ItemView {
         }
     }
 
+    fn give(&mut self, owner: Option<InstanceId>) {
+        let before = std::mem::replace(&mut self.owner, owner);
+        if let Some(before) = before.filter(|before| Some(before) != self.owner.as_ref()) {
+            self.was_of_java = before.is_of_java();
+        }
+    }
+
     fn clear(&mut self, kind: ItemKind) {
         match kind {
-            ItemKind::Owner => self.owner = None,
+            ItemKind::Owner => self.give(None),
             ItemKind::Running => self.mark = None,
             ItemKind::Misfire => self.is_misfire_marked = false,
             ItemKind::Disabled => self.is_disabled = false,

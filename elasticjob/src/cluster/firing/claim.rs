@@ -257,6 +257,9 @@ impl Firings {
                         None => continue,
                     },
                 };
+                if occasion.source == Source::Misfire && slot.since.is_some_and(|since| occasion.time <= since) {
+                    continue;
+                }
                 let is_alive = |owner: &str| InstanceId::parse(owner).is_some_and(|owner| view.is_alive(&owner));
                 match slot
                     .record
@@ -279,8 +282,8 @@ impl Firings {
                     parameter: occasion.order.parameter.clone(),
                     end: None,
                 };
-                let gap = self.gap(&slot.record, &run, circumstances);
-                let record = slot.record.claimed(run.clone(), now).with_skipped(gap.clone());
+                let gap = self.gap(&slot, &run, circumstances);
+                let record = slot.claimed(&run, now).with_skipped(gap.clone());
                 items.push(ClaimedItem {
                     item,
                     run,
@@ -385,20 +388,19 @@ impl Firings {
                 outcome.refused.push((item, "its ledger is gone"));
                 continue;
             };
-            let record = Record::parse(&data);
-            self.slots.insert(
-                item,
-                Box::new(Slot {
-                    version: stat.version,
-                    record: record.clone(),
-                }),
-            );
+            let slot = Slot {
+                version: stat.version,
+                record: Record::parse(&data),
+                since: self.slots.get(&item).and_then(|slot| slot.since),
+            };
+            self.slots.insert(item, Box::new(slot.clone()));
             let is_alive = |owner: &str| InstanceId::parse(owner).is_some_and(|owner| view.is_alive(&owner));
             let refusal = if owner.is_none_or(|(owner, _)| owner != me.as_str().as_bytes()) {
                 Some("given to another instance")
             } else if claim.mark.is_some() && mark.is_some() {
                 Some("running elsewhere")
             } else {
+                let record = &slot.record;
                 match record.admits(claimed.run.source, due_of(&claimed.run), now, me.as_str(), is_alive) {
                     Ok(()) => None,
                     Err(Refusal::Accounted) => Some("accounted for already"),
@@ -409,8 +411,8 @@ impl Firings {
                 Some(reason) => outcome.refused.push((item, reason)),
                 None => {
                     // Somebody may have run it at times that we believed to be a gap.
-                    let gap = self.gap(&record, &claimed.run, circumstances);
-                    let record = record.claimed(claimed.run.clone(), now).with_skipped(gap.clone());
+                    let gap = self.gap(&slot, &claimed.run, circumstances);
+                    let record = slot.claimed(&claimed.run, now).with_skipped(gap.clone());
                     retry.items.push(ClaimedItem {
                         version: stat.version,
                         record,

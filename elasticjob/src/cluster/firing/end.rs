@@ -243,7 +243,14 @@ impl Firings {
         let version = stat.version;
         let Some(run) = record.run.clone() else { return };
         if ended.end.is_some() {
-            self.slots.insert(item, Box::new(Slot { version, record }));
+            self.slots.insert(
+                item,
+                Box::new(Slot {
+                    version,
+                    record,
+                    since: None,
+                }),
+            );
             self.close(item);
             recordings.ended.push((item, run));
             return;
@@ -288,6 +295,7 @@ impl Ended {
         Slot {
             version: self.running.version + 1,
             record: self.record(),
+            since: None,
         }
     }
 

@@ -200,6 +200,8 @@ struct Ended {
 struct Slot {
     version: i32,
     record: Record,
+    /// Since when the item is ours, where it was a Java member's before: that one ran it until then, and says so nowhere.
+    since: Option<Timestamp>,
 }
 
 /// What the registry is asked, about firings.
@@ -292,27 +294,30 @@ impl Firings {
         skipped
     }
 
-    /// The times after the ledger's and before the run's, where it is for a scheduled one: nobody ran the item then.
-    fn gap(&self, record: &Record, run: &Run, circumstances: &Circumstances<'_>) -> Option<Gap> {
+    /// The times after the ledger's and before the run's, where it is for a scheduled one: none of ours ran the item then.
+    fn gap(&self, slot: &Slot, run: &Run, circumstances: &Circumstances<'_>) -> Option<Gap> {
         if matches!(run.source, Source::Trigger | Source::Failover) {
             return None;
         }
         let time = claim::due_of(run);
         let oldest = time.saturating_sub(ACCOUNTED).unwrap_or(Timestamp::MIN);
-        let after = record.until(circumstances.now)?.max(oldest);
+        let after = slot.record.until(circumstances.now)?.max(oldest);
         let count = circumstances.calendar?.count_between(after, time);
         let known = self
             .skipped
             .iter()
             .rev()
             .find(|skipped| skipped.time > after && skipped.time < time);
+        let reason = match (slot.since, known) {
+            (Some(_), _) => "ran elsewhere",
+            (None, Some(skipped)) => skipped.reason,
+            (None, None) => "no instance ran the item",
+        };
         (count > 0).then(|| Gap {
             after: after.as_millisecond(),
             before: time.as_millisecond(),
             count,
-            reason: known
-                .map_or("no instance ran the item", |skipped| skipped.reason)
-                .to_owned(),
+            reason: reason.to_owned(),
         })
     }
 
@@ -507,7 +512,14 @@ impl Firings {
     }
 
     /// Takes in ledgers that were asked for. Those that are missing are to be created by these steps.
-    pub(crate) fn loaded(&mut self, view: &View, items: &[u32], answers: Vec<Answer>) -> Vec<Step> {
+    pub(crate) fn loaded(
+        &mut self,
+        circumstances: &Circumstances<'_>,
+        items: &[u32],
+        answers: Vec<Answer>,
+    ) -> Vec<Step> {
+        let Circumstances { view, now, .. } = *circumstances;
+        let was_of_java = |item: &u32| view.items.get(item).is_some_and(|item| item.was_of_java);
         let mut transaction = Transaction::on(view);
         for (item, answer) in items.iter().zip(answers) {
             match answer {
@@ -518,6 +530,7 @@ impl Firings {
                         Box::new(Slot {
                             version: stat.version,
                             record: Record::parse(&data),
+                            since: was_of_java(item).then_some(now),
                         }),
                     );
                 }
@@ -597,7 +610,7 @@ impl Firings {
         let Some(time) = calendar.newest(now, since) else {
             return;
         };
-        let mut known = self.slots.values().filter_map(|slot| slot.record.until(now));
+        let mut known = self.slots.values().filter_map(|slot| slot.until(now));
         if known.any(|until| until < time) {
             self.due = Some(Occasion::new(Source::Misfire, time));
         }
@@ -698,6 +711,18 @@ impl Firings {
         if let Some(current) = &mut self.current {
             current.open.remove(&item);
         }
+    }
+}
+
+impl Slot {
+    /// Up to when there is nothing to make up.
+    fn until(&self, now: Timestamp) -> Option<Timestamp> {
+        Some(self.record.until(now)?.max(self.since.unwrap_or(Timestamp::MIN)))
+    }
+
+    /// The ledger with a claim in it.
+    fn claimed(&self, run: &Run, now: Timestamp) -> Record {
+        self.record.ran_elsewhere(self.since, now).claimed(run.clone(), now)
     }
 }
 

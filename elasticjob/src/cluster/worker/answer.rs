@@ -214,7 +214,7 @@ impl Worker {
             }
             FiringAnswer::Loaded(items, result) => {
                 let Ok(answers) = result else { return };
-                let steps = self.firings.loaded(&live.view, &items, answers);
+                let steps = self.firings.loaded(&circumstances, &items, answers);
                 if !steps.is_empty() {
                     live.is_firing = true;
                     self.write(live, steps, |result| Answered::Firing(FiringAnswer::Created(result)));

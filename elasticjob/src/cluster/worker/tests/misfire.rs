@@ -186,6 +186,33 @@ async fn a_java_members_mark_should_be_made_up_for_its_item_alone_and_after_a_no
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_time_at_which_a_java_member_had_the_item_should_be_its_own_and_not_made_up() {
+    for (other, made_up, reason) in [
+        ("10.0.0.9@-@1", 0, "ran elsewhere"),
+        ("10.0.0.9@-@1-abcdef", 1, "no instance ran the item"),
+    ] {
+        let mut cluster = Cluster::new().await;
+        let only = cluster.join("10.0.0.1", each_ten_seconds(1).build().unwrap(), quick());
+        cluster.until(15.0).await;
+        cluster.create(&format!("/job/instances/{other}"), "").await;
+        cluster.create("/job/servers/10.0.0.9", "ENABLED").await;
+        cluster.set("/job/leader/election/instance", other).await;
+        let mine = only.id();
+        for (second, owner) in [(33.0, other), (39.0, mine.as_str())] {
+            cluster.delete("/job/sharding/0/instance").await;
+            cluster.create("/job/sharding/0/instance", owner).await;
+            cluster.until(second).await;
+        }
+        assert_eq!(cluster.history.count_at(at(30)), made_up, "it was {other}'s");
+        cluster.until(45.0).await;
+        assert_eq!(cluster.history.count_at(at(40)), 1);
+        let ledger = cluster.data("/job/ledger/items/0").await.unwrap();
+        assert!(ledger.contains(reason), "{ledger}");
+        cluster.history.check();
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_time_that_another_instance_ran_meanwhile_should_not_be_said_to_be_skipped() {
     let mut cluster = Cluster::new().await;
     let only = cluster.join("10.0.0.1", every_second(1), quick());

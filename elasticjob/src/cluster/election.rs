@@ -11,6 +11,7 @@ use crate::registry::{CreateMode, Step};
 use super::instance::InstanceId;
 use super::latch;
 use super::layout::Node;
+use super::resharding;
 use super::transaction::Transaction;
 use super::view::View;
 
@@ -38,6 +39,7 @@ pub(crate) fn next(view: &View, me: &InstanceId, uuid: &str, leaderless: Duratio
         if leader == me && view.servers.contains_key(me.server()) && !view.is_enabled(me) {
             // An operator switched us off: abdicate.
             transaction.delete(Node::LeaderInstance);
+            resharding::leave_to_java(view, &mut transaction);
         }
         remove(&mut transaction, &own);
         return written(transaction);
@@ -195,6 +197,7 @@ mod tests {
     fn a_leader_that_is_switched_off_should_abdicate_and_not_contend() {
         let off = view(&[
             "/instances/a@-@1",
+            "/ledger/members/a@-@1",
             "/leader/election/instance=a@-@1",
             "/servers/a=DISABLED",
         ]);

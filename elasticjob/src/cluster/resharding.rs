@@ -118,6 +118,14 @@ pub(crate) fn announce(view: &View) -> Vec<Step> {
     transaction.into_steps()
 }
 
+/// Flags, for a Java member that may lead next, that there is something to share out: it flags only what happens while it
+/// leads itself, and whoever gives the leadership up is about to have no items.
+pub(crate) fn leave_to_java(view: &View, transaction: &mut Transaction<'_>) {
+    if view.has_java_members() && !view.is_resharding_necessary {
+        transaction.create(Node::Necessary, "", CreateMode::Persistent);
+    }
+}
+
 /// The items that an assignment has to look at: those to be, and those there are.
 pub(crate) fn scope(view: &View, total: u32) -> Vec<u32> {
     let beyond = view

@@ -15,6 +15,7 @@ use crate::cluster::launch::{Finished, Launch};
 use crate::cluster::layout::Node;
 use crate::cluster::member::Member;
 use crate::cluster::registration::KnownConfig;
+use crate::cluster::resharding;
 use crate::cluster::session::Membership;
 use crate::cluster::transaction::Transaction;
 use crate::cluster::trigger::{self, Order};
@@ -245,6 +246,7 @@ impl Worker {
         let mut transaction = Transaction::on(&live.view);
         if live.view.leader.as_ref() == Some(id) {
             transaction.delete(Node::LeaderInstance);
+            resharding::leave_to_java(&live.view, &mut transaction);
         }
         if live.view.triggers.contains_key(id) {
             transaction.delete(Node::TriggerFor(id.as_str()));

@@ -256,3 +256,27 @@ async fn a_claim_by_an_assignment_that_is_not_the_newest_should_be_refused_and_m
     assert_eq!(cluster.history.count_at(at(20)), 1);
     cluster.history.check();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_leader_that_gives_up_should_flag_its_items_for_a_java_member() {
+    for (other, is_flagged) in [("10.0.0.9@-@1", true), ("", false)] {
+        for leaves in [true, false] {
+            let mut cluster = Cluster::new().await;
+            let only = cluster.join("10.0.0.1", every_second(2), quick());
+            cluster.until(3.5).await;
+            if is_flagged {
+                cluster.create(&format!("/job/instances/{other}"), "").await;
+                cluster.create("/job/servers/10.0.0.9", "ENABLED").await;
+            }
+            cluster.until(9.5).await;
+            match leaves {
+                true => only.stop(Duration::from_secs(1)).await,
+                false => cluster.set("/job/servers/10.0.0.1", "DISABLED").await,
+            }
+            cluster.until(12.5).await;
+            assert_eq!(cluster.data("/job/leader/election/instance").await, None);
+            let flag = cluster.data("/job/leader/sharding/necessary").await;
+            assert_eq!(flag.is_some(), is_flagged, "leaves: {leaves}");
+        }
+    }
+}

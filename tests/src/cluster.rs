@@ -103,16 +103,26 @@ impl Cluster {
 
     /// A member to be, on the host of this number: `127.0.0.{host}`. Its items work for 100 ms.
     pub fn member(&self, host: u8) -> MemberSetup {
-        let number = self.members.fetch_add(1, Ordering::Relaxed);
-        let directory = self.directory.path().join(format!("member-{number}-on-{host}"));
-        MemberSetup::new(&self.program, &directory)
-            .with("ELASTICJOB_REG_CENTER_SERVER_LISTS", &self.servers)
-            .with("ELASTICJOB_REG_CENTER_NAMESPACE", &self.namespace)
+        self.member_of(&self.program, host)
+    }
+
+    /// As [`member`](Self::member), of another program.
+    pub fn member_of(&self, program: impl AsRef<Path>, host: u8) -> MemberSetup {
+        self.process(program, &format!("on-{host}"))
             .with("ELASTICJOB_NETWORK_IP", ip(host))
             .with("MEMBER_HISTORY", history_in(self.directory.path()).display())
             .with("RUST_LOG", "info,elasticjob=debug")
             .working(Duration::from_millis(100))
             .with_session_timeout(SESSION_TIMEOUT)
+    }
+
+    /// A process to be that knows where the registry centre is.
+    pub fn process(&self, program: impl AsRef<Path>, name: &str) -> MemberSetup {
+        let number = self.members.fetch_add(1, Ordering::Relaxed);
+        let directory = self.directory.path().join(format!("member-{number}-{name}"));
+        MemberSetup::new(program.as_ref(), &directory)
+            .with("ELASTICJOB_REG_CENTER_SERVER_LISTS", &self.servers)
+            .with("ELASTICJOB_REG_CENTER_NAMESPACE", &self.namespace)
     }
 
     /// Looks until `look` succeeds. Its errors say what is to be seen instead.

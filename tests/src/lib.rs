@@ -10,6 +10,7 @@ pub mod crowd;
 pub mod figures;
 pub mod history;
 pub mod hook;
+pub mod java;
 pub mod lines;
 pub mod log;
 pub mod mail;

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use rustix::process::{Pid, Signal, kill_process};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout};
 use tokio::time::timeout;
@@ -189,6 +191,14 @@ impl Member {
     /// # Errors
     /// When it does not answer.
     pub async fn ask(&mut self, command: &Command) -> anyhow::Result<Answer> {
+        self.converse(command).await
+    }
+
+    /// As [`ask`](Self::ask), where it speaks another language.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn converse<A: DeserializeOwned>(&mut self, command: &impl Serialize) -> anyhow::Result<A> {
         let line = serde_json::to_string(command)? + "\n";
         self.stdin.write_all(line.as_bytes()).await?;
         let answer = timeout(PATIENCE, self.answers.next_line()).await;

@@ -304,7 +304,7 @@ mod tests {
                 scheduled: at(scheduled),
                 attempt,
                 run: format!("r{scheduled}"),
-                token: i64::try_from(first).expect("small"),
+                token: Some(i64::try_from(first).expect("small")),
                 instance: "127.0.0.1@-@77-abcdef".into(),
             },
             first: since_boot(first),

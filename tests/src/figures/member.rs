@@ -39,18 +39,20 @@ pub fn run_member() -> anyhow::Result<()> {
             recorder.finish();
         }
     };
-    let share = job(SHARE, run)
-        .cron("0/2 * * * * ?")
-        .sharding(ITEMS)
-        .set("time-zone", "GMT")
-        .set("failover", true);
+    let cron = variable("ELASTICJOB_JOBS_SHARE_CRON").unwrap_or_else(|_| "0/2 * * * * ?".to_owned());
+    let share = |name: &str| {
+        job(name, run.clone())
+            .cron(&cron)
+            .sharding(ITEMS)
+            .set("time-zone", "GMT")
+            .set("failover", true)
+    };
+    let copies = variable("MEMBER_COPIES").map_or(Ok(1), |copies| copies.parse())?;
     runtime()?.block_on(async {
-        ElasticJob::builder()
-            .without_discovery()
-            .job(share)
-            .build()?
-            .run()
-            .await
-            .map_err(Into::into)
+        let first = ElasticJob::builder().without_discovery().job(share(SHARE));
+        let all = (1..copies).fold(first, |builder, copy: u32| {
+            builder.job(share(&format!("{SHARE}{copy}")))
+        });
+        all.build()?.run().await.map_err(Into::into)
     })
 }

@@ -10,6 +10,7 @@ use tokio::runtime::{Builder, Runtime};
 mod cron;
 mod day;
 mod failover;
+mod java;
 mod lateness;
 mod many_jobs;
 mod member;
@@ -65,6 +66,11 @@ pub const GROUPS: &[Group] = &[
         name: "resharding",
         summary: "a thousand items shared out anew among a hundred instances",
         measure: resharding::measure,
+    },
+    Group {
+        name: "java",
+        summary: "the same job by Java members and by ours, where Maven is at hand",
+        measure: java::measure,
     },
     Group {
         name: "day",

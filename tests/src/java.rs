@@ -1,0 +1,175 @@
+//! Java members of a cluster, and an operator with the Java API: programs of `tests/java-peer`, built by Maven for the
+//! version of ElasticJob that `ELASTICJOB_JAVA_VERSION` names.
+//!
+//! What was built stays in `ELASTICJOB_JAVA_PEER_CACHE`, or else in the user's cache directory, by version and sources.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::hash::{DefaultHasher, Hasher as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::LazyLock;
+
+use anyhow::{Context as _, ensure};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::cluster::Cluster;
+use crate::process::Member;
+
+/// The version that is taken unless another is named.
+const VERSION: &str = "3.0.3";
+
+/// What both programs are started with: small, quick to start, and without files in common places.
+const OPTIONS: &str = "-Xms16m -Xmx96m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:-UsePerfData";
+
+/// Both programs: name and class.
+const PROGRAMS: [(&str, &str); 2] = [
+    ("member", "elasticjob.peer.Member"),
+    ("operator", "elasticjob.peer.Operator"),
+];
+
+/// The version of ElasticJob that Java members are of.
+#[must_use]
+pub fn version() -> String {
+    std::env::var("ELASTICJOB_JAVA_VERSION").unwrap_or_else(|_| VERSION.to_owned())
+}
+
+/// The program of a Java member, which takes the same environment as `member`. Blocks its thread while it is built.
+///
+/// # Panics
+/// When it cannot be built.
+#[must_use]
+pub fn member() -> PathBuf {
+    programs().join("member")
+}
+
+/// Whether there is Maven to build them with.
+#[must_use]
+pub fn is_at_hand() -> bool {
+    let version = Command::new("mvn").arg("--version").output();
+    version.is_ok_and(|output| output.status.success())
+}
+
+/// Where the programs are, built if need be.
+fn programs() -> &'static Path {
+    static BUILT: LazyLock<PathBuf> = LazyLock::new(|| build().expect("Maven builds the Java members"));
+    &BUILT
+}
+
+fn build() -> anyhow::Result<PathBuf> {
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("java-peer");
+    let version = version();
+    let directory = cache()?.join(format!("{version}-{:016x}", fingerprint(&sources)?));
+    if directory.exists() {
+        return Ok(directory);
+    }
+    // Under its name when it is whole.
+    let unfinished = directory.with_extension(format!("{}.unfinished", std::process::id()));
+    let output = Command::new("mvn")
+        .args(["--batch-mode", "--quiet", "--file"])
+        .arg(sources.join("pom.xml"))
+        .arg(format!("-Delasticjob.version={version}"))
+        .arg(format!("-Dpeer.directory={}", unfinished.display()))
+        .arg("compile")
+        .output()
+        .context("these tests need Maven and a JDK: apt-get install maven openjdk-17-jdk-headless")?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    ensure!(output.status.success(), "the Java members do not build: {said}");
+    for (name, class) in PROGRAMS {
+        let program = unfinished.join(name);
+        fs::write(&program, script(&directory, class))?;
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
+    }
+    if let Err(error) = fs::rename(&unfinished, &directory) {
+        // Somebody else may have been quicker.
+        fs::remove_dir_all(&unfinished)?;
+        ensure!(directory.exists(), "no {}: {error}", directory.display());
+    }
+    Ok(directory)
+}
+
+/// A program that becomes the Java machine, so that its process is that of the member. All speak UTF-8, as files do.
+fn script(directory: &Path, class: &str) -> String {
+    let directory = directory.display();
+    format!(
+        "#!/bin/sh\nexport LC_ALL=C.UTF-8\nexec java {OPTIONS} -cp '{directory}/classes:{directory}/lib/*' {class}\n"
+    )
+}
+
+fn cache() -> anyhow::Result<PathBuf> {
+    let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    let users = || variable("XDG_CACHE_HOME").or_else(|| Some(variable("HOME")?.join(".cache")));
+    let directory = variable("ELASTICJOB_JAVA_PEER_CACHE")
+        .or_else(|| Some(users()?.join("elasticjob-java-peer")))
+        .context("none of ELASTICJOB_JAVA_PEER_CACHE, XDG_CACHE_HOME and HOME is set")?;
+    fs::create_dir_all(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
+    Ok(directory)
+}
+
+/// A number for the sources and what the programs are made of besides.
+fn fingerprint(sources: &Path) -> anyhow::Result<u64> {
+    let mut files = BTreeMap::new();
+    read_into(&mut files, sources)?;
+    let mut hasher = DefaultHasher::new();
+    for (_, class) in PROGRAMS {
+        hasher.write(script(Path::new(""), class).as_bytes());
+    }
+    for (path, content) in files {
+        hasher.write(path.as_os_str().as_encoded_bytes());
+        hasher.write(&content);
+    }
+    Ok(hasher.finish())
+}
+
+fn read_into(files: &mut BTreeMap<PathBuf, Vec<u8>>, directory: &Path) -> anyhow::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        match path.is_dir() {
+            true => read_into(files, &path)?,
+            false => drop(files.insert(path.clone(), fs::read(path)?)),
+        }
+    }
+    Ok(())
+}
+
+/// Somebody who operates a cluster by the Java API. Dropping it ends its process.
+#[derive(Debug)]
+pub struct Operator(Member);
+
+/// What an operator answers.
+#[derive(Debug, Deserialize)]
+enum Outcome {
+    Ok(Value),
+    Err(String),
+}
+
+impl Operator {
+    /// Somebody who operates this cluster, and knows this `user:password`.
+    ///
+    /// # Errors
+    /// When the process does not start.
+    pub fn start(cluster: &Cluster, digest: Option<&str>) -> anyhow::Result<Self> {
+        let setup = cluster.process(programs().join("operator"), "operator");
+        let setup = match digest {
+            Some(digest) => setup.with("ELASTICJOB_REG_CENTER_DIGEST", digest),
+            None => setup,
+        };
+        Ok(Self(setup.start()?))
+    }
+
+    /// Has an operation carried out on a job; `more` are its further arguments. Gives what there is to know then.
+    ///
+    /// # Errors
+    /// When it throws.
+    pub async fn ask(&mut self, operation: &str, job: &str, more: Value) -> anyhow::Result<Value> {
+        let mut order = more;
+        order["operation"] = json!(operation);
+        order["job"] = json!(job);
+        match self.0.converse(&order).await? {
+            Outcome::Ok(value) => Ok(value),
+            Outcome::Err(thrown) => anyhow::bail!("{order}: {thrown}"),
+        }
+    }
+}

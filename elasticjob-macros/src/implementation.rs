@@ -2,8 +2,12 @@
 //!
 //! Each of them gives the implementation the name that configuration uses, and lets the framework find it at start.
 
-use proc_macro2::{Span, TokenStream};
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
+use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
 use syn::{Attribute, Generics, Lit, Path, Token, Type};
 
@@ -23,6 +27,16 @@ pub(crate) struct Open {
     /// Makes that of a value called `made`. Its tokens have the span of the trait's name, the one place that a trait
     /// which is another one fails at.
     pub(crate) convert: fn(Span, &Type) -> TokenStream,
+    /// What this one has beyond the others.
+    pub(crate) own: Option<Own>,
+}
+
+/// What an attribute has beyond a name, which is that of the type where none is given.
+pub(crate) struct Own {
+    /// Keys that take a duration. What `convert` gives has a method of each of these names, and is shared afterwards.
+    pub(crate) durations: &'static [&'static str],
+    /// What else stands beside the implementation of this type, by this name.
+    pub(crate) beside: fn(&Type, &str) -> TokenStream,
 }
 
 pub(crate) const JOB_EXECUTOR: Open = Open {
@@ -31,6 +45,7 @@ pub(crate) const JOB_EXECUTOR: Open = Open {
     example: "SQL",
     erased: || quote!(dyn __elasticjob::AnyJobExecutor),
     convert: |span, implementor| quote_spanned!(span=> ::std::sync::Arc::<#implementor>::new(made)),
+    own: None,
 };
 
 /// It stands on one of three traits.
@@ -40,6 +55,26 @@ pub(crate) const JOB_ERROR_HANDLER: Open = Open {
     example: "PAGER",
     erased: || quote!(__elasticjob::ErrorHandlerKind),
     convert: |span, _| quote_spanned!(span=> ::std::sync::Arc::new(__elasticjob::error_handler_kind(made))),
+    own: None,
+};
+
+/// It stands on one of two traits. Jobs name such a type by itself, too.
+pub(crate) const JOB_LISTENER: Open = Open {
+    attribute: "job_listener",
+    trait_name: "JobListener",
+    example: "AUDIT",
+    erased: || quote!(__elasticjob::ListenerKind),
+    convert: |span, _| quote_spanned!(span=> __elasticjob::listener_kind(made)),
+    own: Some(Own {
+        durations: &["started_timeout", "completed_timeout"],
+        beside: |implementor, name| {
+            quote! {
+                impl __elasticjob::DeclaredListener for #implementor {
+                    const NAME: &'static str = #name;
+                }
+            }
+        },
+    }),
 };
 
 pub(crate) const SHARDING_STRATEGY: Open = Open {
@@ -48,6 +83,7 @@ pub(crate) const SHARDING_STRATEGY: Open = Open {
     example: "NEAREST",
     erased: || quote!(dyn __elasticjob::ShardingStrategy),
     convert: |span, implementor| quote_spanned!(span=> ::std::sync::Arc::<#implementor>::new(made)),
+    own: None,
 };
 
 pub(crate) const EXECUTOR_SERVICE_HANDLER: Open = Open {
@@ -56,6 +92,7 @@ pub(crate) const EXECUTOR_SERVICE_HANDLER: Open = Open {
     example: "DATABASE",
     erased: || quote!(dyn __elasticjob::ExecutorServiceHandler),
     convert: |span, implementor| quote_spanned!(span=> ::std::sync::Arc::<#implementor>::new(made)),
+    own: None,
 };
 
 const KEYS: [&str; 2] = ["name", "crate"];
@@ -65,8 +102,12 @@ impl Open {
         let mut faults = Faults::default();
         let settings = self.settings(arguments, &mut faults);
         let block = self.block(original.clone(), &mut faults);
-        let beside = match (&settings.name, &block) {
-            (Some(name), Some(block)) if faults.is_empty() => self.declaration(name, &settings.krate, block),
+        let name = settings
+            .name
+            .clone()
+            .or_else(|| self.own_name(block.as_ref()?, &mut faults));
+        let beside = match (name, &block) {
+            (Some(name), Some(block)) if faults.is_empty() => self.declaration(&name, &settings, block),
             _ => TokenStream::new(),
         };
         let errors = faults.into_compile_errors();
@@ -77,7 +118,9 @@ impl Open {
         let mut settings = Settings {
             name: None,
             krate: quote!(::elasticjob),
+            durations: Vec::new(),
         };
+        let durations = self.own.as_ref().map_or(&[][..], |own| own.durations);
         let mut known = Vec::new();
         for Argument { key, value } in attribute::parse(arguments, faults) {
             let written = key.to_string();
@@ -94,17 +137,41 @@ impl Open {
                 ),
                 ("crate", Value::Path(path)) => settings.krate = path.to_token_stream(),
                 ("crate", _) => faults.add(&key, "`crate` is a path: `crate = my::elasticjob`"),
-                _ => faults.add(&key, unknown_key(&written)),
+                (of, value) if durations.contains(&of) => match duration(&value) {
+                    Some(duration) => settings.durations.push((key, duration)),
+                    None => faults.add(
+                        &key,
+                        format_args!("`{written}` is a duration of more than nothing: `{written} = \"3s\"`"),
+                    ),
+                },
+                _ => faults.add(&key, unknown_key(&written, durations)),
             }
             known.push(written);
         }
-        if !known.iter().any(|key| key == "name") && faults.is_empty() {
+        let is_missing = self.own.is_none() && !known.iter().any(|key| key == "name");
+        if is_missing && faults.is_empty() {
             let Self { attribute, example, .. } = self;
             let message =
                 format!("the name that configuration uses is missing: `#[{attribute}(name = \"{example}\")]`");
             faults.push(syn::Error::new(Span::call_site(), message));
         }
         settings
+    }
+
+    /// The name of a type that was given none.
+    fn own_name(&self, block: &Block, faults: &mut Faults) -> Option<String> {
+        self.own.as_ref()?;
+        let name = match &block.implementor {
+            Type::Path(path) => path.path.segments.last().map(|last| last.ident.unraw().to_string()),
+            _ => None,
+        };
+        if name.is_none() {
+            faults.add(
+                &block.implementor,
+                format_args!("it has no name of its own: `name = \"{}\"`", self.example),
+            );
+        }
+        name
     }
 
     fn block(&self, tokens: TokenStream, faults: &mut Faults) -> Option<Block> {
@@ -151,7 +218,7 @@ impl Open {
         Ok(block)
     }
 
-    fn declaration(&self, name: &str, krate: &TokenStream, block: &Block) -> TokenStream {
+    fn declaration(&self, name: &str, settings: &Settings, block: &Block) -> TokenStream {
         let Block {
             cfgs,
             implemented,
@@ -159,7 +226,17 @@ impl Open {
             ..
         } = block;
         let erased = (self.erased)();
-        let made = (self.convert)(trait_span(implemented), implementor);
+        let Settings { krate, durations, .. } = settings;
+        let mut made = (self.convert)(trait_span(implemented), implementor);
+        let mut beside = TokenStream::new();
+        if let Some(own) = &self.own {
+            for (key, duration) in durations {
+                let nanoseconds = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+                made = quote!(#made.#key(::core::time::Duration::from_nanos(#nanoseconds)));
+            }
+            made = quote!(::std::sync::Arc::new(#made));
+            beside = (own.beside)(implementor, name);
+        }
         quote! {
             #(#cfgs)*
             #[allow(deprecated, unused_qualifications)]
@@ -186,6 +263,8 @@ impl Open {
                         build: __elasticjob_build,
                     });
 
+                #beside
+
                 __elasticjob::inventory::submit! { &__ELASTICJOB_DECLARED }
             };
         }
@@ -196,6 +275,7 @@ impl Open {
 struct Settings {
     name: Option<String>,
     krate: TokenStream,
+    durations: Vec<(Ident, Duration)>,
 }
 
 /// `impl Trait for Type`.
@@ -212,11 +292,24 @@ fn trait_span(implemented: &Path) -> Span {
     last.map_or_else(Span::call_site, |segment| segment.ident.span())
 }
 
-fn unknown_key(written: &str) -> String {
-    match nearest(written, KEYS.into_iter()) {
+fn unknown_key(written: &str, durations: &[&str]) -> String {
+    let known = || KEYS.into_iter().chain(durations.iter().copied());
+    match nearest(written, known()) {
         Some(nearest) => format!("unknown key `{written}`: did you mean `{nearest}`?"),
-        None => format!("unknown key `{written}`: there are `name` and `crate`"),
+        None => {
+            let known: Vec<String> = known().map(|key| format!("`{key}`")).collect();
+            format!("unknown key `{written}`: there are {}", known.join(" and "))
+        }
     }
+}
+
+/// A duration such as `3s`, if it is one and not zero.
+fn duration(value: &Value) -> Option<Duration> {
+    let Value::Literal(Lit::Str(text)) = value else {
+        return None;
+    };
+    let duration: SignedDuration = text.value().trim().parse().ok()?;
+    Duration::try_from(duration).ok().filter(|duration| !duration.is_zero())
 }
 
 #[cfg(test)]
@@ -246,6 +339,38 @@ mod tests {
         );
         assert!(expanded.contains("name : \"SQL\""), "{expanded}");
         assert_eq!(expanded.matches("# [cfg (unix)]").count(), 2, "{expanded}");
+    }
+
+    #[test]
+    fn a_listener_should_be_named_by_its_type_and_have_its_limits() {
+        let item = quote!(
+            impl JobListener for my::Audit {}
+        );
+        let expanded = JOB_LISTENER
+            .expand(quote!(completed_timeout = "1m 3s"), item.clone())
+            .to_string();
+        assert!(!expanded.contains("compile_error"), "{expanded}");
+        assert!(expanded.contains("name : \"Audit\""), "{expanded}");
+        assert!(
+            expanded.contains("completed_timeout (:: core :: time :: Duration :: from_nanos (63000000000u64))"),
+            "{expanded}"
+        );
+        assert!(expanded.contains("DeclaredListener for my :: Audit"), "{expanded}");
+        let faults = |arguments| {
+            JOB_LISTENER
+                .expand(arguments, item.clone())
+                .to_string()
+                .matches("compile_error")
+                .count()
+        };
+        assert_eq!(
+            faults(quote!(
+                started_timeout = "0s",
+                completed_timeout = 3,
+                complete_timeout = "3s"
+            )),
+            3
+        );
     }
 
     #[test]

@@ -57,7 +57,8 @@ mod job;
 /// | `strategy`, `job_sharding_strategy_type` | name | `AVG_ALLOCATION` |
 /// | `executor`, `job_executor_service_handler_type` | name | `CPU` |
 /// | `error_handler`, `job_error_handler_type` | name | `LOG` |
-/// | `job_listener_types` | `["A", "B"]` | none |
+/// | `listeners` | `[Audit, my::CleanUp]`: types with `#[job_listener]` | none |
+/// | `job_listener_types` | `["A", "B"]`: the same by name | none |
 /// | `description` | text | empty |
 /// | `props` | `props("email.host" = "localhost", batch = 250)` | none |
 /// | `disabled` | flag | false |
@@ -238,6 +239,46 @@ pub fn sharding_strategy(arguments: TokenStream, item: TokenStream) -> TokenStre
 #[proc_macro_attribute]
 pub fn executor_service_handler(arguments: TokenStream, item: TokenStream) -> TokenStream {
     implementation::EXECUTOR_SERVICE_HANDLER
+        .expand(arguments.into(), item.into())
+        .into()
+}
+
+/// Declares a listener, told before and after each firing of the jobs that name it.
+///
+/// It stands on the `impl` block of `JobListener`, told on each instance, or of `DistributeOnceJobListener`, told once in the
+/// cluster; for a type that is made by `Default` or `#[derive(Inject)]`. The builder's `job_listener` and
+/// `distribute_once_job_listener` are its equals for what is made by code.
+///
+/// ```standalone_crate
+/// use elasticjob::prelude::*;
+///
+/// /// Clears the table when all items have ended.
+/// #[derive(Default)]
+/// struct CleanUp;
+///
+/// #[job_listener(completed_timeout = "2h")]
+/// impl DistributeOnceJobListener for CleanUp {
+///     async fn after(&self, firing: &Firing) -> Result<(), BoxError> {
+///         println!("{} is done", firing.job_name());
+///         Ok(())
+///     }
+/// }
+///
+/// #[elastic_job(cron = "0 0 3 * * ?", sharding = 4, listeners = [CleanUp])]
+/// async fn close_day() {}
+///
+/// assert!(ElasticJob::builder().build().is_ok());
+/// ```
+///
+/// | key | value | default |
+/// |---|---|---|
+/// | `name` | the name that configuration uses | the name of the type |
+/// | `started_timeout` | how long `before` may take, and is waited for: `"3s"` | a minute |
+/// | `completed_timeout` | the same of `after` | a minute; once in the cluster a day |
+/// | `crate` | path of the crate `elasticjob`, if it is renamed | `::elasticjob` |
+#[proc_macro_attribute]
+pub fn job_listener(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    implementation::JOB_LISTENER
         .expand(arguments.into(), item.into())
         .into()
 }

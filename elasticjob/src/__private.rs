@@ -11,6 +11,7 @@ pub use crate::job::{
     Components, Declaration, DeclarationParts, ErasedJob, FromComponents, FromRun, Inject, IntoOutcome, Job, JobTrait,
     Kind, MissingComponent, Outcome, RunContext, SimpleJob, Start,
 };
+pub use crate::listener::{DeclaredListener, ListenerKind, listener_kind};
 pub use crate::registry::BoxFuture;
 pub use crate::sharding::ShardingStrategy;
 
@@ -41,6 +42,7 @@ pub static INVALID: Declaration = Declaration::new(DeclarationParts {
     line: line!(),
     kind: Kind::Simple,
     values: &[],
+    listeners: &[],
     one_off: false,
     check: |_| {},
     build: |_| Err(MissingComponent::of::<()>()),

@@ -39,6 +39,7 @@ pub mod starter;
 
 pub mod error_handler;
 pub mod executor;
+pub mod listener;
 pub mod property;
 pub mod schedule;
 pub mod sharding;
@@ -68,7 +69,7 @@ pub mod __private;
 
 pub use elasticjob_config as configuration;
 pub use elasticjob_macros::{
-    elastic_job, executor_service_handler, job_error_handler, job_executor, sharding_strategy,
+    elastic_job, executor_service_handler, job_error_handler, job_executor, job_listener, sharding_strategy,
 };
 
 pub use starter::{ElasticJob, Error};

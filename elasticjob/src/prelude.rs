@@ -9,5 +9,8 @@ pub use crate::job::{
     BoxError, Component, FromRun, Inject, ItemParameter, JobParameter, Props, RunContext, ShardingContext, SimpleJob,
     job,
 };
+pub use crate::listener::{DistributeOnceJobListener, Firing, JobListener};
 pub use crate::starter::{ElasticJob, OneOffJob};
-pub use crate::{elastic_job, executor_service_handler, job_error_handler, job_executor, sharding_strategy};
+pub use crate::{
+    elastic_job, executor_service_handler, job_error_handler, job_executor, job_listener, sharding_strategy,
+};

@@ -15,6 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep, timeout_at};
 
+use crate::hearing::{self, Hearing};
 use crate::history::{History, Run, RunEnd, breaches, gaps};
 use crate::process::MemberSetup;
 
@@ -309,6 +310,14 @@ impl Cluster {
     /// When the history cannot be read.
     pub fn runs(&self) -> anyhow::Result<Vec<Run>> {
         self.history.lock().unwrap_or_else(PoisonError::into_inner).read()
+    }
+
+    /// All that listeners were told so far.
+    ///
+    /// # Errors
+    /// When what they wrote cannot be read.
+    pub fn heard(&self) -> anyhow::Result<Vec<Hearing>> {
+        hearing::heard(&history_in(self.directory.path()))
     }
 
     /// Waits until an item of the cron job runs on a host; gives the newest run there.

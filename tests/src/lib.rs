@@ -8,6 +8,7 @@ pub mod cluster;
 pub mod command;
 pub mod crowd;
 pub mod figures;
+pub mod hearing;
 pub mod history;
 pub mod hook;
 pub mod java;

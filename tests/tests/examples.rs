@@ -177,6 +177,52 @@ fn the_components_should_be_shared_by_both_jobs() {
 }
 
 #[test]
+fn the_listeners_should_be_told_in_each_process_and_once_in_all() {
+    let server = Server::start().unwrap();
+    let start = || {
+        Program::example("listeners")
+            .environment("ELASTICJOB_REG_CENTER_SERVER_LISTS", &server.address().to_string())
+            .environment("ELASTICJOB_REG_CENTER_NAMESPACE", "elasticjob-example")
+            .environment("ELASTICJOB_JOBS_COUNT_VOTES_CRON", "0/2 * * * * ?")
+            .start()
+    };
+    let mut programs = [start(), start()];
+    let mut said: [Vec<String>; 2] = Default::default();
+    let firing = program::wait("a firing of both", || {
+        for (said, program) in said.iter_mut().zip(&mut programs) {
+            said.extend(program.new_lines());
+        }
+        let share = |lines: &Vec<String>| {
+            let line = lines
+                .iter()
+                .rev()
+                .find_map(|line| line.strip_prefix("about to count: "))?;
+            (line.split(", ").count() == 2).then_some(())
+        };
+        said.iter().map(share).collect::<Option<Vec<()>>>()?;
+        let begun = |line: &String| Some(line.strip_prefix("count ")?.strip_suffix(" begins")?.to_owned());
+        let newest = said.iter().flatten().filter_map(begun).max()?;
+        let is_complete = said
+            .iter()
+            .flatten()
+            .any(|line| line.starts_with(&format!("count {newest} is complete")));
+        is_complete.then_some(newest)
+    });
+    for moment in ["begins", "is complete"] {
+        let beginning = format!("count {firing} {moment}");
+        let count = said
+            .iter()
+            .flatten()
+            .filter(|line| line.starts_with(&beginning))
+            .count();
+        assert_eq!(count, 1, "{said:#?}");
+    }
+    for program in programs {
+        assert_eq!(program.terminate(), Some(0));
+    }
+}
+
+#[test]
 fn the_script_should_say_what_it_finds_for_each_item() {
     let parameters = "ELASTICJOB_JOBS_DISK_USAGE_SHARDING_ITEM_PARAMETERS";
     let mut script = Program::example("script")

@@ -20,6 +20,7 @@ pub(crate) enum Value {
     /// `-1`, with its tokens.
     Negative(i64, TokenStream),
     Texts(Vec<LitStr>, TokenStream),
+    Paths(Vec<Path>, TokenStream),
     Path(Path),
     Pairs(Vec<Pair>, TokenStream),
 }
@@ -82,6 +83,10 @@ fn value(key: &Ident, input: ParseStream<'_>) -> syn::Result<Value> {
         let tokens = input.fork().parse()?;
         let content;
         bracketed!(content in input);
+        if !content.is_empty() && !content.peek(Lit) {
+            let paths = content.parse_terminated(Path::parse_mod_style, Token![,])?;
+            return Ok(Value::Paths(paths.into_iter().collect(), tokens));
+        }
         let texts = Punctuated::<LitStr, Token![,]>::parse_terminated(&content)?;
         return Ok(Value::Texts(texts.into_iter().collect(), tokens));
     }

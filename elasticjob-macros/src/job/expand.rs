@@ -1,6 +1,6 @@
 //! What is generated beside the item.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 
 use super::item::{Function, Implementation, Item};
@@ -150,6 +150,13 @@ fn submitted(
     let Parts { functions, kind } = parts;
     let Declared { values, one_off } = declared;
     let values = values.iter().map(|(key, value)| quote!((#key, #value)));
+    let listeners = settings.listeners().iter().map(|listener| {
+        let span = listener
+            .segments
+            .last()
+            .map_or_else(Span::call_site, |last| last.ident.span());
+        quote_spanned!(span=> <#listener as __elasticjob::DeclaredListener>::NAME)
+    });
     quote! {
         #(#cfgs)*
         #[allow(deprecated, unused_qualifications)]
@@ -166,6 +173,7 @@ fn submitted(
                     line: ::core::line!(),
                     kind: #kind,
                     values: &[#(#values),*],
+                    listeners: &[#(#listeners),*],
                     one_off: #one_off,
                     check: __elasticjob_check,
                     build: __elasticjob_build,

@@ -22,6 +22,8 @@ pub(crate) enum Kind {
     },
     Flag,
     Texts,
+    /// Types, by their paths.
+    Types,
     Props,
     Path,
 }
@@ -63,9 +65,11 @@ pub(crate) const BOOTSTRAP: Key = property(
     "job-bootstrap-bean-name",
     Kind::Name,
 );
+pub(crate) const LISTENERS: Key = ours(&["listeners"], Kind::Types);
+pub(crate) const LISTENER_TYPES: Key = property(&["job_listener_types"], "job-listener-types", Kind::Texts);
 pub(crate) const CRATE: Key = ours(&["crate"], Kind::Path);
 
-pub(crate) static KEYS: [Key; 24] = [
+pub(crate) static KEYS: [Key; 25] = [
     NAME,
     CRON,
     TIME_ZONE,
@@ -100,7 +104,8 @@ pub(crate) static KEYS: [Key; 24] = [
         "job-error-handler-type",
         Kind::Name,
     ),
-    property(&["job_listener_types"], "job-listener-types", Kind::Texts),
+    LISTENERS,
+    LISTENER_TYPES,
     property(&["description"], "description", Kind::Text),
     property(&["props"], "props", Kind::Props),
     property(&["disabled"], "disabled", Kind::Flag),

@@ -29,6 +29,7 @@ pub(crate) enum Typed {
     Number(i64),
     Flag(bool),
     Texts(Vec<LitStr>),
+    Types(Vec<Path>),
     Props(Vec<Pair>),
     Path(Path),
 }
@@ -76,6 +77,14 @@ impl Settings {
         match setting.value {
             Typed::Flag(on) => Some((on, setting)),
             _ => None,
+        }
+    }
+
+    /// The types of the job's listeners.
+    pub(crate) fn listeners(&self) -> &[Path] {
+        match self.get(&key::LISTENERS).map(|setting| &setting.value) {
+            Some(Typed::Types(types)) => types,
+            _ => &[],
         }
     }
 
@@ -134,7 +143,9 @@ fn tokens_of(written: &Ident, value: &Value) -> TokenStream {
         Value::Absent => written.to_token_stream(),
         Value::Literal(literal) => literal.to_token_stream(),
         Value::Path(path) => path.to_token_stream(),
-        Value::Negative(_, tokens) | Value::Texts(_, tokens) | Value::Pairs(_, tokens) => tokens.clone(),
+        Value::Negative(_, tokens) | Value::Texts(_, tokens) | Value::Paths(_, tokens) | Value::Pairs(_, tokens) => {
+            tokens.clone()
+        }
     }
 }
 
@@ -144,6 +155,7 @@ fn typed(kind: Kind, name: &str, value: Value) -> Result<Typed, String> {
         Kind::Number { .. } => format!("`{name}` takes a number: `{name} = 1`"),
         Kind::Flag => format!("`{name}` is a flag: write `{name}`, `{name} = true` or `{name} = false`"),
         Kind::Texts => format!("`{name}` takes a list of texts: `{name} = [\"A\", \"B\"]`"),
+        Kind::Types => format!("`{name}` takes a list of types: `{name} = [Audit, my::CleanUp]`"),
         Kind::Props => format!("`{name}` takes keys and values: `{name}(\"email.host\" = \"localhost\", batch = 250)`"),
         Kind::Path => format!("`{name}` takes a path: `{name} = some::path`"),
     };
@@ -162,6 +174,8 @@ fn typed(kind: Kind, name: &str, value: Value) -> Result<Typed, String> {
         (Kind::Flag, Value::Absent) => Ok(Typed::Flag(true)),
         (Kind::Flag, Value::Literal(Lit::Bool(on))) => Ok(Typed::Flag(on.value)),
         (Kind::Texts, Value::Texts(texts, _)) => Ok(Typed::Texts(texts)),
+        (Kind::Types, Value::Paths(paths, _)) => Ok(Typed::Types(paths)),
+        (Kind::Types, Value::Texts(texts, _)) if texts.is_empty() => Ok(Typed::Types(Vec::new())),
         (Kind::Props, Value::Pairs(pairs, _)) => Ok(Typed::Props(pairs)),
         (Kind::Path, Value::Path(path)) => Ok(Typed::Path(path)),
         _ => Err(expected),

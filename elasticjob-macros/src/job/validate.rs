@@ -126,6 +126,10 @@ fn nothing_excludes_another(settings: &Settings, faults: &mut Faults) {
         let message = format!("`{written}` and `cron` exclude each other: it names the handle of a one-off job");
         faults.add(written, message);
     }
+    if let (Some(_), Some(types)) = (settings.get(&key::LISTENERS), settings.get(&key::LISTENER_TYPES)) {
+        let message = "`job_listener_types` and `listeners` exclude each other: both are the job's listeners, in order";
+        faults.add(&types.written, message);
+    }
     if let (Some((false, _)), Some(failover)) = (settings.flag(&key::MONITOR_EXECUTION), is_on(&key::FAILOVER)) {
         let message = "`failover` needs `monitor_execution`: without it nobody knows which items were running";
         faults.add(&failover.written, message);
@@ -154,7 +158,7 @@ fn values(setting: &Setting, faults: &mut Faults) -> Vec<(String, String)> {
             texts.iter().map(syn::LitStr::value).collect::<Vec<_>>().join(",")
         }
         Typed::Props(pairs) => return props(property, pairs, faults),
-        Typed::Path(_) => return Vec::new(),
+        Typed::Path(_) | Typed::Types(_) => return Vec::new(),
     };
     vec![(property.to_owned(), value)]
 }

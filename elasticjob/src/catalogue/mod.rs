@@ -108,7 +108,7 @@ impl<T: ?Sized> fmt::Debug for Catalogue<T> {
 
 /// Configuration names something that does not exist.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown {kind} `{name}`: expected one of {}", known.join(", "))]
+#[error("unknown {kind} `{name}`: {}", expected(known))]
 pub struct UnknownName {
     kind: &'static str,
     name: String,
@@ -122,6 +122,13 @@ impl UnknownName {
             name: name.to_owned(),
             known: known.into_iter().map(str::to_owned).collect(),
         }
+    }
+}
+
+fn expected(known: &[String]) -> String {
+    match known {
+        [] => "there is none".to_owned(),
+        known => format!("expected one of {}", known.join(", ")),
     }
 }
 

@@ -1,5 +1,7 @@
 //! The seam between the cluster, which decides what runs, and the executor, which runs it.
 
+use std::collections::BTreeSet;
+use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
@@ -8,12 +10,17 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::schedule::Clock;
+use crate::tasks::Task;
 use crate::telemetry::JobMetrics;
 
 use super::fence::Fence;
 use super::firing::Start;
+use super::guarantee::FiringKey;
 use super::instance::InstanceId;
-use super::ledger::End;
+use super::layout::Moment;
+use super::ledger::{End, Source};
+use super::session::Membership;
 
 /// Runs the items of one job.
 pub(crate) trait Runner: Send + Sync + 'static {
@@ -23,8 +30,14 @@ pub(crate) trait Runner: Send + Sync + 'static {
     /// Takes over a changed configuration, or says why not.
     fn configure(&self, config: &JobConfig) -> Result<(), String>;
 
+    /// Whether the job has listeners.
+    fn is_listened_to(&self) -> bool;
+
+    /// Tells the job's listeners of a moment, in a task. They are told one after the other.
+    fn tell(&self, told: Told) -> Task<Heard>;
+
     /// Hands a fault that is no item's to the error handler; whether the firing is to be given up for it.
-    fn report(&self, fault: &(dyn std::error::Error + Send + Sync + 'static)) -> bool;
+    fn report(&self, fault: &(dyn Error + Send + Sync + 'static)) -> bool;
 }
 
 /// One claimed item, ready to run.
@@ -46,6 +59,33 @@ pub(crate) struct Launch {
     /// Unbounded: it never holds more than one message for each item that was claimed.
     /// Boxed: a channel makes room for 32 at once, in each of ten thousand jobs.
     pub(crate) finished: mpsc::UnboundedSender<Box<Finished>>,
+}
+
+/// A moment of a firing that the job's listeners are to be told of.
+pub(crate) struct Told {
+    pub(crate) moment: Moment,
+    /// What was claimed for it; nothing where none of the job's items are run here.
+    pub(crate) items: BTreeSet<u32>,
+    pub(crate) task_id: Arc<str>,
+    pub(crate) scheduled_time: Timestamp,
+    pub(crate) source: Source,
+    /// What it is given instead of the job's parameter.
+    pub(crate) parameter: Option<String>,
+    /// Which firing it is, for all instances.
+    pub(crate) firing: FiringKey,
+    /// Items that nobody is going to run, as far as is known here.
+    pub(crate) absent: BTreeSet<u32>,
+    pub(crate) config: Arc<JobConfig>,
+    pub(crate) membership: Arc<Membership>,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Stops the telling.
+    pub(crate) cancellation: CancellationToken,
+}
+
+/// What came of telling the listeners.
+#[derive(Debug, Default)]
+pub(crate) struct Heard {
+    pub(crate) faults: Vec<Box<dyn Error + Send + Sync + 'static>>,
 }
 
 /// An item's run has ended.

@@ -48,6 +48,84 @@ pub(crate) enum Node<'a> {
     ItemNotes,
     /// The same of an item.
     ItemNote(u32),
+    /// Which hooks of listeners that are called once in the cluster were called.
+    Called,
+    Guarantee(Guarantee<'a>),
+}
+
+/// What listeners that are called once in the cluster keep below `guarantee`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Guarantee<'a> {
+    Root,
+    /// Holds the items that have come to this moment. Its end tells all who wait that the hook was called.
+    Gathering(Moment),
+    Item(Moment, u32),
+    Latch(Moment),
+    /// A contender for the right to call the hook.
+    Candidate(Moment, &'a str),
+}
+
+/// One of the two moments of a firing that listeners are told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Moment {
+    /// Its items are about to run.
+    Started,
+    /// They have ended.
+    Completed,
+}
+
+impl Moment {
+    pub(crate) const ALL: [Self; 2] = [Self::Started, Self::Completed];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Started => "started",
+            Self::Completed => "completed",
+        }
+    }
+
+    fn latch_name(self) -> &'static str {
+        match self {
+            Self::Started => "started-latch",
+            Self::Completed => "completed-latch",
+        }
+    }
+}
+
+impl<'a> Guarantee<'a> {
+    /// The node by the names of its path below `guarantee`.
+    fn parse(parts: &[&'a str]) -> Option<Self> {
+        let [name, below @ ..] = parts else {
+            return Some(Self::Root);
+        };
+        let is_latch = |moment: &Moment| moment.latch_name() == *name;
+        if let Some(moment) = Moment::ALL.into_iter().find(is_latch) {
+            return match below {
+                [] => Some(Self::Latch(moment)),
+                [candidate] => Some(Self::Candidate(moment, candidate)),
+                _ => None,
+            };
+        }
+        let moment = Moment::ALL.into_iter().find(|moment| moment.name() == *name)?;
+        match below {
+            [] => Some(Self::Gathering(moment)),
+            [item] => Some(Self::Item(moment, number(item)?)),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Guarantee<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("/guarantee")?;
+        match self {
+            Self::Root => Ok(()),
+            Self::Gathering(moment) => write!(f, "/{}", moment.name()),
+            Self::Item(moment, item) => write!(f, "/{}/{item}", moment.name()),
+            Self::Latch(moment) => write!(f, "/{}", moment.latch_name()),
+            Self::Candidate(moment, name) => write!(f, "/{}/{name}", moment.latch_name()),
+        }
+    }
 }
 
 /// What is kept below `sharding/{item}`.
@@ -139,6 +217,8 @@ impl<'a> Node<'a> {
             ["ledger", "notes", "servers", ip] => Self::ServerNote(ip),
             ["ledger", "notes", "items"] => Self::ItemNotes,
             ["ledger", "notes", "items", item] => Self::ItemNote(number(item)?),
+            ["ledger", "called"] => Self::Called,
+            ["guarantee", below @ ..] => Self::Guarantee(Guarantee::parse(below)?),
             _ => return None,
         })
     }
@@ -190,6 +270,8 @@ impl fmt::Display for Node<'_> {
             Self::ServerNote(ip) => write!(f, "/ledger/notes/servers/{ip}"),
             Self::ItemNotes => f.write_str("/ledger/notes/items"),
             Self::ItemNote(item) => write!(f, "/ledger/notes/items/{item}"),
+            Self::Called => f.write_str("/ledger/called"),
+            Self::Guarantee(node) => write!(f, "{node}"),
         }
     }
 }
@@ -243,7 +325,18 @@ mod tests {
             Node::ServerNote("10.0.0.1"),
             Node::ItemNotes,
             Node::ItemNote(3),
+            Node::Called,
+            Node::Guarantee(Guarantee::Root),
         ];
+        for moment in Moment::ALL {
+            let below = [
+                Guarantee::Gathering(moment),
+                Guarantee::Item(moment, 7),
+                Guarantee::Latch(moment),
+                Guarantee::Candidate(moment, "_c_6f56c8bc-latch-0000000000"),
+            ];
+            nodes.extend(below.map(Node::Guarantee));
+        }
         nodes.extend(ItemKind::ALL.map(|kind| Node::ItemState { item: 3, kind }));
         for node in nodes {
             assert_eq!(Node::parse("my.job", &node.of("my.job")), Some(node));

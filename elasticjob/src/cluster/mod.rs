@@ -10,6 +10,7 @@ pub(crate) mod election;
 pub(crate) mod fence;
 pub(crate) mod firing;
 pub(crate) mod governor;
+pub(crate) mod guarantee;
 pub(crate) mod ids;
 pub(crate) mod instance;
 mod latch;

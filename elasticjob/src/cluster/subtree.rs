@@ -49,6 +49,8 @@ fn is_read(view: &mut View, job: &str, path: &str) -> bool {
         }
         // For people, who read them by themselves.
         Some(Node::Notes) => false,
+        // Whoever waits at a gathering reads it.
+        Some(Node::Called | Node::Guarantee(_)) => false,
         Some(_) => true,
         None => false,
     }

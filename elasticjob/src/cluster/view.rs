@@ -172,7 +172,7 @@ impl View {
                 self.has_current_time = true;
                 Interest::None
             }
-            Node::ServerNote(_) | Node::ItemNote(_) => Interest::None,
+            Node::ServerNote(_) | Node::ItemNote(_) | Node::Called | Node::Guarantee(_) => Interest::None,
             _ if Parents::bit(node).is_some() || is_data_ignored(node) => {
                 self.put(node, &[], Stat::default());
                 Interest::Changed

@@ -12,12 +12,13 @@ use tracing::{Instrument, debug, info_span, warn};
 
 use crate::catalogue::UnknownName;
 use crate::cluster::fence::Stopped;
-use crate::cluster::launch::{Finished, Launch, Runner};
+use crate::cluster::launch::{Finished, Heard, Launch, Runner, Told};
 use crate::cluster::ledger::{End, Verdict};
 use crate::error_handler::{self, Chain, DEFAULT_HANDLER, ErrorHandlers, Failure, JobErrorHandler, Post, Reaction};
 use crate::job::{Components, ErasedJob, RunContext, RunParts, ShardingContext, ShardingParts};
+use crate::listener::{JobListeners, Listeners};
 use crate::property::{self, Reader};
-use crate::tasks::Tasks;
+use crate::tasks::{Task, Tasks};
 use crate::telemetry;
 
 use super::{DEFAULT_POOL, Item, NoPool, OpenPool, Outcome, Pools, Work, run_item};
@@ -33,6 +34,7 @@ pub(crate) struct Equipment {
     pub(crate) components: Arc<Components>,
     pub(crate) pools: Pools,
     pub(crate) error_handlers: ErrorHandlers,
+    pub(crate) listeners: JobListeners,
     pub(crate) post: Post,
 }
 
@@ -52,6 +54,7 @@ struct Current {
     pool: OpenPool,
     handler_name: Arc<str>,
     handler: Arc<dyn JobErrorHandler>,
+    listeners: Listeners,
     props: Arc<BTreeMap<String, String>>,
     parameter: Arc<str>,
 }
@@ -69,7 +72,7 @@ impl JobRunner {
     /// A runner by this configuration.
     ///
     /// # Errors
-    /// When it names a pool or an error handler that there is not, or has props that the
+    /// When it names a pool, an error handler or a listener that there is not, or has props that the
     /// job's type or that handler refuses.
     pub(crate) fn new(work: Work, equipment: Arc<Equipment>, config: &JobConfig) -> Result<Self, Misconfigured> {
         let current = Current::of(config, &work, &equipment, None)?;
@@ -122,6 +125,7 @@ impl Current {
             pool,
             handler_name: name.into(),
             handler,
+            listeners: Listeners::of(config.listener_types(), &equipment.listeners)?,
             props: Arc::new(config.props().clone()),
             parameter: config.job_parameter().into(),
         })
@@ -233,6 +237,17 @@ impl Runner for JobRunner {
             Current::of(config, &self.work, &self.equipment, Some(&before)).map_err(|error| error.to_string())?;
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = current;
         Ok(())
+    }
+
+    fn is_listened_to(&self) -> bool {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        !current.listeners.is_empty()
+    }
+
+    fn tell(&self, told: Told) -> Task<Heard> {
+        let span = info_span!("listeners", job = &*self.name, moment = told.moment.name());
+        let telling = self.current().listeners.tell(told).instrument(span);
+        self.equipment.tasks.spawn("listeners", telling)
     }
 
     fn report(&self, fault: &(dyn Error + Send + Sync + 'static)) -> bool {

@@ -38,6 +38,7 @@ pub struct DeclarationParts {
     pub line: u32,
     pub kind: Kind,
     pub values: &'static [(&'static str, &'static str)],
+    pub listeners: &'static [&'static str],
     pub one_off: bool,
     pub check: fn(&mut Start<'_>),
     pub build: fn(&Components) -> Result<Box<dyn ErasedJob>, MissingComponent>,
@@ -81,6 +82,11 @@ impl Declaration {
     /// Props are `props.{key}`; lists are comma-separated.
     pub fn values(&self) -> &'static [(&'static str, &'static str)] {
         self.parts.values
+    }
+
+    /// The names of the listeners that the attribute gives by type.
+    pub fn listeners(&self) -> &'static [&'static str] {
+        self.parts.listeners
     }
 
     /// Whether the attribute insists, by `one_off`, that the job has no schedule.

@@ -135,11 +135,11 @@ impl Registration {
 
 impl From<&'static Declaration> for Registration {
     fn from(declaration: &'static Declaration) -> Self {
-        let values = declaration
-            .values()
-            .iter()
-            .map(|&(key, value)| (key.to_owned(), value.to_owned()))
-            .collect();
+        let values = declaration.values().iter();
+        let mut values: Vec<_> = values.map(|&(key, value)| (key.to_owned(), value.to_owned())).collect();
+        if !declaration.listeners().is_empty() {
+            values.push(("job-listener-types".to_owned(), declaration.listeners().join(",")));
+        }
         Self {
             name: declaration.name().to_owned(),
             place: declaration.place(),

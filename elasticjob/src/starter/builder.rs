@@ -8,6 +8,7 @@ use elasticjob_config::sources::{Declared, Loader};
 use crate::error_handler::{ErrorHandlerFactory, ErrorHandlerKind, ErrorHandlers, JobErrorHandler, Notifier};
 use crate::executor::{ExecutorServiceHandler, JobExecutor, JobExecutors, Pools};
 use crate::job::{Components, Job, Registration};
+use crate::listener::{DistributeOnceJobListener, JobListener, JobListeners, ListenerKind};
 use crate::registry::Registry;
 use crate::schedule::{Clock, SystemClock};
 use crate::sharding::{ShardingStrategy, Strategies};
@@ -46,6 +47,7 @@ pub struct Builder {
     is_directory_given: bool,
     pub(super) strategies: Strategies,
     pub(super) error_handlers: ErrorHandlers,
+    pub(super) listeners: JobListeners,
     pub(super) pools: Pools,
     pub(super) job_executors: JobExecutors,
     pub(super) is_discovering: bool,
@@ -64,6 +66,7 @@ impl Builder {
             is_directory_given: false,
             strategies: Strategies::built_in(),
             error_handlers: ErrorHandlers::built_in(),
+            listeners: JobListeners::none(),
             pools: Pools::built_in(),
             job_executors: JobExecutors::built_in(),
             is_discovering: true,
@@ -85,7 +88,7 @@ impl Builder {
     }
 
     /// Takes only the jobs that are added after this, and none that are discovered; nor discovered job types,
-    /// error handlers, sharding strategies and pools.
+    /// error handlers, sharding strategies, pools and listeners.
     pub fn without_discovery(mut self) -> Self {
         self.jobs = Jobs::none();
         self.is_discovering = false;
@@ -190,6 +193,29 @@ impl Builder {
         self
     }
 
+    /// Adds a listener that jobs can name, told on each instance. One for all jobs that do.
+    ///
+    /// It is the equal of `#[job_listener]`, for listeners that are made by code.
+    #[track_caller]
+    pub fn job_listener(self, name: &str, listener: impl JobListener) -> Self {
+        self.job_listener_kind(name, ListenerKind::regular(listener))
+    }
+
+    /// Adds a listener that jobs can name, told once in the cluster. One for all jobs that do.
+    #[track_caller]
+    pub fn distribute_once_job_listener(self, name: &str, listener: impl DistributeOnceJobListener) -> Self {
+        self.job_listener_kind(name, ListenerKind::distribute_once(listener))
+    }
+
+    /// Adds a listener of either kind, with its limits of time.
+    #[track_caller]
+    pub fn job_listener_kind(mut self, name: &str, kind: ListenerKind) -> Self {
+        if let Err(fault) = self.listeners.register(name, Arc::new(kind)) {
+            self.faults.push(fault);
+        }
+        self
+    }
+
     /// Adds a kind of pool that configuration can name: a [`Pool`](crate::executor::Pool), or whoever gives one for each
     /// job.
     ///
@@ -236,6 +262,12 @@ impl Builder {
             discovery::add(
                 &mut self.error_handlers,
                 ErrorHandlers::discovered(),
+                &self.components,
+                &mut faults,
+            );
+            discovery::add(
+                &mut self.listeners,
+                JobListeners::discovered(),
                 &self.components,
                 &mut faults,
             );

@@ -161,14 +161,12 @@ fn job(
             .get(config.sharding_strategy().unwrap_or(DEFAULT_STRATEGY))
             .map(drop),
     );
+    for listener in config.listener_types() {
+        unknown(builder.listeners.get(listener).map(drop));
+    }
     let pool = config.executor_service_handler().unwrap_or(DEFAULT_POOL);
     if let Err(error) = builder.pools.pool(pool, name) {
         faults.push(format!("job {name} ({place}): {error}"));
-    }
-    for listener in config.listener_types() {
-        faults.push(format!(
-            "job {name} ({place}): unknown job listener `{listener}`: this version has none"
-        ));
     }
     if let Err(fault) = Policy::of(config.props()) {
         faults.push(format!("job {name} ({place}): {fault}"));

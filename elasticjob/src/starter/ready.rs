@@ -20,6 +20,7 @@ use crate::error_handler::{ErrorHandlers, Post};
 use crate::executor::{Equipment, JobRunner, Pools, Work};
 use crate::host;
 use crate::job::Components;
+use crate::listener::JobListeners;
 use crate::registry::Registry;
 use crate::schedule::Clock;
 use crate::sharding::Strategies;
@@ -42,6 +43,7 @@ pub struct Ready {
     components: Components,
     strategies: Strategies,
     error_handlers: ErrorHandlers,
+    listeners: JobListeners,
     pools: Pools,
     registry: Arc<dyn Registry>,
     policy: ConnectPolicy,
@@ -80,6 +82,7 @@ impl Ready {
             components: builder.components,
             strategies: builder.strategies,
             error_handlers: builder.error_handlers,
+            listeners: builder.listeners,
             pools: builder.pools,
             registry,
             policy,
@@ -168,6 +171,7 @@ impl Ready {
             components: Arc::new(self.components),
             pools: self.pools,
             error_handlers: self.error_handlers,
+            listeners: self.listeners,
             post,
         });
         let mut jobs = BTreeMap::new();
@@ -255,6 +259,7 @@ impl Ready {
             components: Arc::new(self.components),
             strategies: self.strategies,
             error_handlers: self.error_handlers,
+            listeners: self.listeners,
             pools: self.pools,
         }
     }

@@ -16,6 +16,7 @@ use crate::cluster::worker::{Command, JobState, Worker, WorkerHandle};
 use crate::error_handler::{ErrorHandlers, Post};
 use crate::executor::{Equipment, JobRunner, Pools, Work};
 use crate::job::Components;
+use crate::listener::JobListeners;
 use crate::registry::memory::Link;
 use crate::registry::metered::Metered;
 use crate::schedule::Clock;
@@ -37,6 +38,7 @@ pub(crate) struct Application {
     pub(crate) components: Arc<Components>,
     pub(crate) strategies: Strategies,
     pub(crate) error_handlers: ErrorHandlers,
+    pub(crate) listeners: JobListeners,
     pub(crate) pools: Pools,
 }
 
@@ -143,6 +145,7 @@ impl Node {
             components: Arc::clone(&application.components),
             pools: application.pools.clone(),
             error_handlers: application.error_handlers.clone(),
+            listeners: application.listeners.clone(),
             post: Post {
                 tasks: tasks.clone(),
                 clock: Arc::clone(&clock) as Arc<dyn Clock>,

@@ -7,10 +7,11 @@ use std::task::{Context, Poll};
 
 use elasticjob_config::job::JobConfig;
 
-use crate::cluster::launch::{Launch, Runner};
+use crate::cluster::launch::{Heard, Launch, Runner, Told};
 use crate::executor::JobRunner;
 use crate::job::{ErasedJob, Outcome, RunContext};
 use crate::registry::BoxFuture;
+use crate::tasks::Task;
 
 use super::history::{History, LiveRun};
 
@@ -45,6 +46,14 @@ impl Runner for WatchedRunner {
 
     fn configure(&self, config: &JobConfig) -> Result<(), String> {
         self.runner.configure(config)
+    }
+
+    fn is_listened_to(&self) -> bool {
+        self.runner.is_listened_to()
+    }
+
+    fn tell(&self, told: Told) -> Task<Heard> {
+        self.runner.tell(told)
     }
 
     fn report(&self, fault: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {

@@ -13,6 +13,7 @@ use crate::cluster::ids::Ids;
 use crate::error_handler::ErrorHandlers;
 use crate::executor::{self, Pools};
 use crate::limits;
+use crate::listener::JobListeners;
 use crate::registry::memory::MemoryRegistry;
 use crate::sharding::Strategies;
 
@@ -151,6 +152,7 @@ impl World {
             components: Arc::default(),
             strategies: Strategies::built_in(),
             error_handlers: ErrorHandlers::built_in(),
+            listeners: JobListeners::none(),
             pools: pools(&Pools::built_in()),
         };
         (jobs, application)

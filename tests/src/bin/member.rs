@@ -1,7 +1,7 @@
 //! An ordinary application of the framework, as one of several processes that share jobs.
 //!
 //! Its configuration comes from where any application's does. `MEMBER_HISTORY` names the file that its items write
-//! to, `MEMBER_WORK` says how long they work. It obeys a few commands on its standard input, answers on its standard
+//! to, `MEMBER_WORK` says how long they work, `MEMBER_LISTENS` how long its listeners take. It obeys a few commands on its standard input, answers on its standard
 //! output, and ends when the input does, which is when whoever started it is gone.
 
 use std::io::BufRead as _;
@@ -12,6 +12,7 @@ use anyhow::Context as _;
 use elasticjob::prelude::*;
 use elasticjob::sharding::{Assignment, ShardingRequest, ShardingStrategy};
 use elasticjob_tests::command::{Answer, Command};
+use elasticjob_tests::hearing::Ears;
 use elasticjob_tests::history::Journal;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
@@ -58,6 +59,49 @@ impl ShardingStrategy for Odd {
     }
 }
 
+/// How long a listener takes.
+struct Pause(Duration);
+
+/// Is told on each instance.
+#[derive(Inject)]
+struct Each {
+    ears: Component<Ears>,
+    pause: Component<Pause>,
+}
+
+#[job_listener(name = "EACH")]
+impl JobListener for Each {
+    async fn before(&self, firing: &Firing) -> Result<(), BoxError> {
+        self.ears.hear("EACH", "before", firing, self.pause.0).await;
+        Ok(())
+    }
+
+    async fn after(&self, firing: &Firing) -> Result<(), BoxError> {
+        self.ears.hear("EACH", "after", firing, self.pause.0).await;
+        Ok(())
+    }
+}
+
+/// Is told once in the cluster.
+#[derive(Inject)]
+struct Once {
+    ears: Component<Ears>,
+    pause: Component<Pause>,
+}
+
+#[job_listener(name = "ONCE")]
+impl DistributeOnceJobListener for Once {
+    async fn before(&self, firing: &Firing) -> Result<(), BoxError> {
+        self.ears.hear("ONCE", "before", firing, self.pause.0).await;
+        Ok(())
+    }
+
+    async fn after(&self, firing: &Firing) -> Result<(), BoxError> {
+        self.ears.hear("ONCE", "after", firing, self.pause.0).await;
+        Ok(())
+    }
+}
+
 #[tokio::main(worker_threads = 2)]
 async fn main() -> anyhow::Result<()> {
     tracing_subscriber::fmt()
@@ -76,9 +120,14 @@ async fn main() -> anyhow::Result<()> {
 /// The application; `MEMBER_FLAW` is what is wrong with it.
 fn builder() -> anyhow::Result<elasticjob::starter::Builder> {
     let variable = |name: &str| std::env::var(name).with_context(|| format!("{name} is not set"));
-    let journal = Journal::open(Path::new(&variable("MEMBER_HISTORY")?))?;
+    let history = variable("MEMBER_HISTORY")?;
+    let journal = Journal::open(Path::new(&history))?;
+    let pause = std::env::var("MEMBER_LISTENS").map_or(Ok(0), |pause| pause.parse())?;
     let work = Duration::from_millis(variable("MEMBER_WORK")?.parse()?);
-    let builder = ElasticJob::builder().component(journal);
+    let builder = ElasticJob::builder()
+        .component(journal)
+        .component(Ears::open(Path::new(&history))?)
+        .component(Pause(Duration::from_millis(pause)));
     Ok(match std::env::var("MEMBER_FLAW").as_deref() {
         Err(_) => builder.component(Work(work)),
         Ok("no-component") => builder,

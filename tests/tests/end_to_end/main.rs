@@ -10,6 +10,7 @@ mod failover;
 mod health;
 mod layout;
 mod leaving;
+mod listeners;
 mod misfire;
 mod notices;
 mod one_off;

@@ -11,6 +11,7 @@
 mod audit;
 mod claim;
 mod end;
+mod listening;
 mod make_up;
 mod takeover;
 
@@ -38,6 +39,7 @@ pub(crate) use audit::SETTLED_AFTER;
 pub(crate) use claim::{Claim, ClaimOutcome};
 use end::Lingering;
 pub(crate) use end::Recordings;
+use listening::Listening;
 use make_up::MakeUp;
 use takeover::Takeover;
 
@@ -96,6 +98,8 @@ pub(crate) struct Firings {
     /// The ends that wait for others; `None` where none does.
     lingering: Option<Lingering>,
     clock_check: ClockCheck,
+    /// Whether the job has listeners.
+    is_listened_to: bool,
 }
 
 /// Where the comparison of clocks before a firing stands.
@@ -137,6 +141,7 @@ struct Current {
     open: BTreeSet<u32>,
     /// What did not fit into the transaction of the claim.
     rest: Option<Claim>,
+    listening: Listening,
 }
 
 /// Where the claim of the firing under way stands.
@@ -271,6 +276,7 @@ impl Firings {
             is_stopped: false,
             lingering: None,
             clock_check: ClockCheck::Due,
+            is_listened_to: false,
         }
     }
 
@@ -470,9 +476,8 @@ impl Firings {
 
     /// Closes the firing whose ends are all recorded, and turns a time that came meanwhile into the next.
     fn finish_current(&mut self, circumstances: &Circumstances<'_>) {
-        let is_over = matches!(self.claiming, Claiming::Idle)
-            && self.current.as_ref().is_some_and(|current| current.open.is_empty());
-        if !is_over {
+        let is_over = |current: &Current| current.open.is_empty() && current.listening == Listening::Over;
+        if !matches!(self.claiming, Claiming::Idle) || !self.current.as_ref().is_some_and(is_over) {
             return;
         }
         let make_up = self.occasion_to_make_up(circumstances);
@@ -579,7 +584,13 @@ impl Firings {
         let claim = self.new_claim(circumstances, &occasion, &[]);
         let open = claim.items().collect();
         let rest = (!claim.is_empty()).then_some(claim);
-        self.current = Some(Current { occasion, open, rest });
+        let listening = self.listening();
+        self.current = Some(Current {
+            occasion,
+            open,
+            rest,
+            listening,
+        });
         self.claim_rest(circumstances)
     }
 
@@ -737,6 +748,6 @@ impl Recording {
 }
 
 /// The end of an item that was claimed and then not started.
-fn not_started(reason: &'static str) -> End {
+pub(crate) fn not_started(reason: &'static str) -> End {
     End::because(Verdict::Skipped, reason)
 }

@@ -11,6 +11,7 @@ use tracing::{debug, error, info, info_span, warn};
 
 use crate::cluster::firing::{FiringRequest, SETTLED_AFTER, Skipped, Start};
 use crate::cluster::governor::{Decision, Move, Request, Situation};
+use crate::cluster::instance::InstanceId;
 use crate::cluster::launch::{Finished, Launch};
 use crate::cluster::layout::Node;
 use crate::cluster::member::Member;
@@ -75,6 +76,9 @@ impl Worker {
         }
         self.govern(live);
         self.fire(live);
+        self.tell(live);
+        // What has come to its end just now may have been the last.
+        self.leave_when_due(live);
         self.audit(live);
     }
 
@@ -228,7 +232,8 @@ impl Worker {
     /// Leaves the job once all has ended, when it is to stop.
     fn leave_when_due(&mut self, live: &mut Live) {
         let Some(cancel_at) = self.stopping else { return };
-        let is_over = self.firings.is_idle() || cancel_at + OVERRUN_LIMIT <= Instant::now();
+        let is_idle = self.firings.is_idle() && self.tellings.is_idle();
+        let is_over = is_idle || cancel_at + OVERRUN_LIMIT <= Instant::now();
         if !is_over {
             self.announce(live);
             live.wake_at = earlier(live.wake_at, Some(self.process.clock.elapsed() + OVERRUN_LIMIT));
@@ -429,9 +434,8 @@ impl Worker {
         if starts.is_empty() {
             return;
         }
-        let items: Vec<String> = starts.iter().map(|start| start.item.to_string()).collect();
         let id = live.membership.id();
-        let task_id: Arc<str> = format!("{}@-@{}@-@READY@-@{id}", self.application.name(), items.join(",")).into();
+        let task_id = self.task_id(id, starts.iter().map(|start| start.item));
         let run = &starts[0].run;
         let (source, scheduled) = (run.source, run.scheduled_time());
         // The items' spans stand below it, and it ends with the last of them.
@@ -459,6 +463,12 @@ impl Worker {
             });
         }
         self.account.runs(self.cancellations.len(), now);
+    }
+
+    /// The name of what is fired together here.
+    pub(super) fn task_id(&self, id: &InstanceId, items: impl Iterator<Item = u32>) -> Arc<str> {
+        let items: Vec<String> = items.map(|item| item.to_string()).collect();
+        format!("{}@-@{}@-@READY@-@{id}", self.application.name(), items.join(",")).into()
     }
 
     pub(super) fn item_finished(&mut self, finished: Finished) {

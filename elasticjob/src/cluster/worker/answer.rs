@@ -7,14 +7,17 @@ use tracing::{debug, error, info, warn};
 
 use crate::cluster::firing::{ClaimOutcome, FiringRequest, Recordings};
 use crate::cluster::governor::{Purpose, Situation};
+use crate::cluster::launch::Heard;
 use crate::cluster::layout::Node;
 use crate::cluster::ledger::Record;
 use crate::cluster::scope::Scope;
 use crate::cluster::view::View;
 use crate::registry::{Answer, Error, WriteError, Written};
 use crate::sharding::DEFAULT_STRATEGY;
+use crate::tasks::TaskError;
 
 use super::attend::Live;
+use super::listening::Telling;
 use super::watches::Set;
 use super::{Left, Worker};
 
@@ -32,6 +35,8 @@ pub(super) enum Answered {
     /// To the announcement that we are about to leave. If it is lost, the leave itself says it.
     Announced,
     Left(Result<Vec<Written>, WriteError>),
+    /// From the listeners.
+    Heard(Telling, Result<Heard, TaskError>),
     /// Somebody else was told.
     Nothing,
 }
@@ -83,6 +88,7 @@ impl Worker {
                 self.firing_answered(live, answer);
             }
             Answered::Left(result) => self.was_left(live, result),
+            Answered::Heard(telling, result) => self.heard(live, telling, result),
             Answered::RemovalChecked(result) => self.removal_checked(live, result),
             Answered::Announced | Answered::Nothing => {}
         }
@@ -209,6 +215,7 @@ impl Worker {
                         reason = unrecorded.reason,
                         "end of a run not recorded"
                     );
+                    self.tellings.ended(item);
                 }
                 self.follow(live, recordings);
             }
@@ -232,7 +239,7 @@ impl Worker {
         }
     }
 
-    fn claim_settled(&mut self, live: &Live, outcome: ClaimOutcome) {
+    fn claim_settled(&mut self, live: &mut Live, outcome: ClaimOutcome) {
         let mut refused: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
         for (item, reason) in outcome.refused {
             refused.entry(reason).or_default().push(item);
@@ -243,13 +250,14 @@ impl Worker {
         for (item, gap) in outcome.skipped {
             self.account.skipped(item, &gap);
         }
-        self.launch(live, outcome.starts);
+        self.start(live, outcome.starts);
     }
 
     /// Says what has ended, and starts what goes on.
-    fn follow(&mut self, live: &Live, recordings: Recordings) {
+    fn follow(&mut self, live: &mut Live, recordings: Recordings) {
         for (item, run) in recordings.ended {
             self.account.ended(item, &run);
+            self.tellings.ended(item);
         }
         self.launch(live, recordings.again);
         self.claim_settled(live, recordings.made_up);

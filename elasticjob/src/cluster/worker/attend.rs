@@ -206,6 +206,7 @@ impl Worker {
             }
         };
         self.policy = policy;
+        self.firings.listened_to(self.runner.is_listened_to());
         let is_same_schedule = match &self.calendar {
             Some(calendar) => calendar.is_of(&config),
             None => config.cron().is_none(),
@@ -340,7 +341,7 @@ impl Worker {
                         kind: ItemKind::Running,
                         ..
                     }) => live.view.has_moving_items(),
-                    Some(Node::LedgerItem(_) | Node::CurrentTime) | None => false,
+                    Some(Node::LedgerItem(_) | Node::CurrentTime | Node::Called | Node::Guarantee(_)) | None => false,
                     Some(_) => true,
                 };
                 match node {

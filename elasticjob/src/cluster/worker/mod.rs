@@ -8,6 +8,7 @@ mod account;
 mod act;
 mod answer;
 mod attend;
+mod listening;
 mod owners;
 pub(crate) mod standing;
 #[cfg(test)]
@@ -35,6 +36,7 @@ use super::process::Process;
 use super::registration::{Application, RegistrationError};
 use super::session::Membership;
 use account::Account;
+use listening::Tellings;
 use standing::Standing;
 use waiters::Waiters;
 
@@ -109,6 +111,7 @@ pub(crate) struct Worker {
     /// When running items are cancelled, once the job is to stop.
     stopping: Option<Instant>,
     waiters: Waiters,
+    tellings: Tellings,
     account: Account,
     /// When it is to be looked whether every scheduled time has its verdict.
     audit_at: Option<Duration>,
@@ -142,7 +145,8 @@ impl Worker {
         let (finish, finished) = mpsc::unbounded_channel();
         let (state, observed) = watch::channel(JobState::Waiting);
         let config = Arc::clone(&application.config);
-        let firings = Firings::new(process.ids());
+        let mut firings = Firings::new(process.ids());
+        firings.listened_to(runner.is_listened_to());
         let account = Account::new(application.name(), process.events.clone());
         let standing = Arc::clone(account.standing());
         let worker = Self {
@@ -157,6 +161,7 @@ impl Worker {
             cancellations: BTreeMap::new(),
             stopping: None,
             waiters: Waiters::default(),
+            tellings: Tellings::default(),
             account,
             audit_at: None,
             is_first: true,
@@ -251,6 +256,7 @@ impl Worker {
             warn!(job = self.application.name(), items = ?running, "lost with the session");
         }
         self.firings.lose_session();
+        self.tellings.lose_session();
         self.own_nothing();
         // Nobody but the keeper knows when the next session is there: until then ours stays published.
         let is_next = |current: &Option<Arc<Membership>>| current.as_ref().is_none_or(|next| !Arc::ptr_eq(next, lost));
@@ -291,5 +297,6 @@ impl Worker {
         for cancellation in self.cancellations.values() {
             cancellation.cancel();
         }
+        self.tellings.cancel();
     }
 }

@@ -4,6 +4,7 @@ mod account;
 mod configuration;
 mod failover;
 mod firing;
+mod listeners;
 mod misfire;
 mod operators;
 mod orders;
@@ -28,15 +29,16 @@ use tokio::time::Instant;
 use super::*;
 use crate::cluster::fence::{Gated, Stopped};
 use crate::cluster::ids::Ids;
-use crate::cluster::launch::Launch;
+use crate::cluster::launch::{Heard, Launch, Told};
 use crate::cluster::ledger::{End, Source, Verdict};
 use crate::cluster::session::{FenceAlarm, Keeper, Retry};
+use crate::listener::{JobListeners, Listeners};
 use crate::registry::memory::{Fate, Link, MemoryRegistry};
 use crate::registry::metered::Metered;
 use crate::registry::{Answer, CreateMode, Read, Registry, Session, Step};
 use crate::schedule::{Clock, ManualClock};
 use crate::sharding::Strategies;
-use crate::tasks::Tasks;
+use crate::tasks::{Task, Tasks};
 use crate::trace::JobEvent;
 
 /// How long items run, by item.
@@ -107,6 +109,15 @@ struct FakeRunner {
     clock: Arc<ManualClock>,
     history: History,
     work: Work,
+    listeners: Listeners,
+    complaints: Complaints,
+}
+
+/// What the error handler is told, and whether it gives firings up for it.
+#[derive(Clone, Default)]
+struct Complaints {
+    heard: Arc<Mutex<Vec<String>>>,
+    is_giving_up: bool,
 }
 
 impl Runner for FakeRunner {
@@ -158,8 +169,19 @@ impl Runner for FakeRunner {
         Ok(())
     }
 
-    fn report(&self, _fault: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
-        false
+    fn is_listened_to(&self) -> bool {
+        !self.listeners.is_empty()
+    }
+
+    fn tell(&self, told: Told) -> Task<Heard> {
+        self.tasks.spawn("listeners", self.listeners.clone().tell(told))
+    }
+
+    fn report(&self, fault: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+        let sources = std::iter::successors(fault.source(), |source| source.source());
+        let text = sources.fold(fault.to_string(), |text, source| format!("{text}: {source}"));
+        self.complaints.heard.lock().unwrap().push(text);
+        self.complaints.is_giving_up
     }
 }
 
@@ -222,6 +244,8 @@ struct Cluster {
     observer: Arc<dyn Session>,
     /// Those that processes know which join from now on.
     strategies: Strategies,
+    listeners: JobListeners,
+    complaints: Complaints,
 }
 
 const TIMEOUT: Duration = Duration::from_secs(9);
@@ -285,6 +309,8 @@ impl Cluster {
             seed: 1,
             observer,
             strategies: Strategies::built_in(),
+            listeners: JobListeners::none(),
+            complaints: Complaints::default(),
         }
     }
 
@@ -330,6 +356,8 @@ impl Cluster {
             clock: Arc::clone(&self.clock),
             history: self.history.clone(),
             work,
+            listeners: Listeners::of(config.listener_types(), &self.listeners).unwrap(),
+            complaints: self.complaints.clone(),
         };
         let application = Application {
             config: Arc::new(config),

@@ -1,0 +1,73 @@
+//! When a firing's listeners are told of it: once its items are claimed, and once all have ended.
+//!
+//! Until they were told of the begin, the claimed items wait; until they were told of the end, the firing goes on.
+
+use crate::cluster::layout::Moment;
+
+use super::{Claiming, Firings, Occasion};
+
+/// Where the firing under way stands with the job's listeners.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Listening {
+    /// They are to be told of this next,
+    Due(Moment),
+    /// or are being told.
+    Telling(Moment),
+    /// There are none, or they have been told of everything.
+    #[default]
+    Over,
+}
+
+impl Firings {
+    /// Whether the job has listeners, from the next firing on.
+    pub(crate) fn listened_to(&mut self, is_listened_to: bool) {
+        self.is_listened_to = is_listened_to;
+    }
+
+    /// Where a firing begins.
+    pub(super) fn listening(&self) -> Listening {
+        match self.is_listened_to {
+            true => Listening::Due(Moment::Started),
+            false => Listening::Over,
+        }
+    }
+
+    /// Whether what is claimed for the firing under way is to wait for listeners.
+    pub(crate) fn is_beginning(&self) -> bool {
+        let listening = self.current.as_ref().map(|current| current.listening);
+        matches!(
+            listening,
+            Some(Listening::Due(Moment::Started) | Listening::Telling(Moment::Started))
+        )
+    }
+
+    /// What the listeners are to be told now, and of what.
+    pub(crate) fn next_to_tell(&mut self) -> Option<(Moment, Occasion)> {
+        let current = self.current.as_mut()?;
+        let Listening::Due(moment) = current.listening else {
+            return None;
+        };
+        let is_claimed = matches!(self.claiming, Claiming::Idle) && current.rest.is_none();
+        let is_there = match moment {
+            Moment::Started => is_claimed,
+            Moment::Completed => is_claimed && current.open.is_empty(),
+        };
+        if !is_there {
+            return None;
+        }
+        current.listening = Listening::Telling(moment);
+        Some((moment, current.occasion.clone()))
+    }
+
+    /// They were told. A firing that was given up meanwhile has no end to be told of.
+    pub(crate) fn told(&mut self, moment: Moment, is_given_up: bool) {
+        if let Some(current) = &mut self.current
+            && current.listening == Listening::Telling(moment)
+        {
+            current.listening = match moment {
+                Moment::Started if !is_given_up => Listening::Due(Moment::Completed),
+                _ => Listening::Over,
+            };
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! What is known of a gathering: read once, and followed by events.
+
+use std::collections::BTreeSet;
+
+use crate::cluster::layout::{Guarantee, Moment, Node};
+use crate::registry::{Answer, CreateMode, Read, Step, WatchEvent};
+
+use super::called::Called;
+
+/// What is known of a gathering.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    has_root: bool,
+    is_open: bool,
+    has_latch: bool,
+    pub(super) registered: BTreeSet<u32>,
+    pub(super) contenders: BTreeSet<String>,
+    pub(super) called: Called,
+    called_version: Option<i32>,
+}
+
+impl Seen {
+    pub(super) fn reads(job: &str, moment: Moment) -> Vec<Read> {
+        let children = [Guarantee::Root, Guarantee::Gathering(moment), Guarantee::Latch(moment)];
+        let children = children.map(|node| Read::Children(Node::Guarantee(node).of(job)));
+        children.into_iter().chain([Read::Data(Node::Called.of(job))]).collect()
+    }
+
+    pub(super) fn of(answers: Vec<Answer>) -> Self {
+        let mut seen = Self::default();
+        let mut answers = answers.into_iter();
+        let mut children = || match answers.next() {
+            Some(Answer::Children(found)) => found,
+            _ => None,
+        };
+        seen.has_root = children().is_some();
+        let registered = children();
+        seen.is_open = registered.is_some();
+        seen.registered = registered
+            .iter()
+            .flatten()
+            .filter_map(|name| name.parse().ok())
+            .collect();
+        let contenders = children();
+        seen.has_latch = contenders.is_some();
+        seen.contenders = contenders.into_iter().flatten().collect();
+        if let Some(Answer::Data(Some((data, stat)))) = answers.next() {
+            seen.called = Called::parse(&data);
+            seen.called_version = Some(stat.version);
+        }
+        seen
+    }
+
+    /// Takes in what an event says. Those that are older than what was read change nothing in the end, since all come
+    /// in order.
+    pub(super) fn note(&mut self, job: &str, moment: Moment, event: &WatchEvent) {
+        let (path, exists) = match event {
+            WatchEvent::Created(path) | WatchEvent::Changed(path) => (path, true),
+            WatchEvent::Deleted(path) => (path, false),
+            _ => return,
+        };
+        let Some(Node::Guarantee(node)) = Node::parse(job, path) else {
+            return;
+        };
+        match node {
+            Guarantee::Root => self.has_root = exists,
+            Guarantee::Gathering(of) if of == moment => self.is_open = exists,
+            Guarantee::Latch(of) if of == moment => self.has_latch = exists,
+            Guarantee::Item(of, item) if of == moment => match exists {
+                true => drop(self.registered.insert(item)),
+                false => drop(self.registered.remove(&item)),
+            },
+            Guarantee::Candidate(of, name) if of == moment => match exists {
+                true => drop(self.contenders.insert(name.to_owned())),
+                false => drop(self.contenders.remove(name)),
+            },
+            _ => {}
+        }
+    }
+
+    /// Registers the items, which may have been left behind by somebody who died.
+    pub(super) fn register(&self, job: &str, moment: Moment, items: &[u32]) -> Vec<Step> {
+        let mut steps = self.parents(job, Guarantee::Gathering(moment));
+        for &item in items {
+            let path = Node::Guarantee(Guarantee::Item(moment, item)).of(job);
+            if self.registered.contains(&item) {
+                steps.push(delete(path.clone()));
+            }
+            steps.push(create(path, CreateMode::Persistent));
+        }
+        steps
+    }
+
+    /// Joins the contenders, in the place of those that we left behind.
+    pub(super) fn contend(&self, job: &str, moment: Moment, own: &[&str], name: &str) -> Vec<Step> {
+        let mut steps = self.parents(job, Guarantee::Latch(moment));
+        steps.extend(leave(job, moment, own));
+        let path = Node::Guarantee(Guarantee::Candidate(moment, name)).of(job);
+        steps.push(create(path, CreateMode::EphemeralSequential));
+        steps
+    }
+
+    /// The root and the node below it, where they are missing. Java makes the latch, as all of Curator's, a container.
+    fn parents(&self, job: &str, node: Guarantee<'_>) -> Vec<Step> {
+        let mut steps = Vec::new();
+        if !self.has_root {
+            steps.push(create(Node::Guarantee(Guarantee::Root).of(job), CreateMode::Persistent));
+        }
+        let (exists, mode) = match node {
+            Guarantee::Latch(_) => (self.has_latch, CreateMode::Container),
+            _ => (self.is_open, CreateMode::Persistent),
+        };
+        if !exists {
+            steps.push(create(Node::Guarantee(node).of(job), mode));
+        }
+        steps
+    }
+
+    /// Takes back what was registered of these items; the last one closes the gathering.
+    pub(super) fn withdraw(&self, job: &str, moment: Moment, items: &BTreeSet<u32>) -> Vec<Step> {
+        let ours = self.registered.intersection(items);
+        let mut steps: Vec<Step> = ours
+            .map(|item| delete(Node::Guarantee(Guarantee::Item(moment, *item)).of(job)))
+            .collect();
+        if self.is_open && self.registered.is_subset(items) {
+            steps.push(delete(Node::Guarantee(Guarantee::Gathering(moment)).of(job)));
+        }
+        steps
+    }
+
+    /// Ends the gathering, and notes whose hook was called.
+    pub(super) fn close(&self, job: &str, moment: Moment, called: &Called) -> Vec<Step> {
+        let mut steps = self.withdraw(job, moment, &self.registered);
+        let (path, data) = (Node::Called.of(job), called.to_bytes());
+        steps.push(match self.called_version {
+            Some(version) => Step::Set {
+                path,
+                data,
+                version: Some(version),
+            },
+            None => Step::Create {
+                path,
+                data,
+                mode: CreateMode::Persistent,
+            },
+        });
+        steps
+    }
+}
+
+/// Removes contenders.
+pub(super) fn leave(job: &str, moment: Moment, own: &[&str]) -> Vec<Step> {
+    let nodes = own
+        .iter()
+        .map(|name| Node::Guarantee(Guarantee::Candidate(moment, name)));
+    nodes.map(|node| delete(node.of(job))).collect()
+}
+
+fn create(path: String, mode: CreateMode) -> Step {
+    Step::Create {
+        path,
+        data: Vec::new(),
+        mode,
+    }
+}
+
+fn delete(path: String) -> Step {
+    Step::Delete { path, version: None }
+}

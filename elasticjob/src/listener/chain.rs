@@ -1,0 +1,181 @@
+//! The listeners of one job, told one after the other.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout};
+use tracing::debug;
+
+use super::fault::{Fault, Reason};
+use super::firing::FiringParts;
+use super::kind::ListenerKind;
+use super::{Firing, JobListeners};
+use crate::catalogue::UnknownName;
+use crate::cluster::fence::Gated;
+use crate::cluster::guarantee::{Failed, Gathered, Gathering};
+use crate::cluster::launch::{Heard, Told};
+use crate::cluster::layout::Moment;
+use crate::job::BoxError;
+use crate::tasks::panic_message;
+use crate::trace::Source;
+
+/// The listeners of one job, in order.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Listeners {
+    listeners: Arc<[Named]>,
+    contending: Arc<Mutex<()>>,
+}
+
+#[derive(Debug)]
+struct Named {
+    name: Arc<str>,
+    kind: Arc<ListenerKind>,
+}
+
+impl Listeners {
+    /// Those of these names.
+    ///
+    /// # Errors
+    /// The first name that stands for none.
+    pub(crate) fn of(names: &[String], catalogue: &JobListeners) -> Result<Self, UnknownName> {
+        let mut listeners = Vec::with_capacity(names.len());
+        for name in names {
+            let kind = catalogue.get(name)?;
+            let name = name.as_str().into();
+            listeners.push(Named { name, kind });
+        }
+        // Stable: of one order they stay as they are named.
+        listeners.sort_by_key(|named| named.kind.listener.order());
+        Ok(Self {
+            listeners: listeners.into(),
+            contending: Arc::default(),
+        })
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.listeners.is_empty()
+    }
+
+    /// Tells all of them. The fence of the session and the cancellation stop it where it is.
+    pub(crate) async fn tell(self, told: Told) -> Heard {
+        let told = Arc::new(told);
+        let firing = firing(&told);
+        let mut heard = Heard::default();
+        for index in 0..self.listeners.len() {
+            let (fence, cancellation) = (told.membership.fence(), told.cancellation.clone());
+            let one = self.clone().tell_one(index, Arc::clone(&told), firing.clone());
+            match Gated::new(Box::pin(one), fence, cancellation).await {
+                Ok(Ok(())) => {}
+                Ok(Err(fault)) => heard.faults.push(Box::new(fault)),
+                Err(stopped) => {
+                    let Named { name, kind } = &self.listeners[index];
+                    debug!(listener = &**name, reason = %stopped, "listener stopped");
+                    if kind.is_once && !told.items.is_empty() {
+                        // The session may live on, and others would wait for us.
+                        gathering(&told, Arc::clone(&self.contending)).withdraw().await;
+                    }
+                    break;
+                }
+            }
+        }
+        heard
+    }
+
+    async fn tell_one(self, index: usize, told: Arc<Told>, firing: Firing) -> Result<(), Fault> {
+        let Named { name, kind } = &self.listeners[index];
+        let outcome = match kind.is_once {
+            true => once(name, kind, &told, &firing, self.contending.clone()).await,
+            false => call(kind, told.moment, &firing).await,
+        };
+        outcome.map_err(|source| Fault {
+            listener: Arc::clone(name),
+            moment: told.moment,
+            source,
+        })
+    }
+}
+
+/// Calls the hook, within its limit; a panic of it is a fault like any other.
+async fn call(kind: &ListenerKind, moment: Moment, firing: &Firing) -> Result<(), BoxError> {
+    let limit = kind.limit(moment);
+    // Made where a panic is caught, too: a hook need not be an async fn.
+    let hook = AssertUnwindSafe(async { kind.listener.tell(moment, firing).await }).catch_unwind();
+    match timeout(limit, hook).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(panic)) => Err(Reason::Panicked(panic_message(&*panic)).into()),
+        Err(_) => Err(Reason::TooSlow(limit).into()),
+    }
+}
+
+/// Calls the hook if it is for us to call in the cluster, or waits until somebody else has.
+async fn once(
+    name: &str,
+    kind: &ListenerKind,
+    told: &Told,
+    firing: &Firing,
+    contending: Arc<Mutex<()>>,
+) -> Result<(), BoxError> {
+    if told.items.is_empty() {
+        return Ok(());
+    }
+    let gathering = gathering(told, contending);
+    let limit = kind.limit(told.moment);
+    match gathering.wait(name, deadline(limit)).await {
+        Ok(Gathered::Called) => Ok(()),
+        Ok(Gathered::Ours(turn)) => {
+            let result = call(kind, told.moment, firing).await;
+            turn.close().await;
+            result
+        }
+        Err(Failed::Late(missing)) if missing.is_empty() => Err(Reason::NotCalled(limit).into()),
+        Err(Failed::Late(missing)) => Err(Reason::Late {
+            moment: told.moment,
+            limit,
+            missing,
+        }
+        .into()),
+        // The fence stops us about now; who goes on sees to the hook.
+        Err(Failed::SessionLost) => Ok(()),
+    }
+}
+
+/// Where the instances gather for what is told.
+fn gathering(told: &Told, contending: Arc<Mutex<()>>) -> Gathering {
+    Gathering {
+        membership: Arc::clone(&told.membership),
+        clock: Arc::clone(&told.clock),
+        job: told.config.name().as_str().into(),
+        moment: told.moment,
+        firing: told.firing.clone(),
+        is_takeover: told.source == Source::Failover,
+        items: told.items.clone(),
+        total: told.config.sharding_total_count().get(),
+        absent: told.absent.clone(),
+        contending,
+    }
+}
+
+fn deadline(limit: Duration) -> Instant {
+    let now = Instant::now();
+    // Of a limit that no clock holds a century is as good.
+    now.checked_add(limit)
+        .unwrap_or_else(|| now + Duration::from_secs(100 * 365 * 24 * 3600))
+}
+
+fn firing(told: &Told) -> Firing {
+    let config = &told.config;
+    let parameter = |item: u32| config.item_parameters().get(item).map(Into::into);
+    Firing::new(FiringParts {
+        job_name: config.name().as_str().into(),
+        task_id: Arc::clone(&told.task_id),
+        instance_id: told.membership.id().clone().into_text(),
+        sharding_total_count: config.sharding_total_count().get(),
+        job_parameter: told.parameter.as_deref().unwrap_or(config.job_parameter()).into(),
+        items: told.items.iter().map(|item| (*item, parameter(*item))).collect(),
+        scheduled_time: told.scheduled_time,
+        source: told.source,
+    })
+}

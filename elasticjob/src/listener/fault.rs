@@ -1,0 +1,45 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::cluster::layout::Moment;
+use crate::job::BoxError;
+
+/// What went wrong with a listener, for the job's error handler.
+#[derive(Debug, thiserror::Error)]
+#[error("job listener `{listener}` {} a firing", when(*moment))]
+pub(super) struct Fault {
+    pub(super) listener: Arc<str>,
+    pub(super) moment: Moment,
+    pub(super) source: BoxError,
+}
+
+fn when(moment: Moment) -> &'static str {
+    match moment {
+        Moment::Started => "before",
+        Moment::Completed => "after",
+    }
+}
+
+/// Why a listener failed by itself.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Reason {
+    #[error("panicked: {0}")]
+    Panicked(String),
+    #[error("not done within {0:?}")]
+    TooSlow(Duration),
+    #[error("these items have not {} within {limit:?}: {missing:?}", verb(*moment))]
+    Late {
+        moment: Moment,
+        limit: Duration,
+        missing: Vec<u32>,
+    },
+    #[error("another instance has not called it within {0:?}")]
+    NotCalled(Duration),
+}
+
+fn verb(moment: Moment) -> &'static str {
+    match moment {
+        Moment::Started => "started",
+        Moment::Completed => "ended",
+    }
+}

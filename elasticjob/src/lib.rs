@@ -26,6 +26,7 @@
 //! | `script` | yes | jobs of type `SCRIPT`: [`executor::script`] |
 //! | `http` | no | jobs of type `HTTP`: [`executor::http`] |
 //! | `email`, `dingtalk`, `feishu`, `slack`, `wechat`, `webhook` | no | failures are told to people: [`error_handler`] |
+//! | `history-sqlite`, `history-postgres`, `history-mysql` | no | what became of each run, recorded in a database: `trace::history` |
 //! | `axum` | no | [`OneOffJob`](starter::OneOffJob) as an extractor of axum handlers |
 //! | `metrics` | no | metrics through the facade of the crate `metrics` |
 //! | `prometheus` | no | an endpoint with metrics for Prometheus and health for Kubernetes |

@@ -31,7 +31,7 @@ async fn an_item_that_fails_or_panics_should_be_run_at_each_of_its_times() -> an
     let watching = async {
         while times.iter().any(|times| times.len() < 3) {
             let Some(event) = events.next().await? else { break };
-            if let JobEvent::Ended { run, outcome } = event {
+            if let JobEvent::Ended { run, outcome, .. } = event {
                 let has_failed = matches!(outcome, ItemOutcome::Failed { .. });
                 assert_eq!(has_failed, run.item < 2, "{outcome:?}");
                 assert!(times[run.item as usize].insert(run.scheduled_time), "{run:?} again");

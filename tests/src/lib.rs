@@ -7,6 +7,7 @@ pub mod chaos;
 pub mod cluster;
 pub mod command;
 pub mod crowd;
+pub mod databases;
 pub mod figures;
 pub mod hearing;
 pub mod history;

@@ -34,6 +34,7 @@ const SETTINGS: &[&str] = &[
     "tracing.type",
     "tracing.include-job-names",
     "tracing.exclude-job-names",
+    "tracing.retention",
 ];
 
 /// What settings stand below.

@@ -152,6 +152,8 @@ pub struct TracingSettings {
     pub data_source: Option<DataSourceSettings>,
     /// `tracing.include-job-names` or `tracing.exclude-job-names`.
     pub jobs: TracedJobs,
+    /// `tracing.retention`: how long what was recorded is kept. For ever, if it is not given.
+    pub retention: Option<Duration>,
 }
 
 /// Which jobs are traced.

@@ -8,7 +8,7 @@ use crate::registry::{Answer, Read, Step};
 
 use super::instance::InstanceId;
 use super::layout::Node;
-use super::ledger::{End, Record, Verdict};
+use super::ledger::{End, Record, Run, Verdict};
 use super::marks::Succession;
 use super::transaction::Transaction;
 use super::view::View;
@@ -17,7 +17,7 @@ use super::view::View;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Clearing {
     /// Those whose runs are over with their instances.
-    pub(crate) lost: Vec<u32>,
+    pub(crate) lost: Vec<(u32, Option<Run>)>,
     pub(crate) steps: Vec<Step>,
 }
 
@@ -51,7 +51,7 @@ pub(crate) fn clear(view: &View, items: &[u32], answers: Vec<Answer>) -> Clearin
                 record.ended(end).to_bytes(),
                 Some(stat.version),
             );
-            lost.push(*item);
+            lost.push((*item, record.run.clone()));
         }
     }
     Clearing {

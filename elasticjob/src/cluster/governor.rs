@@ -17,6 +17,7 @@ use super::abandoned;
 use super::election::{self, Election};
 use super::instance::InstanceId;
 use super::layout::Node;
+use super::ledger::Run;
 use super::marks;
 use super::policy::Policy;
 use super::resharding::{self, Basis, Surveyed};
@@ -71,17 +72,17 @@ pub(crate) enum Purpose {
     TakeTrigger(Vec<Order>),
     Elect,
     SurveyMarks(Vec<u32>),
-    /// Remove marks of dead instances; of the second items no further attempt is made.
+    /// Remove marks of dead instances; the second items were tried often enough.
     RepairMarks {
         items: Vec<u32>,
         parked: Vec<u32>,
-        /// Those whose runs are over with their instances.
-        lost: Vec<u32>,
+        /// Those whose runs are over with their instances, the parked among them.
+        lost: Vec<(u32, Option<Run>)>,
     },
     SurveyAbandoned(Vec<u32>),
     /// Remove items from the queue of those to be taken over; the runs of these are over with their instances.
     ClearFailover {
-        lost: Vec<u32>,
+        lost: Vec<(u32, Option<Run>)>,
     },
     /// Remove orders to instances that are gone.
     ClearTriggers,

@@ -99,6 +99,11 @@ pub(crate) struct Finished {
     pub(crate) end: End,
     /// The error handler wants the firing given up: no make-up run follows it.
     pub(crate) is_abort: bool,
+    /// When the pool had room and the job began; `None` if it was stopped before.
+    pub(crate) began_at: Option<Timestamp>,
+    pub(crate) ended_at: Timestamp,
+    /// Why it failed, with all that led to it, where `end` holds less.
+    pub(crate) failure: Option<Arc<str>>,
 }
 
 impl fmt::Debug for Launch {

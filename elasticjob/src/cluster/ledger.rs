@@ -11,7 +11,7 @@ use super::mutation::Mutation;
 
 /// Longest cause of a failure that is kept, in bytes. It travels with every claim of the item, so it is a hint
 /// and no log.
-const CAUSE_LIMIT: usize = 256;
+pub(crate) const CAUSE_LIMIT: usize = 256;
 
 /// A ledger time that is further ahead of our clock than this is a clock fault, and not believed.
 const CLOCK_FAULT: jiff::SignedDuration = jiff::SignedDuration::from_hours(1);

@@ -9,7 +9,7 @@ use crate::registry::{Answer, CreateMode, Read, Stat, Step};
 
 use super::instance::InstanceId;
 use super::layout::{ItemKind, Node};
-use super::ledger::{End, Record, Verdict};
+use super::ledger::{End, Record, Run, Verdict};
 use super::mutation::Mutation;
 use super::transaction::Transaction;
 use super::view::{ItemView, MarkHolder, View};
@@ -68,10 +68,10 @@ pub(crate) fn survey(view: &View, suspects: &[u32]) -> Vec<Read> {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Repair {
     pub(crate) items: Vec<u32>,
-    /// Those of them that are not tried again at this time.
+    /// Those of them that were tried often enough.
     pub(crate) parked: Vec<u32>,
-    /// Those whose runs are over with their instances.
-    pub(crate) lost: Vec<u32>,
+    /// Those whose runs are over with their instances, the parked among them.
+    pub(crate) lost: Vec<(u32, Option<Run>)>,
     pub(crate) steps: Vec<Step>,
 }
 
@@ -113,11 +113,12 @@ pub(crate) fn repair(view: &View, suspects: &[u32], answers: Vec<Answer>, succes
             Bequest::Queued => (record, true),
             Bequest::Unrecorded => (record.without_run(), true),
             Bequest::Lost => {
-                lost.push(*item);
+                lost.push((*item, record.run.clone()));
                 (record.ended(End::new(Verdict::Lost)), false)
             }
             Bequest::Parked => {
                 parked.push(*item);
+                lost.push((*item, record.run.clone()));
                 (
                     record.ended(End::because(Verdict::Lost, "parked: its instances died in a row")),
                     false,

@@ -48,6 +48,15 @@ impl Process {
         }
     }
 
+    /// Gives every event to these, too.
+    #[cfg(feature = "_history")]
+    pub(crate) fn with_taps(self, taps: Vec<crate::trace::Tap>) -> Self {
+        Self {
+            events: self.events.with_taps(taps),
+            ..self
+        }
+    }
+
     /// A source of names for one job.
     pub(crate) fn ids(&self) -> Ids {
         self.ids.lock().unwrap_or_else(PoisonError::into_inner).fork()

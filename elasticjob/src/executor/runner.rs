@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use elasticjob_config::job::JobConfig;
@@ -13,7 +13,7 @@ use tracing::{Instrument, debug, info_span, warn};
 use crate::catalogue::UnknownName;
 use crate::cluster::fence::Stopped;
 use crate::cluster::launch::{Finished, Heard, Launch, Runner, Told};
-use crate::cluster::ledger::{End, Verdict};
+use crate::cluster::ledger::{CAUSE_LIMIT, End, Verdict};
 use crate::error_handler::{self, Chain, DEFAULT_HANDLER, ErrorHandlers, Failure, JobErrorHandler, Post, Reaction};
 use crate::job::{Components, ErasedJob, RunContext, RunParts, ShardingContext, ShardingParts};
 use crate::listener::{JobListeners, Listeners};
@@ -189,8 +189,12 @@ impl Runner for JobRunner {
         let span = info_span!("item", job = &*self.name, item = start.item, run = start.run.id);
         let late = telemetry::lateness(start.run.source, start.run.attempt, due, launched_at);
         let handed_over = Instant::now();
+        let since_launch = move || launched_at.saturating_add(handed_over.elapsed()).unwrap_or(launched_at);
         let run = async move {
+            let began = Arc::new(OnceLock::new());
+            let begins = Arc::clone(&began);
             let ended = run_item(item, move |running| {
+                begins.get_or_init(since_launch);
                 let waited = SignedDuration::try_from(handed_over.elapsed()).unwrap_or_default();
                 let timed = metrics.begin(late.map(|late| late.saturating_add(waited)));
                 let parts = RunParts {
@@ -217,6 +221,7 @@ impl Runner for JobRunner {
                 );
             }
             let is_fenced = matches!(ended.outcome, Outcome::Cancelled(Stopped::Fenced));
+            let failure = failure_beyond_ledger(&ended.outcome);
             let (end, is_abort) = concluded(&failing, &*handler, ended.outcome);
             // The worker is gone when the process stops; nobody records the end then.
             let _ = finished.send(Box::new(Finished {
@@ -226,6 +231,9 @@ impl Runner for JobRunner {
                 is_fenced,
                 end,
                 is_abort,
+                began_at: began.get().copied(),
+                ended_at: since_launch(),
+                failure,
             }));
         };
         tasks.spawn("item", run.instrument(span));
@@ -254,6 +262,23 @@ impl Runner for JobRunner {
         let failure = Failure::new(&self.name, fault);
         error_handler::handle(&*self.current().handler, &failure) == Reaction::Abort
     }
+}
+
+/// Longest account of a failure that is handed on, in bytes.
+const FAILURE_LIMIT: usize = 16 * 1024;
+
+/// The whole account of a failure, where the ledger cuts it.
+fn failure_beyond_ledger(outcome: &Outcome) -> Option<Arc<str>> {
+    let mut text = match outcome {
+        Outcome::Failed(cause) => Chain(&**cause).to_string(),
+        Outcome::Panicked(message) => format!("panicked: {message}"),
+        Outcome::Succeeded | Outcome::Cancelled(_) => return None,
+    };
+    if text.len() <= CAUSE_LIMIT {
+        return None;
+    }
+    text.truncate(text.floor_char_boundary(FAILURE_LIMIT));
+    Some(text.into())
 }
 
 /// What an outcome is to the ledger, and whether the firing is to be given up for it.

@@ -31,6 +31,8 @@ pub(super) fn application(
     mut faults: Faults,
 ) -> Result<Ready, Error> {
     refuse_unavailable(&settings, &mut faults);
+    #[cfg(feature = "_history")]
+    let history = history(&settings, &mut faults);
     let preferences = match preferences(&settings) {
         Ok(preferences) => Some(preferences),
         Err(errors) => {
@@ -55,7 +57,10 @@ pub(super) fn application(
     }
     match (preferences, registry) {
         (Some(preferences), Some((registry, retry))) if faults.is_empty() => {
-            Ok(Ready::new(builder, settings, preferences, registry, retry, jobs))
+            let ready = Ready::new(builder, settings, preferences, registry, retry, jobs);
+            #[cfg(feature = "_history")]
+            let ready = ready.with_history(history);
+            Ok(ready)
         }
         _ => Err(Error::Invalid(faults)),
     }
@@ -63,11 +68,27 @@ pub(super) fn application(
 
 /// Refuses what configuration can say and this program cannot do.
 fn refuse_unavailable(settings: &Settings, faults: &mut Faults) {
-    if settings.tracing.is_some() {
-        faults.push("`elasticjob.tracing`: this version records no history in a database; remove the section");
+    if settings.tracing.is_some() && !cfg!(feature = "_history") {
+        faults.push(
+            "`elasticjob.tracing`: this program was built without one of the features `history-sqlite`, \
+             `history-postgres` and `history-mysql`",
+        );
     }
     if settings.metrics.is_some() && !cfg!(feature = "prometheus") {
         faults.push("`elasticjob.metrics`: this program was built without the feature `prometheus`");
+    }
+}
+
+#[cfg(feature = "_history")]
+fn history(settings: &Settings, faults: &mut Faults) -> Option<crate::trace::history::Setup> {
+    match crate::trace::history::Setup::of(settings.tracing.as_ref()?) {
+        Ok(setup) => Some(setup),
+        Err(found) => {
+            for fault in found {
+                faults.push(format!("`elasticjob.tracing.data-source`: {fault}"));
+            }
+            None
+        }
     }
 }
 

@@ -18,6 +18,8 @@ use crate::operation::Operations;
 use crate::registry::{BoxFuture, Registry};
 use crate::tasks::Tasks;
 use crate::trace::Events;
+#[cfg(feature = "_history")]
+use crate::trace::history;
 
 use super::builder::Builder;
 #[cfg(feature = "prometheus")]
@@ -70,6 +72,8 @@ pub(super) struct Parts {
     pub(super) is_patient: bool,
     /// Where the dump port listens, if there is one.
     pub(super) dump_address: Option<SocketAddr>,
+    #[cfg(feature = "_history")]
+    pub(super) history: Option<history::Kept>,
     #[cfg(feature = "prometheus")]
     pub(super) endpoint: Option<Endpoint>,
 }
@@ -81,6 +85,8 @@ pub(super) struct Running {
     process: Arc<Process>,
     registry: Arc<dyn Registry>,
     dump_address: Option<SocketAddr>,
+    #[cfg(feature = "_history")]
+    history: Option<history::Kept>,
     phase: watch::Sender<Phase>,
     /// Why it failed, until somebody is told. A std mutex: never held across an await.
     failure: Mutex<Option<Error>>,
@@ -122,6 +128,8 @@ impl Running {
             process,
             is_patient,
             dump_address,
+            #[cfg(feature = "_history")]
+            history,
             #[cfg(feature = "prometheus")]
             endpoint,
         } = parts;
@@ -133,6 +141,8 @@ impl Running {
             process,
             registry: Arc::clone(&registry),
             dump_address,
+            #[cfg(feature = "_history")]
+            history,
             phase,
             failure: Mutex::default(),
             #[cfg(feature = "prometheus")]
@@ -423,6 +433,20 @@ impl ElasticJob {
     #[must_use]
     pub fn events(&self) -> Events {
         self.running.process.events.subscribe()
+    }
+
+    /// The history that is recorded, to be asked; `None` if the configuration has no `elasticjob.tracing`.
+    #[cfg(feature = "_history")]
+    #[must_use]
+    pub fn history(&self) -> Option<history::History> {
+        self.running.history.as_ref().map(|kept| kept.history().clone())
+    }
+
+    /// How the recording of history goes; `None` if the configuration has no `elasticjob.tracing`.
+    #[cfg(feature = "_history")]
+    #[must_use]
+    pub fn recording(&self) -> Option<history::Recording> {
+        self.running.history.as_ref().map(history::Kept::recording)
     }
 
     /// What operators do with the jobs of this registry centre: those of this application, and all others in its

@@ -27,6 +27,8 @@ use crate::sharding::Strategies;
 use crate::snapshot;
 use crate::tasks::Tasks;
 use crate::telemetry;
+#[cfg(feature = "_history")]
+use crate::trace::history;
 
 use super::builder::{Builder, system_clock};
 use super::check::ConnectPolicy;
@@ -54,6 +56,8 @@ pub struct Ready {
     #[cfg(feature = "prometheus")]
     metrics: Option<SocketAddr>,
     dump_address: Option<SocketAddr>,
+    #[cfg(feature = "_history")]
+    history: Option<history::Setup>,
 }
 
 /// A job that is in order.
@@ -93,7 +97,15 @@ impl Ready {
             #[cfg(feature = "prometheus")]
             metrics: settings.metrics.map(|metrics| (metrics.host, metrics.port).into()),
             dump_address: settings.dump.map(|dump| SocketAddr::new(dump.host, dump.port)),
+            #[cfg(feature = "_history")]
+            history: None,
         }
+    }
+
+    /// Has what becomes of the jobs recorded.
+    #[cfg(feature = "_history")]
+    pub(super) fn with_history(self, history: Option<history::Setup>) -> Self {
+        Self { history, ..self }
     }
 
     /// The names of the jobs, sorted.
@@ -135,6 +147,14 @@ impl Ready {
             jobs = self.jobs.len(),
             "starting"
         );
+        #[cfg(feature = "_history")]
+        let (taps, history) = match self.history {
+            Some(setup) => {
+                let (tap, kept) = setup.start(&tasks).map_err(|error| invalid(error.chain()))?;
+                (vec![tap], Some(kept))
+            }
+            None => (Vec::new(), None),
+        };
         let mut ids = Ids::random();
         let (publisher, memberships) = watch::channel(None);
         let keeper = Keeper {
@@ -159,13 +179,10 @@ impl Ready {
             clock: Arc::clone(&clock),
             host: host::host_name().into(),
         };
-        let process = Arc::new(Process::new(
-            clock,
-            memberships,
-            self.strategies,
-            ids,
-            self.grace_period,
-        ));
+        let process = Process::new(clock, memberships, self.strategies, ids, self.grace_period);
+        #[cfg(feature = "_history")]
+        let process = process.with_taps(taps);
+        let process = Arc::new(process);
         let equipment = Arc::new(Equipment {
             tasks: tasks.clone(),
             components: Arc::new(self.components),
@@ -209,6 +226,8 @@ impl Ready {
             process,
             is_patient: self.policy.attempts.is_none(),
             dump_address,
+            #[cfg(feature = "_history")]
+            history,
             #[cfg(feature = "prometheus")]
             endpoint,
         })

@@ -101,7 +101,7 @@ impl What {
     #[must_use]
     pub fn of_event(event: JobEvent) -> Option<(String, u32, Self)> {
         match event {
-            JobEvent::Ended { run, outcome } if run.source != Source::Trigger => {
+            JobEvent::Ended { run, outcome, .. } if run.source != Source::Trigger => {
                 let (verdict, cause) = match outcome {
                     ItemOutcome::Succeeded => (Verdict::Succeeded, String::new()),
                     ItemOutcome::Failed { cause } => (Verdict::Failed, cause),

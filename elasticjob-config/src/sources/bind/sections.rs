@@ -2,6 +2,8 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
+use jiff::{Span, SpanRelativeTo};
+
 use super::{Binder, Declarations};
 use crate::sources::key::Key;
 use crate::sources::layer::Layer;
@@ -15,6 +17,7 @@ const IP: Key = Key::Setting("network.ip");
 const TYPE: Key = Key::Setting("tracing.type");
 const INCLUDE: Key = Key::Setting("tracing.include-job-names");
 const EXCLUDE: Key = Key::Setting("tracing.exclude-job-names");
+const RETENTION: Key = Key::Setting("tracing.retention");
 const METRICS_HOST: Key = Key::Setting("metrics.host");
 const METRICS_PORT: Key = Key::Setting("metrics.port");
 const DUMP_HOST: Key = Key::Setting("dump.host");
@@ -80,8 +83,9 @@ impl Binder<'_> {
         if has_both && let Some(bound) = self.bound(&EXCLUDE) {
             self.fault(&bound, "either names jobs to include or jobs to exclude, not both");
         }
+        let retention = self.parsed(&RETENTION, "a time above zero is expected, such as `30d` or `12h`", age);
         let Some(bound) = self.bound(&TYPE) else {
-            if has_both || !only.is_empty() || !all_but.is_empty() || !data_source.is_empty() {
+            if has_both || retention.is_some() || !only.is_empty() || !all_but.is_empty() || !data_source.is_empty() {
                 self.missing(
                     &TYPE,
                     "is missing, so that the rest of `tracing` does nothing: write `type: RDB`",
@@ -101,8 +105,16 @@ impl Binder<'_> {
                 (true, false) => TracedJobs::AllBut(all_but),
                 (true, true) => TracedJobs::All,
             },
+            retention,
         })
     }
+}
+
+/// How old something may become: as durations, and in days of 24 hours.
+fn age(text: &str) -> Option<Duration> {
+    let span: Span = text.trim().parse().ok()?;
+    let age = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
+    Duration::try_from(age).ok().filter(|age| !age.is_zero())
 }
 
 fn data_source((key, bound): (&Key, &super::Bound)) -> Option<(String, String)> {

@@ -1,18 +1,21 @@
 //! Tells what becomes of a job's items to whoever watches from outside: as events, as metrics, and as the standing that
 //! [`health`](crate::starter::ElasticJob::health) shows.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use tracing::info;
 
 use crate::cluster::firing::Start;
+use crate::cluster::launch::Finished;
 use crate::cluster::ledger::{Gap, Run, Verdict};
 use crate::telemetry::JobMetrics;
-use crate::trace::{Bus, JobEvent, RunEvent, SkippedTimes};
+use crate::trace::{Bus, JobEvent, LostRun, RunEvent, SkippedTimes};
 
 use super::outcome;
 use super::standing::Standing;
+use super::tasks::OpenTasks;
 
 /// The one place that a worker tells of its items.
 #[derive(Debug)]
@@ -21,15 +24,34 @@ pub(super) struct Account {
     events: Bus,
     metrics: Arc<JobMetrics>,
     standing: Arc<Standing>,
+    /// What is known of each item that runs and is not in its ledger.
+    running: BTreeMap<u32, Box<Running>>,
+    tasks: OpenTasks,
+}
+
+/// A run from its claim until its end is recorded.
+#[derive(Debug)]
+struct Running {
+    run_id: String,
+    attempt: u32,
+    task_id: Arc<str>,
+    started_at: Timestamp,
+    /// `None` while it runs.
+    ended_at: Option<Timestamp>,
+    failure: Option<Arc<str>>,
 }
 
 impl Account {
     pub(super) fn new(job: &str, events: Bus) -> Self {
+        let metrics = Arc::new(JobMetrics::new(job));
+        let job: Arc<str> = job.into();
         Self {
-            job: job.into(),
+            tasks: OpenTasks::new(Arc::clone(&job)),
+            job,
             events,
-            metrics: Arc::new(JobMetrics::new(job)),
+            metrics,
             standing: Arc::new(Standing::new()),
+            running: BTreeMap::new(),
         }
     }
 
@@ -41,35 +63,87 @@ impl Account {
         &self.standing
     }
 
-    /// A firing began: these items were claimed and are handed to the pool.
-    pub(super) fn fired(&self, starts: &[Start], now: Timestamp) {
+    /// A firing began: these items were claimed by `instance` and are handed to the pool.
+    pub(super) fn fired(&mut self, starts: &[Start], instance: &str, task_id: &Arc<str>, now: Timestamp) {
         let Some(first) = starts.first() else { return };
         self.metrics.fired(first.run.source, starts.len());
         self.standing.change(|now_so| now_so.last_firing = Some(now));
+        self.tasks.open(starts, instance, task_id, now, &self.events);
         for start in starts {
+            let running = Running {
+                run_id: start.run.id.clone(),
+                attempt: start.run.attempt,
+                task_id: Arc::clone(task_id),
+                started_at: now,
+                ended_at: None,
+                failure: None,
+            };
             self.events
-                .publish(|| JobEvent::Started(run(&self.job, start.item, &start.run)));
+                .publish(|| JobEvent::Started(self.run(start.item, &start.run, &running)));
+            self.running.insert(start.item, Box::new(running));
+        }
+    }
+
+    /// A run came back from the pool. Its end is not recorded yet.
+    pub(super) fn returned(&mut self, finished: &Finished) {
+        let running = self.running.get_mut(&finished.item);
+        let is_this =
+            |running: &&mut Box<Running>| running.run_id == finished.run && running.attempt == finished.attempt;
+        if let Some(running) = running.filter(is_this) {
+            running.started_at = finished.began_at.unwrap_or(running.started_at);
+            running.ended_at = Some(finished.ended_at);
+            running.failure = finished.failure.clone();
         }
     }
 
     /// A run ended, and its end is in the ledger.
-    pub(super) fn ended(&self, item: u32, ended: &Run) {
+    pub(super) fn ended(&mut self, item: u32, ended: &Run, now: Timestamp) {
         if let Some(end) = &ended.end {
             self.metrics.ended(end.verdict);
         }
-        self.events.publish(|| JobEvent::Ended {
-            run: run(&self.job, item, ended),
-            outcome: ended.end.as_ref().map_or(super::ItemOutcome::Pending, outcome),
+        let outcome = ended.end.as_ref().map_or(super::ItemOutcome::Pending, outcome);
+        // What was begun by a session that is gone is not known any more.
+        let running = self.running.remove(&item).unwrap_or_else(|| {
+            Box::new(Running {
+                run_id: ended.id.clone(),
+                attempt: ended.attempt,
+                task_id: "".into(),
+                started_at: now,
+                ended_at: None,
+                failure: None,
+            })
         });
+        let ended_at = running.ended_at.unwrap_or(now);
+        self.events.publish(|| JobEvent::Ended {
+            run: self.run(item, ended, &running),
+            outcome: outcome.clone(),
+            ended_at,
+            failure: running.failure.clone(),
+        });
+        self.tasks
+            .ended(item, &running.task_id, &outcome, ended_at, &self.events);
     }
 
     /// The instance that ran an item died, and we recorded the loss.
-    pub(super) fn lost(&self, item: u32) {
+    pub(super) fn lost(&self, item: u32, run: Option<&Run>) {
         self.metrics.ended(Verdict::Lost);
         self.events.publish(|| JobEvent::Lost {
             job: Arc::clone(&self.job),
             item,
+            run: run.map(|run| LostRun {
+                scheduled_time: run.scheduled_time(),
+                run_id: run.id.clone(),
+                attempt: run.attempt,
+                source: run.source,
+                instance: run.owner.as_str().into(),
+            }),
         });
+    }
+
+    /// What ran is no longer ours, and somebody else will say what became of it.
+    pub(super) fn lose_session(&mut self, now: Timestamp) {
+        self.running.clear();
+        self.tasks.abandon(now, &self.events);
     }
 
     /// Scheduled times of an item passed without a run, and the ledger says so.
@@ -115,16 +189,19 @@ impl Account {
         self.metrics.misses(unaccounted);
         self.standing.change(|now| now.unaccounted = unaccounted);
     }
-}
 
-fn run(job: &Arc<str>, item: u32, run: &Run) -> RunEvent {
-    RunEvent {
-        job: Arc::clone(job),
-        item,
-        scheduled_time: run.scheduled_time(),
-        run_id: run.id.clone(),
-        attempt: run.attempt,
-        source: run.source,
+    fn run(&self, item: u32, run: &Run, running: &Running) -> RunEvent {
+        RunEvent {
+            job: Arc::clone(&self.job),
+            item,
+            scheduled_time: run.scheduled_time(),
+            run_id: run.id.clone(),
+            attempt: run.attempt,
+            source: run.source,
+            instance: run.owner.as_str().into(),
+            task_id: Arc::clone(&running.task_id),
+            started_at: running.started_at,
+        }
     }
 }
 

@@ -443,7 +443,7 @@ impl Worker {
         let _entered = span.enter();
         debug!(task = &*task_id, "firing");
         let now = self.process.clock.now();
-        self.account.fired(&starts, now);
+        self.account.fired(&starts, id.as_str(), &task_id, now);
         let next = self.calendar.as_ref().and_then(Calendar::next);
         for start in starts {
             let cancellation = CancellationToken::new();
@@ -476,6 +476,7 @@ impl Worker {
         if !self.firings.is_running(finished.item, &finished.run, finished.attempt) {
             return;
         }
+        self.account.returned(&finished);
         if finished.is_abort {
             let skipped = self.firings.abort_make_up();
             self.log_skipped(skipped);

@@ -130,15 +130,22 @@ impl Worker {
                 match (&purpose, result) {
                     (Purpose::TakeTrigger(orders), Ok(_)) => self.firings.order(orders.clone()),
                     (Purpose::RepairMarks { items, parked, lost }, Ok(_)) => {
-                        lost.iter().chain(parked).for_each(|item| self.account.lost(*item));
+                        lost.iter()
+                            .for_each(|(item, run)| self.account.lost(*item, run.as_ref()));
                         warn!(job, ?items, "marks of dead instances removed");
                         if !parked.is_empty() {
                             error!(job, items = ?parked, "given up at this time: the instances that ran them died in a row");
                         }
                     }
                     (Purpose::ClearFailover { lost }, Ok(_)) => {
-                        lost.iter().for_each(|item| self.account.lost(*item));
-                        info!(job, items = ?lost, "not taken over after all: lost with the instances that ran them");
+                        lost.iter()
+                            .for_each(|(item, run)| self.account.lost(*item, run.as_ref()));
+                        let items: Vec<u32> = lost.iter().map(|(item, _)| *item).collect();
+                        info!(
+                            job,
+                            ?items,
+                            "not taken over after all: lost with the instances that ran them"
+                        );
                     }
                     (Purpose::Reshard, Ok(_)) => {
                         self.account.resharded();
@@ -255,8 +262,9 @@ impl Worker {
 
     /// Says what has ended, and starts what goes on.
     fn follow(&mut self, live: &mut Live, recordings: Recordings) {
+        let now = self.process.clock.now();
         for (item, run) in recordings.ended {
-            self.account.ended(item, &run);
+            self.account.ended(item, &run, now);
             self.tellings.ended(item);
         }
         self.launch(live, recordings.again);

@@ -11,6 +11,7 @@ mod attend;
 mod listening;
 mod owners;
 pub(crate) mod standing;
+mod tasks;
 #[cfg(test)]
 mod tests;
 mod waiters;
@@ -257,6 +258,7 @@ impl Worker {
         }
         self.firings.lose_session();
         self.tellings.lose_session();
+        self.account.lose_session(self.process.clock.now());
         self.own_nothing();
         // Nobody but the keeper knows when the next session is there: until then ours stays published.
         let is_next = |current: &Option<Arc<Membership>>| current.as_ref().is_none_or(|next| !Arc::ptr_eq(next, lost));

@@ -40,7 +40,7 @@ async fn a_time_that_passed_while_an_item_changed_hands_should_be_made_up_by_its
     let mut sources = Vec::new();
     while sources.len() < 2 {
         let ended = told(&mut events, |event| match event {
-            JobEvent::Ended { run, outcome } => Some((run.source, outcome)),
+            JobEvent::Ended { run, outcome, .. } => Some((run.source, outcome)),
             _ => None,
         });
         let (source, outcome) = ended.await;

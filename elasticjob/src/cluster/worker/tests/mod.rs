@@ -127,6 +127,7 @@ impl Runner for FakeRunner {
             fence,
             cancellation,
             finished,
+            launched_at,
             ..
         } = launch;
         let (history, clock) = (self.history.clone(), Arc::clone(&self.clock));
@@ -161,6 +162,9 @@ impl Runner for FakeRunner {
                 is_fenced,
                 end: End::new(verdict),
                 is_abort: false,
+                began_at: Some(launched_at),
+                ended_at: clock.now(),
+                failure: None,
             }));
         });
     }

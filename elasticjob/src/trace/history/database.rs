@@ -1,0 +1,399 @@
+//! Which database, and who we are there.
+
+use std::fmt;
+use std::str::FromStr;
+
+use elasticjob_config::sources::DataSourceSettings;
+use elasticjob_config::zone::Zone;
+
+use super::dialect::Dialect;
+use super::jdbc;
+
+/// Where history is where nothing is said: a file in the working directory.
+const DEFAULT_URL: &str = "sqlite:elasticjob-history.db";
+
+/// Settings of Java's connection pools, which mean nothing to ours.
+const POOL_SECTIONS: [&str; 4] = ["hikari", "tomcat", "dbcp2", "oracleucp"];
+const POOL_SETTINGS: [&str; 13] = [
+    "type",
+    "name",
+    "poolname",
+    "generateuniquename",
+    "minimumidle",
+    "idletimeout",
+    "maxlifetime",
+    "connectiontimeout",
+    "connectiontestquery",
+    "connectioninitsql",
+    "validationtimeout",
+    "autocommit",
+    "leakdetectionthreshold",
+];
+
+/// How many connections there are at most, where nothing is said.
+const CONNECTIONS: u32 = 4;
+
+/// A kind of database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DatabaseKind {
+    /// A file.
+    Sqlite,
+    /// PostgreSQL.
+    Postgres,
+    /// MySQL, or MariaDB.
+    MySql,
+}
+
+/// A database that history is in. It is shown without password, user and parameters.
+///
+/// ```
+/// use elasticjob::trace::history::Database;
+///
+/// let database: Database = "sqlite:/var/lib/shop/history.db".parse()?;
+/// assert_eq!(database.to_string(), "sqlite:/var/lib/shop/history.db");
+/// let refused = "oracle://jobs:secret@db/history".parse::<Database>().unwrap_err();
+/// assert!(!refused.to_string().contains("secret"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct Database {
+    pub(super) kind: DatabaseKind,
+    /// With the password: never shown.
+    pub(super) url: String,
+    pub(super) connections: u32,
+    shown: String,
+    /// The zone that times without one are in: Java's drivers write local times.
+    zone: Zone,
+    /// Settings that were understood to mean nothing here.
+    ignored: Vec<String>,
+}
+
+/// A database that there cannot be. No secret is in it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidDatabase(pub(super) String);
+
+impl FromStr for Database {
+    type Err = InvalidDatabase;
+
+    /// A URL: `sqlite:FILE`, `postgres://USER:PASSWORD@HOST/DATABASE`, `mysql://..`, `mariadb://..`, or what Java calls
+    /// the same: `jdbc:postgresql://HOST/DATABASE?user=..`.
+    fn from_str(url: &str) -> Result<Self, InvalidDatabase> {
+        Self::of(url, None, None)
+    }
+}
+
+impl Database {
+    /// The data source of a configuration, as Java writes it too: `url` or `jdbc-url`, `username`, `password`,
+    /// `driver-class-name`, `maximum-pool-size`; and `time-zone`. Without one: `elasticjob-history.db` in the working
+    /// directory, a file of SQLite.
+    ///
+    /// # Errors
+    /// What is wrong, all of it.
+    pub fn of_settings(settings: Option<&DataSourceSettings>) -> Result<Self, Vec<InvalidDatabase>> {
+        let Some(settings) = settings else {
+            return DEFAULT_URL.parse().map_err(|fault| vec![fault]);
+        };
+        let mut faults = Vec::new();
+        let (mut url, mut user, mut password, mut driver, mut ignored) = (None, None, None, None, Vec::new());
+        let (mut connections, mut zone) = (CONNECTIONS, Zone::system());
+        for name in settings.names() {
+            let value = settings.get(name).unwrap_or_default().trim();
+            let canonical: String = name.chars().filter(|c| !matches!(c, '-' | '_')).collect();
+            let canonical = canonical.to_ascii_lowercase();
+            let section = canonical.split('.').next().unwrap_or_default();
+            match canonical.as_str() {
+                "url" | "jdbcurl" => url = Some(value),
+                "username" | "user" => user = Some(value),
+                "password" => password = Some(value),
+                "driverclassname" | "driver" => driver = Some(value),
+                "timezone" => match Zone::parse(value) {
+                    Ok(parsed) => zone = parsed,
+                    Err(error) => faults.push(InvalidDatabase(format!("time-zone: {error}"))),
+                },
+                "maximumpoolsize" | "maxpoolsize" | "hikari.maximumpoolsize" => match value.parse() {
+                    Ok(number @ 1..) => connections = number,
+                    _ => faults.push(InvalidDatabase("maximum-pool-size: a number from 1 is expected".into())),
+                },
+                _ if POOL_SETTINGS.contains(&section) || POOL_SECTIONS.contains(&section) => {
+                    ignored.push(name.to_owned());
+                }
+                _ => faults.push(InvalidDatabase(format!(
+                    "unknown setting `{name}`: there are `url`, `username`, `password`, `driver-class-name`, \
+                     `maximum-pool-size` and `time-zone`"
+                ))),
+            }
+        }
+        let database = match url {
+            Some(url) => Self::of(url, user, password),
+            None => Err(InvalidDatabase("`url` is missing".to_owned())),
+        };
+        match database {
+            Ok(mut database) => {
+                if let Some(fault) = driver.and_then(|driver| database.disagreement(driver)) {
+                    faults.push(fault);
+                }
+                database.connections = connections.max(2);
+                database.zone = zone;
+                database.ignored.extend(ignored);
+                if faults.is_empty() { Ok(database) } else { Err(faults) }
+            }
+            Err(fault) => {
+                faults.push(fault);
+                Err(faults)
+            }
+        }
+    }
+
+    fn of(url: &str, user: Option<&str>, password: Option<&str>) -> Result<Self, InvalidDatabase> {
+        let translated;
+        let (url, ignored) = match url.strip_prefix("jdbc:") {
+            Some(rest) => {
+                translated = jdbc::translate(rest)?;
+                (translated.url.as_str(), translated.ignored.clone())
+            }
+            None => (url, Vec::new()),
+        };
+        let (scheme, rest) = url.split_once(':').ok_or_else(|| unknown(""))?;
+        let kind = match scheme {
+            "sqlite" => DatabaseKind::Sqlite,
+            "postgres" | "postgresql" => DatabaseKind::Postgres,
+            "mysql" | "mariadb" => DatabaseKind::MySql,
+            _ => return Err(unknown(scheme)),
+        };
+        if !kind.is_built_in() {
+            return Err(InvalidDatabase(format!(
+                "this program was built without the feature `{}`",
+                kind.feature()
+            )));
+        }
+        let (url, shown) = match kind {
+            DatabaseKind::Sqlite => file(rest)?,
+            _ => server(scheme, rest, user, password)?,
+        };
+        Ok(Self {
+            kind,
+            url,
+            shown,
+            ignored,
+            connections: CONNECTIONS,
+            zone: Zone::system(),
+        })
+    }
+
+    /// Which kind it is of.
+    #[must_use]
+    pub fn kind(&self) -> DatabaseKind {
+        self.kind
+    }
+
+    /// Settings that Java's drivers and pools have and that mean nothing here.
+    #[must_use]
+    pub fn ignored(&self) -> &[String] {
+        &self.ignored
+    }
+
+    pub(super) fn dialect(&self) -> Dialect {
+        match self.kind {
+            DatabaseKind::Sqlite => Dialect::Sqlite,
+            DatabaseKind::MySql => Dialect::MySql,
+            DatabaseKind::Postgres => {
+                let name = self.zone.name();
+                // It stands in SQL. A machine whose zone has no name is taken to be on UTC.
+                let is_plain = name.chars().all(|c| c.is_ascii_alphanumeric() || "/_+-".contains(c));
+                let zone = if is_plain && name != "system" { name } else { "UTC" };
+                Dialect::Postgres { zone: zone.into() }
+            }
+        }
+    }
+
+    fn disagreement(&self, driver: &str) -> Option<InvalidDatabase> {
+        let of_driver = match driver {
+            "org.sqlite.JDBC" => Some(DatabaseKind::Sqlite),
+            "org.postgresql.Driver" => Some(DatabaseKind::Postgres),
+            "com.mysql.jdbc.Driver" | "com.mysql.cj.jdbc.Driver" | "org.mariadb.jdbc.Driver" => {
+                Some(DatabaseKind::MySql)
+            }
+            _ => None,
+        };
+        match of_driver {
+            Some(kind) if kind == self.kind => None,
+            Some(_) => Some(InvalidDatabase(format!(
+                "driver-class-name: `{driver}` is not for {}",
+                self.shown
+            ))),
+            None => Some(InvalidDatabase(format!(
+                "driver-class-name: `{driver}` is not known: there are drivers for SQLite, PostgreSQL, MySQL and MariaDB"
+            ))),
+        }
+    }
+}
+
+impl DatabaseKind {
+    fn feature(self) -> &'static str {
+        match self {
+            Self::Sqlite => "history-sqlite",
+            Self::Postgres => "history-postgres",
+            Self::MySql => "history-mysql",
+        }
+    }
+
+    fn is_built_in(self) -> bool {
+        match self {
+            Self::Sqlite => cfg!(feature = "history-sqlite"),
+            Self::Postgres => cfg!(feature = "history-postgres"),
+            Self::MySql => cfg!(feature = "history-mysql"),
+        }
+    }
+}
+
+fn unknown(scheme: &str) -> InvalidDatabase {
+    InvalidDatabase(format!(
+        "no database is known for a URL that begins with `{scheme}:`: expected `sqlite:FILE`, `postgres://..`, \
+         `mysql://..`, `mariadb://..`, or one of these after `jdbc:`"
+    ))
+}
+
+/// The URL of a file and how it is shown.
+fn file(rest: &str) -> Result<(String, String), InvalidDatabase> {
+    let (path, parameters) = rest.split_once('?').unwrap_or((rest, ""));
+    let path = path.strip_prefix("//").unwrap_or(path);
+    if path.is_empty() || path.contains(":memory:") || parameters.contains("mode=memory") {
+        return Err(InvalidDatabase(
+            "the file of the database is missing: history in memory would be gone with the process".to_owned(),
+        ));
+    }
+    Ok((path.to_owned(), format!("sqlite:{path}")))
+}
+
+/// The URL of a database on a server, with who we are there, and how it is shown.
+fn server(
+    scheme: &str,
+    rest: &str,
+    user: Option<&str>,
+    password: Option<&str>,
+) -> Result<(String, String), InvalidDatabase> {
+    let Some(rest) = rest.strip_prefix("//") else {
+        return Err(InvalidDatabase(format!("expected `{scheme}://HOST/DATABASE`")));
+    };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, tail) = rest.split_at(end);
+    let (given, host) = authority
+        .rsplit_once('@')
+        .map_or(("", authority), |(who, host)| (who, host));
+    let path = tail.split(['?', '#']).next().unwrap_or_default();
+    if host.is_empty() || path.len() < 2 {
+        return Err(InvalidDatabase(format!("expected `{scheme}://HOST/DATABASE`")));
+    }
+    if host.contains(',') {
+        return Err(InvalidDatabase("several hosts are given: name one".to_owned()));
+    }
+    let (given_user, given_password) = given
+        .split_once(':')
+        .map_or((given, None), |(user, word)| (user, Some(word)));
+    let user = user.map_or_else(|| given_user.to_owned(), encoded);
+    let password = password.map(encoded).or_else(|| given_password.map(str::to_owned));
+    let who = match (user.as_str(), password) {
+        ("", None) => String::new(),
+        (user, None) => format!("{user}@"),
+        (user, Some(password)) => format!("{user}:{password}@"),
+    };
+    Ok((
+        format!("{scheme}://{who}{host}{tail}"),
+        format!("{scheme}://{host}{path}"),
+    ))
+}
+
+/// Percent-encoded, but for what may stand anywhere.
+fn encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => encoded.push(char::from(byte)),
+            _ => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    encoded
+}
+
+impl fmt::Display for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Database").field(&self.shown).finish()
+    }
+}
+
+#[cfg(test)]
+#[cfg(all(feature = "history-sqlite", feature = "history-postgres", feature = "history-mysql"))]
+mod tests {
+    use super::*;
+
+    fn check(url: &str, user: Option<&str>, password: Option<&str>, expected: &str, shown: &str) {
+        let database = Database::of(url, user, password).unwrap();
+        assert_eq!(database.url, expected);
+        assert_eq!(database.to_string(), shown);
+        assert!(!format!("{database:?}").contains("p%40ss"), "{database:?}");
+    }
+
+    #[test]
+    fn urls_should_be_understood_as_they_are_and_as_java_writes_them() {
+        check(
+            "sqlite:a b/history.db",
+            None,
+            None,
+            "a b/history.db",
+            "sqlite:a b/history.db",
+        );
+        check(
+            "sqlite:///var/h.db?mode=rw",
+            None,
+            None,
+            "/var/h.db",
+            "sqlite:/var/h.db",
+        );
+        check("jdbc:sqlite:h.db", None, None, "h.db", "sqlite:h.db");
+        check(
+            "postgres://me:old@db:5433/jobs?sslmode=require",
+            None,
+            Some("p@ss"),
+            "postgres://me:p%40ss@db:5433/jobs?sslmode=require",
+            "postgres://db:5433/jobs",
+        );
+        check(
+            "jdbc:postgresql://db/jobs?user=me&password=p%40ss&ssl=true&currentSchema=log&loginTimeout=3",
+            None,
+            None,
+            "postgresql://me:p%40ss@db/jobs?sslmode=verify-full&options=-c%20search_path%3Dlog",
+            "postgresql://db/jobs",
+        );
+        check(
+            "jdbc:mysql://db:3306/jobs?useSSL=false&serverTimezone=UTC",
+            Some("me"),
+            Some("p@ss"),
+            "mysql://me:p%40ss@db:3306/jobs?ssl-mode=DISABLED",
+            "mysql://db:3306/jobs",
+        );
+    }
+
+    #[test]
+    fn what_is_no_database_should_be_refused_without_a_secret() {
+        let check = |url: &str, expected: &str| {
+            let fault = url.parse::<Database>().unwrap_err().to_string();
+            assert!(fault.contains(expected), "{fault}");
+            assert!(!fault.contains("secret"), "{fault}");
+        };
+        check("jdbc:h2:mem:secret", "begins with `h2:`");
+        check("oracle://me:secret@db/jobs", "begins with `oracle:`");
+        check("me:secret@db", "begins with `me:`");
+        check("postgres://me:secret@db", "expected `postgres://HOST/DATABASE`");
+        check("jdbc:postgresql://a,b/jobs?password=secret", "name one");
+        check("sqlite::memory:", "gone with the process");
+        check("secret", "expected `sqlite:FILE`");
+    }
+}

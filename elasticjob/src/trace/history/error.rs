@@ -1,0 +1,30 @@
+use std::fmt;
+
+use crate::job::BoxError;
+
+/// The database of the history did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+#[error("{asked} in {database}")]
+pub struct Error {
+    pub(super) asked: &'static str,
+    pub(super) database: String,
+    pub(super) kind: Kind,
+    #[source]
+    pub(super) source: BoxError,
+}
+
+/// Whose fault it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// What was to be written cannot be: the same rows will be refused again.
+    Rows,
+    /// The database, or the way to it.
+    Database,
+}
+
+impl Error {
+    /// With all that led to it, in one line.
+    pub(crate) fn chain(&self) -> impl fmt::Display + '_ {
+        crate::error_handler::Chain(self)
+    }
+}

@@ -1,0 +1,35 @@
+//! History in a database: what became of every run, kept and asked for.
+//!
+//! With `elasticjob.tracing.type: RDB` in its configuration an application records its events in the tables that Java
+//! members have, `JOB_EXECUTION_LOG` and `JOB_STATUS_TRACE_LOG`, and in a few of its own, `ELASTICJOB_..`. Tables are
+//! created where they are absent. No job waits for its history: events wait in a queue of 100,000, in order, also while
+//! the database is away; what finds the queue full is dropped, counted and said.
+//!
+//! Start reading at [`Database`], where it is, at [`History`], which answers questions, and at [`Recording`], how it
+//! goes.
+
+mod database;
+mod dialect;
+mod error;
+mod jdbc;
+mod query;
+mod recorder;
+mod retention;
+mod rows;
+mod schema;
+mod setup;
+mod statement;
+mod store;
+#[cfg(test)]
+#[cfg(feature = "history-sqlite")]
+mod tests;
+
+pub use self::database::{Database, DatabaseKind, InvalidDatabase};
+pub use self::error::Error;
+pub use self::query::{
+    Cursor, Durations, History, IntervalCounts, InvalidCursor, Page, RecordedRun, RecordedSkip, RunDetail, RunFilter,
+    RunOutcome, UnknownOutcome,
+};
+pub use self::recorder::Recording;
+
+pub(crate) use self::setup::{Kept, Setup};

@@ -1,0 +1,267 @@
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::trace::Source;
+use crate::trace::history::dialect::Dialect;
+use crate::trace::history::rows;
+use crate::trace::history::statement::{Kind, Statement, Value};
+
+/// Which runs are asked for. Without any condition: all.
+///
+/// ```
+/// use elasticjob::trace::history::{RunFilter, RunOutcome};
+///
+/// let failures = RunFilter::default().job("sync_orders").outcome(RunOutcome::Failed);
+/// # assert_ne!(failures, RunFilter::default());
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[must_use]
+pub struct RunFilter {
+    pub(super) job: Option<String>,
+    pub(super) item: Option<u32>,
+    instance: Option<String>,
+    outcome: Option<RunOutcome>,
+    source: Option<Source>,
+    pub(super) from: Option<Timestamp>,
+    pub(super) until: Option<Timestamp>,
+}
+
+/// How a run ended, as far as the database knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum RunOutcome {
+    /// It runs, or nobody could write how it ended.
+    Running,
+    /// The job returned success.
+    Succeeded,
+    /// The job returned an error, or panicked.
+    Failed,
+    /// It was stopped before it returned.
+    Cancelled,
+    /// Its instance died, or was cut off.
+    Lost,
+}
+
+impl RunFilter {
+    /// Of this job.
+    pub fn job(self, name: impl Into<String>) -> Self {
+        Self {
+            job: Some(name.into()),
+            ..self
+        }
+    }
+
+    /// Of this item.
+    pub fn item(self, item: u32) -> Self {
+        Self {
+            item: Some(item),
+            ..self
+        }
+    }
+
+    /// Run by this instance, or on the server with this address.
+    pub fn instance(self, id_or_address: impl Into<String>) -> Self {
+        Self {
+            instance: Some(id_or_address.into()),
+            ..self
+        }
+    }
+
+    /// That ended so.
+    pub fn outcome(self, outcome: RunOutcome) -> Self {
+        Self {
+            outcome: Some(outcome),
+            ..self
+        }
+    }
+
+    /// Run for this reason. Java members write [`Source::Schedule`] for runs that somebody asked for, too.
+    pub fn source(self, source: Source) -> Self {
+        Self {
+            source: Some(source),
+            ..self
+        }
+    }
+
+    /// Started at this time or later.
+    pub fn from(self, time: Timestamp) -> Self {
+        Self {
+            from: Some(time),
+            ..self
+        }
+    }
+
+    /// Started before this time.
+    pub fn until(self, time: Timestamp) -> Self {
+        Self {
+            until: Some(time),
+            ..self
+        }
+    }
+
+    /// The conditions, each after an `AND`, on runs `e` with their details `d`.
+    pub(super) fn push(&self, statement: &mut Statement, dialect: &Dialect) {
+        if let Some(job) = &self.job {
+            let job = statement.bind(dialect, Value::Text(job.clone()));
+            statement.push(&format!(" AND e.job_name = {job}"));
+        }
+        if let Some(item) = self.item {
+            let item = statement.bind(dialect, Value::Integer(item.into()));
+            statement.push(&format!(" AND e.sharding_item = {item}"));
+        }
+        if let Some(instance) = &self.instance {
+            let (address, id) = match instance.split_once("@-@") {
+                Some((address, _)) => (address, Some(instance)),
+                None => (instance.as_str(), None),
+            };
+            let address = statement.bind(dialect, Value::Text(address.to_owned()));
+            statement.push(&format!(" AND e.ip = {address}"));
+            if let Some(id) = id {
+                let id = statement.bind(dialect, Value::Text(id.clone()));
+                statement.push(&format!(" AND d.instance = {id}"));
+            }
+        }
+        if let Some(outcome) = self.outcome {
+            // The flag says the same as the second condition, and has an index.
+            let flag = dialect.is_flag("e.is_success", outcome == RunOutcome::Succeeded);
+            let expression = outcome_of(dialect);
+            statement.push(&format!(" AND {flag} AND {expression} = '{}'", outcome.as_str()));
+        }
+        if let Some(source) = self.source {
+            let source = rows::source(source);
+            statement.push(&format!(" AND {SOURCE} = '{source}'"));
+        }
+        for (sign, time) in [(">=", self.from), ("<", self.until)] {
+            let Some(time) = time else { continue };
+            let time = statement.bind_as(dialect, Kind::Time, Value::Integer(time.as_microsecond()));
+            statement.push(&format!(" AND e.start_time {sign} {time}"));
+        }
+    }
+}
+
+/// Why a run was run.
+pub(super) const SOURCE: &str =
+    "COALESCE(d.source, CASE e.execution_source WHEN 'NORMAL_TRIGGER' THEN 'SCHEDULE' ELSE e.execution_source END)";
+
+/// How a run ended. Java members write less than we.
+pub(super) fn outcome_of(dialect: &Dialect) -> String {
+    let succeeded = dialect.is_flag("e.is_success", true);
+    format!(
+        "COALESCE(d.verdict, CASE WHEN {succeeded} THEN 'SUCCEEDED' \
+         WHEN e.complete_time IS NULL AND e.failure_cause IS NULL THEN 'RUNNING' ELSE 'FAILED' END)"
+    )
+}
+
+impl RunOutcome {
+    /// All there are.
+    pub const ALL: [Self; 5] = [
+        Self::Running,
+        Self::Succeeded,
+        Self::Failed,
+        Self::Cancelled,
+        Self::Lost,
+    ];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "RUNNING",
+            Self::Succeeded => "SUCCEEDED",
+            Self::Failed => "FAILED",
+            Self::Cancelled => "CANCELLED",
+            Self::Lost => "LOST",
+        }
+    }
+}
+
+impl fmt::Display for RunOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.as_str().to_ascii_lowercase())
+    }
+}
+
+/// No outcome is called so.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown outcome `{0}`: expected running, succeeded, failed, cancelled or lost")]
+pub struct UnknownOutcome(String);
+
+impl FromStr for RunOutcome {
+    type Err = UnknownOutcome;
+
+    fn from_str(text: &str) -> Result<Self, UnknownOutcome> {
+        let found = Self::ALL
+            .into_iter()
+            .find(|one| one.as_str().eq_ignore_ascii_case(text));
+        found.ok_or_else(|| UnknownOutcome(text.to_owned()))
+    }
+}
+
+/// Where the next page begins: behind the last row of the one before, whatever is written meanwhile. As a text it can
+/// be handed out and taken back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    pub(super) time: i64,
+    pub(super) id: String,
+}
+
+/// What was given is not what a [`Cursor`] is written as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this is no place in a history: take the one that came with the page before")]
+pub struct InvalidCursor;
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.time, self.id)
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = InvalidCursor;
+
+    fn from_str(text: &str) -> Result<Self, InvalidCursor> {
+        let (time, id) = text.split_once('.').ok_or(InvalidCursor)?;
+        let id = id.to_owned();
+        time.parse().map(|time| Self { time, id }).map_err(|_| InvalidCursor)
+    }
+}
+
+/// One page of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Page<T> {
+    /// The newest first.
+    pub rows: Vec<T>,
+    /// Where the next page begins; `None` if this is the last.
+    pub next: Option<Cursor>,
+}
+
+/// How many runs of an interval ended how.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
+pub struct IntervalCounts {
+    /// When the interval begins.
+    pub from: Timestamp,
+    /// How many ended how; what there was none of is absent.
+    pub counts: std::collections::BTreeMap<RunOutcome, u64>,
+}
+
+/// How long runs took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
+pub struct Durations {
+    /// How many ended.
+    pub count: u64,
+    /// The shortest.
+    pub min: Duration,
+    /// Half of them took no longer.
+    pub p50: Duration,
+    /// Nine of ten took no longer.
+    pub p90: Duration,
+    /// 99 of 100 took no longer.
+    pub p99: Duration,
+    /// The longest.
+    pub max: Duration,
+}

@@ -1,0 +1,82 @@
+use std::time::Duration;
+
+use elasticjob_config::sources::{TracedJobs, TracingSettings};
+use tracing::info;
+
+use crate::host;
+use crate::tasks::Tasks;
+use crate::trace::{JobEvent, Tap};
+
+use super::database::{Database, InvalidDatabase};
+use super::error::Error;
+use super::query::History;
+use super::recorder::{CAPACITY, Progress, Recorder, Recording};
+use super::retention::Retention;
+use super::store::{Access, Store};
+
+/// What is recorded, and where.
+#[derive(Debug)]
+pub(crate) struct Setup {
+    database: Database,
+    jobs: TracedJobs,
+    /// How long it is kept; for ever, where nothing is said.
+    retention: Option<Duration>,
+}
+
+/// History that is being recorded.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    history: History,
+    progress: Progress,
+}
+
+impl Setup {
+    /// What the configuration says.
+    pub(crate) fn of(settings: &TracingSettings) -> Result<Self, Vec<InvalidDatabase>> {
+        Ok(Self {
+            database: Database::of_settings(settings.data_source.as_ref())?,
+            jobs: settings.jobs.clone(),
+            retention: settings.retention,
+        })
+    }
+
+    /// Starts the recorder. What is given to the tap from here on is recorded.
+    pub(crate) fn start(self, tasks: &Tasks) -> Result<(Tap, Kept), Error> {
+        let Self {
+            database,
+            jobs,
+            retention,
+        } = self;
+        let store = Store::new(&database, Access::Write)?;
+        let history = History::of(store.clone());
+        let (tap, tapped) = Tap::new(CAPACITY, move |event: &JobEvent| is_traced(&jobs, event.job()));
+        let host = host::host_name();
+        if let Some(age) = retention {
+            let retention = Retention::new(store.clone(), age, &host, tasks.token().clone());
+            tasks.spawn("history retention", retention.run());
+        }
+        let recorder = Recorder::new(store, host, tapped, tasks.token().clone());
+        let progress = recorder.progress();
+        info!(%database, ignored = ?database.ignored(), "history is recorded");
+        tasks.spawn("history", recorder.run());
+        Ok((tap, Kept { history, progress }))
+    }
+}
+
+impl Kept {
+    pub(crate) fn history(&self) -> &History {
+        &self.history
+    }
+
+    pub(crate) fn recording(&self) -> Recording {
+        self.progress.now()
+    }
+}
+
+fn is_traced(jobs: &TracedJobs, job: &str) -> bool {
+    match jobs {
+        TracedJobs::Only(names) => names.iter().any(|name| name == job),
+        TracedJobs::AllBut(names) => !names.iter().any(|name| name == job),
+        _ => true,
+    }
+}

@@ -1,0 +1,144 @@
+//! Statements that are put together: their text, and what is bound to it.
+
+use sqlx::any::{Any, AnyArguments};
+use sqlx::query::Query;
+use sqlx::{AssertSqlSafe, query};
+
+use super::dialect::Dialect;
+
+/// A value that is bound.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Value {
+    Text(String),
+    NoText,
+    Integer(i64),
+    NoInteger,
+}
+
+/// How a column is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Text,
+    Integer,
+    /// Microseconds since 1970.
+    Time,
+    Flag,
+}
+
+/// Some columns of a table.
+#[derive(Debug)]
+pub(super) struct Table {
+    pub(super) name: &'static str,
+    pub(super) columns: &'static [(&'static str, Kind)],
+    /// What tells its rows apart.
+    pub(super) key: &'static [&'static str],
+}
+
+/// What is done with a row that is there already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Conflict {
+    /// It stays.
+    Keep,
+    /// These of its columns are set.
+    Replace(&'static [&'static str]),
+}
+
+/// A statement and its parameters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Statement {
+    pub(super) sql: String,
+    values: Vec<Value>,
+}
+
+impl Statement {
+    pub(super) fn new() -> Self {
+        Self {
+            sql: String::new(),
+            values: Vec::new(),
+        }
+    }
+
+    pub(super) fn push(&mut self, sql: &str) -> &mut Self {
+        self.sql.push_str(sql);
+        self
+    }
+
+    /// Binds a value; the parameter that stands for it.
+    pub(super) fn bind(&mut self, dialect: &Dialect, value: Value) -> String {
+        self.values.push(value);
+        dialect.parameter(self.values.len())
+    }
+
+    /// Binds a value for a column of this kind.
+    pub(super) fn bind_as(&mut self, dialect: &Dialect, kind: Kind, value: Value) -> String {
+        let parameter = self.bind(dialect, value);
+        match kind {
+            Kind::Text | Kind::Integer => parameter,
+            Kind::Time => dialect.time_in(&parameter),
+            Kind::Flag => dialect.flag_in(&parameter),
+        }
+    }
+
+    /// Inserts rows, each with a value for each column.
+    pub(super) fn insert(dialect: &Dialect, table: &Table, rows: &[Vec<Value>], conflict: Conflict) -> Self {
+        let mut statement = Self::new();
+        let names: Vec<&str> = table.columns.iter().map(|(name, _)| *name).collect();
+        statement.push(&format!("INSERT INTO {} ({}) VALUES ", table.name, names.join(", ")));
+        for (number, row) in rows.iter().enumerate() {
+            let places: Vec<String> = table
+                .columns
+                .iter()
+                .zip(row)
+                .map(|((_, kind), value)| statement.bind_as(dialect, *kind, value.clone()))
+                .collect();
+            let separator = if number == 0 { "" } else { ", " };
+            statement.push(&format!("{separator}({})", places.join(", ")));
+        }
+        statement.push(&on_conflict(dialect, table, conflict));
+        statement
+    }
+
+    /// With a question mark for whatever is not ASCII.
+    pub(super) fn in_ascii(mut self) -> Self {
+        for value in &mut self.values {
+            if let Value::Text(text) = value {
+                *text = text.chars().map(|c| if c.is_ascii() { c } else { '?' }).collect();
+            }
+        }
+        self
+    }
+
+    /// Ready to be run.
+    pub(super) fn query(&self) -> Query<'_, Any, AnyArguments> {
+        let mut prepared = query(AssertSqlSafe(self.sql.clone()));
+        for value in &self.values {
+            prepared = match value {
+                Value::Text(text) => prepared.bind(text.clone()),
+                Value::NoText => prepared.bind(None::<String>),
+                Value::Integer(number) => prepared.bind(*number),
+                Value::NoInteger => prepared.bind(None::<i64>),
+            };
+        }
+        prepared
+    }
+}
+
+fn on_conflict(dialect: &Dialect, table: &Table, conflict: Conflict) -> String {
+    let key = table.key.join(", ");
+    let assignments = |columns: &[&str], new: fn(&str) -> String| {
+        let set: Vec<String> = columns.iter().map(|name| format!("{name} = {}", new(name))).collect();
+        set.join(", ")
+    };
+    match (dialect, conflict) {
+        (Dialect::MySql, Conflict::Keep) => format!(" ON DUPLICATE KEY UPDATE {0} = {0}", table.key[0]),
+        (Dialect::MySql, Conflict::Replace(columns)) => {
+            let set = assignments(columns, |name| format!("VALUES({name})"));
+            format!(" ON DUPLICATE KEY UPDATE {set}")
+        }
+        (_, Conflict::Keep) => format!(" ON CONFLICT ({key}) DO NOTHING"),
+        (_, Conflict::Replace(columns)) => {
+            let set = assignments(columns, |name| format!("EXCLUDED.{name}"));
+            format!(" ON CONFLICT ({key}) DO UPDATE SET {set}")
+        }
+    }
+}

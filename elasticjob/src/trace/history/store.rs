@@ -1,0 +1,256 @@
+//! The connections to the database, and what is done there.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions, AnyRow};
+use sqlx::error::ErrorKind;
+use sqlx::{AnyPool, AssertSqlSafe, ConnectOptions, Executor};
+
+use super::database::{Database, DatabaseKind};
+use super::dialect::Dialect;
+use super::error::{Error, Kind};
+use super::rows::{Rows, Shape};
+use super::schema::{STATUSES, definitions};
+use super::statement::Statement;
+
+/// How long a connection is waited for.
+const ACQUIRE_LIMIT: Duration = Duration::from_secs(3);
+
+/// How long one request may take. A database that takes longer is taken to be away.
+const REQUEST_LIMIT: Duration = Duration::from_secs(30);
+
+/// MySQL's word for an index that is there.
+const INDEX_IS_THERE: &str = "Duplicate key name";
+
+/// A database, connected when it is first asked. Clones share its connections.
+#[derive(Clone, Debug)]
+pub(super) struct Store {
+    database: Arc<Database>,
+    dialect: Dialect,
+    pool: AnyPool,
+}
+
+/// What is done with a database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    /// It is only asked.
+    Read,
+    /// It is written to, and made where it is a file that is not there.
+    Write,
+}
+
+/// Which letters are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Letters {
+    All,
+    /// Tables that Java members created take the character set of their database, which may know no others.
+    Ascii,
+}
+
+impl Store {
+    /// Connects to nothing yet.
+    ///
+    /// # Errors
+    /// When nobody could connect by such a URL.
+    pub(super) fn new(database: &Database, access: Access) -> Result<Self, Error> {
+        sqlx::any::install_default_drivers();
+        let url = match (database.kind, access) {
+            (DatabaseKind::Sqlite, Access::Read) => format!("sqlite:{}?mode=rw", escaped(&database.url)),
+            (DatabaseKind::Sqlite, Access::Write) => format!("sqlite:{}?mode=rwc", escaped(&database.url)),
+            (DatabaseKind::Postgres | DatabaseKind::MySql, _) => database.url.clone(),
+        };
+        let options: AnyConnectOptions = url
+            .parse()
+            .map_err(|source: sqlx::Error| error(database, "its URL cannot be used", source))?;
+        let prepare = match (database.kind, access) {
+            // Readers and the writer do not wait for each other then. A crash of the machine may lose the newest rows.
+            (DatabaseKind::Sqlite, Access::Write) => "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL",
+            _ => "",
+        };
+        let pool = AnyPoolOptions::new()
+            .max_connections(database.connections)
+            .acquire_timeout(ACQUIRE_LIMIT)
+            .idle_timeout(Duration::from_secs(60))
+            .after_connect(move |connection, _| {
+                Box::pin(async move {
+                    if !prepare.is_empty() {
+                        connection.execute(prepare).await?;
+                    }
+                    Ok(())
+                })
+            })
+            .connect_lazy_with(options.disable_statement_logging());
+        Ok(Self {
+            dialect: database.dialect(),
+            database: Arc::new(database.clone()),
+            pool,
+        })
+    }
+
+    pub(super) fn database(&self) -> &Database {
+        &self.database
+    }
+
+    pub(super) fn dialect(&self) -> &Dialect {
+        &self.dialect
+    }
+
+    /// Creates what is absent, and looks how the tables of others are.
+    pub(super) async fn prepare(&self) -> Result<Shape, Error> {
+        for definition in definitions(&self.dialect) {
+            // Looked for first: who may not create tables may use those that are there.
+            if !self.has(definition.table, "1").await? {
+                self.run("cannot create tables", &definition.create).await?;
+            }
+            for index in &definition.indexes {
+                match self.run("cannot create an index", index).await {
+                    Err(refused) if self.is_unneeded(&refused) => {}
+                    result => result?,
+                }
+            }
+        }
+        let has_source = self.has(STATUSES.name, "source").await?;
+        Ok(Shape { has_source })
+    }
+
+    /// Whether a table is there, with this column.
+    async fn has(&self, table: &str, column: &str) -> Result<bool, Error> {
+        let sql = format!("SELECT {column} FROM {table} WHERE 1 = 0");
+        let asking = async {
+            match sqlx::query(AssertSqlSafe(sql)).fetch_optional(&self.pool).await {
+                Ok(_) => Ok(true),
+                Err(sqlx::Error::Database(_)) => Ok(false),
+                Err(other) => Err(other),
+            }
+        };
+        self.limited("cannot look for tables", asking).await
+    }
+
+    /// Whether an index that was refused is there, or may not be made by us.
+    fn is_unneeded(&self, refused: &Error) -> bool {
+        let text = refused.chain().to_string();
+        let is_there = text.contains(INDEX_IS_THERE);
+        if !is_there {
+            tracing::warn!(error = text, "queries of the history will be slow");
+        }
+        // Only a refusal: a connection that broke is told.
+        is_there
+            || refused
+                .source
+                .downcast_ref::<sqlx::Error>()
+                .is_some_and(|source| source.as_database_error().is_some())
+    }
+
+    async fn run(&self, asked: &'static str, sql: &str) -> Result<(), Error> {
+        let running = async {
+            sqlx::query(AssertSqlSafe(sql.to_owned())).execute(&self.pool).await?;
+            Ok(())
+        };
+        self.limited(asked, running).await
+    }
+
+    /// Writes rows, all or none.
+    ///
+    /// After an error that is not theirs nobody knows which: writing them again is right.
+    pub(super) async fn write(&self, rows: &Rows<'_>, shape: Shape, letters: Letters) -> Result<(), Error> {
+        let mut statements = rows.statements(&self.dialect, shape);
+        if letters == Letters::Ascii {
+            statements = statements.into_iter().map(Statement::in_ascii).collect();
+        }
+        let writing = async {
+            let mut transaction = self.pool.begin().await?;
+            for statement in &statements {
+                statement.query().execute(&mut *transaction).await?;
+            }
+            transaction.commit().await
+        };
+        self.limited("cannot write history", writing).await
+    }
+
+    /// Runs one statement; how many rows it changed.
+    pub(super) async fn execute(&self, asked: &'static str, statement: &Statement) -> Result<u64, Error> {
+        let running = async { Ok(statement.query().execute(&self.pool).await?.rows_affected()) };
+        self.limited(asked, running).await
+    }
+
+    /// What a query finds.
+    pub(super) async fn rows(&self, statement: &Statement) -> Result<Vec<AnyRow>, Error> {
+        let running = async { statement.query().fetch_all(&self.pool).await };
+        self.limited("cannot read history", running).await
+    }
+
+    /// That what was read cannot be understood.
+    pub(super) fn not_understood(&self, source: sqlx::Error) -> Error {
+        error(&self.database, "cannot understand what stands", source)
+    }
+
+    /// That a request was given up.
+    pub(super) fn out_of_time(&self) -> Error {
+        Error {
+            asked: "cannot write history",
+            database: self.database.to_string(),
+            kind: Kind::Database,
+            source: "the application stops".into(),
+        }
+    }
+
+    pub(super) async fn close(&self) {
+        // Connections that do not close are dropped with the runtime.
+        let _ = tokio::time::timeout(Duration::from_secs(2), self.pool.close()).await;
+    }
+
+    async fn limited<T>(
+        &self,
+        asked: &'static str,
+        request: impl Future<Output = Result<T, sqlx::Error>>,
+    ) -> Result<T, Error> {
+        match tokio::time::timeout(REQUEST_LIMIT, request).await {
+            Ok(result) => result.map_err(|source| error(&self.database, asked, source)),
+            Err(_) => Err(Error {
+                asked,
+                database: self.database.to_string(),
+                kind: Kind::Database,
+                source: format!("no answer within {} s", REQUEST_LIMIT.as_secs()).into(),
+            }),
+        }
+    }
+}
+
+fn error(database: &Database, asked: &'static str, source: sqlx::Error) -> Error {
+    Error {
+        asked,
+        database: database.to_string(),
+        kind: kind(database.kind, &source),
+        source: source.into(),
+    }
+}
+
+fn kind(database: DatabaseKind, error: &sqlx::Error) -> Kind {
+    let Some(refusal) = error.as_database_error() else {
+        return Kind::Database;
+    };
+    let code = refusal.code().unwrap_or_default();
+    let is_of_rows = match database {
+        // The lower byte: too big, a constraint, a wrong type, out of range.
+        DatabaseKind::Sqlite => code
+            .parse::<u32>()
+            .is_ok_and(|code| matches!(code & 0xff, 18 | 19 | 20 | 25)),
+        // Data that cannot be, and constraints.
+        DatabaseKind::Postgres | DatabaseKind::MySql => code.starts_with("22") || code.starts_with("23"),
+    };
+    // A character that the table's character set lacks, and a value that is too long.
+    let is_text_refused = database == DatabaseKind::MySql
+        && ["Incorrect string value", "Data too long"]
+            .iter()
+            .any(|word| refusal.message().starts_with(word));
+    match is_of_rows || is_text_refused || refusal.kind() != ErrorKind::Other {
+        true => Kind::Rows,
+        false => Kind::Database,
+    }
+}
+
+/// A path in a URL.
+fn escaped(path: &str) -> String {
+    path.replace('%', "%25").replace('?', "%3F").replace('#', "%23")
+}

@@ -1,0 +1,156 @@
+//! What is written, on a real SQLite.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tempfile::TempDir;
+
+use super::query::History;
+use super::rows::{Rows, Shape};
+use super::store::{Access, Letters, Store};
+use super::{Database, RecordedRun, RunFilter, RunOutcome};
+use crate::cluster::worker::ItemOutcome;
+use crate::trace::{JobEvent, LostRun, RunEvent, Source};
+
+struct Place {
+    store: Store,
+    shape: Shape,
+    _directory: TempDir,
+}
+
+impl Place {
+    async fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}/history.db", directory.path().display());
+        let database: Database = url.parse().unwrap();
+        let store = Store::new(&database, Access::Write).unwrap();
+        let shape = store.prepare().await.unwrap();
+        Self {
+            store,
+            shape,
+            _directory: directory,
+        }
+    }
+
+    async fn write(&self, events: &[JobEvent]) {
+        let rows = Rows::of(events, "host");
+        self.store.write(&rows, self.shape, Letters::All).await.unwrap();
+    }
+
+    async fn runs(&self) -> Vec<RecordedRun> {
+        let history = History::of(self.store.clone());
+        history.runs(&RunFilter::default(), None, 100).await.unwrap().rows
+    }
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn run(attempt: u32) -> RunEvent {
+    RunEvent {
+        job: "job".into(),
+        item: 3,
+        scheduled_time: at(10),
+        run_id: "k3v9x0a1b2c3".into(),
+        attempt,
+        source: match attempt {
+            1 => Source::Schedule,
+            _ => Source::Failover,
+        },
+        instance: Arc::from(format!("10.0.0.{attempt}@-@7-abcdef")),
+        task_id: "job@-@3@-@READY@-@10.0.0.1@-@7-abcdef".into(),
+        started_at: at(11),
+    }
+}
+
+fn started(attempt: u32) -> JobEvent {
+    JobEvent::Started(run(attempt))
+}
+
+fn ended(attempt: u32) -> JobEvent {
+    JobEvent::Ended {
+        run: RunEvent {
+            started_at: at(12),
+            ..run(attempt)
+        },
+        outcome: ItemOutcome::Succeeded,
+        ended_at: at(15),
+        failure: None,
+    }
+}
+
+fn lost(attempt: u32) -> JobEvent {
+    let run = run(attempt);
+    JobEvent::Lost {
+        job: "job".into(),
+        item: 3,
+        run: Some(LostRun {
+            scheduled_time: run.scheduled_time,
+            run_id: run.run_id,
+            attempt,
+            source: run.source,
+            instance: run.instance,
+        }),
+    }
+}
+
+#[tokio::test]
+async fn the_start_and_the_end_of_a_run_should_be_one_row_in_either_order_and_if_written_twice() {
+    for order in [
+        &[started(1), ended(1)][..],
+        &[ended(1), started(1)],
+        &[started(1), ended(1), started(1), ended(1)],
+    ] {
+        let (one_by_one, together) = (Place::new().await, Place::new().await);
+        for event in order {
+            one_by_one.write(std::slice::from_ref(event)).await;
+        }
+        together.write(order).await;
+        together.write(order).await;
+        for place in [one_by_one, together] {
+            let runs = place.runs().await;
+            assert_eq!(runs.len(), 1, "{runs:#?}");
+            assert_eq!(runs[0].outcome, RunOutcome::Succeeded);
+            assert_eq!((runs[0].started_at, runs[0].ended_at), (at(12), Some(at(15))));
+            assert_eq!(runs[0].detail.as_ref().unwrap().scheduled_time, at(10));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_lost_run_should_be_said_to_be_lost_whether_or_not_its_start_was_written() {
+    for order in [&[started(1), lost(1)][..], &[lost(1)], &[lost(1), started(1)]] {
+        let place = Place::new().await;
+        for event in order {
+            place.write(std::slice::from_ref(event)).await;
+        }
+        let runs = place.runs().await;
+        assert_eq!(runs.len(), 1, "{runs:#?}");
+        assert_eq!(runs[0].outcome, RunOutcome::Lost, "{order:?}");
+        assert_eq!(runs[0].failure.as_deref(), Some("its instance died"));
+        assert_eq!(runs[0].ip, "10.0.0.1");
+    }
+}
+
+#[tokio::test]
+async fn an_attempt_that_another_followed_should_be_lost_and_the_last_one_count() {
+    let place = Place::new().await;
+    place.write(&[started(1)]).await;
+    place.write(&[started(2), ended(2)]).await;
+    let mut runs = place.runs().await;
+    runs.sort_by_key(|run| run.detail.as_ref().unwrap().attempt);
+    let outcomes: Vec<_> = runs.iter().map(|run| (run.outcome, run.source)).collect();
+    assert_eq!(
+        outcomes,
+        [
+            (RunOutcome::Lost, Source::Schedule),
+            (RunOutcome::Succeeded, Source::Failover)
+        ]
+    );
+    // An end that was recorded stays.
+    let place = Place::new().await;
+    place.write(&[started(1), ended(1), lost(1), started(2)]).await;
+    let kept = place.runs().await;
+    assert!(kept.iter().any(|run| run.outcome == RunOutcome::Succeeded), "{kept:#?}");
+}

@@ -1,0 +1,272 @@
+//! Real database servers, started from Debian's packages on free ports of the loopback address, with data of their own.
+//!
+//! They run as an ordinary user, since PostgreSQL refuses to be run by root, and end with the process that started them,
+//! however it ends. Calls block their thread for as long as that takes.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+use tempfile::TempDir;
+use tokio::time::Instant;
+
+/// How long a server may take to start or to stop.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The user and the group `nobody`, which run servers that root starts.
+const NOBODY: u32 = 65534;
+
+/// Who may use the databases.
+pub const USER: &str = "jobs";
+
+/// The password: one that a URL cannot hold as it is.
+pub const PASSWORD: &str = "p@ss/word";
+
+/// Runs a server until its standard input ends, which it does when we end.
+const SUPERVISOR: &str = r#"
+signal=$1; log=$2; shift 2
+"$@" </dev/null >>"$log" 2>&1 &
+echo $!
+read -r word
+kill -$signal $! 2>/dev/null
+wait
+"#;
+
+/// A kind of server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// From the package `postgresql`.
+    Postgres,
+    /// From the packages `mariadb-server-core` and `mariadb-client`.
+    MariaDb,
+}
+
+/// A server. Dropping it kills it and deletes its data.
+#[derive(Debug)]
+pub struct DatabaseServer {
+    kind: Kind,
+    port: u16,
+    directory: TempDir,
+    supervisor: Option<Child>,
+}
+
+impl DatabaseServer {
+    /// Makes a server with empty databases and starts it.
+    ///
+    /// # Errors
+    /// When it is not installed, naming the package that brings it; when it does not start.
+    pub fn start(kind: Kind) -> anyhow::Result<Self> {
+        let directory = tempfile::Builder::new().prefix("database").tempdir()?;
+        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755))?;
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+        let mut server = Self {
+            kind,
+            port,
+            directory,
+            supervisor: None,
+        };
+        server.initialize()?;
+        server.start_again()?;
+        Ok(server)
+    }
+
+    /// Kills it in mid-air. Its data stay.
+    ///
+    /// # Errors
+    /// When it does not end.
+    pub fn stop(&mut self) -> anyhow::Result<()> {
+        if let Some(mut supervisor) = self.supervisor.take() {
+            drop(supervisor.stdin.take());
+            supervisor.wait()?;
+        }
+        let deadline = Instant::now() + PATIENCE;
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_ok() {
+            ensure!(Instant::now() < deadline, "{:?} still listens", self.kind);
+            sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    /// Starts it after it was stopped, on the same port and with the data that it had.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start_again(&mut self) -> anyhow::Result<()> {
+        let signal = match self.kind {
+            // The others that it runs would outlive it a little otherwise, and keep its data.
+            Kind::Postgres => "QUIT",
+            Kind::MariaDb => "KILL",
+        };
+        let log = self.directory.path().join("log");
+        let mut supervisor = Command::new("sh")
+            .args(["-c", SUPERVISOR, "sh", signal])
+            .arg(&log)
+            .args(ordinary_user())
+            .args(self.command()?)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let output = supervisor.stdout.take().context("the supervisor has no output")?;
+        let mut pid = String::new();
+        BufReader::new(output).read_line(&mut pid)?;
+        self.supervisor = Some(supervisor);
+        let deadline = Instant::now() + PATIENCE;
+        while !self.is_serving() {
+            if Instant::now() > deadline {
+                let log = fs::read_to_string(&log).unwrap_or_default();
+                bail!("{:?} does not start: {log}", self.kind);
+            }
+            sleep(Duration::from_millis(50));
+        }
+        Ok(())
+    }
+
+    /// The URL of a database that is there from the start, without user and password.
+    #[must_use]
+    pub fn url(&self) -> String {
+        match self.kind {
+            Kind::Postgres => format!("postgres://127.0.0.1:{}/postgres", self.port),
+            Kind::MariaDb => format!("mysql://127.0.0.1:{}/jobs", self.port),
+        }
+    }
+
+    /// The same with user and password.
+    #[must_use]
+    pub fn full_url(&self) -> String {
+        self.url().replace("://", &format!("://{USER}:p%40ss%2Fword@"))
+    }
+
+    fn data(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
+    fn initialize(&self) -> anyhow::Result<()> {
+        let (data, directory) = (self.data(), self.directory.path());
+        fs::create_dir(&data)?;
+        let password = directory.join("password");
+        fs::write(&password, PASSWORD)?;
+        fs::write(
+            directory.join("init.sql"),
+            format!(
+                "CREATE DATABASE IF NOT EXISTS jobs CHARACTER SET latin1;\n\
+                 CREATE USER IF NOT EXISTS {USER} IDENTIFIED BY '{PASSWORD}';\n\
+                 GRANT ALL ON *.* TO {USER};\n"
+            ),
+        )?;
+        fs::write(directory.join("log"), "")?;
+        if is_root() {
+            chown(&data, Some(NOBODY), Some(NOBODY))?;
+        }
+        let mut words: Vec<String> = ordinary_user();
+        match self.kind {
+            Kind::Postgres => {
+                words.push(postgres_program("initdb")?.display().to_string());
+                words.extend(["--username", USER, "--auth=scram-sha-256", "--pwfile"].map(str::to_owned));
+                words.push(password.display().to_string());
+                words.extend(["--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "-D"].map(str::to_owned));
+                words.push(data.display().to_string());
+            }
+            Kind::MariaDb => {
+                words.push(
+                    program("mariadb-install-db", "mariadb-server-core")?
+                        .display()
+                        .to_string(),
+                );
+                let options = [
+                    "--no-defaults",
+                    "--auth-root-authentication-method=normal",
+                    "--skip-test-db",
+                ];
+                words.extend(options.map(str::to_owned));
+                words.push(format!("--datadir={}", data.display()));
+            }
+        }
+        let made = Command::new(&words[0]).args(&words[1..]).current_dir("/").output()?;
+        let said = String::from_utf8_lossy(&made.stderr);
+        let told = String::from_utf8_lossy(&made.stdout);
+        ensure!(made.status.success(), "{:?} cannot be made: {told}{said}", self.kind);
+        Ok(())
+    }
+
+    fn command(&self) -> anyhow::Result<Vec<String>> {
+        let (data, port) = (self.data(), self.port);
+        let directory = self.directory.path().display();
+        let data = data.display();
+        Ok(match self.kind {
+            Kind::Postgres => vec![
+                postgres_program("postgres")?.display().to_string(),
+                "-D".to_owned(),
+                data.to_string(),
+                "-p".to_owned(),
+                port.to_string(),
+                "-clisten_addresses=127.0.0.1".to_owned(),
+                "-cunix_socket_directories=".to_owned(),
+                "-cfsync=off".to_owned(),
+            ],
+            Kind::MariaDb => vec![
+                program("mariadbd", "mariadb-server-core")?.display().to_string(),
+                "--no-defaults".to_owned(),
+                format!("--datadir={data}"),
+                format!("--port={port}"),
+                "--bind-address=127.0.0.1".to_owned(),
+                "--skip-name-resolve".to_owned(),
+                format!("--socket={data}/socket"),
+                format!("--init-file={directory}/init.sql"),
+                "--innodb-flush-log-at-trx-commit=2".to_owned(),
+            ],
+        })
+    }
+
+    fn is_serving(&self) -> bool {
+        // It listens, PostgreSQL even before it takes anybody; who connects tries again.
+        TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_ok()
+    }
+}
+
+impl Drop for DatabaseServer {
+    fn drop(&mut self) {
+        // Nobody can be told; the supervisor ends with us anyhow.
+        let _ = self.stop();
+    }
+}
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// What comes before a command so that it is not root that runs it.
+fn ordinary_user() -> Vec<String> {
+    if !is_root() {
+        return Vec::new();
+    }
+    let user = format!("--reuid={NOBODY}");
+    let group = format!("--regid={NOBODY}");
+    vec!["setpriv".to_owned(), user, group, "--clear-groups".to_owned()]
+}
+
+/// A program of PostgreSQL. Debian keeps those of each version apart.
+fn postgres_program(name: &str) -> anyhow::Result<PathBuf> {
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut found: Vec<PathBuf> = versions
+        .map(|version| version.path().join("bin").join(name))
+        .filter(|program| program.exists())
+        .collect();
+    found.sort();
+    found
+        .pop()
+        .with_context(|| format!("`{name}` is missing: the package `postgresql` brings it"))
+}
+
+fn program(name: &str, package: &str) -> anyhow::Result<PathBuf> {
+    let directories = ["/usr/bin", "/usr/sbin", "/usr/local/bin"];
+    let mut found = directories.iter().map(|directory| Path::new(directory).join(name));
+    found
+        .find(|program| program.exists())
+        .with_context(|| format!("`{name}` is missing: the package `{package}` brings it"))
+}

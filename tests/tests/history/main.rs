@@ -1,0 +1,42 @@
+//! History in databases: one suite on SQLite, PostgreSQL and MariaDB, and what only a server can do.
+
+mod application;
+mod java;
+mod outages;
+mod place;
+mod suite;
+
+/// Runs each test of the suite on every database.
+macro_rules! on_all {
+    ($($name:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() -> anyhow::Result<()> {
+                crate::suite::$name(crate::place::Place::sqlite()?).await
+            })+
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() -> anyhow::Result<()> {
+                crate::suite::$name(crate::place::Place::postgres().await?).await
+            })+
+        }
+        mod mariadb {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() -> anyhow::Result<()> {
+                crate::suite::$name(crate::place::Place::mariadb().await?).await
+            })+
+        }
+    };
+}
+
+on_all!(
+    runs_should_be_recorded_with_their_ends,
+    a_make_up_run_and_skipped_times_should_be_recorded_as_such,
+    tables_of_java_should_be_used_as_they_are,
+    tables_of_java_without_a_source_should_be_used_too,
+    every_run_should_be_on_one_page,
+    counts_and_durations_should_be_those_of_the_runs,
+    only_the_jobs_that_are_named_should_be_recorded,
+    old_history_should_be_deleted_and_new_kept,
+);

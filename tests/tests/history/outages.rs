@@ -1,0 +1,83 @@
+//! Databases that go away and come back.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use elasticjob::prelude::*;
+use elasticjob::trace::history::{Database, History, RunFilter, RunOutcome};
+use elasticjob_tests::databases::{DatabaseServer, Kind, PASSWORD, USER};
+use elasticjob_tests::log::Log;
+
+use crate::application::{execute, recorded, start};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_should_be_lost_while_postgres_is_away() -> anyhow::Result<()> {
+    nothing_should_be_lost_while_away(Kind::Postgres).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_should_be_lost_while_mariadb_is_away() -> anyhow::Result<()> {
+    nothing_should_be_lost_while_away(Kind::MariaDb).await
+}
+
+/// Jobs go on while it is away, and when it is back all is there, once.
+async fn nothing_should_be_lost_while_away(kind: Kind) -> anyhow::Result<()> {
+    let mut server = DatabaseServer::start(kind)?;
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(log.subscriber());
+    let settings = [
+        ("ELASTICJOB_TRACING_DATA_SOURCE_USERNAME", USER),
+        ("ELASTICJOB_TRACING_DATA_SOURCE_PASSWORD", PASSWORD),
+    ];
+    let quick = job("quick", async |_: ShardingContext| {}).sharding(10);
+    let application = start(&server.url(), &settings, [quick]).await?;
+    execute(&application, "quick").await?;
+    let history = application.history().context("history")?;
+    let succeeded = RunFilter::default().outcome(RunOutcome::Succeeded);
+    recorded(&history, &succeeded, |rows| rows.len() == 10).await?;
+    server.stop()?;
+    for _ in 0..20 {
+        execute(&application, "quick").await?;
+    }
+    while application.recording().context("recording")?.is_reachable {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    server.start_again()?;
+    for _ in 0..5 {
+        execute(&application, "quick").await?;
+    }
+    let runs = recorded(&history, &succeeded, |rows| rows.len() == 260).await?;
+    ensure!(runs.iter().all(|run| run.detail.is_some()));
+    application.shutdown(Duration::from_secs(5)).await;
+    let recording = application.recording().context("recording")?;
+    assert_eq!((recording.recorded, recording.dropped), (26 * 23, 0));
+    let database: Database = server.full_url().parse()?;
+    let all = History::open(&database)?
+        .runs(&RunFilter::default(), None, 1000)
+        .await?;
+    assert_eq!(all.rows.len(), 260, "nothing twice");
+    let log = log.text();
+    ensure!(!log.contains(PASSWORD) && !log.contains("p%40ss"), "{log}");
+    Ok(())
+}
+
+/// A database that is never there holds up neither a job nor the stop, and what is lost is counted.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_never_there_should_hold_up_nothing() -> anyhow::Result<()> {
+    // Nobody listens there.
+    let port = std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+    let quick = job("quick", async |_: ShardingContext| {}).sharding(2);
+    let url = format!("jdbc:postgresql://127.0.0.1:{port}/jobs?user=me&password=p%40ss");
+    let application = start(&url, &[], [quick]).await?;
+    let execution = execute(&application, "quick").await?;
+    ensure!(execution.is_success());
+    let began = tokio::time::Instant::now();
+    application.shutdown(Duration::from_secs(5)).await;
+    ensure!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    let recording = application.recording().context("recording")?;
+    assert_eq!(
+        (recording.recorded, recording.dropped, recording.is_reachable),
+        (0, 7, false)
+    );
+    Ok(())
+}

@@ -1,0 +1,110 @@
+//! Databases that nobody else uses.
+
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use elasticjob_tests::databases::{DatabaseServer, Kind};
+use sqlx::any::install_default_drivers;
+use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Row as _};
+use tempfile::TempDir;
+use tokio::time::{Instant, sleep};
+
+static POSTGRES: LazyLock<Result<DatabaseServer, String>> = LazyLock::new(|| start(Kind::Postgres));
+static MARIADB: LazyLock<Result<DatabaseServer, String>> = LazyLock::new(|| start(Kind::MariaDb));
+static NUMBER: AtomicU32 = AtomicU32::new(0);
+
+/// An empty database.
+pub(crate) struct Place {
+    pub(crate) kind: &'static str,
+    /// With user and password.
+    pub(crate) url: String,
+    _directory: Option<TempDir>,
+}
+
+fn start(kind: Kind) -> Result<DatabaseServer, String> {
+    DatabaseServer::start(kind).map_err(|error| format!("{error:#}"))
+}
+
+impl Place {
+    pub(crate) fn sqlite() -> anyhow::Result<Self> {
+        let directory = tempfile::tempdir()?;
+        Ok(Self {
+            kind: "sqlite",
+            url: format!("sqlite:{}/a history.db", directory.path().display()),
+            _directory: Some(directory),
+        })
+    }
+
+    pub(crate) async fn postgres() -> anyhow::Result<Self> {
+        Self::on("postgres", &POSTGRES).await
+    }
+
+    pub(crate) async fn mariadb() -> anyhow::Result<Self> {
+        Self::on("mariadb", &MARIADB).await
+    }
+
+    async fn on(kind: &'static str, server: &'static LazyLock<Result<DatabaseServer, String>>) -> anyhow::Result<Self> {
+        // These runtimes have several threads.
+        let server = tokio::task::block_in_place(|| server.as_ref());
+        let server = server.map_err(|error| anyhow::anyhow!("{error}"))?;
+        let name = format!("place_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        let (all, _) = server
+            .full_url()
+            .rsplit_once('/')
+            .map(|(all, name)| (all.to_owned(), name.to_owned()))
+            .context("a URL")?;
+        execute(&server.full_url(), &[&format!("CREATE DATABASE {name}")]).await?;
+        Ok(Self {
+            kind,
+            url: format!("{all}/{name}"),
+            _directory: None,
+        })
+    }
+
+    /// Executes statements as somebody else would.
+    pub(crate) async fn execute(&self, statements: &[&str]) -> anyhow::Result<()> {
+        execute(&self.url_to_write(), statements).await
+    }
+
+    /// Asks for one column of texts.
+    pub(crate) async fn texts(&self, query: &str) -> anyhow::Result<Vec<String>> {
+        let mut connection = connect(&self.url_to_write()).await?;
+        let rows = sqlx::query(AssertSqlSafe(query.to_owned()))
+            .fetch_all(&mut connection)
+            .await?;
+        Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
+    }
+
+    fn url_to_write(&self) -> String {
+        match self.kind {
+            "sqlite" => format!("{}?mode=rwc", self.url),
+            _ => self.url.clone(),
+        }
+    }
+}
+
+async fn execute(url: &str, statements: &[&str]) -> anyhow::Result<()> {
+    let mut connection = connect(url).await?;
+    for statement in statements {
+        let result = sqlx::query(AssertSqlSafe((*statement).to_owned()))
+            .execute(&mut connection)
+            .await;
+        result.with_context(|| (*statement).to_owned())?;
+    }
+    Ok(connection.close().await?)
+}
+
+/// Connects, also to a server that has just begun to listen.
+pub(crate) async fn connect(url: &str) -> anyhow::Result<AnyConnection> {
+    install_default_drivers();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        match AnyConnection::connect(url).await {
+            Ok(connection) => return Ok(connection),
+            Err(error) if Instant::now() > deadline => return Err(error.into()),
+            Err(_) => sleep(Duration::from_millis(50)).await,
+        }
+    }
+}

@@ -3,7 +3,7 @@
 //! The leader compares what the assignment was made for, kept in `ledger/epoch`, with what there is now, so no
 //! reason can be lost with a flag or a leader. It changes only what changes, in one transaction, and leaves an item
 //! that is running where it is: that one is noted as deferred, and moves once its mark is gone. Nobody else waits
-//! for it.
+//! for it. Only to the instance that runs it, having taken it over, does it move at once.
 
 use serde::{Deserialize, Serialize};
 
@@ -157,6 +157,8 @@ pub(crate) struct Surveyed {
     owner: Option<InstanceId>,
     /// Somebody who lives, as far as we know, is running it.
     is_running: bool,
+    /// Who that is, where the mark says so.
+    runner: Option<InstanceId>,
     ledger: Option<i32>,
     /// The names below `sharding/{item}`; `None` where that is missing.
     children: Option<Vec<String>>,
@@ -180,9 +182,10 @@ pub(crate) fn surveyed(view: &View, scope: &[u32], answers: Vec<Answer>) -> Vec<
     for item in scope {
         let owner = data(&mut answers).and_then(|(data, _)| InstanceId::parse(&String::from_utf8_lossy(&data)));
         let mark = data(&mut answers);
+        let mut runner = None;
         let is_running = mark.is_some_and(|(data, stat)| {
-            let holder = InstanceId::parse(&String::from_utf8_lossy(&data));
-            stat.ephemeral_owner != 0 || holder.is_none_or(|holder| view.is_alive(&holder))
+            runner = InstanceId::parse(&String::from_utf8_lossy(&data));
+            stat.ephemeral_owner != 0 || runner.as_ref().is_none_or(|holder| view.is_alive(holder))
         });
         let ledger = data(&mut answers).map(|(_, stat)| stat.version);
         let children = match answers.next() {
@@ -193,6 +196,7 @@ pub(crate) fn surveyed(view: &View, scope: &[u32], answers: Vec<Answer>) -> Vec<
             item: *item,
             owner,
             is_running,
+            runner,
             ledger,
             children,
         });
@@ -314,7 +318,11 @@ fn change(view: &View, surveyed: &Surveyed, wanted: Option<&Option<InstanceId>>)
 
     let is_settled = wanted.is_some_and(|wanted| *wanted == surveyed.owner);
     let is_gone = wanted.is_none() && surveyed.children.is_none();
-    if surveyed.is_running && !is_settled && !is_gone {
+    // It took the item over. A Java member would not expect to be given what it runs.
+    let is_at_home = wanted
+        .and_then(Option::as_ref)
+        .is_some_and(|wanted| surveyed.runner.as_ref() == Some(wanted) && view.members.contains_key(wanted));
+    if surveyed.is_running && !is_settled && !is_gone && !is_at_home {
         return Change::Deferred;
     }
     if wanted.is_some() && surveyed.children.is_none() {
@@ -397,6 +405,7 @@ mod tests {
             item,
             owner: InstanceId::parse(owner),
             is_running,
+            runner: None,
             ledger: Some(5),
             children: Some(vec!["instance".to_owned()]),
         }
@@ -452,6 +461,26 @@ mod tests {
                 .iter()
                 .any(|step| step.starts_with("+/job/ledger/epoch") && step.contains("\"deferred\":[0]"))
         );
+    }
+
+    #[test]
+    fn a_running_item_should_move_at_once_to_who_took_it_over_unless_that_is_java() {
+        let nodes = ["/instances/a@-@1", "/instances/a@-@2", "/sharding", "/ledger/items"];
+        let items = [Surveyed {
+            runner: Some(id("a@-@2")),
+            ..surveyed(0, "a@-@9", true)
+        }];
+        let moves = |view: &View, target| {
+            let steps = shown(&plan(view, &[target], &items)[0]);
+            steps.contains(&format!("+/job/sharding/0/instance={target}"))
+        };
+        let mut view = view(&nodes);
+        assert!(!moves(&view, "a@-@2"), "a Java member");
+        for ours in ["/ledger/members/a@-@1", "/ledger/members/a@-@2"] {
+            view.read(&format!("/job{ours}"), Some((b"{}".to_vec(), Stat::default())));
+        }
+        assert!(moves(&view, "a@-@2"));
+        assert!(!moves(&view, "a@-@1"), "another one");
     }
 
     #[test]

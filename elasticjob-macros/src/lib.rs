@@ -65,6 +65,7 @@ mod job;
 /// | `overwrite` | flag | false |
 /// | `label` | text | none |
 /// | `static_sharding` | flag | false |
+/// | `streaming` | flag, of a `DataflowJob`: goes on for as long as there is data | false |
 /// | `one_off` | flag: insists that there is no schedule | |
 /// | `bootstrap`, `job_bootstrap_bean_name` | text: the name of a one-off job's handle | the job's name |
 /// | `crate` | path of the crate `elasticjob`, if it is renamed | `::elasticjob` |

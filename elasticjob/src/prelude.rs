@@ -6,8 +6,8 @@ pub use tokio_util::sync::CancellationToken;
 
 pub use crate::executor::JobExecutor;
 pub use crate::job::{
-    BoxError, Component, FromRun, Inject, ItemParameter, JobParameter, Props, RunContext, ShardingContext, SimpleJob,
-    job,
+    BoxError, Component, DataflowJob, FromRun, Inject, ItemParameter, JobParameter, Props, RunContext, ShardingContext,
+    SimpleJob, dataflow, job,
 };
 pub use crate::listener::{DistributeOnceJobListener, Firing, JobListener};
 pub use crate::starter::{ElasticJob, OneOffJob};

@@ -119,6 +119,43 @@ impl SimpleJob for Counter {
     }
 }
 
+#[derive(Inject)]
+struct Drain {
+    journal: Component<Journal>,
+}
+
+#[elastic_job(cron = "0 0 2 * * ?", sharding = 2, streaming)]
+impl DataflowJob for Drain {
+    type Item = String;
+
+    async fn fetch(&self, _: &ShardingContext) -> Result<Vec<String>, BoxError> {
+        Ok(self.journal.0.lock().unwrap().pop().into_iter().collect())
+    }
+
+    async fn process(&self, shard: &ShardingContext, data: Vec<String>) -> Result<(), BoxError> {
+        match data.iter().find(|line| line.starts_with("bad")) {
+            Some(bad) => Err(format!("item {}: {bad}", shard.sharding_item()).into()),
+            None => Ok(()),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Once;
+
+#[elastic_job(name = "once", sharding = 1, streaming = false)]
+impl DataflowJob for Once {
+    type Item = ();
+
+    async fn fetch(&self, _: &ShardingContext) -> Result<Vec<()>, BoxError> {
+        Ok(vec![()])
+    }
+
+    async fn process(&self, _: &ShardingContext, _: Vec<()>) -> Result<(), BoxError> {
+        Ok(())
+    }
+}
+
 #[elastic_job(sharding = 1)]
 #[cfg(any())]
 fn never_compiled(_: NoSuchType) {}
@@ -157,6 +194,7 @@ fn every_declared_job_should_be_discovered_once_sorted_by_name() {
     let names: Vec<_> = jobs.iter().map(Registration::name).collect();
     let expected = [
         "Counter",
+        "Drain",
         "Settle",
         "anyhow_failing",
         "by_macro",
@@ -165,6 +203,7 @@ fn every_declared_job_should_be_discovered_once_sorted_by_name() {
         "in_a_function",
         "in_a_module",
         "match",
+        "once",
         "panicking",
         "rebuild-report",
     ];
@@ -214,6 +253,44 @@ fn a_declaration_should_say_what_its_attribute_says() {
     assert_eq!(nested::in_a_module::DECLARATION.path(), "macros::nested::in_a_module");
     assert_eq!(nested::by_macro::DECLARATION.values(), [("cron", "0 0 3 * * ?")]);
     assert_eq!(Settle::DECLARATION.path(), "macros::Settle");
+}
+
+#[test]
+fn a_dataflow_job_should_say_whether_it_streams() {
+    let declaration = Drain::DECLARATION;
+    assert_eq!(declaration.kind(), Kind::Dataflow);
+    let streaming = |on| ("props.streaming.process", on);
+    assert!(declaration.values().contains(&streaming("true")));
+    assert!(Once::DECLARATION.values().contains(&streaming("false")));
+}
+
+#[tokio::test]
+async fn a_dataflow_job_should_stream_as_its_props_say() {
+    let left = async |streaming, lines: &[&str]| {
+        let (components, journal) = components();
+        lines.iter().for_each(|line| journal.note(*line));
+        let shard = ShardingContext::for_test(1, 2);
+        let outcome = run::<Drain>(components, shard, &[("streaming.process", streaming)]).await;
+        (journal.lines().len(), outcome.map_err(|error| error.to_string()))
+    };
+    assert_eq!(left("true", &["a", "b", "c"]).await, (0, Ok(())));
+    assert_eq!(left("false", &["a", "b", "c"]).await, (2, Ok(())));
+    let failed = Err("item 1: bad b".to_owned());
+    assert_eq!(left("true", &["a", "bad b", "c"]).await, (1, failed));
+}
+
+#[test]
+fn a_job_that_is_no_dataflow_job_should_not_be_told_to_stream() {
+    let built = elasticjob::ElasticJob::builder()
+        .without_discovery()
+        .environment([])
+        .register::<failing>()
+        .set("jobs.failing.sharding-total-count", "1")
+        .set("jobs.failing.props.streaming.process", "true")
+        .build();
+    let error = built.expect_err("it is refused").to_string();
+    assert!(error.contains("streaming.process"), "{error}");
+    assert!(error.contains("only a dataflow job streams"), "{error}");
 }
 
 #[test]

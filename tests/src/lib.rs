@@ -20,4 +20,5 @@ pub mod metered;
 pub mod process;
 pub mod programs;
 pub mod proxy;
+pub mod stream;
 pub mod zookeeper;

@@ -21,7 +21,7 @@ pub(crate) fn declaration(item: &Item, settings: &Settings, declared: &Declared)
         Item::Implementation(implementation) => {
             let job = &implementation.job_type;
             let name = implementation.name().unwrap_or_default();
-            let parts = implementation_parts(implementation);
+            let parts = implementation_parts(implementation, settings);
             submitted(item, quote!(#job), &name, &parts, settings, declared)
         }
     }
@@ -110,12 +110,21 @@ fn function_parts(function: &Function) -> Parts {
     }
 }
 
-fn implementation_parts(implementation: &Implementation) -> Parts {
+fn implementation_parts(implementation: &Implementation, settings: &Settings) -> Parts {
     let Implementation {
         job_trait, job_type, ..
     } = implementation;
     // The one place that a trait which is no job trait fails at.
     let of_trait = quote_spanned!(implementation.trait_span()=> <#job_type as #job_trait>::__ELASTIC_JOB_TRAIT);
+    let streams = settings
+        .flag(&key::STREAMING)
+        .filter(|(on, _)| *on)
+        .map(|(_, setting)| {
+            // Which trait it is, only the compiler knows.
+            let message = "jobs of this trait do not stream: implement `DataflowJob`";
+            let span = setting.written.span();
+            quote_spanned!(span=> const _: () = ::core::assert!(__ELASTICJOB_TRAIT.streams(), #message);)
+        });
     let functions = quote! {
         fn __elasticjob_check(__elasticjob_start: &mut __elasticjob::Start<'_>) {
             <#job_type as __elasticjob::Inject>::check(__elasticjob_start);
@@ -129,6 +138,8 @@ fn implementation_parts(implementation: &Implementation) -> Parts {
         }
 
         const __ELASTICJOB_TRAIT: __elasticjob::JobTrait<#job_type> = #of_trait;
+
+        #streams
     };
     Parts {
         functions,

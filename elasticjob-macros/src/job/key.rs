@@ -67,9 +67,11 @@ pub(crate) const BOOTSTRAP: Key = property(
 );
 pub(crate) const LISTENERS: Key = ours(&["listeners"], Kind::Types);
 pub(crate) const LISTENER_TYPES: Key = property(&["job_listener_types"], "job-listener-types", Kind::Texts);
+/// A prop of dataflow jobs.
+pub(crate) const STREAMING: Key = property(&["streaming"], "props.streaming.process", Kind::Flag);
 pub(crate) const CRATE: Key = ours(&["crate"], Kind::Path);
 
-pub(crate) static KEYS: [Key; 25] = [
+pub(crate) static KEYS: [Key; 26] = [
     NAME,
     CRON,
     TIME_ZONE,
@@ -112,6 +114,7 @@ pub(crate) static KEYS: [Key; 25] = [
     property(&["overwrite"], "overwrite", Kind::Flag),
     property(&["label"], "label", Kind::Name),
     property(&["static_sharding"], "static-sharding", Kind::Flag),
+    STREAMING,
     ONE_OFF,
     BOOTSTRAP,
     CRATE,

@@ -84,6 +84,19 @@ mod tests {
     }
 
     #[test]
+    fn whether_jobs_of_a_trait_stream_should_be_left_to_the_compiler() {
+        let asserts = |arguments| {
+            expand(arguments, implementation())
+                .to_string()
+                .matches("assert !")
+                .count()
+        };
+        assert_eq!(asserts(quote!(streaming)), 1);
+        assert_eq!(asserts(quote!(streaming = false)), 0);
+        assert_eq!(asserts(quote!()), 0);
+    }
+
+    #[test]
     fn whatever_is_generated_for_a_conditional_item_should_be_conditional() {
         let expanded = expand(TokenStream::new(), function()).to_string();
         assert_eq!(expanded.matches("# [cfg (unix)]").count(), 3, "{expanded}");

@@ -10,12 +10,12 @@ use crate::faults::Faults;
 
 pub(crate) fn check(item: &Item, settings: &Settings, faults: &mut Faults) {
     match item {
-        Item::Function(function) => check_function(function, faults),
+        Item::Function(function) => check_function(function, settings, faults),
         Item::Implementation(implementation) => check_implementation(implementation, settings, faults),
     }
 }
 
-fn check_function(function: &Function, faults: &mut Faults) {
+fn check_function(function: &Function, settings: &Settings, faults: &mut Faults) {
     let signature = &function.signature;
     if let Some(receiver) = signature.receiver() {
         faults.add(
@@ -44,6 +44,10 @@ fn check_function(function: &Function, faults: &mut Faults) {
     }
     if let Some(variadic) = &signature.variadic {
         faults.add(variadic, "a job has a fixed number of parameters");
+    }
+    if let Some((true, streaming)) = settings.flag(&key::STREAMING) {
+        let message = "a function does not stream: put the attribute on `impl DataflowJob for ..`";
+        faults.add(&streaming.written, message);
     }
     check_parameters(function, faults);
     let returned = function.returned();

@@ -130,10 +130,23 @@ fn nothing_excludes_another(settings: &Settings, faults: &mut Faults) {
         let message = "`job_listener_types` and `listeners` exclude each other: both are the job's listeners, in order";
         faults.add(&types.written, message);
     }
+    if let (Some(streaming), true) = (settings.get(&key::STREAMING), has_prop_of(&key::STREAMING, settings)) {
+        let message = "`streaming` and the property `streaming.process` are the same: give one of them";
+        faults.add(&streaming.written, message);
+    }
     if let (Some((false, _)), Some(failover)) = (settings.flag(&key::MONITOR_EXECUTION), is_on(&key::FAILOVER)) {
         let message = "`failover` needs `monitor_execution`: without it nobody knows which items were running";
         faults.add(&failover.written, message);
     }
+}
+
+/// Whether what the key sets is set among the props, too.
+fn has_prop_of(key: &Key, settings: &Settings) -> bool {
+    let is_same = |prop: &str| key.property.and_then(|property| property.strip_prefix("props.")) == Some(prop);
+    settings.iter().any(|setting| match &setting.value {
+        Typed::Props(pairs) => pairs.iter().any(|pair| is_same(&pair.name())),
+        _ => false,
+    })
 }
 
 /// A setting as configuration files would have it.

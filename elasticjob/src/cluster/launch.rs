@@ -56,6 +56,8 @@ pub(crate) struct Launch {
     pub(crate) metrics: Arc<JobMetrics>,
     /// Cancels this item alone.
     pub(crate) cancellation: CancellationToken,
+    /// Cancelled when the item should end at its next good place, and with `cancellation`.
+    pub(crate) wind_down: CancellationToken,
     /// Unbounded: it never holds more than one message for each item that was claimed.
     /// Boxed: a channel makes room for 32 at once, in each of ten thousand jobs.
     pub(crate) finished: mpsc::UnboundedSender<Box<Finished>>,

@@ -34,4 +34,5 @@ mod subtree;
 pub(crate) mod transaction;
 pub(crate) mod trigger;
 pub(crate) mod view;
+mod wind_down;
 pub(crate) mod worker;

@@ -16,6 +16,7 @@ mod pool;
 mod runner;
 #[cfg(feature = "script")]
 pub mod script;
+mod streaming;
 mod typed;
 
 pub(crate) use item::{Item, run_item};

@@ -149,6 +149,7 @@ impl Runner for JobRunner {
             config,
             fence,
             cancellation,
+            wind_down,
             launched_at,
             metrics,
             finished,
@@ -199,6 +200,7 @@ impl Runner for JobRunner {
                 let timed = metrics.begin(late.map(|late| late.saturating_add(waited)));
                 let parts = RunParts {
                     cancellation: running.cancellation,
+                    wind_down,
                     fenced: running.fenced,
                     components,
                     props,

@@ -6,9 +6,11 @@ use std::future::Future;
 use std::sync::Arc;
 
 use crate::catalogue::{Catalogue, Declared};
-use crate::job::{BoxError, ErasedJob, Outcome, RunContext};
+use crate::job::{BoxError, ErasedJob, Kind, Outcome, RunContext};
 use crate::property::{Properties, Reader};
 use crate::registry::BoxFuture;
+
+use super::streaming;
 
 /// Does the work of all jobs of one `elastic-job-type`.
 ///
@@ -164,7 +166,7 @@ impl<E: JobExecutor> ErasedJob for Opened<E> {
 #[derive(Clone)]
 pub(crate) enum Work {
     /// Code of the application's, which takes what it likes from the props.
-    Declared(Arc<dyn ErasedJob>),
+    Declared { job: Arc<dyn ErasedJob>, kind: Kind },
     /// Its type, by its props.
     Typed(Arc<dyn AnyJobExecutor>),
 }
@@ -173,7 +175,7 @@ impl Work {
     /// The job with the props of the reader; `None` where that found faults.
     pub(crate) fn open(&self, reader: &mut Reader<'_>) -> Option<Arc<dyn ErasedJob>> {
         match self {
-            Self::Declared(job) => Some(Arc::clone(job)),
+            Self::Declared { job, kind } => streaming::check(*kind, reader).then(|| Arc::clone(job)),
             Self::Typed(executor) => Arc::clone(executor).open(reader),
         }
     }
@@ -182,7 +184,7 @@ impl Work {
 impl fmt::Debug for Work {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Declared(_) => f.write_str("Declared"),
+            Self::Declared { kind, .. } => f.debug_tuple("Declared").field(kind).finish(),
             Self::Typed(executor) => f.debug_tuple("Typed").field(&executor.describe()).finish(),
         }
     }

@@ -7,6 +7,7 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use super::context::RunContext;
+use super::declaration::Kind;
 use super::erased::ErasedJob;
 use super::extract::FromRun;
 use super::outcome::{IntoOutcome, Outcome};
@@ -54,6 +55,7 @@ pub trait Closure<P>: Send + Sync + 'static {
 
 /// A closure that has forgotten its type, until the starter makes it a job.
 pub(super) trait Erase: Send + Sync {
+    fn kind(&self) -> Kind;
     fn check(&self, start: &mut Start<'_>);
     fn erase(self: Arc<Self>) -> Box<dyn ErasedJob>;
 }
@@ -65,6 +67,10 @@ struct Typed<F, P> {
 }
 
 impl<F: Closure<P>, P: 'static> Erase for Typed<F, P> {
+    fn kind(&self) -> Kind {
+        Kind::Simple
+    }
+
     fn check(&self, start: &mut Start<'_>) {
         F::check(start);
     }

@@ -232,6 +232,7 @@ pub struct RunContext {
 #[derive(Clone)]
 pub(crate) struct RunParts {
     pub(crate) cancellation: CancellationToken,
+    pub(crate) wind_down: CancellationToken,
     /// Not ours to cancel.
     pub(crate) fenced: CancellationToken,
     pub(crate) components: Arc<Components>,
@@ -244,6 +245,7 @@ impl RunContext {
     pub fn for_test(sharding: ShardingContext) -> Self {
         let parts = RunParts {
             cancellation: CancellationToken::new(),
+            wind_down: CancellationToken::new(),
             fenced: CancellationToken::new(),
             components: Arc::default(),
             props: Arc::default(),
@@ -286,6 +288,34 @@ impl RunContext {
     /// An async job is dropped soon after; blocking work has to look here itself.
     pub fn cancellation(&self) -> &CancellationToken {
         &self.parts.cancellation
+    }
+
+    /// Cancelled when the run should end at its next good place, with nothing left half done: the application stops, an
+    /// operator switched the job off here or changed what it was given, its item is to move to another instance, or other
+    /// items wait for the next firing. Nobody
+    /// ends the run for it, unless the application has waited for it as long as it may. Work that goes on as long as
+    /// there is something to do looks here between two pieces of it, as dataflow jobs do between batches.
+    ///
+    /// ```
+    /// use elasticjob::job::{RunContext, ShardingContext};
+    ///
+    /// /// Copies page after page; how many.
+    /// async fn copy(run: RunContext) -> u32 {
+    ///     for page in 0..100 {
+    ///         if run.wind_down().is_cancelled() {
+    ///             return page;
+    ///         }
+    ///     }
+    ///     100
+    /// }
+    ///
+    /// let run = RunContext::for_test(ShardingContext::for_test(0, 1));
+    /// run.wind_down().cancel();
+    /// # let copied = futures_util::FutureExt::now_or_never(copy(run)).unwrap();
+    /// # assert_eq!(copied, 0);
+    /// ```
+    pub fn wind_down(&self) -> &CancellationToken {
+        &self.parts.wind_down
     }
 
     /// Cancelled when the session with the registry centre can no longer be relied upon: others may run the item soon,

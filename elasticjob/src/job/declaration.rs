@@ -50,6 +50,8 @@ pub struct DeclarationParts {
 pub enum Kind {
     /// Runs once for each item.
     Simple,
+    /// Fetches data of each item and processes it, batch after batch where it streams.
+    Dataflow,
 }
 
 impl Declaration {

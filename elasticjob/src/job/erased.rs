@@ -37,6 +37,11 @@ impl<J> JobTrait<J> {
         self.kind
     }
 
+    /// Whether jobs of the trait can be told to stream.
+    pub const fn streams(&self) -> bool {
+        matches!(self.kind, Kind::Dataflow)
+    }
+
     pub fn erase(&self, job: J) -> Box<dyn ErasedJob> {
         (self.erase)(job)
     }

@@ -1,7 +1,7 @@
 //! What a user implements: jobs, and what they are given when they run.
 //!
-//! A job is a function whose parameters are [extractors](FromRun), a type that implements [`SimpleJob`], or
-//! a [closure](job()). Each becomes a [`Registration`] (a name, a place in the source, configuration, and how
+//! A job is a function whose parameters are [extractors](FromRun), a type that implements [`SimpleJob`] or
+//! [`DataflowJob`], or made of closures by [`job()`] or [`dataflow`]. Each becomes a [`Registration`] (a name, a place in the source, configuration, and how
 //! to make it), and once started an [`ErasedJob`], which is all the executor knows.
 //!
 //! Promises:
@@ -18,6 +18,7 @@ mod blocking;
 mod closure;
 mod components;
 mod context;
+mod dataflow;
 mod declaration;
 mod erased;
 mod extract;
@@ -31,6 +32,7 @@ pub use blocking::{BlockingError, BlockingExecutor, Inline};
 pub use closure::{Closure, job};
 pub use components::{Components, DuplicateComponent, MissingComponent};
 pub use context::{RunContext, ShardingContext};
+pub use dataflow::{DataflowJob, Fetch, IntoBatch, Process, dataflow};
 #[doc(hidden)]
 pub use declaration::DeclarationParts;
 pub use declaration::{Declaration, Job, Kind, Place};
@@ -45,5 +47,6 @@ pub use simple::SimpleJob;
 pub use start::{Fault, Start};
 
 pub(crate) use context::{RunParts, ShardingParts};
+pub(crate) use dataflow::STREAMING;
 pub(crate) use erased::Function;
 pub(crate) use start::StartParts;

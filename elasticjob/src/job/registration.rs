@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use super::closure::Erase;
 use super::components::{Components, MissingComponent};
+use super::dataflow::STREAMING;
 use super::declaration::{Declaration, Kind, Place};
 use super::erased::ErasedJob;
 use super::start::Start;
 
-/// A job that the application has: a [declared](Declaration) one, or a [closure](super::job()).
+/// A job that the application has: a [declared](Declaration) one, or one of [closures](super::job()).
 ///
 /// The setters give configuration, as an attribute would: files and the environment still win over it. It is
 /// checked with all the rest at start. Of two settings of one key the later counts.
@@ -69,6 +70,11 @@ impl Registration {
         self.set("job-parameter", parameter)
     }
 
+    /// Has a [dataflow job](super::DataflowJob) go on for as long as there is data.
+    pub fn streaming(self) -> Self {
+        self.set(format!("props.{STREAMING}"), true)
+    }
+
     /// The name.
     pub fn name(&self) -> &str {
         &self.name
@@ -89,9 +95,9 @@ impl Registration {
 
     /// What kind of job it is.
     pub fn kind(&self) -> Kind {
-        match self.source {
+        match &self.source {
             Source::Declared(declaration) => declaration.kind(),
-            Source::Closure(_) => Kind::Simple,
+            Source::Closure(closure) => closure.kind(),
         }
     }
 

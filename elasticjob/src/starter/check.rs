@@ -282,7 +282,10 @@ fn work(
         return None;
     }
     match registration.build(&builder.components) {
-        Ok(made) => Some(Work::Declared(made.into())),
+        Ok(made) => Some(Work::Declared {
+            job: made.into(),
+            kind: registration.kind(),
+        }),
         Err(missing) => {
             faults.push(format!("job {name} ({place}): {missing}"));
             None

@@ -155,10 +155,13 @@ impl Node {
         let start = |job: &ApplicationJob| {
             let name = job.config.name().as_str();
             let work = match &job.work {
-                Work::Declared(job) => Work::Declared(Arc::new(WatchedJob {
-                    job: Arc::clone(job),
-                    history: history.clone(),
-                })),
+                Work::Declared { job, kind } => Work::Declared {
+                    job: Arc::new(WatchedJob {
+                        job: Arc::clone(job),
+                        history: history.clone(),
+                    }),
+                    kind: *kind,
+                },
                 // Of a job type only claims and ends are seen.
                 typed => typed.clone(),
             };

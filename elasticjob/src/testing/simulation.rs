@@ -140,11 +140,13 @@ pub(super) fn pools(pools: &Pools) -> Pools {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Mutex;
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use super::*;
     use crate::ElasticJob;
-    use crate::job::{RunContext, job};
+    use crate::job::{Component, RunContext, ShardingContext, dataflow, job};
 
     fn application(runs: &Arc<AtomicU32>) -> Ready {
         let runs = Arc::clone(runs);
@@ -170,6 +172,51 @@ mod tests {
         assert_eq!(report.violations(), Vec::<String>::new(), "{report}");
         let runs = runs.load(Ordering::Relaxed);
         assert!((720..740).contains(&runs), "{runs} runs");
+    }
+
+    /// How often each row was processed, and the newest token of each item.
+    #[derive(Default)]
+    struct Table(Mutex<(BTreeMap<u32, u32>, BTreeMap<u32, i64>)>);
+
+    const ITEMS: u32 = 3;
+
+    fn streaming(table: &Arc<Table>) -> Ready {
+        let fetch = |shard: ShardingContext, table: Component<Table>| async move {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            let (rows, _) = &*table.0.lock().unwrap();
+            let is_ours = |row: &u32| row % ITEMS == shard.sharding_item();
+            let open = rows.iter().filter(|(_, times)| **times == 0).map(|(row, _)| *row);
+            open.filter(is_ours).take(5).collect::<Vec<_>>()
+        };
+        let process = |shard: ShardingContext, table: Component<Table>, batch: Vec<u32>| async move {
+            tokio::time::sleep(Duration::from_millis(700)).await;
+            // A transaction: all of it or nothing.
+            let (rows, tokens) = &mut *table.0.lock().unwrap();
+            let newest = tokens.entry(shard.sharding_item()).or_default();
+            if *newest > shard.fencing_token() {
+                return Err("a newer run has written");
+            }
+            *newest = shard.fencing_token();
+            batch.iter().for_each(|row| *rows.entry(*row).or_default() += 1);
+            Ok(())
+        };
+        let job = dataflow("drain", fetch, process).cron("0/10 * * * * ?").sharding(ITEMS);
+        let builder = ElasticJob::builder().without_discovery().environment([]);
+        let builder = builder.shared_component(Arc::clone(table));
+        builder.job(job.streaming().set("failover", true)).build().unwrap()
+    }
+
+    #[test]
+    fn every_row_of_a_stream_should_be_processed_once_whatever_happens() {
+        for seed in 0..12 {
+            let table = Arc::new(Table::default());
+            table.0.lock().unwrap().0.extend((0..300).map(|row| (row, 0)));
+            let report = Simulation::of(streaming(&table)).instances(3).run(seed);
+            assert_eq!(report.violations(), Vec::<String>::new(), "seed {seed}\n{report}");
+            let (rows, _) = &*table.0.lock().unwrap();
+            let wrong: Vec<_> = rows.iter().filter(|(_, times)| **times != 1).collect();
+            assert_eq!((rows.len(), wrong), (300, vec![]), "seed {seed}");
+        }
     }
 
     #[test]

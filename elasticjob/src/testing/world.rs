@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use crate::cluster::ids::Ids;
 use crate::error_handler::ErrorHandlers;
 use crate::executor::{self, Pools};
+use crate::job::Kind;
 use crate::limits;
 use crate::listener::JobListeners;
 use crate::registry::memory::MemoryRegistry;
@@ -399,7 +400,10 @@ impl Job {
         let application_job = ApplicationJob {
             config: Arc::new(config.clone()),
             implementation: None,
-            work: executor::Work::Declared(Arc::new(work.clone())),
+            work: executor::Work::Declared {
+                job: Arc::new(work.clone()),
+                kind: Kind::Simple,
+            },
         };
         let drawn = DrawnJob {
             period: Duration::from_secs(period),

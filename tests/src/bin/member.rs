@@ -1,7 +1,8 @@
 //! An ordinary application of the framework, as one of several processes that share jobs.
 //!
 //! Its configuration comes from where any application's does. `MEMBER_HISTORY` names the file that its items write
-//! to, `MEMBER_WORK` says how long they work, `MEMBER_LISTENS` how long its listeners take. It obeys a few commands on its standard input, answers on its standard
+//! to, `MEMBER_WORK` says how long they work, `MEMBER_LISTENS` how long its listeners take; with `MEMBER_STREAM` there is a job
+//! that streams. It obeys a few commands on its standard input, answers on its standard
 //! output, and ends when the input does, which is when whoever started it is gone.
 
 use std::io::BufRead as _;
@@ -14,6 +15,7 @@ use elasticjob::sharding::{Assignment, ShardingRequest, ShardingStrategy};
 use elasticjob_tests::command::{Answer, Command};
 use elasticjob_tests::hearing::Ears;
 use elasticjob_tests::history::Journal;
+use elasticjob_tests::stream;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
@@ -124,10 +126,13 @@ fn builder() -> anyhow::Result<elasticjob::starter::Builder> {
     let journal = Journal::open(Path::new(&history))?;
     let pause = std::env::var("MEMBER_LISTENS").map_or(Ok(0), |pause| pause.parse())?;
     let work = Duration::from_millis(variable("MEMBER_WORK")?.parse()?);
-    let builder = ElasticJob::builder()
+    let mut builder = ElasticJob::builder()
         .component(journal)
         .component(Ears::open(Path::new(&history))?)
         .component(Pause(Duration::from_millis(pause)));
+    if let Ok(file) = variable("MEMBER_STREAM") {
+        builder = builder.job(stream::job(Path::new(&file))?);
+    }
     Ok(match std::env::var("MEMBER_FLAW").as_deref() {
         Err(_) => builder.component(Work(work)),
         Ok("no-component") => builder,

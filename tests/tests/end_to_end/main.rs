@@ -18,6 +18,7 @@ mod operators;
 mod outages;
 mod sharing;
 mod strategies;
+mod streams;
 mod typed_jobs;
 
 use std::time::Duration;

@@ -332,9 +332,16 @@ impl Firings {
         orders.into_iter().for_each(|order| order.join(&mut self.ordered));
     }
 
-    /// Whether anything is claimed, running, or unrecorded.
+    /// Whether nothing is claimed, running, or unrecorded.
     pub(crate) fn is_idle(&self) -> bool {
-        self.current.is_none() && self.running.is_empty() && self.ended.is_empty()
+        // One that is over is closed with the next request: nobody who leaves waits for that.
+        (self.current.is_none() || self.is_over()) && self.running.is_empty() && self.ended.is_empty()
+    }
+
+    /// Whether the firing under way is over, and only to be closed.
+    fn is_over(&self) -> bool {
+        let is_over = |current: &Current| current.open.is_empty() && current.listening == Listening::Over;
+        matches!(self.claiming, Claiming::Idle) && self.current.as_ref().is_some_and(is_over)
     }
 
     /// Forgets what has not begun: nothing new is to be started.
@@ -348,6 +355,15 @@ impl Firings {
     /// Whether a time that comes now has to wait for the end of a firing.
     pub(crate) fn is_firing(&self) -> bool {
         self.current.is_some()
+    }
+
+    /// The items whose runs something waits for: an order, or a time that has come and that other items could run at.
+    pub(crate) fn waited_for(&self, circumstances: &Circumstances<'_>) -> impl Iterator<Item = u32> {
+        let is_idle = |(item, state): (u32, &ItemView)| !state.is_disabled && !self.running.contains_key(&item);
+        let is_waited_for =
+            || !self.ordered.is_empty() || self.missed.is_some() && self.own_items(circumstances).any(is_idle);
+        let current = self.current.as_ref().filter(|_| is_waited_for());
+        current.into_iter().flat_map(|current| current.open.iter().copied())
     }
 
     /// The items being run.
@@ -476,8 +492,7 @@ impl Firings {
 
     /// Closes the firing whose ends are all recorded, and turns a time that came meanwhile into the next.
     fn finish_current(&mut self, circumstances: &Circumstances<'_>) {
-        let is_over = |current: &Current| current.open.is_empty() && current.listening == Listening::Over;
-        if !matches!(self.claiming, Claiming::Idle) || !self.current.as_ref().is_some_and(is_over) {
+        if !self.is_over() {
             return;
         }
         let make_up = self.occasion_to_make_up(circumstances);

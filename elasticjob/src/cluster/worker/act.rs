@@ -6,7 +6,6 @@ use std::time::Duration;
 use elasticjob_config::job::JobConfig;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, info_span, warn};
 
 use crate::cluster::firing::{FiringRequest, SETTLED_AFTER, Skipped, Start};
@@ -26,6 +25,7 @@ use crate::sharding::DEFAULT_STRATEGY;
 
 use super::answer::{Answered, FiringAnswer, Moved};
 use super::attend::Live;
+use super::signals::Signals;
 use super::{Command, TriggerError, Worker};
 
 /// What does not end when it is cancelled is waited for no longer than this before we leave without it.
@@ -68,6 +68,10 @@ impl Worker {
             return;
         }
         self.take_over_stored(live);
+        if live.must_govern {
+            self.wind_down(live);
+        }
+        self.give_way(live);
         self.waiters.judge(&live.view, self.config.sharding_total_count().get());
         self.check_removal(live);
         self.leave_when_due(live);
@@ -446,9 +450,11 @@ impl Worker {
         self.account.fired(&starts, id.as_str(), &task_id, now);
         let next = self.calendar.as_ref().and_then(Calendar::next);
         for start in starts {
-            let cancellation = CancellationToken::new();
+            let signals = Signals::new();
+            let (cancellation, wind_down) = (signals.cancellation.clone(), signals.wind_down.clone());
+            self.wind_down_where_due(live, start.item, &signals);
             let run = (start.item, start.run.id.clone(), start.run.attempt);
-            self.cancellations.insert(run, cancellation.clone());
+            self.signals.insert(run, signals);
             self.runner.launch(Launch {
                 start,
                 task_id: Arc::clone(&task_id),
@@ -457,12 +463,13 @@ impl Worker {
                 config: Arc::clone(&self.config),
                 fence: live.membership.fence(),
                 cancellation,
+                wind_down,
                 launched_at: now,
                 metrics: Arc::clone(self.account.metrics()),
                 finished: self.finish.clone(),
             });
         }
-        self.account.runs(self.cancellations.len(), now);
+        self.account.runs(self.signals.len(), now);
     }
 
     /// The name of what is fired together here.

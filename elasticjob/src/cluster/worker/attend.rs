@@ -30,6 +30,7 @@ use crate::sharding::DEFAULT_STRATEGY;
 
 use super::answer::Answered;
 use super::owners::{Owners, Told};
+use super::signals::gives_something_else;
 use super::watches::Watches;
 use super::{Command, JobState, Left, Worker, watches};
 
@@ -211,6 +212,9 @@ impl Worker {
             Some(calendar) => calendar.is_of(&config),
             None => config.cron().is_none(),
         };
+        if gives_something_else(&self.config, &config) {
+            self.wind_down_all("the configuration has changed");
+        }
         self.config = config;
         if is_same_schedule {
             return;

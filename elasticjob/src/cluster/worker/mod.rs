@@ -10,6 +10,7 @@ mod answer;
 mod attend;
 mod listening;
 mod owners;
+mod signals;
 pub(crate) mod standing;
 mod tasks;
 #[cfg(test)]
@@ -24,7 +25,6 @@ use std::time::Duration;
 use elasticjob_config::job::JobConfig;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use crate::registry::BoxFuture;
@@ -38,6 +38,7 @@ use super::registration::{Application, RegistrationError};
 use super::session::Membership;
 use account::Account;
 use listening::Tellings;
+use signals::Signals;
 use standing::Standing;
 use waiters::Waiters;
 
@@ -107,8 +108,8 @@ pub(crate) struct Worker {
     policy: Policy,
     calendar: Option<Calendar>,
     firings: Firings,
-    /// The cancellation of each item that runs, by item, run and attempt.
-    cancellations: BTreeMap<(u32, String, u32), CancellationToken>,
+    /// How to stop each item that runs, by item, run and attempt.
+    signals: BTreeMap<(u32, String, u32), Signals>,
     /// When running items are cancelled, once the job is to stop.
     stopping: Option<Instant>,
     waiters: Waiters,
@@ -159,7 +160,7 @@ impl Worker {
             policy: Policy::of(config.props()).unwrap_or_default(),
             config,
             firings,
-            cancellations: BTreeMap::new(),
+            signals: BTreeMap::new(),
             stopping: None,
             waiters: Waiters::default(),
             tellings: Tellings::default(),
@@ -287,18 +288,12 @@ impl Worker {
         let earlier = self.stopping.map_or(cancel_at, |before| before.min(cancel_at));
         self.stopping = Some(earlier);
         self.firings.stop();
+        self.wind_down_all("the job stops here");
     }
 
     fn forget(&mut self, finished: &Finished) {
-        self.cancellations
+        self.signals
             .remove(&(finished.item, finished.run.clone(), finished.attempt));
-        self.account.runs(self.cancellations.len(), self.process.clock.now());
-    }
-
-    fn cancel_running(&mut self) {
-        for cancellation in self.cancellations.values() {
-            cancellation.cancel();
-        }
-        self.tellings.cancel();
+        self.account.runs(self.signals.len(), self.process.clock.now());
     }
 }

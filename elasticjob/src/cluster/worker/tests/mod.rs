@@ -13,6 +13,7 @@ mod removal;
 mod session;
 mod sharing;
 mod strategies;
+mod streaming;
 mod takeover;
 
 use std::cell::OnceCell;
@@ -324,6 +325,27 @@ impl Cluster {
     }
 
     fn join_as(&mut self, ip: &str, pid: u32, config: JobConfig, work: Work) -> Instance {
+        let (clock, history, complaints) = (Arc::clone(&self.clock), self.history.clone(), self.complaints.clone());
+        let listeners = Listeners::of(config.listener_types(), &self.listeners).unwrap();
+        self.join_with(ip, pid, config, |tasks| {
+            Box::new(FakeRunner {
+                tasks: tasks.clone(),
+                clock,
+                history,
+                work,
+                listeners,
+                complaints,
+            })
+        })
+    }
+
+    fn join_with(
+        &mut self,
+        ip: &str,
+        pid: u32,
+        config: JobConfig,
+        runner: impl FnOnce(&Tasks) -> Box<dyn Runner>,
+    ) -> Instance {
         self.seed += 1;
         let tasks = Tasks::new();
         let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as _;
@@ -355,19 +377,12 @@ impl Cluster {
             ids,
             Duration::from_secs(30),
         ));
-        let runner = FakeRunner {
-            tasks: tasks.clone(),
-            clock: Arc::clone(&self.clock),
-            history: self.history.clone(),
-            work,
-            listeners: Listeners::of(config.listener_types(), &self.listeners).unwrap(),
-            complaints: self.complaints.clone(),
-        };
+        let runner = runner(&tasks);
         let application = Application {
             config: Arc::new(config),
             implementation: None,
         };
-        let (worker, handle) = Worker::new(Arc::clone(&process), application, Box::new(runner));
+        let (worker, handle) = Worker::new(Arc::clone(&process), application, runner);
         tasks.spawn("worker", worker.run());
         Instance {
             link,

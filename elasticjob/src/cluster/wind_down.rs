@@ -1,0 +1,120 @@
+//! When a run that might go on for long should come to its end, although nothing is wrong with it.
+
+use super::instance::InstanceId;
+use super::view::{ServerStatus, View};
+
+/// Why a run of this item here should end at its next good place; `None` where it may go on.
+///
+/// Items are shared out around those that run, so under a leader of ours only what is to move has to end. A Java leader
+/// waits until nothing runs at all.
+pub(crate) fn reason(view: &View, me: &InstanceId, item: u32, total: u32) -> Option<&'static str> {
+    let is_switched_off = |status: &ServerStatus| *status != ServerStatus::Enabled;
+    if view.servers.get(me.server()).is_some_and(is_switched_off) {
+        return Some("the server is switched off");
+    }
+    if item >= total {
+        return Some("the job has fewer items now");
+    }
+    if view.is_moving(item) {
+        return Some("the item is to move");
+    }
+    if view.is_resharding_necessary && is_led_by_java(view) {
+        return Some("the leader waits for all items to share them out");
+    }
+    let state = view.items.get(&item)?;
+    if state.is_disabled {
+        return Some("the item is switched off");
+    }
+    let belongs_elsewhere = |owner: &InstanceId| owner != me && view.instances.contains(owner);
+    state
+        .owner
+        .as_ref()
+        .is_some_and(belongs_elsewhere)
+        .then_some("the item belongs to another instance")
+}
+
+fn is_led_by_java(view: &View) -> bool {
+    view.leader
+        .as_ref()
+        .is_some_and(|leader| !view.members.contains_key(leader))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::member::Member;
+
+    const TOTAL: u32 = 2;
+
+    fn id(text: &str) -> InstanceId {
+        InstanceId::parse(text).expect("an id")
+    }
+
+    fn me() -> InstanceId {
+        id("10.0.0.1@-@1-aaaaaa")
+    }
+
+    fn other() -> InstanceId {
+        id("10.0.0.2@-@1-bbbbbb")
+    }
+
+    /// Two instances of ours, led by the other, with an item each.
+    fn view() -> View {
+        let mut view = View::new("job");
+        for (item, id) in [(0, me()), (1, other())] {
+            view.servers.insert(id.server().to_owned(), ServerStatus::Enabled);
+            view.instances.insert(id.clone());
+            view.members.insert(id.clone(), Member { draining: false });
+            view.give(item, Some(id));
+        }
+        view.leader = Some(other());
+        view
+    }
+
+    fn check(change: impl FnOnce(&mut View), expected: Option<&str>) {
+        let mut view = view();
+        change(&mut view);
+        assert_eq!(reason(&view, &me(), 0, TOTAL), expected);
+    }
+
+    #[test]
+    fn a_run_should_go_on_while_its_item_stays() {
+        check(|_| {}, None);
+        check(|view| view.servers.clear(), None);
+        check(|view| view.items.clear(), None);
+        check(|view| view.leader = None, None);
+        check(|view| view.items.get_mut(&1).expect("an item").is_disabled = true, None);
+    }
+
+    #[test]
+    fn a_run_should_end_where_an_operator_switched_it_off() {
+        let switch_off = |view: &mut View| {
+            view.servers.insert("10.0.0.1".to_owned(), ServerStatus::Disabled);
+        };
+        check(switch_off, Some("the server is switched off"));
+        check(
+            |view| view.items.get_mut(&0).expect("an item").is_disabled = true,
+            Some("the item is switched off"),
+        );
+        assert_eq!(reason(&view(), &me(), 2, TOTAL), Some("the job has fewer items now"));
+    }
+
+    #[test]
+    fn only_what_has_to_move_should_end_for_a_resharding_by_ours_and_everything_for_one_by_java() {
+        check(|view| view.is_resharding_necessary = true, None);
+        let java = |view: &mut View| {
+            view.is_resharding_necessary = true;
+            view.members.remove(&other());
+        };
+        check(java, Some("the leader waits for all items to share them out"));
+    }
+
+    #[test]
+    fn what_is_run_for_an_instance_that_died_should_go_on_until_the_item_belongs_to_another() {
+        check(|view| view.give(0, Some(id("10.0.0.3@-@1-cccccc"))), None);
+        check(
+            |view| view.give(0, Some(other())),
+            Some("the item belongs to another instance"),
+        );
+    }
+}

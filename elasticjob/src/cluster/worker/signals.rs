@@ -1,0 +1,90 @@
+//! How runs are told to stop: at their next good place, or at once.
+
+use elasticjob_config::job::JobConfig;
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use crate::cluster::wind_down;
+
+use super::Worker;
+use super::attend::Live;
+
+/// The ways to stop one run.
+#[derive(Debug)]
+pub(super) struct Signals {
+    /// At once.
+    pub(super) cancellation: CancellationToken,
+    /// At its next good place. A child of the other.
+    pub(super) wind_down: CancellationToken,
+}
+
+impl Signals {
+    pub(super) fn new() -> Self {
+        let cancellation = CancellationToken::new();
+        let wind_down = cancellation.child_token();
+        Self {
+            cancellation,
+            wind_down,
+        }
+    }
+
+    fn wind_down(&self, job: &str, item: u32, reason: &str) {
+        if !self.wind_down.is_cancelled() {
+            debug!(job, item, reason, "run asked to end");
+            self.wind_down.cancel();
+        }
+    }
+}
+
+impl Worker {
+    /// Asks what runs to end where the view says that it should.
+    pub(super) fn wind_down(&self, live: &Live) {
+        for ((item, _, _), signals) in &self.signals {
+            self.wind_down_where_due(live, *item, signals);
+        }
+    }
+
+    /// Asks what runs to end where something waits for that.
+    pub(super) fn give_way(&self, live: &Live) {
+        if self.signals.is_empty() {
+            return;
+        }
+        let circumstances = live.circumstances(&*self.process.clock, &self.config, self.calendar.as_ref(), self.policy);
+        for item in self.firings.waited_for(&circumstances) {
+            // Of a session that is over there may be others, which end anyway.
+            let runs = self.signals.range((item, String::new(), 0)..);
+            runs.take_while(|((of, _, _), _)| *of == item)
+                .for_each(|(_, signals)| signals.wind_down(self.application.name(), item, "others wait for its end"));
+        }
+    }
+
+    /// The same, of one run of this item.
+    pub(super) fn wind_down_where_due(&self, live: &Live, item: u32, signals: &Signals) {
+        let total = self.config.sharding_total_count().get();
+        if let Some(reason) = wind_down::reason(&live.view, live.membership.id(), item, total) {
+            signals.wind_down(self.application.name(), item, reason);
+        }
+    }
+
+    /// Asks all that runs to end.
+    pub(super) fn wind_down_all(&self, reason: &str) {
+        for ((item, _, _), signals) in &self.signals {
+            signals.wind_down(self.application.name(), *item, reason);
+        }
+    }
+
+    /// Stops all that runs, at once, and what listeners are being told.
+    pub(super) fn cancel_running(&self) {
+        for signals in self.signals.values() {
+            signals.cancellation.cancel();
+        }
+        self.tellings.cancel();
+    }
+}
+
+/// Whether a run by the one configuration was given something else than one by the other would be.
+pub(super) fn gives_something_else(before: &JobConfig, now: &JobConfig) -> bool {
+    before.props() != now.props()
+        || before.job_parameter() != now.job_parameter()
+        || before.item_parameters() != now.item_parameters()
+}

@@ -1,0 +1,274 @@
+//! Jobs that fetch data and process it, batch after batch.
+
+mod closure;
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+
+use tracing::{debug, info};
+
+use super::context::{RunContext, ShardingContext};
+use super::declaration::Kind;
+use super::erased::{ErasedJob, JobTrait};
+use super::outcome::{BoxError, Outcome};
+use crate::registry::BoxFuture;
+
+pub use closure::{Fetch, IntoBatch, Process, dataflow};
+
+/// The prop that has a dataflow job go on for as long as there is data. Java's name for it.
+pub(crate) const STREAMING: &str = "streaming.process";
+
+/// A job that fetches data of its sharding item and processes it.
+///
+/// By default that is one batch for each time of the schedule. With `streaming` it fetches again once a batch is
+/// processed, until there is no more data. It also ends, between two batches and as a success, when the run
+/// [should end](RunContext::wind_down): the application stops, the item is to move to another instance, an operator
+/// switches it off or changes the job's props or parameters. What is left is taken up at the next time of the schedule,
+/// by whoever has the item then. Where an instance has several items and one of them has run out of data, or somebody
+/// asks for a run, the streams of the others give way when the next time comes, so that all of them run again.
+///
+/// Write both as plain `async fn`. The type is made by `Default`, or with its components by `#[derive(Inject)]`;
+/// `#[elastic_job(..)]` on the `impl` block declares it. [`dataflow`] makes one of two closures.
+///
+/// A batch is fetched, and then processed: a process that dies in between, or while it processes, leaves it to the next
+/// run, which fetches it again. So data that is processed is to be marked as such by `process`, in the transaction of its
+/// effects where there is one; then nothing is lost, and nothing done twice. The
+/// [fencing token](ShardingContext::fencing_token) keeps out whoever is late.
+///
+/// ```
+/// use elasticjob::prelude::*;
+///
+/// struct Bill(u64);
+///
+/// /// Settles the bills that are open.
+/// #[derive(Default)]
+/// struct Settle;
+///
+/// #[elastic_job(cron = "0 0 2 * * ?", sharding = 4, streaming)]
+/// impl DataflowJob for Settle {
+///     type Item = Bill;
+///
+///     async fn fetch(&self, shard: &ShardingContext) -> Result<Vec<Bill>, BoxError> {
+///         // Such as `SELECT .. WHERE settled_at IS NULL AND id % 4 = item LIMIT 100`.
+///         Ok(vec![Bill(u64::from(shard.sharding_item()))])
+///     }
+///
+///     async fn process(&self, _shard: &ShardingContext, bills: Vec<Bill>) -> Result<(), BoxError> {
+///         for Bill(id) in bills {
+///             println!("settled {id}");
+///         }
+///         Ok(())
+///     }
+/// }
+/// # use elasticjob::job::{Job, Kind};
+/// # assert_eq!(Settle::DECLARATION.kind(), Kind::Dataflow);
+/// # assert!(Settle::DECLARATION.values().contains(&("props.streaming.process", "true")));
+/// ```
+pub trait DataflowJob: Sized + Send + Sync + 'static {
+    /// What it is that is processed.
+    type Item: Send + 'static;
+
+    /// Fetches the next batch of one sharding item. None at all means that there is no more.
+    ///
+    /// # Errors
+    /// Whatever went wrong; the run fails, and the job's error handler is told.
+    ///
+    /// # Cancel safety
+    /// The future is dropped at an await point when the run has to end early.
+    fn fetch(&self, shard: &ShardingContext) -> impl Future<Output = Result<Vec<Self::Item>, BoxError>> + Send;
+
+    /// Processes a batch, which is not empty.
+    ///
+    /// # Errors
+    /// Whatever went wrong; the run fails, and the job's error handler is told. Nothing more is fetched in this run.
+    ///
+    /// # Cancel safety
+    /// The future is dropped at an await point when the run has to end early: a run that only
+    /// [should end](RunContext::wind_down) is given its time for this, within the grace period of a shutdown.
+    fn process(
+        &self,
+        shard: &ShardingContext,
+        data: Vec<Self::Item>,
+    ) -> impl Future<Output = Result<(), BoxError>> + Send;
+
+    #[doc(hidden)]
+    const __ELASTIC_JOB_TRAIT: JobTrait<Self> =
+        JobTrait::new(Kind::Dataflow, |job| Box::new(Dataflow(Arc::new(OfType(job)))));
+}
+
+/// Fetches and processes for a run, wherever it comes from.
+trait Flow: Send + Sync + 'static {
+    type Item: Send + 'static;
+
+    fn fetch(&self, run: &RunContext) -> impl Future<Output = Result<Vec<Self::Item>, BoxError>> + Send;
+
+    fn process(&self, run: &RunContext, data: Vec<Self::Item>) -> impl Future<Output = Outcome> + Send;
+}
+
+struct OfType<J>(J);
+
+impl<J: DataflowJob> Flow for OfType<J> {
+    type Item = J::Item;
+
+    async fn fetch(&self, run: &RunContext) -> Result<Vec<J::Item>, BoxError> {
+        self.0.fetch(run.sharding()).await
+    }
+
+    async fn process(&self, run: &RunContext, data: Vec<J::Item>) -> Outcome {
+        self.0.process(run.sharding(), data).await
+    }
+}
+
+struct Dataflow<F>(Arc<F>);
+
+impl<F: Flow> ErasedJob for Dataflow<F> {
+    fn run(&self, run: RunContext) -> BoxFuture<'static, Outcome> {
+        let flow = Arc::clone(&self.0);
+        Box::pin(async move { go_through(&*flow, &run).await })
+    }
+}
+
+/// One batch; where the job streams, one after the other.
+async fn go_through<F: Flow>(flow: &F, run: &RunContext) -> Outcome {
+    let is_streaming = is_streaming(run.props());
+    let mut batches: u64 = 0;
+    loop {
+        let data = flow.fetch(run).await?;
+        if data.is_empty() {
+            debug!(batches, "no more data");
+            return Ok(());
+        }
+        flow.process(run, data).await?;
+        batches += 1;
+        if !is_streaming {
+            return Ok(());
+        }
+        // Whoever stops a run does so where it waits, and neither of the two above has to.
+        tokio::task::yield_now().await;
+        if run.wind_down().is_cancelled() {
+            info!(batches, "stream ended before its data: the run was asked to end");
+            return Ok(());
+        }
+    }
+}
+
+/// The starter has seen that it is `true` or `false`, in any case.
+fn is_streaming(props: &BTreeMap<String, String>) -> bool {
+    let value = props.get(STREAMING).map(|value| value.trim());
+    value.is_some_and(|value| value.eq_ignore_ascii_case("true"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    /// Counts down by three at a time.
+    struct CountDown {
+        left: AtomicU32,
+        processed: Mutex<Vec<Vec<u32>>>,
+        /// The number that cannot be processed.
+        bad: Option<u32>,
+    }
+
+    impl CountDown {
+        fn from(left: u32) -> Arc<Self> {
+            Arc::new(Self {
+                left: AtomicU32::new(left),
+                processed: Mutex::default(),
+                bad: None,
+            })
+        }
+
+        fn processed(&self) -> Vec<Vec<u32>> {
+            self.processed.lock().unwrap().clone()
+        }
+    }
+
+    impl DataflowJob for Arc<CountDown> {
+        type Item = u32;
+
+        async fn fetch(&self, _: &ShardingContext) -> Result<Vec<u32>, BoxError> {
+            let left = self.left.load(Ordering::Relaxed);
+            let next = left.saturating_sub(3);
+            self.left.store(next, Ordering::Relaxed);
+            Ok((next..left).rev().collect())
+        }
+
+        async fn process(&self, _: &ShardingContext, data: Vec<u32>) -> Result<(), BoxError> {
+            if self.bad.is_some_and(|bad| data.contains(&bad)) {
+                return Err("a bad number".into());
+            }
+            self.processed.lock().unwrap().push(data);
+            Ok(())
+        }
+    }
+
+    fn context(streaming: &str) -> RunContext {
+        let props = BTreeMap::from([(STREAMING.to_owned(), streaming.to_owned())]);
+        RunContext::for_test(ShardingContext::for_test(0, 1)).with_props(props)
+    }
+
+    fn erased(job: &Arc<CountDown>) -> Box<dyn ErasedJob> {
+        <Arc<CountDown> as DataflowJob>::__ELASTIC_JOB_TRAIT.erase(Arc::clone(job))
+    }
+
+    #[tokio::test]
+    async fn a_stream_should_end_with_its_data() {
+        let job = CountDown::from(7);
+        erased(&job).run(context("TRUE")).await.unwrap();
+        assert_eq!(job.processed(), [vec![6, 5, 4], vec![3, 2, 1], vec![0]]);
+    }
+
+    #[tokio::test]
+    async fn what_does_not_stream_should_process_one_batch() {
+        for streaming in ["false", "False"] {
+            let job = CountDown::from(7);
+            erased(&job).run(context(streaming)).await.unwrap();
+            assert_eq!(job.processed(), [[6, 5, 4]]);
+        }
+        let job = CountDown::from(7);
+        let without_props = RunContext::for_test(ShardingContext::for_test(0, 1));
+        erased(&job).run(without_props).await.unwrap();
+        assert_eq!(job.processed(), [[6, 5, 4]]);
+    }
+
+    #[tokio::test]
+    async fn nothing_should_be_processed_where_there_is_no_data() {
+        let job = CountDown::from(0);
+        erased(&job).run(context("true")).await.unwrap();
+        assert!(job.processed().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_batch_that_fails_should_end_the_stream_with_its_error() {
+        let mut job = CountDown::from(9);
+        Arc::get_mut(&mut job).unwrap().bad = Some(4);
+        let failed = erased(&job).run(context("true")).await.unwrap_err();
+        assert_eq!(failed.to_string(), "a bad number");
+        assert_eq!(job.processed(), [[8, 7, 6]]);
+        assert_eq!(job.left.load(Ordering::Relaxed), 3, "nothing more was fetched");
+    }
+
+    #[tokio::test]
+    async fn a_run_that_should_end_should_do_so_after_the_batch_at_hand() {
+        let job = CountDown::from(9);
+        let run = context("true");
+        run.wind_down().cancel();
+        erased(&job).run(run).await.unwrap();
+        assert_eq!(job.processed(), [[8, 7, 6]]);
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_never_waits_should_let_others_stop_it_between_batches() {
+        let job = CountDown::from(u32::MAX);
+        let mut run = erased(&job).run(context("true"));
+        assert!(run.as_mut().now_or_never().is_none(), "it gives way");
+        assert_eq!(job.processed().len(), 1);
+    }
+}

@@ -3,7 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::command::{
-    completions, config, drain, dump, explain, items, job, jobs, next, remove, servers, shutdown, switch, trigger,
+    completions, config, drain, dump, explain, history, items, job, jobs, next, remove, servers, shutdown, switch,
+    trigger,
 };
 use crate::context::Context;
 use crate::failure::{EXIT_CODES, Failure, Outcome};
@@ -35,6 +36,7 @@ enum Command {
     Items(items::Arguments),
     Servers(servers::Arguments),
     Explain(explain::Arguments),
+    History(history::Arguments),
     Trigger(trigger::Arguments),
     Enable(switch::EnableArguments),
     Disable(switch::DisableArguments),
@@ -58,6 +60,7 @@ impl CommandLine {
             Command::Items(arguments) => arguments.run(&context).await,
             Command::Servers(arguments) => arguments.run(&context).await,
             Command::Explain(arguments) => arguments.run(&context).await,
+            Command::History(arguments) => arguments.run(&context).await,
             Command::Trigger(arguments) => arguments.run(&context).await,
             Command::Enable(arguments) => arguments.run(&context).await,
             Command::Disable(arguments) => arguments.run(&context).await,

@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use elasticjob::configuration::sources::Loader;
 use elasticjob::operation::Operations;
 
 use crate::confirm;
@@ -34,6 +35,11 @@ impl Context {
         }
         let operations = self.registry.operations()?;
         Ok(self.operations.get_or_init(|| operations))
+    }
+
+    /// What reads the configuration that is meant.
+    pub(crate) fn loader(&self) -> Loader {
+        self.registry.loader()
     }
 
     pub(crate) fn output(&self) -> &Output {

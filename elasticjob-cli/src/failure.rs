@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use elasticjob::configuration::sources;
 use elasticjob::operation;
+use elasticjob::trace::history;
 
 /// The exit codes, as `--help` tells them. Scripts rely on these.
 pub(crate) const EXIT_CODES: &str = "\
@@ -15,7 +16,7 @@ Exit codes:
   2  wrong arguments or configuration
   3  what was asked for is not there
   4  refused: it does not fit what there is, such as a job that runs or a configuration that changed meanwhile
-  5  the registry centre or a dump port did not answer
+  5  the registry centre, a dump port or a database did not answer
   6  nobody said yes
   7  this machine does not do what is asked of it, such as reading a file";
 
@@ -37,6 +38,8 @@ pub(crate) enum Failure {
     Settings(#[from] sources::Errors),
     #[error(transparent)]
     Operation(#[from] operation::Error),
+    #[error(transparent)]
+    History(#[from] history::Error),
     #[error("{0}")]
     NotThere(String),
     #[error("{0}")]
@@ -91,6 +94,7 @@ impl Failure {
             Self::Usage(_) | Self::Settings(_) => 2,
             Self::NotThere(_) => 3,
             Self::Operation(error) if error.is_not_found() => 3,
+            Self::History(_) => 5,
             Self::Operation(Operation::Registry { .. } | Operation::Busy { .. } | Operation::Dump { .. }) => 5,
             Self::Refused(_) | Self::Operation(_) => 4,
             Self::NotConfirmed => 6,

@@ -40,8 +40,8 @@ pub(crate) struct RegistryArguments {
 }
 
 impl RegistryArguments {
-    /// Operations on the jobs there. Nothing is connected yet.
-    pub(crate) fn operations(&self) -> Result<Operations, Failure> {
+    /// What reads files, profiles, environment and options.
+    pub(crate) fn loader(&self) -> Loader {
         let environment = std::env::vars_os().filter_map(|(name, value)| {
             // What is no text is no setting of ours.
             Some((name.into_string().ok()?, value.into_string().ok()?))
@@ -62,7 +62,12 @@ impl RegistryArguments {
                 loader = loader.set(key, value);
             }
         }
-        let settings = match loader.load_registry()? {
+        loader
+    }
+
+    /// Operations on the jobs there. Nothing is connected yet.
+    pub(crate) fn operations(&self) -> Result<Operations, Failure> {
+        let settings = match self.loader().load_registry()? {
             RegistrySettings::ZooKeeper(settings) => settings,
             _ => return Err(self.nowhere()),
         };

@@ -4,8 +4,10 @@ mod program;
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::process::Command;
 use std::time::Duration;
 
+use elasticjob_tests::programs::program;
 use elasticjob_tests::zookeeper::{Server, free_port};
 
 use program::Program;
@@ -258,6 +260,70 @@ fn the_service_should_be_asked_for_each_item() {
         "{asked:?}"
     );
     assert_eq!(jobs.terminate(), Some(0));
+}
+
+#[test]
+fn the_observed_job_should_be_seen_in_its_history_and_in_its_metrics() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}/history.db", directory.path().display());
+    let port = free_port().unwrap();
+    let observed = Program::example("observed")
+        .environment("ELASTICJOB_TRACING_DATA_SOURCE_URL", &url)
+        .environment("ELASTICJOB_METRICS_PORT", &port.to_string())
+        .start();
+    let ask = |question: &[&str]| {
+        let output = Command::new(program("elasticjob"))
+            .arg("history")
+            .args(question)
+            .args(["--database", &url])
+            .output()
+            .unwrap();
+        let (out, err) = (output.stdout, output.stderr);
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(out), text(err))
+    };
+    let runs = program::wait("runs of two firings", || {
+        let (code, out, _) = ask(&["fetch_prices", "--json"]);
+        let answer: serde_json::Value = serde_json::from_str(&out).ok().filter(|_| code == Some(0))?;
+        let runs = answer["runs"].as_array()?.clone();
+        let ended = runs.iter().filter(|run| !run["ended_at"].is_null()).count();
+        (ended >= 6).then_some(runs)
+    });
+    assert!(runs.iter().all(|run| run["job"] == "fetch_prices"), "{runs:?}");
+    let times: Vec<&str> = runs.iter().filter_map(|run| run["started_at"].as_str()).collect();
+    assert!(times.iter().rev().is_sorted(), "{times:?}");
+
+    let (_, first, _) = ask(&["--count", "2", "--item", "1"]);
+    let place = first.lines().find_map(|line| line.strip_prefix("more: --after "));
+    let (code, second, _) = ask(&["--count", "2", "--item", "1", "--after", place.unwrap()]);
+    assert_eq!(code, Some(0));
+    assert!(second.contains("fetch_prices") && first.lines().nth(1) != second.lines().nth(1));
+    let (_, took, _) = ask(&["--durations", "--since", "1h"]);
+    assert!(took.starts_with("RUNS") && took.contains(" ms"), "{took}");
+    let (_, counts, _) = ask(&["--per", "1d"]);
+    assert!(counts.starts_with("FROM") && counts.lines().count() <= 3, "{counts}");
+    let (_, none, _) = ask(&["nobody's"]);
+    assert_eq!(none, "No run is recorded that this is true of.\n");
+
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let (status, metrics) = request(address, "GET", "/metrics");
+    assert_eq!(status, 200);
+    assert!(
+        metrics.contains("elasticjob_runs_total{job=\"fetch_prices\""),
+        "{metrics}"
+    );
+    assert_eq!(observed.terminate(), Some(0));
+
+    let (code, _, error) = ask(&["--outcome", "happy"]);
+    assert_eq!(code, Some(2));
+    assert!(
+        error.contains("expected running, succeeded, failed, cancelled or lost"),
+        "{error}"
+    );
+    drop(directory);
+    let (code, _, error) = ask(&[]);
+    assert_eq!(code, Some(5), "{error}");
+    assert!(error.starts_with("error: cannot read history in sqlite:"), "{error}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod config;
 mod explain;
+mod history;
 mod job;
 mod next;
 mod numbers;
@@ -18,6 +19,7 @@ use serde::Serialize;
 use crate::failure::Failure;
 
 pub(crate) use config::{ChangeReport, SettingsReport};
+pub(crate) use history::{Counts, RunPage, Skips, Took};
 pub(crate) use operations::{Deed, Done, Instance, Item, Nodes, Paths};
 pub(crate) use style::{Style, Tone};
 

@@ -1,13 +1,14 @@
-//! Where the registry centre is, for programs that are none of its applications: the command line.
+//! Where the registry centre and the history are, for programs that are none of the applications: the command line.
 
 use super::bind::Binder;
 use super::key::{self, JobNames};
 use super::layer::{self, Layer};
 use super::tree::{self, Leaf};
-use super::{Errors, Loader, RegistrySettings, environment};
+use super::{Error, Errors, Loader, RegistrySettings, TracingSettings, environment};
 
-/// The section of the registry, by its letters.
-const SECTION: &str = "regcenter";
+/// The sections, by their letters.
+const REGISTRY: &str = "regcenter";
+const TRACING: &str = "tracing";
 
 impl Loader {
     /// Reads `reg-center` alone. What else files and environment say, of jobs that this program does not have, does not
@@ -30,6 +31,27 @@ impl Loader {
     /// # Errors
     /// All faults of that section, and files that cannot be read.
     pub fn load_registry(&self) -> Result<RegistrySettings, Errors> {
+        let (registry, faults) = self.with_section(REGISTRY, |binder| binder.bind_registry());
+        Errors::check(faults)?;
+        Ok(registry.unwrap_or(RegistrySettings::Embedded))
+    }
+
+    /// Reads `tracing` alone, as [`load_registry`](Self::load_registry) does its section.
+    ///
+    /// # Errors
+    /// All faults of that section, and files that cannot be read.
+    pub fn load_tracing(&self) -> Result<Option<TracingSettings>, Errors> {
+        let (tracing, faults) = self.with_section(TRACING, |binder| binder.bind_tracing());
+        Errors::check(faults)?;
+        Ok(tracing)
+    }
+
+    /// What one section says, and what is wrong with it.
+    fn with_section<T>(
+        &self,
+        section: &str,
+        bind: impl FnOnce(Binder<'_>) -> (Option<T>, Vec<Error>),
+    ) -> (Option<T>, Vec<Error>) {
         let mut faults = Vec::new();
         let (trees, _profiles) = self.trees(&mut faults);
         let sources: Vec<Vec<Leaf>> = trees.into_iter().map(|tree| tree.leaves(&mut faults)).collect();
@@ -38,24 +60,22 @@ impl Loader {
         let mut jobs = JobNames::default();
         let mut layers = Vec::new();
         for leaves in sources {
-            let ours: Vec<Leaf> = leaves.into_iter().filter(is_of_registry).collect();
+            let ours: Vec<Leaf> = leaves.into_iter().filter(|leaf| is_of(leaf, section)).collect();
             layers.push(Layer::of_leaves(&ours, &mut jobs, &mut faults));
         }
         let variables = self
             .environment
             .iter()
-            .filter(|(name, _)| key::canonical(name).starts_with(&format!("elasticjob{SECTION}")))
+            .filter(|(name, _)| key::canonical(name).starts_with(&format!("elasticjob{section}")))
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
         let environment = environment::layer(&variables, &jobs, &layers, &mut faults);
         layers.push(environment);
         layers.push(Layer::of_leaves(&overrides, &mut jobs, &mut faults));
-        let (registry, faults) = Binder::new(layer::merge(&layers), &lookup, faults).bind_registry();
-        Errors::check(faults)?;
-        Ok(registry.unwrap_or(RegistrySettings::Embedded))
+        bind(Binder::new(layer::merge(&layers), &lookup, faults))
     }
 }
 
-fn is_of_registry(leaf: &Leaf) -> bool {
-    tree::is_ours(&leaf.path) && leaf.path.get(1).is_some_and(|part| key::canonical(part) == SECTION)
+fn is_of(leaf: &Leaf, section: &str) -> bool {
+    tree::is_ours(&leaf.path) && leaf.path.get(1).is_some_and(|part| key::canonical(part) == section)
 }

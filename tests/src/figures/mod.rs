@@ -10,6 +10,7 @@ use tokio::runtime::{Builder, Runtime};
 mod cron;
 mod day;
 mod failover;
+mod history;
 mod java;
 mod lateness;
 mod many_jobs;
@@ -76,6 +77,11 @@ pub const GROUPS: &[Group] = &[
         name: "day",
         summary: "24 simulated hours of a hundred jobs on five instances, with faults",
         measure: day::measure,
+    },
+    Group {
+        name: "history",
+        summary: "questions to a history of a million runs, in SQLite",
+        measure: history::measure,
     },
     Group {
         name: "cron",

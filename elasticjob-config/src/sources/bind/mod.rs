@@ -14,7 +14,7 @@ use super::error::{Error, Origin};
 use super::key::Key;
 use super::layer::{Entry, Layer};
 use super::placeholder::Lookup;
-use super::settings::{RegistrySettings, Settings};
+use super::settings::{RegistrySettings, Settings, TracingSettings};
 use crate::secret::{self, PROVIDED};
 use crate::yaml::value::bool_value;
 
@@ -93,6 +93,12 @@ impl<'a> Binder<'a> {
     pub(super) fn bind_registry(mut self) -> (Option<RegistrySettings>, Vec<Error>) {
         let registry = self.registry();
         (registry, self.faults)
+    }
+
+    /// Checks where history is recorded and nothing else, and tells all that is wrong with that.
+    pub(super) fn bind_tracing(mut self) -> (Option<TracingSettings>, Vec<Error>) {
+        let tracing = self.tracing();
+        (tracing, self.faults)
     }
 
     /// Whether anything is to run: `enabled`.

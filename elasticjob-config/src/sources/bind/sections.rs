@@ -76,7 +76,7 @@ impl Binder<'_> {
         })
     }
 
-    fn tracing(&mut self) -> Option<TracingSettings> {
+    pub(super) fn tracing(&mut self) -> Option<TracingSettings> {
         let data_source: BTreeMap<String, String> = self.entries.iter().filter_map(data_source).collect();
         let (only, all_but) = (self.list(&INCLUDE), self.list(&EXCLUDE));
         let has_both = !only.is_empty() && !all_but.is_empty();

@@ -1,0 +1,173 @@
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use elasticjob::configuration::sources::Loader;
+use elasticjob::schedule::{Clock as _, SystemClock};
+use elasticjob::trace::Source;
+use elasticjob::trace::history::{Cursor, Database, History, RunFilter, RunOutcome};
+use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
+
+use crate::context::Context;
+use crate::failure::{Failure, Outcome};
+use crate::output::{Counts, RunPage, Skips, Took};
+
+/// Ask the history in the database that `elasticjob.tracing` names: runs, the newest first
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Arguments {
+    /// The job; left out, all
+    job: Option<String>,
+
+    /// An item of it
+    #[arg(short, long, value_name = "NUMBER")]
+    item: Option<u32>,
+
+    /// Runs that ended so: running, succeeded, failed, cancelled, lost
+    #[arg(short, long)]
+    outcome: Option<RunOutcome>,
+
+    /// Runs for this reason
+    #[arg(long, value_enum)]
+    source: Option<Reason>,
+
+    /// Runs on this instance, or on the server with this address
+    #[arg(long, value_name = "ID")]
+    instance: Option<String>,
+
+    /// From this time on: `2h`, `7d` ago, or a time such as `2026-11-21T08:00:00Z`
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    since: Option<Timestamp>,
+
+    /// Before this time
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    until: Option<Timestamp>,
+
+    /// How many
+    #[arg(short, long, value_name = "NUMBER", default_value_t = 20)]
+    count: u32,
+
+    /// Go on where the page before ended, as it said
+    #[arg(long, value_name = "PLACE")]
+    after: Option<Cursor>,
+
+    /// Count runs by how they ended, in intervals of this length, such as `1h`
+    #[arg(long, value_name = "DURATION", value_parser = interval, group = "question")]
+    per: Option<Duration>,
+
+    /// Show how long runs took
+    #[arg(long, group = "question")]
+    durations: bool,
+
+    /// Show scheduled times that were not run, and why
+    #[arg(long, group = "question")]
+    skipped: bool,
+
+    /// Another database than the configuration names: `sqlite:FILE`, `postgres://HOST/DATABASE` ...
+    #[arg(long, value_name = "URL", env = "ELASTICJOB_HISTORY_URL", hide_env_values = true)]
+    database: Option<String>,
+}
+
+/// Why an item was run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Reason {
+    Schedule,
+    Misfire,
+    Trigger,
+    Failover,
+}
+
+impl Arguments {
+    pub(crate) async fn run(self, context: &Context) -> Result<Outcome, Failure> {
+        let database = self.database(context.loader())?;
+        let history = History::open(&database)?;
+        let filter = self.filter();
+        if let Some(interval) = self.per {
+            context.show(&Counts(history.counts(&filter, interval).await?))?;
+        } else if self.durations {
+            context.show(&Took(history.durations(&filter).await?))?;
+        } else if self.skipped {
+            context.show(&Skips(history.skipped(&filter, self.count).await?))?;
+        } else {
+            let page = history.runs(&filter, self.after.as_ref(), self.count).await?;
+            context.show(&RunPage(page))?;
+        }
+        Ok(Outcome::Done)
+    }
+
+    fn database(&self, loader: Loader) -> Result<Database, Failure> {
+        if let Some(url) = &self.database {
+            return url
+                .parse()
+                .map_err(|fault| Failure::Usage(format!("--database: {fault}")));
+        }
+        let Some(tracing) = loader.load_tracing()? else {
+            return Err(Failure::Usage(
+                "no database is named: neither by `elasticjob.tracing` in application.* nor by --database".to_owned(),
+            ));
+        };
+        Database::of_settings(tracing.data_source.as_ref()).map_err(|faults| {
+            let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+            Failure::Usage(format!("`elasticjob.tracing.data-source`: {}", faults.join("; ")))
+        })
+    }
+
+    fn filter(&self) -> RunFilter {
+        let mut filter = RunFilter::default();
+        if let Some(job) = &self.job {
+            filter = filter.job(job);
+        }
+        if let Some(item) = self.item {
+            filter = filter.item(item);
+        }
+        if let Some(outcome) = self.outcome {
+            filter = filter.outcome(outcome);
+        }
+        if let Some(source) = self.source {
+            filter = filter.source(source.into());
+        }
+        if let Some(instance) = &self.instance {
+            filter = filter.instance(instance);
+        }
+        if let Some(since) = self.since {
+            filter = filter.from(since);
+        }
+        if let Some(until) = self.until {
+            filter = filter.until(until);
+        }
+        filter
+    }
+}
+
+impl From<Reason> for Source {
+    fn from(reason: Reason) -> Self {
+        match reason {
+            Reason::Schedule => Self::Schedule,
+            Reason::Misfire => Self::Misfire,
+            Reason::Trigger => Self::Trigger,
+            Reason::Failover => Self::Failover,
+        }
+    }
+}
+
+/// A time, or how long ago it was.
+fn moment(text: &str) -> Result<Timestamp, String> {
+    if let Ok(time) = text.parse() {
+        return Ok(time);
+    }
+    let ago = span(text)?;
+    let now = SystemClock::new().now();
+    now.checked_sub(ago).map_err(|_| "that is too long ago".to_owned())
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    let length = Duration::try_from(span(text)?).map_err(|_| "a length above zero is expected".to_owned())?;
+    match length.is_zero() {
+        true => Err("a length above zero is expected".to_owned()),
+        false => Ok(length),
+    }
+}
+
+fn span(text: &str) -> Result<SignedDuration, String> {
+    let span: Result<Span, jiff::Error> = text.parse();
+    let length = span.and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()));
+    length.map_err(|_| "a duration such as `30m`, `2h` or `7d` is expected".to_owned())
+}

@@ -82,6 +82,8 @@ pub(crate) struct Told {
     pub(crate) clock: Arc<dyn Clock>,
     /// Stops the telling.
     pub(crate) cancellation: CancellationToken,
+    /// Ends the waiting for other instances, once all has ended here.
+    pub(crate) leaving: CancellationToken,
 }
 
 /// What came of telling the listeners.

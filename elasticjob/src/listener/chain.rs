@@ -124,7 +124,7 @@ async fn once(
     let gathering = gathering(told, contending);
     let limit = kind.limit(told.moment);
     match gathering.wait(name, deadline(limit)).await {
-        Ok(Gathered::Called) => Ok(()),
+        Ok(Gathered::Called | Gathered::Left) => Ok(()),
         Ok(Gathered::Ours(turn)) => {
             let result = call(kind, told.moment, firing).await;
             turn.close().await;
@@ -154,6 +154,7 @@ fn gathering(told: &Told, contending: Arc<Mutex<()>>) -> Gathering {
         items: told.items.clone(),
         total: told.config.sharding_total_count().get(),
         absent: told.absent.clone(),
+        leaving: told.leaving.clone(),
         contending,
     }
 }

@@ -25,6 +25,7 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::{Instant, sleep, timeout_at};
+use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use crate::limits;
@@ -61,6 +62,8 @@ pub(crate) struct Gathering {
     pub(crate) total: u32,
     /// Items that nobody is going to run, as far as is known here.
     pub(crate) absent: BTreeSet<u32>,
+    /// Ends the wait for the end of others: whoever stays sees to the hook.
+    pub(crate) leaving: CancellationToken,
     /// One contender of this process at a time: they are told apart by process alone.
     pub(crate) contending: Arc<Mutex<()>>,
 }
@@ -72,6 +75,8 @@ pub(crate) enum Gathered {
     Called,
     /// We are to call it, and to [close](Turn::close) the gathering then.
     Ours(Turn),
+    /// We are to leave. Our items stay registered, since they have ended.
+    Left,
 }
 
 /// Why nothing comes of a gathering here.

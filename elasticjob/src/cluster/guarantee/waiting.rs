@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tracing::debug;
 
 use crate::cluster::latch;
-use crate::cluster::layout::Node;
+use crate::cluster::layout::{Moment, Node};
 use crate::registry::{Error, Read, Watch, WatchEvent};
 
 use super::roster::{Question, Roster};
@@ -46,6 +46,8 @@ enum Word {
     Event,
     /// What is known has to be read anew.
     LookAgain,
+    /// Others are not to be waited for any more.
+    Leave,
 }
 
 impl<'a> Waiting<'a> {
@@ -111,6 +113,7 @@ impl<'a> Waiting<'a> {
                     return Ok(None);
                 }
                 Word::LookAgain => return Err(Failed::Late(missing)),
+                Word::Leave => return Ok(Some(Gathered::Left)),
             }
         }
     }
@@ -214,16 +217,17 @@ impl<'a> Waiting<'a> {
     /// Waits for an event, for as long as it is worth to.
     async fn word(&mut self) -> Result<Word, Failed> {
         let until = (Instant::now() + self.pause).min(self.deadline);
-        let event = match &mut self.watch {
-            Some(watch) => tokio::select! {
-                biased;
-                event = poll_fn(|cx| watch.poll_next(cx)) => Some(event),
-                () = sleep_until(until) => None,
-            },
-            None => {
-                sleep_until(until).await;
-                None
-            }
+        let watch = &mut self.watch;
+        let next = poll_fn(|cx| match watch {
+            Some(watch) => watch.poll_next(cx),
+            None => Poll::Pending,
+        });
+        let Gathering { moment, leaving, .. } = self.gathering;
+        let event = tokio::select! {
+            biased;
+            event = next => Some(event),
+            () = leaving.cancelled(), if *moment == Moment::Completed => return Ok(Word::Leave),
+            () = sleep_until(until) => None,
         };
         match event {
             Some(WatchEvent::Closed) => Err(Failed::SessionLost),
@@ -328,7 +332,10 @@ impl<'a> Waiting<'a> {
             if !self.is_in_time() {
                 return Err(Failed::Late(Vec::new()));
             }
-            self.word().await?;
+            if let Word::Leave = self.word().await? {
+                self.leave().await;
+                return Ok(Some(Gathered::Left));
+            }
         }
     }
 

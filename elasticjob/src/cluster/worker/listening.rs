@@ -42,6 +42,7 @@ struct Tale {
     parameter: Option<String>,
     firing: FiringKey,
     cancellation: CancellationToken,
+    leaving: CancellationToken,
 }
 
 /// Items that were taken over together.
@@ -84,10 +85,17 @@ impl Tellings {
     }
 
     pub(super) fn cancel(&self) {
+        self.tales().for_each(|tale| tale.cancellation.cancel());
+    }
+
+    /// The job is to leave here: others are not waited for any more.
+    pub(super) fn leave(&self) {
+        self.tales().for_each(|tale| tale.leaving.cancel());
+    }
+
+    fn tales(&self) -> impl Iterator<Item = &Tale> {
         let takeovers = self.takeovers.values().map(|takeover| &takeover.tale);
-        for tale in self.current.iter().chain(takeovers) {
-            tale.cancellation.cancel();
-        }
+        self.current.iter().chain(takeovers)
     }
 }
 
@@ -101,6 +109,7 @@ impl Tale {
             parameter: run.and_then(|run| run.parameter.clone()),
             firing: run.map_or(FiringKey::Unknown, FiringKey::of),
             cancellation: CancellationToken::new(),
+            leaving: CancellationToken::new(),
         }
     }
 }
@@ -164,6 +173,9 @@ impl Worker {
     }
 
     fn send(&self, live: &mut Live, telling: Telling, tale: Tale) {
+        if self.stopping.is_some() {
+            tale.leaving.cancel();
+        }
         let (Telling::Current(moment) | Telling::Takeover(_, moment)) = telling;
         let told = self.runner.tell(Told {
             moment,
@@ -178,6 +190,7 @@ impl Worker {
             membership: Arc::clone(&live.membership),
             clock: Arc::clone(&self.process.clock),
             cancellation: tale.cancellation,
+            leaving: tale.leaving,
         });
         live.requests
             .push(Box::pin(async move { Answered::Heard(telling, told.await) }));

@@ -289,6 +289,7 @@ impl Worker {
         self.stopping = Some(earlier);
         self.firings.stop();
         self.wind_down_all("the job stops here");
+        self.tellings.leave();
     }
 
     fn forget(&mut self, finished: &Finished) {

@@ -326,6 +326,41 @@ async fn what_is_told_should_end_before_an_instance_leaves_and_be_cut_off_when_i
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_instance_that_leaves_should_not_wait_for_what_others_run() {
+    let mut cluster = Cluster::new().await;
+    let journal = Journal::of(&cluster);
+    cluster.listen(
+        "ONCE",
+        ListenerKind::distribute_once(Once(Scribe::new("once", &journal))),
+    );
+    let config = listened_to(2, &["ONCE"]);
+    let leaving = cluster.join("10.0.0.1", config.clone(), quick());
+    let staying = cluster.join("10.0.0.2", config, lasting(Duration::from_secs(4)));
+    cluster.until(6.0).await;
+    assert_eq!(
+        cluster.children("/job/guarantee/completed").await.len(),
+        1,
+        "it has ended and waits"
+    );
+    leaving.stop(Duration::from_secs(30)).await;
+    assert!(
+        cluster.clock.elapsed() < Duration::from_secs(7),
+        "{:?}",
+        cluster.clock.elapsed()
+    );
+    assert_eq!(
+        cluster.children("/job/guarantee/completed").await.len(),
+        1,
+        "which Java members count"
+    );
+    cluster.until(14.0).await;
+    let after = journal.at("after", at(5));
+    assert_eq!(after.iter().map(|entry| &entry.by).collect::<Vec<_>>(), [&staying.id()]);
+    assert!(after[0].began >= Duration::from_secs(9), "{after:?}");
+    assert_eq!(cluster.complaints(), Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_is_stopped_in_a_hook_should_not_stand_in_the_way_of_others() {
     let mut cluster = Cluster::new().await;
     let journal = Journal::of(&cluster);

@@ -79,5 +79,5 @@ pub fn heard(history: &Path) -> anyhow::Result<Vec<Hearing>> {
 }
 
 fn beside(history: &Path) -> PathBuf {
-    history.with_extension("heard")
+    history.with_added_extension("heard")
 }

@@ -66,7 +66,7 @@ final class Journal {
     }
 
     /** ElasticJob has a scheduler of its own for each job, which does one thing at a time. */
-    private static JobExecutionContext firing(final String job) {
+    static JobExecutionContext firing(final String job) {
         try {
             Scheduler scheduler = SchedulerRepository.getInstance().lookup(job);
             return scheduler.getCurrentlyExecutingJobs().get(0);

@@ -1,0 +1,98 @@
+//! A listener that is told once in the cluster, in members of both kinds.
+
+use std::collections::BTreeSet;
+
+use anyhow::ensure;
+use elasticjob_tests::cluster::{Cluster, SHARE, all_items, host_of};
+use elasticjob_tests::hearing::Hearing;
+use elasticjob_tests::history::Run;
+use elasticjob_tests::process::MemberSetup;
+use jiff::Timestamp;
+
+use super::{Java, Kind, LONG, Ours, cluster, is_led_by};
+
+fn listening(kind: Kind, cluster: &Cluster, host: u8) -> MemberSetup {
+    kind.member(cluster, host)
+        .with("ELASTICJOB_JOBS_SHARE_JOB_LISTENER_TYPES", "ONCE")
+        .with("ELASTICJOB_JOBS_SHARE_CRON", "0/4 * * * * ?")
+        .working(LONG)
+}
+
+/// What was told of a moment of a firing.
+fn told<'a>(hearings: &'a [Hearing], moment: &str, time: Timestamp) -> Vec<&'a Hearing> {
+    let is_it = |hearing: &&Hearing| hearing.scheduled == time && hearing.moment == moment;
+    hearings.iter().filter(is_it).collect()
+}
+
+/// Whether these items, and no others, have run to their ends then, on all three hosts, and the listener heard of it.
+fn is_whole(time: Timestamp, items: &[u32], runs: &[Run], hearings: &[Hearing]) -> bool {
+    let runs: Vec<&Run> = runs.iter().filter(|run| run.id.scheduled == time).collect();
+    let ran: BTreeSet<u32> = runs
+        .iter()
+        .filter(|run| run.end.is_some())
+        .map(|run| run.id.item)
+        .collect();
+    let hosts: BTreeSet<Option<u8>> = runs.iter().map(|run| host_of(&run.id.instance).ok()).collect();
+    let is_told = |moment| {
+        told(hearings, moment, time)
+            .iter()
+            .any(|hearing| hearing.ended.is_some())
+    };
+    ran.iter().eq(items) && hosts.len() == 3 && is_told("before") && is_told("after")
+}
+
+/// Waits for so many firings of these items after this time; each has been told once, before any item and after all.
+async fn are_told_once(cluster: &Cluster, items: &[u32], after: Timestamp, count: usize) -> anyhow::Result<()> {
+    let whole = cluster
+        .until(&format!("{count} firings of {items:?} are told whole"), async || {
+            let (runs, hearings) = (cluster.runs()?, cluster.heard()?);
+            let times: BTreeSet<Timestamp> = runs.iter().map(|run| run.id.scheduled).collect();
+            let is_it = |time: &Timestamp| *time > after && is_whole(*time, items, &runs, &hearings);
+            let whole: BTreeSet<Timestamp> = times.into_iter().filter(is_it).collect();
+            ensure!(whole.len() >= count, "{whole:?}: {hearings:?}");
+            Ok(whole)
+        })
+        .await;
+    let (runs, hearings) = (cluster.runs()?, cluster.heard()?);
+    for time in whole {
+        let (before, after) = (told(&hearings, "before", time), told(&hearings, "after", time));
+        assert_eq!((before.len(), after.len()), (1, 1), "{before:?} {after:?}");
+        for run in runs.iter().filter(|run| run.id.scheduled == time) {
+            assert!(
+                before[0].ended.is_some_and(|ended| ended <= run.first),
+                "{before:?} {run:?}"
+            );
+            assert!(run.last <= after[0].began, "{after:?} {run:?}");
+        }
+    }
+    cluster.assert_lawful();
+    Ok(())
+}
+
+/// Two of this kind and one of the other, the first of which leads; with an item switched off in the end.
+async fn come_together(namespace: &str, first: Kind) -> anyhow::Result<()> {
+    let cluster = cluster(namespace)?;
+    let _first = listening(first, &cluster, 1).start()?;
+    cluster.shared_by(&[1]).await;
+    is_led_by(&cluster, 1).await;
+    let _second = listening(first.other(), &cluster, 2).start()?;
+    let _third = listening(first, &cluster, 3).start()?;
+    cluster.shared_by(&[1, 2, 3]).await;
+    are_told_once(&cluster, &all_items(), Timestamp::now(), 3).await?;
+
+    // Java members alone would wait for it until their limit, of each firing.
+    cluster.create(&format!("/{SHARE}/sharding/4/disabled"), "").await?;
+    let mut others = all_items();
+    others.retain(|item| *item != 4);
+    are_told_once(&cluster, &others, Timestamp::now(), 3).await
+}
+
+#[tokio::test]
+async fn a_hook_should_be_called_once_where_java_leads() -> anyhow::Result<()> {
+    come_together("listeners-java-leads", Java).await
+}
+
+#[tokio::test]
+async fn a_hook_should_be_called_once_where_we_lead() -> anyhow::Result<()> {
+    come_together("listeners-we-lead", Ours).await
+}

@@ -161,6 +161,16 @@ fn a_long_line_should_be_folded_where_java_folds_it() {
 }
 
 #[test]
+fn a_carriage_return_should_break_a_line_also_in_what_is_kept_for_others() {
+    let yaml = "jobName: demo\rshardingTotalCount: 3\r\nunknown: \r a\r\rother: 1\n";
+    let config = JobConfig::from_yaml(yaml).unwrap();
+    assert_eq!(config.sharding_total_count().get(), 3);
+    let again = config.to_yaml();
+    assert!(again.contains("unknown: \n a\n"), "{again}");
+    assert_eq!(JobConfig::from_yaml(&again), Ok(config));
+}
+
+#[test]
 fn each_text_should_be_written_in_javas_style() {
     for (text, yaml) in [
         ("plain text", "plain text"),

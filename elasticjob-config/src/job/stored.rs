@@ -32,6 +32,7 @@ impl JobConfig {
     /// If the text is not YAML, or no job could run by it. All faults at once.
     pub fn from_registry(yaml: &str) -> Result<StoredJobConfig, Errors> {
         let broken = |problem: String| Errors::new("", vec![Fault::new("", None, problem)]);
+        let yaml = &*tree::with_line_feeds(yaml);
         let documents = tree::parse(yaml).map_err(|error| broken(format!("not YAML: {error}")))?;
         let Some(root) = documents
             .first()

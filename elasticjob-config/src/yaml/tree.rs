@@ -3,6 +3,7 @@
 //! The typed YAML crates lose what is needed here: the line of a wrong value, whether a scalar was quoted, and the raw
 //! text of a part that is to be kept. Scalars stay text; [`super::resolve`] or the reader of a key gives them a type.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use yaml_rust2::parser::{Event, Parser, Tag};
@@ -60,6 +61,14 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Node>, SyntaxError> {
             return Ok(builder.documents);
         }
         builder.accept(event, mark)?;
+    }
+}
+
+/// The text with each of its line breaks as a line feed, which says the same in YAML: so lines are what all agree they are.
+pub(crate) fn with_line_feeds(text: &str) -> Cow<'_, str> {
+    match text.contains('\r') {
+        true => Cow::Owned(text.replace("\r\n", "\n").replace('\r', "\n")),
+        false => Cow::Borrowed(text),
     }
 }
 

@@ -355,6 +355,29 @@ impl Cluster {
         times
     }
 
+    /// Waits until the items of the cron job have run at each of so many times in a row; gives these times. Until then, and
+    /// ever before, no law was broken.
+    ///
+    /// It need not be the next times: on a busy machine a Java member is late, and skips a time while it makes up for it.
+    ///
+    /// # Panics
+    /// When that takes too long, or a law was broken.
+    pub async fn runs_regularly(&self, items: &[u32], count: usize) -> Vec<Timestamp> {
+        let begin = Timestamp::now();
+        let times = self
+            .until(&format!("{items:?} run at {count} times in a row"), async || {
+                let periods = begin.duration_until(Timestamp::now()).as_secs() / PERIOD.as_secs();
+                let times = times_after(begin, i32::try_from(periods)?);
+                let missing = gaps(&self.runs()?, SHARE, items, &times);
+                let is_whole = |time: &Timestamp| !missing.iter().any(|(missing, _)| missing == time);
+                let row = times.windows(count).find(|row| row.iter().all(is_whole));
+                Ok(row.with_context(|| format!("not run: {missing:?}"))?.to_vec())
+            })
+            .await;
+        self.assert_lawful();
+        times
+    }
+
     /// Waits until the items of the cron job have run at each of these times. Until then, and ever before, no law was
     /// broken.
     ///

@@ -7,7 +7,7 @@ use elasticjob_tests::zookeeper::Server;
 use serde_json::json;
 use zookeeper_client as zk;
 
-use super::{Java, Kind, Ours, cluster, run_regularly};
+use super::{Java, Kind, Ours, cluster};
 
 const DIGEST: &str = "shop:open sesame";
 
@@ -18,7 +18,7 @@ async fn let_in(namespace: &str, leader: Kind) -> anyhow::Result<()> {
     cluster.shared_by(&[1]).await;
     let _second = member(leader.other(), 2).start()?;
     cluster.shared_by(&[1, 2]).await;
-    run_regularly(&cluster, &all_items(), 2).await;
+    cluster.runs_regularly(&all_items(), 2).await;
 
     let everybody = zk::Client::connect(&Server::shared().address().to_string()).await?;
     for node in ["config", "instances", "sharding/0/instance", "sharding/9/instance"] {

@@ -9,7 +9,7 @@ use elasticjob_tests::java::Operator;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use super::{Java, Kind, Ours, are_there, cluster, is_led_by, operations, run_regularly};
+use super::{Java, Kind, Ours, are_there, cluster, is_led_by, operations};
 
 const CONFIG: &str = "/share/config";
 
@@ -51,7 +51,7 @@ async fn runs_on_odd_seconds(cluster: &Cluster) -> anyhow::Result<()> {
 async fn runs(cluster: &Cluster, count: u32) -> anyhow::Result<()> {
     cluster.shares(count, &[1, 2]).await;
     let items: Vec<u32> = (0..count).collect();
-    let times = run_regularly(cluster, &items, 2).await;
+    let times = cluster.runs_regularly(&items, 2).await;
     let run: BTreeSet<u32> = cluster
         .runs()?
         .iter()
@@ -167,7 +167,7 @@ async fn settings_that_java_does_not_know_should_leave_it_running_and_be_kept() 
     assert!(text.contains(props), "{text}");
     let _java = Java.member(&cluster, 2).start()?;
     cluster.shared_by(&[1, 2]).await;
-    run_regularly(&cluster, &all_items(), 2).await;
+    cluster.runs_regularly(&all_items(), 2).await;
 
     let mut java = Operator::start(&cluster, None)?;
     java.ask("update", SHARE, json!({ "changes": { "description": "by Java" } }))
@@ -175,7 +175,7 @@ async fn settings_that_java_does_not_know_should_leave_it_running_and_be_kept() 
     let text = stored(&cluster).await?;
     assert!(text.contains("description: by Java\n"), "{text}");
     assert!(text.contains(props), "{text}");
-    run_regularly(&cluster, &all_items(), 2).await;
+    cluster.runs_regularly(&all_items(), 2).await;
     Ok(())
 }
 
@@ -192,7 +192,7 @@ async fn the_configuration_that_is_there_should_win_whoever_comes_second() -> an
             .with("ELASTICJOB_JOBS_SHARE_CRON", ODD);
         let _second = second.start()?;
         cluster.shared_by(&[1, 2]).await;
-        run_regularly(&cluster, &all_items(), 2).await;
+        cluster.runs_regularly(&all_items(), 2).await;
         assert_eq!(stored(&cluster).await?, text, "{first:?}");
 
         let third = first

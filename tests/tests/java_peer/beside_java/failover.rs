@@ -74,13 +74,13 @@ async fn a_crash(namespace: &str, leader: Kind, victim: Kind) -> anyhow::Result<
         .filter(|run| host_of(&run.id.instance).is_ok_and(|host| host == dead));
     assert_eq!(of_dead.count(), 2);
     cluster.assert_lawful();
-    is_cleared_up(&cluster, &items).await;
+    is_cleared_up(&cluster, SHARE, &items).await;
 
     are_to_share(&cluster, SHARE, &[heir]).await;
     trigger(&cluster).await?;
     are_finished(&cluster, &items, 1).await;
     cluster.assert_lawful();
-    is_cleared_up(&cluster, &items).await;
+    is_cleared_up(&cluster, SHARE, &items).await;
     Ok(())
 }
 
@@ -128,7 +128,7 @@ async fn two_crashes(namespace: &str, taker: Kind) -> anyhow::Result<()> {
     are_there(&cluster, SHARE, &[2, 3, 4]).await;
     second.kill().await?;
     are_finished(&cluster, &[0], 0).await;
-    is_cleared_up(&cluster, &[0]).await;
+    is_cleared_up(&cluster, SHARE, &[0]).await;
     are_to_share(&cluster, SHARE, &[3, 4]).await;
     trigger(&cluster).await?;
     are_finished(&cluster, &[0], 1).await;

@@ -14,14 +14,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 use elasticjob::operation::Operations;
-use elasticjob_tests::cluster::{Cluster, PERIOD, SHARE, host_of, times_after};
-use elasticjob_tests::history::{Run, gaps};
+use elasticjob_tests::cluster::{Cluster, SHARE, host_of};
+use elasticjob_tests::history::Run;
 use elasticjob_tests::java;
 use elasticjob_tests::process::MemberSetup;
 use elasticjob_tests::zookeeper::Server;
-use jiff::Timestamp;
 
 use Kind::{Java, Ours};
 
@@ -121,26 +120,6 @@ async fn are_to_share(cluster: &Cluster, job: &str, hosts: &[u8]) {
         .await;
 }
 
-/// Waits until these items of the cron job have run at each of so many times in a row; gives these times. Until then,
-/// and ever before, no law was broken.
-///
-/// It need not be the next times: on a busy machine a Java member is late, and skips a time while it makes up for it.
-async fn run_regularly(cluster: &Cluster, items: &[u32], count: usize) -> Vec<Timestamp> {
-    let begin = Timestamp::now();
-    let times = cluster
-        .until(&format!("{items:?} run at {count} times in a row"), async || {
-            let periods = begin.duration_until(Timestamp::now()).as_secs() / PERIOD.as_secs();
-            let times = times_after(begin, i32::try_from(periods)?);
-            let missing = gaps(&cluster.runs()?, SHARE, items, &times);
-            let is_whole = |time: &Timestamp| !missing.iter().any(|(missing, _)| missing == time);
-            let row = times.windows(count).find(|row| row.iter().all(is_whole));
-            Ok(row.with_context(|| format!("not run: {missing:?}"))?.to_vec())
-        })
-        .await;
-    cluster.assert_lawful();
-    times
-}
-
 /// Has the cron job run now, as a console does.
 async fn trigger(cluster: &Cluster) -> anyhow::Result<()> {
     let trigger = format!("/{SHARE}/trigger");
@@ -173,15 +152,15 @@ async fn are_being_run(cluster: &Cluster, items: &[u32]) -> Vec<Run> {
         .await
 }
 
-/// Waits until nothing of a firing or of a take-over is left in the registry.
-async fn is_cleared_up(cluster: &Cluster, items: &[u32]) {
+/// Waits until nothing of a firing or of a take-over is left in the registry. A Java member that is asked before, drops it.
+async fn is_cleared_up(cluster: &Cluster, job: &str, items: &[u32]) {
     cluster
         .until("nothing is left of what ran", async || {
             for item in items {
-                let left = cluster.children(&format!("/{SHARE}/sharding/{item}")).await?;
+                let left = cluster.children(&format!("/{job}/sharding/{item}")).await?;
                 ensure!(left.iter().eq(["instance"]), "item {item} has {left:?}");
             }
-            let waiting = cluster.children(&format!("/{SHARE}/leader/failover/items")).await?;
+            let waiting = cluster.children(&format!("/{job}/leader/failover/items")).await?;
             ensure!(waiting.is_empty(), "{waiting:?} wait to be taken over");
             Ok(())
         })

@@ -7,7 +7,7 @@ use anyhow::ensure;
 use elasticjob_tests::cluster::{Cluster, host_of};
 use elasticjob_tests::command::{Answer, Command};
 
-use super::{Java, Kind, NEVER, Ours, are_there, are_to_share, cluster};
+use super::{Java, Kind, NEVER, Ours, are_there, are_to_share, cluster, is_cleared_up};
 
 const REBUILD: &str = "rebuild";
 
@@ -52,6 +52,7 @@ async fn asked_by_either(namespace: &str, leader: Kind) -> anyhow::Result<()> {
         let answer = member.ask(&execute).await?;
         assert!(matches!(answer, Answer::Executed(_)), "{answer:?}");
         ran(&cluster, times).await;
+        is_cleared_up(&cluster, REBUILD, &(0..ITEMS).collect::<Vec<u32>>()).await;
     }
     cluster.assert_lawful();
     Ok(())

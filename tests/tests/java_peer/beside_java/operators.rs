@@ -11,8 +11,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{
-    Java, Kind, NEVER, Ours, are_there, are_to_share, cluster, is_cleared_up, is_led_by, operations, run_regularly,
-    runs_that,
+    Java, Kind, NEVER, Ours, are_there, are_to_share, cluster, is_cleared_up, is_led_by, operations, runs_that,
 };
 
 /// Somebody who operates a cluster by one of the two.
@@ -77,6 +76,14 @@ impl Console {
         Ok(())
     }
 
+    async fn remove_job(&mut self) -> anyhow::Result<()> {
+        match self {
+            Self::Java(operator) => drop(operator.ask("remove-job", SHARE, json!({})).await?),
+            Self::Ours(operations) => drop(operations.remove_job(SHARE).await?),
+        }
+        Ok(())
+    }
+
     async fn trigger(&mut self) -> anyhow::Result<()> {
         match self {
             Self::Java(operator) => drop(operator.ask("trigger", SHARE, json!({})).await?),
@@ -112,7 +119,7 @@ async fn switches(kind: Kind, leader: Kind) -> anyhow::Result<()> {
     for (off, other) in [(1, 2), (2, 1)] {
         console.operate(Operation::Disable, Some(off)).await?;
         cluster.shared_by(&[other]).await;
-        let times = run_regularly(&cluster, &all_items(), 2).await;
+        let times = cluster.runs_regularly(&all_items(), 2).await;
         assert_idle(&cluster, off, times[0])?;
         console.operate(Operation::Enable, Some(off)).await?;
         cluster.shared_by(&[1, 2]).await;
@@ -127,14 +134,14 @@ async fn switches(kind: Kind, leader: Kind) -> anyhow::Result<()> {
             .context("it has items")?;
         console.switch_item(*item, false).await?;
         let others: Vec<u32> = all_items().into_iter().filter(|other| other != item).collect();
-        let times = run_regularly(&cluster, &others, 2).await;
+        let times = cluster.runs_regularly(&others, 2).await;
         let ran = cluster
             .runs()?
             .into_iter()
             .find(|run| run.id.item == *item && run.id.scheduled >= times[0]);
         assert_eq!(ran, None, "it is switched off");
         console.switch_item(*item, true).await?;
-        run_regularly(&cluster, &all_items(), 1).await;
+        cluster.runs_regularly(&all_items(), 1).await;
     }
 
     console.operate(Operation::Disable, None).await?;
@@ -163,7 +170,7 @@ async fn switches(kind: Kind, leader: Kind) -> anyhow::Result<()> {
     }
     console.operate(Operation::Enable, None).await?;
     cluster.shared_by(&[1, 2]).await;
-    run_regularly(&cluster, &all_items(), 2).await;
+    cluster.runs_regularly(&all_items(), 2).await;
     Ok(())
 }
 
@@ -211,14 +218,14 @@ async fn a_trigger_of_either_should_run_each_item_once() -> anyhow::Result<()> {
                     Ok(())
                 })
                 .await;
-            is_cleared_up(&cluster, &all_items()).await;
+            is_cleared_up(&cluster, SHARE, &all_items()).await;
         }
         cluster.assert_lawful();
     }
     Ok(())
 }
 
-/// The job is shut down on a server and removed from it, and then all of it.
+/// The job is shut down on a server and removed from it, then on all, and removed from the registry.
 async fn shut_down(kind: Kind) -> anyhow::Result<()> {
     for leader in [Java, Ours] {
         let cluster = cluster(&format!("shut-down-{kind:?}-{leader:?}"))?;
@@ -227,7 +234,7 @@ async fn shut_down(kind: Kind) -> anyhow::Result<()> {
         console.operate(Operation::ShutDown, Some(1)).await?;
         cluster.shared_by(&[2]).await;
         is_led_by(&cluster, 2).await;
-        let times = run_regularly(&cluster, &all_items(), 2).await;
+        let times = cluster.runs_regularly(&all_items(), 2).await;
         assert_idle(&cluster, 1, times[0])?;
         console.operate(Operation::Remove, Some(1)).await?;
         let servers = cluster.children(&format!("/{SHARE}/servers")).await?;
@@ -235,10 +242,20 @@ async fn shut_down(kind: Kind) -> anyhow::Result<()> {
 
         let _third = leader.member(&cluster, 3).start()?;
         cluster.shared_by(&[2, 3]).await;
-        run_regularly(&cluster, &all_items(), 1).await;
+        cluster.runs_regularly(&all_items(), 1).await;
         console.operate(Operation::ShutDown, None).await?;
         are_there(&cluster, SHARE, &[]).await;
         are_there(&cluster, "rebuild", &[1, 2, 3]).await;
+        cluster
+            .until("all have left, and the job can be removed", async || {
+                let members = cluster.children(&format!("/{SHARE}/ledger/members")).await?;
+                ensure!(members.is_empty(), "{members:?}");
+                Ok(())
+            })
+            .await;
+        console.remove_job().await?;
+        let node = cluster.node(&format!("/{SHARE}")).await?;
+        assert_eq!(node, None, "nothing is left of it");
         drop(members);
     }
     Ok(())

@@ -1,10 +1,12 @@
 package elasticjob.peer;
 
 import java.nio.file.Path;
+import java.util.Optional;
 
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonPrimitive;
+import org.apache.shardingsphere.elasticjob.api.JobConfiguration;
 import org.apache.shardingsphere.elasticjob.lite.api.bootstrap.impl.OneOffJobBootstrap;
 import org.apache.shardingsphere.elasticjob.lite.api.bootstrap.impl.ScheduleJobBootstrap;
 import org.apache.shardingsphere.elasticjob.lite.internal.snapshot.SnapshotService;
@@ -34,8 +36,7 @@ public final class Member {
             new SnapshotService(registry, environment.number("ELASTICJOB_DUMP_PORT", 0)).listen();
         }
         int work = environment.number("MEMBER_WORK", 0);
-        OneOffJobBootstrap rebuild = new OneOffJobBootstrap(
-                registry, new RebuildJob(journal), environment.job("rebuild", "rebuild", null, ITEMS_TO_REBUILD));
+        Optional<OneOffJobBootstrap> rebuild = rebuild(environment, registry, journal);
         for (int copy = 0; copy < environment.number("MEMBER_COPIES", 1); copy++) {
             String name = copy == 0 ? "share" : "share" + copy;
             new ScheduleJobBootstrap(
@@ -45,7 +46,16 @@ public final class Member {
         Lines.answer(command -> obey(command, rebuild));
     }
 
-    private static JsonElement obey(final JsonElement command, final OneOffJobBootstrap rebuild) {
+    private static Optional<OneOffJobBootstrap> rebuild(
+            final Environment environment, final CoordinatorRegistryCenter registry, final Journal journal) {
+        if (environment.has("MEMBER_SHARES_ONLY")) {
+            return Optional.empty();
+        }
+        JobConfiguration configuration = environment.job("rebuild", "rebuild", null, ITEMS_TO_REBUILD);
+        return Optional.of(new OneOffJobBootstrap(registry, new RebuildJob(journal), configuration));
+    }
+
+    private static JsonElement obey(final JsonElement command, final Optional<OneOffJobBootstrap> rebuild) {
         if (command.isJsonPrimitive() && "IsReady".equals(command.getAsString())) {
             JsonObject answer = new JsonObject();
             answer.add("Ready", new JsonPrimitive(true));
@@ -55,7 +65,7 @@ public final class Member {
         if (!"rebuild".equals(job)) {
             throw new IllegalArgumentException("no one-off job: " + job);
         }
-        rebuild.execute();
+        rebuild.orElseThrow().execute();
         JsonObject answer = new JsonObject();
         // Whoever has a job run is not told what becomes of it.
         answer.add("Executed", new JsonObject());

@@ -2,13 +2,17 @@
 
 mod program;
 
+use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use elasticjob_tests::programs::program;
 use elasticjob_tests::zookeeper::{Server, free_port};
+use sqlx::ConnectOptions as _;
+use sqlx::sqlite::SqliteConnectOptions;
 
 use program::Program;
 
@@ -260,6 +264,67 @@ fn the_service_should_be_asked_for_each_item() {
         "{asked:?}"
     );
     assert_eq!(jobs.terminate(), Some(0));
+}
+
+/// What is in the database of the example `dataflow`: open orders, settled ones, payouts, and orders that are paid out.
+fn settled(path: &Path) -> Settled {
+    let counts = async {
+        let mut database = SqliteConnectOptions::new().filename(path).connect().await?;
+        let counts = "SELECT (SELECT count(*) FROM orders WHERE is_settled = 0),
+                             (SELECT count(*) FROM orders WHERE is_settled = 1),
+                             (SELECT count(*) FROM payouts),
+                             (SELECT count(DISTINCT order_id) FROM payouts)";
+        sqlx::query_as(counts).fetch_one(&mut database).await
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let counts: Result<(i64, i64, i64, i64), sqlx::Error> = runtime.expect("a runtime").block_on(counts);
+    let (open, settled, payouts, paid_out) = counts.expect("the database can be read");
+    assert_eq!(
+        (settled, settled),
+        (payouts, paid_out),
+        "every settled order is paid out, and once"
+    );
+    Settled { open, settled }
+}
+
+#[derive(Debug)]
+struct Settled {
+    open: i64,
+    settled: i64,
+}
+
+#[test]
+fn each_order_should_be_settled_once_although_a_process_is_killed_midway() {
+    let server = Server::start().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("orders.db");
+    let program = || {
+        Program::example("dataflow")
+            .environment("DATABASE", path.to_str().unwrap())
+            .environment("ELASTICJOB_PROFILES_ACTIVE", "cluster")
+            .environment("ELASTICJOB_REG_CENTER_SESSION_TIMEOUT", "2s")
+            .environment("ELASTICJOB_JOBS_SETTLE_ORDERS_CRON", "* * * * * ?")
+            .environment("ZOOKEEPER", &server.address().to_string())
+    };
+    let mut programs = [program().start(), program().argument("1000").start()];
+    let mut busy = BTreeSet::new();
+    let killed = program::wait("both to settle orders", || {
+        for (index, program) in programs.iter_mut().enumerate() {
+            let lines = program.new_lines();
+            busy.extend(lines.iter().any(|line| line.starts_with("settled ")).then_some(index));
+        }
+        (busy.len() == 2).then(|| settled(&path))
+    });
+    let [first, second] = programs;
+    second.kill();
+    assert!(killed.open > 0, "it was killed midway: {killed:?}");
+
+    let end = program::wait("all orders to be settled", || {
+        let settled = settled(&path);
+        (settled.open == 0).then_some(settled)
+    });
+    assert_eq!(end.settled, 3000);
+    assert_eq!(first.terminate(), Some(0));
 }
 
 #[test]

@@ -347,12 +347,12 @@ fn the_observed_job_should_be_seen_in_its_history_and_in_its_metrics() {
         let text = |bytes| String::from_utf8(bytes).unwrap();
         (output.status.code(), text(out), text(err))
     };
-    let runs = program::wait("runs of two firings", || {
+    let runs = program::wait("runs of three firings", || {
         let (code, out, _) = ask(&["fetch_prices", "--json"]);
         let answer: serde_json::Value = serde_json::from_str(&out).ok().filter(|_| code == Some(0))?;
         let runs = answer["runs"].as_array()?.clone();
         let ended = runs.iter().filter(|run| !run["ended_at"].is_null()).count();
-        (ended >= 6).then_some(runs)
+        (ended >= 9).then_some(runs)
     });
     assert!(runs.iter().all(|run| run["job"] == "fetch_prices"), "{runs:?}");
     let times: Vec<&str> = runs.iter().filter_map(|run| run["started_at"].as_str()).collect();

@@ -8,7 +8,7 @@ use elasticjob::trace::history::{Database, History, RunFilter, RunOutcome};
 use elasticjob_tests::databases::{DatabaseServer, Kind, PASSWORD, USER};
 use elasticjob_tests::log::Log;
 
-use crate::application::{execute, recorded, start};
+use crate::application::{PATIENCE, execute, recorded, start};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_should_be_lost_while_postgres_is_away() -> anyhow::Result<()> {
@@ -39,9 +39,15 @@ async fn nothing_should_be_lost_while_away(kind: Kind) -> anyhow::Result<()> {
     for _ in 0..20 {
         execute(&application, "quick").await?;
     }
-    while application.recording().context("recording")?.is_reachable {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let noticed = async {
+        while application.recording().context("recording")?.is_reachable {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        anyhow::Ok(())
+    };
+    tokio::time::timeout(PATIENCE, noticed)
+        .await
+        .context("the recorder notices that the server is gone")??;
     server.start_again()?;
     for _ in 0..5 {
         execute(&application, "quick").await?;

@@ -63,7 +63,7 @@ mod job;
 /// | `props` | `props("email.host" = "localhost", batch = 250)` | none |
 /// | `disabled` | flag | false |
 /// | `overwrite` | flag | false |
-/// | `label` | text | none |
+/// | `label` | text: what instances must carry to run the items, with the strategy `LABEL` | none |
 /// | `static_sharding` | flag | false |
 /// | `streaming` | flag, of a `DataflowJob`: goes on for as long as there is data | false |
 /// | `one_off` | flag: insists that there is no schedule | |

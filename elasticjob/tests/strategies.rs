@@ -76,7 +76,7 @@ fn a_strategy_that_is_not_there_should_be_refused_with_those_that_are() {
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(
         found[0].ends_with(
-            "unknown sharding strategy `NOBODI`: expected one of AVG_ALLOCATION, NOBODY, ODEVITY, ROUND_ROBIN, \
+            "unknown sharding strategy `NOBODI`: expected one of AVG_ALLOCATION, LABEL, NOBODY, ODEVITY, ROUND_ROBIN, \
              SINGLE_SHARDING_BALANCE, STANDBY, STICKY"
         ),
         "{found:?}"
@@ -121,4 +121,56 @@ fn a_strategy_that_is_not_discovered_should_be_registered_instead() {
     };
     assert!(faults(alone())[0].contains("unknown sharding strategy `STANDBY`"));
     assert!(alone().sharding_strategy("STANDBY", Nobody).build().is_ok());
+}
+
+/// An application with a job of two items by labels, whose process carries these.
+fn by_label(labels: &str, items: &str) -> Builder {
+    ElasticJob::builder()
+        .without_discovery()
+        .environment([])
+        .set("labels", labels)
+        .set("jobs.settle.job-sharding-strategy-type", "LABEL")
+        .set("jobs.settle.props.label.items", items)
+        .job(job("settle", async || {}).sharding(2))
+}
+
+#[tokio::test]
+async fn an_item_that_nobody_can_run_should_be_told_by_the_health_of_the_leader() {
+    let running = by_label("gpu", "0=gpu,1=tape").build().unwrap().start().await.unwrap();
+    let told = async {
+        loop {
+            let health = running.health();
+            if !health.jobs["settle"].left_out.is_empty() {
+                return health;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let health = tokio::time::timeout(Duration::from_secs(60), told).await.unwrap();
+    assert_eq!(
+        (&*health.jobs["settle"].items, &*health.jobs["settle"].left_out),
+        (&[0][..], &[1][..])
+    );
+    assert!(health.is_ready && health.is_live, "the process serves what it can");
+    assert_eq!(
+        health.problems(),
+        ["job `settle`: its sharding strategy gives no instance the items 1"]
+    );
+    running.shutdown(Duration::from_secs(10)).await;
+}
+
+#[test]
+fn labels_that_say_nothing_should_be_refused_at_start() {
+    let told = |labels: &str, items: &str| faults(by_label(labels, items)).join("\n");
+    let fault = told("gpu", "0=gpu,2=tape");
+    assert!(
+        fault.contains("`elasticjob.jobs.settle.props.label.items` is `0=gpu,2=tape`: "),
+        "{fault}"
+    );
+    assert!(told("gpu", "first=gpu").contains("expected labels of items, such as `0=gpu,1=gpu&eu`: "));
+    let fault = told("gpu & large", "0=gpu");
+    assert!(
+        fault.contains("`elasticjob.labels`") && fault.contains("a label has neither `&` nor `=`"),
+        "{fault}"
+    );
 }

@@ -136,6 +136,45 @@ fn three_processes_of_the_cluster_should_share_the_items_and_survive_a_killed_on
     assert_eq!(programs.remove(0).terminate(), Some(0));
 }
 
+/// Waits until each of these programs runs so many items of one time, and of a later time than `after`; gives that time.
+fn shared(programs: &mut [Program], shares: &[usize], after: &str) -> String {
+    let mut parts: Vec<Vec<String>> = vec![Vec::new(); programs.len()];
+    program::wait(&format!("shares of {shares:?}"), || {
+        for (program, parts) in programs.iter_mut().zip(&mut parts) {
+            let lines = program.new_lines();
+            let times = lines.iter().filter(|line| line.starts_with("part "));
+            parts.extend(times.filter_map(|line| Some(line.split_once(", scheduled ")?.1.to_owned())));
+        }
+        let count = |parts: &Vec<String>, time: &String| parts.iter().filter(|other| *other == time).count();
+        let is_shared = |time: &&String| {
+            time.as_str() > after
+                && parts
+                    .iter()
+                    .zip(shares)
+                    .all(|(parts, share)| count(parts, time) == *share)
+        };
+        parts.iter().flatten().find(is_shared).cloned()
+    })
+}
+
+#[test]
+fn a_large_process_should_get_more_items_by_the_application_s_own_strategy() {
+    let server = Server::start().unwrap();
+    let start = |size: &str| {
+        Program::example("custom-strategy")
+            .environment("ZOOKEEPER", &server.address().to_string())
+            .environment("SIZE", size)
+            .environment("ELASTICJOB_JOBS_RESIZE_IMAGES_CRON", "* * * * * ?")
+            .start()
+    };
+    let mut programs = vec![start("")];
+    let alone = shared(&mut programs, &[8], "");
+    programs.push(start("large"));
+    let both = shared(&mut programs, &[2, 6], &alone);
+    assert_eq!(programs.pop().map(Program::terminate), Some(Some(0)));
+    shared(&mut programs, &[8], &both);
+}
+
 #[test]
 fn the_one_off_job_should_be_run_by_http() {
     let mut web = Program::example("one-off-web").environment("PORT", "0").start();

@@ -135,7 +135,7 @@ impl Builder {
         self
     }
 
-    /// Instances with another label are left out of the sharding. Default: no label.
+    /// With the sharding strategy `LABEL`, what an instance must say of itself to run the items. Others do not look at it. Default: no label.
     pub fn label(mut self, label: impl Into<String>) -> Self {
         self.raw.label = Some(label.into());
         self

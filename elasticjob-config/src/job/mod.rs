@@ -237,7 +237,7 @@ impl JobConfig {
         self.overwrite
     }
 
-    /// Instances with another label are left out of the sharding.
+    /// With the sharding strategy `LABEL`, what an instance must say of itself to run the items. Others do not look at it.
     #[must_use]
     pub fn label(&self) -> Option<&str> {
         self.label.as_deref()

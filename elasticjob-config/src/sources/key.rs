@@ -12,6 +12,7 @@ pub(super) use crate::spelling::canonical;
 /// The settings of the application, below `elasticjob`.
 const SETTINGS: &[&str] = &[
     "enabled",
+    "labels",
     "profiles.active",
     "reg-center.server-lists",
     "reg-center.namespace",

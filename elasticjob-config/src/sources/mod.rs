@@ -319,6 +319,7 @@ fn disabled(profiles: Vec<String>) -> Settings {
         registry: RegistrySettings::Embedded,
         jobs: BTreeMap::new(),
         grace_period: Duration::from_secs(30),
+        labels: Vec::new(),
         network: NetworkSettings::default(),
         metrics: None,
         tracing: None,

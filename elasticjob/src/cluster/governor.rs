@@ -11,7 +11,7 @@ use elasticjob_config::job::JobConfig;
 
 use crate::limits;
 use crate::registry::{Answer, Error, Read, Step};
-use crate::sharding::{self, Candidate, DEFAULT_STRATEGY, ShardingRequest, ShardingStrategy};
+use crate::sharding::StrategyFault;
 
 use super::abandoned;
 use super::election::{self, Election};
@@ -19,6 +19,7 @@ use super::instance::InstanceId;
 use super::layout::Node;
 use super::ledger::Run;
 use super::marks;
+use super::placement::Placement;
 use super::policy::Policy;
 use super::resharding::{self, Basis, Surveyed};
 use super::transaction::Transaction;
@@ -42,7 +43,7 @@ pub(crate) struct Situation<'a> {
     pub(crate) latch: &'a str,
     pub(crate) config: &'a JobConfig,
     pub(crate) policy: Policy,
-    pub(crate) strategy: &'a dyn ShardingStrategy,
+    pub(crate) placement: &'a Placement,
     /// On the clock that only moves forward.
     pub(crate) elapsed: Duration,
     pub(crate) is_draining: bool,
@@ -237,11 +238,11 @@ impl Governor {
         if let Some(steps) = self.parts.pop_front() {
             return write(Purpose::Reshard, steps);
         }
-        if !is_due(view, config) {
+        if !is_due(view, config, situation.placement) {
             self.due = None;
             return Decision::Rest;
         }
-        let basis = basis(view, config);
+        let basis = Basis::now(view, situation.placement.terms());
         let due = match self.due.take() {
             Some(due) if due.basis == basis => due,
             Some(due) => Due {
@@ -277,7 +278,7 @@ impl Governor {
         situation: &Situation<'_>,
         purpose: &Purpose,
         answers: Result<Vec<Answer>, Error>,
-    ) -> Result<(), sharding::StrategyFault> {
+    ) -> Result<(), StrategyFault> {
         let Ok(answers) = answers else {
             self.refused(situation.elapsed);
             return Ok(());
@@ -303,11 +304,12 @@ impl Governor {
             }
             Purpose::SurveyItems(scope) => {
                 let items = resharding::surveyed(situation.view, scope, answers);
-                let (target, fault) = match target(situation, &items) {
+                let owners = situation.placement.owners(situation.view, situation.config, &items);
+                let (target, fault) = match owners {
                     Ok(target) => (target, Ok(())),
                     Err(fault) => (as_it_is(situation, &items), Err(fault)),
                 };
-                let basis = basis(situation.view, situation.config);
+                let basis = Basis::now(situation.view, situation.placement.terms());
                 let size_of = crate::registry::size_of;
                 // Below what any registry takes.
                 let limit = limits::transaction_size() / 4 * 3;
@@ -368,47 +370,19 @@ fn clear_triggers(situation: &Situation<'_>) -> Decision {
     }
 }
 
-fn basis(view: &View, config: &JobConfig) -> Basis {
-    Basis::now(view, config.sharding_total_count().get(), strategy_of(config))
-}
-
 /// Whether the leader has to share the items out.
-fn is_due(view: &View, config: &JobConfig) -> bool {
-    let total = config.sharding_total_count().get();
-    resharding::reason(view, total, strategy_of(config), config.static_sharding()).is_some()
-}
-
-fn strategy_of(config: &JobConfig) -> &str {
-    config.sharding_strategy().unwrap_or(DEFAULT_STRATEGY)
+fn is_due(view: &View, config: &JobConfig, placement: &Placement) -> bool {
+    resharding::reason(view, placement.terms(), config.static_sharding()).is_some()
 }
 
 /// Whether the items are about to change hands, or are in nobody's yet, as far as it can be seen from anywhere.
-pub(crate) fn is_unsettled(view: &View, config: &JobConfig) -> bool {
+pub(crate) fn is_unsettled(view: &View, config: &JobConfig, placement: &Placement) -> bool {
     match &view.leader {
         None => true,
         // A Java leader raises its flags, and says no more.
         Some(leader) if !view.members.contains_key(leader) => view.is_resharding(),
-        Some(_) => is_due(view, config),
+        Some(_) => is_due(view, config, placement),
     }
-}
-
-/// The owner of each item, as the job's strategy wants it.
-fn target(situation: &Situation<'_>, items: &[Surveyed]) -> Result<Vec<Option<InstanceId>>, sharding::StrategyFault> {
-    let view = situation.view;
-    let candidates: Vec<&InstanceId> = view.candidates_for_items().collect();
-    let owners = items.iter().filter_map(Surveyed::owned);
-    let request = ShardingRequest::new(
-        view.job(),
-        situation.config.sharding_total_count().get(),
-        candidates.iter().map(|id| Candidate::new(id.as_str())),
-    )
-    .with_current(owners.map(|(item, owner)| (item, owner.as_str())));
-    let assignment = sharding::assign(situation.strategy, &request)?;
-    Ok(assignment
-        .owners()
-        .iter()
-        .map(|owner| owner.map(|index| candidates[index].clone()))
-        .collect())
 }
 
 impl Move {

@@ -8,6 +8,9 @@ pub(crate) struct Member {
     /// It is about to leave: give its items to others, and it no new ones.
     #[serde(default)]
     pub(crate) draining: bool,
+    /// What it says that it can run: `elasticjob.labels`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) labels: Vec<String>,
 }
 
 impl Member {

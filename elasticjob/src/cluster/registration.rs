@@ -23,6 +23,8 @@ pub(crate) struct Application {
     pub(crate) config: Arc<JobConfig>,
     /// What the job's root node is to hold: the name of a Java class, or a job type. `None` leaves it blank.
     pub(crate) implementation: Option<String>,
+    /// What this instance says that it can run.
+    pub(crate) labels: Arc<[String]>,
 }
 
 /// The configuration that a job runs by.
@@ -84,6 +86,14 @@ pub enum RegistrationError {
 }
 
 impl Application {
+    /// What this instance says of itself.
+    pub(crate) fn member(&self, draining: bool) -> Member {
+        Member {
+            draining,
+            labels: self.labels.to_vec(),
+        }
+    }
+
     pub(crate) fn name(&self) -> &str {
         self.config.name().as_str()
     }
@@ -245,11 +255,8 @@ impl Application {
                 (true, _) => {}
             }
             transaction.create(Node::Instance(id.as_str()), id.to_yaml(), CreateMode::Ephemeral);
-            transaction.create(
-                Node::Member(id.as_str()),
-                Member::default().to_bytes(),
-                CreateMode::Ephemeral,
-            );
+            let member = self.member(false);
+            transaction.create(Node::Member(id.as_str()), member.to_bytes(), CreateMode::Ephemeral);
             match membership.write(transaction.into_steps()).await {
                 Ok(_) => return Ok(view),
                 Err(_) if view.instances.contains(id) => return Ok(view),

@@ -15,12 +15,23 @@ use super::ledger::Record;
 use super::transaction::Transaction;
 use super::view::{ItemView, View};
 
+/// What an assignment is made for, beside the instances.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms<'a> {
+    pub(crate) total: u32,
+    pub(crate) strategy: &'a str,
+    /// Stands for what the strategy takes of the configuration; 0 for nothing.
+    pub(crate) settings: u32,
+}
+
 /// What an assignment is made for, as kept in `ledger/epoch`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Basis {
     instances: Vec<String>,
     total: u32,
     strategy: String,
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    settings: u32,
     /// Items that were running and are still to be moved, or removed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     deferred: Vec<u32>,
@@ -32,11 +43,12 @@ pub(crate) struct Basis {
 
 impl Basis {
     /// What an assignment made now would be made for.
-    pub(crate) fn now(view: &View, total: u32, strategy: &str) -> Self {
+    pub(crate) fn now(view: &View, terms: Terms<'_>) -> Self {
         Self {
             instances: view.candidates_for_items().map(|id| id.as_str().to_owned()).collect(),
-            total,
-            strategy: strategy.to_owned(),
+            total: terms.total,
+            strategy: terms.strategy.to_owned(),
+            settings: terms.settings,
             deferred: Vec::new(),
             moved: None,
         }
@@ -61,13 +73,19 @@ impl Basis {
     }
 
     /// Whether an assignment made now would be made for the same. Asked often, so it makes nothing.
-    fn is_of(&self, view: &View, total: u32, strategy: &str) -> bool {
+    fn is_of(&self, view: &View, terms: Terms<'_>) -> bool {
         let is_same = |(own, now): (&String, &InstanceId)| *own == now.as_str();
-        self.total == total
-            && self.strategy == strategy
+        self.total == terms.total
+            && self.strategy == terms.strategy
+            && self.settings == terms.settings
             && self.instances.len() == view.candidates_for_items().count()
             && self.instances.iter().zip(view.candidates_for_items()).all(is_same)
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands in a reference")]
+fn is_nothing(settings: &u32) -> bool {
+    *settings == 0
 }
 
 /// Why the items have to be shared out anew.
@@ -75,7 +93,7 @@ impl Basis {
 pub(crate) enum Reason {
     /// Somebody said so.
     Flag,
-    /// Instances, total count or strategy are not those that the assignment was made for.
+    /// Instances, total count, strategy or what that takes are not those that the assignment was made for.
     Cluster,
     /// An item that had to wait for its run can move now.
     Deferred,
@@ -84,7 +102,7 @@ pub(crate) enum Reason {
 }
 
 /// Whether the leader has to share the items out, and why.
-pub(crate) fn reason(view: &View, total: u32, strategy: &str, is_static: bool) -> Option<Reason> {
+pub(crate) fn reason(view: &View, terms: Terms<'_>, is_static: bool) -> Option<Reason> {
     view.candidates_for_items().next()?;
     if view.is_resharding() {
         return Some(Reason::Flag);
@@ -96,10 +114,10 @@ pub(crate) fn reason(view: &View, total: u32, strategy: &str, is_static: bool) -
     if stored.deferred.iter().any(is_free) {
         return Some(Reason::Deferred);
     }
-    if is_static && stored.total == total {
+    if is_static && stored.total == terms.total {
         return None;
     }
-    if !stored.is_of(view, total, strategy) {
+    if !stored.is_of(view, terms) {
         return Some(Reason::Cluster);
     }
     let is_orphan = |(item, state): (&u32, &ItemView)| match &state.owner {
@@ -107,7 +125,7 @@ pub(crate) fn reason(view: &View, total: u32, strategy: &str, is_static: bool) -
         Some(owner) => !view.instances.contains(owner) && !stored.deferred.contains(item),
         None => false,
     };
-    view.items.range(..total).any(is_orphan).then_some(Reason::Orphan)
+    view.items.range(..terms.total).any(is_orphan).then_some(Reason::Orphan)
 }
 
 /// Says to everybody, Java members included, that the items are about to be shared out.
@@ -375,7 +393,13 @@ mod tests {
 
     use super::*;
 
-    const AVG: &str = "AVG_ALLOCATION";
+    fn avg(total: u32) -> Terms<'static> {
+        Terms {
+            total,
+            strategy: "AVG_ALLOCATION",
+            settings: 0,
+        }
+    }
 
     fn id(text: &str) -> InstanceId {
         InstanceId::parse(text).expect("an id")
@@ -422,7 +446,7 @@ mod tests {
     }
 
     fn plan(view: &View, target: &[&str], items: &[Surveyed]) -> Vec<Vec<Step>> {
-        let basis = Basis::now(view, u32::try_from(target.len()).expect("few"), "AVG_ALLOCATION");
+        let basis = Basis::now(view, avg(u32::try_from(target.len()).expect("few")));
         let target: Vec<_> = target.iter().map(|owner| InstanceId::parse(owner)).collect();
         transactions(view, &basis, &target, items, 1 << 20, |steps| steps.len())
     }
@@ -489,14 +513,14 @@ mod tests {
         view.is_resharding_necessary = false;
         let basis = Basis {
             deferred: vec![0],
-            ..Basis::now(&view, 1, "AVG_ALLOCATION")
+            ..Basis::now(&view, avg(1))
         };
         let data = serde_json::to_vec(&basis).expect("json");
         view.read("/job/ledger/epoch", Some((data, Stat::default())));
         view.read("/job/sharding/0/running", Some((b"a@-@1".to_vec(), Stat::default())));
-        assert_eq!(reason(&view, 1, AVG, false), None);
+        assert_eq!(reason(&view, avg(1), false), None);
         view.read("/job/sharding/0/running", None);
-        assert_eq!(reason(&view, 1, AVG, false), Some(Reason::Deferred));
+        assert_eq!(reason(&view, avg(1), false), Some(Reason::Deferred));
     }
 
     #[test]
@@ -505,30 +529,30 @@ mod tests {
         view.is_resharding_necessary = false;
         let basis = Basis {
             deferred: vec![0],
-            ..Basis::now(&view, 1, "AVG_ALLOCATION")
+            ..Basis::now(&view, avg(1))
         };
         let found = |data: &[u8]| Some((data.to_vec(), Stat::default()));
         view.read("/job/ledger/epoch", found(&serde_json::to_vec(&basis).expect("json")));
         view.read("/job/sharding/0/instance", found(b"a@-@9"));
         view.read("/job/sharding/0/running", found(b"a@-@2"));
-        assert_eq!(reason(&view, 1, AVG, false), None);
+        assert_eq!(reason(&view, avg(1), false), None);
     }
 
     #[test]
     fn joining_leaving_disabling_and_a_new_total_should_each_be_a_reason() {
         let mut settled = view(&["/instances/a@-@1", "/sharding/0/instance=a@-@1"]);
         settled.is_resharding_necessary = false;
-        let basis = Basis::now(&settled, 1, "AVG_ALLOCATION");
+        let basis = Basis::now(&settled, avg(1));
         settled.read(
             "/job/ledger/epoch",
             Some((serde_json::to_vec(&basis).expect("json"), Stat::default())),
         );
-        assert_eq!(reason(&settled, 1, AVG, false), None);
+        assert_eq!(reason(&settled, avg(1), false), None);
 
         let check = |change: &dyn Fn(&mut View), total: u32, expected: Option<Reason>| {
             let mut view = settled.clone();
             change(&mut view);
-            assert_eq!(reason(&view, total, AVG, false), expected);
+            assert_eq!(reason(&view, avg(total), false), expected);
         };
         let found = |data: &str| Some((data.as_bytes().to_vec(), Stat::default()));
         check(
@@ -537,6 +561,8 @@ mod tests {
             Some(Reason::Cluster),
         );
         check(&|_| {}, 2, Some(Reason::Cluster));
+        let by_label = Terms { settings: 7, ..avg(1) };
+        assert_eq!(reason(&settled, by_label, false), Some(Reason::Cluster));
         check(
             &|view| view.read("/job/sharding/0/instance", found("a@-@9")),
             1,
@@ -569,7 +595,7 @@ mod tests {
     fn an_assignment_too_large_for_one_transaction_should_clear_the_flag_in_the_last() {
         let view = view(&["/instances/a@-@1", "/sharding", "/ledger/items"]);
         let items: Vec<_> = (0..10).map(|item| surveyed(item, "a@-@9", false)).collect();
-        let basis = Basis::now(&view, 10, "AVG_ALLOCATION");
+        let basis = Basis::now(&view, avg(10));
         let target = vec![Some(id("a@-@1")); 10];
         let parts = transactions(&view, &basis, &target, &items, 12, <[Step]>::len);
         assert_eq!(parts.len(), 3);

@@ -64,7 +64,7 @@ mod tests {
         for (item, id) in [(0, me()), (1, other())] {
             view.servers.insert(id.server().to_owned(), ServerStatus::Enabled);
             view.instances.insert(id.clone());
-            view.members.insert(id.clone(), Member { draining: false });
+            view.members.insert(id.clone(), Member::default());
             view.give(item, Some(id));
         }
         view.leader = Some(other());

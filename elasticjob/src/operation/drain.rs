@@ -68,7 +68,15 @@ fn decide(survey: &Survey, instance: &str, draining: bool) -> Result<(Vec<Step>,
     };
     let mut transaction = Transaction::on(view);
     if member.draining != draining {
-        transaction.set(Node::Member(instance), Member { draining }.to_bytes(), None);
+        transaction.set(
+            Node::Member(instance),
+            Member {
+                draining,
+                ..member.clone()
+            }
+            .to_bytes(),
+            None,
+        );
     }
     Ok((transaction.into_steps(), drained))
 }

@@ -328,7 +328,9 @@ impl fmt::Display for Finding {
             Self::TriggerWaits { instance, .. } => write!(f, "{instance} was told to run it, and is gone"),
             Self::Draining { instance } => write!(f, "{instance} is draining: it gets no items"),
             Self::ItemDisabled { note } => write!(f, "it is switched off{}", Said(note.as_ref())),
-            Self::NoOwner => f.write_str("it was given to no instance yet"),
+            Self::NoOwner => f.write_str(
+                "no instance has it: it is about to be shared out, or the job's sharding strategy gives it to none",
+            ),
             Self::OwnerGone { instance } => write!(f, "it was given to {instance}, which is gone"),
             Self::OwnerDisabled { instance } => write!(f, "it belongs to {instance}, whose server is switched off"),
             Self::Moving => f.write_str("it waits for its run to end, to move to another instance"),

@@ -493,7 +493,7 @@ async fn only_an_instance_of_ours_should_be_drained() {
         &format!("/job/config={CONFIG}"),
         "/job/instances/a@-@1",
         "/job/instances/b@-@1",
-        "/job/ledger/members/a@-@1={}",
+        "/job/ledger/members/a@-@1={\"labels\":[\"gpu\"]}",
         "/job/leader/election/instance=b@-@1",
     ])
     .await;
@@ -509,6 +509,8 @@ async fn only_an_instance_of_ours_should_be_drained() {
         [true, false]
     );
     operations.undrain("a@-@1").await.unwrap();
+    let member = cluster.get("/job/ledger/members/a@-@1").await;
+    assert_eq!(member.as_deref(), Some(r#"{"draining":false,"labels":["gpu"]}"#));
     assert!(!operations.job("job").await.unwrap().instances[0].is_draining);
     assert!(matches!(operations.drain("b@-@1").await, Err(Error::NotOurs { .. })));
     assert!(matches!(

@@ -115,6 +115,12 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// What was asked for and is set.
+    pub(crate) fn taken(&self) -> impl Iterator<Item = (&'static str, &'a str)> {
+        let asked = self.descriptions.iter().map(|property| property.key);
+        asked.filter_map(|key| Some((key, self.text(key)?)))
+    }
+
     pub(super) fn into_descriptions(self) -> Vec<Description> {
         self.descriptions
     }

@@ -3,7 +3,7 @@
 //! The leader of a job asks the job's [`ShardingStrategy`] whenever instances come or go. `AVG_ALLOCATION`
 //! (the default), `ODEVITY` and `ROUND_ROBIN` answer exactly as those of Java ElasticJob do, so that a
 //! cluster of both gets one answer, whoever leads. [`SingleShardingBalance`] spreads jobs of one item, [`Sticky`] moves
-//! as few items as can be.
+//! as few items as can be, [`Label`] keeps items to instances that say they can run them.
 //!
 //! Configuration names them, and those of your own: by [`#[sharding_strategy(..)]`](crate::sharding_strategy), or by
 //! the builder's [`sharding_strategy`](crate::starter::Builder::sharding_strategy). Nothing that a strategy does can harm
@@ -14,11 +14,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::catalogue::{Catalogue, Declared};
+use crate::property::Reader;
 use crate::tasks::panic_message;
 
 mod assignment;
 mod average;
 mod java_hash;
+mod label;
 mod odd_even;
 mod rendezvous;
 mod request;
@@ -29,6 +31,7 @@ mod sticky;
 
 pub use assignment::{Assignment, InvalidAssignment};
 pub use average::AverageAllocation;
+pub use label::Label;
 pub use odd_even::OddEven;
 pub use request::{Candidate, ShardingRequest};
 pub use round_robin::RoundRobin;
@@ -70,6 +73,20 @@ pub const DEFAULT_STRATEGY: &str = AverageAllocation::NAME;
 pub trait ShardingStrategy: Send + Sync + 'static {
     /// Gives each item of the job to one instance, or to none.
     fn assign(&self, request: &ShardingRequest<'_>) -> Assignment;
+
+    /// Whether the instance of that index may run the item at all: asked before it takes an item over from an instance
+    /// that died running it. By default every instance may run every item.
+    fn may_run(&self, request: &ShardingRequest<'_>, item: u32, instance: usize) -> bool {
+        let _ = (request, item, instance);
+        true
+    }
+
+    /// Asks for whatever it takes of a job's props, so that what is wrong is told at start, for a job of so many items.
+    /// When what was asked for changes, the items are shared out anew. The values come again in
+    /// [`ShardingRequest::props`]. By default nothing.
+    fn check(&self, total_count: u32, props: &mut Reader<'_>) {
+        let _ = (total_count, props);
+    }
 }
 
 /// The strategies there are, by name.
@@ -82,8 +99,9 @@ impl Strategies {
     #[must_use]
     pub fn built_in() -> Self {
         let mut strategies = Self::new("sharding strategy");
-        let entries: [(&str, Arc<dyn ShardingStrategy>); 5] = [
+        let entries: [(&str, Arc<dyn ShardingStrategy>); 6] = [
             (AverageAllocation::NAME, Arc::new(AverageAllocation)),
+            (Label::NAME, Arc::new(Label)),
             (OddEven::NAME, Arc::new(OddEven)),
             (RoundRobin::NAME, Arc::new(RoundRobin)),
             (SingleShardingBalance::NAME, Arc::new(SingleShardingBalance)),
@@ -116,6 +134,29 @@ pub(crate) fn assign(
     // It may have been made for another request.
     assignment.check(request)?;
     Ok(assignment)
+}
+
+/// Whether a strategy lets the instance of that index run the item. One that panics lets nobody.
+pub(crate) fn may_run(
+    strategy: &dyn ShardingStrategy,
+    request: &ShardingRequest<'_>,
+    item: u32,
+    instance: usize,
+) -> bool {
+    catch_unwind(AssertUnwindSafe(|| strategy.may_run(request, item, instance))).unwrap_or(false)
+}
+
+/// Has a strategy check the props of a job. What is wrong with them is in the reader then.
+///
+/// # Errors
+/// [`StrategyFault`] when it panicked.
+pub(crate) fn check(
+    strategy: &dyn ShardingStrategy,
+    total_count: u32,
+    props: &mut Reader<'_>,
+) -> Result<(), StrategyFault> {
+    catch_unwind(AssertUnwindSafe(|| strategy.check(total_count, props)))
+        .map_err(|panic| StrategyFault::Panicked(panic_message(&*panic)))
 }
 
 /// A sharding strategy did not do its work.
@@ -152,6 +193,7 @@ mod tests {
             strategies.names().collect::<Vec<_>>(),
             [
                 "AVG_ALLOCATION",
+                "LABEL",
                 "ODEVITY",
                 "ROUND_ROBIN",
                 "SINGLE_SHARDING_BALANCE",
@@ -167,7 +209,7 @@ mod tests {
         let error = Strategies::built_in().get("AVERAGE").err().unwrap();
         assert_eq!(
             error.to_string(),
-            "unknown sharding strategy `AVERAGE`: expected one of AVG_ALLOCATION, ODEVITY, ROUND_ROBIN, \
+            "unknown sharding strategy `AVERAGE`: expected one of AVG_ALLOCATION, LABEL, ODEVITY, ROUND_ROBIN, \
              SINGLE_SHARDING_BALANCE, STICKY"
         );
     }

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// What a [`ShardingStrategy`](super::ShardingStrategy) is asked: these items, for these instances.
@@ -8,7 +9,12 @@ pub struct ShardingRequest<'a> {
     instances: Vec<Candidate<'a>>,
     /// Of each item; as long as there are items.
     current: Vec<Option<usize>>,
+    props: &'a BTreeMap<String, String>,
+    label: &'a str,
 }
+
+/// Of a request that is made without any.
+static NO_PROPS: BTreeMap<String, String> = BTreeMap::new();
 
 impl<'a> ShardingRequest<'a> {
     /// A request for the items `0..total_count` of a job. The instances may be given in any order.
@@ -20,6 +26,8 @@ impl<'a> ShardingRequest<'a> {
             total_count,
             instances,
             current: vec![None; total_count as usize],
+            props: &NO_PROPS,
+            label: "",
         }
     }
 
@@ -32,6 +40,20 @@ impl<'a> ShardingRequest<'a> {
                 *slot = self.instances.binary_search_by(|instance| owner.cmp(instance.id)).ok();
             }
         }
+        self
+    }
+
+    /// With the job's props.
+    #[must_use]
+    pub fn with_props(mut self, props: &'a BTreeMap<String, String>) -> Self {
+        self.props = props;
+        self
+    }
+
+    /// With the job's label; a blank one is none.
+    #[must_use]
+    pub fn with_label(mut self, label: &'a str) -> Self {
+        self.label = label;
         self
     }
 
@@ -54,6 +76,19 @@ impl<'a> ShardingRequest<'a> {
         &self.instances
     }
 
+    /// The props of the job. Those that a strategy looks at it should name in
+    /// [`check`](super::ShardingStrategy::check).
+    #[must_use]
+    pub fn props(&self) -> &'a BTreeMap<String, String> {
+        self.props
+    }
+
+    /// The label of the job, if it has one.
+    #[must_use]
+    pub fn label(&self) -> Option<&'a str> {
+        Some(self.label).filter(|label| !label.trim().is_empty())
+    }
+
     /// The index of the instance that owns the item now; `None` when nobody does, or somebody who is gone.
     #[must_use]
     pub fn current(&self, item: u32) -> Option<usize> {
@@ -65,20 +100,20 @@ impl<'a> ShardingRequest<'a> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Candidate<'a> {
     id: &'a str,
-    labels: Option<&'a str>,
+    labels: &'a [String],
 }
 
 impl<'a> Candidate<'a> {
     /// An instance by its id, which is `{ip}@-@{process}`.
     #[must_use]
     pub fn new(id: &'a str) -> Self {
-        Self { id, labels: None }
+        Self { id, labels: &[] }
     }
 
-    /// The labels that the instance gave itself.
+    /// The labels that the instance gave itself: `elasticjob.labels` in its configuration.
     #[must_use]
-    pub fn with_labels(mut self, labels: &'a str) -> Self {
-        self.labels = Some(labels);
+    pub fn with_labels(mut self, labels: &'a [String]) -> Self {
+        self.labels = labels;
         self
     }
 
@@ -94,10 +129,16 @@ impl<'a> Candidate<'a> {
         self.id.split_once("@-@").map_or(self.id, |(ip, _)| ip)
     }
 
-    /// The labels that the instance gave itself, as it wrote them.
+    /// The labels that the instance gave itself.
     #[must_use]
-    pub fn labels(&self) -> Option<&'a str> {
+    pub fn labels(&self) -> &'a [String] {
         self.labels
+    }
+
+    /// Whether it gave itself this label.
+    #[must_use]
+    pub fn has_label(&self, label: &str) -> bool {
+        self.labels.iter().any(|own| own == label)
     }
 }
 
@@ -105,8 +146,8 @@ impl fmt::Debug for Candidate<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.id)?;
         match self.labels {
-            Some(labels) => write!(f, " [{labels}]"),
-            None => Ok(()),
+            [] => Ok(()),
+            labels => write!(f, " [{}]", labels.join(", ")),
         }
     }
 }

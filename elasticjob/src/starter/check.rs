@@ -17,7 +17,7 @@ use crate::property::Reader;
 use crate::registry::Registry;
 use crate::registry::memory::MemoryRegistry;
 use crate::schedule::Clock;
-use crate::sharding::DEFAULT_STRATEGY;
+use crate::sharding::{self, DEFAULT_STRATEGY};
 
 use super::builder::{Builder, system_clock};
 use super::error::{Error, Faults};
@@ -171,19 +171,10 @@ fn job(
     let config = &settings.config;
     let name = config.name().as_str();
     let place = &settings.origin;
-    let mut unknown = |found: Result<(), UnknownName>| {
-        if let Err(error) = found {
+    for listener in config.listener_types() {
+        if let Err(error) = builder.listeners.get(listener) {
             faults.push(format!("job {name} ({place}): {error}"));
         }
-    };
-    unknown(
-        builder
-            .strategies
-            .get(config.sharding_strategy().unwrap_or(DEFAULT_STRATEGY))
-            .map(drop),
-    );
-    for listener in config.listener_types() {
-        unknown(builder.listeners.get(listener).map(drop));
     }
     let pool = config.executor_service_handler().unwrap_or(DEFAULT_POOL);
     if let Err(error) = builder.pools.pool(pool, name) {
@@ -209,6 +200,17 @@ fn job(
     if let Some(work) = &work {
         // Made again when the job starts: this only looks whether it can be.
         let _ = work.open(&mut reader);
+    }
+    match builder
+        .strategies
+        .get(config.sharding_strategy().unwrap_or(DEFAULT_STRATEGY))
+    {
+        Ok(strategy) => {
+            if let Err(fault) = sharding::check(&*strategy, config.sharding_total_count().get(), &mut reader) {
+                faults.push(format!("job {name} ({place}): {fault}"));
+            }
+        }
+        Err(error) => faults.push(format!("job {name} ({place}): {error}")),
     }
     if let Some(kind) = error_handler(builder, &settings, faults) {
         let _ = kind.check(&mut reader);

@@ -56,6 +56,9 @@ pub struct JobHealth {
     pub is_stuck: bool,
     /// The items that are shared out to this instance.
     pub items: Vec<u32>,
+    /// The items that nobody runs, since the job's sharding strategy gives them to no instance. Told by the instance that
+    /// leads the job, and by no other.
+    pub left_out: Vec<u32>,
     /// How many items run here, or wait for room in the pool.
     pub running: usize,
     /// Since when without a break anything runs here.
@@ -69,7 +72,8 @@ pub struct JobHealth {
 }
 
 impl Health {
-    /// Why it is not ready or not live, a line for each reason; empty where all is well.
+    /// Why it is not ready or not live, and which items nobody runs although it is: a line for each reason; empty where
+    /// all is well.
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
@@ -86,13 +90,26 @@ impl Health {
                 problems.push(format!("job `{name}` does not come to its turn"));
             }
         }
+        let left_out = self.left_out();
         if problems.is_empty() && !self.is_live {
             problems.push("the jobs cannot go on: the log says why".to_owned());
         }
         if problems.is_empty() && !self.is_ready {
             problems.push("the application is starting or stopping".to_owned());
         }
+        problems.extend(left_out);
         problems
+    }
+
+    fn left_out(&self) -> impl Iterator<Item = String> {
+        let jobs = self.jobs.iter().filter(|(_, job)| !job.left_out.is_empty());
+        jobs.map(|(name, job)| {
+            let items: Vec<String> = job.left_out.iter().map(u32::to_string).collect();
+            format!(
+                "job `{name}`: its sharding strategy gives no instance the items {}",
+                items.join(", ")
+            )
+        })
     }
 
     fn session_problem(&self) -> Option<&'static str> {
@@ -131,6 +148,7 @@ impl JobHealth {
             state: *worker.state.borrow(),
             is_stuck: standing.overdue(tokio::time::Instant::now()) > STUCK_AFTER,
             items: now.items,
+            left_out: now.left_out,
             running: now.running,
             running_since: now.running_since,
             last_firing: now.last_firing,
@@ -155,6 +173,7 @@ mod tests {
             state,
             is_stuck: false,
             items: vec![0, 2],
+            left_out: Vec::new(),
             running: 1,
             running_since: Some(Timestamp::UNIX_EPOCH),
             last_firing: None,
@@ -192,6 +211,12 @@ mod tests {
             fenced.problems(),
             ["the registry centre has not been heard of for too long, work is held back"]
         );
+        let mut left_out = well.clone();
+        left_out.jobs.values_mut().for_each(|job| job.left_out = vec![1, 3]);
+        assert_eq!(
+            left_out.problems(),
+            ["job `sync`: its sharding strategy gives no instance the items 1, 3"]
+        );
         let mut stuck = health(JobState::Ready, Some(SessionState::Connected), false);
         stuck.jobs.values_mut().for_each(|job| job.is_stuck = true);
         assert_eq!(stuck.problems(), ["job `sync` does not come to its turn"]);
@@ -202,7 +227,7 @@ mod tests {
         let text = serde_json::to_string(&health(JobState::Draining, Some(SessionState::Suspended), true)).unwrap();
         assert_eq!(
             text,
-            r#"{"live":true,"ready":false,"session":{"instance":"10.0.0.1@-@1@-@abc","state":"suspended","fenced":true},"jobs":{"sync":{"state":"draining","stuck":false,"items":[0,2],"running":1,"running_since":"1970-01-01T00:00:00Z","last_firing":null,"unaccounted":0}}}"#
+            r#"{"live":true,"ready":false,"session":{"instance":"10.0.0.1@-@1@-@abc","state":"suspended","fenced":true},"jobs":{"sync":{"state":"draining","stuck":false,"items":[0,2],"left_out":[],"running":1,"running_since":"1970-01-01T00:00:00Z","last_firing":null,"unaccounted":0}}}"#
         );
     }
 }

@@ -58,6 +58,8 @@ pub struct Ready {
     dump_address: Option<SocketAddr>,
     #[cfg(feature = "_history")]
     history: Option<history::Setup>,
+    /// What this instance says that it can run.
+    labels: Arc<[String]>,
 }
 
 /// A job that is in order.
@@ -99,6 +101,7 @@ impl Ready {
             dump_address: settings.dump.map(|dump| SocketAddr::new(dump.host, dump.port)),
             #[cfg(feature = "_history")]
             history: None,
+            labels: settings.labels.into(),
         }
     }
 
@@ -201,8 +204,10 @@ impl Ready {
             let application = Application {
                 config: job.config,
                 implementation: job.implementation,
+                labels: Arc::clone(&self.labels),
             };
-            let (worker, handle) = Worker::new(Arc::clone(&process), application, Box::new(runner));
+            let (worker, handle) = Worker::new(Arc::clone(&process), application, Box::new(runner))
+                .map_err(|error| invalid(format!("job {name} ({}): {error}", job.origin)))?;
             workers.push(worker);
             jobs.insert(
                 name,

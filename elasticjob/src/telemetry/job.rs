@@ -16,6 +16,7 @@ pub(crate) struct JobMetrics {
     start_delay: Histogram,
     run_duration: Histogram,
     items_owned: Gauge,
+    items_left_out: Gauge,
     items_running: Gauge,
     failovers: Counter,
     misfires: Counter,
@@ -48,6 +49,7 @@ impl JobMetrics {
             start_delay: histogram(names::START_DELAY, &of_job),
             run_duration: histogram(names::RUN_DURATION, &of_job),
             items_owned: gauge(names::ITEMS_OWNED, &of_job),
+            items_left_out: gauge(names::ITEMS_LEFT_OUT, &of_job),
             items_running: gauge(names::ITEMS_RUNNING, &of_job),
             failovers: counter(names::FAILOVERS, &of_job),
             misfires: counter(names::MISFIRES, &of_job),
@@ -91,6 +93,10 @@ impl JobMetrics {
 
     pub(crate) fn owns(&self, items: usize) {
         self.items_owned.set(value(items as u64));
+    }
+
+    pub(crate) fn leaves_out(&self, items: usize) {
+        self.items_left_out.set(value(items as u64));
     }
 
     pub(crate) fn runs(&self, items: usize) {

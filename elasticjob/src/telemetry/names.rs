@@ -19,6 +19,7 @@ pub(super) const RUNS: Name = Name("elasticjob_runs_total");
 pub(super) const START_DELAY: Name = Name("elasticjob_start_delay_seconds");
 pub(super) const RUN_DURATION: Name = Name("elasticjob_run_duration_seconds");
 pub(super) const ITEMS_OWNED: Name = Name("elasticjob_items_owned");
+pub(super) const ITEMS_LEFT_OUT: Name = Name("elasticjob_items_left_out");
 pub(super) const ITEMS_RUNNING: Name = Name("elasticjob_items_running");
 pub(super) const FAILOVERS: Name = Name("elasticjob_failovers_total");
 pub(super) const MISFIRES: Name = Name("elasticjob_misfires_total");
@@ -116,6 +117,11 @@ pub(super) const ALL: &[Metric] = &[
         "From the first line of an item's work to its end, waiting for the pool not counted",
     ),
     gauge(ITEMS_OWNED, "job", "Items that are shared out to this instance"),
+    gauge(
+        ITEMS_LEFT_OUT,
+        "job",
+        "Items that nobody runs since the sharding strategy gives them to no instance, told by the instance that leads the job: 0 where all is well",
+    ),
     gauge(ITEMS_RUNNING, "job", "Items that run, or wait for room in the pool"),
     counter(
         FAILOVERS,

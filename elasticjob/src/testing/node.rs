@@ -174,8 +174,10 @@ impl Node {
             let application = registration::Application {
                 config: Arc::clone(&job.config),
                 implementation: job.implementation.clone(),
+                labels: Arc::default(),
             };
-            let (worker, handle) = Worker::new(Arc::clone(&process), application, Box::new(runner));
+            let (worker, handle) =
+                Worker::new(Arc::clone(&process), application, Box::new(runner)).expect("the application was checked");
             RunningJob {
                 name: name.to_owned(),
                 handle,

@@ -228,4 +228,20 @@ mod tests {
         assert_eq!(first.fingerprint(), run(3).fingerprint());
         assert_ne!(first.fingerprint(), run(4).fingerprint());
     }
+
+    #[test]
+    fn every_strategy_should_keep_all_promises_whatever_happens_to_the_cluster() {
+        for strategy in ["STICKY", "LABEL", "SINGLE_SHARDING_BALANCE"] {
+            for seed in 0..8 {
+                let work = async || tokio::time::sleep(Duration::from_millis(700)).await;
+                let job = job("settle", work).cron("0/3 * * * * ?").sharding(5);
+                let job = job.set("failover", "true").set("job-sharding-strategy-type", strategy);
+                let builder = ElasticJob::builder().without_discovery().environment([]);
+                let simulation = Simulation::of(builder.job(job).build().unwrap());
+                let report = simulation.instances(3).run(seed);
+                let violations = report.violations();
+                assert_eq!(violations, Vec::<String>::new(), "{strategy}, seed {seed}: {report}");
+            }
+        }
+    }
 }

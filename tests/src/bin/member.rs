@@ -10,6 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use elasticjob::executor::{ExecutorServiceHandler, Pool};
 use elasticjob::prelude::*;
 use elasticjob::sharding::{Assignment, ShardingRequest, ShardingStrategy};
 use elasticjob_tests::command::{Answer, Command};
@@ -101,6 +102,17 @@ impl DistributeOnceJobListener for Once {
     async fn after(&self, firing: &Firing) -> Result<(), BoxError> {
         self.ears.hear("ONCE", "after", firing, self.pause.0).await;
         Ok(())
+    }
+}
+
+/// Two items at once.
+#[derive(Default)]
+struct Pair;
+
+#[executor_service_handler(name = "PAIR")]
+impl ExecutorServiceHandler for Pair {
+    fn pool(&self, _job_name: &str) -> Pool {
+        Pool::of(2.try_into().expect("not zero"))
     }
 }
 

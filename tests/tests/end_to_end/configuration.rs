@@ -148,7 +148,7 @@ async fn a_new_pool_should_be_filled_at_once() -> anyhow::Result<()> {
     let _members = [member(1).start()?, member(2).start()?];
     cluster.shared_by(&[1, 2]).await;
     assert_eq!(at_once(&cluster).await?, 3);
-    for (pool, expected) in [("UNBOUNDED", 5), ("SINGLE_THREAD", 1)] {
+    for (pool, expected) in [("UNBOUNDED", 5), ("PAIR", 2), ("SINGLE_THREAD", 1)] {
         change(&cluster, "  elasticjob.executor-service-handler", pool).await?;
         cluster
             .until("the pool is in force", async || {

@@ -99,3 +99,70 @@ async fn a_strategy_of_the_application_that_panics_should_stop_no_process() -> a
     drop(second);
     Ok(())
 }
+
+/// A process that says it can run these.
+fn labelled(cluster: &Cluster, host: u8, labels: &str) -> anyhow::Result<Member> {
+    let section = "elasticjob:\n  jobs:\n    share:\n      job-sharding-strategy-type: LABEL\n      props:\n        \
+                   label.items: 0=gpu,1=gpu,2=eu,3=tape&gpu\n";
+    member(cluster, host, "LABEL")
+        .with("ELASTICJOB_LABELS", labels)
+        .configured(section)
+        .start()
+}
+
+#[tokio::test]
+async fn items_should_run_only_on_processes_that_carry_their_labels() -> anyhow::Result<()> {
+    let cluster = cluster("strategy-label")?;
+    let placed = async |what: &str, is_so: &dyn Fn(&Hosts) -> bool| {
+        cluster
+            .until(what, async || {
+                let hosts = hosts(&cluster.owners("share").await?)?;
+                ensure!(is_so(&hosts), "{hosts:?}");
+                Ok(hosts)
+            })
+            .await
+    };
+    let leader = labelled(&cluster, 1, "")?;
+    placed("the others are on the only process", &|hosts| hosts.len() == 6).await;
+    let said = "nobody runs these items";
+    cluster
+        .until("the leader says so", async || {
+            ensure!(leader.log().contains(said), "nothing of that");
+            Ok(())
+        })
+        .await;
+
+    let able = labelled(&cluster, 2, "gpu, large")?;
+    let _european = labelled(&cluster, 3, "eu")?;
+    let on = |item: u32, host: u8| move |hosts: &Hosts| hosts.get(&item) == Some(&host);
+    let shared = placed("all but one have a process", &|hosts| {
+        hosts.len() == 9 && on(0, 2)(hosts) && on(1, 2)(hosts) && on(2, 3)(hosts)
+    })
+    .await;
+    for host in [1, 2, 3] {
+        assert_eq!(shared.values().filter(|of| **of == host).count(), 3, "{shared:?}");
+    }
+
+    able.kill().await?;
+    placed("two wait for another such process", &|hosts| {
+        hosts.len() == 7 && !hosts.values().any(|host| *host == 2)
+    })
+    .await;
+    let _able = labelled(&cluster, 4, "tape,gpu")?;
+    placed("all have a process", &|hosts| {
+        hosts.len() == 10 && [0, 1, 3].iter().all(|item| on(*item, 4)(hosts))
+    })
+    .await;
+    cluster.runs_without_gap(&all_items(), 2).await;
+    for run in cluster.runs()? {
+        let host = host_of(&run.id.instance)?;
+        let is_able = match run.id.item {
+            0 | 1 => [2, 4].contains(&host),
+            2 => host == 3,
+            3 => host == 4,
+            _ => true,
+        };
+        assert!(is_able, "{run:?}");
+    }
+    Ok(())
+}

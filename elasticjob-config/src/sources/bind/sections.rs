@@ -13,6 +13,7 @@ use crate::sources::settings::{
 };
 
 const GRACE_PERIOD: Key = Key::Setting("shutdown.grace-period");
+const LABELS: Key = Key::Setting("labels");
 const IP: Key = Key::Setting("network.ip");
 const TYPE: Key = Key::Setting("tracing.type");
 const INCLUDE: Key = Key::Setting("tracing.include-job-names");
@@ -35,12 +36,27 @@ impl Binder<'_> {
             registry: self.registry().unwrap_or(RegistrySettings::Embedded),
             jobs: self.jobs(jobs, declarations),
             grace_period: self.duration(&GRACE_PERIOD).unwrap_or(Duration::from_secs(30)),
+            labels: self.labels(),
             network: self.network(),
             metrics: self.metrics(),
             tracing: self.tracing(),
             dump: self.dump(),
             profiles,
         }
+    }
+
+    fn labels(&mut self) -> Vec<String> {
+        let labels = self.list(&LABELS);
+        if let (Some(bound), true) = (
+            self.bound(&LABELS),
+            labels.iter().any(|label| label.contains(['&', '='])),
+        ) {
+            self.fault(
+                &bound,
+                "a label has neither `&` nor `=` in it: these join and give labels",
+            );
+        }
+        labels
     }
 
     fn network(&mut self) -> NetworkSettings {

@@ -30,6 +30,7 @@ use super::ids::Ids;
 use super::instance::InstanceId;
 use super::layout::Node;
 use super::ledger::{End, Gap, Record, Run, Source, Verdict};
+use super::placement::Placement;
 use super::policy::Policy;
 use super::transaction::Transaction;
 use super::trigger::Order;
@@ -66,6 +67,7 @@ pub(crate) struct Circumstances<'a> {
     /// `None` for a one-off job.
     pub(crate) calendar: Option<&'a Calendar>,
     pub(crate) policy: Policy,
+    pub(crate) placement: &'a Placement,
     /// Since when this instance is registered.
     pub(crate) registered_at: Timestamp,
 }
@@ -577,7 +579,7 @@ impl Firings {
         }
         self.look_back(circumstances);
         // An order is given once: taken while nobody has the items yet, it would be lost.
-        let is_to_wait = || is_unsettled(circumstances.view, circumstances.config);
+        let is_to_wait = || is_unsettled(circumstances.view, circumstances.config, circumstances.placement);
         if self.due.is_none() && (self.ordered.is_empty() || is_to_wait()) {
             return None;
         }

@@ -56,6 +56,7 @@ impl Firings {
             config,
             elapsed,
             latch,
+            placement,
             ..
         } = *circumstances;
         self.takeover
@@ -69,11 +70,17 @@ impl Firings {
         let mut items = Vec::new();
         if config.failover() && config.monitor_execution() && view.is_available(me) {
             let waiting = view.failover_queue.range(..config.sharding_total_count().get());
+            let admission = placement.admission(view, config);
             for item in waiting.copied() {
                 let since = *self.takeover.waiting.entry(item).or_insert(elapsed);
                 let state = view.items.get(&item);
                 let is_held = state.is_some_and(|item| item.mark.is_some() || item.is_disabled);
-                if !is_held && (is_first(view, me, item) || elapsed >= since + PATIENCE) {
+                let may_run = |id: &InstanceId| {
+                    let owner = state.and_then(|item| item.owner.as_ref());
+                    owner == Some(id) || admission.admits(item, id)
+                };
+                let is_our_turn = is_first(view, me, item, may_run) || elapsed >= since + PATIENCE;
+                if !is_held && may_run(me) && is_our_turn {
                     items.push(item);
                 }
             }
@@ -185,12 +192,12 @@ impl Firings {
     }
 }
 
-/// Whether `me` is the one of the available instances of ours that is to take the item.
-fn is_first(view: &View, me: &InstanceId, item: u32) -> bool {
+/// Whether `me` is the one of the available instances of ours that is to take the item, of those that may run it.
+fn is_first(view: &View, me: &InstanceId, item: u32, may_run: impl Fn(&InstanceId) -> bool) -> bool {
     let takers = view
         .members
         .iter()
-        .filter(|(id, member)| !member.draining && view.is_available(id));
+        .filter(|(id, member)| !member.draining && view.is_available(id) && may_run(id));
     takers.map(|(id, _)| id).max_by_key(|id| weight(id, item)) == Some(me)
 }
 

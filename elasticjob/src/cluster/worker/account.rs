@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use tracing::info;
+use tracing::{error, info};
 
 use crate::cluster::firing::Start;
 use crate::cluster::launch::Finished;
@@ -173,6 +173,27 @@ impl Account {
         self.metrics.owns(items.len());
         self.standing
             .change(|now| std::mem::replace(&mut now.items, items) != now.items)
+    }
+
+    /// We lead, and the strategy gives these items to nobody.
+    pub(super) fn leaves_out(&self, items: Vec<u32>, strategy: &str) {
+        if self.standing.now_is(|now| now.left_out == items) {
+            return;
+        }
+        self.metrics.leaves_out(items.len());
+        match items[..] {
+            [] => info!(
+                job = &*self.job,
+                "every item has an instance, or another instance leads"
+            ),
+            _ => error!(
+                job = &*self.job,
+                ?items,
+                strategy,
+                "nobody runs these items: the sharding strategy gives them to no instance"
+            ),
+        }
+        self.standing.change(|now| now.left_out = items);
     }
 
     /// So many items run, or wait for room in the pool.

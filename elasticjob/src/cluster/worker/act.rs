@@ -6,14 +6,13 @@ use std::time::Duration;
 use elasticjob_config::job::JobConfig;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
-use tracing::{debug, error, info, info_span, warn};
+use tracing::{debug, info, info_span, warn};
 
 use crate::cluster::firing::{FiringRequest, SETTLED_AFTER, Skipped, Start};
-use crate::cluster::governor::{Decision, Move, Request, Situation};
+use crate::cluster::governor::{Decision, Move, Request, Situation, is_unsettled};
 use crate::cluster::instance::InstanceId;
 use crate::cluster::launch::{Finished, Launch};
 use crate::cluster::layout::Node;
-use crate::cluster::member::Member;
 use crate::cluster::registration::KnownConfig;
 use crate::cluster::resharding;
 use crate::cluster::session::Membership;
@@ -21,7 +20,6 @@ use crate::cluster::transaction::Transaction;
 use crate::cluster::trigger::{self, Order};
 use crate::registry::{Answer, Read, Step};
 use crate::schedule::Calendar;
-use crate::sharding::DEFAULT_STRATEGY;
 
 use super::answer::{Answered, FiringAnswer, Moved};
 use super::attend::Live;
@@ -121,7 +119,13 @@ impl Worker {
             return;
         }
         self.audit_at = None;
-        let circumstances = live.circumstances(&*self.process.clock, &self.config, self.calendar.as_ref(), self.policy);
+        let circumstances = live.circumstances(
+            &*self.process.clock,
+            &self.config,
+            self.calendar.as_ref(),
+            self.policy,
+            &self.placement,
+        );
         let unaccounted = self.firings.unaccounted(&circumstances);
         self.account.misses(unaccounted);
         if unaccounted > 0 {
@@ -278,7 +282,11 @@ impl Worker {
         }
         live.is_announced = true;
         let mut transaction = Transaction::on(&live.view);
-        transaction.set(Node::Member(id.as_str()), Member { draining: true }.to_bytes(), None);
+        transaction.set(
+            Node::Member(id.as_str()),
+            self.application.member(true).to_bytes(),
+            None,
+        );
         let steps = transaction.into_steps();
         self.write(live, steps, |_| Answered::Announced);
     }
@@ -302,21 +310,13 @@ impl Worker {
             );
             return self.refresh(live);
         }
-        let name = self.config.sharding_strategy().unwrap_or(DEFAULT_STRATEGY);
-        let strategy = match self.process.strategies.get(name) {
-            Ok(strategy) => strategy,
-            Err(error) => {
-                error!(job = self.application.name(), %error, "cannot share out the items");
-                return;
-            }
-        };
         let situation = Situation {
             view: &live.view,
             me: live.membership.id(),
             latch: live.membership.latch(),
             config: &self.config,
             policy: self.policy,
-            strategy: &*strategy,
+            placement: &self.placement,
             elapsed: self.process.clock.elapsed(),
             is_draining: self.stopping.is_some(),
         };
@@ -352,6 +352,19 @@ impl Worker {
         if self.account.owns(own.map(|(item, _)| item).collect()) {
             self.audit_after(AUDIT_DELAY);
         }
+        self.account.leaves_out(self.left_out(live), self.placement.strategy());
+    }
+
+    /// The items that nobody has, although they have been shared out. Only who leads looks at all items, and knows.
+    fn left_out(&self, live: &Live) -> Vec<u32> {
+        let (view, total) = (&live.view, self.config.sharding_total_count().get());
+        let owned = view.items.range(..total).filter(|(_, item)| item.owner.is_some());
+        let is_led_here = view.leader.as_ref() == Some(live.membership.id());
+        if !is_led_here || owned.count() == total as usize || is_unsettled(view, &self.config, &self.placement) {
+            return Vec::new();
+        }
+        let is_nobodys = |item: &u32| view.items.get(item).is_none_or(|item| item.owner.is_none());
+        (0..total).filter(is_nobodys).collect()
     }
 
     /// Makes the next request about firings.
@@ -359,7 +372,13 @@ impl Worker {
         if live.is_firing {
             return;
         }
-        let circumstances = live.circumstances(&*self.process.clock, &self.config, self.calendar.as_ref(), self.policy);
+        let circumstances = live.circumstances(
+            &*self.process.clock,
+            &self.config,
+            self.calendar.as_ref(),
+            self.policy,
+            &self.placement,
+        );
         if live.membership.fence().is_passed() {
             // Nothing may start; the keeper makes a new fence when the session proves to live.
             live.wake_at = earlier(live.wake_at, Some(circumstances.elapsed + Duration::from_millis(100)));

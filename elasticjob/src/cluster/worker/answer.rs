@@ -13,7 +13,6 @@ use crate::cluster::ledger::Record;
 use crate::cluster::scope::Scope;
 use crate::cluster::view::View;
 use crate::registry::{Answer, Error, WriteError, Written};
-use crate::sharding::DEFAULT_STRATEGY;
 use crate::tasks::TaskError;
 
 use super::attend::Live;
@@ -156,29 +155,31 @@ impl Worker {
                 }
             }
             Moved::Read(answers) => {
-                let name = self.config.sharding_strategy().unwrap_or(DEFAULT_STRATEGY);
-                let Ok(strategy) = self.process.strategies.get(name) else {
-                    return;
-                };
                 let situation = Situation {
                     view: &live.view,
                     me: live.membership.id(),
                     latch: live.membership.latch(),
                     config: &self.config,
                     policy: self.policy,
-                    strategy: &*strategy,
+                    placement: &self.placement,
                     elapsed,
                     is_draining: self.stopping.is_some(),
                 };
                 if let Err(fault) = live.governor.was_read(&situation, &purpose, answers) {
-                    error!(job = self.application.name(), strategy = name, %fault, "the items stay where they are, and those without an instance are run by nobody");
+                    error!(job = self.application.name(), strategy = self.placement.strategy(), %fault, "the items stay where they are, and those without an instance are run by nobody");
                 }
             }
         }
     }
 
     fn firing_answered(&mut self, live: &mut Live, answer: FiringAnswer) {
-        let circumstances = live.circumstances(&*self.process.clock, &self.config, self.calendar.as_ref(), self.policy);
+        let circumstances = live.circumstances(
+            &*self.process.clock,
+            &self.config,
+            self.calendar.as_ref(),
+            self.policy,
+            &self.placement,
+        );
         match answer {
             FiringAnswer::Clock(result) => self.clock_answered(result),
             FiringAnswer::Claimed(result) => {

@@ -18,6 +18,7 @@ use tracing::{debug, info, warn};
 use crate::cluster::firing::Circumstances;
 use crate::cluster::governor::Governor;
 use crate::cluster::layout::{ItemKind, Node};
+use crate::cluster::placement::Placement;
 use crate::cluster::policy::Policy;
 use crate::cluster::registration::{InForce, KnownConfig};
 use crate::cluster::scope::{self, Scope};
@@ -26,7 +27,6 @@ use crate::cluster::subtree;
 use crate::cluster::view::{Interest, View};
 use crate::registry::{self, BoxFuture, SessionState, WatchEvent};
 use crate::schedule::{Calendar, Clock};
-use crate::sharding::DEFAULT_STRATEGY;
 
 use super::answer::Answered;
 use super::owners::{Owners, Told};
@@ -97,6 +97,7 @@ impl Live {
         config: &'a JobConfig,
         calendar: Option<&'a Calendar>,
         policy: Policy,
+        placement: &'a Placement,
     ) -> Circumstances<'a> {
         Circumstances {
             view: &self.view,
@@ -107,6 +108,7 @@ impl Live {
             latch: self.membership.latch(),
             calendar,
             policy,
+            placement,
             registered_at: self.registered_at,
         }
     }
@@ -198,15 +200,15 @@ impl Worker {
     /// Puts a configuration into force.
     pub(super) fn take_over(&mut self, config: Arc<elasticjob_config::job::JobConfig>) {
         let now = self.process.clock.now();
-        let policy = match self.checked(&config) {
-            Ok(policy) => policy,
+        let (policy, placement) = match self.checked(&config) {
+            Ok(checked) => checked,
             Err(reason) => {
                 let job = self.application.name();
                 warn!(job, reason, "configuration not taken over, the last one stays in force");
                 return;
             }
         };
-        self.policy = policy;
+        (self.policy, self.placement) = (policy, placement);
         self.firings.listened_to(self.runner.is_listened_to());
         let is_same_schedule = match &self.calendar {
             Some(calendar) => calendar.is_of(&config),
@@ -236,15 +238,11 @@ impl Worker {
     }
 
     /// Puts the parts of a configuration into force that can fail, or says why it cannot be in force.
-    fn checked(&self, config: &elasticjob_config::job::JobConfig) -> Result<Policy, String> {
-        let strategy = config.sharding_strategy().unwrap_or(DEFAULT_STRATEGY);
-        self.process
-            .strategies
-            .get(strategy)
-            .map_err(|error| error.to_string())?;
+    fn checked(&self, config: &elasticjob_config::job::JobConfig) -> Result<(Policy, Placement), String> {
+        let placement = Placement::of(config, &self.process.strategies)?;
         let policy = Policy::of(config.props())?;
         self.runner.configure(config)?;
-        Ok(policy)
+        Ok((policy, placement))
     }
 
     async fn serve(&mut self, live: &mut Live) -> Left {

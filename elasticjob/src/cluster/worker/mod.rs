@@ -32,6 +32,7 @@ use crate::schedule::Calendar;
 
 use super::firing::Firings;
 use super::launch::{Finished, Runner};
+use super::placement::Placement;
 use super::policy::Policy;
 use super::process::Process;
 use super::registration::{Application, RegistrationError};
@@ -106,6 +107,7 @@ pub(crate) struct Worker {
     state: watch::Sender<JobState>,
     config: Arc<JobConfig>,
     policy: Policy,
+    placement: Placement,
     calendar: Option<Calendar>,
     firings: Firings,
     /// How to stop each item that runs, by item, run and attempt.
@@ -138,11 +140,16 @@ enum Left {
 }
 
 impl Worker {
+    /// A worker, not running yet, and the way to it.
+    ///
+    /// # Errors
+    /// There is no sharding strategy of the name that the job gives, or it refuses the job's props.
     pub(crate) fn new(
         process: Arc<Process>,
         application: Application,
         runner: Box<dyn Runner>,
-    ) -> (Self, WorkerHandle) {
+    ) -> Result<(Self, WorkerHandle), String> {
+        let placement = Placement::of(&application.config, &process.strategies)?;
         let (commands, receiver) = mpsc::channel(COMMANDS);
         let (finish, finished) = mpsc::unbounded_channel();
         let (state, observed) = watch::channel(JobState::Waiting);
@@ -158,6 +165,7 @@ impl Worker {
             finish,
             state,
             policy: Policy::of(config.props()).unwrap_or_default(),
+            placement,
             config,
             firings,
             signals: BTreeMap::new(),
@@ -171,14 +179,12 @@ impl Worker {
             application,
             runner,
         };
-        (
-            worker,
-            WorkerHandle {
-                commands,
-                state: observed,
-                standing,
-            },
-        )
+        let handle = WorkerHandle {
+            commands,
+            state: observed,
+            standing,
+        };
+        Ok((worker, handle))
     }
 
     /// The job's name.
@@ -270,6 +276,7 @@ impl Worker {
     fn own_nothing(&self) {
         self.account.owns(Vec::new());
         self.account.misses(0);
+        self.account.leaves_out(Vec::new(), self.placement.strategy());
         self.account.standing().waits();
     }
 

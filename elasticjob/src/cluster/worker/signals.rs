@@ -49,7 +49,13 @@ impl Worker {
         if self.signals.is_empty() {
             return;
         }
-        let circumstances = live.circumstances(&*self.process.clock, &self.config, self.calendar.as_ref(), self.policy);
+        let circumstances = live.circumstances(
+            &*self.process.clock,
+            &self.config,
+            self.calendar.as_ref(),
+            self.policy,
+            &self.placement,
+        );
         for item in self.firings.waited_for(&circumstances) {
             // Of a session that is over there may be others, which end anyway.
             let runs = self.signals.range((item, String::new(), 0)..);

@@ -25,6 +25,8 @@ pub(crate) struct Standing {
 pub(crate) struct Now {
     /// The items that are ours.
     pub(crate) items: Vec<u32>,
+    /// The items that nobody runs, where we lead.
+    pub(crate) left_out: Vec<u32>,
     /// How many of all that we claimed run, or wait for room in the pool.
     pub(crate) running: usize,
     /// Since when without a break anything runs.
@@ -55,6 +57,10 @@ impl Standing {
             UNKNOWN => Duration::ZERO,
             awake_by => now.saturating_duration_since(self.made_at + Duration::from_millis(awake_by)),
         }
+    }
+
+    pub(super) fn now_is(&self, holds: impl FnOnce(&Now) -> bool) -> bool {
+        holds(&self.now.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(super) fn change<T>(&self, change: impl FnOnce(&mut Now) -> T) -> T {

@@ -4,6 +4,7 @@ mod account;
 mod configuration;
 mod failover;
 mod firing;
+mod labels;
 mod listeners;
 mod misfire;
 mod operators;
@@ -325,9 +326,13 @@ impl Cluster {
     }
 
     fn join_as(&mut self, ip: &str, pid: u32, config: JobConfig, work: Work) -> Instance {
+        self.join_labelled(ip, pid, config, work, &[])
+    }
+
+    fn join_labelled(&mut self, ip: &str, pid: u32, config: JobConfig, work: Work, labels: &[&str]) -> Instance {
         let (clock, history, complaints) = (Arc::clone(&self.clock), self.history.clone(), self.complaints.clone());
         let listeners = Listeners::of(config.listener_types(), &self.listeners).unwrap();
-        self.join_with(ip, pid, config, |tasks| {
+        self.join_with_labels(ip, pid, config, labels, |tasks| {
             Box::new(FakeRunner {
                 tasks: tasks.clone(),
                 clock,
@@ -344,6 +349,17 @@ impl Cluster {
         ip: &str,
         pid: u32,
         config: JobConfig,
+        runner: impl FnOnce(&Tasks) -> Box<dyn Runner>,
+    ) -> Instance {
+        self.join_with_labels(ip, pid, config, &[], runner)
+    }
+
+    fn join_with_labels(
+        &mut self,
+        ip: &str,
+        pid: u32,
+        config: JobConfig,
+        labels: &[&str],
         runner: impl FnOnce(&Tasks) -> Box<dyn Runner>,
     ) -> Instance {
         self.seed += 1;
@@ -381,8 +397,9 @@ impl Cluster {
         let application = Application {
             config: Arc::new(config),
             implementation: None,
+            labels: labels.iter().map(|label| (*label).to_owned()).collect(),
         };
-        let (worker, handle) = Worker::new(Arc::clone(&process), application, runner);
+        let (worker, handle) = Worker::new(Arc::clone(&process), application, runner).unwrap();
         tasks.spawn("worker", worker.run());
         Instance {
             link,

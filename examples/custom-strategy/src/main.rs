@@ -1,0 +1,31 @@
+//! A cron job whose items are shared by a strategy of its own: machines that say they are large get more of them.
+
+mod by_size;
+
+use elasticjob::prelude::*;
+
+/// Makes small pictures of one part of the large ones.
+#[elastic_job(cron = "0/5 * * * * ?", sharding = 8)]
+async fn resize_images(shard: ShardingContext) {
+    println!(
+        "part {} on {}, scheduled {}",
+        shard.sharding_item(),
+        shard.instance_id(),
+        shard.scheduled_time()
+    );
+}
+
+#[tokio::main]
+async fn main() -> elasticjob::Result<()> {
+    tracing_subscriber::fmt()
+        .compact()
+        .without_time()
+        .with_target(false)
+        .with_env_filter("elasticjob=info")
+        .init();
+    ElasticJob::builder()
+        .directory(env!("CARGO_MANIFEST_DIR"))
+        .build()?
+        .run()
+        .await
+}

@@ -7,6 +7,11 @@ pub(crate) fn transaction_size() -> usize {
     current().transaction_size
 }
 
+/// What a worker's transaction may take before the check that it is still a member is put in front.
+pub(crate) fn worker_transaction_size() -> usize {
+    transaction_size().saturating_sub(BYTES_OF_CHECK)
+}
+
 /// Up to so many items × instances everybody follows everything of a job.
 pub(crate) fn whole_scope() -> usize {
     current().whole_scope
@@ -14,13 +19,16 @@ pub(crate) fn whole_scope() -> usize {
 
 /// So many items are repaired or taken over in one transaction at most.
 pub(crate) fn batch() -> usize {
-    (transaction_size() / BYTES_AN_ITEM).max(1)
+    (worker_transaction_size() / BYTES_AN_ITEM).max(1)
 }
 
 /// So many nodes are read in one request at most.
 pub(crate) fn reads() -> usize {
     REAL.transaction_size / BYTES_A_READ
 }
+
+/// What a check takes at most: a path, with the longest names that jobs and instances have.
+const BYTES_OF_CHECK: usize = 512;
 
 /// What a read takes at most: a path, with the longest names that jobs have.
 const BYTES_A_READ: usize = 256;

@@ -22,7 +22,7 @@ mod average;
 mod java_hash;
 mod label;
 mod odd_even;
-mod rendezvous;
+pub(crate) mod rendezvous;
 mod request;
 mod round_robin;
 mod single_balance;

@@ -6,16 +6,18 @@ use super::ShardingRequest;
 
 /// The instances of the request, by their indices, the job's favourite first.
 pub(super) fn ranking(request: &ShardingRequest<'_>) -> Vec<usize> {
-    let weight = |index: &usize| weight(request.job_name(), request.instances()[*index].id());
+    let weight = |index: &usize| weight(request.job_name().bytes(), request.instances()[*index].id());
     let mut ranking: Vec<usize> = (0..request.instances().len()).collect();
     // Stable, so that equal weights keep the order of the ids.
     ranking.sort_by_cached_key(|index| std::cmp::Reverse(weight(index)));
     ranking
 }
 
-/// The same in every build, since leaders of several builds follow each other: FNV-1a, its bits mixed as by SplitMix64.
-fn weight(job: &str, instance: &str) -> u64 {
-    let bytes = job.bytes().chain([0]).chain(instance.bytes());
+/// How much the instance is the one for what is shared out, compared with others.
+///
+/// The same in every build, since instances of several builds have to agree: FNV-1a, its bits mixed as by SplitMix64.
+pub(crate) fn weight(shared: impl IntoIterator<Item = u8>, instance: &str) -> u64 {
+    let bytes = shared.into_iter().chain([0]).chain(instance.bytes());
     let hash = bytes.fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     });
@@ -44,8 +46,8 @@ mod tests {
 
     #[test]
     fn the_weight_should_be_the_same_in_every_build() {
-        assert_eq!(weight("sync", "10.0.0.1@-@7"), 0x0ae0_f6d5_c5e0_e3df);
-        assert_ne!(weight("sync", "a"), weight("synca", ""));
+        assert_eq!(weight("sync".bytes(), "10.0.0.1@-@7"), 0x0ae0_f6d5_c5e0_e3df);
+        assert_ne!(weight("sync".bytes(), "a"), weight("synca".bytes(), ""));
     }
 
     #[test]

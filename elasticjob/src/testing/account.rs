@@ -69,6 +69,12 @@ impl Account {
         faults.into_iter().map(prefix).collect()
     }
 
+    /// The ledger of an item was removed, with its job.
+    pub(super) fn forgotten(&mut self, job: &str, item: u32) {
+        let account = self.jobs.entry(job.to_owned()).or_default();
+        account.records.remove(&item);
+    }
+
     /// What the ledger of an item says now.
     pub(super) fn record(&self, job: &str, item: u32) -> Option<&Record> {
         self.jobs.get(job)?.records.get(&item).map(|(record, _)| record)

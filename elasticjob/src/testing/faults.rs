@@ -50,6 +50,9 @@ pub(super) enum Action {
     Restore {
         job: usize,
     },
+    RemoveRest {
+        job: usize,
+    },
     Restart(usize),
 }
 
@@ -92,6 +95,7 @@ impl World {
             110..112 => self.remove_config(),
             112..114 => self.remove_instance(node),
             114..115 => self.crash_all(&running),
+            115..116 => self.remove_job(),
             _ => self.trigger(node),
         }
     }
@@ -126,6 +130,7 @@ impl World {
                     .note(format!("operator: {} has its configuration back", self.jobs[job].name));
                 self.restore(job);
             }
+            Action::RemoveRest { job } => self.remove_rest(job),
             Action::Restart(node) => self.restart(node),
         }
     }
@@ -400,6 +405,52 @@ impl World {
             let after = self.millis(200..20_000);
             self.plan(after, Action::Restore { job });
         }
+    }
+
+    /// An operator removes a job from the registry while it runs, with everything that is below its root, in one go or in
+    /// two. The processes that had it are started again later.
+    fn remove_job(&mut self) {
+        let job = self.rng.usize(..self.jobs.len());
+        if self.jobs[job].drawn.is_none() {
+            // Users' jobs are not to be run twice at once.
+            return;
+        }
+        let most = if self.rng.bool() {
+            usize::MAX
+        } else {
+            self.rng.usize(1..60)
+        };
+        if self.remove_some(job, most) > most {
+            let after = self.millis(0..300);
+            self.plan(after, Action::RemoveRest { job });
+        }
+    }
+
+    pub(super) fn remove_rest(&mut self, job: usize) {
+        self.remove_some(job, usize::MAX);
+    }
+
+    /// Removes so many of a job's nodes; how many there were.
+    fn remove_some(&mut self, job: usize, most: usize) -> usize {
+        let name = self.jobs[job].name.clone();
+        self.observer.look();
+        let alive = self.observer.alive(&name);
+        self.history.removed(&name, &alive, self.session_timeout);
+        let rng = &mut self.rng;
+        let count = self.observer.remove(&name, most, |names| rng.shuffle(names));
+        let removed = count.min(most);
+        self.history
+            .note(format!("operator: {removed} of {count} nodes of {name} are removed"));
+        self.begin_anew(job);
+        for index in 0..self.nodes.len() {
+            let prefix = format!("{}@-@{}-", self.nodes[index].ip, pid(index));
+            if alive.iter().any(|id| id.starts_with(&prefix)) {
+                self.nodes[index].take_away(&name);
+                let after = self.millis(1_000..30_000);
+                self.plan(after, Action::Restart(index));
+            }
+        }
+        count
     }
 
     fn disable_item(&mut self) {

@@ -51,6 +51,8 @@ struct Inner {
     recorded: BTreeSet<String>,
     /// When each instance of a job went.
     over: BTreeMap<(Arc<str>, String), Duration>,
+    /// Instances whose job was removed from the registry while they ran it, and when they have to know.
+    removed: BTreeMap<(Arc<str>, String), Duration>,
 }
 
 struct Attempt {
@@ -154,6 +156,17 @@ impl History {
         self.inner().over.remove(&(job.into(), id.to_owned()));
     }
 
+    /// Somebody removed the job with everything that says who runs what: these have to know within so long. Whoever
+    /// begins it anew begins another job, which they neither disturb nor wait for.
+    pub(super) fn removed(&self, job: &str, instances: &BTreeSet<String>, within: Duration) {
+        let deadline = self.now() + within;
+        let mut inner = self.inner();
+        inner.fired.retain(|(of, _, _), _| **of != *job);
+        for id in instances {
+            inner.removed.entry((job.into(), id.clone())).or_insert(deadline);
+        }
+    }
+
     /// The registry has the end of a run.
     pub(super) fn ended(&self, run: String) {
         self.inner().recorded.insert(run);
@@ -227,6 +240,9 @@ impl Inner {
     /// The run's code is executed for the first time.
     fn begins(&mut self, at: Duration, index: usize) {
         let run = self.runs[index].clone();
+        if self.removed.contains_key(&run.instance()) {
+            return;
+        }
         let key = (Arc::clone(&run.job), run.item);
         if let Some(last) = self.tokens.insert(key.clone(), run.token)
             && last >= run.token
@@ -246,10 +262,11 @@ impl Inner {
         let others = self.live.entry(key).or_default().clone();
         for other in others.into_iter().filter(|_| run.is_monitored) {
             let other = &mut self.runs[other];
-            if !other.is_monitored {
+            let instance = other.instance();
+            if !other.is_monitored || self.removed.contains_key(&instance) {
                 continue;
             }
-            let over = self.over.get(&(Arc::clone(&other.job), other.owner.clone()));
+            let over = self.over.get(&instance);
             // A session that is ended out of turn is known to be over at that very instant, to everybody.
             if other.is_frozen || over == Some(&at) {
                 other.superseded_at = Some(at);
@@ -279,13 +296,15 @@ impl Inner {
             self.violate(at, what);
         }
         let run = &self.runs[index];
-        let instance = (Arc::clone(&run.job), run.owner.clone());
+        let instance = run.instance();
+        let over = self.removed.get(&instance).or_else(|| self.over.get(&instance));
         // At the very instant nobody can know.
-        if let Some(over) = self.over.get(&instance).copied()
+        if let Some(over) = over.copied()
             && over < at
         {
             let what = format!("{run} is executed though its session ended at {over:?}");
             self.over.remove(&instance);
+            self.removed.remove(&instance);
             self.violate(at, what);
         }
     }
@@ -344,6 +363,12 @@ impl Drop for LiveRun {
         if let Some(live) = inner.live.get_mut(&key) {
             live.retain(|index| *index != self.index);
         }
+    }
+}
+
+impl Run {
+    fn instance(&self) -> (Arc<str>, String) {
+        (Arc::clone(&self.job), self.owner.clone())
     }
 }
 

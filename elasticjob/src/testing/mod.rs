@@ -16,7 +16,7 @@
 //! Processes crash, stand still, restart and leave; links are cut, slow, hold requests or answers up, lose the answer of
 //! any step of the protocol, or of the one at which the process dies; servers fall behind, or are cut off and still
 //! answer; sessions are ended out of turn; clocks are off, and one is set a day ahead; operators disable, reconfigure,
-//! trigger and take away; containers and configurations vanish; jobs are larger than what is done at once.
+//! trigger and take away; containers, configurations and whole jobs vanish; jobs are larger than what is done at once.
 //!
 //! The same seed gives the same history, to the letter. That relies on nothing in the framework, and in the jobs, asking
 //! the machine for time, for randomness or for a thread.

@@ -305,6 +305,11 @@ impl World {
     /// Everything is well from here on, whatever was planned.
     fn heal_everything(&mut self) {
         self.history.note("everything is healed");
+        for action in std::mem::take(&mut self.agenda).into_values() {
+            if let Action::RemoveRest { job } = action {
+                self.remove_rest(job);
+            }
+        }
         self.agenda.clear();
         self.trap = None;
         for index in 0..self.nodes.len() {
@@ -347,6 +352,12 @@ impl World {
         for job in 0..self.jobs.len() {
             self.restore(job);
         }
+    }
+
+    /// A job was removed from the registry: whoever begins it anew does so as the application has it.
+    pub(super) fn begin_anew(&mut self, index: usize) {
+        let config = &self.application.jobs[index].config;
+        self.jobs[index].adopt(&config.to_registry().yaml);
     }
 
     /// Puts a job's configuration back, unless somebody else did who joined meanwhile.

@@ -176,7 +176,7 @@ impl Claim {
                 items: self.items[..fitting].to_vec(),
                 ..self.clone()
             };
-            if size_of(&part.steps(view)) <= limits::transaction_size() {
+            if size_of(&part.steps(view)) <= limits::worker_transaction_size() {
                 break;
             }
             fitting /= 2;

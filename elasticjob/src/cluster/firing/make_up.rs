@@ -64,7 +64,7 @@ impl Firings {
         }
         let occasion = self.occasion_to_make_up(circumstances)?;
         let claim = self.new_claim(circumstances, &occasion, ending);
-        let is_fitting = size_of(ends) + size_of(&claim.steps(circumstances.view)) <= limits::transaction_size();
+        let is_fitting = size_of(ends) + size_of(&claim.steps(circumstances.view)) <= limits::worker_transaction_size();
         if claim.is_empty() || !is_fitting {
             return None;
         }

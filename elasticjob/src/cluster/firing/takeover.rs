@@ -5,7 +5,6 @@
 //! while. Beside Java members the right to take is won in their latch, since they overwrite each other's claims.
 
 use std::collections::BTreeMap;
-use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
 use crate::cluster::instance::InstanceId;
@@ -17,6 +16,7 @@ use crate::cluster::transaction::Transaction;
 use crate::cluster::view::View;
 use crate::limits;
 use crate::registry::{CreateMode, Read};
+use crate::sharding::rendezvous;
 
 use super::claim::Found;
 use super::{Circumstances, Claim, Claiming, FiringRequest, Firings};
@@ -198,14 +198,12 @@ fn is_first(view: &View, me: &InstanceId, item: u32, may_run: impl Fn(&InstanceI
         .members
         .iter()
         .filter(|(id, member)| !member.draining && view.is_available(id) && may_run(id));
-    takers.map(|(id, _)| id).max_by_key(|id| weight(id, item)) == Some(me)
+    takers.map(|(id, _)| id).max_by_key(|id| weight(view.job(), item, id)) == Some(me)
 }
 
-/// Rendezvous hashing (Thaler and Ravishankar): the taker of an item is the instance of the greatest weight, so that
-/// the items of a dead instance are spread over the others and each instance finds the same taker.
-fn weight(id: &InstanceId, item: u32) -> u64 {
-    // Not for adversaries, and the same in every process of one build; members of two builds wait for each other.
-    let mut hasher = std::hash::DefaultHasher::new();
-    (id.as_str(), item).hash(&mut hasher);
-    hasher.finish()
+/// The taker of an item is the instance of the greatest weight, so that the items of a dead one are spread over the
+/// others, and each of them finds the same taker.
+fn weight(job: &str, item: u32, id: &InstanceId) -> u64 {
+    let item = job.bytes().chain([0]).chain(item.to_be_bytes());
+    rendezvous::weight(item, id.as_str())
 }

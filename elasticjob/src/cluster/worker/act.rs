@@ -57,6 +57,7 @@ impl Worker {
         if live.left.is_some() || !live.is_in_step || live.since_refresh.is_some() {
             return;
         }
+        self.cancel_when_removed(live);
         self.read_dirty(live);
         if live.is_reading {
             return;
@@ -199,6 +200,17 @@ impl Worker {
         }
     }
 
+    /// Stops what runs once nothing in the registry says that it does: the job was removed with all that is its own, or our
+    /// session ended. Either way others may run the items from now on.
+    fn cancel_when_removed(&self, live: &Live) {
+        let runs_on = |signals: &Signals| !signals.cancellation.is_cancelled();
+        if !live.view.is_alive(live.membership.id()) && self.signals.values().any(runs_on) {
+            let job = self.application.name();
+            warn!(job, "removed from the registry while items run, which are cancelled");
+            self.cancel_running();
+        }
+    }
+
     /// Looks, where our instance is gone from the registry, whether an operator removed it: the end of our session does,
     /// too, and the word of that comes later. Only an answer that needs the session tells them apart.
     fn check_removal(&self, live: &mut Live) {
@@ -331,7 +343,7 @@ impl Worker {
                 debug!(job = self.application.name(), ?purpose, "governing");
                 match request {
                     Request::Write(steps) => {
-                        self.write(live, steps, |result| Answered::Moved(purpose, Moved::Written(result)))
+                        self.write_as_member(live, steps, |result| Answered::Moved(purpose, Moved::Written(result)))
                     }
                     Request::Read(reads) => {
                         let membership = Arc::clone(&live.membership);
@@ -403,9 +415,11 @@ impl Worker {
             FiringRequest::CheckClock(steps) => {
                 self.write(live, steps, move |result| answer(FiringAnswer::Clock(result)))
             }
-            FiringRequest::Claim(steps) => self.write(live, steps, move |result| answer(FiringAnswer::Claimed(result))),
+            FiringRequest::Claim(steps) => {
+                self.write_as_member(live, steps, move |result| answer(FiringAnswer::Claimed(result)))
+            }
             FiringRequest::RecordEnds(steps) => {
-                self.write(live, steps, move |result| answer(FiringAnswer::Recorded(result)))
+                self.write_as_member(live, steps, move |result| answer(FiringAnswer::Recorded(result)))
             }
             FiringRequest::SurveyClaim(reads) => {
                 self.read(live, reads, move |result| answer(FiringAnswer::SurveyedClaim(result)))
@@ -414,7 +428,7 @@ impl Worker {
                 self.read(live, reads, move |result| answer(FiringAnswer::SettledClaim(result)))
             }
             FiringRequest::Contend(steps) => {
-                self.write(live, steps, move |result| answer(FiringAnswer::Contended(result)))
+                self.write_as_member(live, steps, move |result| answer(FiringAnswer::Contended(result)))
             }
             FiringRequest::SurveyTakeover(reads) => {
                 self.read(live, reads, move |result| {
@@ -428,6 +442,26 @@ impl Worker {
                 self.read(live, reads, move |result| answer(FiringAnswer::Loaded(items, result)));
             }
         }
+    }
+
+    /// Writes as a member, which is refused to whoever was removed: the job may have begun anew since, with other nodes
+    /// of the same names and versions.
+    pub(super) fn write_as_member(
+        &self,
+        live: &mut Live,
+        steps: Vec<Step>,
+        answer: impl FnOnce(Result<Vec<crate::registry::Written>, crate::registry::WriteError>) -> Answered + Send + 'static,
+    ) {
+        let id = live.membership.id();
+        let mut transaction = Transaction::on(&live.view);
+        // An operator may have removed either: the instance, to shut it down, or all ledgers.
+        let node = match live.view.members.contains_key(id) {
+            true => Node::Member(id.as_str()),
+            false => Node::Instance(id.as_str()),
+        };
+        transaction.check(node, None).extend(steps);
+        let steps = transaction.into_steps();
+        self.write(live, steps, answer);
     }
 
     pub(super) fn write(

@@ -232,7 +232,7 @@ impl Worker {
                 let steps = self.firings.loaded(&circumstances, &items, answers);
                 if !steps.is_empty() {
                     live.is_firing = true;
-                    self.write(live, steps, |result| Answered::Firing(FiringAnswer::Created(result)));
+                    self.write_as_member(live, steps, |result| Answered::Firing(FiringAnswer::Created(result)));
                 }
             }
             // Refused where somebody else was first: either way they are there now, and are read next.

@@ -35,7 +35,7 @@ use crate::cluster::launch::{Heard, Launch, Told};
 use crate::cluster::ledger::{End, Source, Verdict};
 use crate::cluster::session::{FenceAlarm, Keeper, Retry};
 use crate::listener::{JobListeners, Listeners};
-use crate::registry::memory::{Fate, Link, MemoryRegistry};
+use crate::registry::memory::{Direction, Fate, Link, MemoryRegistry};
 use crate::registry::metered::Metered;
 use crate::registry::{Answer, CreateMode, Read, Registry, Session, Step};
 use crate::schedule::{Clock, ManualClock};

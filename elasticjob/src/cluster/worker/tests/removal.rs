@@ -52,3 +52,47 @@ async fn a_job_that_is_removed_while_its_session_ends_should_be_registered_anew(
     assert_eq!(by(&cluster.history.at(at(24)), &only.id()), [0, 1]);
     cluster.history.check();
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_removed_job_still_runs_should_be_cancelled_before_others_run_it() {
+    let mut cluster = Cluster::new().await;
+    let work = lasting(Duration::from_secs(12));
+    let old = cluster.join("10.0.0.1", with_failover(2), Arc::clone(&work));
+    cluster.until(6.0).await;
+    assert_eq!(cluster.history.count_at(at(5)), 2);
+    remove_all(&cluster, "/job".to_owned()).await;
+    // Its times come before the old runs would have ended.
+    let config = with_failover(2).to_builder().cron("8/20 * * * * ?").build().unwrap();
+    let new = cluster.join("10.0.0.2", config, work);
+    cluster.until(9.0).await;
+    assert_eq!(*old.handle.state.borrow(), JobState::Stopped);
+    assert_eq!(by(&cluster.history.at(at(8)), &new.id()), [0, 1]);
+    cluster.until(24.0).await;
+    cluster.history.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_removed_with_a_job_should_write_nothing_into_the_one_begun_anew() {
+    let mut cluster = Cluster::new().await;
+    let old = cluster.join("10.0.0.1", with_failover(1), lasting(Duration::from_secs(4)));
+    cluster.until(6.0).await;
+    assert_eq!(cluster.history.count_at(at(5)), 1);
+    // It hears of nothing, and what it writes is heard.
+    old.link.stall(Direction::Answers);
+    remove_all(&cluster, "/job".to_owned()).await;
+    let config = with_failover(1).to_builder().cron("7/20 * * * * ?").build().unwrap();
+    let new = cluster.join("10.0.0.2", config, lasting(Duration::from_secs(6)));
+    cluster.until(8.0).await;
+    let running = "/job/sharding/0/running";
+    assert_eq!(cluster.data(running).await, Some(new.id()));
+    // The old run has come to its end, by a ledger of the same version.
+    cluster.until(11.0).await;
+    assert_eq!(cluster.data(running).await, Some(new.id()));
+    cluster.until(14.0).await;
+    assert_eq!(cluster.data(running).await, None);
+    let ledger = cluster.data("/job/ledger/items/0").await.unwrap();
+    assert!(ledger.contains(&new.id()) && ledger.contains("succeeded"), "{ledger}");
+    let tokens: Vec<i64> = cluster.history.all().iter().map(|ran| ran.token).collect();
+    assert!(tokens.is_sorted() && tokens.len() == 2, "{tokens:?}");
+    assert_eq!(by(&cluster.history.at(at(7)), &new.id()), [0]);
+}

@@ -1,12 +1,12 @@
 //! What happens when an item fails.
 //!
 //! The executor hands each failure to the job's [`JobErrorHandler`]. `LOG` (the default) writes it to the log,
-//! `IGNORE` does nothing, `THROW` aborts the firing. The others log it, too, and tell people, each with the feature of
-//! its name: `EMAIL`, `DINGTALK`, `FEISHU`, `SLACK`, `WECHAT`, and `WEBHOOK`, which sends JSON of any shape.
+//! `IGNORE` does nothing, `THROW` logs it and gives the firing up. The others log it, too, and tell people, each with the
+//! feature of its name: `EMAIL`, `DINGTALK`, `FEISHU`, `SLACK`, `WECHAT`, and `WEBHOOK`, which sends JSON of any shape.
 //!
 //! [`ErrorHandlers`] finds them by name. Add your own with [`Builder`](crate::starter::Builder), or declare them with
-//! [`#[job_error_handler(..)]`](crate::job_error_handler): a [`JobErrorHandler`]; a [`Notifier`], if it is to tell people; an [`ErrorHandlerFactory`], if
-//! each job has settings of its own for it.
+//! [`#[job_error_handler(..)]`](crate::job_error_handler): a [`JobErrorHandler`]; a [`Notifier`], if it is to tell people;
+//! an [`ErrorHandlerFactory`], if each job has settings of its own for it.
 //!
 //! ```
 //! # #[cfg(feature = "dingtalk")] {
@@ -38,6 +38,43 @@
 //! | `SLACK` | `slack.webhook`, `slack.connectTimeoutMilliseconds` (3000), `slack.readTimeoutMilliseconds` (5000) |
 //! | `WEBHOOK` | `webhook.url`, `webhook.method` (`POST`, or `PUT`), (`webhook.authorization`): that header, `webhook.template`: JSON with `{{job}}`, `{{item}}`, `{{sharding-total-count}}`, `{{count}}`, `{{cause}}`, `{{causes}}`, `{{time}}`, `{{scheduled-time}}`, `{{attempt}}`, `{{run-id}}`, `{{instance-id}}`, `{{host}}`, `{{text}}` in its texts (an object of them all), `webhook.connectTimeoutMilliseconds` (3000), `webhook.readTimeoutMilliseconds` (5000) |
 //! | all of these | `notify.interval` (`1m`; 0: none): of failures of one job with the same cause the first is told at once, the others in one summary for each interval |
+//!
+//! All of them, with the least that each needs:
+//!
+//! ```
+//! # #[cfg(feature = "full")] {
+//! use elasticjob::prelude::*;
+//!
+//! let failing = |handler: &str| {
+//!     let job = job(handler.to_lowercase(), async || Err::<(), _>("no money"));
+//!     job.sharding(1).set("job-error-handler-type", handler)
+//! };
+//! let mut builder = ElasticJob::builder().without_discovery().environment([]);
+//! for job in [
+//!     failing("LOG"),
+//!     failing("IGNORE"),
+//!     failing("THROW"),
+//!     failing("EMAIL")
+//!         .set("props.email.host", "mail.example.org")
+//!         .set("props.email.port", 465)
+//!         .set("props.email.username", "jobs")
+//!         .set("props.email.password", "..")
+//!         .set("props.email.from", "Jobs <jobs@example.org>")
+//!         .set("props.email.to", "night@example.org, day@example.org"),
+//!     failing("WECHAT").set("props.wechat.webhook", "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=.."),
+//!     failing("DINGTALK").set("props.dingtalk.webhook", "https://oapi.dingtalk.com/robot/send?access_token=.."),
+//!     failing("FEISHU").set("props.feishu.webhook", "https://open.feishu.cn/open-apis/bot/v2/hook/.."),
+//!     failing("SLACK").set("props.slack.webhook", "https://hooks.slack.com/services/.."),
+//!     failing("WEBHOOK")
+//!         .set("props.webhook.url", "https://events.example.org/v2/enqueue")
+//!         .set("props.webhook.template", r#"{"summary": "{{job}}: {{cause}}", "item": "{{item}}"}"#),
+//! ] {
+//!     builder = builder.job(job);
+//! }
+//! assert_eq!(builder.build()?.job_names().count(), 9);
+//! # }
+//! # Ok::<_, elasticjob::Error>(())
+//! ```
 //!
 //! A handler decides about the firing that failed and about nothing else: the failure is recorded whatever it
 //! answers, and the next firing comes as scheduled.
@@ -109,7 +146,8 @@ pub trait JobErrorHandler: Send + Sync + 'static {
 pub enum Reaction {
     /// The other items of the firing run as if nothing had happened.
     Continue,
-    /// Items of the firing that have not begun are not run, and the firing counts as failed.
+    /// The firing is given up: a time that came meanwhile is not made up after it, and where it failed before its items
+    /// were begun they are not run. Those that run or wait for room go on.
     Abort,
 }
 

@@ -1,6 +1,8 @@
-use super::{Failure, JobErrorHandler, Reaction};
+use tracing::error;
 
-/// `THROW`: aborts the firing. Whoever aborts it logs the failure.
+use super::{Chain, Failure, JobErrorHandler, Reaction};
+
+/// `THROW`: writes the failure to the log as an error, and gives the firing up.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Throw;
 
@@ -9,7 +11,13 @@ impl Throw {
 }
 
 impl JobErrorHandler for Throw {
-    fn handle(&self, _failure: &Failure<'_>) -> Reaction {
+    fn handle(&self, failure: &Failure<'_>) -> Reaction {
+        error!(
+            job = failure.job_name(),
+            item = failure.item(),
+            cause = %Chain(failure.cause()),
+            "job failed, its firing is given up"
+        );
         Reaction::Abort
     }
 }

@@ -7,6 +7,7 @@ use elasticjob_tests::cluster::{Cluster, host_of};
 use elasticjob_tests::command::Answer;
 use elasticjob_tests::hook::Hook;
 use elasticjob_tests::mail::{Encryption, MailServer, PASSWORD, USER};
+use elasticjob_tests::process::Member;
 
 use crate::one_off::{REBUILD, execute};
 use crate::{NEVER, cluster};
@@ -111,6 +112,73 @@ async fn each_process_should_tell_of_its_failures_by_mail_and_by_chat_once_the_r
     for log in [first.log(), second.log()] {
         for secret in [PASSWORD, "lion", "bear"] {
             assert!(!log.contains(secret), "{log}");
+        }
+    }
+    Ok(())
+}
+
+/// The ways of telling people that are left, the prop of each that is the address, and how a service says there that it
+/// took a notice.
+const WAYS: [(&str, &str, &str); 4] = [
+    ("WECHAT", "wechat.webhook", r#"{"errcode":0,"errmsg":"ok"}"#),
+    ("FEISHU", "feishu.webhook", r#"{"code":0,"msg":"success","data":{}}"#),
+    ("SLACK", "slack.webhook", "ok"),
+    ("WEBHOOK", "webhook.url", ""),
+];
+
+/// Two processes whose job has this error handler and these props; the first obeys.
+fn two(cluster: &Cluster, handler: &str, props: &str) -> anyhow::Result<[Member; 2]> {
+    let section = format!("elasticjob:\n  jobs:\n    rebuild:\n      job-error-handler-type: {handler}\n{props}");
+    let member = |host| {
+        let member = cluster.member(host).with("ELASTICJOB_JOBS_SHARE_CRON", NEVER);
+        member.configured(&section)
+    };
+    Ok([member(1).obeying().start()?, member(2).start()?])
+}
+
+#[tokio::test]
+async fn each_process_should_tell_of_its_failures_in_whichever_way_is_configured() -> anyhow::Result<()> {
+    for (handler, address, taken) in WAYS {
+        let hook = Hook::start(taken).await?;
+        let cluster = cluster(&format!("notices-{}", handler.to_lowercase()))?;
+        let props = format!("      props:\n        {address}: {}\n", hook.url("/in"));
+        let [mut first, _second] = two(&cluster, handler, &props)?;
+        is_shared_by_two(&cluster).await;
+        first.ask(&execute(REBUILD)).await?;
+        let mut texts = Vec::new();
+        for _ in FAILURES {
+            texts.push(hook.next().await?.json()?.to_string());
+        }
+        for failure in FAILURES {
+            let failure = failure.trim_start_matches("caused by ");
+            let times = texts.iter().filter(|text| text.contains(failure)).count();
+            assert_eq!(times, 1, "{handler}: {failure} in {texts:?}");
+        }
+        assert_eq!(hook.rest().await, 0, "{handler}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn each_process_should_log_its_failures_unless_they_are_to_be_ignored() -> anyhow::Result<()> {
+    for (handler, times) in [("LOG", 1), ("THROW", 1), ("IGNORE", 0)] {
+        let cluster = cluster(&format!("notices-{}", handler.to_lowercase()))?;
+        let [mut first, mut second] = two(&cluster, handler, "")?;
+        is_shared_by_two(&cluster).await;
+        let Answer::Executed(outcomes) = first.ask(&execute(REBUILD)).await? else {
+            anyhow::bail!("the job was not run");
+        };
+        assert_eq!(outcomes.len(), 6, "{handler}: {outcomes:?}");
+        let mut logs = String::new();
+        for member in [&mut first, &mut second] {
+            member.terminate()?;
+            logs.push_str(&member.ended().await?.1);
+        }
+        for failure in FAILURES {
+            let failure = failure.trim_start_matches("caused by ");
+            let is_told = |line: &&str| line.contains(" ERROR ") && line.contains(failure);
+            let told = logs.lines().filter(is_told).count();
+            assert_eq!(told, times, "{handler}: {failure}\n{logs}");
         }
     }
     Ok(())

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a vector that cannot be read fails the test")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use elasticjob::sharding::{Assignment, Candidate, ShardingRequest, Strategies};
 use proptest::prelude::*;
@@ -157,6 +157,52 @@ proptest! {
         let after: Vec<usize> = assignment.owners().iter().map(|owner| owner.expect("an owner")).collect();
         prop_assert_eq!(sticky(&job, &ids, &after), assignment, "nothing moves without a change");
     }
+
+    #[test]
+    fn label_should_keep_items_to_their_instances_evenly_and_where_they_are(
+        carried in prop::collection::vec(prop::collection::btree_set(0..LABELS.len(), 0..3), 1..8),
+        items in prop::collection::vec((prop::collection::btree_set(0..LABELS.len(), 0..3), 0..10_usize), 1..60),
+    ) {
+        let (needed, before): (Vec<_>, Vec<_>) = items.into_iter().unzip();
+        let may_run = |item: usize, instance: usize| carried[instance].is_superset(&needed[item]);
+        let assignment = label(&carried, &needed, &before);
+        let load = |index: usize| assignment.items_of(index).count();
+        for (item, owner) in assignment.owners().iter().enumerate() {
+            let able: Vec<usize> = (0..carried.len()).filter(|index| may_run(item, *index)).collect();
+            match owner {
+                None => prop_assert!(able.is_empty(), "{item} could be run"),
+                Some(owner) => {
+                    prop_assert!(able.contains(owner), "{item} is on {owner}");
+                    let least = able.iter().map(|index| load(*index)).min().unwrap();
+                    prop_assert!(load(*owner) <= least + 1, "{item} would be better elsewhere");
+                }
+            }
+        }
+        let after: Vec<usize> = assignment.owners().iter().map(|owner| owner.unwrap_or(usize::MAX)).collect();
+        prop_assert_eq!(label(&carried, &needed, &after), assignment, "nothing moves without a change");
+    }
+}
+
+const LABELS: [&str; 3] = ["gpu", "eu", "tape"];
+
+/// What `LABEL` says where instances carry these labels, and items need these and are owned by the instance of that index.
+fn label(carried: &[BTreeSet<usize>], needed: &[BTreeSet<usize>], owners: &[usize]) -> Assignment {
+    let ids = ids(carried.len());
+    let named = |labels: &BTreeSet<usize>| labels.iter().map(|label| LABELS[*label].to_owned()).collect::<Vec<_>>();
+    let carried: Vec<Vec<String>> = carried.iter().map(named).collect();
+    let candidates = ids
+        .iter()
+        .zip(&carried)
+        .map(|(id, labels)| Candidate::new(id).with_labels(labels));
+    let items = needed.iter().enumerate().filter(|(_, labels)| !labels.is_empty());
+    let items: Vec<String> = items
+        .map(|(item, labels)| format!("{item}={}", named(labels).join("&")))
+        .collect();
+    let props = BTreeMap::from([("label.items".to_owned(), items.join(","))]);
+    let owner = |owner: &usize| ids.get(*owner).map_or("gone@-@1", String::as_str);
+    let request = ShardingRequest::new("job", needed.len() as u32, candidates).with_props(&props);
+    let request = request.with_current((0..).zip(owners.iter().map(owner)));
+    Strategies::built_in().get("LABEL").unwrap().assign(&request)
 }
 
 /// What `STICKY` says where each item is owned by the instance of that index.

@@ -22,6 +22,23 @@ use crate::property::{self, Accepts, Properties, Reader};
 ///       props: { label.items: "0=gpu&large" }      # the first
 /// ```
 ///
+/// ```
+/// use std::collections::BTreeMap;
+/// use elasticjob::sharding::{Candidate, Label, ShardingRequest, ShardingStrategy};
+///
+/// let (small, large) = (["gpu".to_owned()], ["gpu".to_owned(), "large".to_owned()]);
+/// let instances = [
+///     Candidate::new("10.0.0.1@-@7"),
+///     Candidate::new("10.0.0.2@-@7").with_labels(&small),
+///     Candidate::new("10.0.0.3@-@7").with_labels(&large),
+/// ];
+/// let props = BTreeMap::from([("label.items".to_owned(), "0=gpu&large".to_owned())]);
+/// let request = ShardingRequest::new("train", 2, instances).with_props(&props).with_label("gpu");
+/// let owners = Label.assign(&request);
+/// let ip_of = |item| owners.owner(item).map(|owner| request.instances()[owner].ip());
+/// assert_eq!([0, 1].map(ip_of), [Some("10.0.0.3"), Some("10.0.0.2")]);
+/// ```
+///
 /// As far as labels allow, the items are shared evenly and stay where they are. An item that no instance may run waits for
 /// one that may: the leader's log and its [health](crate::starter::ElasticJob::health) say so. Where Java members take part,
 /// they carry no labels, and as leaders they look at none.

@@ -5,6 +5,29 @@
 //! cluster of both gets one answer, whoever leads. [`SingleShardingBalance`] spreads jobs of one item, [`Sticky`] moves
 //! as few items as can be, [`Label`] keeps items to instances that say they can run them.
 //!
+//! ```
+//! use elasticjob::sharding::{Assignment, Candidate, ShardingRequest, Strategies};
+//!
+//! let instances = ["10.0.0.3@-@1", "10.0.0.2@-@1", "10.0.0.1@-@1"];
+//! let request = ShardingRequest::new("orders", 7, instances.map(Candidate::new));
+//! let assign = |strategy: &str| -> Assignment { Strategies::built_in().get(strategy).unwrap().assign(&request) };
+//! let shares = |strategy: &str| [0, 1, 2].map(|index| assign(strategy).items_of(index).collect::<Vec<_>>());
+//! assert_eq!(shares("AVG_ALLOCATION"), [vec![0, 1, 6], vec![2, 3], vec![4, 5]]);
+//! // Which instance is the first depends on the name of the job: small jobs do not all end up on the same one.
+//! let mut share_of_others = shares("ODEVITY");
+//! share_of_others.sort();
+//! assert_eq!(share_of_others, [vec![0, 1, 6], vec![2, 3], vec![4, 5]]);
+//! for strategy in ["ROUND_ROBIN", "SINGLE_SHARDING_BALANCE", "STICKY", "LABEL"] {
+//!     assert!(shares(strategy).iter().all(|items| [2, 3].contains(&items.len())), "{strategy}");
+//! }
+//!
+//! // An instance is gone; its items alone move.
+//! let current = [(0, "10.0.0.3@-@1"), (1, "10.0.0.9@-@1"), (2, "10.0.0.1@-@1")];
+//! let request = ShardingRequest::new("orders", 3, instances.map(Candidate::new)).with_current(current);
+//! let assignment = Strategies::built_in().get("STICKY").unwrap().assign(&request);
+//! assert_eq!(assignment.owners(), [Some(0), Some(1), Some(2)]);
+//! ```
+//!
 //! Configuration names them, and those of your own: by [`#[sharding_strategy(..)]`](crate::sharding_strategy), or by
 //! the builder's [`sharding_strategy`](crate::starter::Builder::sharding_strategy). Nothing that a strategy does can harm
 //! the cluster: where it panics, or its answer does not fit, each item stays with the instance that has it, and one that

@@ -12,6 +12,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use elasticjob::executor::{ExecutorServiceHandler, Pool};
 use elasticjob::prelude::*;
+use elasticjob::property::{Properties, Reader, accept};
 use elasticjob::sharding::{Assignment, ShardingRequest, ShardingStrategy};
 use elasticjob_tests::command::{Answer, Command};
 use elasticjob_tests::hearing::Ears;
@@ -101,6 +102,31 @@ impl DistributeOnceJobListener for Once {
 
     async fn after(&self, firing: &Firing) -> Result<(), BoxError> {
         self.ears.hear("ONCE", "after", firing, self.pause.0).await;
+        Ok(())
+    }
+}
+
+/// What jobs of type `NOTE` are to log.
+struct Words(String);
+
+impl Properties for Words {
+    const PREFIXES: &'static [&'static str] = &["note."];
+
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        reader.required("note.text", &accept::TEXT).map(Self)
+    }
+}
+
+/// Jobs of type `NOTE` log something.
+#[derive(Default)]
+struct Note;
+
+#[job_executor(name = "NOTE")]
+impl JobExecutor for Note {
+    type Properties = Words;
+
+    async fn execute(&self, run: &RunContext, words: &Words) -> Result<(), BoxError> {
+        tracing::info!(item = run.sharding().sharding_item(), words = words.0, "noted");
         Ok(())
     }
 }

@@ -200,3 +200,30 @@ async fn a_service_should_be_trusted_by_its_certificate_and_not_lead_out_of_tls(
     assert_eq!(plain.rest().await, 0);
     Ok(())
 }
+
+#[tokio::test]
+async fn a_type_of_the_application_should_run_an_item_on_each_process() -> anyhow::Result<()> {
+    let cluster = cluster("typed-own")?;
+    let members = two(
+        &cluster,
+        "      elastic-job-type: NOTE\n      props:\n        note.text: good night\n",
+    )?;
+    cluster
+        .until("each has noted another item", async || {
+            let is_noted = |member: &Member, item: u32| {
+                let text = format!("noted item={item} words=\"good night\"");
+                member.log().contains(&text)
+            };
+            let noted = members
+                .each_ref()
+                .map(|member| [0, 1].map(|item| is_noted(member, item)));
+            ensure!(
+                (noted[0][0] && noted[1][1]) || (noted[0][1] && noted[1][0]),
+                "{noted:?}"
+            );
+            Ok(())
+        })
+        .await;
+    assert_eq!(cluster.text("/tidy").await?.as_deref(), Some("NOTE"));
+    Ok(())
+}

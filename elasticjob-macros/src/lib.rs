@@ -66,6 +66,10 @@ mod job;
 /// | `label` | text: what instances must carry to run the items, with the strategy `LABEL` | none |
 /// | `static_sharding` | flag | false |
 /// | `streaming` | flag, of a `DataflowJob`: goes on for as long as there is data | false |
+/// | `timeout` | duration, `"30s"`: how long an item may take, or a batch of a stream | none |
+/// | `retry` | number: how often an item that failed is tried again, unless its error is `permanent` | 0 |
+/// | `retry_backoff` | duration: the pause before that; it doubles each time, less up to a half by chance | 1 s |
+/// | `retry_max_backoff` | duration: up to this | 1 min |
 /// | `one_off` | flag: insists that there is no schedule | |
 /// | `bootstrap`, `job_bootstrap_bean_name` | text: the name of a one-off job's handle | the job's name |
 /// | `crate` | path of the crate `elasticjob`, if it is renamed | `::elasticjob` |

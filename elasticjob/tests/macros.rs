@@ -81,6 +81,15 @@ async fn anyhow_failing() -> anyhow::Result<()> {
     anyhow::bail!("no disk")
 }
 
+#[elastic_job(
+    sharding = 1,
+    timeout = "30s",
+    retry = 3,
+    retry_backoff = "100ms",
+    retry_max_backoff = "1m 30s"
+)]
+async fn patient() {}
+
 #[elastic_job(sharding = 1)]
 fn panicking() {
     panic!("no memory")
@@ -205,6 +214,7 @@ fn every_declared_job_should_be_discovered_once_sorted_by_name() {
         "match",
         "once",
         "panicking",
+        "patient",
         "rebuild-report",
     ];
     assert_eq!(names, expected);
@@ -253,6 +263,34 @@ fn a_declaration_should_say_what_its_attribute_says() {
     assert_eq!(nested::in_a_module::DECLARATION.path(), "macros::nested::in_a_module");
     assert_eq!(nested::by_macro::DECLARATION.values(), [("cron", "0 0 3 * * ?")]);
     assert_eq!(Settle::DECLARATION.path(), "macros::Settle");
+}
+
+#[test]
+fn what_a_run_may_take_should_be_props() {
+    let expected = [
+        ("sharding-total-count", "1"),
+        ("props.elasticjob.timeout", "30s"),
+        ("props.elasticjob.retry", "3"),
+        ("props.elasticjob.retry.backoff", "100ms"),
+        ("props.elasticjob.retry.max-backoff", "1m 30s"),
+    ];
+    assert_eq!(patient::DECLARATION.values(), expected);
+    let built = |key, value| {
+        let builder = elasticjob::ElasticJob::builder().without_discovery().environment([]);
+        let built = builder
+            .register::<patient>()
+            .set(format!("jobs.patient.{key}"), value)
+            .build();
+        built.map(drop).map_err(|error| error.to_string())
+    };
+    assert_eq!(built("timeout", "1h"), Ok(()));
+    let error = built("retry-backoff", "soon").expect_err("it is refused");
+    assert!(
+        error.contains("elasticjob.retry.backoff") && error.contains("soon"),
+        "{error}"
+    );
+    let error = built("retry-backof", "1s").expect_err("it is refused");
+    assert!(error.contains("did you mean `retry-backoff`?"), "{error}");
 }
 
 #[test]

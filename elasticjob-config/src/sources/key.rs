@@ -78,6 +78,15 @@ const JOB_SETTINGS: &[&str] = &[
     "static-sharding",
 ];
 
+/// The props that are settings of ours, and how they may be written in place of `props`.
+const SHORT_PROPS: &[(&str, &str)] = &[
+    ("streaming", "streaming.process"),
+    ("timeout", "elasticjob.timeout"),
+    ("retry", "elasticjob.retry"),
+    ("retry-backoff", "elasticjob.retry.backoff"),
+    ("retry-max-backoff", "elasticjob.retry.max-backoff"),
+];
+
 /// Java's names for the same things, and the unit that their numbers are in.
 const JAVA_NAMES: &[(&str, &str, &str)] = &[
     (
@@ -225,10 +234,20 @@ fn find_job_setting(job: String, rest: &[String]) -> Result<Known, Unknown> {
         [] => Ok((Key::Job(job), "")),
         [props] if canonical(props) == "props" => Ok((Key::Job(job), "")),
         [props, keys @ ..] if canonical(props) == "props" => Ok((Key::Prop(job, keys.join(".")), "")),
-        _ => {
-            let (name, unit) = known(JOB_SETTINGS, &rest.join("."))?;
-            Ok((Key::JobSetting(job, name), unit))
-        }
+        _ => known_of_job(&job, &rest.join(".")),
+    }
+}
+
+/// The setting of a job, by the name that it has in files or for short.
+fn known_of_job(job: &str, written: &str) -> Result<Known, Unknown> {
+    let wanted = canonical(written);
+    if let Some((_, prop)) = SHORT_PROPS.iter().find(|(short, _)| canonical(short) == wanted) {
+        return Ok((Key::Prop(job.to_owned(), (*prop).to_owned()), ""));
+    }
+    match known(JOB_SETTINGS, written) {
+        Ok((name, unit)) => Ok((Key::JobSetting(job.to_owned(), name), unit)),
+        Err(Unknown(Some(nearest))) => Err(Unknown(Some(nearest))),
+        Err(Unknown(None)) => Err(Unknown(nearest(&wanted, SHORT_PROPS.iter().map(|(short, _)| *short)))),
     }
 }
 
@@ -263,7 +282,7 @@ fn find_job_variable(tokens: &[&str], jobs: &JobNames, props: &[(String, String)
             ["PROPS", keys @ ..] if !keys.is_empty() => {
                 Ok((Key::Prop(job.to_owned(), prop_of_variable(job, keys, props)), ""))
             }
-            _ => known(JOB_SETTINGS, &rest.concat()).map(|(name, unit)| (Key::JobSetting(job.to_owned(), name), unit)),
+            _ => known_of_job(job, &rest.concat()),
         };
         match found {
             Ok(found) => return Ok(found),
@@ -282,6 +301,7 @@ fn prop_of_variable(job: &str, tokens: &[&str], props: &[(String, String)]) -> S
         .map(|(_, key)| key.as_str());
     let known = set
         .chain(CAMEL_CASE_PROPS.iter().copied())
+        .chain(SHORT_PROPS.iter().map(|(_, prop)| *prop))
         .find(|key| canonical(key) == wanted);
     known.map_or_else(|| tokens.join(".").to_lowercase(), ToOwned::to_owned)
 }
@@ -323,6 +343,28 @@ pub(super) fn job_setting(job: &str, name: &str) -> Option<Key> {
     if let Some(prop) = name.strip_prefix("props.") {
         return Some(Key::Prop(job.to_owned(), prop.to_owned()));
     }
-    let (name, _) = known(JOB_SETTINGS, name).ok()?;
-    Some(Key::JobSetting(job.to_owned(), name))
+    known_of_job(job, name).ok().map(|(key, _)| key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_names_should_be_those_of_props() {
+        for (short, prop) in SHORT_PROPS {
+            let path = ["jobs", "a", short].map(str::to_owned);
+            let found = find(&path, &mut JobNames::default()).ok().expect("it is known");
+            assert_eq!(found, (Key::Prop("a".to_owned(), (*prop).to_owned()), ""));
+            assert_eq!(job_setting("a", short), Some(found.0));
+        }
+        let jobs = JobNames::of("a");
+        let variable = |name: &str| {
+            let tokens: Vec<&str> = name.split('_').collect();
+            find_variable(&tokens, &jobs, &[]).ok().map(|(key, _)| key)
+        };
+        let expected = Some(Key::Prop("a".to_owned(), "elasticjob.retry.max-backoff".to_owned()));
+        assert_eq!(variable("JOBS_A_RETRY_MAX_BACKOFF"), expected);
+        assert_eq!(variable("JOBS_A_PROPS_ELASTICJOB_RETRY_MAX_BACKOFF"), expected);
+    }
 }

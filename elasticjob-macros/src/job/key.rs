@@ -6,7 +6,7 @@ pub(crate) struct Key {
     /// How it may be written: the name of the job property, and a short form.
     pub(crate) names: &'static [&'static str],
     pub(crate) kind: Kind,
-    /// The name in configuration files, for a property of the job.
+    /// The name in configuration files, for a property of the job; `props.` and a name for what is one of its props.
     pub(crate) property: Option<&'static str>,
 }
 
@@ -16,9 +16,12 @@ pub(crate) enum Kind {
     Text,
     /// A text that is not blank.
     Name,
-    /// A whole number from the given one.
+    /// How long something takes.
+    Duration,
+    /// A whole number between two.
     Number {
         least: i64,
+        most: i64,
     },
     Flag,
     Texts,
@@ -44,13 +47,16 @@ const fn ours(names: &'static [&'static str], kind: Kind) -> Key {
     }
 }
 
+/// All members of a cluster hold numbers in 32 bits, with a sign.
+const MOST: i64 = i32::MAX as i64;
+
 pub(crate) const NAME: Key = ours(&["name", "job_name"], Kind::Text);
 pub(crate) const CRON: Key = property(&["cron"], "cron", Kind::Text);
 pub(crate) const TIME_ZONE: Key = property(&["time_zone"], "time-zone", Kind::Text);
 pub(crate) const SHARDING: Key = property(
     &["sharding", "sharding_total_count"],
     "sharding-total-count",
-    Kind::Number { least: 1 },
+    Kind::Number { least: 1, most: MOST },
 );
 pub(crate) const ITEM_PARAMETERS: Key = property(
     &["item_parameters", "sharding_item_parameters"],
@@ -71,7 +77,7 @@ pub(crate) const LISTENER_TYPES: Key = property(&["job_listener_types"], "job-li
 pub(crate) const STREAMING: Key = property(&["streaming"], "props.streaming.process", Kind::Flag);
 pub(crate) const CRATE: Key = ours(&["crate"], Kind::Path);
 
-pub(crate) static KEYS: [Key; 26] = [
+pub(crate) static KEYS: [Key; 30] = [
     NAME,
     CRON,
     TIME_ZONE,
@@ -84,12 +90,12 @@ pub(crate) static KEYS: [Key; 26] = [
     property(
         &["max_time_diff_seconds"],
         "max-time-diff-seconds",
-        Kind::Number { least: -1 },
+        Kind::Number { least: -1, most: MOST },
     ),
     property(
         &["reconcile_interval_minutes"],
         "reconcile-interval-minutes",
-        Kind::Number { least: 0 },
+        Kind::Number { least: 0, most: MOST },
     ),
     property(
         &["strategy", "job_sharding_strategy_type"],
@@ -115,6 +121,18 @@ pub(crate) static KEYS: [Key; 26] = [
     property(&["label"], "label", Kind::Name),
     property(&["static_sharding"], "static-sharding", Kind::Flag),
     STREAMING,
+    property(&["timeout"], "props.elasticjob.timeout", Kind::Duration),
+    property(
+        &["retry"],
+        "props.elasticjob.retry",
+        Kind::Number { least: 0, most: 1000 },
+    ),
+    property(&["retry_backoff"], "props.elasticjob.retry.backoff", Kind::Duration),
+    property(
+        &["retry_max_backoff"],
+        "props.elasticjob.retry.max-backoff",
+        Kind::Duration,
+    ),
     ONE_OFF,
     BOOTSTRAP,
     CRATE,

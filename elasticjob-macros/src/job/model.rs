@@ -1,5 +1,8 @@
 //! Arguments as settings: known keys with values of the right type.
 
+use std::ops::RangeInclusive;
+
+use jiff::SignedDuration;
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote};
 use syn::{Lit, LitStr, Path};
@@ -152,6 +155,7 @@ fn tokens_of(written: &Ident, value: &Value) -> TokenStream {
 fn typed(kind: Kind, name: &str, value: Value) -> Result<Typed, String> {
     let expected = match kind {
         Kind::Text | Kind::Name => format!("`{name}` takes a text in quotes: `{name} = \"..\"`"),
+        Kind::Duration => format!("`{name}` takes a duration: `{name} = \"30s\"`"),
         Kind::Number { .. } => format!("`{name}` takes a number: `{name} = 1`"),
         Kind::Flag => format!("`{name}` is a flag: write `{name}`, `{name} = true` or `{name} = false`"),
         Kind::Texts => format!("`{name}` takes a list of texts: `{name} = [\"A\", \"B\"]`"),
@@ -165,11 +169,12 @@ fn typed(kind: Kind, name: &str, value: Value) -> Result<Typed, String> {
             Err(format!("`{name}` cannot be blank: leave it out instead"))
         }
         (Kind::Name, Value::Literal(Lit::Str(text))) => Ok(Typed::Text(text.value())),
-        (Kind::Number { least }, Value::Literal(Lit::Int(number))) if number.suffix().is_empty() => {
-            in_range(name, least, number.base10_parse().ok(), number.base10_digits())
+        (Kind::Duration, Value::Literal(Lit::Str(text))) => duration(name, text.value()),
+        (Kind::Number { least, most }, Value::Literal(Lit::Int(number))) if number.suffix().is_empty() => {
+            in_range(name, least..=most, number.base10_parse().ok(), number.base10_digits())
         }
-        (Kind::Number { least }, Value::Negative(number, _)) => {
-            in_range(name, least, Some(number), &number.to_string())
+        (Kind::Number { least, most }, Value::Negative(number, _)) => {
+            in_range(name, least..=most, Some(number), &number.to_string())
         }
         (Kind::Flag, Value::Absent) => Ok(Typed::Flag(true)),
         (Kind::Flag, Value::Literal(Lit::Bool(on))) => Ok(Typed::Flag(on.value)),
@@ -182,13 +187,25 @@ fn typed(kind: Kind, name: &str, value: Value) -> Result<Typed, String> {
     }
 }
 
-/// All members of a cluster hold numbers in 32 bits, with a sign.
-fn in_range(name: &str, least: i64, number: Option<i64>, written: &str) -> Result<Typed, String> {
-    let most = i64::from(i32::MAX);
+fn duration(name: &str, text: String) -> Result<Typed, String> {
+    match text.trim().parse::<SignedDuration>() {
+        Ok(duration) if duration.is_positive() => Ok(Typed::Text(text)),
+        Ok(_) => Err(format!(
+            "`{name}` is longer than none, not `{text}`: leave it out instead"
+        )),
+        Err(_) => Err(format!(
+            "`{name}` is a duration, such as `10s`, `500ms` or `1m 30s`, not `{text}`"
+        )),
+    }
+}
+
+fn in_range(name: &str, range: RangeInclusive<i64>, number: Option<i64>, written: &str) -> Result<Typed, String> {
     match number {
-        Some(number) if (least..=most).contains(&number) => Ok(Typed::Number(number)),
+        Some(number) if range.contains(&number) => Ok(Typed::Number(number)),
         _ => Err(format!(
-            "`{name}` is at least {least} and at most {most}, not {written}"
+            "`{name}` is at least {} and at most {}, not {written}",
+            range.start(),
+            range.end()
         )),
     }
 }

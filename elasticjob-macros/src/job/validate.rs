@@ -130,9 +130,14 @@ fn nothing_excludes_another(settings: &Settings, faults: &mut Faults) {
         let message = "`job_listener_types` and `listeners` exclude each other: both are the job's listeners, in order";
         faults.add(&types.written, message);
     }
-    if let (Some(streaming), true) = (settings.get(&key::STREAMING), has_prop_of(&key::STREAMING, settings)) {
-        let message = "`streaming` and the property `streaming.process` are the same: give one of them";
-        faults.add(&streaming.written, message);
+    for setting in settings.iter() {
+        if let Some(prop) = prop_of(setting.key).filter(|prop| has_prop(prop, settings)) {
+            let message = format!(
+                "`{}` and the property `{prop}` are the same: give one of them",
+                setting.written
+            );
+            faults.add(&setting.written, message);
+        }
     }
     if let (Some((false, _)), Some(failover)) = (settings.flag(&key::MONITOR_EXECUTION), is_on(&key::FAILOVER)) {
         let message = "`failover` needs `monitor_execution`: without it nobody knows which items were running";
@@ -140,11 +145,14 @@ fn nothing_excludes_another(settings: &Settings, faults: &mut Faults) {
     }
 }
 
-/// Whether what the key sets is set among the props, too.
-fn has_prop_of(key: &Key, settings: &Settings) -> bool {
-    let is_same = |prop: &str| key.property.and_then(|property| property.strip_prefix("props.")) == Some(prop);
+/// The prop that the key sets, if it sets one.
+fn prop_of(key: &Key) -> Option<&'static str> {
+    key.property?.strip_prefix("props.")
+}
+
+fn has_prop(prop: &str, settings: &Settings) -> bool {
     settings.iter().any(|setting| match &setting.value {
-        Typed::Props(pairs) => pairs.iter().any(|pair| is_same(&pair.name())),
+        Typed::Props(pairs) => pairs.iter().any(|pair| pair.name() == prop),
         _ => false,
     })
 }

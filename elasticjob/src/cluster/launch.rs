@@ -103,6 +103,8 @@ pub(crate) struct Finished {
     pub(crate) end: End,
     /// The error handler wants the firing given up: no make-up run follows it.
     pub(crate) is_abort: bool,
+    /// How often it was tried again.
+    pub(crate) retries: u32,
     /// When the pool had room and the job began; `None` if it was stopped before.
     pub(crate) began_at: Option<Timestamp>,
     pub(crate) ended_at: Timestamp,

@@ -1,17 +1,22 @@
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 use super::blocking::RunBlocking;
-use super::{Outcome, Permits};
+use super::{Outcome, Permit, Permits};
 use crate::cluster::fence::{Fence, Gated, Stopped};
-use crate::job::{BlockingExecutor, BoxError};
+use crate::job::{BlockingExecutor, BoxError, Progress};
 use crate::registry::BoxFuture;
 use crate::tasks::{Tasks, panic_message};
+
+/// Blocking work of a run that took too long is told to end, and has this long before somebody reads that it goes on.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What the run of one item needs beside the job.
 #[derive(Clone, Debug)]
@@ -37,6 +42,8 @@ pub(crate) struct Running {
     pub(crate) fenced: CancellationToken,
     /// Takes the job's blocking work.
     pub(crate) blocking: Arc<dyn BlockingExecutor>,
+    /// Told when the job gets ahead.
+    pub(crate) progress: Progress,
 }
 
 /// A run that is over.
@@ -44,40 +51,30 @@ pub(crate) struct Running {
 pub(crate) struct Ended {
     /// How it ended.
     pub(crate) outcome: Outcome,
-    /// Whether the job began at all: it was stopped before there was room in its pool otherwise.
-    pub(crate) has_begun: bool,
+    /// Whether it got ahead before that.
+    pub(crate) has_progressed: bool,
     /// Pieces of blocking work that go on nevertheless. Their pool has less room until they end.
     pub(crate) overrunning: usize,
 }
 
-/// Runs one item: waits for room in the pool, then polls the future that `start` makes until it ends or the
-/// fence or somebody stops it, then waits for blocking work.
+/// Runs one item that has room in its pool: polls the future that `start` makes until it ends, got no further for as long
+/// as `timeout`, or the fence or somebody stops it, then waits for blocking work.
 ///
 /// # Cancel safety
 /// Dropping the future drops the job's. Blocking work is then told to stop, and not waited for.
-pub(crate) async fn run_item<S>(item: Item, start: S) -> Ended
+pub(crate) async fn run_item<S>(item: Item, permit: Permit, timeout: Option<Duration>, start: S) -> Ended
 where
     S: FnOnce(Running) -> BoxFuture<'static, Result<(), BoxError>> + Send + 'static,
 {
     let Item {
-        permits,
         fence,
         stop,
         tasks,
         grace,
+        ..
     } = item;
-    let room = Gated::new(Box::pin(permits.acquire()), fence.clone(), stop.clone());
-    let permit = match room.await {
-        Ok(permit) => Arc::new(permit),
-        Err(stopped) => {
-            return Ended {
-                outcome: Outcome::Cancelled(stopped),
-                has_begun: false,
-                overrunning: 0,
-            };
-        }
-    };
-
+    let permit = Arc::new(permit);
+    let progress = Progress::default();
     let work = tasks.child();
     let cancellation = stop.child_token();
     // However this ends, and if it is dropped: what still blocks is told.
@@ -91,9 +88,11 @@ where
             cancellation,
             permit: Arc::downgrade(&permit),
         }),
+        progress: progress.clone(),
     };
     // From its first line on the job is polled through the gate, and whatever it does is caught.
-    let job = Gated::new(async move { start(running).await }.boxed(), fence, stop);
+    let watched = progress.clone();
+    let job = Gated::new(within(timeout, watched, move || start(running)).boxed(), fence, stop);
     let outcome = outcome_of(
         AssertUnwindSafe(job)
             .catch_unwind()
@@ -102,20 +101,46 @@ where
     );
     drop(over);
 
+    if let Outcome::TimedOut(limit) = outcome
+        && let Err(still_running) = work.close_and_wait(Instant::now() + PATIENCE.min(grace)).await
+    {
+        let pieces = still_running.tasks;
+        warn!(pieces, ?limit, "timed out, but its blocking work has not ended yet");
+    }
     let overrunning = match work.close_and_wait(Instant::now() + grace).await {
         Ok(()) => 0,
         Err(still_running) => still_running.tasks,
     };
     Ended {
         outcome,
-        has_begun: true,
+        has_progressed: progress.newest().is_some(),
         overrunning,
     }
 }
 
-fn outcome_of(polled: Result<Result<Result<(), BoxError>, Stopped>, String>) -> Outcome {
+/// Makes the job's future and waits for it, for that long at most since it last got ahead.
+async fn within<S>(timeout: Option<Duration>, progress: Progress, start: S) -> Outcome
+where
+    S: FnOnce() -> BoxFuture<'static, Result<(), BoxError>>,
+{
+    let mut job = pin!(start());
+    let mut since = Instant::now();
+    // What is longer than any clock counts is no limit.
+    while let Some((limit, deadline)) = timeout.and_then(|limit| Some((limit, since.checked_add(limit)?))) {
+        if let Ok(returned) = timeout_at(deadline, &mut job).await {
+            return returned.into();
+        }
+        match progress.newest().filter(|newest| *newest > since) {
+            Some(newest) => since = newest,
+            None => return Outcome::TimedOut(limit),
+        }
+    }
+    job.await.into()
+}
+
+fn outcome_of(polled: Result<Result<Outcome, Stopped>, String>) -> Outcome {
     match polled {
-        Ok(Ok(returned)) => returned.into(),
+        Ok(Ok(outcome)) => outcome,
         Ok(Err(stopped)) => Outcome::Cancelled(stopped),
         Err(panic) => Outcome::Panicked(panic),
     }
@@ -165,9 +190,11 @@ mod tests {
         where
             F: Future<Output = Result<(), BoxError>> + Send + 'static,
         {
-            self.item
-                .tasks
-                .spawn("item", run_item(self.item.clone(), |running| job(running).boxed()))
+            let item = self.item.clone();
+            self.item.tasks.spawn("item", async move {
+                let permit = item.permits.clone().acquire().await;
+                run_item(item, permit, None, |running| job(running).boxed()).await
+            })
         }
 
         /// Runs a job that blocks until something comes through the channel, and waits until it has begun.
@@ -196,7 +223,7 @@ mod tests {
         let setting = set_up();
         let ended = setting.run(async |_| Ok(())).await.unwrap();
         assert!(matches!(ended.outcome, Outcome::Succeeded));
-        assert!(ended.has_begun);
+        assert!(!ended.has_progressed);
         let ended = setting.run(async |_| Err("no data".into())).await.unwrap();
         assert_eq!(ended.outcome.to_string(), "failed: no data");
     }
@@ -244,16 +271,35 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_item_that_is_stopped_while_it_waits_should_not_begin() {
+    async fn a_run_should_time_out_once_it_has_got_no_further_for_so_long() {
         let setting = set_up();
-        let _first = setting.run(async |_| std::future::pending().await);
-        tokio::task::yield_now().await;
-        let second = setting.run(async |_| panic!("begun"));
-        tokio::task::yield_now().await;
-        setting.item.stop.cancel();
-        let ended = second.await.unwrap();
-        assert!(matches!(ended.outcome, Outcome::Cancelled(Stopped::Cancelled)));
-        assert!(!ended.has_begun);
+        let start = Instant::now();
+        let limit = Duration::from_secs(2);
+        let permit = setting.item.permits.clone().acquire().await;
+        let job = async |running: Running| {
+            for _ in 0..2 {
+                sleep(Duration::from_millis(1500)).await;
+                running.progress.made();
+            }
+            std::future::pending().await
+        };
+        let ended = run_item(setting.item.clone(), permit, Some(limit), move |running| {
+            job(running).boxed()
+        })
+        .await;
+        assert_eq!(ended.outcome.to_string(), "timed out after 2s");
+        assert!(ended.has_progressed);
+        assert_eq!(start.elapsed().as_secs(), 5);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_limit_beyond_all_clocks_should_be_none() {
+        let setting = set_up();
+        let permit = setting.item.permits.clone().acquire().await;
+        let ended = run_item(setting.item.clone(), permit, Some(Duration::MAX), |_| {
+            async { Ok(()) }.boxed()
+        });
+        assert!(matches!(ended.await.outcome, Outcome::Succeeded));
     }
 
     #[tokio::test(start_paused = true)]
@@ -269,7 +315,6 @@ mod tests {
         setting.item.stop.cancel();
         let ended = run.await.unwrap();
         assert!(matches!(ended.outcome, Outcome::Cancelled(Stopped::Cancelled)));
-        assert!(ended.has_begun);
         assert!(token.is_cancelled());
     }
 

@@ -17,13 +17,15 @@ mod runner;
 #[cfg(feature = "script")]
 pub mod script;
 mod streaming;
+mod tries;
 mod typed;
 
-pub(crate) use item::{Item, run_item};
+pub(crate) use item::Item;
 pub(crate) use outcome::Outcome;
 pub use pool::{DEFAULT_POOL, ExecutorServiceHandler, Pool, Pools};
 pub(crate) use pool::{NoPool, OpenPool, Permit, Permits};
 pub(crate) use runner::{Equipment, JobRunner};
+pub(crate) use tries::Tries;
 pub(crate) use typed::Work;
 pub(crate) use typed::missing_feature;
 pub use typed::{AnyJobExecutor, JobExecutor, JobExecutors};

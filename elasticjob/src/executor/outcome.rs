@@ -1,4 +1,5 @@
 use std::fmt;
+use std::time::Duration;
 
 use crate::cluster::fence::Stopped;
 use crate::error_handler::Chain;
@@ -13,6 +14,8 @@ pub(crate) enum Outcome {
     Failed(BoxError),
     /// The job panicked, with this message.
     Panicked(String),
+    /// The job took longer than it may.
+    TimedOut(Duration),
     /// The job was stopped before it returned, or before it began.
     Cancelled(Stopped),
 }
@@ -23,6 +26,7 @@ impl Outcome {
         match self {
             Self::Failed(cause) => Some(cause),
             Self::Panicked(message) => Some(Box::new(Panicked(message))),
+            Self::TimedOut(limit) => Some(Box::new(TimedOut(limit))),
             Self::Succeeded | Self::Cancelled(_) => None,
         }
     }
@@ -40,6 +44,7 @@ impl fmt::Display for Outcome {
             Self::Succeeded => f.write_str("succeeded"),
             Self::Failed(cause) => write!(f, "failed: {}", Chain(&**cause)),
             Self::Panicked(message) => write!(f, "panicked: {message}"),
+            Self::TimedOut(limit) => TimedOut(*limit).fmt(f),
             Self::Cancelled(stopped) => write!(f, "{stopped}"),
         }
     }
@@ -49,6 +54,11 @@ impl fmt::Display for Outcome {
 #[derive(Debug, thiserror::Error)]
 #[error("panicked: {0}")]
 struct Panicked(String);
+
+/// A run that took too long, as error handlers see it.
+#[derive(Debug, thiserror::Error)]
+#[error("timed out after {0:?}")]
+struct TimedOut(Duration);
 
 #[cfg(test)]
 mod tests {
@@ -71,6 +81,11 @@ mod tests {
             Outcome::Panicked("no luck".to_owned()),
             "panicked: no luck",
             Some("panicked: no luck"),
+        );
+        check(
+            Outcome::TimedOut(Duration::from_secs(30)),
+            "timed out after 30s",
+            Some("timed out after 30s"),
         );
         check(Outcome::Cancelled(Stopped::Cancelled), "cancelled", None);
         let fenced = "fenced: the registry session can no longer be relied upon";

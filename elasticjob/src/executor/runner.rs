@@ -18,10 +18,13 @@ use crate::error_handler::{self, Chain, DEFAULT_HANDLER, ErrorHandlers, Failure,
 use crate::job::{Components, ErasedJob, RunContext, RunParts, ShardingContext, ShardingParts};
 use crate::listener::{JobListeners, Listeners};
 use crate::property::{self, Reader};
+use crate::registry::BoxFuture;
 use crate::tasks::{Task, Tasks};
 use crate::telemetry;
 
-use super::{DEFAULT_POOL, Item, NoPool, OpenPool, Outcome, Pools, Work, run_item};
+use super::item::Running;
+use super::tries::{Identity, Tried};
+use super::{DEFAULT_POOL, Item, NoPool, OpenPool, Outcome, Pools, Tries, Work};
 
 /// Blocking work that was told to stop is waited for this long before its item's end is recorded: until then the
 /// item's mark keeps others from running it. Whoever leaves the cluster earlier leaves without it.
@@ -51,6 +54,7 @@ pub(crate) struct JobRunner {
 #[derive(Clone)]
 struct Current {
     job: Arc<dyn ErasedJob>,
+    tries: Tries,
     pool: OpenPool,
     handler_name: Arc<str>,
     handler: Arc<dyn JobErrorHandler>,
@@ -100,12 +104,12 @@ impl Current {
     ) -> Result<Self, Misconfigured> {
         let pool = config.executor_service_handler().unwrap_or(DEFAULT_POOL);
         let pool = equipment.pools.pool(pool, config.name().as_str())?;
-        let job = match before {
-            Some(before) if *before.props == *config.props() => Arc::clone(&before.job),
+        let (job, tries) = match before {
+            Some(before) if *before.props == *config.props() => (Arc::clone(&before.job), before.tries),
             _ => {
                 let mut reader = Reader::new(config.props());
-                let job = work.open(&mut reader);
-                reader.finish(job)?
+                let (job, tries) = (work.open(&mut reader), reader.read());
+                reader.finish(job.zip(tries))?
             }
         };
         let name = config.error_handler().unwrap_or(DEFAULT_HANDLER);
@@ -122,6 +126,7 @@ impl Current {
         };
         Ok(Self {
             job,
+            tries,
             pool,
             handler_name: name.into(),
             handler,
@@ -156,6 +161,7 @@ impl Runner for JobRunner {
         } = launch;
         let Current {
             job,
+            tries,
             pool,
             handler,
             props,
@@ -175,6 +181,7 @@ impl Runner for JobRunner {
             next_scheduled_time: next,
             run_id: start.run.id.as_str().into(),
             attempt: start.run.attempt,
+            retry: 0,
             fencing_token: start.fencing_token,
         });
         let tasks = self.equipment.tasks.clone();
@@ -191,40 +198,51 @@ impl Runner for JobRunner {
         let late = telemetry::lateness(start.run.source, start.run.attempt, due, launched_at);
         let handed_over = Instant::now();
         let since_launch = move || launched_at.saturating_add(handed_over.elapsed()).unwrap_or(launched_at);
-        let run = async move {
-            let began = Arc::new(OnceLock::new());
-            let begins = Arc::clone(&began);
-            let ended = run_item(item, move |running| {
-                begins.get_or_init(since_launch);
-                let waited = SignedDuration::try_from(handed_over.elapsed()).unwrap_or_default();
-                let timed = metrics.begin(late.map(|late| late.saturating_add(waited)));
-                let parts = RunParts {
-                    cancellation: running.cancellation,
-                    wind_down,
-                    fenced: running.fenced,
-                    components,
-                    props,
-                    blocking: running.blocking,
-                };
-                let work = job.run(RunContext::new(sharding, parts));
-                Box::pin(async move {
-                    let _timed = timed;
-                    work.await
-                })
+        let began = Arc::new(OnceLock::new());
+        let begins = Arc::clone(&began);
+        let until = wind_down.clone();
+        let begin = move |retry, running: Running| -> BoxFuture<'static, _> {
+            begins.get_or_init(since_launch);
+            let waited = SignedDuration::try_from(handed_over.elapsed()).unwrap_or_default();
+            let late = late.filter(|_| retry == 0);
+            if retry > 0 {
+                metrics.retried();
+            }
+            let timed = metrics.begin(late.map(|late| late.saturating_add(waited)));
+            let parts = RunParts {
+                cancellation: running.cancellation,
+                wind_down: wind_down.clone(),
+                fenced: running.fenced,
+                components: Arc::clone(&components),
+                props: Arc::clone(&props),
+                blocking: running.blocking,
+                progress: running.progress,
+            };
+            let work = job.run(RunContext::new(sharding.clone().with_retry(retry), parts));
+            Box::pin(async move {
+                let _timed = timed;
+                work.await
             })
-            .await;
-            if !ended.has_begun {
+        };
+        let run = async move {
+            let identity = Identity {
+                run: start.run.id.clone(),
+                item: start.item,
+            };
+            let tried = tries.run(item, &until, &identity, begin).await;
+            if tried.tries == 0 {
                 debug!("stopped before there was room in the pool");
             }
-            if ended.overrunning > 0 {
+            if tried.overrunning > 0 {
                 warn!(
-                    pieces = ended.overrunning,
+                    pieces = tried.overrunning,
                     "blocking work goes on although its run is over"
                 );
             }
-            let is_fenced = matches!(ended.outcome, Outcome::Cancelled(Stopped::Fenced));
-            let failure = failure_beyond_ledger(&ended.outcome);
-            let (end, is_abort) = concluded(&failing, &*handler, ended.outcome);
+            let retries = tried.retries();
+            let is_fenced = matches!(tried.outcome, Outcome::Cancelled(Stopped::Fenced));
+            let failure = failure_beyond_ledger(&tried.outcome);
+            let (end, is_abort) = concluded(&failing, &*handler, tried);
             // The worker is gone when the process stops; nobody records the end then.
             let _ = finished.send(Box::new(Finished {
                 item: start.item,
@@ -233,6 +251,7 @@ impl Runner for JobRunner {
                 is_fenced,
                 end,
                 is_abort,
+                retries,
                 began_at: began.get().copied(),
                 ended_at: since_launch(),
                 failure,
@@ -274,7 +293,7 @@ fn failure_beyond_ledger(outcome: &Outcome) -> Option<Arc<str>> {
     let mut text = match outcome {
         Outcome::Failed(cause) => Chain(&**cause).to_string(),
         Outcome::Panicked(message) => format!("panicked: {message}"),
-        Outcome::Succeeded | Outcome::Cancelled(_) => return None,
+        Outcome::Succeeded | Outcome::TimedOut(_) | Outcome::Cancelled(_) => return None,
     };
     if text.len() <= CAUSE_LIMIT {
         return None;
@@ -284,14 +303,23 @@ fn failure_beyond_ledger(outcome: &Outcome) -> Option<Arc<str>> {
 }
 
 /// What an outcome is to the ledger, and whether the firing is to be given up for it.
-fn concluded(run: &ShardingContext, handler: &dyn JobErrorHandler, outcome: Outcome) -> (End, bool) {
+fn concluded(run: &ShardingContext, handler: &dyn JobErrorHandler, tried: Tried) -> (End, bool) {
+    let Tried { outcome, tries, .. } = tried;
+    let failed = |cause: String| {
+        let cause = match tries {
+            0 | 1 => cause,
+            // In front: what is too long is cut.
+            _ => format!("tried {tries} times: {cause}"),
+        };
+        End::because(Verdict::Failed, cause)
+    };
     let end = match &outcome {
         Outcome::Succeeded => {
             debug!("item succeeded");
             End::new(Verdict::Succeeded)
         }
-        Outcome::Failed(cause) => End::because(Verdict::Failed, Chain(&**cause).to_string()),
-        Outcome::Panicked(message) => End::because(Verdict::Failed, format!("panicked: {message}")),
+        Outcome::Failed(cause) => failed(Chain(&**cause).to_string()),
+        Outcome::Panicked(_) | Outcome::TimedOut(_) => failed(outcome.to_string()),
         Outcome::Cancelled(stopped) => {
             warn!(reason = %stopped, "item stopped");
             End::because(Verdict::Cancelled, stopped.to_string())

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::blocking::{self, BlockingError, BlockingExecutor, Inline};
 use super::components::Components;
+use super::progress::Progress;
 
 /// Which part of which firing this run is for. Cloning is cheap.
 ///
@@ -43,6 +44,7 @@ pub(crate) struct ShardingParts {
     pub(crate) next_scheduled_time: Option<Timestamp>,
     pub(crate) run_id: Arc<str>,
     pub(crate) attempt: u32,
+    pub(crate) retry: u32,
     pub(crate) fencing_token: i64,
 }
 
@@ -69,6 +71,7 @@ impl ShardingContext {
             next_scheduled_time: None,
             run_id: "test".into(),
             attempt: 1,
+            retry: 0,
             fencing_token: 1,
         })
     }
@@ -131,12 +134,17 @@ impl ShardingContext {
         &self.parts.run_id
     }
 
-    /// Which attempt at this firing of the item it is, from 1.
+    /// Which attempt at this firing of the item it is, from 1: another one follows where the instance of one died.
     pub fn attempt(&self) -> u32 {
         self.parts.attempt
     }
 
-    /// A number that only grows from one run of the item to the next.
+    /// How often this attempt was tried before, and failed; 0 where the job is not to be tried again.
+    pub fn retry(&self) -> u32 {
+        self.parts.retry
+    }
+
+    /// A number that only grows from one run of the item to the next. Retries are the same run.
     ///
     /// Hand it to resources that outlive the run: one that refuses a number smaller than the largest it has
     /// seen is safe from a run that was taken for dead and continues.
@@ -184,6 +192,12 @@ impl ShardingContext {
     #[must_use]
     pub fn with_attempt(self, attempt: u32) -> Self {
         self.with(|parts| parts.attempt = attempt)
+    }
+
+    /// The same context, after so many tries that failed.
+    #[must_use]
+    pub fn with_retry(self, retry: u32) -> Self {
+        self.with(|parts| parts.retry = retry)
     }
 
     /// The same context with another fencing token.
@@ -238,6 +252,7 @@ pub(crate) struct RunParts {
     pub(crate) components: Arc<Components>,
     pub(crate) props: Arc<BTreeMap<String, String>>,
     pub(crate) blocking: Arc<dyn BlockingExecutor>,
+    pub(crate) progress: Progress,
 }
 
 impl RunContext {
@@ -250,6 +265,7 @@ impl RunContext {
             components: Arc::default(),
             props: Arc::default(),
             blocking: Arc::new(Inline),
+            progress: Progress::default(),
         };
         Self::new(sharding, parts)
     }
@@ -324,6 +340,11 @@ impl RunContext {
     pub fn fenced(&self) -> CancellationToken {
         // A child, so that cancelling it does no harm; made here, since few ask for it.
         self.parts.fenced.child_token()
+    }
+
+    /// Told when a run that may go on for long is through with a piece of its work.
+    pub(super) fn progress(&self) -> &Progress {
+        &self.parts.progress
     }
 
     /// The components that the application provided.

@@ -2,6 +2,9 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::SignedDuration;
 
 use super::closure::Erase;
 use super::components::{Components, MissingComponent};
@@ -73,6 +76,55 @@ impl Registration {
     /// Has a [dataflow job](super::DataflowJob) go on for as long as there is data.
     pub fn streaming(self) -> Self {
         self.set(format!("props.{STREAMING}"), true)
+    }
+
+    /// How long an item may take, once there is room for it in its pool; each batch of it, where it streams. Then it is
+    /// dropped, blocking work is told to end, and it has failed.
+    pub fn timeout(self, limit: Duration) -> Self {
+        self.set("props.elasticjob.timeout", written(limit))
+    }
+
+    /// How often an item that fails, panics or takes too long is tried again, unless its error is
+    /// [`permanent`](super::permanent). The instance goes on with it, and to the cluster all of it is one run.
+    ///
+    /// Another try begins after a pause, of a second at first, which doubles up to a minute; each is shorter by up to a
+    /// half, so that items which fail together are not tried together. There is none for an item that
+    /// [should end](super::RunContext::wind_down): because it is to move, the job stops here, or other items of the
+    /// instance wait for its end to run at their next time.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use elasticjob::ElasticJob;
+    /// use elasticjob::job::{BoxError, job, permanent};
+    ///
+    /// struct Refused;
+    /// # async fn charge() -> Result<(), Refused> { Err(Refused) }
+    ///
+    /// let charge = job("charge", || async {
+    ///     charge().await.map_err(|Refused| permanent("the card was refused"))?;
+    ///     Ok::<_, BoxError>(())
+    /// });
+    /// let charge = charge
+    ///     .sharding(1)
+    ///     .timeout(Duration::from_secs(30))
+    ///     .retry(3)
+    ///     .retry_backoff(Duration::from_millis(500))
+    ///     .retry_max_backoff(Duration::from_secs(10));
+    /// ElasticJob::builder().without_discovery().job(charge).build()?;
+    /// # Ok::<_, elasticjob::Error>(())
+    /// ```
+    pub fn retry(self, retries: u32) -> Self {
+        self.set("props.elasticjob.retry", retries)
+    }
+
+    /// The pause before the first [retry](Self::retry).
+    pub fn retry_backoff(self, pause: Duration) -> Self {
+        self.set("props.elasticjob.retry.backoff", written(pause))
+    }
+
+    /// The longest pause before a [retry](Self::retry).
+    pub fn retry_max_backoff(self, pause: Duration) -> Self {
+        self.set("props.elasticjob.retry.max-backoff", written(pause))
     }
 
     /// The name.
@@ -163,4 +215,10 @@ impl fmt::Debug for Registration {
             .field("place", &self.place)
             .finish_non_exhaustive()
     }
+}
+
+/// As configuration has it.
+fn written(duration: Duration) -> String {
+    let duration = SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX);
+    format!("{duration:#}")
 }

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use crate::catalogue::UnknownName;
 use crate::cluster::policy::Policy;
 use crate::error_handler::{self, DEFAULT_HANDLER, ErrorHandlerKind};
-use crate::executor::{self, DEFAULT_POOL, Work};
+use crate::executor::{self, DEFAULT_POOL, Tries, Work};
 use crate::host;
 use crate::job::{Registration, Start, StartParts};
 use crate::property::Reader;
@@ -212,6 +212,7 @@ fn job(
         }
         Err(error) => faults.push(format!("job {name} ({place}): {error}")),
     }
+    let _: Option<Tries> = reader.read();
     if let Some(kind) = error_handler(builder, &settings, faults) {
         let _ = kind.check(&mut reader);
     }

@@ -19,6 +19,7 @@ pub(crate) struct JobMetrics {
     items_left_out: Gauge,
     items_running: Gauge,
     failovers: Counter,
+    retries: Counter,
     misfires: Counter,
     skipped_times: Counter,
     unaccounted_times: Gauge,
@@ -52,6 +53,7 @@ impl JobMetrics {
             items_left_out: gauge(names::ITEMS_LEFT_OUT, &of_job),
             items_running: gauge(names::ITEMS_RUNNING, &of_job),
             failovers: counter(names::FAILOVERS, &of_job),
+            retries: counter(names::RETRIES, &of_job),
             misfires: counter(names::MISFIRES, &of_job),
             skipped_times: counter(names::SKIPPED_TIMES, &of_job),
             unaccounted_times: gauge(names::UNACCOUNTED_TIMES, &of_job),
@@ -74,6 +76,11 @@ impl JobMetrics {
         if let Some(index) = VERDICTS.iter().position(|(known, _)| *known == verdict) {
             self.runs[index].increment(1);
         }
+    }
+
+    /// A run that failed is tried again.
+    pub(crate) fn retried(&self) {
+        self.retries.increment(1);
     }
 
     /// So many scheduled times came while the firing before them was running.

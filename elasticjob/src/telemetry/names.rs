@@ -22,6 +22,7 @@ pub(super) const ITEMS_OWNED: Name = Name("elasticjob_items_owned");
 pub(super) const ITEMS_LEFT_OUT: Name = Name("elasticjob_items_left_out");
 pub(super) const ITEMS_RUNNING: Name = Name("elasticjob_items_running");
 pub(super) const FAILOVERS: Name = Name("elasticjob_failovers_total");
+pub(super) const RETRIES: Name = Name("elasticjob_retries_total");
 pub(super) const MISFIRES: Name = Name("elasticjob_misfires_total");
 pub(super) const SKIPPED_TIMES: Name = Name("elasticjob_skipped_times_total");
 pub(super) const UNACCOUNTED_TIMES: Name = Name("elasticjob_unaccounted_times");
@@ -127,6 +128,11 @@ pub(super) const ALL: &[Metric] = &[
         FAILOVERS,
         "job",
         "Items that were taken over after their instance died running them",
+    ),
+    counter(
+        RETRIES,
+        "job",
+        "Runs of items that failed or took too long, and were tried again on the spot",
     ),
     counter(
         MISFIRES,

@@ -71,6 +71,8 @@ pub struct RunEvent {
     pub run_id: String,
     /// Counted from 1.
     pub attempt: u32,
+    /// How often this attempt was [tried again](crate::job::ShardingContext::retry); 0 until it has ended.
+    pub retries: u32,
     /// Why it runs.
     pub source: Source,
     /// The instance that runs it.

@@ -19,6 +19,7 @@ mod outages;
 mod sharing;
 mod strategies;
 mod streams;
+mod tries;
 mod typed_jobs;
 
 use std::time::Duration;

@@ -1,6 +1,7 @@
 //! `HTTP`, against a real web server.
 
 use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::any;
+use axum::serve::ListenerExt as _;
 use elasticjob_tests::zookeeper::free_port;
 use futures_util::{StreamExt as _, stream};
 use tokio::net::TcpListener;
@@ -33,6 +35,8 @@ struct Request {
 struct Service {
     address: String,
     requests: Arc<Mutex<Vec<Request>>>,
+    /// How many connections there were so far.
+    connections: Arc<AtomicUsize>,
     /// How many requests wait for an answer that never comes.
     waiting: watch::Receiver<usize>,
     _server: JoinSet<()>,
@@ -54,6 +58,11 @@ impl Service {
             waiting: Arc::new(sender),
         };
         let requests = Arc::clone(&shared.requests);
+        let connections = Arc::new(AtomicUsize::new(0));
+        let accepted = Arc::clone(&connections);
+        let listener = listener.tap_io(move |_| {
+            accepted.fetch_add(1, Ordering::Relaxed);
+        });
         let app = Router::new()
             .route("/silent", any(silent))
             .route("/dripping", any(dripping))
@@ -73,6 +82,7 @@ impl Service {
         Ok(Self {
             address,
             requests,
+            connections,
             waiting,
             _server: server,
         })
@@ -257,6 +267,34 @@ async fn a_status_of_failure_should_be_one_unless_that_is_switched_off() -> anyh
     }
     let created = service.asked("created", "POST", "/status/201", &[]).await?;
     assert_eq!(created.run().await?, [(0, None)].into());
+    Ok(())
+}
+
+#[tokio::test]
+async fn only_what_a_service_may_answer_otherwise_later_should_be_asked_for_again() -> anyhow::Result<()> {
+    let service = Service::start().await?;
+    for (status, is_again) in [(503, true), (429, true), (404, false), (401, false)] {
+        let path = format!("/status/{status}");
+        let further = [("retry", "2"), ("retry-backoff", "1ms")];
+        let application = service.asked("patient", "GET", &path, &further).await?;
+        let failure = application.failure().await?;
+        assert_eq!(failure.starts_with("tried 3 times: http://"), is_again, "{failure}");
+        assert!(failure.ends_with(": no disk"), "{failure}");
+        application.stop().await;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_connection_should_be_used_for_more_than_one_run() -> anyhow::Result<()> {
+    let service = Service::start().await?;
+    let application = service.asked("steady", "GET", "/", &[]).await?;
+    for _ in 0..5 {
+        assert_eq!(application.run().await?, [(0, None)].into());
+    }
+    assert_eq!(service.take_requests().len(), 5);
+    let connections = service.connections.load(Ordering::Relaxed);
+    assert!(connections < 5, "{connections}");
     Ok(())
 }
 

@@ -39,6 +39,7 @@ struct Running {
     /// `None` while it runs.
     ended_at: Option<Timestamp>,
     failure: Option<Arc<str>>,
+    retries: u32,
 }
 
 impl Account {
@@ -77,6 +78,7 @@ impl Account {
                 started_at: now,
                 ended_at: None,
                 failure: None,
+                retries: 0,
             };
             self.events
                 .publish(|| JobEvent::Started(self.run(start.item, &start.run, &running)));
@@ -93,6 +95,7 @@ impl Account {
             running.started_at = finished.began_at.unwrap_or(running.started_at);
             running.ended_at = Some(finished.ended_at);
             running.failure = finished.failure.clone();
+            running.retries = finished.retries;
         }
     }
 
@@ -111,6 +114,7 @@ impl Account {
                 started_at: now,
                 ended_at: None,
                 failure: None,
+                retries: 0,
             })
         });
         let ended_at = running.ended_at.unwrap_or(now);
@@ -218,6 +222,7 @@ impl Account {
             scheduled_time: run.scheduled_time(),
             run_id: run.id.clone(),
             attempt: run.attempt,
+            retries: running.retries,
             source: run.source,
             instance: run.owner.as_str().into(),
             task_id: Arc::clone(&running.task_id),

@@ -38,6 +38,9 @@
 //! Redirects are followed, at most ten, but never from an encrypted address to one that is not. A run that is cancelled, or
 //! whose session with the registry centre can no longer be relied upon, drops its connection; what the service
 //! does then is up to it.
+//!
+//! An item that fails is tried again if the job has a `retry`, unless the service says that it will not have the request: by a
+//! status from 400 to 499 other than 408, 409, 423, 425 and 429, or by a redirect that is not followed.
 
 mod settings;
 
@@ -55,7 +58,7 @@ pub use self::settings::HttpProperties;
 use super::JobExecutor;
 use super::context_json::context_json;
 use crate::http_client;
-use crate::job::{BoxError, RunContext};
+use crate::job::{BoxError, RunContext, permanent};
 
 /// So much of an answer's body is read.
 const BODY_LIMIT: usize = 64 * 1024;
@@ -147,11 +150,14 @@ impl JobExecutor for HttpExecutor {
             );
             return Ok(());
         }
-        Err(match is_redirect {
+        let failure = match is_redirect {
             true => Failure::Redirect { address, status },
             false => Failure::Status { address, status, body },
-        }
-        .into())
+        };
+        Err(match may_pass(status) {
+            true => failure.into(),
+            false => permanent(failure).into(),
+        })
     }
 }
 
@@ -178,6 +184,18 @@ impl HttpExecutor {
         }
         request.send().await
     }
+}
+
+/// Whether the same request may be answered otherwise later.
+fn may_pass(status: StatusCode) -> bool {
+    let for_now = [
+        StatusCode::REQUEST_TIMEOUT,
+        StatusCode::CONFLICT,
+        StatusCode::LOCKED,
+        StatusCode::TOO_EARLY,
+        StatusCode::TOO_MANY_REQUESTS,
+    ];
+    status.is_server_error() || for_now.contains(&status)
 }
 
 /// Headers hold all that JSON does but one character.

@@ -44,7 +44,7 @@
 //! | `ELASTIC_JOB_SHARDING_TOTAL_COUNT`, `ELASTIC_JOB_SHARDING_ITEM` | numbers; items count from 0 |
 //! | `ELASTIC_JOB_PARAMETER`, `ELASTIC_JOB_SHARDING_PARAMETER` | texts, empty where there is none |
 //! | `ELASTIC_JOB_SCHEDULED_TIME` | the time that the run is for: `2026-03-01T04:00:00Z` |
-//! | `ELASTIC_JOB_RUN_ID`, `ELASTIC_JOB_ATTEMPT`, `ELASTIC_JOB_FENCING_TOKEN` | which run this is; see [`ShardingContext`] |
+//! | `ELASTIC_JOB_RUN_ID`, `ELASTIC_JOB_ATTEMPT`, `ELASTIC_JOB_RETRY`, `ELASTIC_JOB_FENCING_TOKEN` | which run this is; see [`ShardingContext`] |
 //!
 //! Its input is empty. What it says goes into the log line by line, with the job and the item; the last lines are also in
 //! the cause of a failure. It has succeeded when its exit status is 0.
@@ -127,6 +127,7 @@ fn environment(run: &ShardingContext) -> Vec<(&'static str, String)> {
         ("ELASTIC_JOB_SCHEDULED_TIME", run.scheduled_time().to_string()),
         ("ELASTIC_JOB_RUN_ID", run.run_id().to_owned()),
         ("ELASTIC_JOB_ATTEMPT", run.attempt().to_string()),
+        ("ELASTIC_JOB_RETRY", run.retry().to_string()),
         ("ELASTIC_JOB_FENCING_TOKEN", run.fencing_token().to_string()),
     ]
 }

@@ -28,6 +28,8 @@ pub(crate) const STREAMING: &str = "streaming.process";
 /// by whoever has the item then. Where an instance has several items and one of them has run out of data, or somebody
 /// asks for a run, the streams of the others give way when the next time comes, so that all of them run again.
 ///
+/// A `timeout` is that of each batch, and a stream that is through with one has all its `retry`s anew.
+///
 /// Write both as plain `async fn`. The type is made by `Default`, or with its components by `#[derive(Inject)]`;
 /// `#[elastic_job(..)]` on the `impl` block declares it. [`dataflow`] makes one of two closures.
 ///
@@ -141,6 +143,7 @@ async fn go_through<F: Flow>(flow: &F, run: &RunContext) -> Outcome {
         }
         flow.process(run, data).await?;
         batches += 1;
+        run.progress().made();
         if !is_streaming {
             return Ok(());
         }

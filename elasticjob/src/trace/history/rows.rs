@@ -120,7 +120,7 @@ impl<'a> Rows<'a> {
         insert(&mut statements, dialect, &EXECUTIONS, executions(&started), keep);
         insert(&mut statements, dialect, &EXECUTIONS, executions(&ended), end);
         insert(&mut statements, dialect, &DETAILS, details(&started), keep);
-        let verdict = Conflict::Replace(&["verdict"]);
+        let verdict = Conflict::Replace(&["verdict", "retries"]);
         insert(&mut statements, dialect, &DETAILS, details(&ended), verdict);
 
         let lost = || self.lost.iter();
@@ -227,6 +227,7 @@ fn detail(id: &str, row: &Execution<'_>) -> Vec<Value> {
         text(id, 40),
         text(&run.run_id, 40),
         Value::Integer(run.attempt.into()),
+        Value::Integer(run.retries.into()),
         Value::Integer(run.scheduled_time.as_millisecond()),
         text(source(run.source), 20),
         text(&run.instance, 100),
@@ -239,6 +240,8 @@ fn lost_detail(id: &str, run: &LostRun) -> Vec<Value> {
         text(id, 40),
         text(&run.run_id, 40),
         Value::Integer(run.attempt.into()),
+        // Who died had no time to say.
+        Value::Integer(0),
         Value::Integer(run.scheduled_time.as_millisecond()),
         text(source(run.source), 20),
         text(&run.instance, 100),

@@ -66,6 +66,7 @@ pub(super) const DETAILS: Table = Table {
         ("id", Kind::Text),
         ("run_id", Kind::Text),
         ("attempt", Kind::Integer),
+        ("retries", Kind::Integer),
         ("scheduled_time", Kind::Integer),
         ("source", Kind::Text),
         ("instance", Kind::Text),
@@ -123,7 +124,7 @@ pub(super) fn definitions(dialect: &Dialect) -> Vec<Definition> {
          message VARCHAR(4000) NULL, creation_time {moment} NULL, PRIMARY KEY (id)"
     );
     let details = "id VARCHAR(40) NOT NULL, run_id VARCHAR(40) NOT NULL, attempt INT NOT NULL, \
-                   scheduled_time BIGINT NOT NULL, source VARCHAR(20) NOT NULL, instance VARCHAR(100) NOT NULL, \
+                   retries INT NOT NULL, scheduled_time BIGINT NOT NULL, source VARCHAR(20) NOT NULL, instance VARCHAR(100) NOT NULL, \
                    verdict VARCHAR(20) NULL, PRIMARY KEY (id)";
     let skipped = "job_name VARCHAR(100) NOT NULL, sharding_item INT NOT NULL, before_time BIGINT NOT NULL, \
                    after_time BIGINT NOT NULL, times BIGINT NOT NULL, reason VARCHAR(1000) NOT NULL, \

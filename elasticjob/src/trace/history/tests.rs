@@ -54,6 +54,7 @@ fn run(attempt: u32) -> RunEvent {
         scheduled_time: at(10),
         run_id: "k3v9x0a1b2c3".into(),
         attempt,
+        retries: 0,
         source: match attempt {
             1 => Source::Schedule,
             _ => Source::Failover,
@@ -72,6 +73,7 @@ fn ended(attempt: u32) -> JobEvent {
     JobEvent::Ended {
         run: RunEvent {
             started_at: at(12),
+            retries: 2,
             ..run(attempt)
         },
         outcome: ItemOutcome::Succeeded,
@@ -113,7 +115,8 @@ async fn the_start_and_the_end_of_a_run_should_be_one_row_in_either_order_and_if
             assert_eq!(runs.len(), 1, "{runs:#?}");
             assert_eq!(runs[0].outcome, RunOutcome::Succeeded);
             assert_eq!((runs[0].started_at, runs[0].ended_at), (at(12), Some(at(15))));
-            assert_eq!(runs[0].detail.as_ref().unwrap().scheduled_time, at(10));
+            let detail = runs[0].detail.as_ref().unwrap();
+            assert_eq!((detail.scheduled_time, detail.retries), (at(10), 2));
         }
     }
 }

@@ -164,6 +164,7 @@ impl Runner for FakeRunner {
                 is_fenced,
                 end: End::new(verdict),
                 is_abort: false,
+                retries: 0,
                 began_at: Some(launched_at),
                 ended_at: clock.now(),
                 failure: None,

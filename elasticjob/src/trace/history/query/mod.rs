@@ -83,6 +83,8 @@ pub struct RunDetail {
     pub run_id: String,
     /// Counted from 1.
     pub attempt: u32,
+    /// How often this attempt was tried again.
+    pub retries: u32,
     /// The time it was due, or when it was asked for.
     pub scheduled_time: Timestamp,
     /// The instance that ran it.
@@ -132,7 +134,8 @@ impl History {
         let mut query = Statement::new();
         query.push(&format!(
             "SELECT e.id, e.job_name, e.task_id, e.hostname, e.ip, e.sharding_item, e.failure_cause, {SOURCE}, \
-             {outcome}, {started}, {ended}, d.run_id, d.attempt, d.scheduled_time, d.instance FROM {FROM}"
+             {outcome}, {started}, {ended}, d.run_id, d.attempt, d.scheduled_time, d.instance, d.retries \
+             FROM {FROM}"
         ));
         filter.push(&mut query, dialect);
         if let Some(after) = after {
@@ -298,6 +301,7 @@ fn run(row: &AnyRow) -> Result<RecordedRun, sqlx::Error> {
             attempt: item(row, 12)?,
             scheduled_time: moment(row.try_get::<i64, _>(13)?.saturating_mul(1000)),
             instance: row.try_get(14)?,
+            retries: item(row, 15)?,
         }),
     };
     Ok(RecordedRun {

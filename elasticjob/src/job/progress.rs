@@ -1,0 +1,24 @@
+//! How far a run has come, for whoever ends those that come no further.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::time::Instant;
+
+/// When a run last got ahead: when a stream was through with a batch. Clones are of the same run.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Progress(
+    /// A std mutex: never held across an await.
+    Arc<Mutex<Option<Instant>>>,
+);
+
+impl Progress {
+    /// Says that it got ahead now.
+    pub(crate) fn made(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// When it last did, if ever.
+    pub(crate) fn newest(&self) -> Option<Instant> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -44,11 +44,19 @@ impl MemorySession {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        match self.core.with(|state| state.submit(self.id, kind, serve)) {
-            Submitted::Answered(result) => Box::pin(future::ready(result)),
-            Submitted::Waiting(answer) => {
-                Box::pin(async { answer.await.unwrap_or_else(|_| Err(Error::ConnectionLoss.into())) })
-            }
+        answered(self.core.with(|state| state.submit(self.id, kind, serve)))
+    }
+}
+
+fn answered<T, E>(submitted: Submitted<T, E>) -> BoxFuture<'static, Result<T, E>>
+where
+    T: Send + 'static,
+    E: From<Error> + Send + 'static,
+{
+    match submitted {
+        Submitted::Answered(result) => Box::pin(future::ready(result)),
+        Submitted::Waiting(answer) => {
+            Box::pin(async { answer.await.unwrap_or_else(|_| Err(Error::ConnectionLoss.into())) })
         }
     }
 }
@@ -71,8 +79,13 @@ impl Session for MemorySession {
             return Box::pin(future::ready(Err(error)));
         }
         let session = self.id;
-        let is_struck = self.core.with(|state| state.strikes(session, &steps));
-        self.submit(Kind::Write { is_struck }, move |state| state.write(session, steps))
+        // Locked once: where there are many jobs, the lock is what they wait for.
+        answered(self.core.with(|state| {
+            let is_struck = state.strikes(session, &steps);
+            state.submit(session, Kind::Write { is_struck }, move |state| {
+                state.write(session, steps)
+            })
+        }))
     }
 
     fn read(&self, reads: Vec<Read>) -> BoxFuture<'static, Result<Vec<Answer>, Error>> {

@@ -275,6 +275,9 @@ impl Worker {
                 Event::Session(state) => self.session_changed(live, state),
                 Event::Command(command) => self.command(live, command),
                 Event::Finished(finished) => {
+                    // Starting is urgent, recording an end is not: jobs that are due at the same instant start first. What
+                    // ends meanwhile is recorded in the same transaction.
+                    tokio::task::yield_now().await;
                     self.item_finished(*finished);
                     while let Ok(finished) = self.finished.try_recv() {
                         self.item_finished(*finished);

@@ -18,8 +18,8 @@ use super::{print, process, runtime};
 const JOBS: u32 = 10_000;
 
 /// Applications that the jobs are spread over, each with a clock of its own, so that as many groups of jobs fire one
-/// after the other within each second: cron knows whole seconds only.
-const PHASES: u32 = 100;
+/// after the other within each second: cron knows whole seconds only. Of few phases each is a burst of many jobs.
+const PHASES: [u32; 2] = [100, 1_000];
 
 /// Before a measurement: the second in which all were started is not like the others.
 const SETTLE: Duration = Duration::from_secs(3);
@@ -32,7 +32,10 @@ pub(super) fn measure() -> anyhow::Result<()> {
     runtime()?.block_on(async {
         few_threads().await?;
         at_once().await?;
-        spread().await
+        for phases in PHASES {
+            spread(phases).await?;
+        }
+        Ok(())
     })
 }
 
@@ -83,18 +86,18 @@ async fn at_once() -> anyhow::Result<()> {
 }
 
 /// As many a second, but not in the same instant.
-async fn spread() -> anyhow::Result<()> {
+async fn spread(phases: u32) -> anyhow::Result<()> {
     let lateness = Arc::new(Lateness::new());
     let registry = Arc::new(MemoryRegistry::new());
     let mut all = Vec::new();
-    for phase in 0..PHASES {
-        let clock: Arc<dyn Clock> = Arc::new(Shifted::by(Duration::from_secs(1) * phase / PHASES));
-        let jobs = (0..JOBS / PHASES).map(|number| every_second(format!("job-{phase}-{number}"), &clock, &lateness));
+    for phase in 0..phases {
+        let clock: Arc<dyn Clock> = Arc::new(Shifted::by(Duration::from_secs(1) * phase / phases));
+        let jobs = (0..JOBS / phases).map(|number| every_second(format!("job-{phase}-{number}"), &clock, &lateness));
         let builder = application(&clock).registry(Arc::clone(&registry) as _);
         all.push(jobs.fold(builder, Builder::job).build()?.start().await?);
     }
     sleep(SETTLE).await;
-    firings("spread over the second", &lateness).await;
+    firings(&format!("{} at one instant", JOBS / phases), &lateness).await;
     for running in all {
         running.shutdown(GRACE).await;
     }

@@ -16,6 +16,15 @@ pub(crate) struct Calendar {
     next: Option<Timestamp>,
     /// The newest time that was given out.
     last: Option<Timestamp>,
+    /// What was in force before, if this was seen to begin.
+    before: Option<Replaced>,
+}
+
+/// A calendar that is not in force any more.
+#[derive(Debug)]
+struct Replaced {
+    calendar: Box<Calendar>,
+    until: Timestamp,
 }
 
 /// Scheduled times that have come.
@@ -37,7 +46,18 @@ impl Calendar {
             zone,
             next,
             last: None,
+            before: None,
         })
+    }
+
+    /// The calendar of a configuration that comes into force at `now`: times up to then are those of this one.
+    pub(crate) fn replaced(self, config: &JobConfig, now: Timestamp) -> Option<Self> {
+        let mut calendar = Self::new(config, now)?;
+        calendar.before = Some(Replaced {
+            calendar: Box::new(Self { before: None, ..self }),
+            until: now,
+        });
+        Some(calendar)
     }
 
     /// Whether the configuration says the same as before.
@@ -85,6 +105,16 @@ impl Calendar {
         let last = before
             .saturating_sub(SignedDuration::from_secs(1))
             .unwrap_or(Timestamp::MIN);
+        match self.before.as_ref().filter(|replaced| after < replaced.until) {
+            Some(Replaced { calendar, until }) => {
+                calendar.count_up_to(after, last.min(*until)) + self.count_up_to(*until, last)
+            }
+            None => self.count_up_to(after, last),
+        }
+    }
+
+    /// How many times of the expression lie after the first and up to the second.
+    fn count_up_to(&self, after: Timestamp, last: Timestamp) -> u64 {
         match after < last {
             true => self.expression.count_between(after, last, self.zone.time_zone()),
             false => 0,
@@ -98,6 +128,10 @@ impl Calendar {
 
     /// Looks again: the clock was set.
     pub(crate) fn look_again(&mut self, now: Timestamp) {
+        if let Some(replaced) = &mut self.before {
+            // What was replaced by a clock that was ahead is not in force until that time comes.
+            replaced.until = replaced.until.min(now);
+        }
         let from = self
             .last
             .filter(|last| now >= last.saturating_sub(BELIEVED_BACKWARDS).unwrap_or(Timestamp::MIN));
@@ -154,6 +188,47 @@ mod tests {
                 earlier: 3
             })
         );
+    }
+
+    fn replaced(calendar: Calendar, cron: &str, now: Timestamp) -> Calendar {
+        let config = JobConfig::builder("job")
+            .cron(cron)
+            .time_zone("GMT")
+            .sharding_total_count(1);
+        let config = config.build().expect("a valid configuration");
+        calendar.replaced(&config, now).expect("it has a cron expression")
+    }
+
+    #[test]
+    fn times_should_be_counted_by_the_calendar_that_was_in_force_then() {
+        let (after, before) = (at("2026-01-01T00:00:00Z"), at("2026-01-01T00:00:40Z"));
+        let old = calendar("0/10 * * * * ?", after);
+        assert_eq!(old.count_between(after, before), 3, "10, 20, 30");
+        let new = replaced(old, "0/5 * * * * ?", at("2026-01-01T00:00:27Z"));
+        assert_eq!(new.count_between(after, before), 2 + 2, "10, 20, and 30, 35");
+        assert_eq!(new.count_between(at("2026-01-01T00:00:29Z"), before), 2);
+        let early = at("2026-01-01T00:00:20Z");
+        assert_eq!(new.count_between(after, early), 1, "10, before the change");
+    }
+
+    #[test]
+    fn a_time_just_before_a_change_should_be_the_old_calendars_and_none_be_counted_twice() {
+        let (after, before) = (at("2026-01-01T00:00:00Z"), at("2026-01-01T00:00:40Z"));
+        for (changed, count) in [("20.4", 2 + 3), ("20", 2 + 3), ("19.6", 1 + 4)] {
+            let old = calendar("0/10 * * * * ?", after);
+            let changed = at(&format!("2026-01-01T00:00:{changed}Z"));
+            let new = replaced(old, "0/5 * * * * ?", changed);
+            assert_eq!(new.count_between(after, before), count, "changed at {changed}");
+        }
+    }
+
+    #[test]
+    fn what_a_clock_that_was_ahead_replaced_should_not_be_in_force_once_it_is_right() {
+        let old = calendar("0/10 * * * * ?", at("2026-01-01T00:00:00Z"));
+        let mut new = replaced(old, "0/5 * * * * ?", at("2026-01-02T00:00:00Z"));
+        new.look_again(at("2026-01-01T00:00:20Z"));
+        let (after, before) = (at("2026-01-01T00:00:20Z"), at("2026-01-01T00:00:40Z"));
+        assert_eq!(new.count_between(after, before), 3, "25, 30, 35");
     }
 
     #[test]

@@ -15,6 +15,9 @@ use crate::schedule::Calendar;
 /// Somebody may act by a configuration for so long after it was replaced: its server is behind, its answers late.
 const UNSEEN: SignedDuration = SignedDuration::from_secs(25);
 
+/// What a clock is off by at most, unless it is at fault.
+const CLOCK_OFF: SignedDuration = SignedDuration::from_secs(3);
+
 /// A ledger time that is so far ahead comes from a faulty clock.
 const CLOCK_FAULT: SignedDuration = SignedDuration::from_mins(50);
 
@@ -156,18 +159,36 @@ impl JobAccount {
             return None;
         }
         let known = after.skipped.as_ref().filter(|_| after.skipped != before.skipped);
-        let expects = |config: &JobConfig| {
-            let count = Calendar::new(config, since).map_or(0, |calendar| calendar.count_between(since, until));
-            match known {
-                None => count == 0,
-                Some(gap) => {
-                    gap.count == count && gap.after == since.as_millisecond() && gap.before == until.as_millisecond()
-                }
+        let is_told = |count: u64| match known {
+            None => count == 0,
+            Some(gap) => {
+                gap.count == count && gap.after == since.as_millisecond() && gap.before == until.as_millisecond()
             }
         };
         let earliest = since.min(change.now - UNSEEN);
-        let is_right = self.configs_since(earliest).any(expects);
+        let count = |config| Calendar::new(config, since).map_or(0, |calendar| calendar.count_between(since, until));
+        let is_right = self.configs_since(earliest).map(count).any(is_told)
+            || self.counts_by_two(since, until, earliest).any(is_told);
         (!is_right).then(|| format!("times between {since} and {until} have no verdict, or two: {known:?}"))
+    }
+
+    /// How many times lie between for whoever saw one configuration follow another, at any second at which it may have.
+    fn counts_by_two(&self, since: Timestamp, until: Timestamp, earliest: Timestamp) -> impl Iterator<Item = u64> {
+        let is_late = move |replaced: &Option<Timestamp>| replaced.is_none_or(|at| at + UNSEEN >= earliest);
+        let known = self.configs.iter().enumerate();
+        let olds = known.filter(move |(_, (_, replaced))| is_late(replaced));
+        olds.flat_map(move |(index, (old, _))| {
+            let begun = self.configs[index..].windows(2);
+            begun.filter_map(move |pair| Some((old, pair[0].1?, &pair[1].0)))
+        })
+        .flat_map(move |(old, changed, new)| {
+            let seconds = -CLOCK_OFF.as_secs()..=UNSEEN.as_secs();
+            seconds.filter_map(move |second| {
+                let at = changed + SignedDuration::from_secs(second);
+                let calendar = Calendar::new(old, since)?.replaced(new, at)?;
+                (since < at && at < until).then(|| calendar.count_between(since, until))
+            })
+        })
     }
 
     /// The configurations that somebody may act by now.

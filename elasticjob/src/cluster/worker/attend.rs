@@ -221,7 +221,10 @@ impl Worker {
         if is_same_schedule {
             return;
         }
-        self.calendar = Calendar::new(&self.config, now);
+        self.calendar = match self.calendar.take() {
+            Some(calendar) => calendar.replaced(&self.config, now),
+            None => Calendar::new(&self.config, now),
+        };
         match &self.calendar {
             Some(calendar) => info!(
                 job = self.application.name(),

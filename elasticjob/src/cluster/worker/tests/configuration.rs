@@ -112,3 +112,20 @@ async fn a_configuration_should_be_taken_over_although_there_was_another_of_its_
     cluster.until(7.5).await;
     assert_eq!(cluster.history.count_at(at(7)), 3);
 }
+
+#[tokio::test(start_paused = true)]
+async fn times_missed_around_a_change_should_be_counted_by_what_was_in_force_at_each() {
+    let mut cluster = Cluster::new().await;
+    let _only = cluster.join("10.0.0.1", every_second(1), quick());
+    cluster.until(3.5).await;
+    cluster.set("/job/servers/10.0.0.1", "DISABLED").await;
+    cluster.until(8.5).await;
+    let fewer = every_second(1).to_builder().cron("0/5 * * * * ?").build().unwrap();
+    cluster.set("/job/config", &fewer.to_yaml()).await;
+    cluster.until(21.0).await;
+    cluster.set("/job/servers/10.0.0.1", "ENABLED").await;
+    cluster.until(25.5).await;
+    let ledger = cluster.data("/job/ledger/items/0").await.unwrap();
+    // Each second from 4 to 8, and then 10, 15 and 20.
+    assert!(ledger.contains(r#""count":8"#), "{ledger}");
+}

@@ -295,8 +295,7 @@ impl Firings {
                 });
             }
         }
-        // Its run may have ended since we looked: without a mark no event says so.
-        doubtful.iter().for_each(|item| drop(self.slots.remove(item)));
+        self.doubtful.extend(doubtful);
         Claim {
             kind: Kind::Owned {
                 epoch: view.epoch.as_ref().map(|epoch| epoch.version),

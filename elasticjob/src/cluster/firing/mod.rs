@@ -90,6 +90,9 @@ pub(crate) struct Firings {
     recording: Recording,
     /// The ledgers of our items, as of our last look or write.
     slots: BTreeMap<u32, Box<Slot>>,
+    /// Items that somebody else was running when they were to be claimed. Without a mark no event says when that ends: they
+    /// are looked at again for the next firing, and not before.
+    doubtful: BTreeSet<u32>,
     takeover: Takeover,
     /// Times that were not fired and why, the newest last.
     skipped: VecDeque<Skipped>,
@@ -272,6 +275,7 @@ impl Firings {
             ended: BTreeMap::new(),
             recording: Recording::Idle,
             slots: BTreeMap::new(),
+            doubtful: BTreeSet::new(),
             takeover: Takeover::default(),
             skipped: VecDeque::new(),
             must_look_back: false,
@@ -388,6 +392,7 @@ impl Firings {
         if let Some(request) = self.take_over(circumstances) {
             return Some(request);
         }
+        self.doubt();
         if let Some(request) = self.load_ledgers(circumstances) {
             return Some(request);
         }
@@ -417,6 +422,7 @@ impl Firings {
         self.ended.clear();
         self.running.clear();
         self.slots.clear();
+        self.doubtful.clear();
         self.lingering = None;
         self.takeover.reset();
         self.clock_check = ClockCheck::Due;
@@ -435,6 +441,7 @@ impl Firings {
     /// The connection was away and is back, with the same session: what was under way may have happened or not.
     pub(crate) fn reconnect(&mut self) {
         self.slots.clear();
+        self.doubtful.clear();
         self.claiming = match std::mem::replace(&mut self.claiming, Claiming::Idle) {
             Claiming::Settling(claim) => Claiming::Unknown(claim),
             Claiming::Surveying(claim) => Claiming::Refused(claim),
@@ -505,6 +512,15 @@ impl Firings {
         }
     }
 
+    /// Has the ledgers read anew that somebody else was about to write when they were looked at last, if there is something
+    /// to fire for.
+    fn doubt(&mut self) {
+        let is_due = self.due.is_some() || !self.ordered.is_empty();
+        if is_due && self.current.is_none() {
+            self.slots.retain(|item, _| !self.doubtful.contains(item));
+        }
+    }
+
     /// Reads the ledgers of items that became ours, and forgets those that are not any more.
     fn load_ledgers(&mut self, circumstances: &Circumstances<'_>) -> Option<FiringRequest> {
         let Circumstances { view, me, config, .. } = *circumstances;
@@ -517,6 +533,7 @@ impl Firings {
                     .is_some_and(|item| item.owner.as_ref() == Some(me))
         };
         self.slots.retain(|item, _| is_ours(*item));
+        self.doubtful.retain(|item| is_ours(*item));
         let is_known = |item: &u32| {
             self.slots.contains_key(item) || self.running.contains_key(item) || self.ended.contains_key(item)
         };
@@ -546,7 +563,8 @@ impl Firings {
         for (item, answer) in items.iter().zip(answers) {
             match answer {
                 Answer::Data(Some((data, stat))) => {
-                    self.must_look_back = true;
+                    // One that is looked at again has been ours all the time.
+                    self.must_look_back |= !self.doubtful.remove(item);
                     self.slots.insert(
                         *item,
                         Box::new(Slot {

@@ -204,7 +204,8 @@ impl Worker {
     /// session ended. Either way others may run the items from now on.
     fn cancel_when_removed(&self, live: &Live) {
         let runs_on = |signals: &Signals| !signals.cancellation.is_cancelled();
-        if !live.view.is_alive(live.membership.id()) && self.signals.values().any(runs_on) {
+        let is_at_work = || self.signals.values().any(runs_on) || self.tellings.is_going_on();
+        if !live.view.is_alive(live.membership.id()) && is_at_work() {
             let job = self.application.name();
             warn!(job, "removed from the registry while items run, which are cancelled");
             self.cancel_running();

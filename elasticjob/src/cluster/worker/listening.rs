@@ -84,6 +84,11 @@ impl Tellings {
         };
     }
 
+    /// Whether something is told, or will be.
+    pub(super) fn is_going_on(&self) -> bool {
+        self.tales().any(|tale| !tale.cancellation.is_cancelled())
+    }
+
     pub(super) fn cancel(&self) {
         self.tales().for_each(|tale| tale.cancellation.cancel());
     }

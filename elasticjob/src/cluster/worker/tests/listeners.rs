@@ -887,3 +887,34 @@ async fn cuts_that_are_shorter_than_the_session_should_never_repeat_a_hook() {
         assert_eq!(cluster.complaints(), Vec::<String>::new(), "seed {seed}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_item_that_somebody_else_still_runs_should_not_be_asked_for_again_and_again() {
+    let mut cluster = Cluster::new().await;
+    let journal = Journal::of(&cluster);
+    let once = ListenerKind::distribute_once(Once(Scribe::new("once", &journal)));
+    let limit = Duration::from_secs(1);
+    cluster.listen("ONCE", once.started_timeout(limit).completed_timeout(limit));
+    // There is no mark that says until when it runs.
+    let config = listened_to(2, &["ONCE"]).to_builder();
+    let config = config.failover(false).monitor_execution(false).build().unwrap();
+    let slow = cluster.join("10.0.0.1", config.clone(), lasting(Duration::from_secs(40)));
+    cluster.until(1.0).await;
+    let other = cluster.join("10.0.0.2", config, quick());
+    other.link.delay(Duration::from_millis(5));
+    cluster.until(8.0).await;
+    assert_eq!(by(&cluster.history.at(at(5)), &slow.id()).len(), 1);
+    cluster.set("/job/servers/10.0.0.1", "DISABLED").await;
+    cluster.until(13.0).await;
+    let before = other.registry.counts();
+    cluster.until(23.0).await;
+    assert_eq!(
+        by(&cluster.history.at(at(15)), &other.id()).len(),
+        1,
+        "the other is still run"
+    );
+    let asked = other.registry.counts() - before;
+    assert!(asked.requests() <= 60, "{asked:?}");
+    cluster.until(56.0).await;
+    assert_eq!(by(&cluster.history.at(at(55)), &other.id()).len(), 2);
+}

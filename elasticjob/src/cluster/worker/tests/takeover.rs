@@ -1,6 +1,7 @@
 //! Who takes over what a dead instance was running, and how much of it at once.
 
 use super::*;
+use crate::limits;
 
 fn second_attempts(cluster: &Cluster, id: &str, due: Timestamp) -> Vec<(u32, Duration)> {
     let runs = cluster.history.all().into_iter();
@@ -144,4 +145,57 @@ async fn each_run_should_have_an_id_of_its_own_which_its_attempts_share() {
     };
     assert_eq!((first, id), (again, of_attempt));
     assert!(id != second && second != third && id != third, "{runs:?}");
+}
+
+/// Room for one item in a transaction.
+const SMALL: usize = 4_000;
+
+#[tokio::test(start_paused = true)]
+async fn a_take_over_too_large_for_one_transaction_should_go_in_several() {
+    let _limits = limits::lower(SMALL, 1_000);
+    let mut cluster = Cluster::new().await;
+    let only = cluster.join("10.0.0.1", with_failover(16), quick());
+    cluster.until(2.0).await;
+    // As a leader does that finds a Java member dead.
+    let items = (0..16).map(|item| format!("/job/leader/failover/items/{item}"));
+    let parents = ["/job/leader/failover", "/job/leader/failover/items"].map(str::to_owned);
+    let create = |path| Step::Create {
+        path,
+        data: Vec::new(),
+        mode: CreateMode::Persistent,
+    };
+    let steps = parents.into_iter().chain(items).map(create).collect();
+    cluster.observer.write(steps).await.unwrap();
+    cluster.until(4.0).await;
+    let mut taken: Vec<u32> = cluster.history.all().iter().map(|ran| ran.item).collect();
+    taken.sort_unstable();
+    assert_eq!(taken, (0..16).collect::<Vec<_>>());
+    assert!(cluster.history.all().iter().all(|ran| ran.by == only.id()));
+    assert_eq!(
+        cluster.children("/job/leader/failover/items").await,
+        Vec::<String>::new()
+    );
+    cluster.history.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn marks_too_many_for_one_transaction_should_be_removed_in_several() {
+    let _limits = limits::lower(SMALL, 1_000);
+    let mut cluster = Cluster::new().await;
+    let first = cluster.join("10.0.0.1", with_failover(16), quick());
+    cluster.until(2.0).await;
+    // Left by a Java member of whose end nobody heard.
+    for item in 0..16 {
+        cluster
+            .create(&format!("/job/sharding/{item}/running"), "10.9.9.9@-@1")
+            .await;
+    }
+    first.stop(Duration::ZERO).await;
+    let second = cluster.join("10.0.0.2", with_failover(16), quick());
+    cluster.until(4.5).await;
+    for item in 0..16 {
+        assert_eq!(cluster.data(&format!("/job/sharding/{item}/running")).await, None);
+    }
+    cluster.until(6.0).await;
+    assert_eq!(by(&cluster.history.at(at(5)), &second.id()).len(), 16);
 }

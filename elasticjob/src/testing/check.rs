@@ -6,9 +6,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use crate::cluster::layout::Moment;
 use crate::cluster::ledger::Source;
 use crate::schedule::Calendar;
 
+use super::hearing::{COMPLETED_LIMIT, Call, CallState, STARTED_LIMIT, is_once};
+use super::history::Run;
 use super::node::{Condition, Node};
 use super::world::{Job, World, origin};
 
@@ -30,11 +33,38 @@ const LEFT_OVER: [&str; 5] = [
 /// After a scheduled time everybody has fired, and quick items have ended.
 const QUIET: Duration = Duration::from_millis(650);
 
+/// What is wrong with the calls of a listener in one firing, as these runs have it.
+fn fault_of_calls(calls: &[&Call], runs: &[&Run]) -> Option<&'static str> {
+    let of = |moment| calls.iter().filter(move |call| call.moment == moment);
+    if of(Moment::Started).count() != 1 || of(Moment::Completed).count() != 1 {
+        return Some("not one call of each hook");
+    }
+    let is_before = |call: &Call| match call.state {
+        CallState::Returned { at } => runs.iter().all(|run| at <= run.launched_at),
+        CallState::UnderWay | CallState::Dropped => false,
+    };
+    let is_after = |call: &Call| {
+        let has_ended = |run: &&Run| run.ended_at.is_some_and(|ended| ended <= call.began_at);
+        runs.iter().all(has_ended)
+    };
+    if !of(Moment::Started).all(|call| is_before(call)) {
+        return Some("an item began before the hook returned");
+    }
+    (!of(Moment::Completed).all(|call| is_after(call))).then_some("the hook was called before an item had ended")
+}
+
 impl World {
     /// Waits for as long as recovery may take, watches for some firings, and judges.
     pub(super) async fn check_recovery(&mut self) {
         let longest = self.jobs.iter().map(Job::period).max().unwrap_or_default();
-        let bound = self.session_timeout * 2 + SLACK + longest;
+        let is_listened_to = self.jobs.iter().any(Job::is_listened_to);
+        // Nobody waits longer for those who do not come to a firing.
+        let gathering = if is_listened_to {
+            STARTED_LIMIT + COMPLETED_LIMIT
+        } else {
+            Duration::ZERO
+        };
+        let bound = self.session_timeout * 2 + SLACK + longest + gathering;
         let recovered = self.quiet_moment_after(Instant::now() + bound);
         self.pass_time_until(recovered).await;
         let before: Vec<u64> = self
@@ -48,6 +78,7 @@ impl World {
         self.check_registry();
         if self.jobs.iter().all(|job| job.drawn.is_some()) {
             self.check_firings(recovered, end);
+            self.check_listeners(recovered, end);
             self.check_requests(&before, end - recovered);
             self.check_trigger().await;
             self.check_misfire(longest).await;
@@ -62,10 +93,8 @@ impl World {
                 launched.insert((run.job.to_string(), run.item, run.due));
             }
         }
-        let (from, to) = (self.seconds_of(from), self.seconds_of(to));
         for job in &self.jobs {
-            let period = i64::try_from(job.period().as_secs()).expect("short");
-            let times = (from + 1..=to).filter(|second| second.rem_euclid(60) % period == 0);
+            let times = self.times_between(job, from, to);
             let total = job.config.sharding_total_count().get();
             for (second, item) in times.flat_map(|second| (0..total).map(move |item| (second, item))) {
                 if !launched.contains(&(job.name.clone(), item, second * 1000)) {
@@ -74,6 +103,47 @@ impl World {
                 }
             }
         }
+    }
+
+    /// The hooks of each scheduled time between were called, before its first item began and after its last had ended.
+    fn check_listeners(&self, from: Instant, to: Instant) {
+        let (calls, runs) = (self.history.calls(), self.history.runs());
+        for job in self.jobs.iter().filter(|job| job.is_listened_to()) {
+            for second in self.times_between(job, from, to) {
+                let due = second * 1000;
+                let is_of = |of: &str, at: i64, source| *of == *job.name && at == due && source == Source::Schedule;
+                let runs = runs.iter().filter(|run| is_of(&run.job, run.due, run.source));
+                let calls = calls.iter().filter(|call| is_of(&call.job, call.due, call.source));
+                self.check_hooks(job, &calls.collect::<Vec<_>>(), &runs.collect::<Vec<_>>());
+            }
+        }
+    }
+
+    /// The same, of one firing.
+    fn check_hooks(&self, job: &Job, calls: &[&Call], runs: &[&Run]) {
+        let owners: BTreeSet<&str> = runs.iter().map(|run| run.owner.as_str()).collect();
+        for name in job.config.listener_types() {
+            let is_once = is_once(name);
+            let firings: Vec<Option<&str>> = match is_once {
+                true => vec![None],
+                false => owners.iter().copied().map(Some).collect(),
+            };
+            for firing in firings {
+                let is_his = |owner: &str| firing.is_none_or(|his| his == owner);
+                let runs = runs.iter().copied().filter(|run| is_his(&run.owner));
+                let calls = calls.iter().copied().filter(|call| call.is_once == is_once);
+                let calls: Vec<&Call> = calls.filter(|call| is_his(&call.owner)).collect();
+                if let Some(fault) = fault_of_calls(&calls, &runs.collect::<Vec<_>>()) {
+                    self.history.violation(format!("{name}: {fault}: {calls:?}"));
+                }
+            }
+        }
+    }
+
+    /// The scheduled times of a job of ours, in seconds since 1970.
+    fn times_between(&self, job: &Job, from: Instant, to: Instant) -> impl Iterator<Item = i64> + use<> {
+        let period = i64::try_from(job.period().as_secs()).expect("short");
+        (self.seconds_of(from) + 1..=self.seconds_of(to)).filter(move |second| second.rem_euclid(60) % period == 0)
     }
 
     /// Each item is accounted for until now, and nobody who is gone is running it.
@@ -167,7 +237,8 @@ impl World {
             .sum();
         let signs = time.as_secs() * 7 / self.session_timeout.as_secs();
         // Items of one firing end apart when they wait for each other in a pool of one.
-        let allowed = firings * (1 + 14) + signs + 10;
+        let gatherings = self.jobs.iter().filter(|job| job.is_listened_to()).count() as u64;
+        let allowed = firings * (1 + 14 + gatherings * 50) + signs + 10;
         for (node, before) in self.nodes.iter().zip(before) {
             let requests = node.registry.counts().requests() - before;
             if node.condition == Condition::Running && requests > allowed {
@@ -187,7 +258,7 @@ impl World {
         for job in &self.jobs {
             node.trigger(&job.name, "last".to_owned());
         }
-        let end = Instant::now() + Duration::from_secs(2);
+        let end = Instant::now() + Duration::from_secs(3);
         self.pass_time_until(end).await;
         let runs = self.history.runs();
         for job in &self.jobs {
@@ -244,7 +315,17 @@ impl World {
     }
 
     fn quiet_moment_after(&self, at: Instant) -> Instant {
-        self.began + Duration::from_secs((at - self.began).as_secs() + 1) + QUIET
+        let first = (at - self.began).as_secs() + 1;
+        let listened = || self.jobs.iter().filter(|job| job.is_listened_to());
+        // Listeners of some instances wait for others first.
+        let is_quiet = |second: &u64| {
+            listened().all(|job| {
+                let period = job.period().as_secs();
+                (2..=period - 2).contains(&(second % period))
+            })
+        };
+        let second = (first..first + 60).find(is_quiet).unwrap_or(first);
+        self.began + Duration::from_secs(second) + QUIET
     }
 
     fn seconds_of(&self, at: Instant) -> i64 {

@@ -329,8 +329,7 @@ impl World {
 
     fn set_clock(&mut self, index: usize) {
         let by = match self.rng.u8(..3) {
-            // More than one of them is more than a ledger can see through.
-            0 if !std::mem::replace(&mut self.has_clock_fault, true) => SignedDuration::from_hours(24),
+            0 => SignedDuration::from_hours(24),
             _ => SignedDuration::from_millis(self.rng.i64(-2_000..2_000)),
         };
         self.note(index, &format!("clock is set to be off by {by:?}"));

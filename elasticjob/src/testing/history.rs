@@ -18,6 +18,8 @@ use tokio::time::Instant;
 use crate::cluster::firing;
 use crate::cluster::ledger::Source;
 
+use super::hearing::{Call, CallState, Calling};
+
 /// The history of one simulation. Clones are the same one.
 #[derive(Clone)]
 pub(super) struct History {
@@ -38,6 +40,7 @@ struct Inner {
     entries: Vec<Entry>,
     violations: Vec<String>,
     runs: Vec<Run>,
+    calls: Vec<Call>,
     /// The newest run of each id and attempt, and its code while that is executed.
     attempts: BTreeMap<(String, u32), Attempt>,
     /// The runs of each item that have begun and are not over.
@@ -68,11 +71,13 @@ pub(super) struct Run {
     pub(super) due: i64,
     pub(super) source: Source,
     pub(super) launched_at: Duration,
+    /// When its code returned, or was dropped.
+    pub(super) ended_at: Option<Duration>,
     id: String,
     attempt: u32,
     token: i64,
     machine: usize,
-    owner: String,
+    pub(super) owner: String,
     /// Whether its mark keeps others from running the item.
     is_monitored: bool,
     is_blocking: bool,
@@ -162,6 +167,15 @@ impl History {
         let deadline = self.now() + within;
         let mut inner = self.inner();
         inner.fired.retain(|(of, _, _), _| **of != *job);
+        inner
+            .calls
+            .iter_mut()
+            .filter(|call| *call.job == *job)
+            .for_each(|call| {
+                if matches!(call.state, CallState::Returned { .. }) {
+                    call.state = CallState::Dropped;
+                }
+            });
         for id in instances {
             inner.removed.entry((job.into(), id.clone())).or_insert(deadline);
         }
@@ -170,6 +184,32 @@ impl History {
     /// The registry has the end of a run.
     pub(super) fn ended(&self, run: String) {
         self.inner().recorded.insert(run);
+    }
+
+    /// A hook of a listener is called.
+    pub(super) fn called(&self, call: Call) -> Calling {
+        let at = self.now();
+        let index = self.inner().called(at, call);
+        let history = self.clone();
+        Calling { history, index }
+    }
+
+    /// The call of a hook came to its end.
+    pub(super) fn returned(&self, index: usize) {
+        let at = self.now();
+        self.inner().calls[index].state = CallState::Returned { at };
+    }
+
+    /// The call of a hook is over.
+    pub(super) fn dropped(&self, index: usize) {
+        let state = &mut self.inner().calls[index].state;
+        if *state == CallState::UnderWay {
+            *state = CallState::Dropped;
+        }
+    }
+
+    pub(super) fn calls(&self) -> Vec<Call> {
+        self.inner().calls.clone()
     }
 
     pub(super) fn runs(&self) -> Vec<Run> {
@@ -219,6 +259,7 @@ impl Inner {
             due: run.due,
             source: run.source,
             launched_at: at,
+            ended_at: None,
             id: run.id.clone(),
             attempt: run.attempt,
             token: *token,
@@ -235,6 +276,28 @@ impl Inner {
             live: Weak::new(),
         };
         self.attempts.insert((run.id.clone(), run.attempt), attempt);
+    }
+
+    fn called(&mut self, at: Duration, call: Call) -> usize {
+        self.entries.push(Entry {
+            at,
+            what: call.to_string(),
+        });
+        let key = |call: &Call| (Arc::clone(&call.job), call.owner.clone());
+        let is_removed = |call: &Call| self.removed.contains_key(&key(call));
+        let is_gone = |call: &Call| self.over.contains_key(&key(call)) || is_removed(call);
+        let others = self.calls.iter().filter(|other| other.is_of_same(&call));
+        // What nobody can know to have been called, or is of several requests, may be called again.
+        let is_known = call.is_once && call.source != Source::Trigger && !is_removed(&call);
+        let again = others
+            .filter(|other| is_known && other.state != CallState::Dropped && !is_gone(other))
+            .map(|other| format!("{call}, after {}: {:?}", other.owner, other.state))
+            .next();
+        if let Some(again) = again {
+            self.violate(at, again);
+        }
+        self.calls.push(call);
+        self.calls.len() - 1
     }
 
     /// The run's code is executed for the first time.
@@ -357,7 +420,9 @@ impl LiveRun {
 
 impl Drop for LiveRun {
     fn drop(&mut self) {
+        let at = self.history.now();
         let mut inner = self.history.inner();
+        inner.runs[self.index].ended_at = Some(at);
         let run = &inner.runs[self.index];
         let key = (Arc::clone(&run.job), run.item);
         if let Some(live) = inner.live.get_mut(&key) {

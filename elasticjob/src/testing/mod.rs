@@ -11,11 +11,13 @@
 //!   next attempt, where the job has `failover`, and nothing else ever is;
 //! - within twice the session timeout, one period and 7 seconds everything runs again as it should: every item at each of
 //!   its times, by somebody who is there, with nothing left over in the registry;
+//! - what listeners are told once in the cluster is told by one instance at a time, and again only where that is gone; where
+//!   nothing happens, each hook is called once, before the first item begins and after the last has ended;
 //! - nobody asks the registry for more than a firing costs, nor polls.
 //!
 //! Processes crash, stand still, restart and leave; links are cut, slow, hold requests or answers up, lose the answer of
 //! any step of the protocol, or of the one at which the process dies; servers fall behind, or are cut off and still
-//! answer; sessions are ended out of turn; clocks are off, and one is set a day ahead; operators disable, reconfigure,
+//! answer; sessions are ended out of turn; clocks are off, some by a day; operators disable, reconfigure,
 //! trigger and take away; containers, configurations and whole jobs vanish; jobs are larger than what is done at once.
 //!
 //! The same seed gives the same history, to the letter. That relies on nothing in the framework, and in the jobs, asking
@@ -25,6 +27,7 @@ mod account;
 mod check;
 mod clock;
 mod faults;
+mod hearing;
 mod history;
 pub(crate) mod node;
 mod observer;

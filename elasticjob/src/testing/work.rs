@@ -66,6 +66,16 @@ impl Work {
         self.drawn().slow = Some((item, due, time));
     }
 
+    /// How long a hook of a listener takes now, and whether it fails.
+    pub(super) fn hook(&self) -> (Duration, bool) {
+        let Drawn { rng, longest, .. } = &mut *self.drawn();
+        let time = match rng.u8(..4) {
+            0 => Duration::from_secs(1).min(*longest).mul_f64(rng.f64()),
+            _ => Duration::from_millis(rng.u64(..20)),
+        };
+        (time, rng.u8(..10) == 0)
+    }
+
     fn is_calm(&self) -> bool {
         self.drawn().longest.is_zero()
     }

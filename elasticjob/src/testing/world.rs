@@ -14,12 +14,13 @@ use crate::error_handler::ErrorHandlers;
 use crate::executor::{self, Pools};
 use crate::job::Kind;
 use crate::limits;
-use crate::listener::JobListeners;
+use crate::listener::{JobListeners, ListenerKind};
 use crate::registry::memory::MemoryRegistry;
-use crate::sharding::Strategies;
+use crate::sharding::{DEFAULT_STRATEGY, Strategies};
 
 use super::clock::MachineClock;
 use super::faults::Action;
+use super::hearing::{self, COMPLETED_LIMIT, Hearer, STARTED_LIMIT};
 use super::history::History;
 use super::node::{Application, ApplicationJob, Condition, Node, Parts};
 use super::observer::Observer;
@@ -30,6 +31,9 @@ use super::work::Work;
 /// The periods that jobs are drawn from: all divide a minute.
 const PERIODS: [u64; 6] = [1, 2, 3, 5, 6, 10];
 
+/// Those of jobs with listeners, which take part in each firing: there are moments in which nothing happens.
+const LONG_PERIODS: [u64; 3] = [5, 6, 10];
+
 /// Jobs that are given are watched as if they were fired so often.
 const GIVEN_PERIOD: Duration = Duration::from_secs(10);
 
@@ -37,6 +41,15 @@ const GIVEN_PERIOD: Duration = Duration::from_secs(10);
 const BURST: u64 = 300;
 const REQUESTS_A_SECOND: u64 = 200;
 const BURST_JOBS: usize = 3;
+
+/// How items are shared out.
+const STRATEGIES: [&str; 5] = [
+    "AVG_ALLOCATION",
+    "ODEVITY",
+    "ROUND_ROBIN",
+    "SINGLE_SHARDING_BALANCE",
+    "STICKY",
+];
 
 /// What the clocks of healthy machines differ by at most, either way.
 const SKEW_MILLIS: i64 = 250;
@@ -61,8 +74,6 @@ pub(super) struct World {
     agenda: BTreeMap<(Instant, u64), Action>,
     planned: u64,
     has_failed: bool,
-    /// A clock was set to another day.
-    pub(super) has_clock_fault: bool,
     /// Dropped with the world, so that limits are what they were.
     _limits: Option<limits::Lowered>,
 }
@@ -132,7 +143,6 @@ impl World {
             agenda: BTreeMap::new(),
             planned: 0,
             has_failed: false,
-            has_clock_fault: false,
             _limits: limits,
         }
     }
@@ -145,15 +155,16 @@ impl World {
     ) -> (Vec<Job>, Application) {
         let count = rng.usize(1..=2);
         let drawn = ["alpha", "beta"].into_iter().take(count);
+        let mut listeners = JobListeners::none();
         let (jobs, application_jobs) = drawn
-            .map(|name| Job::draw(name, history, session_timeout, is_large, rng))
+            .map(|name| Job::draw(name, history, session_timeout, is_large, &mut listeners, rng))
             .unzip();
         let application = Application {
             jobs: application_jobs,
             components: Arc::default(),
             strategies: Strategies::built_in(),
             error_handlers: ErrorHandlers::built_in(),
-            listeners: JobListeners::none(),
+            listeners,
             pools: pools(&Pools::built_in()),
         };
         (jobs, application)
@@ -385,9 +396,11 @@ impl Job {
         history: &History,
         session_timeout: Duration,
         is_large: bool,
+        listeners: &mut JobListeners,
         rng: &mut fastrand::Rng,
     ) -> (Self, ApplicationJob) {
-        let period = PERIODS[rng.usize(..PERIODS.len())];
+        let is_listened_to = rng.u8(..3) == 0;
+        let period = draw_period(is_listened_to, rng);
         let most_items = if is_large { 14 } else { 6 };
         let builder = JobConfig::builder(name)
             .cron(cron(period))
@@ -395,11 +408,21 @@ impl Job {
             .sharding_total_count(rng.u32(1..most_items))
             .failover(rng.bool())
             .misfire(rng.bool())
-            .monitor_execution(rng.u8(..8) > 0);
+            .monitor_execution(rng.u8(..8) > 0)
+            .sharding_strategy(STRATEGIES[rng.usize(..STRATEGIES.len())]);
         let builder = match rng.u8(..4) {
             0 => builder.executor_service_handler("SINGLE_THREAD"),
             _ => builder,
         };
+        let kinds: &[bool] = match rng.u8(..3) {
+            _ if !is_listened_to => &[],
+            0 => &[true],
+            1 => &[false],
+            _ => &[true, false],
+        };
+        let builder = kinds.iter().fold(builder, |builder, is_once| {
+            builder.listener_type(hearing::name_of(name, *is_once))
+        });
         let config = builder.build().expect("a valid configuration");
         let longest = if rng.bool() {
             session_timeout * 2
@@ -408,6 +431,21 @@ impl Job {
         };
         let blocks = rng.u8(..6) == 0;
         let work = Work::new(history.clone(), rng.fork(), longest, blocks);
+        for is_once in kinds {
+            let hearer = Hearer {
+                work: work.clone(),
+                history: history.clone(),
+                is_once: *is_once,
+            };
+            let kind = match is_once {
+                true => ListenerKind::distribute_once(hearer),
+                false => ListenerKind::regular(hearer),
+            };
+            let kind = kind.started_timeout(STARTED_LIMIT).completed_timeout(COMPLETED_LIMIT);
+            listeners
+                .register(hearing::name_of(name, *is_once), Arc::new(kind))
+                .expect("jobs have different names");
+        }
         let application_job = ApplicationJob {
             config: Arc::new(config.clone()),
             implementation: None,
@@ -447,18 +485,24 @@ impl Job {
     pub(super) fn redraw(&mut self, rng: &mut fastrand::Rng) -> bool {
         let Some(drawn) = &mut self.drawn else { return false };
         let builder = self.config.to_builder();
-        let builder = match rng.u8(..6) {
+        let builder = match rng.u8(..7) {
             0 => {
-                let period = PERIODS[rng.usize(..PERIODS.len())];
+                let period = draw_period(!self.config.listener_types().is_empty(), rng);
                 drawn.period = Duration::from_secs(period);
                 builder.cron(cron(period))
             }
             1..4 => builder.sharding_total_count(rng.u32(1..=drawn.most_items)),
             4 => builder.failover(!self.config.failover()).misfire(rng.bool()),
+            5 => builder.sharding_strategy(STRATEGIES[rng.usize(..STRATEGIES.len())]),
             _ => builder.monitor_execution(!self.config.monitor_execution()),
         };
         self.config = builder.build().expect("a valid configuration");
         true
+    }
+
+    /// Whether it is a job of ours that has listeners.
+    pub(super) fn is_listened_to(&self) -> bool {
+        self.drawn.is_some() && !self.config.listener_types().is_empty()
     }
 
     /// The time between two firings of a job of ours.
@@ -469,15 +513,22 @@ impl Job {
     pub(super) fn describe(&self) -> String {
         let config = &self.config;
         format!(
-            "{}: cron {}, {} items, failover {}, misfire {}, monitored {}",
+            "{}: cron {}, {} items by {}, failover {}, misfire {}, monitored {}, told to {:?}",
             self.name,
             config.cron().map_or_else(String::new, ToString::to_string),
             config.sharding_total_count(),
+            config.sharding_strategy().unwrap_or(DEFAULT_STRATEGY),
             config.failover(),
             config.misfire(),
-            config.monitor_execution()
+            config.monitor_execution(),
+            config.listener_types()
         )
     }
+}
+
+fn draw_period(is_long: bool, rng: &mut fastrand::Rng) -> u64 {
+    let periods: &[u64] = if is_long { &LONG_PERIODS } else { &PERIODS };
+    periods[rng.usize(..periods.len())]
 }
 
 fn cron(period: u64) -> String {

@@ -4,7 +4,7 @@ use clap::{Args, ValueEnum};
 use elasticjob::configuration::sources::Loader;
 use elasticjob::schedule::{Clock as _, SystemClock};
 use elasticjob::trace::Source;
-use elasticjob::trace::history::{Cursor, Database, History, RunFilter, RunOutcome};
+use elasticjob::trace::history::{Cursor, Database, History, Page, RecordedRun, RunFilter, RunOutcome};
 use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
 
 use crate::context::Context;
@@ -87,10 +87,26 @@ impl Arguments {
         } else if self.skipped {
             context.show(&Skips(history.skipped(&filter, self.count).await?))?;
         } else {
-            let page = history.runs(&filter, self.after.as_ref(), self.count).await?;
-            context.show(&RunPage(page))?;
+            context.show(&RunPage(self.runs(&history, &filter).await?))?;
         }
         Ok(Outcome::Done)
+    }
+
+    /// As many runs as are asked for, where there are: a page of the history may be short.
+    async fn runs(&self, history: &History, filter: &RunFilter) -> Result<Page<RecordedRun>, Failure> {
+        let mut all = history.runs(filter, self.after.as_ref(), self.count).await?;
+        while let Some(after) = &all.next {
+            let missing = usize::try_from(self.count)
+                .unwrap_or(usize::MAX)
+                .saturating_sub(all.rows.len());
+            let Ok(missing @ 1..) = u32::try_from(missing) else {
+                break;
+            };
+            let page = history.runs(filter, Some(after), missing).await?;
+            all.rows.extend(page.rows);
+            all.next = page.next;
+        }
+        Ok(all)
     }
 
     fn database(&self, loader: Loader) -> Result<Database, Failure> {

@@ -1,11 +1,13 @@
 //! Applications that record their history.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use elasticjob::job::Registration;
 use elasticjob::prelude::*;
-use elasticjob::starter::Execution;
+use elasticjob::registry::memory::MemoryRegistry;
+use elasticjob::starter::{Builder, Execution};
 use elasticjob::trace::history::{History, RecordedRun, RunFilter};
 use tokio::time::{Instant, sleep};
 
@@ -18,6 +20,20 @@ pub(crate) async fn start(
     more: &[(&str, &str)],
     jobs: impl IntoIterator<Item = Registration>,
 ) -> anyhow::Result<ElasticJob> {
+    Ok(builder(url, more, jobs).build()?.start().await?)
+}
+
+/// The same as one of several instances.
+pub(crate) async fn start_on(
+    registry: &Arc<MemoryRegistry>,
+    url: &str,
+    jobs: impl IntoIterator<Item = Registration>,
+) -> anyhow::Result<ElasticJob> {
+    let builder = builder(url, &[], jobs).registry(Arc::clone(registry) as _);
+    Ok(builder.build()?.start().await?)
+}
+
+fn builder(url: &str, more: &[(&str, &str)], jobs: impl IntoIterator<Item = Registration>) -> Builder {
     let mut environment = vec![
         ("ELASTICJOB_TRACING_TYPE".to_owned(), "RDB".to_owned()),
         ("ELASTICJOB_TRACING_DATA_SOURCE_URL".to_owned(), url.to_owned()),
@@ -27,7 +43,7 @@ pub(crate) async fn start(
     for job in jobs {
         builder = builder.job(job);
     }
-    Ok(builder.build()?.start().await?)
+    builder
 }
 
 /// Has a one-off job run, once.

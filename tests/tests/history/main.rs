@@ -36,7 +36,9 @@ on_all!(
     tables_of_java_should_be_used_as_they_are,
     tables_of_java_without_a_source_should_be_used_too,
     every_run_should_be_on_one_page,
+    a_page_should_look_at_some_runs_and_the_next_go_on,
     counts_and_durations_should_be_those_of_the_runs,
+    all_runs_of_five_instances_should_be_recorded,
     only_the_jobs_that_are_named_should_be_recorded,
     old_history_should_be_deleted_and_new_kept,
 );

@@ -1,16 +1,18 @@
 //! What holds on every database.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use elasticjob::job::Registration;
 use elasticjob::prelude::*;
+use elasticjob::registry::memory::MemoryRegistry;
 use elasticjob::trace::Source;
 use elasticjob::trace::history::{Database, History, RecordedRun, RunFilter, RunOutcome};
 use jiff::Timestamp;
 
-use crate::application::{execute, history, recorded, start};
+use crate::application::{PATIENCE, execute, history, recorded, start, start_on};
 use crate::java;
 use crate::place::Place;
 
@@ -135,12 +137,26 @@ async fn shared_with_java(place: Place, has_source: bool) -> anyhow::Result<()> 
     ];
     place.execute(&[&executions, &statuses, &java::insert(&rows)]).await?;
 
+    // Before any member of ours has come.
+    let database: Database = place.url.parse()?;
+    let history = History::open(&database)?;
+    let all = RunFilter::default();
+    let failed = all.clone().outcome(RunOutcome::Failed);
+    let found = history.runs(&failed, None, 10).await?.rows;
+    ensure!(found.len() == 1 && found[0].detail.is_none(), "{found:?}");
+    assert_eq!(history.runs(&all, None, 10).await?.rows.len(), 3);
+    assert_eq!(history.counts(&all, Duration::from_secs(3600)).await?.len(), 1);
+    let durations = history.durations(&all).await?.context("one ended")?;
+    assert_eq!((durations.count, durations.max), (1, Duration::from_secs(3)));
+    assert_eq!(history.skipped(&all, 10).await?, []);
+
     let application = start(&place.url, &[], [three_items("ours")]).await?;
     execute(&application, "ours").await?;
     application.shutdown(Duration::from_secs(5)).await;
-    let database: Database = place.url.parse()?;
-    let history = History::open(&database)?;
+    // The same history as before sees what ours have written since.
     assert_eq!(history.runs(&RunFilter::default(), None, 10).await?.rows.len(), 6);
+    let ours = history.runs(&RunFilter::default().job("ours"), None, 10).await?.rows;
+    ensure!(ours.iter().all(|run| run.detail.is_some()), "{ours:?}");
     let mut java = history.runs(&RunFilter::default().job("java"), None, 10).await?.rows;
     java.sort_by_key(|run| run.item);
     let outcomes: Vec<_> = java.iter().map(|run| run.outcome).collect();
@@ -207,6 +223,33 @@ pub(crate) async fn every_run_should_be_on_one_page(place: Place) -> anyhow::Res
     Ok(())
 }
 
+/// However few of many runs are asked for, a page looks at some of them only, and all pages find each once.
+pub(crate) async fn a_page_should_look_at_some_runs_and_the_next_go_on(place: Place) -> anyhow::Result<()> {
+    const RUNS: u32 = 5000;
+    let [executions, statuses] = java::tables(place.kind, true);
+    place.execute(&[&executions, &statuses]).await?;
+    for first in (0..RUNS).step_by(1000) {
+        let rows: Vec<String> = (first..first + 1000)
+            .map(|number| java::row(&place, &format!("{number:05}"), number / 2, Some(1), None))
+            .collect();
+        place.execute(&[&java::insert(&rows)]).await?;
+    }
+    let database: Database = place.url.parse()?;
+    let history = History::open(&database)?;
+    // Each is of two runs. No index is by the item alone.
+    for (item, pages) in [(RUNS / 2 - 1, [2, 0, 0]), (1250, [0, 2, 0]), (0, [0, 0, 2])] {
+        let filter = RunFilter::default().item(item);
+        let (mut found, mut after) = (Vec::new(), None);
+        for _ in 0..pages.len() {
+            let page = history.runs(&filter, after.as_ref(), 10).await?;
+            found.push(page.rows.len());
+            after = page.next;
+        }
+        assert_eq!((&found[..], after), (&pages[..], None), "item {item}");
+    }
+    Ok(())
+}
+
 pub(crate) async fn counts_and_durations_should_be_those_of_the_runs(place: Place) -> anyhow::Result<()> {
     let application = start(&place.url, &[], [three_items("ours")]).await?;
     execute(&application, "ours").await?;
@@ -254,6 +297,59 @@ pub(crate) async fn counts_and_durations_should_be_those_of_the_runs(place: Plac
     assert_eq!(seconds.map(|time| time.as_secs()), [1, 50, 90, 99, 100]);
     assert_eq!(durations.count, 100);
     assert_eq!(history.durations(&RunFilter::default().job("nobody's")).await?, None);
+    Ok(())
+}
+
+/// Five instances write at once, and every run is there once.
+pub(crate) async fn all_runs_of_five_instances_should_be_recorded(place: Place) -> anyhow::Result<()> {
+    const ITEMS: u32 = 400;
+    const FIRINGS: u32 = 5;
+    let registry = Arc::new(MemoryRegistry::new());
+    let quick = || job("quick", async |_: ShardingContext| {}).sharding(ITEMS);
+    let mut instances = Vec::new();
+    for _ in 0..5 {
+        instances.push(start_on(&registry, &place.url, [quick()]).await?);
+    }
+    for _ in 0..FIRINGS {
+        ensure!(execute(&instances[0], "quick").await?.is_success());
+    }
+    let database: Database = place.url.parse()?;
+    let history = History::open(&database)?;
+    // So that none of it is given up because the machine is slow.
+    let written = async {
+        let succeeded = RunFilter::default().outcome(RunOutcome::Succeeded);
+        loop {
+            let counts = history.counts(&succeeded, Duration::from_secs(86_400)).await;
+            let counts = counts.iter().flatten().flat_map(|counts| counts.counts.values());
+            if counts.sum::<u64>() == u64::from(ITEMS * FIRINGS) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE * 2, written)
+        .await
+        .context("all is written")?;
+    let mut writers = 0;
+    for instance in &instances {
+        instance.shutdown(Duration::from_secs(30)).await;
+        let recording = instance.recording().context("recorded")?;
+        writers += usize::from(recording.recorded > 0);
+    }
+    ensure!(writers > 1, "all was written by {writers}");
+    let (mut seen, mut after) = (BTreeSet::new(), None);
+    loop {
+        let page = history.runs(&RunFilter::default(), after.as_ref(), 1000).await?;
+        for run in page.rows {
+            assert_eq!(run.outcome, RunOutcome::Succeeded, "{run:?}");
+            ensure!(seen.insert((run.item, run.detail.context("ours")?.run_id)));
+        }
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen.len(), (ITEMS * FIRINGS) as usize);
     Ok(())
 }
 

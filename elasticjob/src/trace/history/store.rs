@@ -66,7 +66,9 @@ impl Store {
         let prepare = match (database.kind, access) {
             // Readers and the writer do not wait for each other then. A crash of the machine may lose the newest rows.
             (DatabaseKind::Sqlite, Access::Write) => "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL",
-            _ => "",
+            // A page looks at rows that lie far apart.
+            (DatabaseKind::Sqlite, Access::Read) => "PRAGMA cache_size = -32768",
+            (DatabaseKind::Postgres | DatabaseKind::MySql, _) => "",
         };
         let pool = AnyPoolOptions::new()
             .max_connections(database.connections)
@@ -115,7 +117,7 @@ impl Store {
     }
 
     /// Whether a table is there, with this column.
-    async fn has(&self, table: &str, column: &str) -> Result<bool, Error> {
+    pub(super) async fn has(&self, table: &str, column: &str) -> Result<bool, Error> {
         let sql = format!("SELECT {column} FROM {table} WHERE 1 = 0");
         let asking = async {
             match sqlx::query(AssertSqlSafe(sql)).fetch_optional(&self.pool).await {

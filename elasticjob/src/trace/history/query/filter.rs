@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::way::Way;
 use crate::trace::Source;
 use crate::trace::history::dialect::Dialect;
 use crate::trace::history::rows;
@@ -22,9 +23,9 @@ use crate::trace::history::statement::{Kind, Statement, Value};
 pub struct RunFilter {
     pub(super) job: Option<String>,
     pub(super) item: Option<u32>,
-    instance: Option<String>,
-    outcome: Option<RunOutcome>,
-    source: Option<Source>,
+    pub(super) instance: Option<String>,
+    pub(super) outcome: Option<RunOutcome>,
+    pub(super) source: Option<Source>,
     pub(super) from: Option<Timestamp>,
     pub(super) until: Option<Timestamp>,
 }
@@ -105,41 +106,124 @@ impl RunFilter {
 
     /// The conditions, each after an `AND`, on runs `e` with their details `d`.
     pub(super) fn push(&self, statement: &mut Statement, dialect: &Dialect) {
-        if let Some(job) = &self.job {
+        self.push_served(statement, dialect);
+        self.push_others(statement, dialect);
+        self.push_times(statement, dialect, None, None);
+    }
+
+    /// Whether an index serves all conditions: whatever it gives is asked for.
+    pub(super) fn is_served(&self) -> bool {
+        let mut others = Statement::new();
+        self.push_others(&mut others, &Dialect::Sqlite);
+        others.sql.is_empty()
+    }
+
+    /// The conditions that the index serves which the question goes by.
+    pub(super) fn push_served(&self, statement: &mut Statement, dialect: &Dialect) {
+        let way = Way::of(self);
+        if let Some(source) = self.source.filter(|_| way.serves_source()) {
+            statement.push(&format!(" AND e.execution_source = '{}'", rows::source(source)));
+        }
+        if let Some(job) = self.job.as_ref().filter(|_| way.serves_job()) {
             let job = statement.bind(dialect, Value::Text(job.clone()));
             statement.push(&format!(" AND e.job_name = {job}"));
         }
-        if let Some(item) = self.item {
+        if let Some(item) = self.item.filter(|_| way.serves_item()) {
             let item = statement.bind(dialect, Value::Integer(item.into()));
             statement.push(&format!(" AND e.sharding_item = {item}"));
         }
-        if let Some(instance) = &self.instance {
-            let (address, id) = match instance.split_once("@-@") {
-                Some((address, _)) => (address, Some(instance)),
-                None => (instance.as_str(), None),
-            };
+        if let Some(outcome) = self.outcome.filter(|_| way.serves_success()) {
+            let flag = dialect.is_flag("e.is_success", outcome == RunOutcome::Succeeded);
+            statement.push(&format!(" AND {flag}"));
+        }
+        if let Some((address, _)) = self.server().filter(|_| way.serves_address()) {
             let address = statement.bind(dialect, Value::Text(address.to_owned()));
             statement.push(&format!(" AND e.ip = {address}"));
+        }
+    }
+
+    /// The times that are asked for, behind `after` and up to `last` of them. One condition at most from each side: SQLite
+    /// would believe that several leave nothing over, whichever index it takes.
+    pub(super) fn push_times(
+        &self,
+        statement: &mut Statement,
+        dialect: &Dialect,
+        after: Option<&Cursor>,
+        last: Option<&Cursor>,
+    ) {
+        let until = self.until.map(Timestamp::as_microsecond);
+        let after = after.filter(|after| until.is_none_or(|until| after.time < until));
+        let sides = [
+            (until, after, "<", "<="),
+            (self.from.map(Timestamp::as_microsecond), last, ">", ">="),
+        ];
+        for (time, place, beyond, to) in sides {
+            match (time, place) {
+                (_, Some(place)) => {
+                    let mut time = || statement.bind_as(dialect, Kind::Time, Value::Integer(place.time));
+                    let (near, far) = (time(), time());
+                    let id = statement.bind(dialect, Value::Text(place.id.clone()));
+                    // The place that the page before ended at was on it; that which this one ends at is, too.
+                    let id_to = if beyond == "<" { beyond } else { to };
+                    // The first condition is the one that an index serves.
+                    statement.push(&format!(
+                        " AND e.start_time {to} {near} AND (e.start_time {beyond} {far} OR e.id {id_to} {id})"
+                    ));
+                }
+                (Some(time), None) => {
+                    let time = statement.bind_as(dialect, Kind::Time, Value::Integer(time));
+                    let sign = if beyond == "<" { beyond } else { to };
+                    statement.push(&format!(" AND e.start_time {sign} {time}"));
+                }
+                (None, None) => {}
+            }
+        }
+    }
+
+    /// The other conditions, in forms that no index serves.
+    pub(super) fn push_others(&self, statement: &mut Statement, dialect: &Dialect) {
+        let way = Way::of(self);
+        if let Some(job) = self.job.as_ref().filter(|_| !way.serves_job()) {
+            let job = statement.bind(dialect, Value::Text(job.clone()));
+            statement.push(&format!(" AND COALESCE(e.job_name, '') = {job}"));
+        }
+        if let Some(item) = self.item.filter(|_| !way.serves_item()) {
+            let item = statement.bind(dialect, Value::Integer(item.into()));
+            statement.push(&format!(" AND e.sharding_item + 0 = {item}"));
+        }
+        if let Some((address, id)) = self.server() {
+            if !way.serves_address() {
+                let address = statement.bind(dialect, Value::Text(address.to_owned()));
+                statement.push(&format!(" AND COALESCE(e.ip, '') = {address}"));
+            }
             if let Some(id) = id {
-                let id = statement.bind(dialect, Value::Text(id.clone()));
-                statement.push(&format!(" AND d.instance = {id}"));
+                let id = statement.bind(dialect, Value::Text(id.to_owned()));
+                statement.push(&format!(" AND COALESCE(d.instance, '') = {id}"));
             }
         }
         if let Some(outcome) = self.outcome {
-            // The flag says the same as the second condition, and has an index.
-            let flag = dialect.is_flag("e.is_success", outcome == RunOutcome::Succeeded);
-            let expression = outcome_of(dialect);
-            statement.push(&format!(" AND {flag} AND {expression} = '{}'", outcome.as_str()));
+            let is_success = outcome == RunOutcome::Succeeded;
+            if !way.serves_success() {
+                let flag = dialect.is_flag("e.is_success", is_success);
+                statement.push(&format!(" AND CASE WHEN {flag} THEN 1 ELSE 0 END = 1"));
+            }
+            if !is_success {
+                let expression = outcome_of(dialect);
+                statement.push(&format!(" AND {expression} = '{}'", outcome.as_str()));
+            }
         }
-        if let Some(source) = self.source {
-            let source = rows::source(source);
-            statement.push(&format!(" AND {SOURCE} = '{source}'"));
+        if let Some(source) = self.source.filter(|_| !way.serves_source()) {
+            statement.push(&format!(" AND {SOURCE} = '{}'", rows::source(source)));
         }
-        for (sign, time) in [(">=", self.from), ("<", self.until)] {
-            let Some(time) = time else { continue };
-            let time = statement.bind_as(dialect, Kind::Time, Value::Integer(time.as_microsecond()));
-            statement.push(&format!(" AND e.start_time {sign} {time}"));
-        }
+    }
+
+    /// The address of the server, and the id of the instance if that was given.
+    fn server(&self) -> Option<(&str, Option<&str>)> {
+        let instance = self.instance.as_deref()?;
+        Some(match instance.split_once("@-@") {
+            Some((address, _)) => (address, Some(instance)),
+            None => (instance, None),
+        })
     }
 }
 
@@ -228,7 +312,8 @@ impl FromStr for Cursor {
     }
 }
 
-/// One page of an answer.
+/// One page of an answer. It may hold fewer rows than were asked for, even none, where few of many runs are asked for:
+/// as long as there is a `next`, there may be more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Page<T> {

@@ -1,8 +1,14 @@
 //! Questions to the history. The same on all databases, and on what Java members wrote.
 
 mod filter;
+#[cfg(test)]
+#[cfg(feature = "history-sqlite")]
+mod tests;
+mod way;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -14,13 +20,16 @@ use self::filter::{SOURCE, outcome_of};
 
 use super::database::Database;
 use super::error::Error;
-use super::schema::SKIPPED;
-use super::statement::{Kind, Statement, Value};
+use super::schema::{DETAILS, SKIPPED};
+use super::statement::{Statement, Value};
 use super::store::{Access, Store};
 use crate::trace::{SkippedTimes, Source};
 
 /// Most rows of a page.
 const PAGE_LIMIT: u32 = 1000;
+
+/// Most runs that are looked at for one page: those that an index gives for what is asked.
+const LOOKED_AT: u32 = 2000;
 
 /// The history that is in a database. Clones share its connections.
 ///
@@ -43,6 +52,8 @@ const PAGE_LIMIT: u32 = 1000;
 #[derive(Clone, Debug)]
 pub struct History {
     store: Store,
+    /// Whether our own tables were seen. Where only Java members have written there are none, until one of ours comes.
+    has_details: Arc<AtomicBool>,
 }
 
 /// A run as it is recorded.
@@ -109,15 +120,18 @@ impl History {
     /// # Errors
     /// When nobody could connect by such a URL.
     pub fn open(database: &Database) -> Result<Self, Error> {
-        let store = Store::new(database, Access::Read)?;
-        Ok(Self { store })
+        Ok(Self::of(Store::new(database, Access::Read)?))
     }
 
     pub(super) fn of(store: Store) -> Self {
-        Self { store }
+        let has_details = Arc::default();
+        Self { store, has_details }
     }
 
     /// Runs, the newest first, up to `limit` (1,000 at most) of those behind `after`.
+    ///
+    /// One page looks at 2,000 runs at most, so that it is quick whatever is asked: where no index serves the whole
+    /// question it may be short, even empty, and its `next` goes on.
     ///
     /// # Errors
     /// When the database cannot be asked.
@@ -127,35 +141,74 @@ impl History {
         after: Option<&Cursor>,
         limit: u32,
     ) -> Result<Page<RecordedRun>, Error> {
-        let dialect = self.store.dialect();
         let limit = limit.clamp(1, PAGE_LIMIT) as usize;
+        let last_looked_at = match filter.is_served() {
+            true => None,
+            false => self.last_looked_at(filter, after).await?,
+        };
+        let mut query = self.page(filter, after, last_looked_at.as_ref(), &self.details().await?);
+        query.push(&format!(" LIMIT {}", limit + 1));
+        let found = self.store.rows(&query).await?;
+        let mut rows: Vec<RecordedRun> = self.read(&found, run)?;
+        if rows.len() <= limit {
+            let next = last_looked_at;
+            return Ok(Page { rows, next });
+        }
+        rows.truncate(limit);
+        let next = rows.last().map(|last| Cursor {
+            time: last.started_at.as_microsecond(),
+            id: last.id.clone(),
+        });
+        Ok(Page { rows, next })
+    }
+
+    /// The runs that are asked for behind `after` and up to `last`.
+    fn page(&self, filter: &RunFilter, after: Option<&Cursor>, last: Option<&Cursor>, details: &str) -> Statement {
+        let dialect = self.store.dialect();
         let (started, ended) = (dialect.time_out("e.start_time"), dialect.time_out("e.complete_time"));
         let outcome = outcome_of(dialect);
         let mut query = Statement::new();
         query.push(&format!(
             "SELECT e.id, e.job_name, e.task_id, e.hostname, e.ip, e.sharding_item, e.failure_cause, {SOURCE}, \
              {outcome}, {started}, {ended}, d.run_id, d.attempt, d.scheduled_time, d.instance, d.retries \
-             FROM {FROM}"
+             FROM {RUNS}{details} {STARTED}"
         ));
-        filter.push(&mut query, dialect);
-        if let Some(after) = after {
-            let time = |query: &mut Statement| query.bind_as(dialect, Kind::Time, Value::Integer(after.time));
-            let (up_to, before) = (time(&mut query), time(&mut query));
-            let id = query.bind(dialect, Value::Text(after.id.clone()));
-            // The first condition is the one that an index serves.
-            query.push(&format!(
-                " AND e.start_time <= {up_to} AND (e.start_time < {before} OR e.id < {id})"
-            ));
-        }
-        query.push(&format!(" ORDER BY e.start_time DESC, e.id DESC LIMIT {}", limit + 1));
+        filter.push_served(&mut query, dialect);
+        filter.push_others(&mut query, dialect);
+        filter.push_times(&mut query, dialect, after, last);
+        query.push(NEWEST_FIRST);
+        query
+    }
+
+    /// The last of the runs that a page looks at; `None` if these are all that there are.
+    async fn last_looked_at(&self, filter: &RunFilter, after: Option<&Cursor>) -> Result<Option<Cursor>, Error> {
+        let dialect = self.store.dialect();
+        let started = dialect.time_out("e.start_time");
+        let mut query = Statement::new();
+        query.push(&format!("SELECT {started}, e.id FROM {RUNS} {STARTED}"));
+        filter.push_served(&mut query, dialect);
+        filter.push_times(&mut query, dialect, after, None);
+        query.push(&format!("{NEWEST_FIRST} LIMIT 1 OFFSET {}", LOOKED_AT - 1));
         let found = self.store.rows(&query).await?;
-        let mut rows: Vec<RecordedRun> = self.read(&found, run)?;
-        let next = rows.get(limit).is_some().then(|| rows.truncate(limit)).and_then(|()| {
-            let last = rows.last()?;
-            let (time, id) = (last.started_at.as_microsecond(), last.id.clone());
-            Some(Cursor { time, id })
-        });
-        Ok(Page { rows, next })
+        let read = self.read(&found, |row| {
+            Ok(Cursor {
+                time: row.try_get(0)?,
+                id: row.try_get(1)?,
+            })
+        })?;
+        Ok(read.into_iter().next())
+    }
+
+    /// What is known of runs beside, joined as `d`.
+    async fn details(&self) -> Result<String, Error> {
+        if !self.has_details.load(Ordering::Relaxed) {
+            let has_details = self.store.has(DETAILS.name, "1").await?;
+            self.has_details.store(has_details, Ordering::Relaxed);
+            if !has_details {
+                return Ok(NO_DETAILS.to_owned());
+            }
+        }
+        Ok(format!(" LEFT JOIN {} d ON d.id = e.id", DETAILS.name))
     }
 
     /// How many runs ended how, for each interval of this length that has any; they count from 1970.
@@ -165,10 +218,11 @@ impl History {
     pub async fn counts(&self, filter: &RunFilter, interval: Duration) -> Result<Vec<IntervalCounts>, Error> {
         let dialect = self.store.dialect();
         let step = i64::try_from(interval.as_micros()).unwrap_or(i64::MAX).max(1);
+        let details = self.details().await?;
         let place = dialect.whole_quotient(&dialect.time_out("e.start_time"), &step.to_string());
         let mut query = Statement::new();
         query.push(&format!(
-            "SELECT {}, {}, {} FROM {FROM}",
+            "SELECT {}, {}, {} FROM {RUNS}{details} {STARTED}",
             dialect.integer(&place),
             outcome_of(dialect),
             dialect.integer("COUNT(*)")
@@ -206,11 +260,12 @@ impl History {
             percentile(99),
             "MAX(took)".to_owned(),
         ];
+        let details = self.details().await?;
         let columns: Vec<String> = columns.iter().map(|column| dialect.integer(column)).collect();
         let mut query = Statement::new();
         query.push(&format!(
             "SELECT {} FROM (SELECT took, ROW_NUMBER() OVER (ORDER BY took) AS place, COUNT(*) OVER () AS total FROM \
-             (SELECT {ended} - {started} AS took FROM {FROM} AND e.complete_time IS NOT NULL",
+             (SELECT {ended} - {started} AS took FROM {RUNS}{details} {STARTED} AND e.complete_time IS NOT NULL",
             columns.join(", ")
         ));
         filter.push(&mut query, dialect);
@@ -240,6 +295,9 @@ impl History {
     /// # Errors
     /// When the database cannot be asked.
     pub async fn skipped(&self, filter: &RunFilter, limit: u32) -> Result<Vec<RecordedSkip>, Error> {
+        if !self.store.has(SKIPPED.name, "1").await? {
+            return Ok(Vec::new());
+        }
         let dialect = self.store.dialect();
         let mut query = Statement::new();
         query.push(&format!(
@@ -284,8 +342,19 @@ impl History {
     }
 }
 
-/// Runs with what is known of them beside. More conditions follow.
-const FROM: &str = "JOB_EXECUTION_LOG e LEFT JOIN ELASTICJOB_RUN d ON d.id = e.id WHERE e.start_time IS NOT NULL";
+/// What Java members and ours write of runs.
+const RUNS: &str = "JOB_EXECUTION_LOG e";
+
+/// The first condition; more follow. In its plain form SQLite would take it for one on a range.
+const STARTED: &str = "WHERE CASE WHEN e.start_time IS NULL THEN 0 ELSE 1 END = 1";
+
+/// The order of pages, which every index of runs has.
+const NEWEST_FIRST: &str = " ORDER BY e.start_time DESC, e.id DESC";
+
+/// What is known of no run, in columns of the same types.
+const NO_DETAILS: &str = " LEFT JOIN (SELECT id, id AS run_id, sharding_item AS attempt, sharding_item AS retries, \
+                          sharding_item AS scheduled_time, execution_source AS source, ip AS instance, \
+                          execution_source AS verdict FROM JOB_EXECUTION_LOG WHERE 1 = 0) d ON d.id = e.id";
 
 /// The shortest duration that so many in a hundred did not exceed.
 fn percentile(percent: u8) -> String {

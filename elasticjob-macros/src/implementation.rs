@@ -35,6 +35,9 @@ pub(crate) struct Open {
 pub(crate) struct Own {
     /// Keys that take a duration. What `convert` gives has a method of each of these names, and is shared afterwards.
     pub(crate) durations: &'static [&'static str],
+    /// Keys that take names of jobs, each with the variant of `TracedJobs` that it makes. One of them at most is given, and
+    /// what `convert` gives has a method `jobs`.
+    pub(crate) jobs: &'static [(&'static str, &'static str)],
     /// What else stands beside the implementation of this type, by this name.
     pub(crate) beside: fn(&Type, &str) -> TokenStream,
 }
@@ -67,6 +70,7 @@ pub(crate) const JOB_LISTENER: Open = Open {
     convert: |span, _| quote_spanned!(span=> __elasticjob::listener_kind(made)),
     own: Some(Own {
         durations: &["started_timeout", "completed_timeout"],
+        jobs: &[],
         beside: |implementor, name| {
             quote! {
                 impl __elasticjob::DeclaredListener for #implementor {
@@ -74,6 +78,20 @@ pub(crate) const JOB_LISTENER: Open = Open {
                 }
             }
         },
+    }),
+};
+
+/// No job names it: it is told of all, or of those that it names.
+pub(crate) const TRACE_LISTENER: Open = Open {
+    attribute: "trace_listener",
+    trait_name: "TraceListener",
+    example: "AUDIT",
+    erased: || quote!(__elasticjob::TraceListenerKind),
+    convert: |span, _| quote_spanned!(span=> __elasticjob::TraceListenerKind::new(made)),
+    own: Some(Own {
+        durations: &["timeout"],
+        jobs: &[("include_job_names", "Only"), ("exclude_job_names", "AllBut")],
+        beside: |_, _| TokenStream::new(),
     }),
 };
 
@@ -119,8 +137,10 @@ impl Open {
             name: None,
             krate: quote!(::elasticjob),
             durations: Vec::new(),
+            jobs: None,
         };
         let durations = self.own.as_ref().map_or(&[][..], |own| own.durations);
+        let jobs = self.own.as_ref().map_or(&[][..], |own| own.jobs);
         let mut known = Vec::new();
         for Argument { key, value } in attribute::parse(arguments, faults) {
             let written = key.to_string();
@@ -144,7 +164,25 @@ impl Open {
                         format_args!("`{written}` is a duration of more than nothing: `{written} = \"3s\"`"),
                     ),
                 },
-                _ => faults.add(&key, unknown_key(&written, durations)),
+                (of, value) if let Some((_, variant)) = jobs.iter().find(|(key, _)| *key == of) => match value {
+                    Value::Texts(names, _) if !names.is_empty() && settings.jobs.is_none() => {
+                        let variant = Ident::new(variant, Span::call_site());
+                        settings.jobs = Some(quote!(__elasticjob::TracedJobs::#variant(
+                            ::std::vec![#(::std::string::String::from(#names)),*]
+                        )));
+                    }
+                    Value::Texts(names, _) if !names.is_empty() => {
+                        faults.add(&key, "it names either jobs to include or jobs to exclude, not both");
+                    }
+                    _ => faults.add(
+                        &key,
+                        format_args!("`{written}` is a list of names: `{written} = [\"sync_orders\"]`"),
+                    ),
+                },
+                _ => {
+                    let more = durations.iter().copied().chain(jobs.iter().map(|(key, _)| *key));
+                    faults.add(&key, unknown_key(&written, more));
+                }
             }
             known.push(written);
         }
@@ -234,6 +272,9 @@ impl Open {
                 let nanoseconds = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
                 made = quote!(#made.#key(::core::time::Duration::from_nanos(#nanoseconds)));
             }
+            if let Some(jobs) = &settings.jobs {
+                made = quote!(#made.jobs(#jobs));
+            }
             made = quote!(::std::sync::Arc::new(#made));
             beside = (own.beside)(implementor, name);
         }
@@ -276,6 +317,7 @@ struct Settings {
     name: Option<String>,
     krate: TokenStream,
     durations: Vec<(Ident, Duration)>,
+    jobs: Option<TokenStream>,
 }
 
 /// `impl Trait for Type`.
@@ -292,8 +334,8 @@ fn trait_span(implemented: &Path) -> Span {
     last.map_or_else(Span::call_site, |segment| segment.ident.span())
 }
 
-fn unknown_key(written: &str, durations: &[&str]) -> String {
-    let known = || KEYS.into_iter().chain(durations.iter().copied());
+fn unknown_key(written: &str, more: impl Iterator<Item = &'static str> + Clone) -> String {
+    let known = || KEYS.into_iter().chain(more.clone());
     match nearest(written, known()) {
         Some(nearest) => format!("unknown key `{written}`: did you mean `{nearest}`?"),
         None => {
@@ -371,6 +413,24 @@ mod tests {
             )),
             3
         );
+    }
+
+    #[test]
+    fn a_trace_listener_should_name_jobs_to_include_or_to_exclude() {
+        let item = quote!(
+            impl TraceListener for Audit {}
+        );
+        let expand = |arguments| TRACE_LISTENER.expand(arguments, item.clone()).to_string();
+        let expanded = expand(quote!(exclude_job_names = ["beat"], timeout = "3s"));
+        assert!(!expanded.contains("compile_error"), "{expanded}");
+        assert!(expanded.contains("TracedJobs :: AllBut"), "{expanded}");
+        let faults = |arguments| expand(arguments).matches("compile_error").count();
+        assert_eq!(faults(quote!(include_job_names = ["a"], exclude_job_names = ["b"])), 1);
+        assert_eq!(
+            faults(quote!(include_job_names = [], exclude_job_names = "b", timeout = 3)),
+            3
+        );
+        assert_eq!(faults(quote!(started_timeout = "3s")), 1);
     }
 
     #[test]

@@ -288,6 +288,49 @@ pub fn job_listener(arguments: TokenStream, item: TokenStream) -> TokenStream {
         .into()
 }
 
+/// Declares a trace listener: it is told what becomes of the jobs of its process, event by event.
+///
+/// It stands on the `impl` block of `TraceListener`, for a type that is made by `Default` or `#[derive(Inject)]`. The
+/// builder's `trace_listener` is its equal for what is made by code. No job waits for it, and no fault of it touches one.
+///
+/// ```standalone_crate
+/// use elasticjob::prelude::*;
+/// use elasticjob::starter::ItemOutcome;
+///
+/// /// Says which items fail.
+/// #[derive(Default)]
+/// struct Failures;
+///
+/// #[trace_listener(exclude_job_names = ["heartbeat"])]
+/// impl TraceListener for Failures {
+///     async fn on_event(&self, event: &JobEvent) -> Result<(), BoxError> {
+///         if let JobEvent::Ended { run, outcome: ItemOutcome::Failed { cause }, .. } = event {
+///             println!("{}/{}: {cause}", run.job, run.item);
+///         }
+///         Ok(())
+///     }
+/// }
+///
+/// #[elastic_job(cron = "0 0 3 * * ?", sharding = 4)]
+/// async fn close_day() {}
+///
+/// assert!(ElasticJob::builder().build().is_ok());
+/// ```
+///
+/// | key | value | default |
+/// |---|---|---|
+/// | `name` | how the log and metrics call it | the name of the type |
+/// | `include_job_names` | the jobs it is told of: `["sync_orders"]` | all |
+/// | `exclude_job_names` | the jobs it is not told of; not both | none |
+/// | `timeout` | how long it may take over an event: `"3s"` | a minute |
+/// | `crate` | path of the crate `elasticjob`, if it is renamed | `::elasticjob` |
+#[proc_macro_attribute]
+pub fn trace_listener(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    implementation::TRACE_LISTENER
+        .expand(arguments.into(), item.into())
+        .into()
+}
+
 /// Makes a type that is a job, or part of one, out of the application's components: each field is a
 /// `Component<T>` or an `Option<Component<T>>`.
 ///

@@ -14,6 +14,8 @@ pub use crate::job::{
 pub use crate::listener::{DeclaredListener, ListenerKind, listener_kind};
 pub use crate::registry::BoxFuture;
 pub use crate::sharding::ShardingStrategy;
+pub use crate::trace::TraceListenerKind;
+pub use elasticjob_config::sources::TracedJobs;
 
 /// Boxes the future of a user's function. Called at the span of the function's name, so that a future that
 /// is not `Send` is reported there, once.

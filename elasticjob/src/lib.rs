@@ -71,6 +71,7 @@ pub mod __private;
 pub use elasticjob_config as configuration;
 pub use elasticjob_macros::{
     elastic_job, executor_service_handler, job_error_handler, job_executor, job_listener, sharding_strategy,
+    trace_listener,
 };
 
 pub use starter::{ElasticJob, Error};

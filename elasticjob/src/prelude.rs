@@ -11,6 +11,8 @@ pub use crate::job::{
 };
 pub use crate::listener::{DistributeOnceJobListener, Firing, JobListener};
 pub use crate::starter::{ElasticJob, OneOffJob};
+pub use crate::trace::{JobEvent, TraceListener};
 pub use crate::{
     elastic_job, executor_service_handler, job_error_handler, job_executor, job_listener, sharding_strategy,
+    trace_listener,
 };

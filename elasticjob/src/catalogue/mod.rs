@@ -76,6 +76,12 @@ impl<T: ?Sized> Catalogue<T> {
         }
     }
 
+    /// All entries, in the order of their names.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&str, Arc<T>)> {
+        let entries = self.entries.iter();
+        entries.map(|(name, entry)| (name.as_str(), Arc::clone(&entry.implementation)))
+    }
+
     /// All names, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.entries.keys().map(String::as_str)

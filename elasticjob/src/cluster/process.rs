@@ -49,7 +49,6 @@ impl Process {
     }
 
     /// Gives every event to these, too.
-    #[cfg(feature = "_history")]
     pub(crate) fn with_taps(self, taps: Vec<crate::trace::Tap>) -> Self {
         Self {
             events: self.events.with_taps(taps),

@@ -12,6 +12,7 @@ use crate::listener::{DistributeOnceJobListener, JobListener, JobListeners, List
 use crate::registry::Registry;
 use crate::schedule::{Clock, SystemClock};
 use crate::sharding::{ShardingStrategy, Strategies};
+use crate::trace::{TraceListener, TraceListenerKind, TraceListeners};
 
 use super::check;
 use super::discovery;
@@ -48,6 +49,7 @@ pub struct Builder {
     pub(super) strategies: Strategies,
     pub(super) error_handlers: ErrorHandlers,
     pub(super) listeners: JobListeners,
+    pub(super) trace_listeners: TraceListeners,
     pub(super) pools: Pools,
     pub(super) job_executors: JobExecutors,
     pub(super) is_discovering: bool,
@@ -67,6 +69,7 @@ impl Builder {
             strategies: Strategies::built_in(),
             error_handlers: ErrorHandlers::built_in(),
             listeners: JobListeners::none(),
+            trace_listeners: TraceListeners::none(),
             pools: Pools::built_in(),
             job_executors: JobExecutors::built_in(),
             is_discovering: true,
@@ -88,7 +91,7 @@ impl Builder {
     }
 
     /// Takes only the jobs that are added after this, and none that are discovered; nor discovered job types,
-    /// error handlers, sharding strategies, pools and listeners.
+    /// error handlers, sharding strategies, pools, listeners and trace listeners.
     pub fn without_discovery(mut self) -> Self {
         self.jobs = Jobs::none();
         self.is_discovering = false;
@@ -216,6 +219,23 @@ impl Builder {
         self
     }
 
+    /// Adds a listener that is told what becomes of all jobs.
+    ///
+    /// It is the equal of `#[trace_listener]`, for listeners that are made by code.
+    #[track_caller]
+    pub fn trace_listener(self, name: &str, listener: impl TraceListener) -> Self {
+        self.trace_listener_kind(name, TraceListenerKind::new(listener))
+    }
+
+    /// Adds a listener that is told what becomes of some jobs, with its limits.
+    #[track_caller]
+    pub fn trace_listener_kind(mut self, name: &str, kind: TraceListenerKind) -> Self {
+        if let Err(fault) = self.trace_listeners.register(name, Arc::new(kind)) {
+            self.faults.push(fault);
+        }
+        self
+    }
+
     /// Adds a kind of pool that configuration can name: a [`Pool`](crate::executor::Pool), or whoever gives one for each
     /// job.
     ///
@@ -268,6 +288,12 @@ impl Builder {
             discovery::add(
                 &mut self.listeners,
                 JobListeners::discovered(),
+                &self.components,
+                &mut faults,
+            );
+            discovery::add(
+                &mut self.trace_listeners,
+                TraceListeners::discovered(),
                 &self.components,
                 &mut faults,
             );

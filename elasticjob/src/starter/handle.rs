@@ -17,9 +17,9 @@ use crate::job::Job;
 use crate::operation::Operations;
 use crate::registry::{BoxFuture, Registry};
 use crate::tasks::Tasks;
-use crate::trace::Events;
 #[cfg(feature = "_history")]
 use crate::trace::history;
+use crate::trace::{Events, Listening, Tellers};
 
 use super::builder::Builder;
 #[cfg(feature = "prometheus")]
@@ -72,6 +72,7 @@ pub(super) struct Parts {
     pub(super) is_patient: bool,
     /// Where the dump port listens, if there is one.
     pub(super) dump_address: Option<SocketAddr>,
+    pub(super) tellers: Tellers,
     #[cfg(feature = "_history")]
     pub(super) history: Option<history::Kept>,
     #[cfg(feature = "prometheus")]
@@ -85,6 +86,7 @@ pub(super) struct Running {
     process: Arc<Process>,
     registry: Arc<dyn Registry>,
     dump_address: Option<SocketAddr>,
+    tellers: Tellers,
     #[cfg(feature = "_history")]
     history: Option<history::Kept>,
     phase: watch::Sender<Phase>,
@@ -128,6 +130,7 @@ impl Running {
             process,
             is_patient,
             dump_address,
+            tellers,
             #[cfg(feature = "_history")]
             history,
             #[cfg(feature = "prometheus")]
@@ -141,6 +144,7 @@ impl Running {
             process,
             registry: Arc::clone(&registry),
             dump_address,
+            tellers,
             #[cfg(feature = "_history")]
             history,
             phase,
@@ -433,6 +437,12 @@ impl ElasticJob {
     #[must_use]
     pub fn events(&self) -> Events {
         self.running.process.events.subscribe()
+    }
+
+    /// How it goes with each trace listener, by name.
+    #[must_use]
+    pub fn trace_listeners(&self) -> Vec<Listening> {
+        self.running.tellers.now()
     }
 
     /// The history that is recorded, to be asked; `None` if the configuration has no `elasticjob.tracing`.

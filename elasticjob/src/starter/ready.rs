@@ -29,6 +29,7 @@ use crate::tasks::Tasks;
 use crate::telemetry;
 #[cfg(feature = "_history")]
 use crate::trace::history;
+use crate::trace::{self, TraceListeners};
 
 use super::builder::{Builder, system_clock};
 use super::check::ConnectPolicy;
@@ -46,6 +47,7 @@ pub struct Ready {
     strategies: Strategies,
     error_handlers: ErrorHandlers,
     listeners: JobListeners,
+    trace_listeners: TraceListeners,
     pools: Pools,
     registry: Arc<dyn Registry>,
     policy: ConnectPolicy,
@@ -89,6 +91,7 @@ impl Ready {
             strategies: builder.strategies,
             error_handlers: builder.error_handlers,
             listeners: builder.listeners,
+            trace_listeners: builder.trace_listeners,
             pools: builder.pools,
             registry,
             policy,
@@ -150,13 +153,14 @@ impl Ready {
             jobs = self.jobs.len(),
             "starting"
         );
+        let (taps, tellers) = trace::start_tellers(&self.trace_listeners, &tasks);
         #[cfg(feature = "_history")]
         let (taps, history) = match self.history {
             Some(setup) => {
-                let (tap, kept) = setup.start(&tasks).map_err(|error| invalid(error.chain()))?;
-                (vec![tap], Some(kept))
+                let (tap, kept) = setup.start(&tasks, &clock).map_err(|error| invalid(error.chain()))?;
+                (taps.into_iter().chain([tap]).collect(), Some(kept))
             }
-            None => (Vec::new(), None),
+            None => (taps, None),
         };
         let mut ids = Ids::random();
         let (publisher, memberships) = watch::channel(None);
@@ -183,9 +187,7 @@ impl Ready {
             host: host::host_name().into(),
         };
         let process = Process::new(clock, memberships, self.strategies, ids, self.grace_period);
-        #[cfg(feature = "_history")]
-        let process = process.with_taps(taps);
-        let process = Arc::new(process);
+        let process = Arc::new(process.with_taps(taps));
         let equipment = Arc::new(Equipment {
             tasks: tasks.clone(),
             components: Arc::new(self.components),
@@ -231,6 +233,7 @@ impl Ready {
             process,
             is_patient: self.policy.attempts.is_none(),
             dump_address,
+            tellers,
             #[cfg(feature = "_history")]
             history,
             #[cfg(feature = "prometheus")]

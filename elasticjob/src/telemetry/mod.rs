@@ -1,12 +1,13 @@
 //! What a running application shows of itself: metrics, through the facade of the crate `metrics`.
 //!
 //! The names are those of [`names::ALL`], which `docs/metrics.md` explains. Handles are made once: [`JobMetrics`] for
-//! each job, [`Observed`] for the registry. Labels name jobs and kinds, never items, runs or instances, so that their
-//! number is known beforehand. Without the feature `metrics` all of it is empty and costs nothing.
+//! each job, [`DroppedEvents`] for each recipient of events, [`Observed`] for the registry. Labels name jobs and kinds,
+//! never items, runs or instances, so that their number is known beforehand. Without the feature `metrics` all of it is empty and costs nothing.
 //!
 //! Whoever wants to see anything installs a recorder before the start, since a handle stays with the recorder that it
 //! was made under.
 
+mod events;
 mod facade;
 mod job;
 mod names;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 
 use crate::registry::Registry;
 
+pub(crate) use events::DroppedEvents;
 pub(crate) use facade::describe;
 pub(crate) use job::{JobMetrics, lateness};
 #[cfg(feature = "prometheus")]

@@ -27,6 +27,7 @@ pub(super) const MISFIRES: Name = Name("elasticjob_misfires_total");
 pub(super) const SKIPPED_TIMES: Name = Name("elasticjob_skipped_times_total");
 pub(super) const UNACCOUNTED_TIMES: Name = Name("elasticjob_unaccounted_times");
 pub(super) const RESHARDINGS: Name = Name("elasticjob_reshardings_total");
+pub(super) const DROPPED_EVENTS: Name = Name("elasticjob_dropped_events_total");
 pub(super) const SESSION_STATE: Name = Name("elasticjob_session_state");
 #[cfg(feature = "metrics")]
 pub(super) const REGISTRY_REQUESTS: Name = Name("elasticjob_registry_requests_total");
@@ -153,6 +154,11 @@ pub(super) const ALL: &[Metric] = &[
         RESHARDINGS,
         "job",
         "Times that this instance, leading the job, shared the items out",
+    ),
+    counter(
+        DROPPED_EVENTS,
+        "recipient",
+        "Events that the history or a trace listener never got: it was away, too slow, or refused them",
     ),
     gauge(
         SESSION_STATE,

@@ -1,15 +1,11 @@
-#[cfg(feature = "_history")]
-use std::fmt;
 use std::sync::Arc;
-
-use tokio::sync::broadcast;
-
-#[cfg(feature = "_history")]
 use std::sync::atomic::{AtomicU64, Ordering};
-#[cfg(feature = "_history")]
-use tokio::sync::mpsc;
+
+use elasticjob_config::sources::TracedJobs;
+use tokio::sync::{broadcast, mpsc};
 
 use super::JobEvent;
+use crate::telemetry::DroppedEvents;
 
 /// Events that a receiver may be behind before it loses the oldest.
 const CAPACITY: usize = 4096;
@@ -18,10 +14,7 @@ const CAPACITY: usize = 4096;
 #[derive(Clone, Debug)]
 pub(crate) struct Bus {
     streams: broadcast::Sender<JobEvent>,
-    #[cfg(feature = "_history")]
     taps: Arc<[Tap]>,
-    #[cfg(not(feature = "_history"))]
-    taps: Arc<[std::convert::Infallible]>,
 }
 
 impl Bus {
@@ -33,7 +26,6 @@ impl Bus {
     }
 
     /// Gives every event to these, too.
-    #[cfg(feature = "_history")]
     pub(crate) fn with_taps(self, taps: Vec<Tap>) -> Self {
         Self {
             taps: taps.into(),
@@ -48,7 +40,6 @@ impl Bus {
             return;
         }
         let event = event();
-        #[cfg(feature = "_history")]
         self.taps.iter().for_each(|tap| tap.give(&event));
         if is_streamed {
             // Whoever listened may have gone meanwhile.
@@ -61,65 +52,71 @@ impl Bus {
     }
 }
 
-/// Somebody who is given every event that is of interest, and takes them from a queue. What finds it full is missed,
-/// and counted.
-#[cfg(feature = "_history")]
+/// Somebody who is given the events of some jobs, and takes them from a queue. What finds it full is dropped.
+#[derive(Debug)]
 pub(crate) struct Tap {
     queue: mpsc::Sender<JobEvent>,
-    missed: Missed,
-    is_of_interest: Box<dyn Fn(&JobEvent) -> bool + Send + Sync>,
+    dropped: Dropped,
+    jobs: TracedJobs,
 }
 
 /// The other end of a [`Tap`].
-#[cfg(feature = "_history")]
 #[derive(Debug)]
 pub(crate) struct Tapped {
     pub(crate) queue: mpsc::Receiver<JobEvent>,
-    pub(crate) missed: Missed,
+    pub(crate) dropped: Dropped,
 }
 
-/// How many events found a queue full.
-#[cfg(feature = "_history")]
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Missed(Arc<AtomicU64>);
+/// How many events one recipient never got, counted where each is dropped. Clones count together.
+#[derive(Clone, Debug)]
+pub(crate) struct Dropped {
+    count: Arc<AtomicU64>,
+    metric: DroppedEvents,
+}
 
-#[cfg(feature = "_history")]
-impl Missed {
+impl Dropped {
+    fn new(recipient: &str) -> Self {
+        Self {
+            count: Arc::default(),
+            metric: DroppedEvents::new(recipient),
+        }
+    }
+
     pub(crate) fn count(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        self.count.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn add(&self, events: u64) {
+        self.count.fetch_add(events, Ordering::Relaxed);
+        self.metric.add(events);
     }
 }
 
-#[cfg(feature = "_history")]
 impl Tap {
-    /// A queue of `capacity` events.
-    pub(crate) fn new(
-        capacity: usize,
-        is_of_interest: impl Fn(&JobEvent) -> bool + Send + Sync + 'static,
-    ) -> (Self, Tapped) {
+    /// A queue of `capacity` events of these jobs, for a recipient by this name.
+    pub(crate) fn new(recipient: &str, capacity: usize, jobs: TracedJobs) -> (Self, Tapped) {
         let (sender, queue) = mpsc::channel(capacity);
-        let missed = Missed::default();
+        let dropped = Dropped::new(recipient);
         let tap = Self {
             queue: sender,
-            missed: missed.clone(),
-            is_of_interest: Box::new(is_of_interest),
+            dropped: dropped.clone(),
+            jobs,
         };
-        (tap, Tapped { queue, missed })
+        (tap, Tapped { queue, dropped })
     }
 
     fn give(&self, event: &JobEvent) {
-        if (self.is_of_interest)(event) && self.queue.try_send(event.clone()).is_err() {
-            self.missed.0.fetch_add(1, Ordering::Relaxed);
+        if is_traced(&self.jobs, event.job()) && self.queue.try_send(event.clone()).is_err() {
+            self.dropped.add(1);
         }
     }
 }
 
-#[cfg(feature = "_history")]
-impl fmt::Debug for Tap {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tap")
-            .field("missed", &self.missed)
-            .finish_non_exhaustive()
+fn is_traced(jobs: &TracedJobs, job: &str) -> bool {
+    match jobs {
+        TracedJobs::Only(names) => names.iter().any(|name| name == job),
+        TracedJobs::AllBut(names) => !names.iter().any(|name| name == job),
+        _ => true,
     }
 }
 
@@ -154,8 +151,12 @@ mod tests {
     use super::*;
 
     fn lost(item: u32) -> JobEvent {
+        lost_of("job", item)
+    }
+
+    fn lost_of(job: &str, item: u32) -> JobEvent {
         JobEvent::Lost {
-            job: "job".into(),
+            job: job.into(),
             item,
             run: None,
         }
@@ -184,17 +185,18 @@ mod tests {
         assert_eq!(events.next().await, Ok(Some(lost(3))));
     }
 
-    #[cfg(feature = "_history")]
     #[tokio::test]
     async fn a_full_tap_should_miss_the_newest_and_count_them_and_hold_up_nobody() {
-        let is_odd = |event: &JobEvent| matches!(event, JobEvent::Lost { item, .. } if item % 2 == 1);
-        let (tap, mut tapped) = Tap::new(2, is_odd);
+        let (tap, mut tapped) = Tap::new("test", 2, TracedJobs::AllBut(vec!["other".to_owned()]));
         let bus = Bus::new().with_taps(vec![tap]);
-        (0..10).for_each(|item| bus.publish(|| lost(item)));
-        assert_eq!(tapped.missed.count(), 3);
+        (0..5).for_each(|item| {
+            bus.publish(|| lost_of("other", item));
+            bus.publish(|| lost(item));
+        });
+        assert_eq!(tapped.dropped.count(), 3);
         drop(bus);
+        assert_eq!(tapped.queue.recv().await, Some(lost(0)));
         assert_eq!(tapped.queue.recv().await, Some(lost(1)));
-        assert_eq!(tapped.queue.recv().await, Some(lost(3)));
         assert_eq!(tapped.queue.recv().await, None);
     }
 }

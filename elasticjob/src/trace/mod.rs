@@ -6,23 +6,29 @@
 //!
 //! The events are of this instance alone. A run that ended here is said once its end is recorded in the registry; a
 //! run whose instance died is said, as [`JobEvent::Lost`], by whoever recorded the loss. [`ElasticJob::events`] gives
-//! them as a stream; with `elasticjob.tracing` in the configuration and a feature `history-..` they are recorded in a
-//! database, which `history` reads.
+//! them as a stream, and a [`TraceListener`] is told each of them; with `elasticjob.tracing` in the configuration and a
+//! feature `history-..` they are recorded in a database, which `history` reads.
 //!
 //! [`ElasticJob::events`]: crate::starter::ElasticJob::events
 
 mod bus;
+mod damped;
 mod event;
 #[cfg(feature = "_history")]
 pub mod history;
+mod listener;
+mod teller;
 
 pub use bus::{Events, Lagged};
 pub use event::{JobEvent, LostRun, RunEvent, SkippedTimes, TaskEvent, TaskState};
+pub use listener::{TraceListener, TraceListenerKind, TraceListeners};
+pub use teller::Listening;
 
 pub use crate::cluster::ledger::Source;
 
-pub(crate) use bus::Bus;
+use bus::Dropped;
 #[cfg(feature = "_history")]
-pub(crate) use bus::Tap;
-#[cfg(feature = "_history")]
-use bus::{Missed, Tapped};
+use bus::Tapped;
+pub(crate) use bus::{Bus, Tap};
+use damped::Damped;
+pub(crate) use teller::{Tellers, start as start_tellers};

@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
-use crate::trace::{JobEvent, Missed, Tapped};
+use crate::trace::{Damped, Dropped, JobEvent, Tapped};
 
 use super::error::{Error, Kind};
 use super::rows::{Rows, Shape};
@@ -34,9 +34,6 @@ const PAUSES: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(5
 /// How long what waits is still written once the application stops.
 const FLUSH_LIMIT: Duration = Duration::from_secs(8);
 
-/// How often it is said that events were dropped, at most.
-const SAY_INTERVAL: Duration = Duration::from_secs(60);
-
 /// How the recording goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -53,26 +50,21 @@ pub struct Recording {
 #[derive(Clone, Debug)]
 pub(crate) struct Progress {
     counts: Arc<Counts>,
-    missed: Missed,
+    dropped: Dropped,
 }
 
 #[derive(Debug, Default)]
 struct Counts {
     recorded: AtomicU64,
-    refused: AtomicU64,
     is_away: AtomicBool,
 }
 
 impl Progress {
     pub(crate) fn now(&self) -> Recording {
-        let Counts {
-            recorded,
-            refused,
-            is_away,
-        } = &*self.counts;
+        let Counts { recorded, is_away } = &*self.counts;
         Recording {
             recorded: recorded.load(Ordering::Relaxed),
-            dropped: refused.load(Ordering::Relaxed) + self.missed.count(),
+            dropped: self.dropped.count(),
             is_reachable: !is_away.load(Ordering::Relaxed),
         }
     }
@@ -89,14 +81,7 @@ pub(crate) struct Recorder {
     shape: Option<Shape>,
     /// When what waits is given up; `None` while the application runs.
     give_up_at: Option<Instant>,
-    said: Said,
-}
-
-/// What was last said of dropped events.
-#[derive(Debug, Default)]
-struct Said {
-    dropped: u64,
-    at: Option<Instant>,
+    dropped_said: Damped,
     is_refusal_said: bool,
 }
 
@@ -104,7 +89,7 @@ impl Recorder {
     pub(super) fn new(store: Store, host: String, tapped: Tapped, stop: CancellationToken) -> Self {
         let progress = Progress {
             counts: Arc::default(),
-            missed: tapped.missed.clone(),
+            dropped: tapped.dropped.clone(),
         };
         Self {
             store,
@@ -114,7 +99,8 @@ impl Recorder {
             stop,
             shape: None,
             give_up_at: None,
-            said: Said::default(),
+            dropped_said: Damped::default(),
+            is_refusal_said: false,
         }
     }
 
@@ -240,7 +226,7 @@ impl Recorder {
 
     /// Says, once, that texts are written as far as the database takes them.
     fn say_refused(&mut self, refused: &Error) {
-        if !std::mem::replace(&mut self.said.is_refusal_said, true) {
+        if !std::mem::replace(&mut self.is_refusal_said, true) {
             warn!(error = %refused.chain(), "the database refuses some texts: they are written with `?` for other letters than ASCII");
         }
     }
@@ -280,22 +266,14 @@ impl Recorder {
     }
 
     fn drop_events(&self, events: usize) {
-        self.progress.counts.refused.fetch_add(events as u64, Ordering::Relaxed);
+        self.progress.dropped.add(events as u64);
     }
 
     /// Says how many events were dropped, once a minute at most and in the end.
     fn say_dropped(&mut self, is_end: bool) {
-        let dropped = self.progress.now().dropped;
-        let is_time = self.said.at.is_none_or(|at| at.elapsed() >= SAY_INTERVAL);
-        if dropped > self.said.dropped && (is_time || is_end) {
-            let events = dropped - self.said.dropped;
-            warn!(
-                events,
-                total = dropped,
-                "events were dropped: they are missing in the history"
-            );
-            self.said.dropped = dropped;
-            self.said.at = Some(Instant::now());
+        let total = self.progress.dropped.count();
+        if let Some(events) = self.dropped_said.news(total, is_end) {
+            warn!(events, total, "events were dropped: they are missing in the history");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Deletes what is older than it is to be kept, a little at a time, on one instance at a time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,6 +12,7 @@ use super::error::Error;
 use super::schema::{DETAILS, EXECUTIONS, LEASES, SKIPPED, STATUSES};
 use super::statement::{Kind, Statement, Value};
 use super::store::Store;
+use crate::schedule::Clock;
 
 /// How often it is looked for what is too old.
 const INTERVAL: Duration = Duration::from_secs(600);
@@ -45,15 +47,17 @@ const AGEING: [(&str, &str, &str, Kind); 4] = [
 pub(super) struct Retention {
     store: Store,
     age: Duration,
+    clock: Arc<dyn Clock>,
     holder: String,
     stop: CancellationToken,
 }
 
 impl Retention {
-    pub(super) fn new(store: Store, age: Duration, host: &str, stop: CancellationToken) -> Self {
+    pub(super) fn new(store: Store, age: Duration, clock: Arc<dyn Clock>, host: &str, stop: CancellationToken) -> Self {
         Self {
             store,
             age,
+            clock,
             holder: format!("{host}-{}-{:08x}", std::process::id(), fastrand::u32(..)),
             stop,
         }
@@ -66,7 +70,7 @@ impl Retention {
         let mut patience = FIRST_PAUSE;
         while self.stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
             pause = INTERVAL.mul_f64(1.0 + fastrand::f64() / 10.0);
-            let Some(result) = self.stop.run_until_cancelled(self.delete_old(Timestamp::now())).await else {
+            let Some(result) = self.stop.run_until_cancelled(self.delete_old()).await else {
                 return;
             };
             match result {
@@ -90,8 +94,9 @@ impl Retention {
         }
     }
 
-    /// Deletes what was too old at this time, unless somebody else does; how many rows.
-    async fn delete_old(&self, now: Timestamp) -> Result<u64, Error> {
+    /// Deletes what is too old, unless somebody else does; how many rows.
+    async fn delete_old(&self) -> Result<u64, Error> {
+        let now = self.clock.now();
         if !self.is_ours(now).await? {
             return Ok(0);
         }
@@ -158,4 +163,54 @@ fn delete(dialect: &Dialect, table: &str, key: &str, (column, kind): (&str, Kind
         _ => format!("DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} {oldest})"),
     });
     statement
+}
+
+#[cfg(test)]
+#[cfg(feature = "history-sqlite")]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+    use crate::schedule::ManualClock;
+    use crate::trace::history::query::{History, RunFilter};
+    use crate::trace::history::store::Access;
+
+    const AGE: Duration = Duration::from_secs(30 * 86_400);
+
+    fn retention(store: &Store, clock: &Arc<ManualClock>) -> Retention {
+        let clock: Arc<dyn Clock> = Arc::clone(clock) as _;
+        Retention::new(store.clone(), AGE, clock, "host", CancellationToken::new())
+    }
+
+    #[tokio::test]
+    async fn what_is_too_old_by_the_clock_should_be_deleted_by_one_at_a_time() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}/history.db", directory.path().display());
+        let store = Store::new(&url.parse().unwrap(), Access::Write).unwrap();
+        store.prepare().await.unwrap();
+        let begin: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        // More than a batch, one a minute.
+        let mut insert = Statement::new();
+        insert.push(&format!(
+            "INSERT INTO JOB_EXECUTION_LOG WITH RECURSIVE numbers(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers \
+             WHERE n < 699) SELECT 'run-' || n, 'job', 'task', 'host', '10.0.0.1', 0, 'NORMAL_TRIGGER', NULL, 1, \
+             {} + n * 60000, NULL FROM numbers",
+            begin.as_millisecond()
+        ));
+        store.execute("cannot fill", &insert).await.unwrap();
+        let clock = Arc::new(ManualClock::starting_at(begin + AGE));
+        let (one, other) = (retention(&store, &clock), retention(&store, &clock));
+        assert_eq!(one.delete_old().await.unwrap(), 0);
+        clock.shift(SignedDuration::from_mins(600));
+        // The first one has the lease no longer, and the other takes it; not both.
+        assert_eq!(other.delete_old().await.unwrap(), 601);
+        clock.shift(SignedDuration::from_mins(10));
+        assert_eq!(one.delete_old().await.unwrap(), 0);
+        assert_eq!(other.delete_old().await.unwrap(), 10);
+        let left = History::of(store)
+            .runs(&RunFilter::default(), None, 1000)
+            .await
+            .unwrap();
+        assert_eq!(left.rows.len(), 89);
+    }
 }

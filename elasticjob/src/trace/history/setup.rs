@@ -1,11 +1,13 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use elasticjob_config::sources::{TracedJobs, TracingSettings};
 use tracing::info;
 
 use crate::host;
+use crate::schedule::Clock;
 use crate::tasks::Tasks;
-use crate::trace::{JobEvent, Tap};
+use crate::trace::Tap;
 
 use super::database::{Database, InvalidDatabase};
 use super::error::Error;
@@ -41,7 +43,7 @@ impl Setup {
     }
 
     /// Starts the recorder. What is given to the tap from here on is recorded.
-    pub(crate) fn start(self, tasks: &Tasks) -> Result<(Tap, Kept), Error> {
+    pub(crate) fn start(self, tasks: &Tasks, clock: &Arc<dyn Clock>) -> Result<(Tap, Kept), Error> {
         let Self {
             database,
             jobs,
@@ -49,10 +51,10 @@ impl Setup {
         } = self;
         let store = Store::new(&database, Access::Write)?;
         let history = History::of(store.clone());
-        let (tap, tapped) = Tap::new(CAPACITY, move |event: &JobEvent| is_traced(&jobs, event.job()));
+        let (tap, tapped) = Tap::new("history", CAPACITY, jobs);
         let host = host::host_name();
         if let Some(age) = retention {
-            let retention = Retention::new(store.clone(), age, &host, tasks.token().clone());
+            let retention = Retention::new(store.clone(), age, Arc::clone(clock), &host, tasks.token().clone());
             tasks.spawn("history retention", retention.run());
         }
         let recorder = Recorder::new(store, host, tapped, tasks.token().clone());
@@ -70,13 +72,5 @@ impl Kept {
 
     pub(crate) fn recording(&self) -> Recording {
         self.progress.now()
-    }
-}
-
-fn is_traced(jobs: &TracedJobs, job: &str) -> bool {
-    match jobs {
-        TracedJobs::Only(names) => names.iter().any(|name| name == job),
-        TracedJobs::AllBut(names) => !names.iter().any(|name| name == job),
-        _ => true,
     }
 }

@@ -1,0 +1,23 @@
+use super::facade::{Counter, counter};
+use super::names;
+
+/// Counts events that somebody in the process never got.
+#[derive(Clone)]
+pub(crate) struct DroppedEvents(Counter);
+
+impl DroppedEvents {
+    /// Of the recipient by this name.
+    pub(crate) fn new(recipient: &str) -> Self {
+        Self(counter(names::DROPPED_EVENTS, &[("recipient", recipient)]))
+    }
+
+    pub(crate) fn add(&self, events: u64) {
+        self.0.increment(events);
+    }
+}
+
+impl std::fmt::Debug for DroppedEvents {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DroppedEvents").finish_non_exhaustive()
+    }
+}

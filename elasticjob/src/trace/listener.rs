@@ -1,0 +1,151 @@
+use std::fmt;
+use std::future::Future;
+use std::time::Duration;
+
+use elasticjob_config::sources::TracedJobs;
+
+use super::JobEvent;
+use crate::catalogue::{Catalogue, Declared};
+use crate::job::BoxError;
+use crate::registry::BoxFuture;
+
+/// Events that wait for a listener at most, unless it is said: some hundred bytes each.
+const CAPACITY: usize = 10_000;
+
+/// How long a listener may take over an event, unless it is said.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Is told what becomes of the jobs of its process, event by event.
+///
+/// Declare one with [`#[trace_listener]`](crate::trace_listener), or add it to the
+/// [`Builder`](crate::starter::Builder::trace_listener).
+///
+/// # What is promised
+/// - **No job waits for it.** Events go into a queue of its own, of 10,000 at most, and a task of its own takes them.
+/// - **In order, one after the other.** It is told the next event when it is done with the one before.
+/// - **What finds the queue full is dropped,** the newest first, counted and said in the log.
+/// - **A fault stops nothing.** An error, a panic, or an event that takes longer than a minute is counted and said in the log,
+///   and the next event follows.
+/// - **On shutdown** it is told for 8 s more what waits; the rest is counted as dropped.
+///
+/// ```standalone_crate
+/// use elasticjob::prelude::*;
+/// use elasticjob::starter::ItemOutcome;
+///
+/// /// Counts what failed.
+/// #[derive(Default)]
+/// struct Failures(std::sync::atomic::AtomicU64);
+///
+/// #[trace_listener(include_job_names = ["sync_orders"])]
+/// impl TraceListener for Failures {
+///     async fn on_event(&self, event: &JobEvent) -> Result<(), BoxError> {
+///         if let JobEvent::Ended { run, outcome: ItemOutcome::Failed { cause }, .. } = event {
+///             self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+///             println!("item {} of {}: {cause}", run.item, run.job);
+///         }
+///         Ok(())
+///     }
+/// }
+///
+/// # #[elastic_job(cron = "0 0 3 * * ?", sharding = 2)]
+/// # async fn sync_orders() {}
+/// # assert!(ElasticJob::builder().build().is_ok());
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` listens to no events",
+    label = "no `TraceListener`",
+    note = "`#[trace_listener]` stands on `impl TraceListener for ..`"
+)]
+pub trait TraceListener: Send + Sync + 'static {
+    /// Something became of an item, here.
+    ///
+    /// # Errors
+    /// Whatever went wrong; it is counted and logged. The event is not told again.
+    ///
+    /// # Cancel safety
+    /// The future is dropped when it takes too long, and when the time after the application's end is up.
+    fn on_event(&self, event: &JobEvent) -> impl Future<Output = Result<(), BoxError>> + Send;
+}
+
+/// A trace listener, and what it is told of.
+pub struct TraceListenerKind {
+    pub(super) listener: Box<dyn AnyTraceListener>,
+    pub(super) jobs: TracedJobs,
+    pub(super) timeout: Duration,
+    pub(super) capacity: usize,
+}
+
+impl TraceListenerKind {
+    /// A listener that is told of all jobs.
+    #[must_use]
+    pub fn new(listener: impl TraceListener) -> Self {
+        Self {
+            listener: Box::new(listener),
+            jobs: TracedJobs::All,
+            timeout: TIMEOUT,
+            capacity: CAPACITY,
+        }
+    }
+
+    /// Of which jobs it is told.
+    #[must_use]
+    pub fn jobs(mut self, jobs: TracedJobs) -> Self {
+        self.jobs = jobs;
+        self
+    }
+
+    /// How long it may take over an event: a minute by default.
+    #[must_use]
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.timeout = limit;
+        self
+    }
+
+    /// How many events wait for it at most: 10,000 by default, and one at least.
+    #[must_use]
+    pub fn capacity(mut self, events: usize) -> Self {
+        self.capacity = events.max(1);
+        self
+    }
+}
+
+impl fmt::Debug for TraceListenerKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TraceListenerKind")
+            .field("jobs", &self.jobs)
+            .field("timeout", &self.timeout)
+            .field("capacity", &self.capacity)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A listener behind a pointer.
+pub(super) trait AnyTraceListener: Send + Sync + 'static {
+    fn on_event<'a>(&'a self, event: &'a JobEvent) -> BoxFuture<'a, Result<(), BoxError>>;
+}
+
+impl<L: TraceListener> AnyTraceListener for L {
+    fn on_event<'a>(&'a self, event: &'a JobEvent) -> BoxFuture<'a, Result<(), BoxError>> {
+        Box::pin(TraceListener::on_event(self, event))
+    }
+}
+
+/// The trace listeners there are, by name. All of them are told.
+pub type TraceListeners = Catalogue<TraceListenerKind>;
+
+inventory::collect!(&'static Declared<TraceListenerKind>);
+
+impl TraceListeners {
+    /// The framework brings none.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::new("trace listener")
+    }
+
+    /// The declared ones that are linked into the program.
+    pub(crate) fn discovered() -> impl Iterator<Item = &'static Declared<TraceListenerKind>> {
+        inventory::iter::<&'static Declared<TraceListenerKind>>
+            .into_iter()
+            .copied()
+    }
+}

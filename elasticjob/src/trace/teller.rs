@@ -1,0 +1,266 @@
+//! The tasks that tell listeners, one a listener, while jobs go on.
+
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use super::bus::{Tap, Tapped};
+use super::listener::{TraceListenerKind, TraceListeners};
+use super::{Damped, Dropped, JobEvent};
+use crate::error_handler::Chain;
+use crate::job::BoxError;
+use crate::tasks::{Tasks, panic_message};
+
+/// How long what waits is still told once the application stops.
+const FLUSH_LIMIT: Duration = Duration::from_secs(8);
+
+/// How it goes with a trace listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Listening {
+    /// Its name.
+    pub name: String,
+    /// Events that it took.
+    pub told: u64,
+    /// Events that it failed at: it returned an error, panicked, or took too long.
+    pub failed: u64,
+    /// Events that it was not told: they found its queue full, or it was not done when the application ended.
+    pub dropped: u64,
+}
+
+/// Starts the task of each listener. What is given to the taps from here on is told.
+pub(crate) fn start(listeners: &TraceListeners, tasks: &Tasks) -> (Vec<Tap>, Tellers) {
+    let mut taps = Vec::new();
+    let mut tellers = Vec::new();
+    for (name, kind) in listeners.entries() {
+        let (tap, tapped) = Tap::new(name, kind.capacity, kind.jobs.clone());
+        let told = Arc::new(Told {
+            name: name.to_owned(),
+            told: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+            dropped: tapped.dropped.clone(),
+        });
+        let teller = Teller {
+            kind,
+            tapped,
+            told: Arc::clone(&told),
+            failed_said: Damped::default(),
+            dropped_said: Damped::default(),
+        };
+        tasks.spawn("trace listener", teller.run(tasks.token().clone()));
+        taps.push(tap);
+        tellers.push(told);
+    }
+    (taps, Tellers(tellers))
+}
+
+/// What the tasks tell of themselves.
+#[derive(Debug)]
+pub(crate) struct Tellers(Vec<Arc<Told>>);
+
+#[derive(Debug)]
+struct Told {
+    name: String,
+    told: AtomicU64,
+    failed: AtomicU64,
+    dropped: Dropped,
+}
+
+impl Tellers {
+    pub(crate) fn now(&self) -> Vec<Listening> {
+        let listening = |told: &Arc<Told>| Listening {
+            name: told.name.clone(),
+            told: told.told.load(Ordering::Relaxed),
+            failed: told.failed.load(Ordering::Relaxed),
+            dropped: told.dropped.count(),
+        };
+        self.0.iter().map(listening).collect()
+    }
+}
+
+struct Teller {
+    kind: Arc<TraceListenerKind>,
+    tapped: Tapped,
+    told: Arc<Told>,
+    failed_said: Damped,
+    dropped_said: Damped,
+}
+
+impl Teller {
+    /// Tells until the application stops and nothing waits any more, or the time is up.
+    async fn run(mut self, stop: CancellationToken) {
+        let mut out_of_time = pin!(async {
+            stop.cancelled().await;
+            sleep(FLUSH_LIMIT).await;
+        });
+        let mut is_stopping = false;
+        loop {
+            let event = tokio::select! {
+                biased;
+                () = &mut out_of_time => break,
+                () = stop.cancelled(), if !is_stopping => {
+                    is_stopping = true;
+                    self.tapped.queue.close();
+                    continue;
+                }
+                event = self.tapped.queue.recv() => match event {
+                    Some(event) => event,
+                    None => break,
+                },
+            };
+            let telling = AssertUnwindSafe(timeout(self.kind.timeout, self.kind.listener.on_event(&event)));
+            let outcome = tokio::select! {
+                biased;
+                outcome = telling.catch_unwind() => outcome,
+                () = &mut out_of_time => {
+                    self.told.dropped.add(1);
+                    break;
+                }
+            };
+            match outcome {
+                Ok(Ok(Ok(()))) => drop(self.told.told.fetch_add(1, Ordering::Relaxed)),
+                Ok(Ok(Err(error))) => self.failed(&event, error),
+                Ok(Err(_)) => self.failed(&event, format!("it took more than {:?}", self.kind.timeout).into()),
+                Err(panic) => self.failed(&event, format!("it panicked: {}", panic_message(&*panic)).into()),
+            }
+            self.say_dropped(false);
+        }
+        self.tapped.queue.close();
+        while self.tapped.queue.try_recv().is_ok() {
+            self.told.dropped.add(1);
+        }
+        self.say_dropped(true);
+    }
+
+    fn failed(&mut self, event: &JobEvent, error: BoxError) {
+        let total = self.told.failed.fetch_add(1, Ordering::Relaxed) + 1;
+        if let Some(events) = self.failed_said.news(total, false) {
+            let (listener, job) = (&*self.told.name, &**event.job());
+            warn!(listener, job, events, total, error = %Chain(&*error), "a trace listener failed");
+        }
+    }
+
+    fn say_dropped(&mut self, is_end: bool) {
+        let total = self.told.dropped.count();
+        if let Some(events) = self.dropped_said.news(total, is_end) {
+            let listener = &*self.told.name;
+            warn!(
+                listener,
+                events, total, "events were dropped: a trace listener was not told them"
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use elasticjob_config::sources::TracedJobs;
+    use tokio::sync::mpsc;
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::trace::{Bus, TraceListener};
+
+    /// Says which items it is told of, and does with them as their numbers say.
+    struct Ears(mpsc::UnboundedSender<u32>);
+
+    impl TraceListener for Ears {
+        async fn on_event(&self, event: &JobEvent) -> Result<(), BoxError> {
+            let JobEvent::Lost { item, .. } = event else {
+                return Ok(());
+            };
+            self.0.send(*item).unwrap();
+            match item {
+                1 => Err("not today".into()),
+                2 => panic!("never"),
+                3 => pending().await,
+                _ => Ok(()),
+            }
+        }
+    }
+
+    struct Place {
+        bus: Bus,
+        tellers: Tellers,
+        tasks: Tasks,
+        heard: mpsc::UnboundedReceiver<u32>,
+    }
+
+    impl Place {
+        fn new(shape: impl FnOnce(TraceListenerKind) -> TraceListenerKind) -> Self {
+            let (ears, heard) = mpsc::unbounded_channel();
+            let mut listeners = TraceListeners::none();
+            let kind = shape(TraceListenerKind::new(Ears(ears)));
+            listeners.register("Ears", Arc::new(kind)).unwrap();
+            let tasks = Tasks::new();
+            let (taps, tellers) = start(&listeners, &tasks);
+            let bus = Bus::new().with_taps(taps);
+            Self {
+                bus,
+                tellers,
+                tasks,
+                heard,
+            }
+        }
+
+        fn lose(&self, job: &str, items: impl IntoIterator<Item = u32>) {
+            for item in items {
+                let job = job.into();
+                self.bus.publish(|| JobEvent::Lost { job, item, run: None });
+            }
+        }
+
+        /// What was told by the end.
+        async fn end(mut self) -> (Vec<u32>, Listening) {
+            self.tasks.token().cancel();
+            let deadline = Instant::now() + FLUSH_LIMIT * 2;
+            self.tasks.close_and_wait(deadline).await.unwrap();
+            let mut heard = Vec::new();
+            while let Ok(item) = self.heard.try_recv() {
+                heard.push(item);
+            }
+            (heard, self.tellers.now().remove(0))
+        }
+    }
+
+    fn listening(told: u64, failed: u64, dropped: u64) -> Listening {
+        Listening {
+            name: "Ears".to_owned(),
+            told,
+            failed,
+            dropped,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_listener_should_be_told_in_order_whatever_it_does_and_of_its_jobs_alone() {
+        let place = Place::new(|kind| {
+            kind.timeout(Duration::from_secs(3))
+                .jobs(TracedJobs::Only(vec!["job".to_owned()]))
+        });
+        place.lose("job", 0..5);
+        place.lose("other", [9]);
+        assert_eq!(place.end().await, (vec![0, 1, 2, 3, 4], listening(2, 3, 0)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_listener_should_miss_what_finds_its_queue_full_and_hold_up_nobody() {
+        let place = Place::new(|kind| kind.capacity(2));
+        let began = Instant::now();
+        place.lose("job", [3, 4, 5, 6]);
+        assert_eq!(began.elapsed(), Duration::ZERO);
+        assert_eq!(place.tellers.now(), [listening(0, 0, 2)]);
+        // It is at the first event still, and is not waited for longer than there is time.
+        assert_eq!(place.end().await, (vec![3], listening(0, 0, 4)));
+        assert!(began.elapsed() < FLUSH_LIMIT * 2);
+    }
+}

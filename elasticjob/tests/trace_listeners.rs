@@ -1,0 +1,121 @@
+//! Trace listeners: declared, made by code, and in the way of nobody.
+
+use std::time::Duration;
+
+use elasticjob::prelude::*;
+use elasticjob::starter::ItemOutcome;
+use elasticjob::trace::TaskState;
+use tokio::sync::mpsc;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where the declared listener says what it is told.
+type Said = mpsc::UnboundedSender<String>;
+
+#[derive(Inject)]
+struct Audit {
+    said: Component<Said>,
+}
+
+#[trace_listener(name = "AUDIT", include_job_names = ["settle"], timeout = "3s")]
+impl TraceListener for Audit {
+    async fn on_event(&self, event: &JobEvent) -> Result<(), BoxError> {
+        self.said.send(told(event))?;
+        Ok(())
+    }
+}
+
+#[elastic_job(sharding = 2)]
+async fn settle(shard: ShardingContext) -> Result<(), &'static str> {
+    match shard.sharding_item() {
+        0 => Ok(()),
+        _ => Err("no answer"),
+    }
+}
+
+#[elastic_job(sharding = 1)]
+async fn other() {}
+
+fn told(event: &JobEvent) -> String {
+    match event {
+        JobEvent::Started(run) => format!("started {}", run.item),
+        JobEvent::Ended { run, outcome, .. } => match outcome {
+            ItemOutcome::Failed { cause } => format!("ended {} {cause}", run.item),
+            ItemOutcome::Succeeded => format!("ended {} well", run.item),
+            other => format!("ended {} {other:?}", run.item),
+        },
+        JobEvent::Task(task) if task.state == TaskState::Error => format!("task: {}", task.message),
+        JobEvent::Task(_) => "task".to_owned(),
+        other => format!("{other:?}"),
+    }
+}
+
+/// Never done.
+struct Stuck;
+
+impl TraceListener for Stuck {
+    async fn on_event(&self, _: &JobEvent) -> Result<(), BoxError> {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test]
+async fn listeners_should_be_told_of_their_jobs_and_hold_up_none() {
+    let (said, mut heard) = mpsc::unbounded_channel::<String>();
+    let application = ElasticJob::builder()
+        .environment([])
+        .component::<Said>(said)
+        .trace_listener("STUCK", Stuck)
+        .build()
+        .unwrap()
+        .start()
+        .await
+        .unwrap();
+    for job in ["other", "settle"] {
+        let once = application.one_off_named(job).unwrap();
+        let execution = once.execute_and_wait(PATIENCE).await.unwrap();
+        assert_eq!(execution.is_success(), job == "other");
+    }
+    let mut all = Vec::new();
+    while all.len() < 7 {
+        all.push(tokio::time::timeout(PATIENCE, heard.recv()).await.unwrap().unwrap());
+    }
+    all.sort();
+    assert_eq!(
+        all,
+        [
+            "ended 0 well",
+            "ended 1 no answer",
+            "started 0",
+            "started 1",
+            "task",
+            "task",
+            "task: item 1: no answer"
+        ]
+    );
+    application.shutdown(Duration::from_secs(5)).await;
+    assert!(heard.try_recv().is_err(), "nothing of the other job");
+    let listening = application.trace_listeners();
+    let counts: Vec<_> = listening
+        .iter()
+        .map(|one| (&*one.name, one.told, one.failed, one.dropped))
+        .collect();
+    assert_eq!(counts, [("AUDIT", 7, 0, 0), ("STUCK", 0, 0, 12)]);
+}
+
+#[test]
+fn two_trace_listeners_of_one_name_should_be_refused_with_both_places() {
+    let (said, _heard) = mpsc::unbounded_channel();
+    let builder = ElasticJob::builder().environment([]).component::<Said>(said);
+    let refused = builder.trace_listener("AUDIT", Stuck).build().unwrap_err().to_string();
+    assert!(
+        refused.contains("more than one trace listener is named `AUDIT`"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn a_listener_that_lacks_a_component_should_be_told_at_start() {
+    let refused = ElasticJob::builder().environment([]).build().unwrap_err().to_string();
+    assert!(refused.contains("AUDIT"), "{refused}");
+}

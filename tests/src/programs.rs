@@ -15,21 +15,41 @@ pub fn program(name: &str) -> PathBuf {
     binaries().join(name)
 }
 
+/// As [`program`], with no other program built: of the package `package`.
+///
+/// # Panics
+/// When it does not build.
+#[must_use]
+pub fn program_of(package: &str, name: &str) -> PathBuf {
+    // Together with ourselves, so that it is made of what we are made of.
+    let own = env!("CARGO_PKG_NAME");
+    run(&["--package", own, "--package", package, "--bin", name]);
+    binaries().join(name)
+}
+
 fn build() {
+    // All of the workspace, so that it is what the tests themselves are built of.
+    run(&["--workspace", "--bins"]);
+}
+
+fn run(what: &[&str]) {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    // All of the workspace, so that it is what the tests themselves are built of.
-    command.args(["build", "--quiet", "--workspace", "--bins"]);
+    command.args(["build", "--quiet"]).args(what);
     if binaries().ends_with("release") {
         command.arg("--release");
     }
     let status = command.status().expect("cargo runs");
-    assert!(status.success(), "the programs of the workspace do not build");
+    assert!(status.success(), "programs of the workspace do not build: {what:?}");
 }
 
-/// Where cargo puts the programs of the workspace: tests are a directory below.
+/// Where cargo puts the programs of the workspace: tests are a directory below, and our own programs are there.
 fn binaries() -> PathBuf {
     let own = std::env::current_exe().expect("a test knows its own program");
-    let directory = own.ancestors().nth(2).expect("tests lie in a directory of cargo's");
+    let directory = own.parent().expect("a program lies in a directory");
+    let directory = match directory.ends_with("deps") {
+        true => directory.parent().expect("tests lie in a directory of cargo's"),
+        false => directory,
+    };
     directory.to_owned()
 }

@@ -13,10 +13,12 @@ mod failover;
 mod history;
 mod java;
 mod lateness;
+mod listing;
 mod many_jobs;
 mod member;
 mod percentiles;
 mod process;
+mod recording;
 mod recovery;
 mod requests;
 mod resharding;
@@ -82,6 +84,16 @@ pub const GROUPS: &[Group] = &[
         name: "history",
         summary: "questions to a history of a million runs, in SQLite",
         measure: history::measure,
+    },
+    Group {
+        name: "recording",
+        summary: "100,000 runs of five instances, recorded in SQLite, PostgreSQL and MariaDB",
+        measure: recording::measure,
+    },
+    Group {
+        name: "listing",
+        summary: "a look at 2,000 jobs on ZooKeeper, by the operations API and by the command line",
+        measure: listing::measure,
     },
     Group {
         name: "cron",

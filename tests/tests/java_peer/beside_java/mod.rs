@@ -4,6 +4,7 @@ mod access;
 mod configuration;
 mod dump;
 mod failover;
+mod history;
 mod listeners;
 mod misfire;
 mod one_off;

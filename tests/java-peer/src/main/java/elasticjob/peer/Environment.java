@@ -3,8 +3,10 @@ package elasticjob.peer;
 import java.util.Map;
 import java.util.TreeMap;
 
+import com.zaxxer.hikari.HikariDataSource;
 import org.apache.shardingsphere.elasticjob.api.JobConfiguration;
 import org.apache.shardingsphere.elasticjob.reg.zookeeper.ZookeeperConfiguration;
+import org.apache.shardingsphere.elasticjob.tracing.api.TracingConfiguration;
 
 /**
  * What the environment says, by the names that a member in Rust has for it.
@@ -75,7 +77,21 @@ final class Environment {
             builder.cron(cron).timeZone("GMT");
         }
         settings.forEach((key, value) -> set(builder, key, value));
+        if (has("ELASTICJOB_TRACING_TYPE")) {
+            builder.addExtraConfigurations(tracing());
+        }
         return builder.build();
+    }
+
+    /**
+     * Where it is recorded what becomes of runs. It is stored with the job's configuration, the password too.
+     */
+    private TracingConfiguration<HikariDataSource> tracing() {
+        HikariDataSource storage = new HikariDataSource();
+        storage.setJdbcUrl(required("ELASTICJOB_TRACING_DATA_SOURCE_URL"));
+        storage.setUsername(required("ELASTICJOB_TRACING_DATA_SOURCE_USERNAME"));
+        storage.setPassword(required("ELASTICJOB_TRACING_DATA_SOURCE_PASSWORD"));
+        return new TracingConfiguration<>(required("ELASTICJOB_TRACING_TYPE"), storage);
     }
 
     private Map<String, String> settings(final String prefix) {

@@ -289,6 +289,18 @@ fn what_a_run_may_take_should_be_props() {
         error.contains("elasticjob.retry.backoff") && error.contains("soon"),
         "{error}"
     );
+    for (key, value, expected) in [
+        ("props.elasticjob.retries", "3", "did you mean `elasticjob.retry`?"),
+        ("props.elasticjob.catchup", "10m", "did you mean `elasticjob.catch-up`?"),
+        (
+            "props.elasticjob.failover-attempts",
+            "0",
+            "is `0`: expected a whole number of 1 or more",
+        ),
+    ] {
+        let error = built(key, value).expect_err("it is refused");
+        assert!(error.contains(expected), "{error}");
+    }
     let error = built("retry-backof", "1s").expect_err("it is refused");
     assert!(error.contains("did you mean `retry-backoff`?"), "{error}");
 }

@@ -1,8 +1,11 @@
 //! Settings of ours that Java does not have, from the job's props.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 use jiff::SignedDuration;
+
+use crate::property::{Properties, Reader, accept};
 
 /// How old a time that nobody was there to run may be, to be made up by whoever comes.
 pub(crate) const CATCH_UP: &str = "elasticjob.catch-up";
@@ -32,32 +35,25 @@ impl Default for Policy {
 
 impl Policy {
     /// Reads the props; a fault names the key, the value, and what is allowed.
+    ///
+    /// Other props of ours are not looked at: who wrote the configuration may be a newer member.
     pub(crate) fn of(props: &BTreeMap<String, String>) -> Result<Self, String> {
-        let failover_attempts = match props.get(FAILOVER_ATTEMPTS) {
-            None => DEFAULT_ATTEMPTS,
-            Some(text) => match text.trim().parse() {
-                Ok(attempts) if attempts > 0 => attempts,
-                _ => {
-                    return Err(format!(
-                        "`props.{FAILOVER_ATTEMPTS}` is `{text}`: expected a number of 1 or more"
-                    ));
-                }
-            },
-        };
-        let catch_up = match props.get(CATCH_UP) {
-            None => None,
-            Some(text) => match text.trim().parse::<SignedDuration>() {
-                Ok(limit) if limit.is_positive() => Some(limit),
-                _ => {
-                    return Err(format!(
-                        "`props.{CATCH_UP}` is `{text}`: expected a duration such as 10m"
-                    ));
-                }
-            },
-        };
-        Ok(Self {
-            failover_attempts,
-            catch_up,
+        let mut reader = Reader::new(props);
+        let policy = Self::read(&mut reader);
+        reader.finish(policy).map_err(|faults| faults.to_string())
+    }
+}
+
+impl Properties for Policy {
+    /// All of ours begin so, those of others included that are asked for beside these.
+    const PREFIXES: &'static [&'static str] = &["elasticjob."];
+
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let failover_attempts = reader.optional(FAILOVER_ATTEMPTS, &accept::POSITIVE);
+        let catch_up = reader.optional(CATCH_UP, &accept::DURATION);
+        Some(Self {
+            failover_attempts: failover_attempts?.map_or(DEFAULT_ATTEMPTS, NonZeroU32::get),
+            catch_up: catch_up?.map(|limit| SignedDuration::try_from(limit).unwrap_or(SignedDuration::MAX)),
         })
     }
 }
@@ -73,6 +69,7 @@ mod tests {
     #[test]
     fn three_attempts_should_be_the_default() {
         assert_eq!(Policy::of(&BTreeMap::new()), Ok(Policy::default()));
+        assert_eq!(Policy::default().failover_attempts, 3);
         assert_eq!(of("5").map(|policy| policy.failover_attempts), Ok(5));
     }
 
@@ -82,6 +79,12 @@ mod tests {
             let fault = of(value).expect_err("it is no number of attempts");
             assert!(fault.contains(FAILOVER_ATTEMPTS) && fault.contains(value), "{fault}");
         }
+    }
+
+    #[test]
+    fn props_of_newer_members_should_be_left_alone() {
+        let props = BTreeMap::from([("elasticjob.mood".to_owned(), "good".to_owned())]);
+        assert!(Policy::of(&props).is_ok());
     }
 
     #[test]

@@ -180,9 +180,6 @@ fn job(
     if let Err(error) = builder.pools.pool(pool, name) {
         faults.push(format!("job {name} ({place}): {error}"));
     }
-    if let Err(fault) = Policy::of(config.props()) {
-        faults.push(format!("job {name} ({place}): {fault}"));
-    }
     if let Some(cron) = config.cron() {
         let zone = config
             .time_zone()
@@ -212,7 +209,8 @@ fn job(
         }
         Err(error) => faults.push(format!("job {name} ({place}): {error}")),
     }
-    let _: Option<Tries> = reader.read();
+    // Together they know all props whose names begin as ours do.
+    let _: (Option<Policy>, Option<Tries>) = (reader.read(), reader.read());
     if let Some(kind) = error_handler(builder, &settings, faults) {
         let _ = kind.check(&mut reader);
     }

@@ -94,3 +94,14 @@ fn an_index_should_serve_all_of_the_usual_questions() {
         assert!(!looked_through.is_served(), "{looked_through:?}");
     }
 }
+
+#[tokio::test]
+async fn a_database_that_cannot_be_asked_should_not_be_taken_for_an_empty_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}/absent.db", directory.path().display());
+    let history = History::open(&url.parse().unwrap()).unwrap();
+    let all = RunFilter::default();
+    assert!(history.runs(&all, None, 1).await.is_err());
+    assert!(history.skipped(&all, 1).await.is_err());
+    assert!(history.durations(&all).await.is_err());
+}

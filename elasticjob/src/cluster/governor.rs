@@ -312,7 +312,7 @@ impl Governor {
                 let basis = Basis::now(situation.view, situation.placement.terms());
                 let size_of = crate::registry::size_of;
                 // Below what any registry takes.
-                let limit = limits::transaction_size() / 4 * 3;
+                let limit = limits::worker_transaction_size() / 4 * 3;
                 self.parts = resharding::transactions(situation.view, &basis, &target, &items, limit, size_of).into();
                 return fault;
             }

@@ -71,7 +71,8 @@ impl Worker {
             self.wind_down(live);
         }
         self.give_way(live);
-        self.waiters.judge(&live.view, self.config.sharding_total_count().get());
+        self.waiters
+            .judge(&live.view, self.settings.config.sharding_total_count().get());
         self.check_removal(live);
         self.leave_when_due(live);
         if live.is_leaving || live.is_checking_removal {
@@ -88,7 +89,12 @@ impl Worker {
     /// Lets the firings know of the times that have come.
     fn advance(&mut self) {
         let now = self.process.clock.now();
-        let Some(come) = self.calendar.as_mut().and_then(|calendar| calendar.advance(now)) else {
+        let Some(come) = self
+            .settings
+            .calendar
+            .as_mut()
+            .and_then(|calendar| calendar.advance(now))
+        else {
             return;
         };
         if self.stopping.is_some() {
@@ -120,13 +126,7 @@ impl Worker {
             return;
         }
         self.audit_at = None;
-        let circumstances = live.circumstances(
-            &*self.process.clock,
-            &self.config,
-            self.calendar.as_ref(),
-            self.policy,
-            &self.placement,
-        );
+        let circumstances = live.circumstances(&*self.process.clock, &self.settings);
         let unaccounted = self.firings.unaccounted(&circumstances);
         self.account.misses(unaccounted);
         if unaccounted > 0 {
@@ -137,7 +137,7 @@ impl Worker {
 
     /// Looks from time to time whether marks were left behind, whatever was noticed.
     fn reconcile(&self, live: &mut Live) {
-        let Some(interval) = self.config.reconcile_interval() else {
+        let Some(interval) = self.settings.config.reconcile_interval() else {
             return;
         };
         let elapsed = self.process.clock.elapsed();
@@ -327,9 +327,9 @@ impl Worker {
             view: &live.view,
             me: live.membership.id(),
             latch: live.membership.latch(),
-            config: &self.config,
-            policy: self.policy,
-            placement: &self.placement,
+            config: &self.settings.config,
+            policy: self.settings.policy,
+            placement: &self.settings.placement,
             elapsed: self.process.clock.elapsed(),
             is_draining: self.stopping.is_some(),
         };
@@ -360,20 +360,24 @@ impl Worker {
 
     /// Tells which items are ours. Times of new ones may have passed without a word.
     fn tell_items(&mut self, live: &Live) {
-        let total = self.config.sharding_total_count().get();
+        let total = self.settings.config.sharding_total_count().get();
         let own = live.view.items_of(live.membership.id(), total);
         if self.account.owns(own.map(|(item, _)| item).collect()) {
             self.audit_after(AUDIT_DELAY);
         }
-        self.account.leaves_out(self.left_out(live), self.placement.strategy());
+        self.account
+            .leaves_out(self.left_out(live), self.settings.placement.strategy());
     }
 
     /// The items that nobody has, although they have been shared out. Only who leads looks at all items, and knows.
     fn left_out(&self, live: &Live) -> Vec<u32> {
-        let (view, total) = (&live.view, self.config.sharding_total_count().get());
+        let (view, total) = (&live.view, self.settings.config.sharding_total_count().get());
         let owned = view.items.range(..total).filter(|(_, item)| item.owner.is_some());
         let is_led_here = view.leader.as_ref() == Some(live.membership.id());
-        if !is_led_here || owned.count() == total as usize || is_unsettled(view, &self.config, &self.placement) {
+        if !is_led_here
+            || owned.count() == total as usize
+            || is_unsettled(view, &self.settings.config, &self.settings.placement)
+        {
             return Vec::new();
         }
         let is_nobodys = |item: &u32| view.items.get(item).is_none_or(|item| item.owner.is_none());
@@ -385,13 +389,7 @@ impl Worker {
         if live.is_firing {
             return;
         }
-        let circumstances = live.circumstances(
-            &*self.process.clock,
-            &self.config,
-            self.calendar.as_ref(),
-            self.policy,
-            &self.placement,
-        );
+        let circumstances = live.circumstances(&*self.process.clock, &self.settings);
         if live.membership.fence().is_passed() {
             // Nothing may start; the keeper makes a new fence when the session proves to live.
             live.wake_at = earlier(live.wake_at, Some(circumstances.elapsed + Duration::from_millis(100)));
@@ -502,7 +500,7 @@ impl Worker {
         debug!(task = &*task_id, "firing");
         let now = self.process.clock.now();
         self.account.fired(&starts, id.as_str(), &task_id, now);
-        let next = self.calendar.as_ref().and_then(Calendar::next);
+        let next = self.settings.calendar.as_ref().and_then(Calendar::next);
         for start in starts {
             let signals = Signals::new();
             let (cancellation, wind_down) = (signals.cancellation.clone(), signals.wind_down.clone());
@@ -514,7 +512,7 @@ impl Worker {
                 task_id: Arc::clone(&task_id),
                 instance: id.clone(),
                 next,
-                config: Arc::clone(&self.config),
+                config: Arc::clone(&self.settings.config),
                 fence: live.membership.fence(),
                 cancellation,
                 wind_down,
@@ -546,9 +544,10 @@ impl Worker {
             item, end, is_fenced, ..
         } = finished;
         let elapsed = self.process.clock.elapsed();
-        if is_fenced && self.config.failover() && self.stopping.is_none() {
+        if is_fenced && self.settings.config.failover() && self.stopping.is_none() {
             // As after a death of its instance, only that its owner lives and has its mark still.
-            self.firings.fenced(item, end, self.policy.failover_attempts, elapsed);
+            self.firings
+                .fenced(item, end, self.settings.policy.failover_attempts, elapsed);
         } else {
             self.firings.finished(item, end, elapsed);
         }

@@ -159,27 +159,21 @@ impl Worker {
                     view: &live.view,
                     me: live.membership.id(),
                     latch: live.membership.latch(),
-                    config: &self.config,
-                    policy: self.policy,
-                    placement: &self.placement,
+                    config: &self.settings.config,
+                    policy: self.settings.policy,
+                    placement: &self.settings.placement,
                     elapsed,
                     is_draining: self.stopping.is_some(),
                 };
                 if let Err(fault) = live.governor.was_read(&situation, &purpose, answers) {
-                    error!(job = self.application.name(), strategy = self.placement.strategy(), %fault, "the items stay where they are, and those without an instance are run by nobody");
+                    error!(job = self.application.name(), strategy = self.settings.placement.strategy(), %fault, "the items stay where they are, and those without an instance are run by nobody");
                 }
             }
         }
     }
 
     fn firing_answered(&mut self, live: &mut Live, answer: FiringAnswer) {
-        let circumstances = live.circumstances(
-            &*self.process.clock,
-            &self.config,
-            self.calendar.as_ref(),
-            self.policy,
-            &self.placement,
-        );
+        let circumstances = live.circumstances(&*self.process.clock, &self.settings);
         match answer {
             FiringAnswer::Clock(result) => self.clock_answered(result),
             FiringAnswer::Claimed(result) => {
@@ -277,7 +271,7 @@ impl Worker {
             Some(Written::Set(stat)) => Some(*stat),
             _ => None,
         });
-        let (Some(stat), Some(limit)) = (stat, self.config.max_time_diff()) else {
+        let (Some(stat), Some(limit)) = (stat, self.settings.config.max_time_diff()) else {
             self.firings.clock_not_checked();
             return;
         };

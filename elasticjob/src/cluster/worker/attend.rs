@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use elasticjob_config::job::JobConfig;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use jiff::Timestamp;
@@ -30,6 +29,7 @@ use crate::schedule::{Calendar, Clock};
 
 use super::answer::Answered;
 use super::owners::{Owners, Told};
+use super::settings::Settings;
 use super::signals::gives_something_else;
 use super::watches::Watches;
 use super::{Command, JobState, Left, Worker, watches};
@@ -91,24 +91,17 @@ pub(super) struct Live {
 
 impl Live {
     /// What decisions on firings look at.
-    pub(super) fn circumstances<'a>(
-        &'a self,
-        clock: &dyn Clock,
-        config: &'a JobConfig,
-        calendar: Option<&'a Calendar>,
-        policy: Policy,
-        placement: &'a Placement,
-    ) -> Circumstances<'a> {
+    pub(super) fn circumstances<'a>(&'a self, clock: &dyn Clock, settings: &'a Settings) -> Circumstances<'a> {
         Circumstances {
             view: &self.view,
             me: self.membership.id(),
-            config,
+            config: &settings.config,
             now: clock.now(),
             elapsed: clock.elapsed(),
             latch: self.membership.latch(),
-            calendar,
-            policy,
-            placement,
+            calendar: settings.calendar.as_ref(),
+            policy: settings.policy,
+            placement: &settings.placement,
             registered_at: self.registered_at,
         }
     }
@@ -208,24 +201,24 @@ impl Worker {
                 return;
             }
         };
-        (self.policy, self.placement) = (policy, placement);
+        (self.settings.policy, self.settings.placement) = (policy, placement);
         self.firings.listened_to(self.runner.is_listened_to());
-        let is_same_schedule = match &self.calendar {
+        let is_same_schedule = match &self.settings.calendar {
             Some(calendar) => calendar.is_of(&config),
             None => config.cron().is_none(),
         };
-        if gives_something_else(&self.config, &config) {
+        if gives_something_else(&self.settings.config, &config) {
             self.wind_down_all("the configuration has changed");
         }
-        self.config = config;
+        self.settings.config = config;
         if is_same_schedule {
             return;
         }
-        self.calendar = match self.calendar.take() {
-            Some(calendar) => calendar.replaced(&self.config, now),
-            None => Calendar::new(&self.config, now),
+        self.settings.calendar = match self.settings.calendar.take() {
+            Some(calendar) => calendar.replaced(&self.settings.config, now),
+            None => Calendar::new(&self.settings.config, now),
         };
-        match &self.calendar {
+        match &self.settings.calendar {
             Some(calendar) => info!(
                 job = self.application.name(),
                 cron = calendar.expression().as_str(),
@@ -385,7 +378,7 @@ impl Worker {
             Told::Nothing => {}
             Told::Moved(items) => items.into_iter().for_each(|(item, owner)| live.view.give(item, owner)),
             Told::TooLittle => {
-                let total = self.config.sharding_total_count().get();
+                let total = self.settings.config.sharding_total_count().get();
                 live.dirty.extend(scope::owners(self.application.name(), total));
             }
         }
@@ -393,7 +386,7 @@ impl Worker {
 
     /// Watches what concerns us, now that this is less or more than before.
     pub(super) fn rewatch(&mut self, live: &mut Live) {
-        let total = self.config.sharding_total_count().get();
+        let total = self.settings.config.sharding_total_count().get();
         let before = live.watches.scope();
         let wanted = before.wanted(&live.view, live.membership.id(), total, !self.waiters.is_empty());
         if live.is_rewatching || wanted == *before {
@@ -484,7 +477,7 @@ impl Worker {
 
     fn clock_was_set(&mut self) {
         let now = self.process.clock.now();
-        if let Some(calendar) = &mut self.calendar {
+        if let Some(calendar) = &mut self.settings.calendar {
             calendar.look_again(now);
         }
     }
@@ -496,6 +489,7 @@ impl Worker {
         // A moment that has passed was acted upon already: what is still to be done then waits for something else.
         let after = |at: Duration| (at > elapsed).then(|| clock.instant_after(at - elapsed));
         let scheduled = self
+            .settings
             .calendar
             .as_ref()
             .and_then(Calendar::next)

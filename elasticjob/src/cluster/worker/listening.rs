@@ -191,7 +191,7 @@ impl Worker {
             parameter: tale.parameter,
             firing: tale.firing,
             absent: self.absent(live, moment),
-            config: Arc::clone(&self.config),
+            config: Arc::clone(&self.settings.config),
             membership: Arc::clone(&live.membership),
             clock: Arc::clone(&self.process.clock),
             cancellation: tale.cancellation,
@@ -204,8 +204,8 @@ impl Worker {
     /// Items that nobody is going to run, or is running, as far as it can be seen from here.
     fn absent(&self, live: &Live, moment: Moment) -> BTreeSet<u32> {
         let view = &live.view;
-        let is_seen =
-            *live.watches.scope() == Scope::Whole && (moment == Moment::Started || self.config.monitor_execution());
+        let is_seen = *live.watches.scope() == Scope::Whole
+            && (moment == Moment::Started || self.settings.config.monitor_execution());
         if !is_seen {
             return BTreeSet::new();
         }
@@ -217,7 +217,7 @@ impl Worker {
             });
             is_off && !is_running
         };
-        let total = self.config.sharding_total_count().get();
+        let total = self.settings.config.sharding_total_count().get();
         (0..total).filter(is_absent).collect()
     }
 

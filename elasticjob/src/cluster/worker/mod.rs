@@ -10,6 +10,7 @@ mod answer;
 mod attend;
 mod listening;
 mod owners;
+mod settings;
 mod signals;
 pub(crate) mod standing;
 mod tasks;
@@ -22,13 +23,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use elasticjob_config::job::JobConfig;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use crate::registry::BoxFuture;
-use crate::schedule::Calendar;
 
 use super::firing::Firings;
 use super::launch::{Finished, Runner};
@@ -39,6 +38,7 @@ use super::registration::{Application, RegistrationError};
 use super::session::Membership;
 use account::Account;
 use listening::Tellings;
+use settings::Settings;
 use signals::Signals;
 use standing::Standing;
 use waiters::Waiters;
@@ -105,10 +105,7 @@ pub(crate) struct Worker {
     /// Handed to each run; see [`super::launch::Launch::finished`].
     finish: mpsc::UnboundedSender<Box<Finished>>,
     state: watch::Sender<JobState>,
-    config: Arc<JobConfig>,
-    policy: Policy,
-    placement: Placement,
-    calendar: Option<Calendar>,
+    settings: Settings,
     firings: Firings,
     /// How to stop each item that runs, by item, run and attempt.
     signals: BTreeMap<(u32, String, u32), Signals>,
@@ -149,24 +146,25 @@ impl Worker {
         application: Application,
         runner: Box<dyn Runner>,
     ) -> Result<(Self, WorkerHandle), String> {
-        let placement = Placement::of(&application.config, &process.strategies)?;
         let (commands, receiver) = mpsc::channel(COMMANDS);
         let (finish, finished) = mpsc::unbounded_channel();
         let (state, observed) = watch::channel(JobState::Waiting);
-        let config = Arc::clone(&application.config);
+        let settings = Settings {
+            config: Arc::clone(&application.config),
+            calendar: None,
+            policy: Policy::of(application.config.props()).unwrap_or_default(),
+            placement: Placement::of(&application.config, &process.strategies)?,
+        };
         let mut firings = Firings::new(process.ids());
         firings.listened_to(runner.is_listened_to());
         let account = Account::new(application.name(), process.events.clone());
         let standing = Arc::clone(account.standing());
         let worker = Self {
-            calendar: None,
+            settings,
             commands: receiver,
             finished,
             finish,
             state,
-            policy: Policy::of(config.props()).unwrap_or_default(),
-            placement,
-            config,
             firings,
             signals: BTreeMap::new(),
             stopping: None,
@@ -276,7 +274,7 @@ impl Worker {
     fn own_nothing(&self) {
         self.account.owns(Vec::new());
         self.account.misses(0);
-        self.account.leaves_out(Vec::new(), self.placement.strategy());
+        self.account.leaves_out(Vec::new(), self.settings.placement.strategy());
         self.account.standing().waits();
     }
 

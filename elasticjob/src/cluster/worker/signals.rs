@@ -49,13 +49,7 @@ impl Worker {
         if self.signals.is_empty() {
             return;
         }
-        let circumstances = live.circumstances(
-            &*self.process.clock,
-            &self.config,
-            self.calendar.as_ref(),
-            self.policy,
-            &self.placement,
-        );
+        let circumstances = live.circumstances(&*self.process.clock, &self.settings);
         for item in self.firings.waited_for(&circumstances) {
             // Of a session that is over there may be others, which end anyway.
             let runs = self.signals.range((item, String::new(), 0)..);
@@ -66,7 +60,7 @@ impl Worker {
 
     /// The same, of one run of this item.
     pub(super) fn wind_down_where_due(&self, live: &Live, item: u32, signals: &Signals) {
-        let total = self.config.sharding_total_count().get();
+        let total = self.settings.config.sharding_total_count().get();
         if let Some(reason) = wind_down::reason(&live.view, live.membership.id(), item, total) {
             signals.wind_down(self.application.name(), item, reason);
         }

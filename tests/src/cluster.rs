@@ -129,7 +129,7 @@ impl Cluster {
     /// Looks until `look` succeeds. Its errors say what is to be seen instead.
     ///
     /// # Panics
-    /// When that takes too long, with the last error and the members' logs.
+    /// When that takes too long, with the last error, the registry's nodes and the members' logs.
     pub async fn until<T>(&self, what: &str, mut look: impl AsyncFnMut() -> anyhow::Result<T>) -> T {
         let deadline = Instant::now() + PATIENCE;
         let mut last = anyhow::anyhow!("nothing was seen");
@@ -139,12 +139,32 @@ impl Cluster {
                 Ok(Err(error)) => last = error,
                 Err(_) => {}
             }
-            assert!(
-                Instant::now() < deadline,
-                "waited for this: {what}; last seen: {last:#}"
-            );
+            if deadline <= Instant::now() {
+                panic!("waited for this: {what}; last seen: {last:#}\n{}", self.tree().await);
+            }
             sleep(PAUSE).await;
         }
+    }
+
+    /// The nodes of the namespace with their data, a line each; or why they cannot be read.
+    async fn tree(&self) -> String {
+        let mut lines = String::new();
+        let mut paths = vec![String::new()];
+        while let Some(path) = paths.pop() {
+            let node = async {
+                let path = if path.is_empty() { "/" } else { &path };
+                Ok::<_, anyhow::Error>((self.text(path).await?, self.children(path).await?))
+            };
+            match timeout_at(Instant::now() + PAUSE * 50, node).await {
+                Ok(Ok((data, children))) => {
+                    lines += &format!("{path} = {}\n", data.unwrap_or_default());
+                    paths.extend(children.iter().rev().map(|name| format!("{path}/{name}")));
+                }
+                Ok(Err(error)) => lines += &format!("{path}: {error:#}\n"),
+                Err(_) => lines += &format!("{path}: no answer\n"),
+            }
+        }
+        lines
     }
 
     /// Where sessions beside those of the members come from.

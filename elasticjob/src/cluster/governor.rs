@@ -19,6 +19,7 @@ use super::instance::InstanceId;
 use super::layout::Node;
 use super::ledger::Run;
 use super::marks;
+use super::overlooked::Overlooked;
 use super::placement::Placement;
 use super::policy::Policy;
 use super::resharding::{self, Basis, Surveyed};
@@ -114,6 +115,7 @@ pub(crate) struct Governor {
     marks_from: Option<u32>,
     /// The same when they were last read, unless more of them became suspect since.
     surveyed_from: Option<u32>,
+    overlooked: Overlooked,
     refused_in_a_row: u32,
     not_before: Duration,
 }
@@ -233,7 +235,7 @@ impl Governor {
         if view.leader.as_ref() != Some(me) {
             self.due = None;
             self.parts.clear();
-            return Decision::Rest;
+            return self.under_another(situation);
         }
         if let Some(steps) = self.parts.pop_front() {
             return write(Purpose::Reshard, steps);
@@ -267,6 +269,28 @@ impl Governor {
         let scope = resharding::scope(view, config.sharding_total_count().get());
         let reads = resharding::survey(view, &scope);
         read(Purpose::SurveyItems(scope), reads)
+    }
+
+    /// What to do where another shares the items out: a Java leader has to be told of those that it overlooks.
+    fn under_another(&mut self, situation: &Situation<'_>) -> Decision {
+        let Situation {
+            view,
+            me,
+            config,
+            elapsed,
+            ..
+        } = *situation;
+        if !view.is_led_by_java() || !marks::is_repairer(view, me) || config.static_sharding() {
+            return Decision::Rest;
+        }
+        match self.overlooked.next(view, config.sharding_total_count().get(), elapsed) {
+            None => Decision::Rest,
+            Some(due) if elapsed < due => Decision::Wait(due),
+            Some(_) => {
+                self.overlooked.flagged();
+                write(Purpose::AnnounceResharding, resharding::announce(view))
+            }
+        }
     }
 
     /// Takes in what a read of a [`Move`] gave.
@@ -380,7 +404,7 @@ pub(crate) fn is_unsettled(view: &View, config: &JobConfig, placement: &Placemen
     match &view.leader {
         None => true,
         // A Java leader raises its flags, and says no more.
-        Some(leader) if !view.members.contains_key(leader) => view.is_resharding(),
+        Some(_) if view.is_led_by_java() => view.is_held_up(),
         Some(_) => is_due(view, config, placement),
     }
 }

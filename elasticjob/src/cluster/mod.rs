@@ -24,7 +24,8 @@ pub(crate) mod member;
     allow(unreachable_pub, reason = "public through `testing` alone")
 )]
 pub(crate) mod mutation;
-pub(crate) mod placement;
+mod overlooked;
+mod placement;
 pub(crate) mod policy;
 pub(crate) mod process;
 pub(crate) mod registration;

@@ -2,7 +2,7 @@
 
 use crate::registry::{Answer, Error, Read, Stat};
 
-use super::layout::Node;
+use super::layout::{Guarantee, Moment, Node};
 use super::session::Membership;
 use super::view::View;
 
@@ -49,6 +49,11 @@ fn is_read(view: &mut View, job: &str, path: &str) -> bool {
         }
         // For people, who read them by themselves.
         Some(Node::Notes) => false,
+        Some(Node::Guarantee(Guarantee::Root | Guarantee::Gathering(Moment::Started))) => true,
+        Some(Node::Guarantee(Guarantee::Item(Moment::Started, _))) => {
+            view.read(path, Some((Vec::new(), Stat::default())));
+            false
+        }
         // Whoever waits at a gathering reads it.
         Some(Node::Called | Node::Guarantee(_)) => false,
         Some(_) => true,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::registry::{Stat, WatchEvent};
 
 use super::instance::InstanceId;
-use super::layout::{ItemKind, Node};
+use super::layout::{Guarantee, ItemKind, Moment, Node};
 use super::member::Member;
 use super::resharding::Basis;
 use super::trigger::Order;
@@ -36,6 +36,8 @@ pub(crate) struct View {
     pub(crate) failover_candidates: BTreeSet<String>,
     pub(crate) is_resharding_necessary: bool,
     pub(crate) is_resharding_processing: bool,
+    /// The items whose instances wait for all others before a listener hears that the firing begins.
+    pub(crate) gathered: BTreeSet<u32>,
     /// Who is told to run the job now, and by which orders.
     pub(crate) triggers: BTreeMap<InstanceId, Vec<Order>>,
     pub(crate) items: BTreeMap<u32, ItemView>,
@@ -172,6 +174,13 @@ impl View {
                 self.has_current_time = true;
                 Interest::None
             }
+            Node::Guarantee(Guarantee::Item(Moment::Started, _)) => {
+                self.put(node, &[], Stat::default());
+                match self.is_awaited_by_java_leader() {
+                    true => Interest::Changed,
+                    false => Interest::None,
+                }
+            }
             Node::ServerNote(_) | Node::ItemNote(_) | Node::Called | Node::Guarantee(_) => Interest::None,
             _ if Parents::bit(node).is_some() || is_data_ignored(node) => {
                 self.put(node, &[], Stat::default());
@@ -232,6 +241,9 @@ impl View {
             }
             Node::Necessary => self.is_resharding_necessary = true,
             Node::Processing => self.is_resharding_processing = true,
+            Node::Guarantee(Guarantee::Item(Moment::Started, item)) => {
+                self.gathered.insert(item);
+            }
             Node::TriggerFor(id) => {
                 if let Some(id) = InstanceId::parse(id) {
                     self.triggers.insert(id, Order::parse(data));
@@ -280,6 +292,9 @@ impl View {
             }
             Node::Necessary => self.is_resharding_necessary = false,
             Node::Processing => self.is_resharding_processing = false,
+            Node::Guarantee(Guarantee::Item(Moment::Started, item)) => {
+                self.gathered.remove(&item);
+            }
             Node::TriggerFor(id) => {
                 InstanceId::parse(id).map(|id| self.triggers.remove(&id));
             }
@@ -348,6 +363,31 @@ impl View {
     /// Whether a member of the job is not one of ours.
     pub(crate) fn has_java_members(&self) -> bool {
         self.instances.iter().any(|id| !self.members.contains_key(id))
+    }
+
+    /// Whether the leader is not one of ours.
+    pub(crate) fn is_led_by_java(&self) -> bool {
+        let is_of_java = |leader| !self.members.contains_key(leader);
+        self.leader.as_ref().is_some_and(is_of_java)
+    }
+
+    /// Whether nothing may start, since the items are about to change hands.
+    pub(crate) fn is_held_up(&self) -> bool {
+        self.is_resharding() && !self.is_awaited_by_java_leader()
+    }
+
+    /// Whether a Java leader has begun a firing, and waits for the items of all others to come to it: it shares nothing
+    /// out before they have.
+    fn is_awaited_by_java_leader(&self) -> bool {
+        let Some(leader) = self.leader.as_ref().filter(|_| self.is_led_by_java()) else {
+            return false;
+        };
+        let is_theirs = |item: &u32| {
+            self.items
+                .get(item)
+                .is_some_and(|item| item.owner.as_ref() == Some(leader))
+        };
+        self.is_resharding_necessary && !self.is_resharding_processing && self.gathered.iter().any(is_theirs)
     }
 
     /// The items below `total` that belong to `id`.

@@ -18,7 +18,7 @@ pub(crate) fn reason(view: &View, me: &InstanceId, item: u32, total: u32) -> Opt
     if view.is_moving(item) {
         return Some("the item is to move");
     }
-    if view.is_resharding_necessary && is_led_by_java(view) {
+    if view.is_resharding_necessary && view.is_led_by_java() {
         return Some("the leader waits for all items to share them out");
     }
     let state = view.items.get(&item)?;
@@ -31,12 +31,6 @@ pub(crate) fn reason(view: &View, me: &InstanceId, item: u32, total: u32) -> Opt
         .as_ref()
         .is_some_and(belongs_elsewhere)
         .then_some("the item belongs to another instance")
-}
-
-fn is_led_by_java(view: &View) -> bool {
-    view.leader
-        .as_ref()
-        .is_some_and(|leader| !view.members.contains_key(leader))
 }
 
 #[cfg(test)]

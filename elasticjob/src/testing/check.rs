@@ -235,10 +235,15 @@ impl World {
             .iter()
             .map(|job| time.as_secs() / job.period().as_secs() + 1)
             .sum();
+        let items: u64 = self
+            .jobs
+            .iter()
+            .map(|job| u64::from(job.config.sharding_total_count().get()))
+            .sum();
         let signs = time.as_secs() * 7 / self.session_timeout.as_secs();
         // Items of one firing end apart when they wait for each other in a pool of one.
         let gatherings = self.jobs.iter().filter(|job| job.is_listened_to()).count() as u64;
-        let allowed = firings * (1 + 14 + gatherings * 50) + signs + 10;
+        let allowed = firings * (1 + 14 + gatherings * (50 + items)) + signs + 10;
         for (node, before) in self.nodes.iter().zip(before) {
             let requests = node.registry.counts().requests() - before;
             if node.condition == Condition::Running && requests > allowed {

@@ -455,7 +455,7 @@ impl Firings {
     }
 
     fn hold(&self, circumstances: &Circumstances<'_>) -> Option<Hold> {
-        if circumstances.view.is_resharding() {
+        if circumstances.view.is_held_up() {
             return Some(Hold::Resharding);
         }
         let is_unknown = |(item, _): &(u32, _)| !self.slots.contains_key(item) && !self.running.contains_key(item);

@@ -21,6 +21,10 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// this.
 const LOOK_AGAIN_LIMIT: Duration = Duration::from_secs(10);
 
+/// Whoever came last sees to the hook, unless it is a Java member that waits for items that nobody runs: then others do,
+/// after so long.
+const ABSENT_PAUSE: Duration = Duration::from_millis(100);
+
 /// Most items that are looked at to find one that is still to come.
 const ASKED_AT_ONCE: usize = 100;
 
@@ -105,7 +109,9 @@ impl<'a> Waiting<'a> {
             let is_abandoned = was_contended && self.seen.contenders.is_empty() && !self.is_gone();
             match word {
                 Word::Event if is_abandoned => self.is_newest = true,
-                Word::Event => {}
+                Word::Event if self.is_whole_but_for_absent() => self.pause = ABSENT_PAUSE,
+                // Others are coming: those who are not going to will soon be all that is missing.
+                Word::Event => self.pause = LOOK_AGAIN,
                 Word::LookAgain if self.is_in_time() => {
                     if self.seen.contenders.is_empty() && self.awaited(&missing).await?.is_empty() {
                         return self.contend().await;
@@ -130,6 +136,11 @@ impl<'a> Waiting<'a> {
 
     fn is_in_time(&self) -> bool {
         Instant::now() < self.deadline
+    }
+
+    /// Whether all have come but those that nobody is going to run.
+    fn is_whole_but_for_absent(&self) -> bool {
+        self.missing().is_empty() && self.seen.registered.len() < self.gathering.total as usize
     }
 
     fn missing(&self) -> Vec<u32> {

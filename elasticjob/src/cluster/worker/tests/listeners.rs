@@ -751,6 +751,62 @@ async fn a_java_member_should_take_part() {
     assert_eq!(cluster.complaints(), Vec::<String>::new());
 }
 
+/// A Java leader that waits for the others before a firing shares nothing out, and whoever waits for that is waited for.
+#[tokio::test(start_paused = true)]
+async fn who_is_awaited_by_a_java_leader_should_not_wait_for_it() {
+    let mut cluster = Cluster::new().await;
+    let journal = Journal::of(&cluster);
+    cluster.listen(
+        "ONCE",
+        ListenerKind::distribute_once(Once(Scribe::new("once", &journal))),
+    );
+    let only = cluster.join("10.0.0.1", listened_to(2, &["ONCE"]), quick());
+    cluster.until(6.0).await;
+    let java = "10.0.0.9@-@77";
+    cluster.set("/job/leader/election/instance", java).await;
+    cluster.create("/job/servers/10.0.0.9", "ENABLED").await;
+    cluster.create(&format!("/job/instances/{java}"), "").await;
+    cluster.delete("/job/sharding/1/instance").await;
+    cluster.create("/job/sharding/1/instance", java).await;
+    let flag = "/job/leader/sharding/necessary";
+    cluster.create(flag, "").await;
+    cluster.until(16.0).await;
+    assert_eq!(cluster.history.count_at(at(15)), 0, "nobody waits for it");
+    cluster.create("/job/guarantee/started", "").await;
+    cluster.create("/job/guarantee/started/1", "").await;
+    cluster.until(17.0).await;
+    assert_eq!(by(&cluster.history.at(at(15)), &only.id()), [0]);
+    assert_eq!(journal.at("before", at(15)).len(), 1);
+    assert_eq!(cluster.data("/job/guarantee/started").await, None, "the leader goes on");
+    assert!(cluster.data(flag).await.is_some());
+}
+
+/// A Java member waits until all items have come, those that are switched off included, and does not see to the hook.
+#[tokio::test(start_paused = true)]
+async fn the_hook_should_be_called_soon_although_a_java_member_comes_last_and_waits_for_an_item_of_nobody() {
+    let mut cluster = Cluster::new().await;
+    let journal = Journal::of(&cluster);
+    cluster.listen(
+        "ONCE",
+        ListenerKind::distribute_once(Once(Scribe::new("once", &journal))),
+    );
+    let only = cluster.join("10.0.0.1", listened_to(3, &["ONCE"]), quick());
+    cluster.until(3.0).await;
+    cluster.create("/job/sharding/2/disabled", "").await;
+    let java = "10.0.0.9@-@77";
+    cluster.create("/job/servers/10.0.0.9", "ENABLED").await;
+    cluster.create(&format!("/job/instances/{java}"), "").await;
+    cluster.until(5.2).await;
+    for item in 0..2 {
+        if cluster.data(&format!("/job/sharding/{item}/instance")).await != Some(only.id()) {
+            cluster.create(&format!("/job/guarantee/started/{item}"), "").await;
+        }
+    }
+    cluster.until(5.5).await;
+    assert_eq!(journal.at("before", at(5)).len(), 1);
+    assert_eq!(cluster.data("/job/guarantee/started").await, None);
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_somebody_left_behind_should_not_be_taken_for_those_who_come() {
     let mut cluster = Cluster::new().await;

@@ -1,6 +1,7 @@
 //! Who has which item, whoever comes and goes.
 
 use super::*;
+use crate::limits;
 
 #[tokio::test(start_paused = true)]
 async fn instances_should_share_the_items_without_gap_or_overlap() {
@@ -258,6 +259,28 @@ async fn a_claim_by_an_assignment_that_is_not_the_newest_should_be_refused_and_m
 }
 
 #[tokio::test(start_paused = true)]
+async fn whom_a_java_leader_overlooks_should_be_flagged() {
+    let mut cluster = Cluster::new().await;
+    let _one = cluster.join("10.0.0.1", every_second(4), quick());
+    let _other = cluster.join("10.0.0.2", every_second(4), quick());
+    cluster.until(10.0).await;
+    let java = "10.0.0.9@-@1";
+    cluster.create(&format!("/job/instances/{java}"), "").await;
+    cluster.create("/job/servers/10.0.0.9", "ENABLED").await;
+    cluster.set("/job/leader/election/instance", java).await;
+    let flag = "/job/leader/sharding/necessary";
+    cluster.until(11.5).await;
+    assert_eq!(cluster.data(flag).await, None, "it may see to it by itself");
+    cluster.until(13.0).await;
+    assert!(cluster.data(flag).await.is_some());
+    cluster.delete("/job/sharding/0/instance").await;
+    cluster.create("/job/sharding/0/instance", java).await;
+    cluster.delete(flag).await;
+    cluster.until(60.0).await;
+    assert_eq!(cluster.data(flag).await, None, "nobody is overlooked any more");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_leader_that_gives_up_should_flag_its_items_for_a_java_member() {
     for (other, is_flagged) in [("10.0.0.9@-@1", true), ("", false)] {
         for leaves in [true, false] {
@@ -277,6 +300,21 @@ async fn a_leader_that_gives_up_should_flag_its_items_for_a_java_member() {
             assert_eq!(cluster.data("/job/leader/election/instance").await, None);
             let flag = cluster.data("/job/leader/sharding/necessary").await;
             assert_eq!(flag.is_some(), is_flagged, "leaves: {leaves}");
+        }
+    }
+}
+
+/// Each write of a worker begins with a check that it still is a member, which the parts of a resharding leave room for.
+#[tokio::test(start_paused = true)]
+async fn items_should_be_shared_out_wherever_the_limit_of_a_transaction_lies() {
+    for limit in (3_000..4_000).step_by(40) {
+        let _limits = limits::lower(limit, 1_000);
+        let mut cluster = Cluster::new().await;
+        let only = cluster.join("10.0.0.1", every_second(16), quick());
+        cluster.until(1.0).await;
+        for item in 0..16 {
+            let owner = cluster.data(&format!("/job/sharding/{item}/instance")).await;
+            assert_eq!(owner, Some(only.id()), "item {item}, at most {limit} bytes");
         }
     }
 }

@@ -276,7 +276,7 @@ async fn every_stream_should_end_where_a_java_leader_is_to_share_the_items_out()
     cluster.create("/job/servers/10.0.0.9", "ENABLED").await;
     cluster.set("/job/leader/election/instance", java).await;
     cluster.create(&format!("/job/instances/{java}"), "").await;
-    cluster.until(12.5).await;
+    cluster.until(9.0).await;
     assert!(cluster.is_running(0).await && cluster.is_running(1).await);
     cluster.create("/job/leader/sharding/necessary", "").await;
     cluster.until(14.5).await;

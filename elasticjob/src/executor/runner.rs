@@ -119,6 +119,11 @@ impl Current {
             }
             _ => equipment.handler(name, config)?,
         };
+        let listeners = Listeners::of(
+            config.listener_types(),
+            &equipment.listeners,
+            before.map(|before| &before.listeners),
+        )?;
         // Last of all: a pool that has another size cannot be had back.
         let pool = match before {
             Some(before) => before.pool.changed_to(&pool),
@@ -130,7 +135,7 @@ impl Current {
             pool,
             handler_name: name.into(),
             handler,
-            listeners: Listeners::of(config.listener_types(), &equipment.listeners)?,
+            listeners,
             props: Arc::new(config.props().clone()),
             parameter: config.job_parameter().into(),
         })

@@ -26,6 +26,7 @@ use crate::trace::Source;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Listeners {
     listeners: Arc<[Named]>,
+    /// One for the job, whatever its configuration is: a firing that was told before a change contends with one after it.
     contending: Arc<Mutex<()>>,
 }
 
@@ -36,11 +37,11 @@ struct Named {
 }
 
 impl Listeners {
-    /// Those of these names.
+    /// Those of these names, in the place of those before.
     ///
     /// # Errors
     /// The first name that stands for none.
-    pub(crate) fn of(names: &[String], catalogue: &JobListeners) -> Result<Self, UnknownName> {
+    pub(crate) fn of(names: &[String], catalogue: &JobListeners, before: Option<&Self>) -> Result<Self, UnknownName> {
         let mut listeners = Vec::with_capacity(names.len());
         for name in names {
             let kind = catalogue.get(name)?;
@@ -51,7 +52,7 @@ impl Listeners {
         listeners.sort_by_key(|named| named.kind.listener.order());
         Ok(Self {
             listeners: listeners.into(),
-            contending: Arc::default(),
+            contending: before.map(|before| Arc::clone(&before.contending)).unwrap_or_default(),
         })
     }
 
@@ -179,4 +180,18 @@ fn firing(told: &Told) -> Firing {
         scheduled_time: told.scheduled_time,
         source: told.source,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_of_the_configuration_should_not_let_two_firings_of_a_process_call_a_hook_at_once() {
+        let catalogue = JobListeners::none();
+        let before = Listeners::of(&[], &catalogue, None).unwrap();
+        let _calling = before.contending.try_lock().unwrap();
+        let after = Listeners::of(&[], &catalogue, Some(&before)).unwrap();
+        assert!(after.contending.try_lock().is_err());
+    }
 }

@@ -332,7 +332,7 @@ impl Cluster {
 
     fn join_labelled(&mut self, ip: &str, pid: u32, config: JobConfig, work: Work, labels: &[&str]) -> Instance {
         let (clock, history, complaints) = (Arc::clone(&self.clock), self.history.clone(), self.complaints.clone());
-        let listeners = Listeners::of(config.listener_types(), &self.listeners).unwrap();
+        let listeners = Listeners::of(config.listener_types(), &self.listeners, None).unwrap();
         self.join_with_labels(ip, pid, config, labels, |tasks| {
             Box::new(FakeRunner {
                 tasks: tasks.clone(),

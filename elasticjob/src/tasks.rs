@@ -109,6 +109,11 @@ impl Tasks {
         Task { result }
     }
 
+    /// Whether no task runs, those of our branches included.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.trackers[0].is_empty()
+    }
+
     /// Waits until all tasks, those of our branches included, have ended. Asks none to end:
     /// that is what [`Tasks::token`] is for.
     ///

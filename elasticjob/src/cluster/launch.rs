@@ -6,8 +6,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use elasticjob_config::job::JobConfig;
+use futures_channel::mpsc::UnboundedSender;
 use jiff::Timestamp;
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::schedule::Clock;
@@ -59,8 +59,7 @@ pub(crate) struct Launch {
     /// Cancelled when the item should end at its next good place, and with `cancellation`.
     pub(crate) wind_down: CancellationToken,
     /// Unbounded: it never holds more than one message for each item that was claimed.
-    /// Boxed: a channel makes room for 32 at once, in each of ten thousand jobs.
-    pub(crate) finished: mpsc::UnboundedSender<Box<Finished>>,
+    pub(crate) finished: UnboundedSender<Finished>,
 }
 
 /// A moment of a firing that the job's listeners are to be told of.

@@ -120,12 +120,15 @@ pub(crate) fn reason(view: &View, terms: Terms<'_>, is_static: bool) -> Option<R
     if !stored.is_of(view, terms) {
         return Some(Reason::Cluster);
     }
-    let is_orphan = |(item, state): (&u32, &ItemView)| match &state.owner {
+    let is_orphan = |item: &u32, state: &ItemView| match &state.owner {
         // One that still runs was looked at, and waits for its end.
         Some(owner) => !view.instances.contains(owner) && !stored.deferred.contains(item),
         None => false,
     };
-    view.items.range(..terms.total).any(is_orphan).then_some(Reason::Orphan)
+    let mut items = view.items.range(..terms.total);
+    items
+        .any(|(item, state)| is_orphan(item, state))
+        .then_some(Reason::Orphan)
 }
 
 /// Says to everybody, Java members included, that the items are about to be shared out.

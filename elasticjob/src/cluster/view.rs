@@ -40,7 +40,8 @@ pub(crate) struct View {
     pub(crate) gathered: BTreeSet<u32>,
     /// Who is told to run the job now, and by which orders.
     pub(crate) triggers: BTreeMap<InstanceId, Vec<Order>>,
-    pub(crate) items: BTreeMap<u32, ItemView>,
+    /// Boxed: a map makes room for eleven at once, and most of ten thousand jobs have one.
+    pub(crate) items: BTreeMap<u32, Box<ItemView>>,
     pub(crate) epoch: Option<StoredEpoch>,
     /// Whether there is a node to compare clocks by.
     has_current_time: bool,
@@ -395,7 +396,7 @@ impl View {
         self.items
             .range(..total)
             .filter(move |(_, item)| item.owner.as_ref() == Some(id))
-            .map(|(item, view)| (*item, view))
+            .map(|(item, view)| (*item, &**view))
     }
 
     /// Whether the item waits for its run to end, to move elsewhere: it is not to be run again before.

@@ -62,29 +62,22 @@ pub(crate) struct Ended {
 ///
 /// # Cancel safety
 /// Dropping the future drops the job's. Blocking work is then told to stop, and not waited for.
-pub(crate) async fn run_item<S>(item: Item, permit: Permit, timeout: Option<Duration>, start: S) -> Ended
+pub(crate) async fn run_item<S>(item: &Item, permit: Permit, timeout: Option<Duration>, start: S) -> Ended
 where
-    S: FnOnce(Running) -> BoxFuture<'static, Result<(), BoxError>> + Send + 'static,
+    S: FnOnce(Running) -> BoxFuture<'static, Result<(), BoxError>> + Send,
 {
-    let Item {
-        fence,
-        stop,
-        tasks,
-        grace,
-        ..
-    } = item;
     let permit = Arc::new(permit);
     let progress = Progress::default();
-    let work = tasks.child();
-    let cancellation = stop.child_token();
+    let work = item.tasks.child();
+    let cancellation = item.stop.child_token();
     // However this ends, and if it is dropped: what still blocks is told.
     let over = cancellation.clone().drop_guard();
     let running = Running {
         cancellation: cancellation.clone(),
-        fenced: fence.token(),
+        fenced: item.fence.token(),
         blocking: Arc::new(RunBlocking {
             tasks: work.clone(),
-            fence: fence.clone(),
+            fence: item.fence.clone(),
             cancellation,
             permit: Arc::downgrade(&permit),
         }),
@@ -92,7 +85,8 @@ where
     };
     // From its first line on the job is polled through the gate, and whatever it does is caught.
     let watched = progress.clone();
-    let job = Gated::new(within(timeout, watched, move || start(running)).boxed(), fence, stop);
+    let job = within(timeout, watched, move || start(running)).boxed();
+    let job = Gated::new(job, item.fence.clone(), item.stop.clone());
     let outcome = outcome_of(
         AssertUnwindSafe(job)
             .catch_unwind()
@@ -101,20 +95,29 @@ where
     );
     drop(over);
 
+    // Boxed, and only where there is any: few runs wait here, and all would keep room for it.
+    let overrunning = match work.is_idle() {
+        true => 0,
+        false => Box::pin(overrun(&work, &outcome, item.grace)).await,
+    };
+    Ended {
+        outcome,
+        has_progressed: progress.newest().is_some(),
+        overrunning,
+    }
+}
+
+/// Waits for blocking work; gives how many pieces have not ended in time.
+async fn overrun(work: &Tasks, outcome: &Outcome, grace: Duration) -> usize {
     if let Outcome::TimedOut(limit) = outcome
         && let Err(still_running) = work.close_and_wait(Instant::now() + PATIENCE.min(grace)).await
     {
         let pieces = still_running.tasks;
         warn!(pieces, ?limit, "timed out, but its blocking work has not ended yet");
     }
-    let overrunning = match work.close_and_wait(Instant::now() + grace).await {
+    match work.close_and_wait(Instant::now() + grace).await {
         Ok(()) => 0,
         Err(still_running) => still_running.tasks,
-    };
-    Ended {
-        outcome,
-        has_progressed: progress.newest().is_some(),
-        overrunning,
     }
 }
 
@@ -193,7 +196,7 @@ mod tests {
             let item = self.item.clone();
             self.item.tasks.spawn("item", async move {
                 let permit = item.permits.clone().acquire().await;
-                run_item(item, permit, None, |running| job(running).boxed()).await
+                run_item(&item, permit, None, |running| job(running).boxed()).await
             })
         }
 
@@ -283,10 +286,7 @@ mod tests {
             }
             std::future::pending().await
         };
-        let ended = run_item(setting.item.clone(), permit, Some(limit), move |running| {
-            job(running).boxed()
-        })
-        .await;
+        let ended = run_item(&setting.item, permit, Some(limit), move |running| job(running).boxed()).await;
         assert_eq!(ended.outcome.to_string(), "timed out after 2s");
         assert!(ended.has_progressed);
         assert_eq!(start.elapsed().as_secs(), 5);
@@ -296,9 +296,7 @@ mod tests {
     async fn a_limit_beyond_all_clocks_should_be_none() {
         let setting = set_up();
         let permit = setting.item.permits.clone().acquire().await;
-        let ended = run_item(setting.item.clone(), permit, Some(Duration::MAX), |_| {
-            async { Ok(()) }.boxed()
-        });
+        let ended = run_item(&setting.item, permit, Some(Duration::MAX), |_| async { Ok(()) }.boxed());
         assert!(matches!(ended.await.outcome, Outcome::Succeeded));
     }
 

@@ -234,7 +234,7 @@ impl Runner for JobRunner {
                 run: start.run.id.clone(),
                 item: start.item,
             };
-            let tried = tries.run(item, &until, &identity, begin).await;
+            let tried = tries.run(&item, &until, &identity, &begin).await;
             if tried.tries == 0 {
                 debug!("stopped before there was room in the pool");
             }
@@ -249,7 +249,7 @@ impl Runner for JobRunner {
             let failure = failure_beyond_ledger(&tried.outcome);
             let (end, is_abort) = concluded(&failing, &*handler, tried);
             // The worker is gone when the process stops; nobody records the end then.
-            let _ = finished.send(Box::new(Finished {
+            let _ = finished.unbounded_send(Finished {
                 item: start.item,
                 run: start.run.id,
                 attempt: start.run.attempt,
@@ -260,7 +260,7 @@ impl Runner for JobRunner {
                 began_at: began.get().copied(),
                 ended_at: since_launch(),
                 failure,
-            }));
+            });
         };
         tasks.spawn("item", run.instrument(span));
     }

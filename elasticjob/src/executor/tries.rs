@@ -116,9 +116,15 @@ impl Tries {
     ///
     /// # Cancel safety
     /// As of [`run_item`].
-    pub(super) async fn run<S>(&self, item: Item, wind_down: &CancellationToken, identity: &Identity, start: S) -> Tried
+    pub(super) async fn run<S>(
+        &self,
+        item: &Item,
+        wind_down: &CancellationToken,
+        identity: &Identity,
+        start: &S,
+    ) -> Tried
     where
-        S: Fn(u32, Running) -> BoxFuture<'static, Result<(), BoxError>> + Clone + Send + 'static,
+        S: Fn(u32, Running) -> BoxFuture<'static, Result<(), BoxError>> + Sync,
     {
         let mut tried = Tried::not_yet();
         let room = item.permits.clone().acquire().boxed();
@@ -131,8 +137,8 @@ impl Tries {
                 Err(Stopped::Fenced) => return tried.stopped(Stopped::Fenced),
                 Err(Stopped::Cancelled) => return tried,
             };
-            let (start, retry) = (start.clone(), tried.tries);
-            let ended = run_item(item.clone(), permit, self.timeout, move |running| start(retry, running)).await;
+            let retry = tried.tries;
+            let ended = run_item(item, permit, self.timeout, move |running| start(retry, running)).await;
             if ended.has_progressed {
                 in_a_row = 0;
             }
@@ -244,14 +250,13 @@ mod tests {
     }
 
     /// Runs it with a job that is told how many tries came before.
-    async fn run<F>(tries: Tries, item: Item, job: impl Fn(u32) -> F + Clone + Send + 'static) -> Tried
+    async fn run<F>(tries: Tries, item: Item, job: impl Fn(u32) -> F + Send + Sync + 'static) -> Tried
     where
         F: Future<Output = Result<(), BoxError>> + Send + 'static,
     {
         let wind_down = item.stop.child_token();
-        tries
-            .run(item, &wind_down, &identity(0), move |retry, _| job(retry).boxed())
-            .await
+        let start = move |retry, _: Running| -> BoxFuture<'static, _> { job(retry).boxed() };
+        tries.run(&item, &wind_down, &identity(0), &start).await
     }
 
     struct CountsDrops(Arc<AtomicU32>);
@@ -343,7 +348,7 @@ mod tests {
                     Ok(())
                 })
             };
-            tries.run(item, &wind_down, &identity(0), start).await
+            tries.run(&item, &wind_down, &identity(0), &start).await
         });
         let token = has_begun.await.unwrap();
         // Virtual time does not pass by itself while work blocks on a thread.
@@ -365,9 +370,8 @@ mod tests {
         let tries = read(&[(RETRY, "9"), (BACKOFF, "10s")]).unwrap();
         let job = |_| async { Err("no network".into()) };
         let ended = |item: Item, wind_down: CancellationToken| async move {
-            tries
-                .run(item, &wind_down, &identity(0), move |retry, _| job(retry).boxed())
-                .await
+            let start = move |retry, _: Running| -> BoxFuture<'static, _> { job(retry).boxed() };
+            tries.run(&item, &wind_down, &identity(0), &start).await
         };
         let start = Instant::now();
         let (running, wind_down) = (item(), CancellationToken::new());
@@ -426,7 +430,7 @@ mod tests {
             }
             Box::pin(async { Err("no network".into()) })
         };
-        let tried = tries.run(item(), &wind_down, &identity(0), start).await;
+        let tried = tries.run(&item(), &wind_down, &identity(0), &start).await;
         assert_eq!(tried.tries, 6, "the last that got ahead is tried again, too");
     }
 

@@ -238,7 +238,7 @@ fn of_schedule(config: &JobConfig, now: Timestamp) -> Vec<Finding> {
 fn of_item(survey: &Survey, config: Option<&JobConfig>, item: u32, now: Timestamp) -> Vec<Finding> {
     let view = &survey.view;
     let none = ItemView::default();
-    let state = view.items.get(&item).unwrap_or(&none);
+    let state = view.items.get(&item).map_or(&none, |state| &**state);
     let record = survey.ledgers.get(&item).map(|stored| &stored.value);
     let run = record.and_then(|record| record.run.as_ref()).map(RunReport::of);
     let mut findings = Vec::new();

@@ -4,8 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures_util::StreamExt;
-use futures_util::stream;
+use futures_util::{FutureExt as _, StreamExt as _, stream};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
@@ -256,12 +255,13 @@ impl Running {
         }
         for worker in workers {
             let name = worker.name().to_owned();
-            let running = worker.run();
-            self.tasks.spawn("worker", async move {
-                if let Err(error) = running.await {
+            // Not awaited in a block, which would hold it twice, as captured and as awaited.
+            let running = worker.run().map(move |result| {
+                if let Err(error) = result {
                     error!(job = name, error = &error as &dyn std::error::Error, "job stopped");
                 }
             });
+            self.tasks.spawn("worker", running);
         }
         for job in self.jobs.values() {
             let mut state = job.handle.state.clone();
@@ -561,7 +561,7 @@ impl ElasticJob {
         });
         for job in self.running.jobs.values() {
             // One that is gone has stopped.
-            let _ = job.handle.commands.send(Box::new(Command::Stop { cancel_at })).await;
+            let _ = job.handle.commands.unbounded_send(Command::Stop { cancel_at });
         }
         let deadline = cancel_at + LEAVE_LIMIT;
         for (name, job) in &self.running.jobs {

@@ -5,7 +5,8 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use futures_channel::mpsc::UnboundedSender;
+use tokio::sync::{oneshot, watch};
 
 use crate::cluster::process::Process;
 use crate::cluster::worker::{Command, ItemOutcome, Progress, TriggerError, Waiter};
@@ -17,7 +18,7 @@ use super::error::Error;
 #[derive(Clone)]
 pub struct OneOff {
     name: String,
-    commands: mpsc::Sender<Box<Command>>,
+    commands: UnboundedSender<Command>,
     process: Arc<Process>,
 }
 
@@ -48,7 +49,7 @@ impl Execution {
 }
 
 impl OneOff {
-    pub(super) fn new(name: String, commands: mpsc::Sender<Box<Command>>, process: Arc<Process>) -> Self {
+    pub(super) fn new(name: String, commands: UnboundedSender<Command>, process: Arc<Process>) -> Self {
         Self {
             name,
             commands,
@@ -90,8 +91,7 @@ impl OneOff {
         self.send(Command::Await(Waiter {
             request: request.clone(),
             progress,
-        }))
-        .await?;
+        }))?;
         self.request(request.clone()).await?;
         // The worker lets go of its end when all is known.
         let known = async { while observed.changed().await.is_ok() {} };
@@ -104,17 +104,16 @@ impl OneOff {
 
     async fn request(&self, request: String) -> Result<(), Error> {
         let (answer, answered) = oneshot::channel();
-        self.send(Command::Trigger { request, answer }).await?;
+        self.send(Command::Trigger { request, answer })?;
         answered
             .await
             .unwrap_or(Err(TriggerError::Stopped))
             .map_err(|source| self.error(source))
     }
 
-    async fn send(&self, command: Command) -> Result<(), Error> {
+    fn send(&self, command: Command) -> Result<(), Error> {
         self.commands
-            .send(Box::new(command))
-            .await
+            .unbounded_send(command)
             .map_err(|_| self.error(TriggerError::Stopped))
     }
 

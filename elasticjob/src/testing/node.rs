@@ -215,7 +215,7 @@ impl Node {
         self.tasks.spawn("shutdown", async move {
             for handle in &handles {
                 // One that is gone has stopped.
-                let _ = handle.commands.send(Box::new(Command::Stop { cancel_at })).await;
+                let _ = handle.commands.unbounded_send(Command::Stop { cancel_at });
             }
             for handle in handles {
                 let mut state = handle.state;
@@ -238,8 +238,7 @@ impl Node {
         let (answer, _) = oneshot::channel();
         let found = self.jobs.iter().find(|known| known.name == job);
         let commands = found.map(|job| job.handle.commands.clone());
-        // A full queue is a request that was not made.
-        let _ = commands.map(|commands| commands.try_send(Box::new(Command::Trigger { request, answer })));
+        let _ = commands.map(|commands| commands.unbounded_send(Command::Trigger { request, answer }));
     }
 
     /// An operator is about to take a job away from here.

@@ -113,7 +113,7 @@ enum Event {
     Answer(Answered),
     Session(SessionState),
     Command(Command),
-    Finished(Box<crate::cluster::launch::Finished>),
+    Finished(crate::cluster::launch::Finished),
     ClockSet,
     Timer,
 }
@@ -274,9 +274,9 @@ impl Worker {
                     // Starting is urgent, recording an end is not: jobs that are due at the same instant start first. What
                     // ends meanwhile is recorded in the same transaction.
                     tokio::task::yield_now().await;
-                    self.item_finished(*finished);
+                    self.item_finished(finished);
                     while let Ok(finished) = self.finished.try_recv() {
-                        self.item_finished(*finished);
+                        self.item_finished(finished);
                     }
                 }
                 Event::ClockSet => self.clock_was_set(),
@@ -298,8 +298,8 @@ impl Worker {
             event = poll_fn(|cx| live.watches.poll_next(cx)) => Event::Watch(event),
             Ok(()) = state.changed() => Event::Session(*state.borrow_and_update()),
             Some(answered) = live.requests.next() => Event::Answer(answered),
-            Some(finished) = self.finished.recv() => Event::Finished(finished),
-            Some(command) = self.commands.recv() => Event::Command(*command),
+            Some(finished) = self.finished.next() => Event::Finished(finished),
+            Some(command) = self.commands.next() => Event::Command(command),
             Ok(()) = jumps.changed() => Event::ClockSet,
             () = timer.as_mut() => Event::Timer,
         }

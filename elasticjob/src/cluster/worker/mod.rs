@@ -23,7 +23,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use futures_channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
+use futures_util::StreamExt as _;
+use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
@@ -47,9 +49,6 @@ pub(crate) use waiters::{foreseen, outcome};
 
 pub use waiters::ItemOutcome;
 pub(crate) use waiters::{Progress, Waiter};
-
-/// Commands that wait for the worker. Whoever sends one more waits too.
-const COMMANDS: usize = 16;
 
 /// What a worker is told to do.
 #[derive(Debug)]
@@ -100,10 +99,10 @@ pub(crate) struct Worker {
     process: Arc<Process>,
     application: Application,
     runner: Box<dyn Runner>,
-    commands: mpsc::Receiver<Box<Command>>,
-    finished: mpsc::UnboundedReceiver<Box<Finished>>,
+    commands: UnboundedReceiver<Command>,
+    finished: UnboundedReceiver<Finished>,
     /// Handed to each run; see [`super::launch::Launch::finished`].
-    finish: mpsc::UnboundedSender<Box<Finished>>,
+    finish: UnboundedSender<Finished>,
     state: watch::Sender<JobState>,
     settings: Settings,
     firings: Firings,
@@ -122,8 +121,7 @@ pub(crate) struct Worker {
 /// The way to a worker.
 #[derive(Clone, Debug)]
 pub(crate) struct WorkerHandle {
-    /// Boxed: a channel makes room for 32 at once, in each of ten thousand jobs.
-    pub(crate) commands: mpsc::Sender<Box<Command>>,
+    pub(crate) commands: UnboundedSender<Command>,
     pub(crate) state: watch::Receiver<JobState>,
     pub(crate) standing: Arc<Standing>,
 }
@@ -146,8 +144,9 @@ impl Worker {
         application: Application,
         runner: Box<dyn Runner>,
     ) -> Result<(Self, WorkerHandle), String> {
-        let (commands, receiver) = mpsc::channel(COMMANDS);
-        let (finish, finished) = mpsc::unbounded_channel();
+        // Tokio's channels make room for 32 messages at once, in each of ten thousand jobs.
+        let (commands, receiver) = unbounded();
+        let (finish, finished) = unbounded();
         let (state, observed) = watch::channel(JobState::Waiting);
         let settings = Settings {
             config: Arc::clone(&application.config),
@@ -245,8 +244,8 @@ impl Worker {
             tokio::select! {
                 biased;
                 changed = memberships.changed() => changed.ok()?,
-                command = self.commands.recv() => self.command_without_session(*command?),
-                Some(finished) = self.finished.recv() => self.forget(&finished),
+                command = self.commands.next() => self.command_without_session(command?),
+                Some(finished) = self.finished.next() => self.forget(&finished),
             }
         }
     }

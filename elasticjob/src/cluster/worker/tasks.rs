@@ -59,6 +59,8 @@ impl OpenTasks {
         for state in [TaskState::Staging, TaskState::Running] {
             events.publish(|| task.event(&self.job, state, now));
         }
+        // There is one as a rule, and room for four would be made.
+        self.tasks.reserve_exact(1);
         self.tasks.push(task);
     }
 

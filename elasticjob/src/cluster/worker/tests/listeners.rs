@@ -381,7 +381,7 @@ async fn who_is_stopped_in_a_hook_should_not_stand_in_the_way_of_others() {
     let stop = Command::Stop {
         cancel_at: Instant::now() + Duration::from_secs(1),
     };
-    stopping.handle.commands.send(Box::new(stop)).await.unwrap();
+    stopping.handle.commands.unbounded_send(stop).unwrap();
     cluster.until(14.0).await;
     let before = journal.at("before", at(5));
     assert_eq!(before.len(), 2, "{before:?}");

@@ -157,7 +157,7 @@ impl Runner for FakeRunner {
             };
             let is_fenced = matches!(outcome, Err(Stopped::Fenced));
             let (item, run, attempt) = (start.item, start.run.id, start.run.attempt);
-            let _ = finished.send(Box::new(Finished {
+            let _ = finished.unbounded_send(Finished {
                 item,
                 run,
                 attempt,
@@ -168,7 +168,7 @@ impl Runner for FakeRunner {
                 began_at: Some(launched_at),
                 ended_at: clock.now(),
                 failure: None,
-            }));
+            });
         });
     }
 
@@ -228,10 +228,9 @@ impl Instance {
     async fn stop(&self, grace: Duration) {
         self.handle
             .commands
-            .send(Box::new(Command::Stop {
+            .unbounded_send(Command::Stop {
                 cancel_at: Instant::now() + grace,
-            }))
-            .await
+            })
             .unwrap();
         self.handle
             .state

@@ -218,8 +218,8 @@ async fn a_stream_should_give_way_to_an_order() {
     batches.assert_one_run(0.0, 0, &only.id());
     let (answer, answered) = oneshot::channel();
     let request = "q1".to_owned();
-    let order = Box::new(Command::Trigger { request, answer });
-    only.handle.commands.send(order).await.unwrap();
+    let order = Command::Trigger { request, answer };
+    only.handle.commands.unbounded_send(order).unwrap();
     answered.await.unwrap().unwrap();
     cluster.until(24.5).await;
     assert_eq!(batches.runs_after(0.0, 0).len(), 2);

@@ -36,7 +36,7 @@ pub(crate) struct View {
     pub(crate) failover_candidates: BTreeSet<String>,
     pub(crate) is_resharding_necessary: bool,
     pub(crate) is_resharding_processing: bool,
-    /// The items whose instances wait for all others before a listener hears that the firing begins.
+    /// The items whose instances wait for all others before a listener hears that the firing begins; where all is followed.
     pub(crate) gathered: BTreeSet<u32>,
     /// Who is told to run the job now, and by which orders.
     pub(crate) triggers: BTreeMap<InstanceId, Vec<Order>>,

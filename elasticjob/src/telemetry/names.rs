@@ -116,7 +116,7 @@ pub(super) const ALL: &[Metric] = &[
     seconds(
         RUN_DURATION,
         "job",
-        "From the first line of an item's work to its end, waiting for the pool not counted",
+        "From the first line of an item's work to its end, waiting for the pool not counted; each retry by itself",
     ),
     gauge(ITEMS_OWNED, "job", "Items that are shared out to this instance"),
     gauge(

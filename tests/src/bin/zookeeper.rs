@@ -18,11 +18,18 @@ async fn main() -> anyhow::Result<()> {
             .with_context(|| format!("`{port}` is not a port: a number from 1 to 65535 is expected"))?,
         _ => bail!("one argument is expected at most: the port"),
     };
-    let server = Server::start_on(port)?;
-    println!(
-        "zookeeper serves on {}; ctrl-c ends it and deletes its data",
-        server.address()
-    );
-    stop_signal().await;
-    Ok(())
+    let serving = async {
+        let server = Server::start_on(port)?;
+        println!(
+            "zookeeper serves on {}; ctrl-c ends it and deletes its data",
+            server.address()
+        );
+        std::future::pending().await
+    };
+    // Signals are listened for before anybody can know that it serves.
+    tokio::select! {
+        biased;
+        () = stop_signal() => Ok(()),
+        result = serving => result,
+    }
 }

@@ -139,6 +139,20 @@ mod tests {
         }
     }
 
+    /// Faults that only a rare course of events brings about, and that were there once.
+    #[test]
+    fn what_was_found_by_chance_should_not_come_back() {
+        for (seed, what) in [
+            (3278, "a hook was called twice by a process whose configuration changed"),
+            (
+                6920,
+                "who was shut down by an operator tried to create ledgers without a pause",
+            ),
+        ] {
+            assert_eq!(simulate(seed, None).violations(), Vec::<String>::new(), "{what}");
+        }
+    }
+
     #[test]
     fn a_seed_should_stand_for_one_history() {
         let first = simulate(7, None);

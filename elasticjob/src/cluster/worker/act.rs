@@ -38,6 +38,9 @@ const AUDIT_SLACK: Duration = Duration::from_secs(2);
 /// Where a time has none it is looked again so much later.
 const AUDIT_AGAIN: Duration = Duration::from_secs(10);
 
+/// Between attempts to create ledgers.
+const LEDGERS_PAUSE: Duration = Duration::from_millis(50);
+
 /// Between attempts to learn why our instance is gone.
 const REMOVAL_PAUSE: Duration = Duration::from_millis(200);
 
@@ -451,16 +454,21 @@ impl Worker {
         steps: Vec<Step>,
         answer: impl FnOnce(Result<Vec<crate::registry::Written>, crate::registry::WriteError>) -> Answered + Send + 'static,
     ) {
-        let id = live.membership.id();
-        let mut transaction = Transaction::on(&live.view);
-        // An operator may have removed either: the instance, to shut it down, or all ledgers.
-        let node = match live.view.members.contains_key(id) {
-            true => Node::Member(id.as_str()),
-            false => Node::Instance(id.as_str()),
-        };
-        transaction.check(node, None).extend(steps);
-        let steps = transaction.into_steps();
-        self.write(live, steps, answer);
+        self.write(live, as_member(live, steps), answer);
+    }
+
+    /// Creates ledgers that are missing.
+    pub(super) fn create_ledgers(&self, live: &mut Live, steps: Vec<Step>) {
+        live.is_firing = true;
+        let (membership, steps) = (Arc::clone(&live.membership), as_member(live, steps));
+        live.requests.push(Box::pin(async move {
+            let result = membership.write(steps).await;
+            if result.is_err() {
+                // They are looked for again as soon as this is known, and why it was refused may be told much later.
+                tokio::time::sleep(LEDGERS_PAUSE).await;
+            }
+            Answered::Firing(FiringAnswer::Created(result))
+        }));
     }
 
     pub(super) fn write(
@@ -588,4 +596,17 @@ impl Worker {
 /// The earlier of two moments, where there are any.
 fn earlier(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
     one.into_iter().chain(other).min()
+}
+
+/// The steps behind a check that we are a member of the job.
+fn as_member(live: &Live, steps: Vec<Step>) -> Vec<Step> {
+    let id = live.membership.id();
+    let mut transaction = Transaction::on(&live.view);
+    // An operator may have removed either: the instance, to shut it down, or all ledgers.
+    let node = match live.view.members.contains_key(id) {
+        true => Node::Member(id.as_str()),
+        false => Node::Instance(id.as_str()),
+    };
+    transaction.check(node, None).extend(steps);
+    transaction.into_steps()
 }

@@ -225,8 +225,7 @@ impl Worker {
                 let Ok(answers) = result else { return };
                 let steps = self.firings.loaded(&circumstances, &items, answers);
                 if !steps.is_empty() {
-                    live.is_firing = true;
-                    self.write_as_member(live, steps, |result| Answered::Firing(FiringAnswer::Created(result)));
+                    self.create_ledgers(live, steps);
                 }
             }
             // Refused where somebody else was first: either way they are there now, and are read next.

@@ -273,19 +273,14 @@ impl Governor {
 
     /// What to do where another shares the items out: a Java leader has to be told of those that it overlooks.
     fn under_another(&mut self, situation: &Situation<'_>) -> Decision {
-        let Situation {
-            view,
-            me,
-            config,
-            elapsed,
-            ..
-        } = *situation;
-        if !view.is_led_by_java() || !marks::is_repairer(view, me) || config.static_sharding() {
+        let (view, config) = (situation.view, situation.config);
+        if !view.is_led_by_java() || !marks::is_repairer(view, situation.me) || config.static_sharding() {
             return Decision::Rest;
         }
-        match self.overlooked.next(view, config.sharding_total_count().get(), elapsed) {
+        let total = config.sharding_total_count().get();
+        match self.overlooked.next(view, total, situation.elapsed) {
             None => Decision::Rest,
-            Some(due) if elapsed < due => Decision::Wait(due),
+            Some(due) if situation.elapsed < due => Decision::Wait(due),
             Some(_) => {
                 self.overlooked.flagged();
                 write(Purpose::AnnounceResharding, resharding::announce(view))

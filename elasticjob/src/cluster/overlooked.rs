@@ -4,7 +4,7 @@
 //! has flagged that before, so that the flag is gone with the rest and nobody raises it again: the instance stays without
 //! items until somebody else comes or goes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::instance::InstanceId;
@@ -54,14 +54,16 @@ fn is_somebody_overlooked(view: &View, total: u32) -> bool {
     if view.candidates_for_items().next().is_none() {
         return false;
     }
-    let count = |id: &InstanceId| view.items_of(id, total).count();
-    let is_idle = view.candidates_for_items().any(|id| count(id) == 0);
-    let is_laden = view.instances.iter().any(|id| count(id) > 1);
-    let is_nobodys = |item: u32| {
+    let mut counts: BTreeMap<&InstanceId, u32> = view.instances.iter().map(|id| (id, 0)).collect();
+    for item in 0..total {
         let owner = view.items.get(&item).and_then(|item| item.owner.as_ref());
-        owner.is_none_or(|owner| !view.instances.contains(owner))
-    };
-    is_idle && is_laden || (0..total).any(is_nobodys)
+        match owner.and_then(|owner| counts.get_mut(owner)) {
+            Some(count) => *count += 1,
+            None => return true,
+        }
+    }
+    let is_idle = view.candidates_for_items().any(|id| counts[id] == 0);
+    is_idle && counts.values().any(|count| *count > 1)
 }
 
 #[cfg(test)]

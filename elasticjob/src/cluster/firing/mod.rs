@@ -534,13 +534,13 @@ impl Firings {
         };
         self.slots.retain(|item, _| is_ours(*item));
         self.doubtful.retain(|item| is_ours(*item));
-        let is_known = |item: &u32| {
-            self.slots.contains_key(item) || self.running.contains_key(item) || self.ended.contains_key(item)
-        };
         if self.is_stopped {
             // Nothing more is started, and what runs has its own.
             return None;
         }
+        let is_known = |item: &u32| {
+            self.slots.contains_key(item) || self.running.contains_key(item) || self.ended.contains_key(item)
+        };
         let own = self.own_items(circumstances).map(|(item, _)| item);
         let missing: Vec<u32> = own.filter(|item| !is_known(item)).take(limits::reads()).collect();
         if missing.is_empty() {

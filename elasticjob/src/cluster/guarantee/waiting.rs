@@ -95,6 +95,7 @@ impl<'a> Waiting<'a> {
 
     /// Follows the gathering from what was seen; `None` where it has to be read anew.
     async fn follow(&mut self) -> Result<Option<Gathered>, Failed> {
+        let mut has_news = false;
         loop {
             if self.is_gone() {
                 return Ok(Some(Gathered::Called));
@@ -103,15 +104,16 @@ impl<'a> Waiting<'a> {
             if std::mem::take(&mut self.is_newest) && missing.is_empty() {
                 return self.contend().await;
             }
+            if std::mem::take(&mut has_news) {
+                self.pause = self.pause_after_news(&missing);
+            }
             let was_contended = !self.seen.contenders.is_empty();
             let word = self.word().await?;
             // Whoever was about to call the hook has gone without having done so.
             let is_abandoned = was_contended && self.seen.contenders.is_empty() && !self.is_gone();
             match word {
                 Word::Event if is_abandoned => self.is_newest = true,
-                Word::Event if self.is_whole_but_for_absent() => self.pause = ABSENT_PAUSE,
-                // Others are coming: those who are not going to will soon be all that is missing.
-                Word::Event => self.pause = LOOK_AGAIN,
+                Word::Event => has_news = true,
                 Word::LookAgain if self.is_in_time() => {
                     if self.seen.contenders.is_empty() && self.awaited(&missing).await?.is_empty() {
                         return self.contend().await;
@@ -138,9 +140,13 @@ impl<'a> Waiting<'a> {
         Instant::now() < self.deadline
     }
 
-    /// Whether all have come but those that nobody is going to run.
-    fn is_whole_but_for_absent(&self) -> bool {
-        self.missing().is_empty() && self.seen.registered.len() < self.gathering.total as usize
+    fn pause_after_news(&self, missing: &[u32]) -> Duration {
+        let lacks_absent = self.seen.registered.len() < self.gathering.total as usize;
+        match missing.is_empty() && lacks_absent {
+            true => ABSENT_PAUSE,
+            // Others are coming: those who are not going to will soon be all that is missing.
+            false => LOOK_AGAIN,
+        }
     }
 
     fn missing(&self) -> Vec<u32> {

@@ -121,6 +121,7 @@ pub(crate) struct Worker {
 /// The way to a worker.
 #[derive(Clone, Debug)]
 pub(crate) struct WorkerHandle {
+    /// Unbounded: whoever asks for something waits for the answer, and few ask.
     pub(crate) commands: UnboundedSender<Command>,
     pub(crate) state: watch::Receiver<JobState>,
     pub(crate) standing: Arc<Standing>,

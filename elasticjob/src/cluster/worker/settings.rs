@@ -1,3 +1,5 @@
+//! What a worker goes by.
+
 use std::sync::Arc;
 
 use elasticjob_config::job::JobConfig;

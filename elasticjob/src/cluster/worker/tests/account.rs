@@ -71,8 +71,7 @@ async fn a_time_that_was_given_up_should_be_accounted_for_with_its_reason() {
     cluster.until(35.0).await;
     // A leader that is none of ours is about to share the items out, and does not.
     let java = "10.0.0.9@-@1";
-    cluster.create(&format!("/job/instances/{java}"), "").await;
-    cluster.create("/job/servers/10.0.0.9", "ENABLED").await;
+    cluster.register_java(java).await;
     cluster.set("/job/leader/election/instance", java).await;
     cluster.until(37.0).await;
     cluster.create("/job/leader/sharding/necessary", "").await;

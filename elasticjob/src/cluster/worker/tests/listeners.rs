@@ -669,11 +669,7 @@ async fn one_that_does_not_come_should_be_waited_for_as_long_as_is_said() {
     cluster.until(3.0).await;
     // A Java member has one of the items, and does nothing.
     let java = "10.0.0.9@-@77";
-    cluster.create("/job/servers/10.0.0.9", "ENABLED").await;
-    let path = format!("/job/instances/{java}");
-    cluster
-        .create(&path, &format!("jobInstanceId: {java}\nserverIp: 10.0.0.9\n"))
-        .await;
+    cluster.register_java(java).await;
     cluster.until(4.9).await;
     let ours = [0, 1].map(|item| format!("/job/sharding/{item}/instance"));
     let owners = [cluster.data(&ours[0]).await, cluster.data(&ours[1]).await];
@@ -711,11 +707,7 @@ async fn a_java_member_should_take_part() {
     let only = cluster.join("10.0.0.1", listened_to(2, &["ONCE"]), lasting(Duration::from_secs(1)));
     cluster.until(3.0).await;
     let java = "10.0.0.9@-@77";
-    cluster.create("/job/servers/10.0.0.9", "ENABLED").await;
-    let path = format!("/job/instances/{java}");
-    cluster
-        .create(&path, &format!("jobInstanceId: {java}\nserverIp: 10.0.0.9\n"))
-        .await;
+    cluster.register_java(java).await;
     cluster.until(6.0).await;
     let own = by(&cluster.history.at(at(5)), &only.id());
     assert_eq!(own, Vec::<u32>::new(), "it waits");
@@ -764,8 +756,7 @@ async fn who_is_awaited_by_a_java_leader_should_not_wait_for_it() {
     cluster.until(6.0).await;
     let java = "10.0.0.9@-@77";
     cluster.set("/job/leader/election/instance", java).await;
-    cluster.create("/job/servers/10.0.0.9", "ENABLED").await;
-    cluster.create(&format!("/job/instances/{java}"), "").await;
+    cluster.register_java(java).await;
     cluster.delete("/job/sharding/1/instance").await;
     cluster.create("/job/sharding/1/instance", java).await;
     let flag = "/job/leader/sharding/necessary";
@@ -794,8 +785,7 @@ async fn the_hook_should_be_called_soon_although_a_java_member_comes_last_and_wa
     cluster.until(3.0).await;
     cluster.create("/job/sharding/2/disabled", "").await;
     let java = "10.0.0.9@-@77";
-    cluster.create("/job/servers/10.0.0.9", "ENABLED").await;
-    cluster.create(&format!("/job/instances/{java}"), "").await;
+    cluster.register_java(java).await;
     cluster.until(5.2).await;
     for item in 0..2 {
         if cluster.data(&format!("/job/sharding/{item}/instance")).await != Some(only.id()) {
@@ -876,11 +866,7 @@ async fn who_gives_up_should_wake_nobody() {
     let patient = cluster.join("10.0.0.2", config, quick());
     cluster.until(3.0).await;
     let java = "10.0.0.9@-@77";
-    cluster.create("/job/servers/10.0.0.9", "ENABLED").await;
-    let path = format!("/job/instances/{java}");
-    cluster
-        .create(&path, &format!("jobInstanceId: {java}\nserverIp: 10.0.0.9\n"))
-        .await;
+    cluster.register_java(java).await;
     cluster.until(8.0).await;
     let ran = cluster.history.at(at(5));
     assert_eq!((ran.len(), by(&ran, &hasty.id()).len()), (1, 1), "it gave up: {ran:?}");

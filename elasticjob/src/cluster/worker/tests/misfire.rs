@@ -194,8 +194,7 @@ async fn a_time_at_which_a_java_member_had_the_item_should_be_its_own_and_not_ma
         let mut cluster = Cluster::new().await;
         let only = cluster.join("10.0.0.1", each_ten_seconds(1).build().unwrap(), quick());
         cluster.until(15.0).await;
-        cluster.create(&format!("/job/instances/{other}"), "").await;
-        cluster.create("/job/servers/10.0.0.9", "ENABLED").await;
+        cluster.register_java(other).await;
         cluster.set("/job/leader/election/instance", other).await;
         let mine = only.id();
         for (second, owner) in [(33.0, other), (39.0, mine.as_str())] {

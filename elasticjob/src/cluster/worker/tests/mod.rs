@@ -461,6 +461,13 @@ impl Cluster {
         self.observer.write(vec![step]).await.unwrap();
     }
 
+    /// Registers a Java member on `10.0.0.9`, which does nothing.
+    async fn register_java(&self, id: &str) {
+        self.create("/job/servers/10.0.0.9", "ENABLED").await;
+        let data = format!("jobInstanceId: {id}\nserverIp: 10.0.0.9\n");
+        self.create(&format!("/job/instances/{id}"), &data).await;
+    }
+
     async fn create(&self, path: &str, data: &str) {
         let step = Step::Create {
             path: path.to_owned(),

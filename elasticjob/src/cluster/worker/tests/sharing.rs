@@ -217,8 +217,7 @@ async fn an_item_that_was_given_away_while_it_was_claimed_should_be_let_go_unrun
     cluster.until(15.0).await;
     // A leader that is none of ours: it raises no epoch, so that nothing refuses the claim.
     let java = "10.0.0.9@-@1";
-    cluster.create(&format!("/job/instances/{java}"), "").await;
-    cluster.create("/job/servers/10.0.0.9", "ENABLED").await;
+    cluster.register_java(java).await;
     cluster.set("/job/leader/election/instance", java).await;
     cluster.until(19.5).await;
     // What happens at 19.9 is told at 20.1, before the claim of 20.0 is answered.
@@ -265,8 +264,7 @@ async fn whom_a_java_leader_overlooks_should_be_flagged() {
     let _other = cluster.join("10.0.0.2", every_second(4), quick());
     cluster.until(10.0).await;
     let java = "10.0.0.9@-@1";
-    cluster.create(&format!("/job/instances/{java}"), "").await;
-    cluster.create("/job/servers/10.0.0.9", "ENABLED").await;
+    cluster.register_java(java).await;
     cluster.set("/job/leader/election/instance", java).await;
     let flag = "/job/leader/sharding/necessary";
     cluster.until(11.5).await;
@@ -288,8 +286,7 @@ async fn a_leader_that_gives_up_should_flag_its_items_for_a_java_member() {
             let only = cluster.join("10.0.0.1", every_second(2), quick());
             cluster.until(3.5).await;
             if is_flagged {
-                cluster.create(&format!("/job/instances/{other}"), "").await;
-                cluster.create("/job/servers/10.0.0.9", "ENABLED").await;
+                cluster.register_java(other).await;
             }
             cluster.until(9.5).await;
             match leaves {

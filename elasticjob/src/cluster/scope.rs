@@ -5,6 +5,7 @@
 //! shared them out.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use crate::limits;
 
@@ -91,9 +92,9 @@ impl Scope {
     }
 }
 
-/// What has to be read to know whose items are whose.
-pub(crate) fn owners(job: &str, total: u32) -> impl Iterator<Item = String> {
-    (0..total).map(move |item| {
+/// What has to be read to know whose these items are.
+pub(crate) fn owners(job: &str, items: Range<u32>) -> impl Iterator<Item = String> {
+    items.map(move |item| {
         Node::ItemState {
             item,
             kind: ItemKind::Owner,

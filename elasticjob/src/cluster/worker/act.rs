@@ -70,6 +70,10 @@ impl Worker {
             return;
         }
         self.take_over_stored(live);
+        self.read_dirty(live);
+        if live.is_reading {
+            return;
+        }
         if live.must_govern {
             self.wind_down(live);
         }
@@ -193,7 +197,9 @@ impl Worker {
         match JobConfig::from_registry(&stored.text) {
             Ok(stored) => {
                 info!(job = self.application.name(), "configuration changed in the registry");
+                let total = self.settings.config.sharding_total_count().get();
                 self.take_over(Arc::new(stored.config));
+                self.learn_owners_of_more(live, total);
             }
             Err(error) => warn!(
                 job = self.application.name(),

@@ -368,6 +368,15 @@ impl Worker {
         }
     }
 
+    /// There may be more items than the `before` of which it is known whose they are: they may have been shared out already.
+    pub(super) fn learn_owners_of_more(&self, live: &mut Live, before: u32) {
+        if *live.watches.scope() != Scope::Whole {
+            let total = self.settings.config.sharding_total_count().get();
+            let owners = scope::owners(self.application.name(), before..total);
+            live.dirty.extend(owners);
+        }
+    }
+
     /// The epoch was read, which may say whose owners have to be read.
     pub(super) fn epoch_was_read(&self, live: &mut Live) {
         if *live.watches.scope() == Scope::Whole {
@@ -379,7 +388,7 @@ impl Worker {
             Told::Moved(items) => items.into_iter().for_each(|(item, owner)| live.view.give(item, owner)),
             Told::TooLittle => {
                 let total = self.settings.config.sharding_total_count().get();
-                live.dirty.extend(scope::owners(self.application.name(), total));
+                live.dirty.extend(scope::owners(self.application.name(), 0..total));
             }
         }
     }

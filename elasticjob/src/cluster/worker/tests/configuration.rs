@@ -1,5 +1,7 @@
 //! A configuration that changes while the job runs.
 
+use crate::limits;
+
 use super::*;
 
 #[tokio::test(start_paused = true)]
@@ -128,4 +130,25 @@ async fn times_missed_around_a_change_should_be_counted_by_what_was_in_force_at_
     let ledger = cluster.data("/job/ledger/items/0").await.unwrap();
     // Each second from 4 to 8, and then 10, 15 and 20.
     assert!(ledger.contains(r#""count":8"#), "{ledger}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn items_that_a_change_added_should_be_found_by_who_missed_how_they_were_shared_out() {
+    let _limits = limits::lower(1_000_000, 1);
+    let mut cluster = Cluster::new().await;
+    let _leader = cluster.join("10.0.0.1", every_second(2), quick());
+    let follower = cluster.join("10.0.0.2", every_second(2), quick());
+    cluster.until(5.5).await;
+    // It learns of the change and of two assignments before it has read either.
+    follower.link.delay(Duration::from_millis(900));
+    cluster.set("/job/config", &every_second(6).to_yaml()).await;
+    cluster.until(6.2).await;
+    let assignment = cluster.data("/job/ledger/epoch").await.unwrap();
+    cluster.set("/job/ledger/epoch", &assignment).await;
+    cluster.until(6.3).await;
+    follower.link.delay(Duration::ZERO);
+    cluster.until(15.0).await;
+    assert_eq!(by(&cluster.history.at(at(14)), &follower.id()), [0, 1, 2]);
+    assert_eq!(cluster.history.count_at(at(14)), 6);
+    cluster.history.check();
 }

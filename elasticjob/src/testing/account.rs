@@ -31,8 +31,17 @@ pub(super) struct Account {
 struct JobAccount {
     /// Every configuration there was, and until when.
     configs: Vec<(JobConfig, Option<Timestamp>)>,
-    /// Each item's ledger, and its version.
-    records: BTreeMap<u32, (Record, i32)>,
+    /// What is known of each item.
+    known: BTreeMap<u32, Known>,
+}
+
+/// What is known of an item.
+#[derive(Default)]
+struct Known {
+    record: Record,
+    version: i32,
+    /// When its newest run, or attempt of it, was claimed. By a right clock: what a run is due at may come from a faulty one.
+    claimed: Option<Timestamp>,
 }
 
 /// The circumstances of a change.
@@ -60,14 +69,18 @@ impl Account {
     /// The ledger of an item changed; gives what is wrong with that.
     pub(super) fn changed(&mut self, change: &Change<'_>, record: Record) -> Vec<String> {
         let account = self.jobs.entry(change.job.to_owned()).or_default();
-        let known = (record.clone(), change.version);
-        let (before, version) = account.records.insert(change.item, known).unwrap_or_default();
+        let before = account.known.remove(&change.item).unwrap_or_default();
         let mut faults = Vec::new();
-        // The end of a run and the claim of the one that makes up for what it missed come in one transaction, of which
-        // the registry shows the outcome alone.
-        let is_ended_within = change.version - version == 2;
-        faults.extend(account.fault_of_run(change, &before, &record, is_ended_within));
-        faults.extend(account.fault_of_times(change, &before, &record));
+        faults.extend(account.fault_of_run(change, &before, &record));
+        faults.extend(account.fault_of_times(change, &before.record, &record));
+        let attempt = |record: &Record| record.run.as_ref().map(|run| (run.id.clone(), run.attempt));
+        let is_same_attempt = attempt(&before.record) == attempt(&record);
+        let known = Known {
+            claimed: before.claimed.filter(|_| is_same_attempt).or(Some(change.now)),
+            record,
+            version: change.version,
+        };
+        account.known.insert(change.item, known);
         let prefix = |fault| format!("{}/{}: {fault}", change.job, change.item);
         faults.into_iter().map(prefix).collect()
     }
@@ -75,33 +88,30 @@ impl Account {
     /// The ledger of an item was removed, with its job.
     pub(super) fn forgotten(&mut self, job: &str, item: u32) {
         let account = self.jobs.entry(job.to_owned()).or_default();
-        account.records.remove(&item);
+        account.known.remove(&item);
     }
 
     /// What the ledger of an item says now.
     pub(super) fn record(&self, job: &str, item: u32) -> Option<&Record> {
-        self.jobs.get(job)?.records.get(&item).map(|(record, _)| record)
+        self.jobs.get(job)?.known.get(&item).map(|known| &known.record)
     }
 }
 
 impl JobAccount {
-    fn fault_of_run(
-        &self,
-        change: &Change<'_>,
-        before: &Record,
-        after: &Record,
-        is_ended_within: bool,
-    ) -> Option<String> {
+    fn fault_of_run(&self, change: &Change<'_>, before: &Known, after: &Record) -> Option<String> {
         let Some(run) = &after.run else {
-            let forgotten = before.run.as_ref()?;
+            let forgotten = before.record.run.as_ref()?;
             return Some(format!("run {} was forgotten", forgotten.id));
         };
-        let Some(last) = &before.run else {
+        let Some(last) = &before.record.run else {
             return new_run_fault(run);
         };
         if run.id == last.id {
             return self.fault_of_attempt(change, last, run);
         }
+        // The end of a run and the claim of the one that makes up for what it missed come in one transaction, of which
+        // the registry shows the outcome alone.
+        let is_ended_within = change.version - before.version == 2;
         let is_made_up = is_ended_within && run.source == Source::Misfire && run.owner == last.owner;
         if last.end.is_none() && !is_made_up {
             // A claim puts an end to a run that nobody can go on with.
@@ -111,9 +121,7 @@ impl JobAccount {
                 return Some(format!("run {} of a living instance gave way to {}", last.id, run.id));
             }
             // Its mark is of the kind that was right when it was claimed.
-            let claimed = Timestamp::from_millisecond(last.due)
-                .unwrap_or(change.now)
-                .min(change.now);
+            let claimed = before.claimed.unwrap_or(change.now);
             if self.configs_since(claimed - UNSEEN).all(is_inherited) {
                 return Some(format!("run {} has no verdict, and {} follows", last.id, run.id));
             }

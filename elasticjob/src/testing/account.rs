@@ -15,6 +15,9 @@ use crate::schedule::Calendar;
 /// Somebody may act by a configuration for so long after it was replaced: its server is behind, its answers late.
 const UNSEEN: SignedDuration = SignedDuration::from_secs(25);
 
+/// Somebody may count times by a configuration for so long after it was replaced: it was cut off, and slept.
+const SLEPT: SignedDuration = SignedDuration::from_secs(60);
+
 /// What a clock is off by at most, unless it is at fault.
 const CLOCK_OFF: SignedDuration = SignedDuration::from_secs(3);
 
@@ -173,7 +176,7 @@ impl JobAccount {
                 gap.count == count && gap.after == since.as_millisecond() && gap.before == until.as_millisecond()
             }
         };
-        let earliest = since.min(change.now - UNSEEN);
+        let earliest = since.min(change.now - SLEPT);
         let count = |config| Calendar::new(config, since).map_or(0, |calendar| calendar.count_between(since, until));
         let is_right = self.configs_since(earliest).map(count).any(is_told)
             || self.counts_by_two(since, until, earliest).any(is_told);
@@ -182,7 +185,7 @@ impl JobAccount {
 
     /// How many times lie between for whoever saw one configuration follow another, at any second at which it may have.
     fn counts_by_two(&self, since: Timestamp, until: Timestamp, earliest: Timestamp) -> impl Iterator<Item = u64> {
-        let is_late = move |replaced: &Option<Timestamp>| replaced.is_none_or(|at| at + UNSEEN >= earliest);
+        let is_late = move |replaced: &Option<Timestamp>| replaced.is_none_or(|at| at + SLEPT >= earliest);
         let known = self.configs.iter().enumerate();
         let olds = known.filter(move |(_, (_, replaced))| is_late(replaced));
         olds.flat_map(move |(index, (old, _))| {
@@ -190,7 +193,7 @@ impl JobAccount {
             begun.filter_map(move |pair| Some((old, pair[0].1?, &pair[1].0)))
         })
         .flat_map(move |(old, changed, new)| {
-            let seconds = -CLOCK_OFF.as_secs()..=UNSEEN.as_secs();
+            let seconds = -CLOCK_OFF.as_secs()..=SLEPT.as_secs();
             seconds.filter_map(move |second| {
                 let at = changed + SignedDuration::from_secs(second);
                 let calendar = Calendar::new(old, since)?.replaced(new, at)?;

@@ -34,7 +34,7 @@ use super::signals::gives_something_else;
 use super::watches::Watches;
 use super::{Command, JobState, Left, Worker, watches};
 
-/// Between attempts to read the subtree anew.
+/// Between attempts to read the subtree, or to watch it, anew.
 const REFRESH_PAUSE: Duration = Duration::from_millis(200);
 
 /// Between attempts to register that the registry's state, and not the session, failed.
@@ -405,15 +405,28 @@ impl Worker {
         let missing = live.watches.missing(&wanted, self.application.name());
         let membership = Arc::clone(&live.membership);
         live.requests.push(Box::pin(async move {
-            Answered::Watched(wanted, watches::set(&membership, missing).await)
+            let result = watches::set(&membership, missing).await;
+            if result.is_err() {
+                // It is tried again at once. What is wrong may not have been told to us yet.
+                tokio::time::sleep(REFRESH_PAUSE).await;
+            }
+            Answered::Watched(wanted, result)
         }));
     }
 
     /// Takes in watches that were set.
     pub(super) fn rewatched(&mut self, live: &mut Live, scope: Scope, result: Result<watches::Set, registry::Error>) {
         live.is_rewatching = false;
-        // Refused means that the connection went away: after it is back that is tried again.
-        let Ok(set) = result else { return };
+        let set = match result {
+            Ok(set) => set,
+            Err(error) => {
+                // Where only the connection went away, it is tried again after it is back.
+                if error.is_session_lost() {
+                    live.left.get_or_insert(Left::SessionLost);
+                }
+                return;
+            }
+        };
         let job = self.application.name();
         let before = live.watches.become_of(scope, set, job);
         if before == Scope::Whole {

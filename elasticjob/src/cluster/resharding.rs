@@ -12,7 +12,7 @@ use crate::registry::{Answer, CreateMode, Read, Step};
 use super::instance::InstanceId;
 use super::layout::{ItemKind, Node};
 use super::ledger::Record;
-use super::transaction::Transaction;
+use super::transaction::{Transaction, packed};
 use super::view::{ItemView, View};
 
 /// What an assignment is made for, beside the instances.
@@ -253,19 +253,7 @@ pub(crate) fn transactions(
         }
     }
 
-    let mut parts: Vec<Vec<Step>> = Vec::new();
-    let mut part: Vec<Step> = Vec::new();
-    let mut part_size = 0;
-    for steps in changes {
-        let size = size_of(&steps);
-        if part_size + size > limit && !part.is_empty() {
-            parts.push(std::mem::take(&mut part));
-            part_size = 0;
-        }
-        part_size += size;
-        part.extend(steps);
-    }
-    parts.push(part);
+    let parts = packed(changes, limit, size_of);
     // Of several epochs one may be missed.
     if parts.len() == 1 {
         let place = |(item, owner): (u32, Option<&InstanceId>)| (item, owner.and_then(|owner| basis.place_of(owner)));

@@ -113,6 +113,29 @@ impl<'v> Transaction<'v> {
     }
 }
 
+/// The groups of steps, in order, in as few transactions of at most `limit` bytes as take them; one at least. A group
+/// stays together, however large it is.
+pub(crate) fn packed(
+    groups: impl IntoIterator<Item = Vec<Step>>,
+    limit: usize,
+    size_of: impl Fn(&[Step]) -> usize,
+) -> Vec<Vec<Step>> {
+    let mut full = Vec::new();
+    let mut last: Vec<Step> = Vec::new();
+    let mut last_size = 0;
+    for steps in groups {
+        let size = size_of(&steps);
+        if last_size + size > limit && !last.is_empty() {
+            full.push(std::mem::take(&mut last));
+            last_size = 0;
+        }
+        last_size += size;
+        last.extend(steps);
+    }
+    full.push(last);
+    full
+}
+
 /// The parents of a node below the job's root, outermost first.
 fn parents(node: Node<'_>) -> Vec<Node<'static>> {
     match node {

@@ -15,7 +15,7 @@ use super::kind::ListenerKind;
 use super::{Firing, JobListeners};
 use crate::catalogue::UnknownName;
 use crate::cluster::fence::Gated;
-use crate::cluster::guarantee::{Failed, Gathered, Gathering};
+use crate::cluster::guarantee::{Failed, Gathered, Gathering, Turn};
 use crate::cluster::launch::{Heard, Told};
 use crate::cluster::layout::Moment;
 use crate::job::BoxError;
@@ -69,8 +69,15 @@ impl Listeners {
             let (fence, cancellation) = (told.membership.fence(), told.cancellation.clone());
             let one = self.clone().tell_one(index, Arc::clone(&told), firing.clone());
             match Gated::new(Box::pin(one), fence, cancellation).await {
-                Ok(Ok(())) => {}
-                Ok(Err(fault)) => heard.faults.push(Box::new(fault)),
+                Ok(One { result, turn }) => {
+                    // Whatever stops us from here on: the hook was called.
+                    if let Some(turn) = turn {
+                        turn.close().await;
+                    }
+                    if let Err(fault) = result {
+                        heard.faults.push(Box::new(fault));
+                    }
+                }
                 Err(stopped) => {
                     let Named { name, kind } = &self.listeners[index];
                     debug!(listener = &**name, reason = %stopped, "listener stopped");
@@ -85,17 +92,31 @@ impl Listeners {
         heard
     }
 
-    async fn tell_one(self, index: usize, told: Arc<Told>, firing: Firing) -> Result<(), Fault> {
+    async fn tell_one(self, index: usize, told: Arc<Told>, firing: Firing) -> One {
         let Named { name, kind } = &self.listeners[index];
-        let outcome = match kind.is_once {
+        let One { result, turn } = match kind.is_once {
             true => once(name, kind, &told, &firing, self.contending.clone()).await,
-            false => call(kind, told.moment, &firing).await,
+            false => One::without_turn(call(kind, told.moment, &firing).await),
         };
-        outcome.map_err(|source| Fault {
+        let result = result.map_err(|source| Fault {
             listener: Arc::clone(name),
             moment: told.moment,
             source,
-        })
+        });
+        One { result, turn }
+    }
+}
+
+/// What came of telling one listener.
+struct One<E = Fault> {
+    result: Result<(), E>,
+    /// The hook was called here, for all instances: they are to be told so.
+    turn: Option<Turn>,
+}
+
+impl<E> One<E> {
+    fn without_turn(result: Result<(), E>) -> Self {
+        Self { result, turn: None }
     }
 }
 
@@ -118,18 +139,19 @@ async fn once(
     told: &Told,
     firing: &Firing,
     contending: Arc<Mutex<()>>,
-) -> Result<(), BoxError> {
+) -> One<BoxError> {
     if told.items.is_empty() {
-        return Ok(());
+        return One::without_turn(Ok(()));
     }
     let gathering = gathering(told, contending);
     let limit = kind.limit(told.moment);
-    match gathering.wait(name, deadline(limit)).await {
+    let result = match gathering.wait(name, deadline(limit)).await {
         Ok(Gathered::Called | Gathered::Left) => Ok(()),
         Ok(Gathered::Ours(turn)) => {
-            let result = call(kind, told.moment, firing).await;
-            turn.close().await;
-            result
+            return One {
+                result: call(kind, told.moment, firing).await,
+                turn: Some(turn),
+            };
         }
         Err(Failed::Late(missing)) if missing.is_empty() => Err(Reason::NotCalled(limit).into()),
         Err(Failed::Late(missing)) => Err(Reason::Late {
@@ -140,7 +162,8 @@ async fn once(
         .into()),
         // The fence stops us about now; who goes on sees to the hook.
         Err(Failed::SessionLost) => Ok(()),
-    }
+    };
+    One::without_turn(result)
 }
 
 /// Where the instances gather for what is told.

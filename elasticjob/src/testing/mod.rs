@@ -144,10 +144,21 @@ mod tests {
     fn what_was_found_by_chance_should_not_come_back() {
         for (seed, what) in [
             (3278, "a hook was called twice by a process whose configuration changed"),
+            (6920, "who was shut down by an operator created ledgers without a pause"),
             (
-                6920,
-                "who was shut down by an operator tried to create ledgers without a pause",
+                12257,
+                "who gave a gathering up took the place of another firing of its process",
             ),
+            (13674, "items that a change had added were not known to their owner"),
+            (
+                15116,
+                "a hook that had returned was called again, since the job was stopped",
+            ),
+            (
+                17377,
+                "a contender that was on its way when it was withdrawn held up all others",
+            ),
+            (50105, "a watch that was refused was set again without a pause"),
         ] {
             assert_eq!(simulate(seed, None).violations(), Vec::<String>::new(), "{what}");
         }

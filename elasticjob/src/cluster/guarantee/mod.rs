@@ -29,12 +29,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use crate::limits;
-use crate::registry::{Error, SessionState, Step};
+use crate::registry::{Error, SessionState, Step, size_of};
 use crate::schedule::Clock;
 
 use super::latch;
 use super::layout::{Guarantee, Moment, Node};
 use super::session::Membership;
+use super::transaction::packed;
 
 pub(crate) use called::FiringKey;
 use seen::Seen;
@@ -118,42 +119,57 @@ impl Gathering {
         self.membership.read(reads).await.map(Seen::of)
     }
 
-    /// Takes our items back, and our place among the contenders.
-    pub(crate) async fn withdraw(&self) {
-        self.persist(|seen| {
-            let mut steps = seen::leave(&self.job, self.moment, &self.own(seen));
-            steps.extend(seen.withdraw(&self.job, self.moment, &self.items));
-            steps
-        })
-        .await;
+    /// As [`look`](Self::look), with all that we have sent before, whatever has become of it.
+    async fn look_in_sync(&self) -> Result<Seen, Error> {
+        self.membership.sync().await?;
+        self.look().await
     }
 
-    /// Writes what `steps` makes of what is seen, until that has happened, is not needed, or the session is over; for so
-    /// long as it is worth to.
-    async fn persist(&self, steps: impl Fn(&Seen) -> Vec<Step>) {
+    /// Takes our items back, and our place among the contenders if we have one.
+    pub(crate) async fn withdraw(&self) {
+        // Where another gathering of this process contends, all contenders are its own.
+        let alone = self.contending.try_lock().ok();
+        let steps = |seen: &Seen| {
+            let own = if alone.is_some() { self.own(seen) } else { Vec::new() };
+            let mut steps = seen::leave(&self.job, self.moment, &own);
+            steps.extend(seen.withdraw(&self.job, self.moment, &self.items));
+            steps
+        };
+        // What was dropped may have been on its way: to register, or to contend.
+        self.persist(self.look_in_sync(), steps).await;
+    }
+
+    /// Writes what `steps` makes of what is seen, at first by `look`, until that has happened, is not needed, or the session
+    /// is over; for so long as it is worth to.
+    async fn persist(&self, look: impl Future<Output = Result<Seen, Error>>, steps: impl Fn(&Seen) -> Vec<Step>) {
         let persisting = async {
             let mut pause = REFUSED_PAUSE;
-            while let Err(error) = self.write_once(&steps).await {
+            let mut written = self.write_by(look.await, &steps).await;
+            while let Err(error) = written {
                 debug!(job = &*self.job, %error, "gathering not written, looking again");
                 if error.is_session_lost() || self.connected().await.is_err() {
                     return;
                 }
                 sleep(pause).await;
                 pause = (pause * 2).min(REFUSED_PAUSE_LIMIT);
+                written = self.write_by(self.look_in_sync().await, &steps).await;
             }
         };
         let _ = timeout_at(Instant::now() + CLOSE_LIMIT, persisting).await;
     }
 
-    async fn write_once(&self, steps: impl Fn(&Seen) -> Vec<Step>) -> Result<(), Error> {
-        let steps = steps(&self.look().await?);
-        self.write(steps).await
+    async fn write_by(&self, seen: Result<Seen, Error>, steps: impl Fn(&Seen) -> Vec<Step>) -> Result<(), Error> {
+        self.write(steps(&seen?)).await
     }
 
     /// Writes the steps in order, in as few transactions as take them.
     async fn write(&self, steps: Vec<Step>) -> Result<(), Error> {
-        for part in steps.chunks(limits::batch()) {
-            let written = self.membership.write(part.to_vec()).await;
+        if steps.is_empty() {
+            return Ok(());
+        }
+        let groups = steps.into_iter().map(|step| vec![step]);
+        for part in packed(groups, limits::transaction_size(), size_of) {
+            let written = self.membership.write(part).await;
             written.map_err(|refused| refused.error)?;
         }
         Ok(())
@@ -191,6 +207,6 @@ impl Turn {
             steps.extend(seen::leave(job, *moment, &self.gathering.own(seen)));
             steps
         };
-        self.gathering.persist(steps).await;
+        self.gathering.persist(self.gathering.look(), steps).await;
     }
 }

@@ -359,8 +359,7 @@ impl<'a> Waiting<'a> {
     /// Leaves the contenders.
     async fn leave(&mut self) {
         let gathering = self.gathering;
-        gathering
-            .persist(|seen| seen::leave(&gathering.job, gathering.moment, &gathering.own(seen)))
-            .await;
+        let steps = |seen: &Seen| seen::leave(&gathering.job, gathering.moment, &gathering.own(seen));
+        gathering.persist(gathering.look(), steps).await;
     }
 }

@@ -372,16 +372,8 @@ async fn who_is_stopped_in_a_hook_should_not_stand_in_the_way_of_others() {
     let config = listened_to(2, &["ONCE"]);
     let instances = ["10.0.0.1", "10.0.0.2"].map(|ip| cluster.join(ip, config.clone(), quick()));
     cluster.until(6.0).await;
-    let caller = journal.at("before", at(5))[0].by.clone();
-    let (stopping, other) = match instances[0].id() == caller {
-        true => (&instances[0], &instances[1]),
-        false => (&instances[1], &instances[0]),
-    };
-    // The job leaves here; the process and its session live on.
-    let stop = Command::Stop {
-        cancel_at: Instant::now() + Duration::from_secs(1),
-    };
-    stopping.handle.commands.unbounded_send(stop).unwrap();
+    let (stopping, other) = caller_and_other(&instances, &journal);
+    stop_job(stopping, Duration::from_secs(1));
     cluster.until(14.0).await;
     let before = journal.at("before", at(5));
     assert_eq!(before.len(), 2, "{before:?}");
@@ -389,6 +381,46 @@ async fn who_is_stopped_in_a_hook_should_not_stand_in_the_way_of_others() {
     assert!(before[1].began < Duration::from_secs(9), "{before:?}");
     assert_eq!(by(&cluster.history.at(at(5)), &other.id()).len(), 1);
     assert_eq!(journal.at("after", at(5)).len(), 1);
+}
+
+/// Who called the hook at five seconds, and who did not.
+fn caller_and_other<'a>(instances: &'a [Instance; 2], journal: &Journal) -> (&'a Instance, &'a Instance) {
+    let [one, other] = instances;
+    match journal.at("before", at(5))[0].by == one.id() {
+        true => (one, other),
+        false => (other, one),
+    }
+}
+
+/// The job leaves there; the process and its session live on.
+fn stop_job(instance: &Instance, grace: Duration) {
+    let cancel_at = Instant::now() + grace;
+    let stop = Command::Stop { cancel_at };
+    instance.handle.commands.unbounded_send(stop).unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hook_that_has_returned_should_not_be_called_again_though_its_caller_is_stopped_right_then() {
+    let mut cluster = Cluster::new().await;
+    let journal = Journal::of(&cluster);
+    let slow = Scribe {
+        before: Duration::from_secs(1),
+        ..Scribe::new("slow", &journal)
+    };
+    cluster.listen("ONCE", ListenerKind::distribute_once(Once(slow)));
+    let config = listened_to(2, &["ONCE"]);
+    let instances = ["10.0.0.1", "10.0.0.2"].map(|ip| cluster.join(ip, config.clone(), quick()));
+    cluster.until(5.5).await;
+    let (caller, other) = caller_and_other(&instances, &journal);
+    // It ends at six seconds, and some time later all others can know.
+    caller.link.delay(Duration::from_millis(300));
+    cluster.until(6.2).await;
+    assert!(journal.at("before", at(5))[0].ended.is_some());
+    stop_job(caller, Duration::ZERO);
+    cluster.until(14.0).await;
+    let before = journal.at("before", at(5));
+    assert_eq!(before.len(), 1, "{before:?}");
+    assert_eq!(by(&cluster.history.at(at(5)), &other.id()).len(), 1);
 }
 
 #[tokio::test(start_paused = true)]

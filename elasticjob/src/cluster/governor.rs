@@ -322,6 +322,10 @@ impl Governor {
                 self.prepared = Some(Move::write(Purpose::ClearFailover { lost }, steps));
             }
             Purpose::SurveyItems(scope) => {
+                if *scope != resharding::scope(situation.view, situation.config.sharding_total_count().get()) {
+                    // There are more items now, or fewer, than were looked at: it is decided anew.
+                    return Ok(());
+                }
                 let items = resharding::surveyed(situation.view, scope, answers);
                 let owners = situation.placement.owners(situation.view, situation.config, &items);
                 let (target, fault) = match owners {

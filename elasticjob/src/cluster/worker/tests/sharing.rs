@@ -205,6 +205,24 @@ async fn a_follower_of_a_large_job_should_survive_a_reconnect() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn items_that_are_added_while_the_leader_surveys_them_should_be_shared_out_with_the_others() {
+    let mut cluster = Cluster::new().await;
+    let leader = cluster.join("10.0.0.1", every_second(2), quick());
+    cluster.until(3.5).await;
+    leader.link.delay(Duration::from_millis(300));
+    let _other = cluster.join("10.0.0.2", every_second(2), quick());
+    let flag = "/job/leader/sharding/necessary";
+    while cluster.data(flag).await.is_none() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    // It hears of more items after it has asked for the state of two, and before it is told that.
+    cluster.set("/job/config", &every_second(5).to_yaml()).await;
+    cluster.until(12.5).await;
+    assert_eq!(cluster.history.count_at(at(11)), 5);
+    cluster.history.check();
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_item_that_was_given_away_while_it_was_claimed_should_be_let_go_unrun() {
     let mut cluster = Cluster::new().await;
     let config = JobConfig::builder("job")

@@ -91,7 +91,10 @@ impl State {
             return;
         }
         for session in self.sessions_of(link) {
-            if let Some(member) = self.sessions.get_mut(&session) {
+            // Whose client has closed its connection is heard again when the link heals.
+            if let Some(member) = self.sessions.get_mut(&session)
+                && *member.state.borrow() == SessionState::Connected
+            {
                 member.alarms.server_ends = None;
             }
         }

@@ -290,6 +290,23 @@ async fn an_expiry_should_be_noticed_late_on_a_stalled_link_and_at_once_on_a_who
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_session_that_its_client_gave_up_should_end_though_its_process_was_stopped_meanwhile() {
+    let registry = registry();
+    let (link, observer) = (registry.link("a"), connect(&registry).await);
+    let session = connect(&link).await;
+    session.write(create("/e", CreateMode::Ephemeral)).await.unwrap();
+    link.stall(Direction::Answers);
+    sleep(TIMEOUT / 2).await;
+    assert_eq!(known(&session), SessionState::Suspended);
+    link.freeze();
+    sleep(TIMEOUT / 10).await;
+    link.thaw();
+    sleep(TIMEOUT).await;
+    assert_eq!(known(&session), SessionState::Lost);
+    assert!(!exists(&observer, "/e").await);
+}
+
+#[tokio::test(start_paused = true)]
 async fn closing_or_dropping_a_session_should_reach_only_a_registry_that_can_be_reached() {
     let registry = registry();
     let (link, observer) = (registry.link("a"), connect(&registry).await);

@@ -50,16 +50,13 @@ fn is_taken_for_running(view: &View, number: u32, item: &ItemView) -> bool {
 pub(crate) fn survey(view: &View, suspects: &[u32]) -> Vec<Read> {
     let job = view.job();
     let of = |item: &u32| {
-        [
-            Read::Data(
-                Node::ItemState {
-                    item: *item,
-                    kind: ItemKind::Running,
-                }
-                .of(job),
-            ),
-            Read::Data(Node::LedgerItem(*item).of(job)),
-        ]
+        let state = |kind| Node::ItemState { item: *item, kind };
+        let nodes = [
+            state(ItemKind::Running),
+            Node::LedgerItem(*item),
+            state(ItemKind::Failovering),
+        ];
+        nodes.map(|node| Read::Data(node.of(job)))
     };
     suspects.iter().flat_map(of).collect()
 }
@@ -96,6 +93,7 @@ pub(crate) fn repair(view: &View, suspects: &[u32], answers: Vec<Answer>, succes
     for item in suspects {
         let mark = answers.next().flatten();
         let ledger = answers.next().flatten();
+        let is_failovering = answers.next().flatten().is_some();
         let is_marked = mark.is_some();
         let left = view
             .items
@@ -136,7 +134,7 @@ pub(crate) fn repair(view: &View, suspects: &[u32], answers: Vec<Answer>, succes
                 kind: ItemKind::Running,
             });
         }
-        if view.items.get(item).is_some_and(|item| item.is_failovering) {
+        if is_failovering {
             transaction.delete(Node::ItemState {
                 item: *item,
                 kind: ItemKind::Failovering,
@@ -249,6 +247,18 @@ mod tests {
             },
         ];
         assert_eq!(repair.steps, expected);
+    }
+
+    #[test]
+    fn the_node_of_a_taker_that_died_should_go_with_its_mark_though_the_view_does_not_have_it() {
+        let view = view(&["/instances/a@-@1", "/sharding/0/running=a@-@2", "/ledger/items/0"]);
+        let answers = vec![data("a@-@2"), data(""), data("a@-@2")];
+        let repair = repair(&view, &[0], answers, NONE).expect("one to repair");
+        let deleted = Step::Delete {
+            path: "/job/sharding/0/failovering".into(),
+            version: None,
+        };
+        assert_eq!(repair.steps.last(), Some(&deleted));
     }
 
     #[test]

@@ -159,6 +159,11 @@ mod tests {
                 "a contender that was on its way when it was withdrawn held up all others",
             ),
             (50105, "a watch that was refused was set again without a pause"),
+            (
+                65234,
+                "items that were added while the leader surveyed the others were shared out to nobody",
+            ),
+            (81083, "the node of a taker that had died stayed"),
         ] {
             assert_eq!(simulate(seed, None).violations(), Vec::<String>::new(), "{what}");
         }

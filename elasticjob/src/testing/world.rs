@@ -376,6 +376,8 @@ impl World {
         let job = &mut self.jobs[index];
         let path = format!("/{}/config", job.name);
         self.observer.create(&path, &job.config.to_registry().yaml);
+        // What it shows is of its last look.
+        self.observer.look();
         if let Some(stored) = self.observer.data(&path) {
             job.adopt(&stored);
         }

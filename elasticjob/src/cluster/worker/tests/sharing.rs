@@ -212,9 +212,13 @@ async fn items_that_are_added_while_the_leader_surveys_them_should_be_shared_out
     leader.link.delay(Duration::from_millis(300));
     let _other = cluster.join("10.0.0.2", every_second(2), quick());
     let flag = "/job/leader/sharding/necessary";
-    while cluster.data(flag).await.is_none() {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let flagged = async {
+        while cluster.data(flag).await.is_none() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let in_time = tokio::time::timeout(Duration::from_secs(5), flagged).await;
+    in_time.expect("the leader flags who came");
     // It hears of more items after it has asked for the state of two, and before it is told that.
     cluster.set("/job/config", &every_second(5).to_yaml()).await;
     cluster.until(12.5).await;

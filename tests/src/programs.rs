@@ -4,14 +4,21 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::LazyLock;
 
+/// What the tests are built of when all are run, down to the features of each dependency, or everything would be built
+/// twice. There are no targets of the kind `example`: the word has cargo count in what dev-dependencies ask for.
+const AS_THE_TESTS: [&str; 4] = ["--workspace", "--all-features", "--bins", "--examples"];
+
 /// Where this program of the workspace is, as it is in the source now. Blocks its thread while it is built.
 ///
 /// # Panics
 /// When it does not build.
 #[must_use]
 pub fn program(name: &str) -> PathBuf {
-    static BUILT: LazyLock<()> = LazyLock::new(build);
-    LazyLock::force(&BUILT);
+    // Once, and each test says why not.
+    static BUILT: LazyLock<Result<(), String>> = LazyLock::new(|| build(&AS_THE_TESTS));
+    if let Err(error) = &*BUILT {
+        panic!("{error}");
+    }
     binaries().join(name)
 }
 
@@ -23,24 +30,23 @@ pub fn program(name: &str) -> PathBuf {
 pub fn program_of(package: &str, name: &str) -> PathBuf {
     // Together with ourselves, so that it is made of what we are made of.
     let own = env!("CARGO_PKG_NAME");
-    run(&["--package", own, "--package", package, "--bin", name]);
+    build(&["--package", own, "--package", package, "--bin", name]).unwrap_or_else(|error| panic!("{error}"));
     binaries().join(name)
 }
 
-fn build() {
-    // All of the workspace, so that it is what the tests themselves are built of.
-    run(&["--workspace", "--bins"]);
-}
-
-fn run(what: &[&str]) {
+fn build(what: &[&str]) -> Result<(), String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.args(["build", "--quiet"]).args(what);
+    command.args(["build", "--quiet", "--locked"]).args(what);
     if binaries().ends_with("release") {
         command.arg("--release");
     }
-    let status = command.status().expect("cargo runs");
-    assert!(status.success(), "programs of the workspace do not build: {what:?}");
+    let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(format!("{command:?} failed, {}: {said}", output.status)),
+    }
 }
 
 /// Where cargo puts the programs of the workspace: tests are a directory below, and our own programs are there.

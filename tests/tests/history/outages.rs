@@ -7,8 +7,10 @@ use elasticjob::prelude::*;
 use elasticjob::trace::history::{Database, History, RunFilter, RunOutcome};
 use elasticjob_tests::databases::{DatabaseServer, Kind, PASSWORD, USER};
 use elasticjob_tests::log::Log;
+use sqlx::{Connection as _, Executor as _};
 
 use crate::application::{PATIENCE, execute, recorded, start};
+use crate::place::{Place, connect};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_should_be_lost_while_postgres_is_away() -> anyhow::Result<()> {
@@ -64,6 +66,32 @@ async fn nothing_should_be_lost_while_away(kind: Kind) -> anyhow::Result<()> {
     assert_eq!(all.rows.len(), 260, "nothing twice");
     let log = log.text();
     ensure!(!log.contains(PASSWORD) && !log.contains("p%40ss"), "{log}");
+    Ok(())
+}
+
+/// Runs would be shown without their details, and rows be written for another shape of the tables.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_is_busy_should_not_be_taken_for_one_that_is_not_there() -> anyhow::Result<()> {
+    let place = Place::postgres().await?;
+    let quick = job("quick", async |_: ShardingContext| {}).sharding(2);
+    let application = start(&place.url, &[], [quick]).await?;
+    execute(&application, "quick").await?;
+    application.shutdown(Duration::from_secs(5)).await;
+
+    let impatient: Database = format!("{}?options[statement_timeout]=100", place.url).parse()?;
+    let history = History::open(&impatient)?;
+    let mut other = connect(&place.url).await?;
+    let mut lock = other.begin().await?;
+    lock.execute("LOCK TABLE ELASTICJOB_RUN").await?;
+    let refused = history.runs(&RunFilter::default(), None, 10).await;
+    let refused = refused.err().context("nobody can say what is in the table")?;
+    ensure!(refused.to_string().starts_with("cannot look for tables"), "{refused}");
+    lock.rollback().await?;
+    let runs = history.runs(&RunFilter::default(), None, 10).await?.rows;
+    ensure!(
+        runs.len() == 2 && runs.iter().all(|run| run.detail.is_some()),
+        "{runs:?}"
+    );
     Ok(())
 }
 

@@ -116,13 +116,14 @@ impl Store {
         Ok(Shape { has_source })
     }
 
-    /// Whether a table is there, with this column.
+    /// Whether a table is there, with this column, and may be read by us.
     pub(super) async fn has(&self, table: &str, column: &str) -> Result<bool, Error> {
         let sql = format!("SELECT {column} FROM {table} WHERE 1 = 0");
         let asking = async {
             match sqlx::query(AssertSqlSafe(sql)).fetch_optional(&self.pool).await {
                 Ok(_) => Ok(true),
-                Err(sqlx::Error::Database(_)) => Ok(false),
+                Err(refused) if is_of_the_question(self.database.kind, &refused) => Ok(false),
+                // A database that is busy or stops says nothing about its tables.
                 Err(other) => Err(other),
             }
         };
@@ -249,6 +250,19 @@ fn kind(database: DatabaseKind, error: &sqlx::Error) -> Kind {
     match is_of_rows || is_text_refused || refusal.kind() != ErrorKind::Other {
         true => Kind::Rows,
         false => Kind::Database,
+    }
+}
+
+/// Whether a question was refused for what it asks for: a table or a column that is not there, or not for us.
+fn is_of_the_question(database: DatabaseKind, error: &sqlx::Error) -> bool {
+    let Some(refusal) = error.as_database_error() else {
+        return false;
+    };
+    let code = refusal.code().unwrap_or_default();
+    match database {
+        DatabaseKind::Sqlite => code == "1",
+        // "Syntax error or access rule violation". MySQL says so of any table that is not for us, there or not.
+        DatabaseKind::Postgres | DatabaseKind::MySql => code.starts_with("42"),
     }
 }
 

@@ -295,7 +295,7 @@ impl History {
     /// # Errors
     /// When the database cannot be asked.
     pub async fn skipped(&self, filter: &RunFilter, limit: u32) -> Result<Vec<RecordedSkip>, Error> {
-        // Where nobody can look, nothing is found either: that is not the same, and the question itself says so.
+        // Java members make no such table. Where there are none at all, or none for us, the question itself says so.
         if !self.store.has(SKIPPED.name, "1").await? && self.store.has(EXECUTIONS.name, "1").await? {
             return Ok(Vec::new());
         }

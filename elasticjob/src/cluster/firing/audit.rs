@@ -4,7 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::cluster::view::ItemView;
 
-use super::{ACCOUNTED, Circumstances, Firings, LATE_LIMIT};
+use super::ledgers::ACCOUNTED;
+use super::{Circumstances, Firings, LATE_LIMIT};
 
 /// A time is looked at once it has been given up, if it was not run: by then something was said of it.
 pub(crate) const SETTLED_AFTER: SignedDuration = LATE_LIMIT.saturating_add(SignedDuration::from_secs(1));

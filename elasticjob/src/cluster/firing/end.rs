@@ -11,7 +11,8 @@ use crate::limits;
 use crate::registry::{Answer, Error, Read, Stat, WriteError, Written, size_of};
 
 use super::claim::Found;
-use super::{Batch, Circumstances, ClaimOutcome, Ended, FiringRequest, Firings, Recording, Running, Slot, Start};
+use super::state::Batch;
+use super::{Circumstances, ClaimOutcome, Ended, FiringRequest, Firings, Recording, Running, Slot, Start};
 
 /// After so many refusals that nothing explains, an end is given up and said.
 const ATTEMPTS: u32 = 5;

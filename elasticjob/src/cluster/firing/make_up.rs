@@ -59,7 +59,7 @@ impl Firings {
             ended.is_some_and(|ended| ended.end.is_some() && ended.attempts == 0)
         };
         let must_check_clock = circumstances.config.max_time_diff().is_some();
-        if !is_over || must_check_clock || !ending.iter().all(is_plain) || self.hold(circumstances).is_some() {
+        if !is_over || must_check_clock || !ending.iter().all(is_plain) || self.is_held_up(circumstances) {
             return None;
         }
         let occasion = self.occasion_to_make_up(circumstances)?;

@@ -10,48 +10,44 @@
 
 mod audit;
 mod claim;
+mod clock;
 mod end;
+mod ledgers;
 mod listening;
 mod make_up;
+mod occasion;
+mod request;
+mod state;
 mod takeover;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use elasticjob_config::job::JobConfig;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
-use crate::limits;
-use crate::registry::{Answer, CreateMode, Read, Step};
 use crate::schedule::Calendar;
 
 use super::governor::is_unsettled;
 use super::ids::Ids;
 use super::instance::InstanceId;
-use super::layout::Node;
-use super::ledger::{End, Gap, Record, Run, Source, Verdict};
+use super::ledger::{End, Source, Verdict};
 use super::placement::Placement;
 use super::policy::Policy;
-use super::transaction::Transaction;
 use super::trigger::Order;
 use super::view::{ItemView, View};
 
 pub(crate) use audit::SETTLED_AFTER;
 pub(crate) use claim::{Claim, ClaimOutcome};
+use clock::ClockCheck;
 use end::Lingering;
 pub(crate) use end::Recordings;
+use ledgers::Slot;
 use listening::Listening;
-use make_up::MakeUp;
+pub(crate) use occasion::{LATE_LIMIT, Occasion, Skipped};
+pub(crate) use request::{FiringRequest, Start};
+use state::{Claiming, Current, Ended, Recording, Running};
 use takeover::Takeover;
-
-/// A time that could not be fired for so long is missed, not late.
-pub(crate) const LATE_LIMIT: SignedDuration = SignedDuration::from_secs(5);
-
-/// How many of the reasons why times were not fired are kept.
-const REASONS: usize = 32;
-
-/// Times that passed without a run are accounted for up to so long ago.
-const ACCOUNTED: SignedDuration = SignedDuration::from_hours(24 * 366);
 
 /// What a decision on firings looks at.
 pub(crate) struct Circumstances<'a> {
@@ -107,161 +103,6 @@ pub(crate) struct Firings {
     is_listened_to: bool,
 }
 
-/// Where the comparison of clocks before a firing stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ClockCheck {
-    Due,
-    InFlight,
-    Passed,
-}
-
-/// Something to fire for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Occasion {
-    pub(crate) source: Source,
-    /// The scheduled time, or when the order came.
-    pub(crate) time: Timestamp,
-    /// Who asked for it, if anybody did.
-    pub(crate) order: Order,
-    /// Only items that a Java member marked are run.
-    pub(crate) is_for_marked: bool,
-}
-
-impl Occasion {
-    fn new(source: Source, time: Timestamp) -> Self {
-        Self {
-            source,
-            time,
-            order: Order::default(),
-            is_for_marked: false,
-        }
-    }
-}
-
-/// The firing under way.
-#[derive(Debug)]
-struct Current {
-    occasion: Occasion,
-    /// Claimed, or to be claimed, with ends not recorded yet.
-    open: BTreeSet<u32>,
-    /// What did not fit into the transaction of the claim.
-    rest: Option<Claim>,
-    listening: Listening,
-}
-
-/// Where the claim of the firing under way stands.
-#[derive(Debug)]
-enum Claiming {
-    /// Nothing is asked.
-    Idle,
-    InFlight(Claim),
-    /// It was refused: what is so has to be read.
-    Refused(Claim),
-    Surveying(Claim),
-    /// The answer was lost.
-    Unknown(Claim),
-    Settling(Claim),
-}
-
-/// Where the recording of ends stands.
-#[derive(Debug)]
-enum Recording {
-    Idle,
-    InFlight(Batch),
-    /// The transaction was refused, or its answer was lost: what it was about is looked at.
-    Doubtful(Batch),
-    Settling(Batch),
-}
-
-/// What one transaction records.
-#[derive(Debug)]
-struct Batch {
-    ending: Vec<u32>,
-    /// The firing that follows, claimed in the same transaction.
-    make_up: Option<MakeUp>,
-}
-
-/// An item being run.
-#[derive(Clone, Debug)]
-struct Running {
-    run: Run,
-    /// The ledger's version since the claim.
-    version: i32,
-    record: Record,
-    is_marked: bool,
-    /// Whether it was taken over; then its `failover` node, and
-    is_failover: bool,
-    /// its `failovering` node, are there and go with its end.
-    is_failovering: bool,
-}
-
-/// An item whose run ended, until that is recorded.
-#[derive(Debug)]
-struct Ended {
-    running: Box<Running>,
-    /// How; `None` where it is to be run again, as the next attempt.
-    end: Option<End>,
-    /// How often it was written without being recorded.
-    attempts: u32,
-}
-
-/// An item's ledger.
-#[derive(Clone, Debug)]
-struct Slot {
-    version: i32,
-    record: Record,
-    /// Since when the item is ours, where it was a Java member's before: that one ran it until then, and says so nowhere.
-    since: Option<Timestamp>,
-}
-
-/// What the registry is asked, about firings.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum FiringRequest {
-    /// Have the registry say what time it is there.
-    CheckClock(Vec<Step>),
-    /// Claim the items.
-    Claim(Vec<Step>),
-    /// Look why a claim was refused.
-    SurveyClaim(Vec<Read>),
-    /// Look whether a claim happened.
-    SettleClaim(Vec<Read>),
-    /// Look what there is to take over.
-    SurveyTakeover(Vec<Read>),
-    /// Join or leave the contenders for what there is to take over.
-    Contend(Vec<Step>),
-    /// Record ends.
-    RecordEnds(Vec<Step>),
-    /// Look whether ends were recorded.
-    SettleEnds(Vec<Read>),
-    /// Learn the ledgers of items that are newly ours.
-    LoadLedgers(Vec<u32>, Vec<Read>),
-}
-
-/// A claimed item, to be started.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Start {
-    pub(crate) item: u32,
-    pub(crate) run: Run,
-    /// Greater than that of any run of the item before.
-    pub(crate) fencing_token: i64,
-}
-
-/// Why a firing that is due does not go yet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Hold {
-    /// The leader is about to share the items out.
-    Resharding,
-    /// The ledgers of our items are still to be read.
-    Ledgers,
-}
-
-/// What happened to a firing that will not be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Skipped {
-    pub(crate) time: Timestamp,
-    pub(crate) reason: &'static str,
-}
-
 impl Firings {
     pub(crate) fn new(ids: Ids) -> Self {
         Self {
@@ -284,58 +125,6 @@ impl Firings {
             clock_check: ClockCheck::Due,
             is_listened_to: false,
         }
-    }
-
-    /// A scheduled time has come.
-    pub(crate) fn came(&mut self, time: Timestamp) -> Option<Skipped> {
-        if self.current.is_some() {
-            let older = self.missed.replace(time)?;
-            return Some(self.skip(older, "coalesced with a later one"));
-        }
-        let older = self.due.replace(Occasion::new(Source::Schedule, time))?;
-        Some(self.skip(older.time, "coalesced with a later one"))
-    }
-
-    /// Notes that a time is not fired, for the account of whoever asks why.
-    fn skip(&mut self, time: Timestamp, reason: &'static str) -> Skipped {
-        if self.skipped.len() >= REASONS {
-            self.skipped.pop_front();
-        }
-        let skipped = Skipped { time, reason };
-        self.skipped.push_back(skipped.clone());
-        skipped
-    }
-
-    /// The times after the ledger's and before the run's, where it is for a scheduled one: none of ours ran the item then.
-    fn gap(&self, slot: &Slot, run: &Run, circumstances: &Circumstances<'_>) -> Option<Gap> {
-        if matches!(run.source, Source::Trigger | Source::Failover) {
-            return None;
-        }
-        let time = claim::due_of(run);
-        let oldest = time.saturating_sub(ACCOUNTED).unwrap_or(Timestamp::MIN);
-        let after = slot.record.until(circumstances.now)?.max(oldest);
-        let count = circumstances.calendar?.count_between(after, time);
-        let known = self
-            .skipped
-            .iter()
-            .rev()
-            .find(|skipped| skipped.time > after && skipped.time < time);
-        let reason = match (slot.since, known) {
-            (Some(_), _) => "ran elsewhere",
-            (None, Some(skipped)) => skipped.reason,
-            (None, None) => "no instance ran the item",
-        };
-        (count > 0).then(|| Gap {
-            after: after.as_millisecond(),
-            before: time.as_millisecond(),
-            count,
-            reason: reason.to_owned(),
-        })
-    }
-
-    /// Somebody asks for runs. While one is under way they wait; orders that wait and want the same become one run.
-    pub(crate) fn order(&mut self, orders: Vec<Order>) {
-        orders.into_iter().for_each(|order| order.join(&mut self.ordered));
     }
 
     /// Whether nothing is claimed, running, or unrecorded.
@@ -407,12 +196,6 @@ impl Firings {
         }
     }
 
-    /// Gives up a time that waited too long.
-    pub(crate) fn give_up(&mut self, reason: &'static str) -> Option<Skipped> {
-        let due = self.due.take()?;
-        Some(self.skip(due.time, reason))
-    }
-
     /// The session is over: what was claimed in it is no longer ours.
     pub(crate) fn lose_session(&mut self) {
         self.claiming = Claiming::Idle;
@@ -454,14 +237,10 @@ impl Firings {
         self.takeover.reset();
     }
 
-    fn hold(&self, circumstances: &Circumstances<'_>) -> Option<Hold> {
-        if circumstances.view.is_held_up() {
-            return Some(Hold::Resharding);
-        }
-        let is_unknown = |(item, _): &(u32, _)| !self.slots.contains_key(item) && !self.running.contains_key(item);
-        self.own_items(circumstances)
-            .any(|item| is_unknown(&item))
-            .then_some(Hold::Ledgers)
+    /// Whether a firing has to wait: the leader is about to share the items out, or ledgers of ours are still to be read.
+    fn is_held_up(&self, circumstances: &Circumstances<'_>) -> bool {
+        let is_known = |item: &u32| self.slots.contains_key(item) || self.running.contains_key(item);
+        circumstances.view.is_held_up() || !self.own_items(circumstances).all(|(item, _)| is_known(&item))
     }
 
     fn own_items<'a>(&self, circumstances: &Circumstances<'a>) -> impl Iterator<Item = (u32, &'a ItemView)> {
@@ -512,91 +291,13 @@ impl Firings {
         }
     }
 
-    /// Has the ledgers read anew that somebody else was about to write when they were looked at last, if there is something
-    /// to fire for.
-    fn doubt(&mut self) {
-        let is_due = self.due.is_some() || !self.ordered.is_empty();
-        if is_due && self.current.is_none() {
-            self.slots.retain(|item, _| !self.doubtful.contains(item));
-        }
-    }
-
-    /// Reads the ledgers of items that became ours, and forgets those that are not any more.
-    fn load_ledgers(&mut self, circumstances: &Circumstances<'_>) -> Option<FiringRequest> {
-        let Circumstances { view, me, config, .. } = *circumstances;
-        let total = config.sharding_total_count().get();
-        let is_ours = |item: u32| {
-            item < total
-                && view
-                    .items
-                    .get(&item)
-                    .is_some_and(|item| item.owner.as_ref() == Some(me))
-        };
-        self.slots.retain(|item, _| is_ours(*item));
-        self.doubtful.retain(|item| is_ours(*item));
-        if self.is_stopped {
-            // Nothing more is started, and what runs has its own.
-            return None;
-        }
-        let is_known = |item: &u32| {
-            self.slots.contains_key(item) || self.running.contains_key(item) || self.ended.contains_key(item)
-        };
-        let own = self.own_items(circumstances).map(|(item, _)| item);
-        let missing: Vec<u32> = own.filter(|item| !is_known(item)).take(limits::reads()).collect();
-        if missing.is_empty() {
-            return None;
-        }
-        let job = circumstances.view.job();
-        let reads = missing
-            .iter()
-            .map(|item| Read::Data(Node::LedgerItem(*item).of(job)))
-            .collect();
-        Some(FiringRequest::LoadLedgers(missing, reads))
-    }
-
-    /// Takes in ledgers that were asked for. Those that are missing are to be created by these steps.
-    pub(crate) fn loaded(
-        &mut self,
-        circumstances: &Circumstances<'_>,
-        items: &[u32],
-        answers: Vec<Answer>,
-    ) -> Vec<Step> {
-        let Circumstances { view, now, .. } = *circumstances;
-        let was_of_java = |item: &u32| view.items.get(item).is_some_and(|item| item.was_of_java);
-        let mut transaction = Transaction::on(view);
-        for (item, answer) in items.iter().zip(answers) {
-            match answer {
-                Answer::Data(Some((data, stat))) => {
-                    // One that is looked at again has been ours all the time.
-                    self.must_look_back |= !self.doubtful.remove(item);
-                    self.slots.insert(
-                        *item,
-                        Box::new(Slot {
-                            version: stat.version,
-                            record: Record::parse(&data),
-                            since: was_of_java(item).then_some(now),
-                        }),
-                    );
-                }
-                _ => {
-                    transaction.create(
-                        Node::LedgerItem(*item),
-                        Record::default().to_bytes(),
-                        CreateMode::Persistent,
-                    );
-                }
-            }
-        }
-        transaction.into_steps()
-    }
-
     /// Begins the firing that is due, if nothing is in its way.
     fn fire(&mut self, circumstances: &Circumstances<'_>) -> Option<FiringRequest> {
         if self.is_stopped || self.current.is_some() {
             return None;
         }
         let is_waiting = self.due.is_some() || !self.ordered.is_empty() || self.must_look_back;
-        if !is_waiting || self.hold(circumstances).is_some() {
+        if !is_waiting || self.is_held_up(circumstances) {
             return None;
         }
         self.look_back(circumstances);
@@ -631,81 +332,6 @@ impl Firings {
             listening,
         });
         self.claim_rest(circumstances)
-    }
-
-    /// Makes up the newest time that passed while our items had no owner: since we are here, as a misfire; before that
-    /// only where the job is to catch up.
-    fn look_back(&mut self, circumstances: &Circumstances<'_>) {
-        let Circumstances {
-            config,
-            now,
-            calendar: Some(calendar),
-            policy,
-            registered_at,
-            ..
-        } = *circumstances
-        else {
-            return;
-        };
-        if !std::mem::take(&mut self.must_look_back) || self.due.is_some() {
-            return;
-        }
-        let misfire = config.misfire().then_some(registered_at);
-        let catch_up = policy
-            .catch_up
-            .map(|limit| now.saturating_sub(limit).unwrap_or(Timestamp::MIN));
-        let Some(since) = [misfire, catch_up].into_iter().flatten().min() else {
-            return;
-        };
-        let Some(time) = calendar.newest(now, since) else {
-            return;
-        };
-        let mut known = self.slots.values().filter_map(|slot| slot.until(now));
-        if known.any(|until| until < time) {
-            self.due = Some(Occasion::new(Source::Misfire, time));
-        }
-    }
-
-    fn check_clock(&mut self, view: &View) -> FiringRequest {
-        let mut transaction = Transaction::on(view);
-        if !view.has(Node::CurrentTime) {
-            transaction.create(Node::CurrentTime, "", CreateMode::Persistent);
-        }
-        transaction.set(Node::CurrentTime, "", None);
-        self.clock_check = ClockCheck::InFlight;
-        FiringRequest::CheckClock(transaction.into_steps())
-    }
-
-    /// The clocks were compared, or could not be: the firing goes on, or is given up.
-    pub(crate) fn clock_checked(&mut self, goes_on: bool) -> Option<Skipped> {
-        if goes_on {
-            self.clock_check = ClockCheck::Passed;
-            return None;
-        }
-        self.clock_check = ClockCheck::Due;
-        if let Some(due) = self.due.take() {
-            return Some(self.skip(due.time, "the clocks differ too much"));
-        }
-        self.ordered.clear();
-        None
-    }
-
-    /// The clocks could not be compared: that is tried again.
-    pub(crate) fn clock_not_checked(&mut self) {
-        self.clock_check = ClockCheck::Due;
-    }
-
-    /// Gives up a scheduled time that could not be fired for too long.
-    pub(crate) fn drop_late(&mut self, now: Timestamp) -> Option<Skipped> {
-        let is_late = |due: &&Occasion| due.source == Source::Schedule && now.duration_since(due.time) > LATE_LIMIT;
-        self.due.as_ref().filter(is_late)?;
-        self.give_up("too late")
-    }
-
-    /// The firing under way is not to be followed by a make-up run.
-    pub(crate) fn abort_make_up(&mut self) -> Option<Skipped> {
-        let time = self.missed.take()?;
-        Some(self.skip(time, "the error handler gave the firing up"))
     }
 
     /// Claims what of the firing under way is not claimed yet, as much as fits into a transaction.
@@ -760,28 +386,6 @@ impl Firings {
     fn close(&mut self, item: u32) {
         if let Some(current) = &mut self.current {
             current.open.remove(&item);
-        }
-    }
-}
-
-impl Slot {
-    /// Up to when there is nothing to make up.
-    fn until(&self, now: Timestamp) -> Option<Timestamp> {
-        Some(self.record.until(now)?.max(self.since.unwrap_or(Timestamp::MIN)))
-    }
-
-    /// The ledger with a claim in it.
-    fn claimed(&self, run: &Run, now: Timestamp) -> Record {
-        self.record.ran_elsewhere(self.since, now).claimed(run.clone(), now)
-    }
-}
-
-impl Recording {
-    /// What is being recorded; nothing is from here on.
-    fn take(&mut self) -> Option<Batch> {
-        match std::mem::replace(self, Self::Idle) {
-            Self::Idle => None,
-            Self::InFlight(batch) | Self::Doubtful(batch) | Self::Settling(batch) => Some(batch),
         }
     }
 }

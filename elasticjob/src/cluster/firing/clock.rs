@@ -1,0 +1,47 @@
+//! The comparison with the registry's clock before a firing, where the job asks for it.
+
+use crate::cluster::layout::Node;
+use crate::cluster::transaction::Transaction;
+use crate::cluster::view::View;
+use crate::registry::CreateMode;
+
+use super::{FiringRequest, Firings, Skipped};
+
+/// Where the comparison of clocks before a firing stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ClockCheck {
+    Due,
+    InFlight,
+    Passed,
+}
+
+impl Firings {
+    pub(super) fn check_clock(&mut self, view: &View) -> FiringRequest {
+        let mut transaction = Transaction::on(view);
+        if !view.has(Node::CurrentTime) {
+            transaction.create(Node::CurrentTime, "", CreateMode::Persistent);
+        }
+        transaction.set(Node::CurrentTime, "", None);
+        self.clock_check = ClockCheck::InFlight;
+        FiringRequest::CheckClock(transaction.into_steps())
+    }
+
+    /// The clocks were compared, or could not be: the firing goes on, or is given up.
+    pub(crate) fn clock_checked(&mut self, goes_on: bool) -> Option<Skipped> {
+        if goes_on {
+            self.clock_check = ClockCheck::Passed;
+            return None;
+        }
+        self.clock_check = ClockCheck::Due;
+        if let Some(due) = self.due.take() {
+            return Some(self.skip(due.time, "the clocks differ too much"));
+        }
+        self.ordered.clear();
+        None
+    }
+
+    /// The clocks could not be compared: that is tried again.
+    pub(crate) fn clock_not_checked(&mut self) {
+        self.clock_check = ClockCheck::Due;
+    }
+}

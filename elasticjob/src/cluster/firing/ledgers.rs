@@ -1,0 +1,142 @@
+//! The ledgers of our items: read when an item becomes ours, and kept in step by our own writes.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::cluster::layout::Node;
+use crate::cluster::ledger::{Gap, Record, Run, Source};
+use crate::cluster::transaction::Transaction;
+use crate::limits;
+use crate::registry::{Answer, CreateMode, Read, Step};
+
+use super::{Circumstances, FiringRequest, Firings, claim};
+
+/// Times that passed without a run are accounted for up to so long ago.
+pub(super) const ACCOUNTED: SignedDuration = SignedDuration::from_hours(24 * 366);
+
+/// An item's ledger.
+#[derive(Clone, Debug)]
+pub(super) struct Slot {
+    pub(super) version: i32,
+    pub(super) record: Record,
+    /// Since when the item is ours, where it was a Java member's before: that one ran it until then, and says so nowhere.
+    pub(super) since: Option<Timestamp>,
+}
+
+impl Firings {
+    /// Reads the ledgers of items that became ours, and forgets those that are not any more.
+    pub(super) fn load_ledgers(&mut self, circumstances: &Circumstances<'_>) -> Option<FiringRequest> {
+        let Circumstances { view, me, config, .. } = *circumstances;
+        let total = config.sharding_total_count().get();
+        let is_ours = |item: u32| {
+            item < total
+                && view
+                    .items
+                    .get(&item)
+                    .is_some_and(|item| item.owner.as_ref() == Some(me))
+        };
+        self.slots.retain(|item, _| is_ours(*item));
+        self.doubtful.retain(|item| is_ours(*item));
+        if self.is_stopped {
+            // Nothing more is started, and what runs has its own.
+            return None;
+        }
+        let is_known = |item: &u32| {
+            self.slots.contains_key(item) || self.running.contains_key(item) || self.ended.contains_key(item)
+        };
+        let own = self.own_items(circumstances).map(|(item, _)| item);
+        let missing: Vec<u32> = own.filter(|item| !is_known(item)).take(limits::reads()).collect();
+        if missing.is_empty() {
+            return None;
+        }
+        let job = circumstances.view.job();
+        let reads = missing
+            .iter()
+            .map(|item| Read::Data(Node::LedgerItem(*item).of(job)))
+            .collect();
+        Some(FiringRequest::LoadLedgers(missing, reads))
+    }
+
+    /// Takes in ledgers that were asked for. Those that are missing are to be created by these steps.
+    pub(crate) fn loaded(
+        &mut self,
+        circumstances: &Circumstances<'_>,
+        items: &[u32],
+        answers: Vec<Answer>,
+    ) -> Vec<Step> {
+        let Circumstances { view, now, .. } = *circumstances;
+        let was_of_java = |item: &u32| view.items.get(item).is_some_and(|item| item.was_of_java);
+        let mut transaction = Transaction::on(view);
+        for (item, answer) in items.iter().zip(answers) {
+            match answer {
+                Answer::Data(Some((data, stat))) => {
+                    // One that is looked at again has been ours all the time.
+                    self.must_look_back |= !self.doubtful.remove(item);
+                    self.slots.insert(
+                        *item,
+                        Box::new(Slot {
+                            version: stat.version,
+                            record: Record::parse(&data),
+                            since: was_of_java(item).then_some(now),
+                        }),
+                    );
+                }
+                _ => {
+                    transaction.create(
+                        Node::LedgerItem(*item),
+                        Record::default().to_bytes(),
+                        CreateMode::Persistent,
+                    );
+                }
+            }
+        }
+        transaction.into_steps()
+    }
+
+    /// Has the ledgers read anew that somebody else was about to write when they were looked at last, if there is something
+    /// to fire for.
+    pub(super) fn doubt(&mut self) {
+        let is_due = self.due.is_some() || !self.ordered.is_empty();
+        if is_due && self.current.is_none() {
+            self.slots.retain(|item, _| !self.doubtful.contains(item));
+        }
+    }
+
+    /// The times after the ledger's and before the run's, where it is for a scheduled one: none of ours ran the item then.
+    pub(super) fn gap(&self, slot: &Slot, run: &Run, circumstances: &Circumstances<'_>) -> Option<Gap> {
+        if matches!(run.source, Source::Trigger | Source::Failover) {
+            return None;
+        }
+        let time = claim::due_of(run);
+        let oldest = time.saturating_sub(ACCOUNTED).unwrap_or(Timestamp::MIN);
+        let after = slot.record.until(circumstances.now)?.max(oldest);
+        let count = circumstances.calendar?.count_between(after, time);
+        let known = self
+            .skipped
+            .iter()
+            .rev()
+            .find(|skipped| skipped.time > after && skipped.time < time);
+        let reason = match (slot.since, known) {
+            (Some(_), _) => "ran elsewhere",
+            (None, Some(skipped)) => skipped.reason,
+            (None, None) => "no instance ran the item",
+        };
+        (count > 0).then(|| Gap {
+            after: after.as_millisecond(),
+            before: time.as_millisecond(),
+            count,
+            reason: reason.to_owned(),
+        })
+    }
+}
+
+impl Slot {
+    /// Up to when there is nothing to make up.
+    pub(super) fn until(&self, now: Timestamp) -> Option<Timestamp> {
+        Some(self.record.until(now)?.max(self.since.unwrap_or(Timestamp::MIN)))
+    }
+
+    /// The ledger with a claim in it.
+    pub(super) fn claimed(&self, run: &Run, now: Timestamp) -> Record {
+        self.record.ran_elsewhere(self.since, now).claimed(run.clone(), now)
+    }
+}

@@ -10,6 +10,7 @@
 
 mod audit;
 mod claim;
+mod claiming;
 mod clock;
 mod end;
 mod ledgers;
@@ -38,7 +39,8 @@ use super::trigger::Order;
 use super::view::{ItemView, View};
 
 pub(crate) use audit::SETTLED_AFTER;
-pub(crate) use claim::{Claim, ClaimOutcome};
+pub(crate) use claim::Claim;
+pub(crate) use claiming::ClaimOutcome;
 use clock::ClockCheck;
 use end::Lingering;
 pub(crate) use end::Recordings;

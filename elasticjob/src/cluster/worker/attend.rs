@@ -90,6 +90,11 @@ pub(super) struct Live {
 }
 
 impl Live {
+    /// Has the loop come by at this moment, on the clock that only moves forward, if nothing has it come by before.
+    pub(super) fn wake_by(&mut self, at: Duration) {
+        self.wake_at = Some(self.wake_at.map_or(at, |before| before.min(at)));
+    }
+
     /// What decisions on firings look at.
     pub(super) fn circumstances<'a>(&'a self, clock: &dyn Clock, settings: &'a Settings) -> Circumstances<'a> {
         Circumstances {

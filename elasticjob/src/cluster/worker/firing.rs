@@ -1,0 +1,145 @@
+//! The part of the worker that fires: what its firings ask for is requested, and what they start is started.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::{debug, info_span};
+
+use crate::cluster::firing::{FiringRequest, Start};
+use crate::cluster::instance::InstanceId;
+use crate::cluster::launch::{Finished, Launch};
+use crate::schedule::Calendar;
+
+use super::Worker;
+use super::answer::{Answered, FiringAnswer};
+use super::attend::Live;
+use super::signals::Signals;
+
+impl Worker {
+    /// Makes the next request about firings.
+    pub(super) fn fire(&mut self, live: &mut Live) {
+        if live.is_firing {
+            return;
+        }
+        let circumstances = live.circumstances(&*self.process.clock, &self.settings);
+        if live.membership.fence().is_passed() {
+            // Nothing may start; the keeper makes a new fence when the session proves to live.
+            live.wake_by(circumstances.elapsed + Duration::from_millis(100));
+            return;
+        }
+        let late = self.firings.drop_late(circumstances.now);
+        let request = self.firings.next_request(&circumstances);
+        self.log_skipped(late);
+        if let Some(at) = self.firings.take_over_at(self.process.clock.elapsed()) {
+            live.wake_by(at);
+        }
+        let Some(request) = request else {
+            return;
+        };
+        self.request_firing(live, request);
+    }
+
+    pub(super) fn request_firing(&self, live: &mut Live, request: FiringRequest) {
+        live.is_firing = true;
+        let answer = |answer: FiringAnswer| Answered::Firing(answer);
+        match request {
+            FiringRequest::CheckClock(steps) => {
+                self.write(live, steps, move |result| answer(FiringAnswer::Clock(result)))
+            }
+            FiringRequest::Claim(steps) => {
+                self.write_as_member(live, steps, move |result| answer(FiringAnswer::Claimed(result)))
+            }
+            FiringRequest::RecordEnds(steps) => {
+                self.write_as_member(live, steps, move |result| answer(FiringAnswer::Recorded(result)))
+            }
+            FiringRequest::SurveyClaim(reads) => {
+                self.read(live, reads, move |result| answer(FiringAnswer::SurveyedClaim(result)))
+            }
+            FiringRequest::SettleClaim(reads) => {
+                self.read(live, reads, move |result| answer(FiringAnswer::SettledClaim(result)))
+            }
+            FiringRequest::Contend(steps) => {
+                self.write_as_member(live, steps, move |result| answer(FiringAnswer::Contended(result)))
+            }
+            FiringRequest::SurveyTakeover(reads) => {
+                self.read(live, reads, move |result| {
+                    answer(FiringAnswer::SurveyedTakeover(result))
+                });
+            }
+            FiringRequest::SettleEnds(reads) => {
+                self.read(live, reads, move |result| answer(FiringAnswer::SettledEnds(result)))
+            }
+            FiringRequest::LoadLedgers(items, reads) => {
+                self.read(live, reads, move |result| answer(FiringAnswer::Loaded(items, result)));
+            }
+        }
+    }
+
+    /// Starts claimed items.
+    pub(super) fn launch(&mut self, live: &Live, starts: Vec<Start>) {
+        if starts.is_empty() {
+            return;
+        }
+        let id = live.membership.id();
+        let task_id = self.task_id(id, starts.iter().map(|start| start.item));
+        let run = &starts[0].run;
+        let (source, scheduled) = (run.source, run.scheduled_time());
+        // The items' spans stand below it, and it ends with the last of them.
+        let span = info_span!("firing", job = self.application.name(), ?source, %scheduled);
+        let _entered = span.enter();
+        debug!(task = &*task_id, "firing");
+        let now = self.process.clock.now();
+        self.account.fired(&starts, id.as_str(), &task_id, now);
+        let next = self.settings.calendar.as_ref().and_then(Calendar::next);
+        for start in starts {
+            let signals = Signals::new();
+            let (cancellation, wind_down) = (signals.cancellation.clone(), signals.wind_down.clone());
+            self.wind_down_where_due(live, start.item, &signals);
+            let run = (start.item, start.run.id.clone(), start.run.attempt);
+            self.signals.insert(run, signals);
+            self.runner.launch(Launch {
+                start,
+                task_id: Arc::clone(&task_id),
+                instance: id.clone(),
+                next,
+                config: Arc::clone(&self.settings.config),
+                fence: live.membership.fence(),
+                cancellation,
+                wind_down,
+                launched_at: now,
+                metrics: Arc::clone(self.account.metrics()),
+                finished: self.finish.clone(),
+            });
+        }
+        self.account.runs(self.signals.len(), now);
+    }
+
+    /// The name of what is fired together here.
+    pub(super) fn task_id(&self, id: &InstanceId, items: impl Iterator<Item = u32>) -> Arc<str> {
+        let items: Vec<String> = items.map(|item| item.to_string()).collect();
+        format!("{}@-@{}@-@READY@-@{id}", self.application.name(), items.join(",")).into()
+    }
+
+    pub(super) fn item_finished(&mut self, finished: Finished) {
+        self.forget(&finished);
+        if !self.firings.is_running(finished.item, &finished.run, finished.attempt) {
+            return;
+        }
+        self.account.returned(&finished);
+        if finished.is_abort {
+            let skipped = self.firings.abort_make_up();
+            self.log_skipped(skipped);
+        }
+        let Finished {
+            item, end, is_fenced, ..
+        } = finished;
+        let elapsed = self.process.clock.elapsed();
+        if is_fenced && self.settings.config.failover() && self.stopping.is_none() {
+            // As after a death of its instance, only that its owner lives and has its mark still.
+            self.firings
+                .fenced(item, end, self.settings.policy.failover_attempts, elapsed);
+        } else {
+            self.firings.finished(item, end, elapsed);
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! The part of the worker that governs the job as a whole, where the instance leads it or has to say something.
+
+use std::sync::Arc;
+
+use tracing::debug;
+
+use crate::cluster::governor::{Decision, Move, Request, Situation, is_unsettled};
+
+use super::Worker;
+use super::act::AUDIT_DELAY;
+use super::answer::{Answered, Moved};
+use super::attend::Live;
+
+/// A view on which so many moves in a row were refused is read anew.
+const REFUSALS_TO_DOUBT: u32 = 3;
+
+impl Worker {
+    /// Makes the governor's next move.
+    pub(super) fn govern(&mut self, live: &mut Live) {
+        if live.is_governing {
+            return;
+        }
+        let is_time = live.govern_at.is_some_and(|at| at <= self.process.clock.elapsed());
+        if !std::mem::take(&mut live.must_govern) && !is_time {
+            if let Some(at) = live.govern_at {
+                live.wake_by(at);
+            }
+            return;
+        }
+        live.govern_at = None;
+        self.tell_items(live);
+        if live.governor.refused_in_a_row() >= REFUSALS_TO_DOUBT {
+            debug!(
+                job = self.application.name(),
+                "moves refused in a row, reading the job anew"
+            );
+            return self.refresh(live);
+        }
+        let situation = Situation {
+            view: &live.view,
+            me: live.membership.id(),
+            latch: live.membership.latch(),
+            config: &self.settings.config,
+            policy: self.settings.policy,
+            placement: &self.settings.placement,
+            elapsed: self.process.clock.elapsed(),
+            is_draining: self.stopping.is_some(),
+        };
+        match live.governor.decide(&situation) {
+            Decision::Rest => {}
+            Decision::Wait(until) => {
+                live.govern_at = Some(until);
+                live.wake_by(until);
+            }
+            Decision::Move(Move { purpose, request }) => {
+                live.is_governing = true;
+                debug!(job = self.application.name(), ?purpose, "governing");
+                match request {
+                    Request::Write(steps) => {
+                        self.write_as_member(live, steps, |result| Answered::Moved(purpose, Moved::Written(result)))
+                    }
+                    Request::Read(reads) => {
+                        let membership = Arc::clone(&live.membership);
+                        live.requests.push(Box::pin(async move {
+                            let answers = membership.read_in_sync(reads).await;
+                            Answered::Moved(purpose, Moved::Read(answers))
+                        }));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Tells which items are ours. Times of new ones may have passed without a word.
+    fn tell_items(&mut self, live: &Live) {
+        let total = self.settings.config.sharding_total_count().get();
+        let own = live.view.items_of(live.membership.id(), total);
+        if self.account.owns(own.map(|(item, _)| item).collect()) {
+            self.audit_after(AUDIT_DELAY);
+        }
+        self.account
+            .leaves_out(self.left_out(live), self.settings.placement.strategy());
+    }
+
+    /// The items that nobody has, although they have been shared out. Only who leads looks at all items, and knows.
+    fn left_out(&self, live: &Live) -> Vec<u32> {
+        let (view, total) = (&live.view, self.settings.config.sharding_total_count().get());
+        let owned = view.items.range(..total).filter(|(_, item)| item.owner.is_some());
+        let is_led_here = view.leader.as_ref() == Some(live.membership.id());
+        if !is_led_here
+            || owned.count() == total as usize
+            || is_unsettled(view, &self.settings.config, &self.settings.placement)
+        {
+            return Vec::new();
+        }
+        let is_nobodys = |item: &u32| view.items.get(item).is_none_or(|item| item.owner.is_none());
+        (0..total).filter(is_nobodys).collect()
+    }
+}

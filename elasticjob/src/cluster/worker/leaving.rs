@@ -1,0 +1,135 @@
+//! Leaving the job: when it is told to stop, or an operator removed the instance.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::{debug, info, warn};
+
+use crate::cluster::layout::Node;
+use crate::cluster::resharding;
+use crate::cluster::transaction::Transaction;
+use crate::registry::{Answer, Error, Read};
+
+use super::Worker;
+use super::answer::Answered;
+use super::attend::Live;
+use super::signals::Signals;
+
+/// What does not end when it is cancelled is waited for no longer than this before we leave without it.
+const OVERRUN_LIMIT: Duration = Duration::from_secs(5);
+
+/// Between attempts to learn why our instance is gone.
+const REMOVAL_PAUSE: Duration = Duration::from_millis(200);
+
+impl Worker {
+    pub(super) fn cancel_when_due(&mut self) {
+        if self.stopping.is_some_and(|at| at <= Instant::now()) {
+            self.cancel_running();
+        }
+    }
+
+    /// Stops what runs once nothing in the registry says that it does: the job was removed with all that is its own, or our
+    /// session ended. Either way others may run the items from now on.
+    pub(super) fn cancel_when_removed(&self, live: &Live) {
+        let runs_on = |signals: &Signals| !signals.cancellation.is_cancelled();
+        let is_at_work = || self.signals.values().any(runs_on) || self.tellings.is_going_on();
+        if !live.view.is_alive(live.membership.id()) && is_at_work() {
+            let job = self.application.name();
+            warn!(job, "removed from the registry while items run, which are cancelled");
+            self.cancel_running();
+        }
+    }
+
+    /// Looks, where our instance is gone from the registry, whether an operator removed it: the end of our session does,
+    /// too, and the word of that comes later. Only an answer that needs the session tells them apart.
+    pub(super) fn check_removal(&self, live: &mut Live) {
+        if self.stopping.is_some() || live.is_checking_removal || live.view.instances.contains(live.membership.id()) {
+            return;
+        }
+        live.is_checking_removal = true;
+        let membership = Arc::clone(&live.membership);
+        let node = Node::Instance(membership.id().as_str()).of(self.application.name());
+        live.requests.push(Box::pin(async move {
+            let answers = membership.read_in_sync(vec![Read::Data(node)]).await;
+            if answers.is_err() {
+                // It is asked again as soon as this is known. Whose session has ended may not be told so for a while.
+                tokio::time::sleep(REMOVAL_PAUSE).await;
+            }
+            Answered::RemovalChecked(answers.map(|answers| answers == [Answer::Data(None)]))
+        }));
+    }
+
+    /// Our instance was looked for, by a session that lives.
+    pub(super) fn removal_checked(&mut self, live: &mut Live, is_removed: Result<bool, Error>) {
+        live.is_checking_removal = false;
+        match is_removed {
+            Ok(true) => {
+                let job = self.application.name();
+                info!(
+                    job,
+                    "shut down by an operator: the instance was removed from the registry"
+                );
+                self.stop(Instant::now() + self.process.operator_grace);
+                live.must_govern = true;
+            }
+            Ok(false) => live.must_refresh = true,
+            // The session's end, or a reconnect that reads everything anew, is about to be told.
+            Err(error) => debug!(job = self.application.name(), %error, "cannot tell whether the instance was removed"),
+        }
+    }
+
+    /// Leaves the job once all has ended, when it is to stop.
+    pub(super) fn leave_when_due(&mut self, live: &mut Live) {
+        let Some(cancel_at) = self.stopping else { return };
+        let is_idle = self.firings.is_idle() && self.tellings.is_idle();
+        let is_over = is_idle || cancel_at + OVERRUN_LIMIT <= Instant::now();
+        if !is_over {
+            self.announce(live);
+            live.wake_by(self.process.clock.elapsed() + OVERRUN_LIMIT);
+            return;
+        }
+        if live.is_leaving || live.is_firing {
+            return;
+        }
+        live.is_leaving = true;
+        let overrunning: Vec<u32> = self.firings.running().collect();
+        if !overrunning.is_empty() {
+            warn!(job = self.application.name(), items = ?overrunning, "leaving while items overrun");
+        }
+        let id = live.membership.id();
+        let mut transaction = Transaction::on(&live.view);
+        if live.view.leader.as_ref() == Some(id) {
+            transaction.delete(Node::LeaderInstance);
+            resharding::leave_to_java(&live.view, &mut transaction);
+        }
+        if live.view.triggers.contains_key(id) {
+            transaction.delete(Node::TriggerFor(id.as_str()));
+        }
+        if live.view.members.contains_key(id) {
+            transaction.delete(Node::Member(id.as_str()));
+        }
+        if live.view.instances.contains(id) {
+            transaction.delete(Node::Instance(id.as_str()));
+        }
+        let steps = transaction.into_steps();
+        self.write(live, steps, Answered::Left);
+    }
+
+    /// Tells the others of ours that we are about to leave, so that the leader gives our items away at once.
+    fn announce(&self, live: &mut Live) {
+        let id = live.membership.id();
+        if live.is_announced || !live.view.members.contains_key(id) {
+            return;
+        }
+        live.is_announced = true;
+        let mut transaction = Transaction::on(&live.view);
+        transaction.set(
+            Node::Member(id.as_str()),
+            self.application.member(true).to_bytes(),
+            None,
+        );
+        let steps = transaction.into_steps();
+        self.write(live, steps, |_| Answered::Announced);
+    }
+}

@@ -14,6 +14,7 @@ mod handle;
 mod health;
 mod one_off;
 mod ready;
+mod running;
 mod signal;
 #[cfg(feature = "axum")]
 mod web;

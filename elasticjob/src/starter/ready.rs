@@ -36,7 +36,8 @@ use super::check::ConnectPolicy;
 #[cfg(feature = "prometheus")]
 use super::endpoint::Endpoint;
 use super::error::{Error, Faults};
-use super::handle::{ElasticJob, Parts, Running, RunningJob};
+use super::handle::ElasticJob;
+use super::running::{Parts, RunningJob};
 use super::signal;
 
 /// An application that is in order and can be started.
@@ -225,7 +226,7 @@ impl Ready {
         if let Some(listener) = dump {
             snapshot::serve(listener, &tasks, process.memberships.clone());
         }
-        Running::start(Parts {
+        ElasticJob::start(Parts {
             keeper,
             workers,
             jobs,

@@ -1,0 +1,351 @@
+//! An application that runs: how it comes up, how it stands, and how it stops.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::{FutureExt as _, StreamExt as _, stream};
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tracing::{error, info, warn};
+
+use crate::cluster::process::Process;
+use crate::cluster::session::{Keeper, Membership};
+use crate::cluster::worker::{Command, JobState, Worker, WorkerHandle};
+use crate::registry::{BoxFuture, Registry};
+use crate::tasks::Tasks;
+use crate::trace::Tellers;
+#[cfg(feature = "_history")]
+use crate::trace::history;
+
+#[cfg(feature = "prometheus")]
+use super::endpoint::Endpoint;
+use super::error::{Error, Faults};
+use super::health::{Health, JobHealth, SessionHealth};
+
+/// Jobs that are looked up in the registry at once before any is registered.
+const CHECKS: usize = 64;
+
+/// What is left to do after the last item ended: nodes removed, session closed.
+const LEAVE_LIMIT: Duration = Duration::from_secs(15);
+
+/// What an application is started from.
+pub(super) struct Parts {
+    pub(super) keeper: Keeper,
+    pub(super) workers: Vec<Worker>,
+    pub(super) jobs: BTreeMap<String, RunningJob>,
+    pub(super) tasks: Tasks,
+    pub(super) process: Arc<Process>,
+    /// Whether a registry that does not answer is waited for.
+    pub(super) is_patient: bool,
+    /// Where the dump port listens, if there is one.
+    pub(super) dump_address: Option<SocketAddr>,
+    pub(super) tellers: Tellers,
+    #[cfg(feature = "_history")]
+    pub(super) history: Option<history::Kept>,
+    #[cfg(feature = "prometheus")]
+    pub(super) endpoint: Option<Endpoint>,
+}
+
+/// What the handles share.
+pub(super) struct Running {
+    pub(super) jobs: BTreeMap<String, RunningJob>,
+    pub(super) tasks: Tasks,
+    pub(super) process: Arc<Process>,
+    pub(super) registry: Arc<dyn Registry>,
+    pub(super) dump_address: Option<SocketAddr>,
+    pub(super) tellers: Tellers,
+    #[cfg(feature = "_history")]
+    pub(super) history: Option<history::Kept>,
+    pub(super) phase: watch::Sender<Phase>,
+    /// Why it failed, until somebody is told. A std mutex: never held across an await.
+    pub(super) failure: Mutex<Option<Error>>,
+    #[cfg(feature = "prometheus")]
+    pub(super) metrics_address: Option<SocketAddr>,
+}
+
+/// A job of the running application.
+#[derive(Debug)]
+pub(super) struct RunningJob {
+    pub(super) handle: WorkerHandle,
+    /// The name it is declared under.
+    pub(super) declared: String,
+    pub(super) bootstrap: Option<String>,
+    pub(super) is_one_off: bool,
+}
+
+/// How far the application has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    Connecting,
+    /// The first attempt to connect failed; it goes on trying.
+    Waiting,
+    Ready,
+    Failed,
+    /// Told to stop.
+    Stopping,
+    Stopped,
+}
+
+impl Running {
+    /// Connects and registers in the background; returns when it is known how that goes.
+    pub(super) async fn start(parts: Parts) -> Result<Arc<Self>, Error> {
+        let Parts {
+            keeper,
+            workers,
+            jobs,
+            tasks,
+            process,
+            is_patient,
+            dump_address,
+            tellers,
+            #[cfg(feature = "_history")]
+            history,
+            #[cfg(feature = "prometheus")]
+            endpoint,
+        } = parts;
+        let (phase, mut observed) = watch::channel(Phase::Connecting);
+        let registry = Arc::clone(&keeper.registry);
+        let running = Arc::new(Self {
+            jobs,
+            tasks: tasks.clone(),
+            process,
+            registry: Arc::clone(&registry),
+            dump_address,
+            tellers,
+            #[cfg(feature = "_history")]
+            history,
+            phase,
+            failure: Mutex::default(),
+            #[cfg(feature = "prometheus")]
+            metrics_address: endpoint.as_ref().map(Endpoint::address),
+        });
+        #[cfg(feature = "prometheus")]
+        if let Some(endpoint) = endpoint {
+            running.open(endpoint)?;
+        }
+        let attempts = keeper.failed_attempts.subscribe();
+
+        let ending = Arc::downgrade(&running);
+        tasks.spawn_essential("session", async move {
+            let result = keeper.run().await;
+            let (Err(source), Some(running)) = (result, ending.upgrade()) else {
+                return;
+            };
+            let registry = registry.describe();
+            running.fail(Error::Registry { registry, source });
+        });
+        let starting = Arc::clone(&running);
+        tasks.spawn_essential("start", async move { starting.bring_up(workers).await });
+
+        let waiting = async {
+            let mut attempts = attempts;
+            // What it gives holds the channel, and with it whoever counts the next attempt: let go of it at once.
+            let has_failed = attempts.wait_for(|failed| *failed > 0).await.is_ok();
+            if !(has_failed && is_patient) {
+                std::future::pending().await
+            }
+        };
+        tokio::select! {
+            _ = observed.wait_for(|phase| *phase != Phase::Connecting) => {}
+            () = waiting => {
+                running.phase.send_if_modified(|phase| {
+                    let is_connecting = *phase == Phase::Connecting;
+                    if is_connecting {
+                        *phase = Phase::Waiting;
+                    }
+                    is_connecting
+                });
+            }
+        }
+        match running.take_failure() {
+            Some(error) => {
+                running.abandon().await;
+                Err(error)
+            }
+            None => Ok(running),
+        }
+    }
+
+    /// Has the endpoint for metrics and health answer.
+    #[cfg(feature = "prometheus")]
+    fn open(self: &Arc<Self>, endpoint: Endpoint) -> Result<(), Error> {
+        let (address, asked) = (endpoint.address(), Arc::downgrade(self));
+        let health = Arc::new(move || asked.upgrade().map(|running| running.health()));
+        if let Err(error) = endpoint.serve(&self.tasks, health) {
+            let mut faults = Faults::default();
+            faults.push(format!("`elasticjob.metrics`: cannot listen on {address}: {error}"));
+            return Err(Error::Invalid(faults));
+        }
+        info!(%address, "metrics and health are shown");
+        Ok(())
+    }
+
+    pub(super) fn health(&self) -> Health {
+        let phase = *self.phase.borrow();
+        let jobs: BTreeMap<String, JobHealth> = self
+            .jobs
+            .iter()
+            .map(|(name, job)| (name.clone(), JobHealth::of(&job.handle)))
+            .collect();
+        let is_session_kept = self.process.memberships.has_changed().is_ok();
+        let membership = self.process.memberships.borrow().clone();
+        let session = membership.as_deref().map(SessionHealth::of);
+        let goes_on = match phase {
+            Phase::Connecting | Phase::Waiting | Phase::Ready => is_session_kept && !self.tasks.token().is_cancelled(),
+            // Nobody should be ended for ending.
+            Phase::Stopping => true,
+            Phase::Failed | Phase::Stopped => false,
+        };
+        let is_serving = session.as_ref().is_some_and(SessionHealth::is_serving);
+        let is_live = goes_on && !jobs.values().any(|job| job.is_stuck);
+        Health {
+            is_live,
+            is_ready: is_live
+                && phase == Phase::Ready
+                && is_serving
+                && jobs.values().all(|job| job.state == JobState::Ready),
+            session,
+            jobs,
+        }
+    }
+
+    /// Waits for a session, looks whether all jobs may be registered, and only then registers any.
+    async fn bring_up(&self, workers: Vec<Worker>) {
+        let mut phase = self.phase.subscribe();
+        let checked = tokio::select! {
+            checked = self.check(&workers) => checked,
+            // Nothing was registered, so there is nothing to leave: workers that were not started have stopped.
+            _ = phase.wait_for(|phase| !matches!(phase, Phase::Connecting | Phase::Waiting)) => return,
+            () = self.tasks.token().cancelled() => return,
+        };
+        if let Err(faults) = checked {
+            return self.fail(Error::Invalid(faults));
+        }
+        for worker in workers {
+            let name = worker.name().to_owned();
+            // Not awaited in a block, which would hold it twice, as captured and as awaited.
+            let running = worker.run().map(move |result| {
+                if let Err(error) = result {
+                    error!(job = name, error = &error as &dyn std::error::Error, "job stopped");
+                }
+            });
+            self.tasks.spawn("worker", running);
+        }
+        for job in self.jobs.values() {
+            let mut state = job.handle.state.clone();
+            // A worker that ended without having been ready has said why.
+            let _ = state.wait_for(|state| *state != JobState::Waiting).await;
+        }
+        info!(jobs = self.jobs.len(), "all jobs registered");
+        self.phase.send_if_modified(|phase| {
+            let is_on_the_way = matches!(phase, Phase::Connecting | Phase::Waiting);
+            if is_on_the_way {
+                *phase = Phase::Ready;
+            }
+            is_on_the_way
+        });
+    }
+
+    /// Waits for a session, and looks whether all jobs may be registered.
+    async fn check(&self, workers: &[Worker]) -> Result<(), Faults> {
+        let mut memberships = self.process.memberships.clone();
+        loop {
+            let current = memberships.wait_for(Option::is_some).await;
+            let Ok(Some(membership)) = current.map(|current| current.clone()) else {
+                // The keeper of the session has ended, which ends us, too.
+                return std::future::pending().await;
+            };
+            match check(workers, &membership).await {
+                // The session or its connection went away: once more, with the next.
+                Err(faults) if faults.is_empty() => tokio::time::sleep(Duration::from_millis(500)).await,
+                result => return result,
+            }
+        }
+    }
+
+    fn fail(&self, error: Error) {
+        error!(%error, "the jobs cannot go on");
+        self.failure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get_or_insert(error);
+        self.phase.send_replace(Phase::Failed);
+    }
+
+    pub(super) fn take_failure(&self) -> Option<Error> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Stops all jobs, whose items are cancelled at this moment.
+    pub(super) async fn shutdown(&self, cancel_at: Instant) {
+        self.phase.send_if_modified(|phase| {
+            let is_up = !matches!(phase, Phase::Failed | Phase::Stopped);
+            if is_up {
+                *phase = Phase::Stopping;
+            }
+            is_up
+        });
+        for job in self.jobs.values() {
+            // One that is gone has stopped.
+            let _ = job.handle.commands.unbounded_send(Command::Stop { cancel_at });
+        }
+        let deadline = cancel_at + LEAVE_LIMIT;
+        for (name, job) in &self.jobs {
+            let mut state = job.handle.state.clone();
+            let stopped = state.wait_for(|state| *state == JobState::Stopped);
+            match tokio::time::timeout_at(deadline, stopped).await {
+                Ok(_) => {}
+                Err(_) => warn!(job = name, "still not stopped, going on without it"),
+            }
+        }
+        self.abandon().await;
+        self.phase.send_replace(Phase::Stopped);
+        info!("stopped");
+    }
+
+    async fn abandon(&self) {
+        self.tasks.token().cancel();
+        if let Err(still) = self.tasks.close_and_wait(Instant::now() + LEAVE_LIMIT).await {
+            warn!(tasks = still.tasks, "tasks still run");
+        }
+    }
+}
+
+/// Looks whether all jobs may be registered. Faults are empty where that could not be found out now.
+async fn check(workers: &[Worker], membership: &Arc<Membership>) -> Result<(), Faults> {
+    let checks: Vec<BoxFuture<'static, _>> = workers.iter().map(|worker| worker.check(membership)).collect();
+    let results: Vec<_> = stream::iter(checks).buffer_unordered(CHECKS).collect().await;
+    let mut faults = Faults::default();
+    let mut is_unknown = false;
+    for error in results.into_iter().filter_map(Result::err) {
+        if error.is_passing() {
+            warn!(%error, "cannot look the jobs up yet");
+            is_unknown = true;
+        } else {
+            faults.push(with_causes(&error));
+        }
+    }
+    if is_unknown || !faults.is_empty() {
+        Err(faults)
+    } else {
+        Ok(())
+    }
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.tasks.token().cancel();
+    }
+}

@@ -17,6 +17,8 @@
 mod called;
 mod roster;
 mod seen;
+#[cfg(test)]
+mod tests;
 mod waiting;
 
 use std::collections::BTreeSet;

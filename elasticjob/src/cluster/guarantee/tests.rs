@@ -1,0 +1,151 @@
+//! What a process leaves behind where it gives a gathering up.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::*;
+use crate::cluster::ids::Ids;
+use crate::cluster::session::{FenceAlarm, Keeper, Retry};
+use crate::registry::memory::{Link, MemoryRegistry};
+use crate::registry::{Answer, CreateMode, Read, Registry, Session};
+use crate::schedule::ManualClock;
+use crate::tasks::Tasks;
+
+/// Longer than anything takes, in virtual time.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A process and somebody who looks on.
+struct Place {
+    link: Link,
+    membership: Arc<Membership>,
+    clock: Arc<dyn Clock>,
+    contending: Arc<Mutex<()>>,
+    observer: Arc<dyn Session>,
+    _tasks: Tasks,
+}
+
+impl Place {
+    async fn new() -> Self {
+        let registry = MemoryRegistry::new();
+        let observer = registry.connect().await.unwrap();
+        let link = registry.link("member");
+        let clock: Arc<dyn Clock> = Arc::new(ManualClock::starting_at(jiff::Timestamp::UNIX_EPOCH));
+        let tasks = Tasks::new();
+        let (sender, mut memberships) = watch::channel(None);
+        let keeper = Keeper {
+            registry: Arc::new(link.clone()),
+            clock: Arc::clone(&clock),
+            tasks: tasks.clone(),
+            ids: Ids::seeded(1),
+            ip: "10.0.0.1".to_owned(),
+            pid: 1,
+            retry: Retry {
+                base: Duration::from_secs(1),
+                limit: Duration::from_secs(1),
+                attempts: None,
+            },
+            alarm: FenceAlarm::Task,
+            memberships: sender,
+            failed_attempts: watch::Sender::new(0),
+        };
+        tasks.spawn("keeper", keeper.run());
+        let membership = memberships.wait_for(Option::is_some).await.unwrap().clone().unwrap();
+        // As the first gathering of a job finds it.
+        for path in ["/job", "/job/ledger", "/job/guarantee"] {
+            let create = Step::Create {
+                path: path.to_owned(),
+                data: Vec::new(),
+                mode: CreateMode::Persistent,
+            };
+            observer.write(vec![create]).await.unwrap();
+        }
+        Self {
+            link,
+            membership,
+            clock,
+            contending: Arc::default(),
+            observer,
+            _tasks: tasks,
+        }
+    }
+
+    /// The begin of the firing of this second, of a job of two items of which this instance runs one alone.
+    fn gathering(&self, second: i64, item: u32) -> Gathering {
+        Gathering {
+            membership: Arc::clone(&self.membership),
+            clock: Arc::clone(&self.clock),
+            job: "job".into(),
+            moment: Moment::Started,
+            firing: FiringKey::Time(second * 1000),
+            is_takeover: false,
+            items: [item].into(),
+            total: 2,
+            absent: [1 - item].into(),
+            leaving: CancellationToken::new(),
+            contending: Arc::clone(&self.contending),
+        }
+    }
+
+    async fn children(&self, node: Guarantee<'_>) -> Vec<String> {
+        let answers = self
+            .observer
+            .read(vec![Read::Children(Node::Guarantee(node).of("job"))]);
+        match answers.await.unwrap().remove(0) {
+            Answer::Children(Some(names)) => names,
+            _ => Vec::new(),
+        }
+    }
+
+    /// Waits until there are so many.
+    async fn until(&self, node: Guarantee<'_>, count: usize) {
+        let wait = async {
+            while self.children(node).await.len() != count {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let waited = timeout(PATIENCE, wait).await;
+        assert!(waited.is_ok(), "{node:?}: {:?}", self.children(node).await);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_gives_a_gathering_up_should_leave_the_contender_of_another_firing_of_its_process() {
+    let place = Place::new().await;
+    let calling = place.gathering(1, 0);
+    let gathered = calling.wait("listener", Instant::now() + PATIENCE).await;
+    let Ok(Gathered::Ours(turn)) = gathered else {
+        panic!("{gathered:?}");
+    };
+    place.gathering(2, 1).withdraw().await;
+    assert_eq!(place.children(Guarantee::Latch(Moment::Started)).await.len(), 1);
+    turn.close().await;
+    assert_eq!(place.children(Guarantee::Latch(Moment::Started)).await.len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_contender_that_is_on_its_way_when_it_is_given_up_should_not_stay() {
+    let place = Place::new().await;
+    let held_up = Arc::clone(&place.contending).lock_owned().await;
+    let gathering = place.gathering(1, 0);
+    let comes_on_its_way = async {
+        place.until(Guarantee::Gathering(Moment::Started), 1).await;
+        // It contends now, and nobody answers.
+        place.link.isolate();
+        drop(held_up);
+        sleep(Duration::from_millis(100)).await;
+        assert!(place.contending.try_lock().is_err());
+    };
+    tokio::select! {
+        gathered = gathering.wait("listener", Instant::now() + PATIENCE) => panic!("{gathered:?}"),
+        () = comes_on_its_way => {}
+    }
+    let heals = async {
+        sleep(Duration::from_millis(100)).await;
+        place.link.heal();
+    };
+    tokio::join!(gathering.withdraw(), heals);
+    assert_eq!(place.children(Guarantee::Latch(Moment::Started)).await.len(), 0);
+    assert_eq!(place.children(Guarantee::Gathering(Moment::Started)).await.len(), 0);
+}

@@ -156,7 +156,7 @@ impl DatabaseServer {
             format!(
                 "CREATE DATABASE IF NOT EXISTS jobs CHARACTER SET latin1;\n\
                  CREATE USER IF NOT EXISTS {USER} IDENTIFIED BY '{PASSWORD}';\n\
-                 GRANT ALL ON *.* TO {USER};\n"
+                 GRANT ALL ON *.* TO {USER} WITH GRANT OPTION;\n"
             ),
         )?;
         fs::write(directory.join("log"), "")?;

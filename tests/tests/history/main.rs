@@ -4,6 +4,7 @@ mod application;
 mod java;
 mod outages;
 mod place;
+mod privileges;
 mod suite;
 
 /// Runs each test of the suite on every database.

@@ -78,7 +78,7 @@ async fn a_table_that_is_busy_should_not_be_taken_for_one_that_is_not_there() ->
     execute(&application, "quick").await?;
     application.shutdown(Duration::from_secs(5)).await;
 
-    let impatient: Database = format!("{}?options[statement_timeout]=100", place.url).parse()?;
+    let impatient: Database = format!("{}?options[lock_timeout]=100", place.url).parse()?;
     let history = History::open(&impatient)?;
     let mut other = connect(&place.url).await?;
     let mut lock = other.begin().await?;

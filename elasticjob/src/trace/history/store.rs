@@ -261,8 +261,10 @@ fn is_of_the_question(database: DatabaseKind, error: &sqlx::Error) -> bool {
     let code = refusal.code().unwrap_or_default();
     match database {
         DatabaseKind::Sqlite => code == "1",
-        // "Syntax error or access rule violation". MySQL says so of any table that is not for us, there or not.
-        DatabaseKind::Postgres | DatabaseKind::MySql => code.starts_with("42"),
+        // No such table, no such column, not permitted.
+        DatabaseKind::Postgres => ["42P01", "42703", "42501"].contains(&&*code),
+        // The same. The last is said of any table that is not for us, there or not, and its code is that of others, too.
+        DatabaseKind::MySql => ["42S02", "42S22"].contains(&&*code) || refusal.message().contains("command denied"),
     }
 }
 

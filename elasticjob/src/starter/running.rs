@@ -60,7 +60,7 @@ pub(super) struct Running {
     pub(super) history: Option<history::Kept>,
     pub(super) phase: watch::Sender<Phase>,
     /// Why it failed, until somebody is told. A std mutex: never held across an await.
-    pub(super) failure: Mutex<Option<Error>>,
+    failure: Mutex<Option<Error>>,
     #[cfg(feature = "prometheus")]
     pub(super) metrics_address: Option<SocketAddr>,
 }

@@ -20,6 +20,10 @@ const ACQUIRE_LIMIT: Duration = Duration::from_secs(3);
 /// How long one request may take. A database that takes longer is taken to be away.
 const REQUEST_LIMIT: Duration = Duration::from_secs(30);
 
+/// What cannot be done, as errors say it.
+pub(super) const READING: &str = "cannot read history";
+const LOOKING: &str = "cannot look for tables";
+
 /// MySQL's word for an index that is there.
 const INDEX_IS_THERE: &str = "Duplicate key name";
 
@@ -102,7 +106,7 @@ impl Store {
     pub(super) async fn prepare(&self) -> Result<Shape, Error> {
         for definition in definitions(&self.dialect) {
             // Looked for first: who may not create tables may use those that are there.
-            if !self.has(definition.table, "1").await? {
+            if !self.has(LOOKING, definition.table, "1").await? {
                 self.run("cannot create tables", &definition.create).await?;
             }
             for index in &definition.indexes {
@@ -112,12 +116,12 @@ impl Store {
                 }
             }
         }
-        let has_source = self.has(STATUSES.name, "source").await?;
+        let has_source = self.has(LOOKING, STATUSES.name, "source").await?;
         Ok(Shape { has_source })
     }
 
-    /// Whether a table is there, with this column, and may be read by us.
-    pub(super) async fn has(&self, table: &str, column: &str) -> Result<bool, Error> {
+    /// Whether a table is there, with this column, and may be read by us. An error says that what is asked cannot be done.
+    pub(super) async fn has(&self, asked: &'static str, table: &str, column: &str) -> Result<bool, Error> {
         let sql = format!("SELECT {column} FROM {table} WHERE 1 = 0");
         let asking = async {
             match sqlx::query(AssertSqlSafe(sql)).fetch_optional(&self.pool).await {
@@ -127,7 +131,7 @@ impl Store {
                 Err(other) => Err(other),
             }
         };
-        self.limited("cannot look for tables", asking).await
+        self.limited(asked, asking).await
     }
 
     /// Whether an index that was refused is there, or may not be made by us.
@@ -180,7 +184,7 @@ impl Store {
     /// What a query finds.
     pub(super) async fn rows(&self, statement: &Statement) -> Result<Vec<AnyRow>, Error> {
         let running = async { statement.query().fetch_all(&self.pool).await };
-        self.limited("cannot read history", running).await
+        self.limited(READING, running).await
     }
 
     /// That what was read cannot be understood.

@@ -22,7 +22,7 @@ use super::database::Database;
 use super::error::Error;
 use super::schema::{DETAILS, EXECUTIONS, SKIPPED};
 use super::statement::{Statement, Value};
-use super::store::{Access, Store};
+use super::store::{Access, READING, Store};
 use crate::trace::{SkippedTimes, Source};
 
 /// Most rows of a page.
@@ -202,7 +202,7 @@ impl History {
     /// What is known of runs beside, joined as `d`.
     async fn details(&self) -> Result<String, Error> {
         if !self.has_details.load(Ordering::Relaxed) {
-            let has_details = self.store.has(DETAILS.name, "1").await?;
+            let has_details = self.store.has(READING, DETAILS.name, "1").await?;
             self.has_details.store(has_details, Ordering::Relaxed);
             if !has_details {
                 return Ok(NO_DETAILS.to_owned());
@@ -296,7 +296,7 @@ impl History {
     /// When the database cannot be asked.
     pub async fn skipped(&self, filter: &RunFilter, limit: u32) -> Result<Vec<RecordedSkip>, Error> {
         // Java members make no such table. Where there are none at all, or none for us, the question itself says so.
-        if !self.store.has(SKIPPED.name, "1").await? && self.store.has(EXECUTIONS.name, "1").await? {
+        if !self.store.has(READING, SKIPPED.name, "1").await? && self.store.has(READING, EXECUTIONS.name, "1").await? {
             return Ok(Vec::new());
         }
         let dialect = self.store.dialect();

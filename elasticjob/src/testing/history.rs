@@ -161,7 +161,12 @@ impl History {
 
     pub(super) fn instance_joined(&self, job: &str, id: &str) {
         self.note(format!("registry: {id} joins {job}"));
-        self.inner().over.remove(&(job.into(), id.to_owned()));
+        let (mut inner, instance) = (self.inner(), (job.into(), id.to_owned()));
+        inner.over.remove(&instance);
+        // Whoever was on its way into a job that was removed comes into the one that was begun anew.
+        if !inner.is_running(&instance) {
+            inner.removed.remove(&instance);
+        }
     }
 
     /// Somebody removed the job with everything that says who runs what: these have to know within so long. Whoever
@@ -301,6 +306,13 @@ impl Inner {
         }
         self.calls.push(call);
         self.calls.len() - 1
+    }
+
+    fn is_running(&self, instance: &(Arc<str>, String)) -> bool {
+        self.live
+            .values()
+            .flatten()
+            .any(|run| self.runs[*run].instance() == *instance)
     }
 
     /// The run's code is executed for the first time.

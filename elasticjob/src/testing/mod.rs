@@ -154,6 +154,10 @@ mod tests {
                 "who gave a gathering up took the place of another firing of its process",
             ),
             (50105, "a watch that was refused was set again without a pause"),
+            (
+                121516,
+                "the checker took who came into a job that was begun anew for a member of the one that was removed",
+            ),
         ] {
             assert_eq!(simulate(seed, None).violations(), Vec::<String>::new(), "{what}");
         }

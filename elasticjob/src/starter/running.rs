@@ -13,6 +13,7 @@ use tracing::{error, info, warn};
 use crate::cluster::process::Process;
 use crate::cluster::session::{Keeper, Membership};
 use crate::cluster::worker::{Command, JobState, Worker, WorkerHandle};
+use crate::error_handler::Chain;
 use crate::registry::{BoxFuture, Registry};
 use crate::tasks::Tasks;
 use crate::trace::Tellers;
@@ -324,7 +325,7 @@ async fn check(workers: &[Worker], membership: &Arc<Membership>) -> Result<(), F
             warn!(%error, "cannot look the jobs up yet");
             is_unknown = true;
         } else {
-            faults.push(with_causes(&error));
+            faults.push(Chain(&error).to_string());
         }
     }
     if is_unknown || !faults.is_empty() {
@@ -332,16 +333,6 @@ async fn check(workers: &[Worker], membership: &Arc<Membership>) -> Result<(), F
     } else {
         Ok(())
     }
-}
-
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
 
 impl Drop for Running {

@@ -10,7 +10,7 @@ use crate::cluster::view::ItemView;
 use crate::registry::{Answer, CreateMode, Error, Stat, Step, WriteError, Written};
 
 use super::claim::{Claim, ClaimedItem, Found, Kind, due_of};
-use super::{Circumstances, Claiming, Ended, Firings, Occasion, Running, Slot, Start, not_started};
+use super::{Circumstances, Claiming, Firings, Occasion, Running, Slot, Start, not_started};
 
 /// What a claim led to.
 #[derive(Debug, Default)]
@@ -317,15 +317,7 @@ impl Firings {
                 });
             } else {
                 let end = not_started("given to another instance");
-                self.ended.insert(
-                    item,
-                    Box::new(Ended {
-                        running,
-                        end: Some(end),
-                        attempts: 0,
-                    }),
-                );
-                self.linger(elapsed);
+                self.record_later(item, running, end, elapsed);
                 outcome.refused.push((item, "given to another instance"));
             }
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::cluster::layout::{ItemKind, Node};
-use crate::cluster::ledger::{Record, Run};
+use crate::cluster::ledger::{End, Record, Run};
 use crate::cluster::transaction::Transaction;
 use crate::cluster::view::View;
 use crate::limits;
@@ -64,8 +64,19 @@ impl Batch {
 }
 
 impl Firings {
+    /// Has an end recorded, which may wait for others.
+    pub(super) fn record_later(&mut self, item: u32, running: Box<Running>, end: End, elapsed: Duration) {
+        let ended = Ended {
+            running,
+            end: Some(end),
+            attempts: 0,
+        };
+        self.ended.insert(item, Box::new(ended));
+        self.linger(elapsed);
+    }
+
     /// Lets an end wait for others.
-    pub(super) fn linger(&mut self, elapsed: Duration) {
+    fn linger(&mut self, elapsed: Duration) {
         let first = self.lingering.map_or(elapsed, |lingering| lingering.first.min(elapsed));
         self.lingering = Some(Lingering { first, last: elapsed });
     }

@@ -352,15 +352,7 @@ impl Firings {
     /// A run ended by itself or was ended; nobody has been told yet.
     pub(crate) fn finished(&mut self, item: u32, end: End, elapsed: Duration) {
         if let Some(running) = self.running.remove(&item) {
-            self.ended.insert(
-                item,
-                Box::new(Ended {
-                    running,
-                    end: Some(end),
-                    attempts: 0,
-                }),
-            );
-            self.linger(elapsed);
+            self.record_later(item, running, end, elapsed);
         }
     }
 

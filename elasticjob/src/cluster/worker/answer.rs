@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tracing::{debug, error, info, warn};
 
 use crate::cluster::firing::{ClaimOutcome, FiringRequest, Recordings};
-use crate::cluster::governor::{Purpose, Situation};
+use crate::cluster::governor::Purpose;
 use crate::cluster::launch::Heard;
 use crate::cluster::layout::Node;
 use crate::cluster::ledger::Record;
@@ -121,10 +121,9 @@ impl Worker {
     }
 
     fn moved(&mut self, live: &mut Live, purpose: Purpose, moved: Moved) {
-        let elapsed = self.process.clock.elapsed();
         match moved {
             Moved::Written(result) => {
-                live.governor.was_written(elapsed, result.is_ok());
+                live.governor.was_written(self.process.clock.elapsed(), result.is_ok());
                 let job = self.application.name();
                 match (&purpose, result) {
                     (Purpose::TakeTrigger(orders), Ok(_)) => self.firings.order(orders.clone()),
@@ -155,16 +154,7 @@ impl Worker {
                 }
             }
             Moved::Read(answers) => {
-                let situation = Situation {
-                    view: &live.view,
-                    me: live.membership.id(),
-                    latch: live.membership.latch(),
-                    config: &self.settings.config,
-                    policy: self.settings.policy,
-                    placement: &self.settings.placement,
-                    elapsed,
-                    is_draining: self.stopping.is_some(),
-                };
+                let situation = self.situation(&live.view, &live.membership);
                 if let Err(fault) = live.governor.was_read(&situation, &purpose, answers) {
                     error!(job = self.application.name(), strategy = self.settings.placement.strategy(), %fault, "the items stay where they are, and those without an instance are run by nobody");
                 }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use tracing::debug;
 
 use crate::cluster::governor::{Decision, Move, Request, Situation, is_unsettled};
+use crate::cluster::session::Membership;
+use crate::cluster::view::View;
 
 use super::Worker;
 use super::act::AUDIT_DELAY;
@@ -36,16 +38,7 @@ impl Worker {
             );
             return self.refresh(live);
         }
-        let situation = Situation {
-            view: &live.view,
-            me: live.membership.id(),
-            latch: live.membership.latch(),
-            config: &self.settings.config,
-            policy: self.settings.policy,
-            placement: &self.settings.placement,
-            elapsed: self.process.clock.elapsed(),
-            is_draining: self.stopping.is_some(),
-        };
+        let situation = self.situation(&live.view, &live.membership);
         match live.governor.decide(&situation) {
             Decision::Rest => {}
             Decision::Wait(until) => {
@@ -68,6 +61,20 @@ impl Worker {
                     }
                 }
             }
+        }
+    }
+
+    /// What decisions on the job as a whole look at. Of the live job only what the governor is not part of.
+    pub(super) fn situation<'a>(&'a self, view: &'a View, membership: &'a Membership) -> Situation<'a> {
+        Situation {
+            view,
+            me: membership.id(),
+            latch: membership.latch(),
+            config: &self.settings.config,
+            policy: self.settings.policy,
+            placement: &self.settings.placement,
+            elapsed: self.process.clock.elapsed(),
+            is_draining: self.stopping.is_some(),
         }
     }
 

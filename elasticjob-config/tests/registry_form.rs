@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use elasticjob_config::job::{Builder, JobConfig};
+use elasticjob_config::job::{Builder, JobConfig, MAX_SHARDING_TOTAL_COUNT};
 use proptest::prelude::*;
 
 const ONE_OFF: &str = "\
@@ -274,7 +274,7 @@ fn settings_that_are_left_out_should_be_off() {
     assert_eq!((config.max_time_diff(), config.reconcile_interval()), (None, None));
     assert_eq!(
         JobConfig::from_yaml("jobName: demo").unwrap_err().to_string(),
-        "invalid configuration of job `demo`: `shardingTotalCount` is `0`: the number of items is 1 to 2147483647"
+        "invalid configuration of job `demo`: `shardingTotalCount` is `0`: the number of items is 1 to 1000000"
     );
 }
 
@@ -400,7 +400,7 @@ fn all_faults_should_be_reported_at_once() {
          - `jobListenerTypes`: a list is expected\n\
          - `maxTimeDiffSeconds` is `1.5`: a whole number is expected\n\
          - `jobName`: the name `a/b` contains `/`, which separates the nodes of the registry\n\
-         - `shardingTotalCount` is `0`: the number of items is 1 to 2147483647"
+         - `shardingTotalCount` is `0`: the number of items is 1 to 1000000"
     );
     for text in ["", "[]", "text"] {
         let message = JobConfig::from_yaml(text).unwrap_err().to_string();
@@ -454,7 +454,7 @@ proptest! {
         listeners in prop::collection::vec(text().prop_filter("not blank", |text| !text.trim().is_empty()), 0..3),
         props in prop::collection::btree_map(text(), text(), 0..4),
         switches in any::<[bool; 6]>(),
-        total in 1..=i32::MAX as u32,
+        total in 1..=MAX_SHARDING_TOTAL_COUNT,
     ) {
         let mut config = JobConfig::builder("demo")
             .sharding_total_count(total)

@@ -445,7 +445,7 @@ elasticjob:
             "application.yaml:20: `elasticjob.jobs.sync_orders.reconcile-interval` is `90s`: the registry holds whole minutes",
             "application.yaml:15: `elasticjob.jobs.sync_orders.cron` is `61 * * * * ?`: seconds are 0 to 59, not 61",
             "application.yaml:18: `elasticjob.jobs.sync_orders.time-zone` is `Mars`: unknown time zone `Mars`: expected an IANA name such as `Asia/Shanghai`, or an offset from `GMT-23:59` to `GMT+23:59`",
-            "application.yaml:16: `elasticjob.jobs.sync_orders.sharding-total-count` is `0`: the number of items is 1 to 2147483647",
+            "application.yaml:16: `elasticjob.jobs.sync_orders.sharding-total-count` is `0`: the number of items is 1 to 1000000",
             "application.yaml:10: `elasticjob.shutdown.grace-period` is `soon`: a duration is expected, such as `10s`, `500ms` or `1m 30s`",
             "application.yaml:12: `elasticjob.network.ip` is `300.1.1.1`: an IP address is expected",
         ]

@@ -46,7 +46,7 @@ mod job;
 /// | `name`, `job_name` | text | the name of the function or type |
 /// | `cron` | Quartz expression | none: a one-off job |
 /// | `time_zone` | IANA name, or `GMT+8` and the like | that of the system |
-/// | `sharding`, `sharding_total_count` | number, at least 1 | none: it has to be configured |
+/// | `sharding`, `sharding_total_count` | number, 1 to 1,000,000 | none: it has to be configured |
 /// | `item_parameters`, `sharding_item_parameters` | `"0=A,1=B"` | none |
 /// | `parameter`, `job_parameter` | text | empty |
 /// | `monitor_execution` | flag | true |

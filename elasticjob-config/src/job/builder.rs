@@ -30,7 +30,8 @@ impl Builder {
         self
     }
 
-    /// Into how many items the job is sharded. Has no default.
+    /// Into how many items the job is sharded: 1 to [`MAX_SHARDING_TOTAL_COUNT`](super::MAX_SHARDING_TOTAL_COUNT). Has no
+    /// default.
     pub fn sharding_total_count(mut self, count: u32) -> Self {
         self.raw.sharding_total_count = Some(i64::from(count));
         self

@@ -47,6 +47,13 @@ use crate::item_parameters::ItemParameters;
 use crate::secret::WithoutSecrets;
 use crate::zone::Zone;
 
+/// The largest number of sharding items that a job can have.
+///
+/// An item costs nodes in the registry and memory in each instance, so that a number with some zeros too many would
+/// exhaust one instance after the other. Java members accept larger numbers: a configuration of theirs with more items is
+/// refused as a whole, and the last valid one stays in force.
+pub const MAX_SHARDING_TOTAL_COUNT: u32 = 1_000_000;
+
 /// The checked configuration of one job.
 #[derive(Clone, Debug, PartialEq)]
 pub struct JobConfig {
@@ -135,7 +142,7 @@ impl JobConfig {
         self.time_zone.as_ref()
     }
 
-    /// Into how many items the job is sharded.
+    /// Into how many items the job is sharded: at most [`MAX_SHARDING_TOTAL_COUNT`].
     #[must_use]
     pub fn sharding_total_count(&self) -> NonZeroU32 {
         self.sharding_total_count

@@ -5,7 +5,7 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use super::{Errors, Fault, JobConfig, JobName, Kept, Props, extension};
+use super::{Errors, Fault, JobConfig, JobName, Kept, MAX_SHARDING_TOTAL_COUNT, Props, extension};
 use crate::cron::{self, Expression};
 use crate::item_parameters::{self, ItemParameters};
 use crate::zone::Zone;
@@ -236,10 +236,10 @@ fn total_count(faults: &mut Vec<Fault>, count: Option<i64>) -> Option<NonZeroU32
     };
     let checked = u32::try_from(count)
         .ok()
-        .filter(|_| count <= LARGEST)
+        .filter(|count| *count <= MAX_SHARDING_TOTAL_COUNT)
         .and_then(NonZeroU32::new);
     if checked.is_none() {
-        let problem = format!("the number of items is 1 to {LARGEST}");
+        let problem = format!("the number of items is 1 to {MAX_SHARDING_TOTAL_COUNT}");
         faults.push(Fault::new(key, Some(&count.to_string()), problem));
     }
     checked

@@ -1,5 +1,7 @@
 //! The keys of the attribute.
 
+use elasticjob_config::job::MAX_SHARDING_TOTAL_COUNT;
+
 /// A key, with the kind of value it takes.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Key {
@@ -56,7 +58,10 @@ pub(crate) const TIME_ZONE: Key = property(&["time_zone"], "time-zone", Kind::Te
 pub(crate) const SHARDING: Key = property(
     &["sharding", "sharding_total_count"],
     "sharding-total-count",
-    Kind::Number { least: 1, most: MOST },
+    Kind::Number {
+        least: 1,
+        most: MAX_SHARDING_TOTAL_COUNT as i64,
+    },
 );
 pub(crate) const ITEM_PARAMETERS: Key = property(
     &["item_parameters", "sharding_item_parameters"],

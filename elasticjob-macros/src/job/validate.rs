@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use elasticjob_config::cron;
 use elasticjob_config::item_parameters::ItemParameters;
-use elasticjob_config::job::JobName;
+use elasticjob_config::job::{JobName, MAX_SHARDING_TOTAL_COUNT};
 use elasticjob_config::zone::Zone;
 use jiff::civil;
 use jiff::tz::TimeZone;
@@ -97,11 +97,9 @@ fn item_parameters_fit(settings: &Settings, faults: &mut Faults) {
     let total = settings
         .number(&key::SHARDING)
         .and_then(|total| u32::try_from(total).ok());
-    let checked = ItemParameters::parse(text).and_then(|parameters| match total {
-        Some(total) => parameters.check_range(total),
-        // The number of items comes from elsewhere, and the check with it.
-        None => Ok(()),
-    });
+    // If the number of items comes from elsewhere, all that is known is the largest.
+    let total = total.unwrap_or(MAX_SHARDING_TOTAL_COUNT);
+    let checked = ItemParameters::parse(text).and_then(|parameters| parameters.check_range(total));
     let Err(errors) = checked else {
         return;
     };

@@ -318,6 +318,10 @@ fn not_there(kind: &str, name: &str, settings: &JobSettings, feature: Option<&st
 }
 
 fn item_parameters(config: &elasticjob_config::job::JobConfig) -> BTreeMap<u32, &str> {
-    let of = |item| config.item_parameters().get(item).map(|parameter| (item, parameter));
-    (0..config.sharding_total_count().get()).filter_map(of).collect()
+    let total = config.sharding_total_count().get();
+    let parameters = config.item_parameters().iter();
+    parameters
+        .filter_map(|(item, parameter)| Some((u32::try_from(item).ok()?, parameter)))
+        .filter(|(item, _)| *item < total)
+        .collect()
 }

@@ -65,6 +65,20 @@ async fn an_invalid_configuration_should_leave_the_last_valid_one_in_force() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stored_total_count_beyond_the_bound_should_leave_the_last_valid_configuration_in_force() {
+    let mut cluster = Cluster::new().await;
+    let _only = cluster.join("10.0.0.1", every_second(2), quick());
+    cluster.until(3.5).await;
+    let valid = every_second(2).to_yaml();
+    let most = valid.replace("shardingTotalCount: 2", "shardingTotalCount: 2000000000");
+    assert_ne!(most, valid);
+    cluster.set("/job/config", &most).await;
+    cluster.until(6.5).await;
+    assert_eq!(cluster.history.count_at(at(6)), 2);
+    assert_eq!(cluster.children("/job/sharding").await, ["0", "1"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_changed_zone_should_be_in_force_though_the_cron_expression_is_the_same() {
     let mut cluster = Cluster::new().await;
     // The history begins at midnight in Greenwich, which is one o'clock in Paris.

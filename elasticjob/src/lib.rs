@@ -58,6 +58,7 @@ pub mod catalogue;
 pub mod prelude;
 
 mod cluster;
+mod guard;
 mod host;
 #[cfg(feature = "_http-client")]
 mod http_client;

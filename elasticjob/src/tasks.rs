@@ -9,10 +9,8 @@
 //! Tasks reach the runtime through a [`Spawner`] alone, so that a simulated machine can hold its tasks or
 //! drop them.
 
-use std::any::Any;
 use std::fmt;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -26,6 +24,7 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::error;
 
+use crate::guard::{self, Panicked};
 use crate::registry::BoxFuture;
 
 /// Owns the tasks of the framework, or of one part of it. Clones own the same tasks.
@@ -100,7 +99,7 @@ impl Tasks {
         let on_panic = self.reaction(name, OnPanic::Log);
         let tickets = self.tickets();
         let work = move || {
-            let outcome = catch_unwind(AssertUnwindSafe(work)).map_err(|panic| on_panic.apply(&*panic));
+            let outcome = guard::call(work).map_err(|panicked| on_panic.apply(panicked));
             // Whoever waited may have gone away.
             let _ = sender.send(outcome);
             drop(tickets);
@@ -138,9 +137,9 @@ impl Tasks {
         let on_panic = self.reaction(name, on_panic);
         let tickets = self.tickets();
         // Combinators keep the future where it is; an async block would hold it twice, as captured and as awaited.
-        let task = AssertUnwindSafe(future).catch_unwind().map(move |outcome| {
+        let task = guard::future(future).map(move |outcome| {
             // Whoever waited may have gone away.
-            let _ = sender.send(outcome.map_err(|panic| on_panic.apply(&*panic)));
+            let _ = sender.send(outcome.map_err(|panicked| on_panic.apply(panicked)));
             drop(tickets);
         });
         self.spawner.spawn(name, Box::pin(task));
@@ -204,17 +203,6 @@ pub(crate) trait Spawner: fmt::Debug + Send + Sync + 'static {
     fn spawn_blocking(&self, name: &'static str, work: Box<dyn FnOnce() + Send>);
 }
 
-/// The message a panic was raised with.
-pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {
-    if let Some(text) = panic.downcast_ref::<&str>() {
-        return (*text).to_owned();
-    }
-    match panic.downcast_ref::<String>() {
-        Some(text) => text.clone(),
-        None => "a panic without a message".to_owned(),
-    }
-}
-
 /// The spawner of production.
 #[derive(Debug)]
 struct Runtime(Handle);
@@ -243,8 +231,7 @@ struct Reaction {
 }
 
 impl Reaction {
-    fn apply(self, panic: &(dyn Any + Send)) -> TaskError {
-        let message = panic_message(panic);
+    fn apply(self, Panicked(message): Panicked) -> TaskError {
         error!(task = self.name, panic = %message, essential = self.cancels.is_some(), "task panicked");
         if let Some(token) = self.cancels {
             token.cancel();

@@ -8,6 +8,7 @@ use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
 
+use crate::guard::Held;
 use crate::job::Place;
 
 mod declared;
@@ -23,7 +24,7 @@ pub struct Catalogue<T: ?Sized> {
 }
 
 struct Entry<T: ?Sized> {
-    implementation: Arc<T>,
+    implementation: Held<Arc<T>>,
     place: Place,
 }
 
@@ -49,7 +50,10 @@ impl<T: ?Sized> Catalogue<T> {
     pub(crate) fn register_at(&mut self, name: String, implementation: Arc<T>, place: Place) -> Result<(), NameTaken> {
         match self.entries.entry(name) {
             btree_map::Entry::Vacant(vacant) => {
-                vacant.insert(Entry { implementation, place });
+                vacant.insert(Entry {
+                    implementation: Held::new(implementation),
+                    place,
+                });
                 Ok(())
             }
             btree_map::Entry::Occupied(occupied) => Err(NameTaken {
@@ -100,7 +104,7 @@ impl<T: ?Sized> Clone for Catalogue<T> {
 impl<T: ?Sized> Clone for Entry<T> {
     fn clone(&self) -> Self {
         Self {
-            implementation: Arc::clone(&self.implementation),
+            implementation: self.implementation.clone(),
             place: self.place,
         }
     }

@@ -1,6 +1,8 @@
 use std::error::Error;
 use std::fmt;
 
+use crate::guard;
+
 /// Shows an error and what led to it: `cannot sync: connection lost: reset by peer`.
 ///
 /// An error that repeats its source in its own text, as many do, is not made to say it twice.
@@ -10,8 +12,11 @@ impl Chain<'_> {
     /// The texts of the error and of what led to it, outermost first, without repetitions.
     pub(crate) fn texts(&self) -> Vec<String> {
         let mut texts: Vec<String> = Vec::new();
-        for error in std::iter::successors(Some(self.0), |&error| error.source()) {
-            let text = error.to_string();
+        for error in guard::sources(self.0) {
+            let text = match error {
+                Ok(error) => guard::text(error),
+                Err(panicked) => format!("(what led to it cannot be shown: `source` {panicked})"),
+            };
             if texts.last().is_none_or(|shown| !shown.ends_with(&text)) {
                 texts.push(text);
             }

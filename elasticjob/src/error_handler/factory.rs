@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::notify::{Notifying, Post};
 use super::{Failure, JobErrorHandler, Notice, Notifier, Reaction, Undelivered};
+use crate::guard::{self, Held, Panicked};
 use crate::property::{self, Faults, Properties, Reader, accept};
 use crate::schedule::Clock;
 
@@ -132,7 +133,7 @@ impl<P: Properties> Properties for Notified<P> {
 
 /// What an error handler's name stands for.
 pub struct ErrorHandlerKind {
-    make: Box<dyn AnyFactory>,
+    make: Held<Box<dyn AnyFactory>>,
 }
 
 impl ErrorHandlerKind {
@@ -152,7 +153,7 @@ impl ErrorHandlerKind {
     #[must_use]
     pub fn per_job(factory: impl ErrorHandlerFactory) -> Self {
         Self {
-            make: Box::new(factory),
+            make: Held::new(Box::new(factory)),
         }
     }
 
@@ -168,14 +169,28 @@ impl ErrorHandlerKind {
         job_name: &str,
         props: &BTreeMap<String, String>,
         post: &Post,
-    ) -> Result<Arc<dyn JobErrorHandler>, Faults> {
+    ) -> Result<Arc<dyn JobErrorHandler>, NoHandler> {
         let job = ForJob {
             handler,
             job_name,
             post,
         };
-        self.make.make(props, &job).map(Arc::from)
+        let made = guard::call(|| self.make.make(props, &job)).map_err(|panicked| NoHandler::Panicked {
+            name: handler.to_owned(),
+            panicked,
+        })?;
+        Ok(made.map(Arc::from)?)
     }
+}
+
+/// Why a job has no error handler.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NoHandler {
+    #[error(transparent)]
+    Props(#[from] Faults),
+    /// Its factory did.
+    #[error("error handler `{name}` could not be made: its factory {panicked}")]
+    Panicked { name: String, panicked: Panicked },
 }
 
 impl fmt::Debug for ErrorHandlerKind {

@@ -80,14 +80,13 @@
 //! answers, and the next firing comes as scheduled.
 
 use std::error::Error;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use tracing::error;
 
 use crate::catalogue::{Catalogue, Declared};
+use crate::guard::{self, Panicked};
 use crate::job::ShardingContext;
-use crate::tasks::panic_message;
 
 mod chain;
 mod channel;
@@ -98,6 +97,7 @@ mod notify;
 mod throw;
 
 pub(crate) use chain::Chain;
+pub(crate) use factory::NoHandler;
 pub use factory::{ErrorHandlerFactory, ErrorHandlerKind, ForJob, Notified};
 #[doc(hidden)]
 pub use factory::{IntoErrorHandlerKind, error_handler_kind};
@@ -254,9 +254,9 @@ pub(crate) fn missing_feature(name: &str) -> Option<&'static str> {
 
 /// Lets a handler, which may be anybody's code, handle a failure. Its panic is logged, and the firing goes on.
 pub(crate) fn handle(handler: &dyn JobErrorHandler, failure: &Failure<'_>) -> Reaction {
-    catch_unwind(AssertUnwindSafe(|| handler.handle(failure))).unwrap_or_else(|panic| {
+    guard::call(|| handler.handle(failure)).unwrap_or_else(|Panicked(panic)| {
         let (job, item, cause) = (failure.job_name, failure.item, Chain(failure.cause));
-        error!(job, item, %cause, panic = %panic_message(&*panic), "error handler panicked");
+        error!(job, item, %cause, panic, "error handler panicked");
         Reaction::Continue
     })
 }

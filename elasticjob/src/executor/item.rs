@@ -1,9 +1,8 @@
-use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
+use futures_util::FutureExt as _;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -11,9 +10,10 @@ use tracing::warn;
 use super::blocking::RunBlocking;
 use super::{Outcome, Permit, Permits};
 use crate::cluster::fence::{Fence, Gated, Stopped};
+use crate::guard::{self, Panicked};
 use crate::job::{BlockingExecutor, BoxError, Progress};
 use crate::registry::BoxFuture;
-use crate::tasks::{Tasks, panic_message};
+use crate::tasks::Tasks;
 
 /// Blocking work of a run that took too long is told to end, and has this long before somebody reads that it goes on.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -87,12 +87,7 @@ where
     let watched = progress.clone();
     let job = within(timeout, watched, move || start(running)).boxed();
     let job = Gated::new(job, item.fence.clone(), item.stop.clone());
-    let outcome = outcome_of(
-        AssertUnwindSafe(job)
-            .catch_unwind()
-            .await
-            .map_err(|panic| panic_message(&*panic)),
-    );
+    let outcome = outcome_of(guard::future(job).await);
     drop(over);
 
     // Boxed, and only where there is any: few runs wait here, and all would keep room for it.
@@ -141,11 +136,11 @@ where
     job.await.into()
 }
 
-fn outcome_of(polled: Result<Result<Outcome, Stopped>, String>) -> Outcome {
+fn outcome_of(polled: Result<Result<Outcome, Stopped>, Panicked>) -> Outcome {
     match polled {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(stopped)) => Outcome::Cancelled(stopped),
-        Err(panic) => Outcome::Panicked(panic),
+        Err(Panicked(message)) => Outcome::Panicked(message),
     }
 }
 

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use crate::cluster::fence::Stopped;
 use crate::error_handler::Chain;
+use crate::guard::{Cause, Panicked};
 use crate::job::BoxError;
 
 /// How the run of an item ended. Shown, it says so in the words of the job's history.
@@ -11,7 +12,7 @@ pub(crate) enum Outcome {
     /// The job returned success.
     Succeeded,
     /// The job returned an error.
-    Failed(BoxError),
+    Failed(Cause),
     /// The job panicked, with this message.
     Panicked(String),
     /// The job took longer than it may.
@@ -22,11 +23,11 @@ pub(crate) enum Outcome {
 
 impl Outcome {
     /// The failure, for the job's error handler; `None` when the job did not fail.
-    pub(crate) fn into_failure(self) -> Option<BoxError> {
+    pub(crate) fn into_failure(self) -> Option<Cause> {
         match self {
             Self::Failed(cause) => Some(cause),
-            Self::Panicked(message) => Some(Box::new(Panicked(message))),
-            Self::TimedOut(limit) => Some(Box::new(TimedOut(limit))),
+            Self::Panicked(message) => Some(Panicked(message).into()),
+            Self::TimedOut(limit) => Some(TimedOut(limit).into()),
             Self::Succeeded | Self::Cancelled(_) => None,
         }
     }
@@ -34,7 +35,7 @@ impl Outcome {
 
 impl From<Result<(), BoxError>> for Outcome {
     fn from(returned: Result<(), BoxError>) -> Self {
-        returned.map_or_else(Self::Failed, |()| Self::Succeeded)
+        returned.map_or_else(|error| Self::Failed(error.into()), |()| Self::Succeeded)
     }
 }
 
@@ -42,18 +43,13 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Succeeded => f.write_str("succeeded"),
-            Self::Failed(cause) => write!(f, "failed: {}", Chain(&**cause)),
+            Self::Failed(cause) => write!(f, "failed: {}", Chain(cause.error())),
             Self::Panicked(message) => write!(f, "panicked: {message}"),
             Self::TimedOut(limit) => TimedOut(*limit).fmt(f),
             Self::Cancelled(stopped) => write!(f, "{stopped}"),
         }
     }
 }
-
-/// A panic, as error handlers see it.
-#[derive(Debug, thiserror::Error)]
-#[error("panicked: {0}")]
-struct Panicked(String);
 
 /// A run that took too long, as error handlers see it.
 #[derive(Debug, thiserror::Error)]
@@ -67,7 +63,7 @@ mod tests {
     fn check(outcome: Outcome, text: &str, failure: Option<&str>) {
         assert_eq!(outcome.to_string(), text);
         assert_eq!(
-            outcome.into_failure().map(|cause| cause.to_string()).as_deref(),
+            outcome.into_failure().map(|cause| cause.error().to_string()).as_deref(),
             failure
         );
     }

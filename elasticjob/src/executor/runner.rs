@@ -14,9 +14,12 @@ use crate::catalogue::UnknownName;
 use crate::cluster::fence::Stopped;
 use crate::cluster::launch::{Finished, Heard, Launch, Runner, Told};
 use crate::cluster::ledger::{CAUSE_LIMIT, End, Verdict};
-use crate::error_handler::{self, Chain, DEFAULT_HANDLER, ErrorHandlers, Failure, JobErrorHandler, Post, Reaction};
+use crate::error_handler::{
+    self, Chain, DEFAULT_HANDLER, ErrorHandlers, Failure, JobErrorHandler, NoHandler, Post, Reaction,
+};
+use crate::guard::Held;
 use crate::job::{Components, ErasedJob, RunContext, RunParts, ShardingContext, ShardingParts};
-use crate::listener::{JobListeners, Listeners};
+use crate::listener::{JobListeners, Listeners, NoListener};
 use crate::property::{self, Reader};
 use crate::registry::BoxFuture;
 use crate::tasks::{Task, Tasks};
@@ -53,11 +56,11 @@ pub(crate) struct JobRunner {
 /// What the configuration in force chose.
 #[derive(Clone)]
 struct Current {
-    job: Arc<dyn ErasedJob>,
+    job: Held<Arc<dyn ErasedJob>>,
     tries: Tries,
     pool: OpenPool,
     handler_name: Arc<str>,
-    handler: Arc<dyn JobErrorHandler>,
+    handler: Held<Arc<dyn JobErrorHandler>>,
     listeners: Listeners,
     props: Arc<BTreeMap<String, String>>,
     parameter: Arc<str>,
@@ -70,6 +73,8 @@ pub(crate) enum Misconfigured {
     Name(#[from] UnknownName),
     Pool(#[from] NoPool),
     Props(#[from] property::Faults),
+    Handler(#[from] NoHandler),
+    Listener(#[from] NoListener),
 }
 
 impl JobRunner {
@@ -105,19 +110,17 @@ impl Current {
         let pool = config.executor_service_handler().unwrap_or(DEFAULT_POOL);
         let pool = equipment.pools.pool(pool, config.name().as_str())?;
         let (job, tries) = match before {
-            Some(before) if *before.props == *config.props() => (Arc::clone(&before.job), before.tries),
+            Some(before) if *before.props == *config.props() => (before.job.clone(), before.tries),
             _ => {
                 let mut reader = Reader::new(config.props());
-                let (job, tries) = (work.open(&mut reader), reader.read());
+                let (job, tries) = (work.open(&mut reader).map(Held::new), reader.read());
                 reader.finish(job.zip(tries))?
             }
         };
         let name = config.error_handler().unwrap_or(DEFAULT_HANDLER);
         let handler = match before {
-            Some(before) if *before.handler_name == *name && *before.props == *config.props() => {
-                Arc::clone(&before.handler)
-            }
-            _ => equipment.handler(name, config)?,
+            Some(before) if *before.handler_name == *name && *before.props == *config.props() => before.handler.clone(),
+            _ => Held::new(equipment.handler(name, config)?),
         };
         let listeners = Listeners::of(
             config.listener_types(),
@@ -247,7 +250,7 @@ impl Runner for JobRunner {
             let retries = tried.retries();
             let is_fenced = matches!(tried.outcome, Outcome::Cancelled(Stopped::Fenced));
             let failure = failure_beyond_ledger(&tried.outcome);
-            let (end, is_abort) = concluded(&failing, &*handler, tried);
+            let (end, is_abort) = concluded(&failing, &**handler, tried);
             // The worker is gone when the process stops; nobody records the end then.
             let _ = finished.unbounded_send(Finished {
                 item: start.item,
@@ -286,7 +289,7 @@ impl Runner for JobRunner {
 
     fn report(&self, fault: &(dyn Error + Send + Sync + 'static)) -> bool {
         let failure = Failure::new(&self.name, fault);
-        error_handler::handle(&*self.current().handler, &failure) == Reaction::Abort
+        error_handler::handle(&**self.current().handler, &failure) == Reaction::Abort
     }
 }
 
@@ -296,7 +299,7 @@ const FAILURE_LIMIT: usize = 16 * 1024;
 /// The whole account of a failure, where the ledger cuts it.
 fn failure_beyond_ledger(outcome: &Outcome) -> Option<Arc<str>> {
     let mut text = match outcome {
-        Outcome::Failed(cause) => Chain(&**cause).to_string(),
+        Outcome::Failed(cause) => Chain(cause.error()).to_string(),
         Outcome::Panicked(message) => format!("panicked: {message}"),
         Outcome::Succeeded | Outcome::TimedOut(_) | Outcome::Cancelled(_) => return None,
     };
@@ -323,7 +326,7 @@ fn concluded(run: &ShardingContext, handler: &dyn JobErrorHandler, tried: Tried)
             debug!("item succeeded");
             End::new(Verdict::Succeeded)
         }
-        Outcome::Failed(cause) => failed(Chain(&**cause).to_string()),
+        Outcome::Failed(cause) => failed(Chain(cause.error()).to_string()),
         Outcome::Panicked(_) | Outcome::TimedOut(_) => failed(outcome.to_string()),
         Outcome::Cancelled(stopped) => {
             warn!(reason = %stopped, "item stopped");
@@ -333,6 +336,6 @@ fn concluded(run: &ShardingContext, handler: &dyn JobErrorHandler, tried: Tried)
     let Some(cause) = outcome.into_failure() else {
         return (end, false);
     };
-    let failure = Failure::of_run(run, &*cause);
+    let failure = Failure::of_run(run, cause.error());
     (end, error_handler::handle(handler, &failure) == Reaction::Abort)
 }

@@ -165,7 +165,7 @@ impl Tries {
     /// How long to wait for the next try, after so many retries in a row; `None` where there is to be none.
     fn pause_after(&self, ended: &Ended, retries: u32, identity: &Identity) -> Option<Duration> {
         let may_pass = match &ended.outcome {
-            Outcome::Failed(cause) => !is_permanent(&**cause),
+            Outcome::Failed(cause) => !is_permanent(cause.error()),
             Outcome::Panicked(_) | Outcome::TimedOut(_) => true,
             Outcome::Succeeded | Outcome::Cancelled(_) => false,
         };
@@ -193,7 +193,7 @@ struct Cause<'a>(&'a Outcome);
 impl fmt::Display for Cause<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Outcome::Failed(cause) => Chain(&**cause).fmt(f),
+            Outcome::Failed(cause) => Chain(cause.error()).fmt(f),
             other => other.fmt(f),
         }
     }

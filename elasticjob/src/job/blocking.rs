@@ -1,13 +1,12 @@
 //! Work that blocks, kept off the runtime's threads.
 
 use std::fmt;
-use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+use crate::guard::{self, Panicked};
 use crate::registry::BoxFuture;
-use crate::tasks::panic_message;
 
 /// Runs work that may block. The runtime has a pool of threads; a simulation can run it in place.
 pub trait BlockingExecutor: fmt::Debug + Send + Sync + 'static {
@@ -45,13 +44,15 @@ where
     let (answer, answered) = oneshot::channel();
     let guarded = move || {
         // A panic is this item's failure. What it may have left broken was moved into the closure and is gone.
-        let result = panic::catch_unwind(AssertUnwindSafe(work)).map_err(|payload| panic_message(&*payload));
-        // Nobody waits any more when the run was dropped.
-        let _ = answer.send(result);
+        let result = guard::call(work);
+        if let Err(unheard) = answer.send(result) {
+            // Nobody waits any more when the run was dropped.
+            guard::discard(unheard);
+        }
     };
     executor.run(Box::new(guarded)).await;
     match answered.await {
-        Ok(result) => result.map_err(BlockingError::Panicked),
+        Ok(result) => result.map_err(|Panicked(message)| BlockingError::Panicked(message)),
         Err(_) => Err(BlockingError::Refused),
     }
 }

@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::guard::Held;
+
 /// The components of an application, at most one of each type.
 ///
 /// ```
@@ -34,7 +36,7 @@ pub struct Components {
 
 struct Entry {
     type_name: &'static str,
-    component: Box<dyn Any + Send + Sync>,
+    component: Held<Box<dyn Any + Send + Sync>>,
 }
 
 impl Components {
@@ -63,7 +65,7 @@ impl Components {
             key,
             Entry {
                 type_name,
-                component: Box::new(component),
+                component: Held::new(Box::new(component)),
             },
         );
         Ok(())

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 
 use super::outcome::BoxError;
+use crate::guard;
 
 /// Marks an error as one that another try does not help against: the run fails at once, whatever `retry` says.
 ///
@@ -28,7 +29,7 @@ pub fn permanent(cause: impl Into<BoxError>) -> Permanent {
 /// Whether an error, or one of those behind it, was marked by [`permanent`].
 #[must_use]
 pub fn is_permanent(error: &(dyn Error + 'static)) -> bool {
-    let mut chain = std::iter::successors(Some(error), |&error| error.source());
+    let mut chain = guard::sources(error).filter_map(Result::ok);
     chain.any(|error| error.is::<Permanent>() || error.is::<Mark>())
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::components::{Components, MissingComponent};
 use super::declaration::Place;
+use crate::guard;
 
 /// One job at start: what it will be given, and the faults found in that.
 ///
@@ -102,13 +103,25 @@ impl<'a> Start<'a> {
 
     /// Reports a fault of what is checked now. Job, place, and the parameter's name and type are added to it.
     pub fn fault(&mut self, message: impl fmt::Display) {
+        let text = guard::text(&message);
+        guard::discard(message);
         self.faults.push(Fault {
             kind: self.parts.kind,
             job: self.parts.job_name.to_owned(),
             place: self.parts.place,
             subject: self.subject,
-            message: message.to_string(),
+            message: text,
         });
+    }
+
+    /// Calls a check of the application's. A panic in it is a fault.
+    pub(crate) fn guarded(&mut self, check: impl FnOnce(&mut Self)) {
+        let subject = self.subject;
+        if let Err(panicked) = guard::call(|| check(self)) {
+            // What was checked within it stays the subject where it unwound.
+            self.fault(format!("the check {panicked}"));
+            self.subject = subject;
+        }
     }
 
     /// Checks an extractor as the job's parameter `name`. Without a bound on the type, so that generated code
@@ -136,7 +149,7 @@ impl<'a> Start<'a> {
     ) {
         let subject = Subject { word, name, type_name };
         let outer = self.subject.replace(subject);
-        check(self);
+        self.guarded(check);
         self.subject = outer;
     }
 }

@@ -1,10 +1,8 @@
 //! The listeners of one job, told one after the other.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 use tracing::debug;
@@ -18,8 +16,7 @@ use crate::cluster::fence::Gated;
 use crate::cluster::guarantee::{Failed, Gathered, Gathering, Turn};
 use crate::cluster::launch::{Heard, Told};
 use crate::cluster::layout::Moment;
-use crate::job::BoxError;
-use crate::tasks::panic_message;
+use crate::guard::{self, Cause, Panicked};
 use crate::trace::Source;
 
 /// The listeners of one job, in order.
@@ -40,18 +37,22 @@ impl Listeners {
     /// Those of these names, in the place of those before.
     ///
     /// # Errors
-    /// The first name that stands for none.
-    pub(crate) fn of(names: &[String], catalogue: &JobListeners, before: Option<&Self>) -> Result<Self, UnknownName> {
+    /// The first name that stands for none, or for one that cannot say its place.
+    pub(crate) fn of(names: &[String], catalogue: &JobListeners, before: Option<&Self>) -> Result<Self, NoListener> {
         let mut listeners = Vec::with_capacity(names.len());
         for name in names {
             let kind = catalogue.get(name)?;
+            let order = guard::call(|| kind.listener.order()).map_err(|panicked| NoListener::Panicked {
+                name: name.clone(),
+                panicked,
+            })?;
             let name = name.as_str().into();
-            listeners.push(Named { name, kind });
+            listeners.push((order, Named { name, kind }));
         }
         // Stable: of one order they stay as they are named.
-        listeners.sort_by_key(|named| named.kind.listener.order());
+        listeners.sort_by_key(|(order, _)| *order);
         Ok(Self {
-            listeners: listeners.into(),
+            listeners: listeners.into_iter().map(|(_, named)| named).collect(),
             contending: before.map(|before| Arc::clone(&before.contending)).unwrap_or_default(),
         })
     }
@@ -107,6 +108,15 @@ impl Listeners {
     }
 }
 
+/// Why a job does not have its listeners.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NoListener {
+    #[error(transparent)]
+    Unknown(#[from] UnknownName),
+    #[error("job listener `{name}`: `order` {panicked}")]
+    Panicked { name: String, panicked: Panicked },
+}
+
 /// What came of telling one listener.
 struct One<E = Fault> {
     result: Result<(), E>,
@@ -121,25 +131,19 @@ impl<E> One<E> {
 }
 
 /// Calls the hook, within its limit; a panic of it is a fault like any other.
-async fn call(kind: &ListenerKind, moment: Moment, firing: &Firing) -> Result<(), BoxError> {
+async fn call(kind: &ListenerKind, moment: Moment, firing: &Firing) -> Result<(), Cause> {
     let limit = kind.limit(moment);
     // Made where a panic is caught, too: a hook need not be an async fn.
-    let hook = AssertUnwindSafe(async { kind.listener.tell(moment, firing).await }).catch_unwind();
+    let hook = guard::future(async { kind.listener.tell(moment, firing).await });
     match timeout(limit, hook).await {
-        Ok(Ok(result)) => result,
-        Ok(Err(panic)) => Err(Reason::Panicked(panic_message(&*panic)).into()),
+        Ok(Ok(result)) => result.map_err(Cause::from),
+        Ok(Err(panicked)) => Err(panicked.into()),
         Err(_) => Err(Reason::TooSlow(limit).into()),
     }
 }
 
 /// Calls the hook if it is for us to call in the cluster, or waits until somebody else has.
-async fn once(
-    name: &str,
-    kind: &ListenerKind,
-    told: &Told,
-    firing: &Firing,
-    contending: Arc<Mutex<()>>,
-) -> One<BoxError> {
+async fn once(name: &str, kind: &ListenerKind, told: &Told, firing: &Firing, contending: Arc<Mutex<()>>) -> One<Cause> {
     if told.items.is_empty() {
         return One::without_turn(Ok(()));
     }

@@ -1,16 +1,29 @@
+use std::error::Error;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cluster::layout::Moment;
-use crate::job::BoxError;
+use crate::guard::Cause;
 
 /// What went wrong with a listener, for the job's error handler.
-#[derive(Debug, thiserror::Error)]
-#[error("job listener `{listener}` {} a firing", when(*moment))]
+#[derive(Debug)]
 pub(super) struct Fault {
     pub(super) listener: Arc<str>,
     pub(super) moment: Moment,
-    pub(super) source: BoxError,
+    pub(super) source: Cause,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "job listener `{}` {} a firing", self.listener, when(self.moment))
+    }
+}
+
+impl Error for Fault {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(self.source.error())
+    }
 }
 
 fn when(moment: Moment) -> &'static str {
@@ -23,8 +36,6 @@ fn when(moment: Moment) -> &'static str {
 /// Why a listener failed by itself.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Reason {
-    #[error("panicked: {0}")]
-    Panicked(String),
     #[error("not done within {0:?}")]
     TooSlow(Duration),
     #[error("these items have not {} within {limit:?}: {missing:?}", verb(*moment))]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::{DistributeOnceJobListener, Firing, JobListener};
 use crate::cluster::layout::Moment;
+use crate::guard::Held;
 use crate::job::BoxError;
 use crate::registry::BoxFuture;
 
@@ -18,7 +19,7 @@ const DEFAULT_COMPLETED: Duration = Duration::from_secs(24 * 3600);
 /// What a listener's name stands for.
 #[derive(Clone)]
 pub struct ListenerKind {
-    pub(super) listener: Arc<dyn AnyListener>,
+    pub(super) listener: Held<Arc<dyn AnyListener>>,
     /// Whether it is told once in the cluster, and not on each instance.
     pub(super) is_once: bool,
     started_timeout: Duration,
@@ -30,7 +31,7 @@ impl ListenerKind {
     #[must_use]
     pub fn regular(listener: impl JobListener) -> Self {
         Self {
-            listener: Arc::new(Regular(listener)),
+            listener: Held::new(Arc::new(Regular(listener))),
             is_once: false,
             started_timeout: DEFAULT,
             completed_timeout: DEFAULT,
@@ -41,7 +42,7 @@ impl ListenerKind {
     #[must_use]
     pub fn distribute_once(listener: impl DistributeOnceJobListener) -> Self {
         Self {
-            listener: Arc::new(Once(listener)),
+            listener: Held::new(Arc::new(Once(listener))),
             is_once: true,
             started_timeout: DEFAULT,
             completed_timeout: DEFAULT_COMPLETED,

@@ -52,7 +52,7 @@ mod fault;
 mod firing;
 mod kind;
 
-pub(crate) use chain::Listeners;
+pub(crate) use chain::{Listeners, NoListener};
 pub use firing::Firing;
 pub use kind::{DeclaredListener, ListenerKind};
 #[doc(hidden)]

@@ -2,6 +2,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use elasticjob_config::{PROVIDED, is_secret, spelling};
 
+use crate::guard;
+
 use super::{Accepts, Fault, Faults, Properties};
 
 /// A property that somebody asks for.
@@ -57,7 +59,22 @@ impl<'a> Reader<'a> {
     pub fn read<P: Properties>(&mut self) -> Option<P> {
         self.prefixes.extend(P::PREFIXES);
         let faults = self.faults.len();
-        P::read(self).filter(|_| self.faults.len() == faults)
+        let read = guard::call(|| P::read(self)).unwrap_or_else(|panicked| {
+            let key = P::PREFIXES.first().copied().unwrap_or("*");
+            self.faults.push(Fault {
+                key: key.to_owned(),
+                value: None,
+                problem: format!("{} {panicked}", std::any::type_name::<P>()),
+            });
+            None
+        });
+        match self.faults.len() == faults {
+            true => read,
+            false => {
+                guard::discard(read);
+                None
+            }
+        }
     }
 
     /// Asks for a property that has to be there; `None` where it is at fault.

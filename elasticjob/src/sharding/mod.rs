@@ -33,12 +33,11 @@
 //! the cluster: where it panics, or its answer does not fit, each item stays with the instance that has it, and one that
 //! nobody has is run by nobody, until the cluster changes. The log of the leader says so.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::catalogue::{Catalogue, Declared};
+use crate::guard::{self, Panicked};
 use crate::property::Reader;
-use crate::tasks::panic_message;
 
 mod assignment;
 mod average;
@@ -152,8 +151,7 @@ pub(crate) fn assign(
     strategy: &dyn ShardingStrategy,
     request: &ShardingRequest<'_>,
 ) -> Result<Assignment, StrategyFault> {
-    let assignment = catch_unwind(AssertUnwindSafe(|| strategy.assign(request)))
-        .map_err(|panic| StrategyFault::Panicked(panic_message(&*panic)))?;
+    let assignment = guard::call(|| strategy.assign(request)).map_err(StrategyFault::Panicked)?;
     // It may have been made for another request.
     assignment.check(request)?;
     Ok(assignment)
@@ -166,7 +164,7 @@ pub(crate) fn may_run(
     item: u32,
     instance: usize,
 ) -> bool {
-    catch_unwind(AssertUnwindSafe(|| strategy.may_run(request, item, instance))).unwrap_or(false)
+    guard::call(|| strategy.may_run(request, item, instance)).unwrap_or(false)
 }
 
 /// Has a strategy check the props of a job. What is wrong with them is in the reader then.
@@ -178,16 +176,15 @@ pub(crate) fn check(
     total_count: u32,
     props: &mut Reader<'_>,
 ) -> Result<(), StrategyFault> {
-    catch_unwind(AssertUnwindSafe(|| strategy.check(total_count, props)))
-        .map_err(|panic| StrategyFault::Panicked(panic_message(&*panic)))
+    guard::call(|| strategy.check(total_count, props)).map_err(StrategyFault::Panicked)
 }
 
 /// A sharding strategy did not do its work.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum StrategyFault {
-    /// It panicked, with this message.
-    #[error("the sharding strategy panicked: {0}")]
-    Panicked(String),
+    /// It panicked.
+    #[error("the sharding strategy {0}")]
+    Panicked(Panicked),
     /// Its answer is to another question.
     #[error("the sharding strategy gave an answer that does not fit: {0}")]
     Invalid(#[from] InvalidAssignment),
@@ -240,7 +237,7 @@ mod tests {
     #[test]
     fn a_strategy_that_panics_should_be_a_fault() {
         let fault = assign(&Scripted(|| panic!("no idea")), &request()).unwrap_err();
-        assert_eq!(fault, StrategyFault::Panicked("no idea".to_owned()));
+        assert_eq!(fault, StrategyFault::Panicked(Panicked("no idea".to_owned())));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::catalogue::UnknownName;
 use crate::cluster::policy::Policy;
 use crate::error_handler::{self, DEFAULT_HANDLER, ErrorHandlerKind};
 use crate::executor::{self, DEFAULT_POOL, Tries, Work};
+use crate::guard;
 use crate::host;
 use crate::job::{Registration, Start, StartParts};
 use crate::property::Reader;
@@ -275,20 +276,24 @@ fn work(
         props: config.props(),
         components: &builder.components,
     });
-    registration.check(&mut start);
+    start.guarded(|start| registration.check(start));
     let found = start.into_faults();
     let is_sound = found.is_empty();
     found.into_iter().for_each(|fault| faults.push(fault));
     if !is_sound {
         return None;
     }
-    match registration.build(&builder.components) {
-        Ok(made) => Some(Work::Declared {
+    match guard::call(|| registration.build(&builder.components)) {
+        Ok(Ok(made)) => Some(Work::Declared {
             job: made.into(),
             kind: registration.kind(),
         }),
-        Err(missing) => {
+        Ok(Err(missing)) => {
             faults.push(format!("job {name} ({place}): {missing}"));
+            None
+        }
+        Err(panicked) => {
+            faults.push(format!("job {name} ({place}): making it {panicked}"));
             None
         }
     }

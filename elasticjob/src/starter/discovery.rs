@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 use crate::catalogue::{Catalogue, Declared};
+use crate::guard;
 use crate::job::{Components, Declaration, Job, Place, Registration, Start, StartParts};
 
 use super::error::Faults;
@@ -121,19 +122,23 @@ pub(super) fn add<T: ?Sized + 'static>(
             props: &no_props,
             components,
         });
-        declared.check(&mut start);
+        start.guarded(|start| declared.check(start));
         let found = start.into_faults();
         if !found.is_empty() {
             found.into_iter().for_each(|fault| faults.push(fault));
             continue;
         }
-        match declared.build(components) {
-            Ok(made) => {
+        match guard::call(|| declared.build(components)) {
+            Ok(Ok(made)) => {
                 if let Err(fault) = catalogue.register_at(declared.name().to_owned(), made, declared.place()) {
                     faults.push(fault);
                 }
             }
-            Err(missing) => faults.push(missing),
+            Ok(Err(missing)) => faults.push(missing),
+            Err(panicked) => {
+                let (kind, name, place) = (catalogue.kind(), declared.name(), declared.place());
+                faults.push(format!("{kind} {name} ({place}): making it {panicked}"));
+            }
         }
     }
 }

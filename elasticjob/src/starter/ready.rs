@@ -9,7 +9,7 @@ use elasticjob_config::job::JobConfig;
 use elasticjob_config::sources::Settings;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::cluster::ids::Ids;
 use crate::cluster::process::Process;
@@ -154,6 +154,9 @@ impl Ready {
             jobs = self.jobs.len(),
             "starting"
         );
+        if cfg!(panic = "abort") {
+            warn!("built with `panic = \"abort\"`: a panic of a job ends the process, and all that runs in it");
+        }
         let (taps, tellers) = trace::start_tellers(&self.trace_listeners, &tasks);
         #[cfg(feature = "_history")]
         let (taps, history) = match self.history {

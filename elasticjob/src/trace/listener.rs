@@ -6,6 +6,7 @@ use elasticjob_config::sources::TracedJobs;
 
 use super::JobEvent;
 use crate::catalogue::{Catalogue, Declared};
+use crate::guard::Held;
 use crate::job::BoxError;
 use crate::registry::BoxFuture;
 
@@ -69,7 +70,7 @@ pub trait TraceListener: Send + Sync + 'static {
 
 /// A trace listener, and what it is told of.
 pub struct TraceListenerKind {
-    pub(super) listener: Box<dyn AnyTraceListener>,
+    pub(super) listener: Held<Box<dyn AnyTraceListener>>,
     pub(super) jobs: TracedJobs,
     pub(super) timeout: Duration,
     pub(super) capacity: usize,
@@ -80,7 +81,7 @@ impl TraceListenerKind {
     #[must_use]
     pub fn new(listener: impl TraceListener) -> Self {
         Self {
-            listener: Box::new(listener),
+            listener: Held::new(Box::new(listener)),
             jobs: TracedJobs::All,
             timeout: TIMEOUT,
             capacity: CAPACITY,

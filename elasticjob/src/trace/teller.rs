@@ -1,12 +1,10 @@
 //! The tasks that tell listeners, one a listener, while jobs go on.
 
-use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -15,8 +13,8 @@ use super::bus::{Tap, Tapped};
 use super::listener::{TraceListenerKind, TraceListeners};
 use super::{Damped, Dropped, JobEvent};
 use crate::error_handler::Chain;
-use crate::job::BoxError;
-use crate::tasks::{Tasks, panic_message};
+use crate::guard::{self, Cause};
+use crate::tasks::Tasks;
 
 /// How long what waits is still told once the application stops.
 const FLUSH_LIMIT: Duration = Duration::from_secs(8);
@@ -116,11 +114,11 @@ impl Teller {
                 },
             };
             // Made where a panic is caught, too: `on_event` need not be an async fn.
-            let telling = async { self.kind.listener.on_event(&event).await };
-            let telling = AssertUnwindSafe(timeout(self.kind.timeout, telling));
+            let telling = guard::future(async { self.kind.listener.on_event(&event).await });
+            let telling = timeout(self.kind.timeout, telling);
             let outcome = tokio::select! {
                 biased;
-                outcome = telling.catch_unwind() => outcome,
+                outcome = telling => outcome,
                 () = &mut out_of_time => {
                     self.told.dropped.add(1);
                     break;
@@ -128,9 +126,9 @@ impl Teller {
             };
             match outcome {
                 Ok(Ok(Ok(()))) => drop(self.told.told.fetch_add(1, Ordering::Relaxed)),
-                Ok(Ok(Err(error))) => self.failed(&event, error),
-                Ok(Err(_)) => self.failed(&event, format!("it took more than {:?}", self.kind.timeout).into()),
-                Err(panic) => self.failed(&event, format!("it panicked: {}", panic_message(&*panic)).into()),
+                Ok(Ok(Err(error))) => self.failed(&event, &error.into()),
+                Ok(Err(panicked)) => self.failed(&event, &format!("it {panicked}").into()),
+                Err(_) => self.failed(&event, &format!("it took more than {:?}", self.kind.timeout).into()),
             }
             self.say_dropped(false);
         }
@@ -141,11 +139,11 @@ impl Teller {
         self.say_dropped(true);
     }
 
-    fn failed(&mut self, event: &JobEvent, error: BoxError) {
+    fn failed(&mut self, event: &JobEvent, error: &Cause) {
         let total = self.told.failed.fetch_add(1, Ordering::Relaxed) + 1;
         if let Some(events) = self.failed_said.news(total, false) {
             let (listener, job) = (&*self.told.name, &**event.job());
-            warn!(listener, job, events, total, error = %Chain(&*error), "a trace listener failed");
+            warn!(listener, job, events, total, error = %Chain(error.error()), "a trace listener failed");
         }
     }
 
@@ -170,6 +168,7 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
+    use crate::job::BoxError;
     use crate::trace::{Bus, TraceListener};
 
     /// Says which items it is told of, and does with them as their numbers say.

@@ -1,12 +1,12 @@
 //! The thread that wakes whoever waits for a fence.
 
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
 
 use super::State;
+use crate::guard;
 
 /// The one of this process. A thread of its own, because a runtime whose threads are all blocked by somebody's
 /// job wakes nobody.
@@ -96,7 +96,7 @@ impl Alarm {
 
 /// Survives the clock of one fence, which is handed in: the thread is there for all of them.
 fn remaining(fence: &State) -> Option<Duration> {
-    catch_unwind(AssertUnwindSafe(|| fence.remaining())).unwrap_or_else(|_| {
+    guard::call(|| fence.remaining()).unwrap_or_else(|_| {
         // Nobody can tell any more when it is due.
         fence.close();
         None

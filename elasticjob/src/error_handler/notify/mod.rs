@@ -23,6 +23,7 @@ pub use self::notice::Notice;
 use self::notice::Occurrence;
 use self::outbox::{Outbox, Sender};
 use super::{Failure, JobErrorHandler, Log, Reaction};
+use crate::guard::Cause;
 use crate::job::BoxError;
 use crate::schedule::Clock;
 use crate::tasks::Tasks;
@@ -65,7 +66,7 @@ pub trait Notifier: Send + Sync + 'static {
 /// It goes into the log with all that led to it, so no secret may stand in it.
 #[derive(Debug)]
 pub struct Undelivered {
-    cause: BoxError,
+    cause: Cause,
     is_transient: bool,
 }
 
@@ -73,7 +74,7 @@ impl Undelivered {
     /// A reason that may pass, such as a server that is not reached or too busy.
     pub fn transient(cause: impl Into<BoxError>) -> Self {
         Self {
-            cause: cause.into(),
+            cause: Cause::from(cause),
             is_transient: true,
         }
     }
@@ -87,14 +88,14 @@ impl Undelivered {
     /// What went wrong.
     #[must_use]
     pub fn cause(&self) -> &(dyn std::error::Error + Send + Sync + 'static) {
-        &*self.cause
+        self.cause.error()
     }
 }
 
 impl<E: Into<BoxError>> From<E> for Undelivered {
     fn from(cause: E) -> Self {
         Self {
-            cause: cause.into(),
+            cause: Cause::from(cause),
             is_transient: false,
         }
     }

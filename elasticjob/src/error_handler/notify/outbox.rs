@@ -17,6 +17,7 @@ use super::damper::{Damper, Held};
 use super::erased::ErasedNotifier;
 use super::notice::{Notice, Occurrence};
 use crate::error_handler::Chain;
+use crate::guard;
 use crate::tasks::Tasks;
 
 /// So many notices of one job wait at most; those that come then are dropped, and counted.
@@ -194,7 +195,7 @@ impl Shared {
                 debug!(job = %job_name, handler = %way, failures = notice.count(), attempts, "notice delivered");
                 return;
             };
-            let reason = Chain(&*undelivered.cause).to_string();
+            let reason = Chain(undelivered.cause()).to_string();
             let Some(pause) = pauses.next().filter(|_| undelivered.is_transient) else {
                 error!(job = %job_name, handler = %way, attempts, reason, "notice not delivered");
                 return;
@@ -209,8 +210,10 @@ impl Shared {
     }
 
     async fn attempt(&self, notice: &Notice) -> Result<(), Undelivered> {
-        match timeout(DELIVERY_LIMIT, self.notifier.notify(notice)).await {
-            Ok(result) => result,
+        let notifying = guard::future(async { self.notifier.notify(notice).await });
+        match timeout(DELIVERY_LIMIT, notifying).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(panicked)) => Err(panicked.into()),
             // Final: it may have arrived, and another attempt could tell people twice.
             Err(_) => Err(format!("no answer within {DELIVERY_LIMIT:?}").into()),
         }

@@ -2,14 +2,12 @@
 
 mod permits;
 
-use std::any::Any;
 use std::num::NonZeroUsize;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use crate::catalogue::{Catalogue, Declared, UnknownName};
-use crate::tasks::panic_message;
+use crate::guard::{self, Panicked};
 
 pub(crate) use permits::{Permit, Permits};
 
@@ -209,11 +207,9 @@ impl Pools {
             names.sort_unstable();
             return Err(UnknownName::new(self.kind(), name, names).into());
         };
-        catch_unwind(AssertUnwindSafe(|| handler.pool(job_name))).map_err(|panic: Box<dyn Any + Send>| {
-            NoPool::Panicked {
-                name: name.to_owned(),
-                message: panic_message(&*panic),
-            }
+        guard::call(|| handler.pool(job_name)).map_err(|panicked| NoPool::Panicked {
+            name: name.to_owned(),
+            panicked,
         })
     }
 }
@@ -229,8 +225,8 @@ pub(crate) enum NoPool {
     #[error("executor pool `{name}`: expected a number of 1 or more, as in `FIXED(8)`")]
     Fixed { name: String },
     /// Whoever is to give it panicked.
-    #[error("executor pool `{name}`: its handler panicked: {message}")]
-    Panicked { name: String, message: String },
+    #[error("executor pool `{name}`: its handler {panicked}")]
+    Panicked { name: String, panicked: Panicked },
 }
 
 #[cfg(test)]

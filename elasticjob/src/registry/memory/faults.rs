@@ -115,7 +115,10 @@ impl State {
         let Some(member) = self.sessions.get_mut(&session) else {
             return;
         };
-        member.alarms = Alarms::default();
+        // One whose client is gone is not heard again: it ends by its timeout.
+        if *member.state.borrow() != SessionState::Lost {
+            member.alarms = Alarms::default();
+        }
         // What the network had swallowed arrives, though the client may have given it up.
         for request in std::mem::take(&mut member.requests) {
             request.serve(self, session);

@@ -336,6 +336,23 @@ async fn closing_or_dropping_a_session_should_reach_only_a_registry_that_can_be_
     assert!(!exists(&observer, "/stalled").await);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_session_that_is_closed_while_its_link_is_cut_should_end_by_its_timeout_though_the_link_heals() {
+    let registry = registry();
+    let (link, observer) = (registry.link("a"), connect(&registry).await);
+    let session = connect(&link).await;
+    session.write(create("/left", CreateMode::Ephemeral)).await.unwrap();
+    let mut watch = observer.watch("/left").await.unwrap();
+    link.cut();
+    session.close().await;
+    sleep(TIMEOUT / 2).await;
+    link.heal();
+    let began = Instant::now();
+    let event = tokio::time::timeout(TIMEOUT, next(&mut watch)).await;
+    assert_eq!(event, Ok(WatchEvent::Deleted("/left".into())));
+    assert_eq!(began.elapsed(), TIMEOUT / 2);
+}
+
 #[tokio::test]
 async fn a_cut_should_wait_for_the_write_that_it_is_ordered_for() {
     let registry = registry();

@@ -71,6 +71,14 @@ pub(crate) fn next(view: &View, me: &InstanceId, uuid: &str, leaderless: Duratio
     written(transaction)
 }
 
+/// Takes the contenders of an instance that is about to leave out of the election: it will never lead, and would hold
+/// back those behind it until it has left.
+pub(crate) fn withdraw(view: &View, uuid: &str) -> Election {
+    let mut transaction = Transaction::on(view);
+    remove(&mut transaction, &latch::standing(&view.candidates, uuid).own);
+    written(transaction)
+}
+
 fn remove(transaction: &mut Transaction<'_>, candidates: &[&str]) {
     for name in candidates {
         transaction.delete(Node::ElectionCandidate(name));

@@ -14,6 +14,7 @@ use crate::registry::{Answer, Error, Read, Step};
 use crate::sharding::StrategyFault;
 
 use super::abandoned;
+use super::contenders::{self, Concern, Head, Heads};
 use super::election::{self, Election};
 use super::instance::InstanceId;
 use super::layout::Node;
@@ -73,6 +74,9 @@ pub(crate) enum Purpose {
     /// Take the orders to run the job now.
     TakeTrigger(Vec<Order>),
     Elect,
+    SurveyContenders(Vec<Head>),
+    /// Remove contenders that no instance stands behind, by name.
+    RemoveContenders(Vec<String>),
     SurveyMarks(Vec<u32>),
     /// Remove marks of dead instances; the second items were tried often enough.
     RepairMarks {
@@ -105,6 +109,7 @@ pub(crate) enum Request {
 #[derive(Debug, Default)]
 pub(crate) struct Governor {
     leaderless_since: Option<Duration>,
+    heads: Heads,
     due: Option<Due>,
     /// Parts of an assignment that are still to be written.
     parts: VecDeque<Vec<Step>>,
@@ -160,6 +165,21 @@ impl Governor {
         if situation.elapsed < self.not_before {
             return Decision::Wait(self.not_before);
         }
+        if let Some(prepared) = self.prepared.take() {
+            return Decision::Move(prepared);
+        }
+        let look_at = match self.contenders(situation) {
+            Ok(look_at) => look_at,
+            Err(to_do) => return Decision::Move(to_do),
+        };
+        match self.without_contenders(situation) {
+            Decision::Rest => look_at.map_or(Decision::Rest, Decision::Wait),
+            Decision::Wait(until) => Decision::Wait(look_at.map_or(until, |at| at.min(until))),
+            decision => decision,
+        }
+    }
+
+    fn without_contenders(&mut self, situation: &Situation<'_>) -> Decision {
         match self.election(situation) {
             Decision::Rest => {}
             decision => return decision,
@@ -187,24 +207,35 @@ impl Governor {
             self.leaderless_since = None;
         }
         if situation.is_draining && view.leader.as_ref() != Some(me) {
-            return Decision::Rest;
+            return elected(elapsed, election::withdraw(view, latch));
         }
         let since = match view.leader {
             Some(_) => elapsed,
             None => *self.leaderless_since.get_or_insert(elapsed),
         };
-        match election::next(view, me, latch, elapsed.saturating_sub(since)) {
-            Election::Settled => Decision::Rest,
-            Election::Wait(time) => Decision::Wait(elapsed + time),
-            Election::Write(steps) => write(Purpose::Elect, steps),
+        elected(elapsed, election::next(view, me, latch, elapsed.saturating_sub(since)))
+    }
+
+    /// Looks at contenders that stay at the head of a latch: a move, or when to look again.
+    fn contenders(&mut self, situation: &Situation<'_>) -> Result<Option<Duration>, Move> {
+        let Situation { view, me, elapsed, .. } = *situation;
+        if !contenders::is_watcher(view, me) {
+            self.heads = Heads::default();
+            return Ok(None);
+        }
+        match self.heads.next(view, elapsed) {
+            Concern::None => Ok(None),
+            Concern::Later(at) => Ok(Some(at)),
+            Concern::Survey(heads) => {
+                let request = Request::Read(contenders::survey(view, &heads));
+                let purpose = Purpose::SurveyContenders(heads);
+                Err(Move { purpose, request })
+            }
         }
     }
 
     fn marks(&mut self, situation: &Situation<'_>) -> Decision {
         let Situation { view, me, .. } = *situation;
-        if let Some(prepared) = self.prepared.take() {
-            return Decision::Move(prepared);
-        }
         if marks::is_repairer(view, me) {
             let items = abandoned::find(view, succession(situation));
             if !items.is_empty() {
@@ -303,6 +334,12 @@ impl Governor {
             return Ok(());
         };
         match purpose {
+            Purpose::SurveyContenders(heads) => {
+                let (names, steps) = contenders::removal(situation.view, heads, answers);
+                if !steps.is_empty() {
+                    self.prepared = Some(Move::write(Purpose::RemoveContenders(names), steps));
+                }
+            }
             Purpose::SurveyMarks(suspects) => {
                 match marks::repair(situation.view, suspects, answers, succession(situation)) {
                     Some(marks::Repair {
@@ -364,6 +401,14 @@ impl Governor {
         let pause = BACKOFF_FIRST.saturating_mul(1 << self.refused_in_a_row.min(10));
         self.not_before = elapsed + pause.min(BACKOFF_LIMIT);
         self.refused_in_a_row += 1;
+    }
+}
+
+fn elected(elapsed: Duration, election: Election) -> Decision {
+    match election {
+        Election::Settled => Decision::Rest,
+        Election::Wait(time) => Decision::Wait(elapsed + time),
+        Election::Write(steps) => write(Purpose::Elect, steps),
     }
 }
 

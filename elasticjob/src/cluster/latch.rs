@@ -24,11 +24,16 @@ pub(crate) fn standing<'a>(contenders: &'a BTreeSet<String>, uuid: &str) -> Stan
         .filter(|name| name.contains(uuid))
         .collect();
     own.sort_by_key(|name| order(name));
-    let first = contenders.iter().map(String::as_str).min_by_key(|name| order(name));
+    let first = first(contenders);
     Standing {
         is_first: first.is_some() && first == own.first().copied(),
         own,
     }
+}
+
+/// The contender that has the right.
+pub(crate) fn first(contenders: &BTreeSet<String>) -> Option<&str> {
+    contenders.iter().map(String::as_str).min_by_key(|name| order(name))
 }
 
 /// Curator's order: the text after the last `latch-`.

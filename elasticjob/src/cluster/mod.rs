@@ -6,6 +6,7 @@
 //! and fence of [`session`]. Only [`layout`] knows where things are.
 
 mod abandoned;
+mod contenders;
 pub(crate) mod election;
 pub(crate) mod fence;
 pub(crate) mod firing;

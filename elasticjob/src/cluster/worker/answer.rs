@@ -145,6 +145,9 @@ impl Worker {
                             "not taken over after all: lost with the instances that ran them"
                         );
                     }
+                    (Purpose::RemoveContenders(names), Ok(_)) => {
+                        warn!(job, ?names, "contenders removed that no instance stands behind");
+                    }
                     (Purpose::Reshard, Ok(_)) => {
                         self.account.resharded();
                         info!(job, "sharding items shared out");

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
+use crate::cluster::latch;
 use crate::cluster::layout::Node;
 use crate::cluster::resharding;
 use crate::cluster::transaction::Transaction;
@@ -89,7 +90,8 @@ impl Worker {
             live.wake_by(self.process.clock.elapsed() + OVERRUN_LIMIT);
             return;
         }
-        if live.is_leaving || live.is_firing {
+        // What is under way may create a node that has to be taken along.
+        if live.is_leaving || live.is_firing || live.is_governing {
             return;
         }
         live.is_leaving = true;
@@ -102,6 +104,13 @@ impl Worker {
         if live.view.leader.as_ref() == Some(id) {
             transaction.delete(Node::LeaderInstance);
             resharding::leave_to_java(&live.view, &mut transaction);
+        }
+        // They would hold back those behind them for as long as our session lives.
+        for name in latch::standing(&live.view.candidates, live.membership.latch()).own {
+            transaction.delete(Node::ElectionCandidate(name));
+        }
+        for name in latch::standing(&live.view.failover_candidates, live.membership.latch()).own {
+            transaction.delete(Node::FailoverCandidate(name));
         }
         if live.view.triggers.contains_key(id) {
             transaction.delete(Node::TriggerFor(id.as_str()));

@@ -2,6 +2,7 @@
 
 mod account;
 mod configuration;
+mod contenders;
 mod failover;
 mod firing;
 mod labels;

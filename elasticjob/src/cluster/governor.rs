@@ -14,6 +14,7 @@ use crate::registry::{Answer, Error, Read, Step};
 use crate::sharding::StrategyFault;
 
 use super::abandoned;
+use super::astray;
 use super::contenders::{self, Concern, Head, Heads};
 use super::election::{self, Election};
 use super::instance::InstanceId;
@@ -111,6 +112,10 @@ pub(crate) struct Governor {
     leaderless_since: Option<Duration>,
     heads: Heads,
     due: Option<Due>,
+    /// The assignment is to be compared with what the strategy says.
+    must_compare: bool,
+    /// What the comparison found is being repaired.
+    is_repairing: bool,
     /// Parts of an assignment that are still to be written.
     parts: VecDeque<Vec<Step>>,
     /// What follows from the last read.
@@ -145,6 +150,11 @@ impl Governor {
     pub(crate) fn check_marks(&mut self) {
         self.marks_from = Some(0);
         self.surveyed_from = None;
+    }
+
+    /// It is time to look whether the items are where they belong.
+    pub(crate) fn check_assignment(&mut self) {
+        self.must_compare = true;
     }
 
     /// Forgets what was under way: the session or the connection changed.
@@ -271,7 +281,7 @@ impl Governor {
         if let Some(steps) = self.parts.pop_front() {
             return write(Purpose::Reshard, steps);
         }
-        if !is_due(view, config, situation.placement) {
+        if !is_due(view, config, situation.placement) && !self.is_amiss(situation) {
             self.due = None;
             return Decision::Rest;
         }
@@ -294,12 +304,32 @@ impl Governor {
         if elapsed < ready {
             return Decision::Wait(ready);
         }
+        // Looked for once: what moves items without need is not to do so without end.
+        self.is_repairing |= std::mem::take(&mut self.must_compare);
         if !view.is_resharding_necessary {
             return write(Purpose::AnnounceResharding, resharding::announce(view));
         }
         let scope = resharding::scope(view, config.sharding_total_count().get());
         let reads = resharding::survey(view, &scope);
         read(Purpose::SurveyItems(scope), reads)
+    }
+
+    /// Whether an item is not where the last assignment put it, although nothing that this was made for has changed.
+    fn is_amiss(&mut self, situation: &Situation<'_>) -> bool {
+        let Situation {
+            view,
+            config,
+            placement,
+            ..
+        } = *situation;
+        if view.candidates_for_items().next().is_none() {
+            return false;
+        }
+        if astray::is_any_lost(view, config.sharding_total_count().get()) {
+            return true;
+        }
+        self.must_compare = self.must_compare && !config.static_sharding() && astray::is_any(view, config, placement);
+        self.must_compare
     }
 
     /// What to do where another shares the items out: a Java leader has to be told of those that it overlooks.
@@ -385,6 +415,7 @@ impl Governor {
     pub(crate) fn was_written(&mut self, elapsed: Duration, succeeded: bool) {
         if succeeded {
             self.refused_in_a_row = 0;
+            self.is_repairing &= !self.parts.is_empty();
         } else {
             self.refused(elapsed);
         }
@@ -398,6 +429,7 @@ impl Governor {
     fn refused(&mut self, elapsed: Duration) {
         self.parts.clear();
         self.prepared = None;
+        self.must_compare |= std::mem::take(&mut self.is_repairing);
         let pause = BACKOFF_FIRST.saturating_mul(1 << self.refused_in_a_row.min(10));
         self.not_before = elapsed + pause.min(BACKOFF_LIMIT);
         self.refused_in_a_row += 1;

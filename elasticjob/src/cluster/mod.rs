@@ -6,6 +6,7 @@
 //! and fence of [`session`]. Only [`layout`] knows where things are.
 
 mod abandoned;
+mod astray;
 mod contenders;
 pub(crate) mod election;
 pub(crate) mod fence;

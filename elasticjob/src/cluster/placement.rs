@@ -76,6 +76,23 @@ impl Placement {
         Ok(assignment.owners().iter().map(|owner| id((*owner)?)).collect())
     }
 
+    /// The owner of each item, as the strategy wants it, where they are owned as the view says; `None` where it says one
+    /// thing now and another the next moment, or nothing that fits.
+    pub(crate) fn settled_owners(&self, view: &View, config: &JobConfig) -> Option<Vec<Option<InstanceId>>> {
+        let owned = || {
+            let items = view.items.range(..config.sharding_total_count().get());
+            items.filter_map(|(item, state)| Some((*item, state.owner.as_ref()?.as_str())))
+        };
+        let request = request(view, config).with_current(owned());
+        let assign = || sharding::assign(&*self.strategy, &request).ok();
+        let assignment = assign()?;
+        if assign()?.owners() != assignment.owners() {
+            return None;
+        }
+        let id = |index: usize| InstanceId::parse(request.instances()[index].id());
+        Some(assignment.owners().iter().map(|owner| id((*owner)?)).collect())
+    }
+
     /// Who may run what, as far as the strategy says.
     pub(crate) fn admission<'a>(&'a self, view: &'a View, config: &'a JobConfig) -> Admission<'a> {
         Admission {

@@ -35,6 +35,9 @@ pub(crate) struct Basis {
     /// Items that were running and are still to be moved, or removed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     deferred: Vec<u32>,
+    /// The items that were given to no instance on purpose, as ranges: from the first to the last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    left_out: Vec<(u32, u32)>,
     /// The items whose owner changed with this assignment, with the new one's place among the instances. Left out where
     /// it was brought about in parts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -50,6 +53,7 @@ impl Basis {
             strategy: terms.strategy.to_owned(),
             settings: terms.settings,
             deferred: Vec::new(),
+            left_out: Vec::new(),
             moved: None,
         }
     }
@@ -57,6 +61,13 @@ impl Basis {
     /// The items that wait for their runs to end.
     pub(crate) fn deferred(&self) -> &[u32] {
         &self.deferred
+    }
+
+    /// Whether the item was given to no instance on purpose.
+    pub(crate) fn leaves_out(&self, item: u32) -> bool {
+        self.left_out
+            .iter()
+            .any(|(first, last)| (*first..=*last).contains(&item))
     }
 
     /// The items whose owner changed with this assignment, each with its new one; `None` where that is not told.
@@ -237,6 +248,7 @@ pub(crate) fn transactions(
     size_of: impl Fn(&[Step]) -> usize,
 ) -> Vec<Vec<Step>> {
     let mut basis = basis.clone();
+    basis.left_out = ranges_without_owner(target);
     let mut changes = Vec::new();
     let mut moved = Vec::new();
     for surveyed in items {
@@ -303,6 +315,18 @@ pub(crate) fn transactions(
         transactions.push(all);
     }
     transactions
+}
+
+/// The items that are given to no instance.
+fn ranges_without_owner(target: &[Option<InstanceId>]) -> Vec<(u32, u32)> {
+    let mut ranges: Vec<(u32, u32)> = Vec::new();
+    for (item, _) in (0..).zip(target).filter(|(_, owner)| owner.is_none()) {
+        match ranges.last_mut() {
+            Some((_, last)) if *last + 1 == item => *last = item,
+            _ => ranges.push((item, item)),
+        }
+    }
+    ranges
 }
 
 enum Change {
@@ -565,6 +589,19 @@ mod tests {
             Some(Reason::Flag),
         );
         check(&|view| view.read("/job/instances/a@-@1", None), 1, None);
+    }
+
+    #[test]
+    fn items_that_are_given_to_no_instance_should_be_known_as_left_out() {
+        let view = view(&["/instances/a@-@1", "/sharding", "/ledger/items"]);
+        let items: Vec<_> = (0..6).map(|item| surveyed(item, "", false)).collect();
+        let steps = shown(&plan(&view, &["", "", "a@-@1", "a@-@1", "", "a@-@1"], &items)[0]);
+        let epoch = steps.iter().find(|step| step.starts_with("+/job/ledger/epoch"));
+        let epoch = epoch.expect("an epoch").trim_start_matches("+/job/ledger/epoch=");
+        assert!(epoch.contains("\"left_out\":[[0,1],[4,4]]"), "{epoch}");
+        let basis: Basis = serde_json::from_str(epoch).expect("a basis");
+        let left_out: Vec<u32> = (0..7).filter(|item| basis.leaves_out(*item)).collect();
+        assert_eq!(left_out, [0, 1, 4]);
     }
 
     #[test]

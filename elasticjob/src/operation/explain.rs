@@ -74,8 +74,10 @@ pub enum Finding {
     Draining { instance: String },
     /// The item is switched off.
     ItemDisabled { note: Option<Note> },
-    /// The item was given to nobody.
+    /// The item has no owner, and is about to get one.
     NoOwner,
+    /// The job's sharding strategy gives the item to no instance.
+    LeftOut,
     /// The item was given to an instance that is gone.
     OwnerGone { instance: String },
     /// The server of the item's instance is switched off.
@@ -117,6 +119,7 @@ impl Finding {
             | Self::Resharding { .. }
             | Self::ItemDisabled { .. }
             | Self::NoOwner
+            | Self::LeftOut
             | Self::OwnerGone { .. }
             | Self::OwnerDisabled { .. }
             | Self::Moving
@@ -247,7 +250,7 @@ fn of_item(survey: &Survey, config: Option<&JobConfig>, item: u32, now: Timestam
             note: survey.note_of(&Switch::Item(item)).cloned(),
         });
     }
-    findings.extend(of_owner(view, state));
+    findings.extend(of_owner(view, item, state));
     if view.is_moving(item) {
         findings.push(Finding::Moving);
     }
@@ -287,9 +290,13 @@ fn of_item(survey: &Survey, config: Option<&JobConfig>, item: u32, now: Timestam
     findings
 }
 
-fn of_owner(view: &View, state: &ItemView) -> Option<Finding> {
+fn of_owner(view: &View, item: u32, state: &ItemView) -> Option<Finding> {
     let Some(owner) = &state.owner else {
-        return Some(Finding::NoOwner);
+        let basis = view.epoch.as_ref().and_then(|epoch| epoch.basis.as_ref());
+        return Some(match basis.is_some_and(|basis| basis.leaves_out(item)) {
+            true => Finding::LeftOut,
+            false => Finding::NoOwner,
+        });
     };
     let instance = owner.to_string();
     match () {
@@ -328,9 +335,8 @@ impl fmt::Display for Finding {
             Self::TriggerWaits { instance, .. } => write!(f, "{instance} was told to run it, and is gone"),
             Self::Draining { instance } => write!(f, "{instance} is draining: it gets no items"),
             Self::ItemDisabled { note } => write!(f, "it is switched off{}", Said(note.as_ref())),
-            Self::NoOwner => f.write_str(
-                "no instance has it: it is about to be shared out, or the job's sharding strategy gives it to none",
-            ),
+            Self::NoOwner => f.write_str("no instance has it: the leader is about to share it out"),
+            Self::LeftOut => f.write_str("no instance has it: the job's sharding strategy gives it to none"),
             Self::OwnerGone { instance } => write!(f, "it was given to {instance}, which is gone"),
             Self::OwnerDisabled { instance } => write!(f, "it belongs to {instance}, whose server is switched off"),
             Self::Moving => f.write_str("it waits for its run to end, to move to another instance"),

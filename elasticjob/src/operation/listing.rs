@@ -1,7 +1,5 @@
 //! The jobs there are, with the status that the Java console gives them.
 
-use std::collections::BTreeSet;
-
 use elasticjob_config::job::JobConfig;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -20,7 +18,8 @@ pub enum JobStatus {
     Crashed,
     /// All its servers are switched off.
     Disabled,
-    /// Its items belong to nobody yet, or to instances that are gone.
+    /// An item of it belongs to no instance, or to one that is gone. The Java console looks only at items that have an owner,
+    /// and calls the others well.
     ShardingFlag,
     /// None of these.
     Ok,
@@ -180,7 +179,7 @@ fn brief(survey: &Survey, now: Timestamp) -> Result<JobBrief, Unlisted> {
 pub(super) fn brief_of(survey: &Survey, config: &JobConfig, now: Timestamp) -> JobBrief {
     JobBrief {
         job_name: survey.job().to_owned(),
-        status: status(&survey.view),
+        status: status(&survey.view, config.sharding_total_count().get()),
         description: config.description().to_owned(),
         cron: config.cron().map(ToString::to_string),
         time_zone: config.time_zone().map(|zone| zone.name().to_owned()),
@@ -197,15 +196,16 @@ fn is_job(view: &View) -> bool {
         .any(|node| view.has(node))
 }
 
-fn status(view: &View) -> JobStatus {
+fn status(view: &View, total: u32) -> JobStatus {
     if view.instances.is_empty() {
         return JobStatus::Crashed;
     }
     if view.servers.values().all(|status| *status == ServerStatus::Disabled) {
         return JobStatus::Disabled;
     }
-    let owners: BTreeSet<_> = view.items.values().filter_map(|item| item.owner.as_ref()).collect();
-    if owners.is_empty() || owners.into_iter().any(|owner| !view.instances.contains(owner)) {
+    let owned = view.items.range(..total).filter_map(|(_, item)| item.owner.as_ref());
+    let here = owned.filter(|owner| view.instances.contains(*owner)).count();
+    if here < total as usize {
         return JobStatus::ShardingFlag;
     }
     JobStatus::Ok

@@ -88,6 +88,7 @@ async fn the_status_of_a_job_should_be_that_of_the_java_console() {
     cluster.put("/job/servers/b=").await;
     assert_eq!(status().await, JobStatus::ShardingFlag, "nobody has an item");
     cluster.put("/job/sharding/0/instance=a@-@1").await;
+    cluster.put("/job/sharding/1/instance=a@-@1").await;
     assert_eq!(status().await, JobStatus::Ok);
     cluster.put("/job/sharding/1/instance=a@-@2").await;
     assert_eq!(
@@ -95,6 +96,26 @@ async fn the_status_of_a_job_should_be_that_of_the_java_console() {
         JobStatus::ShardingFlag,
         "one belongs to nobody who is there"
     );
+}
+
+#[tokio::test]
+async fn a_job_with_an_item_that_has_no_owner_should_not_be_called_well() {
+    let nodes = [
+        &format!("/job/config={CONFIG}"),
+        "/job/instances/a@-@1",
+        "/job/servers/a=ENABLED",
+        "/job/sharding/1/instance=a@-@1",
+        "/job/sharding/2/instance=a@-@1",
+    ];
+    let cluster = cluster(&nodes).await;
+    let status = async || cluster.operations.jobs().await.unwrap().jobs[0].status;
+    assert_eq!(
+        status().await,
+        JobStatus::ShardingFlag,
+        "an item beyond the total is none"
+    );
+    cluster.put("/job/sharding/0/instance=a@-@1").await;
+    assert_eq!(status().await, JobStatus::Ok);
 }
 
 #[tokio::test]
@@ -399,13 +420,14 @@ async fn what_is_stale_should_be_removed_and_nothing_else() {
 #[tokio::test]
 async fn every_obstacle_should_be_explained() {
     let cluster = cluster(&[
-        &format!("/job/config={}misfire: false\n", CONFIG.replace(": 2", ": 7")),
+        &format!("/job/config={}misfire: false\n", CONFIG.replace(": 2", ": 8")),
         "/job/instances/a@-@1",
         "/job/instances/b@-@1",
         "/job/servers/a=ENABLED",
         "/job/servers/b=DISABLED",
         "/job/leader/sharding/necessary",
         "/job/trigger/a@-@1",
+        "/job/ledger/epoch={\"instances\":[],\"total\":8,\"strategy\":\"LABEL\",\"left_out\":[[7,7]]}",
         "/job/ledger/members/a@-@1={\"draining\":true}",
         "/job/sharding/1/instance=gone@-@1",
         "/job/sharding/2/instance=b@-@1",
@@ -455,6 +477,7 @@ async fn every_obstacle_should_be_explained() {
         "{:?}",
         first(5)
     );
+    assert!(matches!(first(7), Finding::LeftOut), "{:?}", first(7));
     let parked = &explained.items[6].findings;
     assert!(
         matches!(

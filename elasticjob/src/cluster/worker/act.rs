@@ -120,7 +120,7 @@ impl Worker {
         }
     }
 
-    /// Looks from time to time whether marks were left behind, whatever was noticed.
+    /// Looks from time to time whether marks were left behind and items are where they belong, whatever was noticed.
     fn reconcile(&self, live: &mut Live) {
         let Some(interval) = self.settings.config.reconcile_interval() else {
             return;
@@ -131,6 +131,7 @@ impl Worker {
             live.reconciled_at = elapsed;
             live.must_govern = true;
             live.governor.check_marks();
+            live.governor.check_assignment();
         }
         live.wake_by(live.reconciled_at + interval);
     }

@@ -89,11 +89,15 @@ impl Worker {
             .leaves_out(self.left_out(live), self.settings.placement.strategy());
     }
 
-    /// The items that nobody has, although they have been shared out. Only who leads looks at all items, and knows.
+    /// The items that the strategy gives to no instance. Only the leader looks at all items, and knows. Others that have no
+    /// owner are about to get one.
     fn left_out(&self, live: &Live) -> Vec<u32> {
         let (view, total) = (&live.view, self.settings.config.sharding_total_count().get());
         let owned = view.items.range(..total).filter(|(_, item)| item.owner.is_some());
         let is_led_here = view.leader.as_ref() == Some(live.membership.id());
+        let Some(basis) = view.epoch.as_ref().and_then(|epoch| epoch.basis.as_ref()) else {
+            return Vec::new();
+        };
         if !is_led_here
             || owned.count() == total as usize
             || is_unsettled(view, &self.settings.config, &self.settings.placement)
@@ -101,6 +105,7 @@ impl Worker {
             return Vec::new();
         }
         let is_nobodys = |item: &u32| view.items.get(item).is_none_or(|item| item.owner.is_none());
-        (0..total).filter(is_nobodys).collect()
+        let is_left_out = |item: &u32| is_nobodys(item) && basis.leaves_out(*item);
+        (0..total).filter(is_left_out).collect()
     }
 }

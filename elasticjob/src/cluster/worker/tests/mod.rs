@@ -1,6 +1,7 @@
 //! Whole clusters in one thread: several processes' workers on one embedded registry, in virtual time.
 
 mod account;
+mod astray;
 mod configuration;
 mod contenders;
 mod failover;

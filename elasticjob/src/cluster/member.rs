@@ -11,6 +11,9 @@ pub(crate) struct Member {
     /// What it says that it can run: `elasticjob.labels`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) labels: Vec<String>,
+    /// Why it runs by an older configuration than the stored one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) outdated: Option<String>,
 }
 
 impl Member {

@@ -30,6 +30,7 @@ mod overlooked;
 mod placement;
 pub(crate) mod policy;
 pub(crate) mod process;
+pub(crate) mod refusal;
 pub(crate) mod registration;
 pub(crate) mod resharding;
 pub(crate) mod scope;

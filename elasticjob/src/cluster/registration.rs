@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use elasticjob_config::job::{self, JobConfig};
+use elasticjob_config::job::JobConfig;
 use tracing::{info, warn};
 
+use crate::guard;
 use crate::registry::{self, Answer, CreateMode, Error as Registry, Read, Stat};
 
 use super::layout::Node;
 use super::member::Member;
+use super::refusal::Refusal;
 use super::session::Membership;
 use super::subtree;
 use super::transaction::Transaction;
@@ -27,11 +29,13 @@ pub(crate) struct Application {
     pub(crate) labels: Arc<[String]>,
 }
 
-/// The configuration that a job runs by.
+/// The configuration that the registry has of a job.
 #[derive(Clone, Debug)]
-pub(crate) struct InForce {
-    pub(crate) config: Arc<JobConfig>,
-    pub(crate) known: KnownConfig,
+pub(crate) enum Stored {
+    /// A job can run by it.
+    Valid { config: Arc<JobConfig>, known: KnownConfig },
+    /// No job can.
+    Refused(Refusal),
 }
 
 /// What tells the stored configuration that is known from a later one.
@@ -67,14 +71,6 @@ pub enum RegistrationError {
         /// What this application says it is.
         own: String,
     },
-    /// No job can run by the configuration in the registry, which is in force as long as `overwrite` is off.
-    #[error("job `{job}`: the configuration in the registry is not valid, and `overwrite` is off")]
-    StoredConfig {
-        /// The job.
-        job: String,
-        /// What is wrong with it.
-        source: job::Errors,
-    },
     /// The registry does not do what it is asked.
     #[error("job `{job}`: cannot be registered")]
     Registry {
@@ -86,14 +82,6 @@ pub enum RegistrationError {
 }
 
 impl Application {
-    /// What this instance says of itself.
-    pub(crate) fn member(&self, draining: bool) -> Member {
-        Member {
-            draining,
-            labels: self.labels.to_vec(),
-        }
-    }
-
     pub(crate) fn name(&self) -> &str {
         self.config.name().as_str()
     }
@@ -113,39 +101,37 @@ impl Application {
             let (job, registered, own) = (self.name().to_owned(), registered.to_owned(), own.clone());
             return Err(RegistrationError::Conflict { job, registered, own });
         }
-        if let Some((text, _)) = &found.config
-            && !self.config.overwrite()
-        {
-            self.stored(text)?;
-        }
         Ok(())
     }
 
-    fn stored(&self, text: &str) -> Result<JobConfig, RegistrationError> {
-        let stored = JobConfig::from_registry(text).map_err(|source| RegistrationError::StoredConfig {
-            job: self.name().to_owned(),
-            source,
-        })?;
+    /// Reads a stored configuration.
+    ///
+    /// # Errors
+    /// Why no job can run by it. A text that our own reader panics on is refused like any other.
+    pub(crate) fn stored(&self, text: &str) -> Result<JobConfig, String> {
+        let stored = guard::call(|| JobConfig::from_registry(text))
+            .map_err(|panicked| format!("reading it {panicked}"))?
+            .map_err(|errors| errors.to_string())?;
         for warning in &stored.warnings {
             warn!(job = self.name(), key = warning.key, "{}", warning.message);
         }
         Ok(stored.config)
     }
 
-    /// Stores our configuration where there is none or ours is to overwrite it; gives the one in force.
+    /// Stores our configuration where there is none or ours is to overwrite it; gives what the registry has then.
     ///
     /// What the stored one holds that we do not understand is kept.
-    pub(crate) async fn configure(&self, membership: &Membership) -> Result<InForce, RegistrationError> {
+    pub(crate) async fn configure(&self, membership: &Membership) -> Result<Stored, RegistrationError> {
         let mut refused = Registry::ConnectionLoss;
         for _ in 0..ATTEMPTS {
             let found = self.read(membership).await.map_err(|error| self.refused(error))?;
             self.check_found(&found)?;
-            let (in_force, steps) = self.plan(&found)?;
+            let (stored, steps) = self.plan(&found);
             if steps.is_empty() {
-                return Ok(in_force);
+                return Ok(stored);
             }
             match membership.write(steps).await {
-                Ok(_) => return Ok(in_force),
+                Ok(_) => return Ok(stored),
                 Err(error) if is_race(&error.error) => refused = error.error,
                 Err(error) => return Err(self.refused(error.error)),
             }
@@ -153,7 +139,7 @@ impl Application {
         Err(self.refused(refused))
     }
 
-    fn plan(&self, found: &Found) -> Result<(InForce, Vec<registry::Step>), RegistrationError> {
+    fn plan(&self, found: &Found) -> (Stored, Vec<registry::Step>) {
         let view = View::new(self.name());
         let mut transaction = Transaction::on(&view);
         let implementation = self.implementation.clone().unwrap_or_default();
@@ -173,8 +159,8 @@ impl Application {
                 (Arc::clone(&self.config), KnownConfig::Stored(own))
             }
             Some((text, stat)) if self.config.overwrite() => {
-                let config = match JobConfig::from_registry(text) {
-                    Ok(stored) => Arc::new(self.config.keeping(&stored.config)),
+                let config = match self.stored(text) {
+                    Ok(stored) => Arc::new(self.config.keeping(&stored)),
                     Err(_) => Arc::clone(&self.config),
                 };
                 let own = self.text(&config);
@@ -187,17 +173,21 @@ impl Application {
                 }
             }
             Some((text, stat)) => {
-                let stored = self.stored(text)?;
+                let known = KnownConfig::Read(stat.modified);
+                let stored = match self.stored(text) {
+                    Ok(stored) => stored,
+                    Err(reason) => return (Stored::Refused(Refusal { reason, known }), Vec::new()),
+                };
                 if stored != self.config.keeping(&stored) {
                     info!(
                         job = self.name(),
                         "the registry has another configuration, which is in force: `overwrite` is off"
                     );
                 }
-                (Arc::new(stored), KnownConfig::Read(stat.modified))
+                (Arc::new(stored), known)
             }
         };
-        Ok((InForce { config, known }, transaction.into_steps()))
+        (Stored::Valid { config, known }, transaction.into_steps())
     }
 
     fn text(&self, config: &JobConfig) -> String {
@@ -231,6 +221,7 @@ impl Application {
         &self,
         membership: &Membership,
         config: &JobConfig,
+        member: &Member,
         is_first: bool,
     ) -> Result<View, RegistrationError> {
         let mut refused = Registry::ConnectionLoss;
@@ -255,7 +246,9 @@ impl Application {
                 (true, _) => {}
             }
             transaction.create(Node::Instance(id.as_str()), id.to_yaml(), CreateMode::Ephemeral);
-            let member = self.member(false);
+            if view.standbys.contains(id) {
+                transaction.delete(Node::Standby(id.as_str()));
+            }
             transaction.create(Node::Member(id.as_str()), member.to_bytes(), CreateMode::Ephemeral);
             match membership.write(transaction.into_steps()).await {
                 Ok(_) => return Ok(view),

@@ -49,6 +49,10 @@ fn is_read(view: &mut View, job: &str, path: &str) -> bool {
         }
         // For people, who read them by themselves.
         Some(Node::Notes) => false,
+        Some(Node::Standby(_)) => {
+            view.read(path, Some((Vec::new(), Stat::default())));
+            false
+        }
         Some(Node::Guarantee(Guarantee::Root | Guarantee::Gathering(Moment::Started))) => true,
         Some(Node::Guarantee(Guarantee::Item(Moment::Started, _))) => {
             view.read(path, Some((Vec::new(), Stat::default())));

@@ -27,6 +27,8 @@ pub(crate) struct View {
     pub(crate) instances: BTreeSet<InstanceId>,
     /// Those of the instances that are ours, and whether they are about to leave.
     pub(crate) members: BTreeMap<InstanceId, Member>,
+    /// Processes that have the job and take no part in it.
+    pub(crate) standbys: BTreeSet<InstanceId>,
     pub(crate) leader: Option<InstanceId>,
     /// The contenders for the leadership, by node name.
     pub(crate) candidates: BTreeSet<String>,
@@ -230,6 +232,7 @@ impl View {
                     self.members.insert(id, Member::parse(data));
                 }
             }
+            Node::Standby(id) => self.standbys.extend(InstanceId::parse(id)),
             Node::LeaderInstance => self.leader = InstanceId::parse(&text()),
             Node::ElectionCandidate(name) => {
                 self.candidates.insert(name.to_owned());
@@ -280,6 +283,9 @@ impl View {
             }
             Node::Member(id) => {
                 InstanceId::parse(id).map(|id| self.members.remove(&id));
+            }
+            Node::Standby(id) => {
+                InstanceId::parse(id).map(|id| self.standbys.remove(&id));
             }
             Node::LeaderInstance => self.leader = None,
             Node::ElectionCandidate(name) => {
@@ -476,6 +482,7 @@ fn is_data_ignored(node: Node<'_>) -> bool {
     matches!(
         node,
         Node::Instance(_)
+            | Node::Standby(_)
             | Node::ElectionCandidate(_)
             | Node::FailoverItem(_)
             | Node::FailoverCandidate(_)
@@ -514,6 +521,7 @@ impl Parents {
             Node::Notes => 15,
             Node::ServerNotes => 16,
             Node::ItemNotes => 17,
+            Node::Standbys => 18,
             _ => return None,
         };
         Some(1 << place)

@@ -70,6 +70,10 @@ pub enum Finding {
     NoLeader,
     /// Somebody was told to run the job and has not begun.
     TriggerWaits { instance: String, is_present: bool },
+    /// A process has the job and takes no items, since it cannot run it by this configuration.
+    StandsBy { instance: String, reason: String },
+    /// An instance runs by an older configuration, since it cannot by this one.
+    Outdated { instance: String, reason: String },
     /// An instance gives its items away.
     Draining { instance: String },
     /// The item is switched off.
@@ -128,6 +132,8 @@ impl Finding {
             | Self::ServerUnclear { .. }
             | Self::NoLeader
             | Self::TriggerWaits { .. }
+            | Self::StandsBy { .. }
+            | Self::Outdated { .. }
             | Self::Draining { .. }
             | Self::AwaitsTakeover
             | Self::Running { .. }
@@ -214,6 +220,16 @@ fn of_cluster(survey: &Survey) -> Vec<Finding> {
     findings.extend(view.triggers.keys().map(|id| Finding::TriggerWaits {
         instance: id.to_string(),
         is_present: view.instances.contains(id),
+    }));
+    findings.extend(survey.standbys.iter().map(|(id, standby)| Finding::StandsBy {
+        instance: id.clone(),
+        reason: standby.reason.clone(),
+    }));
+    findings.extend(view.members.iter().filter_map(|(id, member)| {
+        Some(Finding::Outdated {
+            instance: id.to_string(),
+            reason: member.outdated.clone()?,
+        })
     }));
     let draining = view.members.iter().filter(|(_, member)| member.draining);
     findings.extend(draining.map(|(id, _)| Finding::Draining {
@@ -333,6 +349,11 @@ impl fmt::Display for Finding {
                 is_present: true,
             } => write!(f, "{instance} was told to run it and has not begun"),
             Self::TriggerWaits { instance, .. } => write!(f, "{instance} was told to run it, and is gone"),
+            Self::StandsBy { instance, reason } => write!(f, "{instance} takes no items: {reason}"),
+            Self::Outdated { instance, reason } => write!(
+                f,
+                "{instance} runs by the configuration before, since it cannot by this one: {reason}"
+            ),
             Self::Draining { instance } => write!(f, "{instance} is draining: it gets no items"),
             Self::ItemDisabled { note } => write!(f, "it is switched off{}", Said(note.as_ref())),
             Self::NoOwner => f.write_str("no instance has it: the leader is about to share it out"),

@@ -9,6 +9,7 @@ use elasticjob_config::job::{Errors, JobConfig};
 use crate::cluster::instance::InstanceId;
 use crate::cluster::layout::{ItemKind, Node};
 use crate::cluster::ledger::Record;
+use crate::cluster::refusal::Standby;
 use crate::cluster::view::{StoredConfig, View};
 use crate::registry::{Answer, Read, Stat};
 
@@ -32,6 +33,8 @@ pub(super) struct Survey {
     pub(super) config: Option<StoredConfig>,
     pub(super) ledgers: BTreeMap<u32, Stored<Record>>,
     pub(super) notes: BTreeMap<Switch, Stored<Note>>,
+    /// Processes that have the job and take no part in it, and why.
+    pub(super) standbys: BTreeMap<String, Standby>,
     /// The transaction that threw each switch that is there.
     thrown: BTreeMap<Switch, i64>,
     /// What the second round has to read.
@@ -64,6 +67,7 @@ impl Survey {
                     Node::Ledger,
                     Node::LedgerItems,
                     Node::Members,
+                    Node::Standbys,
                     Node::Notes,
                     Node::ServerNotes,
                     Node::ItemNotes,
@@ -79,6 +83,7 @@ impl Survey {
             config: None,
             ledgers: BTreeMap::new(),
             notes: BTreeMap::new(),
+            standbys: BTreeMap::new(),
             thrown: BTreeMap::new(),
             next,
         }
@@ -104,6 +109,9 @@ impl Survey {
             Some(Node::LedgerItem(item)) => {
                 let value = Record::parse(&data);
                 self.ledgers.insert(item, Stored { value, stat });
+            }
+            Some(Node::Standby(id)) => {
+                self.standbys.insert(id.to_owned(), Standby::parse(&data));
             }
             Some(Node::ServerNote(ip)) => self.noted(Switch::Server(ip.to_owned()), &data, stat),
             Some(Node::ItemNote(item)) => self.noted(Switch::Item(item), &data, stat),
@@ -152,6 +160,7 @@ impl Survey {
                 Some(
                     Node::Server(_)
                     | Node::Member(_)
+                    | Node::Standby(_)
                     | Node::TriggerFor(_)
                     | Node::LedgerItem(_)
                     | Node::ServerNote(_)

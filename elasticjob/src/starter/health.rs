@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
+use crate::cluster::refusal::Trouble;
 use crate::cluster::session::Membership;
 use crate::cluster::worker::standing::Standing;
 use crate::cluster::worker::{JobState, WorkerHandle};
@@ -69,6 +70,8 @@ pub struct JobHealth {
     pub last_firing: Option<Timestamp>,
     /// Scheduled times of the items here that have neither a verdict nor a stated reason, although they should.
     pub unaccounted: u64,
+    /// Why it takes no items here although there is a session, or runs by an older configuration than the registry's.
+    pub trouble: Option<String>,
 }
 
 impl Health {
@@ -82,10 +85,12 @@ impl Health {
             let state = match job.state {
                 JobState::Ready => None,
                 JobState::Waiting => Some("is not registered at present"),
+                JobState::StandingBy => Some("takes no items here"),
                 JobState::Draining => Some("is stopping"),
                 JobState::Stopped => Some("has stopped"),
             };
             problems.extend(state.map(|state| format!("job `{name}` {state}")));
+            problems.extend(job.trouble.iter().map(|trouble| format!("job `{name}`: {trouble}")));
             if job.is_stuck {
                 problems.push(format!("job `{name}` does not come to its turn"));
             }
@@ -153,6 +158,7 @@ impl JobHealth {
             running_since: now.running_since,
             last_firing: now.last_firing,
             unaccounted: now.unaccounted,
+            trouble: now.trouble.as_ref().map(Trouble::to_text),
         }
     }
 }
@@ -178,6 +184,7 @@ mod tests {
             running_since: Some(Timestamp::UNIX_EPOCH),
             last_firing: None,
             unaccounted: 0,
+            trouble: None,
         };
         Health {
             is_live: true,
@@ -217,6 +224,19 @@ mod tests {
             left_out.problems(),
             ["job `sync`: its sharding strategy gives no instance the items 1, 3"]
         );
+        let mut refused = health(JobState::StandingBy, Some(SessionState::Connected), false);
+        let trouble = "it cannot run by the configuration in the registry: no such handler";
+        refused
+            .jobs
+            .values_mut()
+            .for_each(|job| job.trouble = Some(trouble.to_owned()));
+        assert_eq!(
+            refused.problems(),
+            [
+                "job `sync` takes no items here".to_owned(),
+                format!("job `sync`: {trouble}")
+            ]
+        );
         let mut stuck = health(JobState::Ready, Some(SessionState::Connected), false);
         stuck.jobs.values_mut().for_each(|job| job.is_stuck = true);
         assert_eq!(stuck.problems(), ["job `sync` does not come to its turn"]);
@@ -227,7 +247,7 @@ mod tests {
         let text = serde_json::to_string(&health(JobState::Draining, Some(SessionState::Suspended), true)).unwrap();
         assert_eq!(
             text,
-            r#"{"live":true,"ready":false,"session":{"instance":"10.0.0.1@-@1@-@abc","state":"suspended","fenced":true},"jobs":{"sync":{"state":"draining","stuck":false,"items":[0,2],"left_out":[],"running":1,"running_since":"1970-01-01T00:00:00Z","last_firing":null,"unaccounted":0}}}"#
+            r#"{"live":true,"ready":false,"session":{"instance":"10.0.0.1@-@1@-@abc","state":"suspended","fenced":true},"jobs":{"sync":{"state":"draining","stuck":false,"items":[0,2],"left_out":[],"running":1,"running_since":"1970-01-01T00:00:00Z","last_firing":null,"unaccounted":0,"trouble":null}}}"#
         );
     }
 }

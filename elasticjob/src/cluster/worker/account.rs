@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::cluster::firing::Start;
 use crate::cluster::launch::Finished;
 use crate::cluster::ledger::{Gap, Run, Verdict};
+use crate::cluster::refusal::Trouble;
 use crate::telemetry::JobMetrics;
 use crate::trace::{Bus, JobEvent, LostRun, RunEvent, SkippedTimes};
 
@@ -198,6 +199,26 @@ impl Account {
             ),
         }
         self.standing.change(|now| now.left_out = items);
+    }
+
+    /// What keeps the job from being run here as the registry has it, or that nothing does.
+    pub(super) fn troubled(&self, trouble: Option<Trouble>) {
+        if self.standing.now_is(|now| now.trouble == trouble) {
+            return;
+        }
+        let job = &*self.job;
+        match &trouble {
+            Some(Trouble::Refused { reason }) => error!(
+                job,
+                reason, "takes no items: it cannot run by the configuration in the registry, and waits for another"
+            ),
+            Some(Trouble::Outdated { reason }) => warn!(
+                job,
+                reason, "cannot run by the configuration in the registry: the one before stays in force"
+            ),
+            None => info!(job, "runs as the registry has it again"),
+        }
+        self.standing.change(|now| now.trouble = trouble);
     }
 
     /// So many items run, or wait for room in the pool.

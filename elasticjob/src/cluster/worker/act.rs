@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use elasticjob_config::job::JobConfig;
 use tokio::sync::oneshot;
 use tracing::{info, warn};
 
@@ -54,6 +53,7 @@ impl Worker {
         }
         if live.must_govern {
             self.wind_down(live);
+            self.tell_member(live);
         }
         self.give_way(live);
         self.waiters
@@ -153,19 +153,10 @@ impl Worker {
             return;
         }
         live.must_govern = true;
-        match JobConfig::from_registry(&stored.text) {
-            Ok(stored) => {
-                info!(job = self.application.name(), "configuration changed in the registry");
-                let total = self.settings.config.sharding_total_count().get();
-                self.take_over(Arc::new(stored.config));
-                self.learn_owners_of_more(live, total);
-            }
-            Err(error) => warn!(
-                job = self.application.name(),
-                %error,
-                "configuration in the registry is not valid, the last valid one stays in force"
-            ),
-        }
+        info!(job = self.application.name(), "configuration changed in the registry");
+        let total = self.settings.config.sharding_total_count().get();
+        self.take_over(self.application.stored(&stored.text));
+        self.learn_owners_of_more(live, total);
     }
 
     pub(super) fn command(&mut self, live: &mut Live, command: Command) {

@@ -10,6 +10,7 @@ use crate::cluster::governor::Purpose;
 use crate::cluster::launch::Heard;
 use crate::cluster::layout::Node;
 use crate::cluster::ledger::Record;
+use crate::cluster::member::Member;
 use crate::cluster::scope::Scope;
 use crate::cluster::view::View;
 use crate::registry::{Answer, Error, WriteError, Written};
@@ -31,8 +32,8 @@ pub(super) enum Answered {
     Firing(FiringAnswer),
     /// Whether our instance was removed, although our session lives.
     RemovalChecked(Result<bool, Error>),
-    /// To the announcement that we are about to leave. If it is lost, the leave itself says it.
-    Announced,
+    /// To what we said of ourselves; `None` where it may not have come about.
+    MemberTold(Option<Member>),
     Left(Result<Vec<Written>, WriteError>),
     /// From the listeners.
     Heard(Telling, Result<Heard, TaskError>),
@@ -89,7 +90,12 @@ impl Worker {
             Answered::Left(result) => self.was_left(live, result),
             Answered::Heard(telling, result) => self.heard(live, telling, result),
             Answered::RemovalChecked(result) => self.removal_checked(live, result),
-            Answered::Announced | Answered::Nothing => {}
+            Answered::MemberTold(told) => {
+                live.is_telling = false;
+                live.told = told;
+                live.must_govern = true;
+            }
+            Answered::Nothing => {}
         }
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use elasticjob_config::job::JobConfig;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use jiff::Timestamp;
@@ -17,13 +18,16 @@ use tracing::{debug, info, warn};
 use crate::cluster::firing::Circumstances;
 use crate::cluster::governor::Governor;
 use crate::cluster::layout::{ItemKind, Node};
+use crate::cluster::member::Member;
 use crate::cluster::placement::Placement;
 use crate::cluster::policy::Policy;
-use crate::cluster::registration::{InForce, KnownConfig};
+use crate::cluster::refusal::{Refusal, Trouble};
+use crate::cluster::registration::{KnownConfig, Stored};
 use crate::cluster::scope::{self, Scope};
 use crate::cluster::session::Membership;
 use crate::cluster::subtree;
 use crate::cluster::view::{Interest, View};
+use crate::guard;
 use crate::registry::{self, BoxFuture, SessionState, WatchEvent};
 use crate::schedule::{Calendar, Clock};
 
@@ -78,8 +82,10 @@ pub(super) struct Live {
     pub(super) is_checking_removal: bool,
     /// Our nodes are being removed.
     pub(super) is_leaving: bool,
-    /// Others were told that we are about to leave.
-    pub(super) is_announced: bool,
+    /// What we last wrote of ourselves; `None` where that is not known.
+    pub(super) told: Option<Member>,
+    /// It is being written.
+    pub(super) is_telling: bool,
     /// When this instance was registered, by the wall clock.
     pub(super) registered_at: Timestamp,
     /// When it was last looked whether marks were left behind.
@@ -112,6 +118,13 @@ impl Live {
     }
 }
 
+/// What came of a registration.
+enum Registered {
+    Joined(Box<Live>),
+    /// This process cannot run the job.
+    Refused(Refusal),
+}
+
 /// What the loop waits for.
 enum Event {
     Watch(WatchEvent),
@@ -129,7 +142,12 @@ impl Worker {
         let mut live = loop {
             // Boxed: what registering needs would be kept for as long as the job runs.
             match Box::pin(self.register(membership)).await {
-                Ok(live) => break live,
+                Ok(Registered::Joined(live)) => break live,
+                Ok(Registered::Refused(refusal)) => {
+                    if let Some(left) = Box::pin(self.stand_by(membership, refusal)).await {
+                        return left;
+                    }
+                }
                 Err(error) if !error.is_passing() => return Left::Refused(error),
                 Err(error) => {
                     if *membership.state().borrow() == SessionState::Lost {
@@ -156,17 +174,25 @@ impl Worker {
     async fn register(
         &mut self,
         membership: &Arc<Membership>,
-    ) -> Result<Box<Live>, crate::cluster::registration::RegistrationError> {
+    ) -> Result<Registered, crate::cluster::registration::RegistrationError> {
         let process = Arc::clone(&self.process);
         let _permit = process.starting.acquire().await.expect("the semaphore is never closed");
-        let InForce { config, known } = self.application.configure(membership).await?;
+        // Whether it can be run here is known before the instance is there: items would be given to it.
+        let (config, known) = match self.chosen(self.application.configure(membership).await?) {
+            Ok(chosen) => chosen,
+            Err(refusal) => return Ok(Registered::Refused(refusal)),
+        };
         let watches = Watches::whole(membership, self.application.name())
             .await
             .map_err(|error| self.application.refused(error))?;
         // Its configuration may be a later one, which is taken over next.
-        let view = self.application.join(membership, &config, self.is_first).await?;
-        self.take_over(config);
-        Ok(Box::new(Live {
+        let member = self.member();
+        let view = self
+            .application
+            .join(membership, &config, &member, self.is_first)
+            .await?;
+        self.put_in_force(config);
+        Ok(Registered::Joined(Box::new(Live {
             membership: Arc::clone(membership),
             watches,
             governor: Governor::new(),
@@ -188,25 +214,57 @@ impl Worker {
             is_leaving: false,
             registered_at: self.process.clock.now(),
             reconciled_at: self.process.clock.elapsed(),
-            is_announced: false,
+            told: Some(member),
+            is_telling: false,
             wake_at: None,
             left: None,
             view,
-        }))
+        })))
     }
 
-    /// Puts a configuration into force.
-    pub(super) fn take_over(&mut self, config: Arc<elasticjob_config::job::JobConfig>) {
-        let now = self.process.clock.now();
-        let (policy, placement) = match self.checked(&config) {
-            Ok(checked) => checked,
-            Err(reason) => {
-                let job = self.application.name();
-                warn!(job, reason, "configuration not taken over, the last one stays in force");
-                return;
-            }
+    /// The configuration to join with: the stored one if this process can run the job by it, else the one that was in
+    /// force before.
+    fn chosen(&mut self, stored: Stored) -> Result<(Arc<JobConfig>, KnownConfig), Refusal> {
+        let refusal = match stored {
+            Stored::Valid { config, known } => match self.prepare(&config) {
+                Ok(()) => return Ok((config, known)),
+                Err(reason) => Refusal { reason, known },
+            },
+            Stored::Refused(refusal) => refusal,
         };
-        (self.settings.policy, self.settings.placement) = (policy, placement);
+        if !self.settings.is_in_force {
+            return Err(refusal);
+        }
+        self.keep_the_last(refusal.reason);
+        Ok((Arc::clone(&self.settings.config), refusal.known))
+    }
+
+    /// Takes over a stored configuration, or leaves the last one in force and says why.
+    pub(super) fn take_over(&mut self, config: Result<JobConfig, String>) {
+        let prepared = config.and_then(|config| self.prepare(&config).map(|()| config));
+        match prepared {
+            Ok(config) => self.put_in_force(Arc::new(config)),
+            Err(reason) => self.keep_the_last(reason),
+        }
+    }
+
+    fn keep_the_last(&mut self, reason: String) {
+        self.account.troubled(Some(Trouble::Outdated { reason }));
+    }
+
+    /// Has everything ready that a configuration needs, or says what is missing.
+    fn prepare(&mut self, config: &JobConfig) -> Result<(), String> {
+        // Strategies, handlers and factories are the application's.
+        let checked = guard::call(|| self.checked(config)).map_err(|panicked| panicked.to_string());
+        (self.settings.policy, self.settings.placement) = checked.flatten()?;
+        self.account.troubled(None);
+        Ok(())
+    }
+
+    /// Puts a configuration into force that everything is ready for.
+    fn put_in_force(&mut self, config: Arc<JobConfig>) {
+        let now = self.process.clock.now();
+        self.settings.is_in_force = true;
         self.firings.listened_to(self.runner.is_listened_to());
         let is_same_schedule = match &self.settings.calendar {
             Some(calendar) => calendar.is_of(&config),
@@ -238,8 +296,7 @@ impl Worker {
         }
     }
 
-    /// Puts the parts of a configuration into force that can fail, or says why it cannot be in force.
-    fn checked(&self, config: &elasticjob_config::job::JobConfig) -> Result<(Policy, Placement), String> {
+    fn checked(&self, config: &JobConfig) -> Result<(Policy, Placement), String> {
         let placement = Placement::of(config, &self.process.strategies)?;
         let policy = Policy::of(config.props())?;
         self.runner.configure(config)?;
@@ -347,7 +404,15 @@ impl Worker {
                         kind: ItemKind::Running,
                         ..
                     }) => live.view.has_moving_items(),
-                    Some(Node::LedgerItem(_) | Node::CurrentTime | Node::Called | Node::Guarantee(_)) | None => false,
+                    Some(
+                        Node::LedgerItem(_)
+                        | Node::CurrentTime
+                        | Node::Standbys
+                        | Node::Standby(_)
+                        | Node::Called
+                        | Node::Guarantee(_),
+                    )
+                    | None => false,
                     Some(_) => true,
                 };
                 match node {

@@ -8,6 +8,7 @@ use tracing::{debug, info, warn};
 
 use crate::cluster::latch;
 use crate::cluster::layout::Node;
+use crate::cluster::member::Member;
 use crate::cluster::resharding;
 use crate::cluster::transaction::Transaction;
 use crate::registry::{Answer, Error, Read};
@@ -19,6 +20,9 @@ use super::signals::Signals;
 
 /// What does not end when it is cancelled is waited for no longer than this before we leave without it.
 const OVERRUN_LIMIT: Duration = Duration::from_secs(5);
+
+/// Between attempts to say what has changed about us.
+const TELL_PAUSE: Duration = Duration::from_millis(200);
 
 /// Between attempts to learn why our instance is gone.
 const REMOVAL_PAUSE: Duration = Duration::from_millis(200);
@@ -86,7 +90,6 @@ impl Worker {
         let is_idle = self.firings.is_idle() && self.tellings.is_idle();
         let is_over = is_idle || cancel_at + OVERRUN_LIMIT <= Instant::now();
         if !is_over {
-            self.announce(live);
             live.wake_by(self.process.clock.elapsed() + OVERRUN_LIMIT);
             return;
         }
@@ -125,20 +128,37 @@ impl Worker {
         self.write(live, steps, Answered::Left);
     }
 
-    /// Tells the others of ours that we are about to leave, so that the leader gives our items away at once.
-    fn announce(&self, live: &mut Live) {
+    /// What there is to be known of us by the others of ours.
+    pub(super) fn member(&self) -> Member {
+        Member {
+            draining: self.stopping.is_some(),
+            labels: self.application.labels.to_vec(),
+            outdated: self.account.standing().outdated(),
+        }
+    }
+
+    /// Tells the others of ours what has changed about us: that we are about to leave, so that the leader gives our items
+    /// away at once, or that we run by an older configuration.
+    pub(super) fn tell_member(&self, live: &mut Live) {
         let id = live.membership.id();
-        if live.is_announced || !live.view.members.contains_key(id) {
+        if live.is_telling || !live.view.members.contains_key(id) {
             return;
         }
-        live.is_announced = true;
+        let member = self.member();
+        if live.told.as_ref() == Some(&member) {
+            return;
+        }
+        live.is_telling = true;
         let mut transaction = Transaction::on(&live.view);
-        transaction.set(
-            Node::Member(id.as_str()),
-            self.application.member(true).to_bytes(),
-            None,
-        );
-        let steps = transaction.into_steps();
-        self.write(live, steps, |_| Answered::Announced);
+        transaction.set(Node::Member(id.as_str()), member.to_bytes(), None);
+        let (steps, membership) = (transaction.into_steps(), Arc::clone(&live.membership));
+        live.requests.push(Box::pin(async move {
+            let result = membership.write(steps).await;
+            if result.is_err() {
+                // It is tried again as soon as this is known.
+                tokio::time::sleep(TELL_PAUSE).await;
+            }
+            Answered::MemberTold(result.ok().map(|_| member))
+        }));
     }
 }

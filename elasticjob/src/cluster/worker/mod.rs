@@ -16,6 +16,7 @@ mod owners;
 mod requests;
 mod settings;
 mod signals;
+mod standby;
 pub(crate) mod standing;
 mod tasks;
 #[cfg(test)]
@@ -37,8 +38,6 @@ use crate::registry::BoxFuture;
 
 use super::firing::Firings;
 use super::launch::{Finished, Runner};
-use super::placement::Placement;
-use super::policy::Policy;
 use super::process::Process;
 use super::registration::{Application, RegistrationError};
 use super::session::Membership;
@@ -90,6 +89,9 @@ pub enum TriggerError {
 pub enum JobState {
     /// Not registered: there is no session at present, or not yet.
     Waiting,
+    /// Not registered, although there is a session: this process cannot run it by the configuration in the registry. It
+    /// takes no items, and registers when there is another configuration.
+    StandingBy,
     /// Registered; it fires as its schedule says.
     Ready,
     /// It starts nothing more, and leaves when its items have ended.
@@ -153,12 +155,7 @@ impl Worker {
         let (commands, receiver) = unbounded();
         let (finish, finished) = unbounded();
         let (state, observed) = watch::channel(JobState::Waiting);
-        let settings = Settings {
-            config: Arc::clone(&application.config),
-            calendar: None,
-            policy: Policy::of(application.config.props()).unwrap_or_default(),
-            placement: Placement::of(&application.config, &process.strategies)?,
-        };
+        let settings = Settings::of(&application, &process.strategies)?;
         let mut firings = Firings::new(process.ids());
         firings.listened_to(runner.is_listened_to());
         let account = Account::new(application.name(), process.events.clone());

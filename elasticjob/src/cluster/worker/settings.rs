@@ -6,7 +6,9 @@ use elasticjob_config::job::JobConfig;
 
 use crate::cluster::placement::Placement;
 use crate::cluster::policy::Policy;
+use crate::cluster::registration::Application;
 use crate::schedule::Calendar;
+use crate::sharding::Strategies;
 
 /// The configuration in force, and what was made of it.
 pub(super) struct Settings {
@@ -15,4 +17,22 @@ pub(super) struct Settings {
     pub(super) calendar: Option<Calendar>,
     pub(super) policy: Policy,
     pub(super) placement: Placement,
+    /// Whether the job has run by it: not before it was joined first.
+    pub(super) is_in_force: bool,
+}
+
+impl Settings {
+    /// What the application says, until it is known what the registry does.
+    ///
+    /// # Errors
+    /// There is no sharding strategy of the name that the job gives, or it refuses the job's props.
+    pub(super) fn of(application: &Application, strategies: &Strategies) -> Result<Self, String> {
+        Ok(Self {
+            config: Arc::clone(&application.config),
+            calendar: None,
+            policy: Policy::of(application.config.props()).unwrap_or_default(),
+            placement: Placement::of(&application.config, strategies)?,
+            is_in_force: false,
+        })
+    }
 }

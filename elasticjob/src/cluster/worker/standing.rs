@@ -7,6 +7,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use crate::cluster::refusal::{Trouble, shortened};
+
 /// Stands for "it has not said when".
 const UNKNOWN: u64 = u64::MAX;
 
@@ -35,6 +37,8 @@ pub(crate) struct Now {
     pub(crate) last_firing: Option<Timestamp>,
     /// Scheduled times without a verdict.
     pub(crate) unaccounted: u64,
+    /// What keeps the job from being run here as the registry has it.
+    pub(crate) trouble: Option<Trouble>,
 }
 
 impl Standing {
@@ -48,6 +52,14 @@ impl Standing {
 
     pub(crate) fn now(&self) -> Now {
         self.now.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Why the job runs here by an older configuration than the stored one, as others are told.
+    pub(super) fn outdated(&self) -> Option<String> {
+        match &self.now.lock().unwrap_or_else(PoisonError::into_inner).trouble {
+            Some(Trouble::Outdated { reason }) => Some(shortened(reason)),
+            _ => None,
+        }
     }
 
     /// By how much the worker has missed the moment at which it wanted to be awake.

@@ -32,7 +32,10 @@ async fn is_shared_out_at_once_when_it_has_lost_its_owner() {
     cluster.delete(OWNER).await;
     tokio::time::sleep(Duration::from_millis(100)).await;
     for instance in [&leader, &other] {
-        assert!(instance.handle.standing.now().left_out.is_empty(), "no fault of the strategy");
+        assert!(
+            instance.handle.standing.now().left_out.is_empty(),
+            "no fault of the strategy"
+        );
     }
     cluster.until(5.8).await;
     assert_eq!(cluster.data(OWNER).await, before);

@@ -15,6 +15,7 @@ mod reconnect;
 mod removal;
 mod session;
 mod sharing;
+mod standby;
 mod strategies;
 mod streaming;
 mod takeover;

@@ -26,6 +26,12 @@ impl InstanceId {
         Self(format!("{ip}{DELIMITER}{pid}-{suffix}").into())
     }
 
+    /// A new id for the process of this one.
+    pub(crate) fn renewed(&self, ids: &mut Ids) -> Self {
+        let process = self.0.rsplit_once('-').map_or(&*self.0, |(process, _)| process);
+        Self(format!("{process}-{}", ids.suffix()).into())
+    }
+
     /// An id as found in the registry.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         (!text.is_empty()).then(|| Self(text.into()))
@@ -88,5 +94,8 @@ mod tests {
         assert_eq!(first.server(), "10.0.0.1");
         assert!(first.as_str().starts_with("10.0.0.1@-@42-"), "{first}");
         assert_ne!(first, second);
+        let renewed = second.renewed(&mut ids);
+        assert!(renewed.as_str().starts_with("10.0.0.1@-@42-"), "{renewed}");
+        assert!(renewed != first && renewed != second && !renewed.is_of_java());
     }
 }

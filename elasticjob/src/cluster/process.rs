@@ -8,6 +8,7 @@ use crate::schedule::Clock;
 use crate::sharding::Strategies;
 use crate::trace::Bus;
 
+use super::fail_point::FailPoint;
 use super::ids::Ids;
 use super::session::Membership;
 
@@ -25,6 +26,7 @@ pub(crate) struct Process {
     pub(crate) starting: Semaphore,
     /// How long running items go on when an operator shuts the job down here.
     pub(crate) operator_grace: std::time::Duration,
+    pub(crate) fail_point: FailPoint,
     /// A std mutex: never held across an await.
     ids: Mutex<Ids>,
 }
@@ -44,6 +46,7 @@ impl Process {
             strategies,
             events: Bus::new(),
             starting: Semaphore::new(STARTING),
+            fail_point: FailPoint::default(),
             ids: Mutex::new(ids),
         }
     }

@@ -23,6 +23,8 @@ pub(crate) enum Trouble {
     Refused { reason: String },
     /// It cannot be run by the stored configuration: the one before stays in force.
     Outdated { reason: String },
+    /// What decides about it panicked: this process takes no part in it for a while.
+    Panicked { message: String },
 }
 
 impl Trouble {
@@ -30,6 +32,7 @@ impl Trouble {
     pub(crate) fn to_text(&self) -> String {
         match self {
             Self::Refused { reason } => format!("it cannot run by the configuration in the registry: {reason}"),
+            Self::Panicked { message } => format!("its worker panicked and begins again: {message}"),
             Self::Outdated { reason } => {
                 format!("it runs by the configuration before, since it cannot run by the one in the registry: {reason}")
             }

@@ -48,14 +48,26 @@ pub(crate) struct Membership {
     id: InstanceId,
     latch: String,
     clock: Arc<dyn Clock>,
-    /// Replaced when it passed although the session lives on. A std mutex: never held across an await.
-    fence: Mutex<Fence>,
+    /// Replaced when it passed although the session lives on, for all memberships of it. A std mutex: never held across an
+    /// await.
+    fence: Arc<Mutex<Fence>>,
 }
 
 impl Membership {
     /// The id of our instances. It is never used in another session.
     pub(crate) fn id(&self) -> &InstanceId {
         &self.id
+    }
+
+    /// A membership in the same session under another id, for a job whose instance of before was given up.
+    pub(crate) fn renewed(&self, ids: &mut Ids) -> Self {
+        Self {
+            session: Arc::clone(&self.session),
+            id: self.id.renewed(ids),
+            latch: ids.uuid(),
+            clock: Arc::clone(&self.clock),
+            fence: Arc::clone(&self.fence),
+        }
     }
 
     /// The UUID in the names of our latch nodes.
@@ -208,7 +220,7 @@ impl Keeper {
             id: InstanceId::fresh(&self.ip, self.pid, &mut self.ids),
             latch: self.ids.uuid(),
             clock: Arc::clone(&self.clock),
-            fence: Mutex::new(fence),
+            fence: Arc::new(Mutex::new(fence)),
             session,
         }
     }

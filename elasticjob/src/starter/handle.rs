@@ -233,17 +233,14 @@ impl ElasticJob {
     /// Safe.
     pub async fn stopped(&self) -> Result<(), Error> {
         let mut phase = self.running.phase.subscribe();
-        tokio::select! {
-            _ = phase.wait_for(|phase| matches!(phase, Phase::Failed | Phase::Stopped)) => {}
-            () = self.running.tasks.token().cancelled() => {}
-        }
+        let end = phase.wait_for(|phase| matches!(phase, Phase::Failed | Phase::Stopped));
+        let end = end.await.map(|phase| *phase);
         if let Some(error) = self.running.take_failure() {
             return Err(error);
         }
-        match *self.running.phase.borrow() {
-            Phase::Stopped => Ok(()),
-            Phase::Failed => Err(Error::Stopped("it was said why".to_owned())),
-            _ => Err(Error::Stopped("a task that all depend on panicked".to_owned())),
+        match end {
+            Ok(Phase::Stopped) => Ok(()),
+            _ => Err(Error::Stopped("it was said why".to_owned())),
         }
     }
 

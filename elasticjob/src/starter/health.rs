@@ -37,7 +37,7 @@ pub struct Health {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct SessionHealth {
-    /// The id of this instance, the same in all jobs for as long as the session lives.
+    /// The id of this instance, the same in all jobs for as long as the session lives, but for a job that began again.
     pub instance: String,
     /// Whether it is served.
     pub state: SessionState,

@@ -14,6 +14,7 @@ use crate::cluster::process::Process;
 use crate::cluster::session::{Keeper, Membership};
 use crate::cluster::worker::{Command, JobState, Worker, WorkerHandle};
 use crate::error_handler::Chain;
+use crate::guard::{self, Panicked};
 use crate::registry::{BoxFuture, Registry};
 use crate::tasks::Tasks;
 use crate::trace::Tellers;
@@ -130,15 +131,23 @@ impl Running {
 
         let ending = Arc::downgrade(&running);
         tasks.spawn_essential("session", async move {
-            let result = keeper.run().await;
-            let (Err(source), Some(running)) = (result, ending.upgrade()) else {
-                return;
-            };
-            let registry = registry.describe();
-            running.fail(Error::Registry { registry, source });
+            let result = guard::future(keeper.run()).await;
+            let Some(running) = ending.upgrade() else { return };
+            match result {
+                Ok(Ok(())) => {}
+                Ok(Err(source)) => {
+                    let registry = registry.describe();
+                    running.fail(Error::Registry { registry, source });
+                }
+                Err(panicked) => running.fail_by("session", &panicked),
+            }
         });
         let starting = Arc::clone(&running);
-        tasks.spawn_essential("start", async move { starting.bring_up(workers).await });
+        tasks.spawn_essential("start", async move {
+            if let Err(panicked) = guard::future(starting.bring_up(workers)).await {
+                starting.fail_by("start", &panicked);
+            }
+        });
 
         let waiting = async {
             let mut attempts = attempts;
@@ -213,7 +222,7 @@ impl Running {
     }
 
     /// Waits for a session, looks whether all jobs may be registered, and only then registers any.
-    async fn bring_up(&self, workers: Vec<Worker>) {
+    async fn bring_up(self: &Arc<Self>, workers: Vec<Worker>) {
         let mut phase = self.phase.subscribe();
         let checked = tokio::select! {
             checked = self.check(&workers) => checked,
@@ -226,13 +235,17 @@ impl Running {
         }
         for worker in workers {
             let name = worker.name().to_owned();
+            let running = Arc::downgrade(self);
             // Not awaited in a block, which would hold it twice, as captured and as awaited.
-            let running = worker.run().map(move |result| {
-                if let Err(error) = result {
+            let run = guard::future(worker.run()).map(move |result| match (result, running.upgrade()) {
+                (Ok(Err(error)), _) => {
                     error!(job = name, error = &error as &dyn std::error::Error, "job stopped");
                 }
+                // It comes back from panics by itself: this one came while it did.
+                (Err(panicked), Some(running)) => running.fail_by("worker", &panicked),
+                (Ok(Ok(())) | Err(_), _) => {}
             });
-            self.tasks.spawn("worker", running);
+            self.tasks.spawn("worker", run);
         }
         for job in self.jobs.values() {
             let mut state = job.handle.state.clone();
@@ -273,6 +286,12 @@ impl Running {
             .unwrap_or_else(PoisonError::into_inner)
             .get_or_insert(error);
         self.phase.send_replace(Phase::Failed);
+    }
+
+    /// A task that the jobs cannot do without has panicked: nothing of the application goes on.
+    fn fail_by(&self, task: &str, panicked: &Panicked) {
+        self.fail(Error::Stopped(format!("task `{task}` {panicked}")));
+        self.tasks.token().cancel();
     }
 
     pub(super) fn take_failure(&self) -> Option<Error> {

@@ -72,7 +72,7 @@ impl World {
             return;
         }
         let node = running[self.rng.usize(..running.len())];
-        match self.rng.u8(..120) {
+        match self.rng.u8(..123) {
             0..8 => self.crash(node),
             8..16 => self.stop(node),
             16..20 => self.join(),
@@ -96,7 +96,8 @@ impl World {
             112..114 => self.remove_instance(node),
             114..115 => self.crash_all(&running),
             115..116 => self.remove_job(),
-            _ => self.trigger(node),
+            116..120 => self.trigger(node),
+            _ => self.panic(node),
         }
     }
 
@@ -179,6 +180,13 @@ impl World {
             let after = self.next_second(Instant::now()) - Instant::now() + self.millis(0..20);
             self.plan(after, Action::Start { ip });
         }
+    }
+
+    /// A worker panics, at any of the next steps that the process makes.
+    fn panic(&mut self, index: usize) {
+        let step = self.rng.u32(1..80);
+        self.note(index, &format!("panics at step {step} from now"));
+        self.nodes[index].panic_at(step);
     }
 
     fn pause(&mut self, index: usize) {

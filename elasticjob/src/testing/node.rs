@@ -75,6 +75,7 @@ pub(super) struct Node {
     pub(super) link_faults: u32,
     pub(super) registry: Arc<Metered<Link>>,
     tasks: Tasks,
+    process: Arc<Process>,
     jobs: Vec<RunningJob>,
 }
 
@@ -197,6 +198,7 @@ impl Node {
             link_faults: 0,
             registry,
             tasks,
+            process,
             jobs,
         }
     }
@@ -204,6 +206,11 @@ impl Node {
     /// Whether it takes part, or will again by itself.
     pub(super) fn is_there(&self) -> bool {
         matches!(self.condition, Condition::Running | Condition::Paused)
+    }
+
+    /// Has the worker of a job panic, so many steps from now.
+    pub(super) fn panic_at(&self, step: u32) {
+        self.process.fail_point.panic_at(step);
     }
 
     /// As SIGTERM does.

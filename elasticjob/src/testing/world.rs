@@ -333,6 +333,7 @@ impl World {
             }
             let skew = self.rng.i64(-SKEW_MILLIS..=SKEW_MILLIS);
             node.clock.set_offset(SignedDuration::from_millis(skew));
+            node.panic_at(0);
             node.clock.notice();
             node.machine.go_on();
             node.link.heal();

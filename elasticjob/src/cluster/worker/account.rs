@@ -216,6 +216,8 @@ impl Account {
                 job,
                 reason, "cannot run by the configuration in the registry: the one before stays in force"
             ),
+            // Said where it is caught.
+            Some(Trouble::Panicked { .. }) => {}
             None => info!(job, "runs as the registry has it again"),
         }
         self.standing.change(|now| now.trouble = trouble);

@@ -28,6 +28,7 @@ impl Worker {
     /// Does what there is to do now.
     pub(super) fn act(&mut self, live: &mut Live) {
         live.wake_at = None;
+        self.process.fail_point.pass();
         self.advance();
         self.cancel_when_due();
         self.reconcile(live);
@@ -63,8 +64,11 @@ impl Worker {
         if live.is_leaving || live.is_checking_removal {
             return;
         }
+        self.process.fail_point.pass();
         self.govern(live);
+        self.process.fail_point.pass();
         self.fire(live);
+        self.process.fail_point.pass();
         self.tell(live);
         // What has come to its end just now may have been the last.
         self.leave_when_due(live);

@@ -74,6 +74,7 @@ struct ClocksDiffer {
 
 impl Worker {
     pub(super) fn answered(&mut self, live: &mut Live, answered: Answered) {
+        self.process.fail_point.pass();
         match answered {
             Answered::Refreshed(result) => self.refreshed(live, result),
             Answered::Read(paths, result) => self.was_read(live, paths, result),
@@ -261,6 +262,7 @@ impl Worker {
             self.tellings.ended(item);
         }
         self.launch(live, recordings.again);
+        self.process.fail_point.pass();
         self.claim_settled(live, recordings.made_up);
     }
 

@@ -177,6 +177,7 @@ impl Worker {
     ) -> Result<Registered, crate::cluster::registration::RegistrationError> {
         let process = Arc::clone(&self.process);
         let _permit = process.starting.acquire().await.expect("the semaphore is never closed");
+        self.process.fail_point.pass();
         // Whether it can be run here is known before the instance is there: items would be given to it.
         let (config, known) = match self.chosen(self.application.configure(membership).await?) {
             Ok(chosen) => chosen,
@@ -191,6 +192,7 @@ impl Worker {
             .application
             .join(membership, &config, &member, self.is_first)
             .await?;
+        self.process.fail_point.pass();
         self.put_in_force(config);
         Ok(Registered::Joined(Box::new(Live {
             membership: Arc::clone(membership),

@@ -92,11 +92,12 @@ impl Worker {
         self.account.fired(&starts, id.as_str(), &task_id, now);
         let next = self.settings.calendar.as_ref().and_then(Calendar::next);
         for start in starts {
-            let signals = Signals::new();
+            let signals = Signals::below(&self.incarnation);
             let (cancellation, wind_down) = (signals.cancellation.clone(), signals.wind_down.clone());
             self.wind_down_where_due(live, start.item, &signals);
             let run = (start.item, start.run.id.clone(), start.run.attempt);
-            self.signals.insert(run, signals);
+            self.signals.insert(run.clone(), signals);
+            self.process.fail_point.pass();
             self.runner.launch(Launch {
                 start,
                 task_id: Arc::clone(&task_id),
@@ -110,6 +111,9 @@ impl Worker {
                 metrics: Arc::clone(self.account.metrics()),
                 finished: self.finish.clone(),
             });
+            if let Some(signals) = self.signals.get_mut(&run) {
+                signals.is_launched = true;
+            }
         }
         self.account.runs(self.signals.len(), now);
     }
@@ -122,6 +126,7 @@ impl Worker {
 
     pub(super) fn item_finished(&mut self, finished: Finished) {
         self.forget(&finished);
+        self.process.fail_point.pass();
         if !self.firings.is_running(finished.item, &finished.run, finished.attempt) {
             return;
         }

@@ -19,7 +19,7 @@ use super::attend::Live;
 use super::signals::Signals;
 
 /// What does not end when it is cancelled is waited for no longer than this before we leave without it.
-const OVERRUN_LIMIT: Duration = Duration::from_secs(5);
+pub(super) const OVERRUN_LIMIT: Duration = Duration::from_secs(5);
 
 /// Between attempts to say what has changed about us.
 const TELL_PAUSE: Duration = Duration::from_millis(200);

@@ -13,6 +13,7 @@ mod governing;
 mod leaving;
 mod listening;
 mod owners;
+mod recovery;
 mod requests;
 mod settings;
 mod signals;
@@ -32,8 +33,10 @@ use futures_channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use futures_util::StreamExt as _;
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use crate::guard::{self, Panicked};
 use crate::registry::BoxFuture;
 
 use super::firing::Firings;
@@ -43,6 +46,7 @@ use super::registration::{Application, RegistrationError};
 use super::session::Membership;
 use account::Account;
 use listening::Tellings;
+use recovery::Setbacks;
 use settings::Settings;
 use signals::Signals;
 use standing::Standing;
@@ -89,8 +93,8 @@ pub enum TriggerError {
 pub enum JobState {
     /// Not registered: there is no session at present, or not yet.
     Waiting,
-    /// Not registered, although there is a session: this process cannot run it by the configuration in the registry. It
-    /// takes no items, and registers when there is another configuration.
+    /// Not registered, although there is a session: this process cannot run it by the configuration in the registry, or what
+    /// decides about it panicked. It takes no items, and registers when there is another configuration, or after a pause.
     StandingBy,
     /// Registered; it fires as its schedule says.
     Ready,
@@ -112,6 +116,13 @@ pub(crate) struct Worker {
     state: watch::Sender<JobState>,
     settings: Settings,
     firings: Firings,
+    /// Cancels all that was launched since the worker began, or began again.
+    incarnation: CancellationToken,
+    setbacks: Setbacks,
+    /// What the worker attends to.
+    attended: Option<Arc<Membership>>,
+    /// After a panic: the membership in the place of the one that was given up, for as long as the session lives.
+    renewed: Option<Arc<Membership>>,
     /// How to stop each item that runs, by item, run and attempt.
     signals: BTreeMap<(u32, String, u32), Signals>,
     /// When running items are cancelled, once the job is to stop.
@@ -167,6 +178,10 @@ impl Worker {
             finish,
             state,
             firings,
+            incarnation: CancellationToken::new(),
+            setbacks: Setbacks::default(),
+            attended: None,
+            renewed: None,
             signals: BTreeMap::new(),
             stopping: None,
             waiters: Waiters::default(),
@@ -205,7 +220,12 @@ impl Worker {
         // Boxed, since a future holds what it is given more than once, and there may be ten thousand of them.
         let mut worker = Box::new(self);
         async move {
-            let result = worker.run_sessions().await;
+            let result = loop {
+                match guard::future(worker.run_sessions()).await {
+                    Ok(result) => break result,
+                    Err(Panicked(message)) => worker.recover(message).await,
+                }
+            };
             worker.cancel_running();
             worker.own_nothing();
             worker.state.send_replace(JobState::Stopped);
@@ -219,7 +239,9 @@ impl Worker {
             let Some(membership) = self.membership(&mut memberships).await else {
                 return Ok(());
             };
-            match self.attend(&membership).await {
+            let own = self.own(&membership);
+            self.attended = Some(Arc::clone(&own));
+            match self.attend(&own).await {
                 Left::Stopped => return Ok(()),
                 Left::Refused(error) => return Err(error),
                 Left::SessionLost => {
@@ -229,6 +251,13 @@ impl Worker {
                 }
             }
         }
+    }
+
+    /// The membership that the job has in the session of this one: another, if its instance was given up there.
+    fn own(&self, published: &Arc<Membership>) -> Arc<Membership> {
+        let is_of_session = |own: &&Arc<Membership>| Arc::ptr_eq(own.session(), published.session());
+        let renewed = self.renewed.as_ref();
+        Arc::clone(renewed.filter(is_of_session).unwrap_or(published))
     }
 
     /// Waits for a membership; `None` when the job is to stop before there is one.

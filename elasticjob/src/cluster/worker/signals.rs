@@ -16,15 +16,19 @@ pub(super) struct Signals {
     pub(super) cancellation: CancellationToken,
     /// At its next good place. A child of the other.
     pub(super) wind_down: CancellationToken,
+    /// Whether it was handed to the executor, which tells of its end.
+    pub(super) is_launched: bool,
 }
 
 impl Signals {
-    pub(super) fn new() -> Self {
-        let cancellation = CancellationToken::new();
+    /// Signals that are given with those of all runs, too.
+    pub(super) fn below(all: &CancellationToken) -> Self {
+        let cancellation = all.child_token();
         let wind_down = cancellation.child_token();
         Self {
             cancellation,
             wind_down,
+            is_launched: false,
         }
     }
 

@@ -86,6 +86,7 @@ impl Worker {
     /// Reads the job's root and configuration, behind a watch on the latter.
     async fn look(&self, membership: &Membership, watch: &mut Option<Box<dyn Watch>>) -> Result<Found, Error> {
         let job = self.application.name();
+        self.process.fail_point.pass();
         let config = Node::Config.of(job);
         if watch.is_none() {
             *watch = Some(membership.session().watch(&config).await?);

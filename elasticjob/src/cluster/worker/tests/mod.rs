@@ -11,6 +11,7 @@ mod listeners;
 mod misfire;
 mod operators;
 mod orders;
+mod panics;
 mod reconnect;
 mod removal;
 mod session;

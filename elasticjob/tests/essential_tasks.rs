@@ -1,0 +1,137 @@
+//! A panic of a task that all jobs depend on ends the application with an error: it neither hangs nor goes on half.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use elasticjob::job::job;
+use elasticjob::registry::memory::MemoryRegistry;
+use elasticjob::registry::{
+    Answer, BoxFuture, Error, Read, Registry, Session, SessionState, Step, Watch, WriteError, Written,
+};
+use elasticjob::starter::ElasticJob;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// When the registry panics, by a fault of its own.
+#[derive(Clone, Debug, Default)]
+struct Faults {
+    in_connect: Arc<AtomicBool>,
+    in_read: Arc<AtomicBool>,
+}
+
+#[derive(Debug)]
+struct Faulty {
+    registry: MemoryRegistry,
+    faults: Faults,
+}
+
+#[derive(Debug)]
+struct FaultySession {
+    session: Arc<dyn Session>,
+    faults: Faults,
+}
+
+impl Registry for Faulty {
+    fn connect(&self) -> BoxFuture<'_, Result<Arc<dyn Session>, Error>> {
+        Box::pin(async {
+            assert!(
+                !self.faults.in_connect.load(Ordering::Relaxed),
+                "no idea how to connect"
+            );
+            let session = self.registry.connect().await?;
+            let faults = self.faults.clone();
+            Ok(Arc::new(FaultySession { session, faults }) as Arc<dyn Session>)
+        })
+    }
+
+    fn describe(&self) -> String {
+        "a faulty registry".to_owned()
+    }
+}
+
+impl Session for FaultySession {
+    fn id(&self) -> i64 {
+        self.session.id()
+    }
+
+    fn timeout(&self) -> Duration {
+        self.session.timeout()
+    }
+
+    fn state(&self) -> watch::Receiver<SessionState> {
+        self.session.state()
+    }
+
+    fn write(&self, steps: Vec<Step>) -> BoxFuture<'static, Result<Vec<Written>, WriteError>> {
+        self.session.write(steps)
+    }
+
+    fn read(&self, reads: Vec<Read>) -> BoxFuture<'static, Result<Vec<Answer>, Error>> {
+        assert!(!self.faults.in_read.load(Ordering::Relaxed), "no idea how to read");
+        self.session.read(reads)
+    }
+
+    fn sync(&self) -> BoxFuture<'static, Result<(), Error>> {
+        self.session.sync()
+    }
+
+    fn watch(&self, path: &str) -> BoxFuture<'static, Result<Box<dyn Watch>, Error>> {
+        self.session.watch(path)
+    }
+
+    fn close(&self) -> BoxFuture<'static, ()> {
+        self.session.close()
+    }
+}
+
+/// An application with one job on this registry.
+async fn start(registry: &MemoryRegistry, faults: &Faults) -> elasticjob::Result<ElasticJob> {
+    let faulty = Faulty {
+        registry: registry.clone(),
+        faults: faults.clone(),
+    };
+    let builder = ElasticJob::builder().without_discovery().environment([]);
+    let builder = builder.set("network.ip", "127.0.0.1").registry(Arc::new(faulty));
+    let ready = builder
+        .job(job("tick", async || {}).sharding(1).cron("0 0 0 1 1 ? 2099"))
+        .build()?;
+    ready.start().await
+}
+
+#[tokio::test]
+async fn a_panic_of_the_session_or_the_start_fails_the_start() {
+    let registry = MemoryRegistry::new();
+    let (connect, read) = (Faults::default(), Faults::default());
+    connect.in_connect.store(true, Ordering::Relaxed);
+    read.in_read.store(true, Ordering::Relaxed);
+    for (faults, task, message) in [(connect, "session", "to connect"), (read, "start", "to read")] {
+        let started = timeout(PATIENCE, start(&registry, &faults))
+            .await
+            .expect("it does not hang");
+        let error = started.err().map(|error| error.to_string()).unwrap_or_default();
+        let expected = format!("the jobs stopped unexpectedly: task `{task}` panicked: no idea how {message}");
+        assert_eq!(error, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_worker_that_cannot_come_back_ends_the_application() {
+    let (registry, faults) = (MemoryRegistry::new(), Faults::default());
+    let running = start(&registry, &faults).await.unwrap();
+    running.ready().await.unwrap();
+    faults.in_read.store(true, Ordering::Relaxed);
+    // The worker reads what has changed.
+    let changed = Step::Set {
+        path: "/tick/servers/127.0.0.1".to_owned(),
+        data: b"ENABLED".to_vec(),
+        version: None,
+    };
+    registry.connect().await.unwrap().write(vec![changed]).await.unwrap();
+    let stopped = timeout(PATIENCE, running.stopped()).await.expect("it does not hang");
+    let error = stopped.err().map(|error| error.to_string()).unwrap_or_default();
+    assert!(error.contains("task `worker` panicked: no idea how to read"), "{error}");
+    assert!(!running.health().is_live);
+}

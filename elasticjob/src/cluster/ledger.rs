@@ -29,6 +29,10 @@ pub(crate) struct Record {
     /// The newest run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) run: Option<Run>,
+    /// The newest run that the next claim found open, its instance gone: as that claim ended it. Its requests and its
+    /// parameter are left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) lost: Option<Run>,
     /// The newest times that passed without a run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) skipped: Option<Gap>,
@@ -169,7 +173,7 @@ impl Record {
         }
     }
 
-    /// The record once `run` is claimed.
+    /// The record once `run` is claimed. An open run that it replaces ends as lost.
     pub(crate) fn claimed(&self, run: Run, now: Timestamp) -> Self {
         let (until, until_before) = match run.source {
             Source::Schedule | Source::Misfire => self.advanced(run.due, now),
@@ -180,9 +184,42 @@ impl Record {
         Self {
             until,
             until_before,
-            skipped: self.skipped.clone(),
-            run: Some(run),
-            answered: self.answered.clone(),
+            ..self.replaced_by(Some(run))
+        }
+    }
+
+    /// Returns the open run that `next` replaces, as it ends with that: nobody else can end it any more. A run that goes on
+    /// as its next attempt is not replaced.
+    pub(crate) fn replaced(&self, next: Option<&Run>) -> Option<Run> {
+        let open = self.run.as_ref().filter(|run| run.end.is_none())?;
+        if next.is_some_and(|next| next.id == open.id) {
+            return None;
+        }
+        // An instance replaces a run of its own after it gave up recording the end.
+        let end = match next.is_some_and(|next| next.owner == open.owner) {
+            true => End::because(Verdict::Lost, "its end could not be recorded"),
+            false => End::new(Verdict::Lost),
+        };
+        Some(Run {
+            requests: Vec::new(),
+            parameter: None,
+            end: Some(end),
+            ..open.clone()
+        })
+    }
+
+    /// The record with another newest run, or none that is known.
+    fn replaced_by(&self, next: Option<Run>) -> Self {
+        let replaced = self.replaced(next.as_ref()).filter(|_| !Mutation::ForgetLost.is_on());
+        let record = match replaced.as_ref().and_then(|run| run.end.clone()) {
+            // Its requests are answered, too.
+            Some(end) => self.ended(end),
+            None => self.clone(),
+        };
+        Self {
+            run: next,
+            lost: replaced.or(record.lost),
+            ..record
         }
     }
 
@@ -270,10 +307,7 @@ impl Record {
 
     /// The record once it is known that a later run than its newest was begun, by a Java member.
     pub(crate) fn without_run(&self) -> Self {
-        Self {
-            run: None,
-            ..self.clone()
-        }
+        self.replaced_by(None)
     }
 
     /// Whether its newest run has ended.

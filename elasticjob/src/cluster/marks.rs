@@ -109,7 +109,10 @@ pub(crate) fn repair(view: &View, suspects: &[u32], answers: Vec<Answer>, succes
         });
         let (record, is_queued) = match bequeathed(view, *item, &record, &holder, succession) {
             Bequest::Queued => (record, true),
-            Bequest::Unrecorded => (record.without_run(), true),
+            Bequest::Unrecorded => {
+                lost.extend(record.replaced(None).map(|run| (*item, Some(run))));
+                (record.without_run(), true)
+            }
             Bequest::Lost => {
                 lost.push((*item, record.run.clone()));
                 (record.ended(End::new(Verdict::Lost)), false)

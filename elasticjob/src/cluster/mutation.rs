@@ -22,12 +22,14 @@ pub enum Mutation {
     FailOverFinished,
     /// A time that came while the last firing was running is forgotten.
     DropMisfire,
+    /// A claim replaces a run that a dead instance left open, without a word on it.
+    ForgetLost,
 }
 
 impl Mutation {
     /// All of them.
     #[cfg(feature = "testing")]
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::SkipSelfFencing,
         Self::IgnoreLedgerVersion,
         Self::IgnoreLedger,
@@ -36,6 +38,7 @@ impl Mutation {
         Self::ReuseInstanceId,
         Self::FailOverFinished,
         Self::DropMisfire,
+        Self::ForgetLost,
     ];
 
     /// Whether this rule is left out, on this thread or for good.

@@ -51,6 +51,8 @@ pub struct ItemReport {
     pub disabled: Option<Note>,
     /// Its newest run by an instance of ours.
     pub run: Option<RunReport>,
+    /// Its newest run that was lost with its instance and recorded as that by the run that followed.
+    pub lost: Option<RunReport>,
     /// The newest times that passed without a run.
     pub skipped: Option<SkippedReport>,
 }
@@ -137,6 +139,7 @@ fn report(survey: &Survey, config: Option<&JobConfig>, item: u32, view: &ItemVie
             .map(str::to_owned),
         disabled: survey.note_of(&Switch::Item(item)).cloned(),
         run: record.and_then(|record| record.run.as_ref()).map(RunReport::of),
+        lost: record.and_then(|record| record.lost.as_ref()).map(RunReport::of),
         skipped: record.and_then(|record| record.skipped.as_ref()).map(SkippedReport::of),
     }
 }

@@ -43,8 +43,6 @@ struct JobAccount {
 struct Known {
     record: Record,
     version: i32,
-    /// When its newest run, or attempt of it, was claimed. By a right clock: what a run is due at may come from a faulty one.
-    claimed: Option<Timestamp>,
 }
 
 /// The circumstances of a change.
@@ -76,10 +74,7 @@ impl Account {
         let mut faults = Vec::new();
         faults.extend(account.fault_of_run(change, &before, &record));
         faults.extend(account.fault_of_times(change, &before.record, &record));
-        let attempt = |record: &Record| record.run.as_ref().map(|run| (run.id.clone(), run.attempt));
-        let is_same_attempt = attempt(&before.record) == attempt(&record);
         let known = Known {
-            claimed: before.claimed.filter(|_| is_same_attempt).or(Some(change.now)),
             record,
             version: change.version,
         };
@@ -119,13 +114,11 @@ impl JobAccount {
         if last.end.is_none() && !is_made_up {
             // A claim puts an end to a run that nobody can go on with.
             let is_over = last.owner == run.owner || !(change.is_there)(&last.owner);
-            let is_inherited = |config: &JobConfig| config.failover() && config.monitor_execution();
             if !is_over {
                 return Some(format!("run {} of a living instance gave way to {}", last.id, run.id));
             }
-            // Its mark is of the kind that was right when it was claimed.
-            let claimed = before.claimed.unwrap_or(change.now);
-            if self.configs_since(claimed - UNSEEN).all(is_inherited) {
+            let is_this = |lost: &Run| lost.id == last.id && lost.attempt == last.attempt && lost.end.is_some();
+            if !after.lost.as_ref().is_some_and(is_this) {
                 return Some(format!("run {} has no verdict, and {} follows", last.id, run.id));
             }
         }

@@ -38,6 +38,8 @@ pub(super) struct ClaimedItem {
     pub(super) record: Record,
     /// The times before this one that passed without a run.
     pub(super) gap: Option<Gap>,
+    /// The run of a dead instance that nobody ended, and that this one replaces.
+    pub(super) lost: Option<Run>,
     /// Whether there is a ledger to be set, and not to be created.
     pub(super) has_ledger: bool,
     /// Whether an earlier taker left its mark.
@@ -78,6 +80,7 @@ impl Claim {
             version,
             record,
             gap: None,
+            lost: None,
             has_ledger,
             is_failovering,
         });

@@ -20,6 +20,8 @@ pub(crate) struct ClaimOutcome {
     pub(crate) refused: Vec<(u32, &'static str)>,
     /// Times before this one that passed without a run.
     pub(crate) skipped: Vec<(u32, Gap)>,
+    /// Runs that dead instances left open, and that the claim ended as lost.
+    pub(crate) lost: Vec<(u32, Run)>,
 }
 
 impl Firings {
@@ -109,6 +111,7 @@ impl Firings {
             end: None,
         };
         let gap = self.gap(&slot, &run, circumstances);
+        let lost = slot.record.replaced(Some(&run));
         let record = slot.claimed(&run, circumstances.now).with_skipped(gap.clone());
         Some(ClaimedItem {
             item,
@@ -116,6 +119,7 @@ impl Firings {
             version: slot.version,
             record,
             gap,
+            lost,
             has_ledger: true,
             is_failovering: false,
         })
@@ -229,6 +233,7 @@ impl Firings {
                         version: stat.version,
                         record,
                         gap,
+                        lost: slot.record.replaced(Some(&claimed.run)),
                         ..claimed
                     });
                 }
@@ -296,9 +301,15 @@ impl Firings {
         let mut outcome = ClaimOutcome::default();
         for (claimed, stat) in claimed {
             let ClaimedItem {
-                item, run, record, gap, ..
+                item,
+                run,
+                record,
+                gap,
+                lost,
+                ..
             } = claimed;
             outcome.skipped.extend(gap.map(|gap| (item, gap)));
+            outcome.lost.extend(lost.map(|run| (item, run)));
             let running = Box::new(Running {
                 run: run.clone(),
                 version: stat.version,

@@ -5,7 +5,7 @@ use crate::cluster::transaction::Transaction;
 use crate::cluster::view::View;
 use crate::registry::CreateMode;
 
-use super::{FiringRequest, Firings, Skipped};
+use super::{FiringRequest, Firings};
 
 /// Where the comparison of clocks before a firing stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,17 +27,16 @@ impl Firings {
     }
 
     /// The clocks were compared, or could not be: the firing goes on, or is given up.
-    pub(crate) fn clock_checked(&mut self, goes_on: bool) -> Option<Skipped> {
+    pub(crate) fn clock_checked(&mut self, goes_on: bool) {
         if goes_on {
             self.clock_check = ClockCheck::Passed;
-            return None;
+            return;
         }
         self.clock_check = ClockCheck::Due;
-        if let Some(due) = self.due.take() {
-            return Some(self.skip(due.time, "the clocks differ too much"));
+        match self.due {
+            Some(_) => self.give_up("the clocks differ too much"),
+            None => self.ordered.clear(),
         }
-        self.ordered.clear();
-        None
     }
 
     /// The clocks could not be compared: that is tried again.

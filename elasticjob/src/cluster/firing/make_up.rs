@@ -11,6 +11,7 @@ use crate::limits;
 use crate::registry::{Stat, Step, size_of};
 
 use super::claim::ClaimedItem;
+use super::occasion::COALESCED;
 use super::{Circumstances, Claim, ClaimOutcome, Claiming, Current, Firings, Occasion};
 
 /// A firing that is claimed with the ends of the one before.
@@ -23,11 +24,15 @@ pub(super) struct MakeUp {
 impl Firings {
     /// What is to be fired for when the firing under way is over.
     pub(super) fn occasion_to_make_up(&self, circumstances: &Circumstances<'_>) -> Option<Occasion> {
-        if !circumstances.config.misfire() || self.is_stopped || Mutation::DropMisfire.is_on() {
+        if self.is_stopped || Mutation::DropMisfire.is_on() {
             return None;
         }
-        if let Some(time) = self.missed {
+        let is_misfire_on = circumstances.config.misfire();
+        if let Some(time) = self.missed.filter(|_| is_misfire_on || self.is_asked_for()) {
             return Some(Occasion::new(Source::Misfire, time));
+        }
+        if !is_misfire_on {
+            return None;
         }
         // A Java member marks times that it missed. Stale marks are about, so one counts after a normal firing alone.
         let is_normal = self
@@ -39,6 +44,13 @@ impl Firings {
             is_for_marked: true,
             ..Occasion::new(Source::Misfire, circumstances.now)
         })
+    }
+
+    /// Whether the firing under way was asked for. `misfire` is about scheduled times that get in each other's way: a request
+    /// takes none of them.
+    fn is_asked_for(&self) -> bool {
+        let source = self.current.as_ref().map(|current| current.occasion.source);
+        source == Some(Source::Trigger)
     }
 
     /// The firing to be claimed together with these ends, whose steps are given, if they are the last of theirs.
@@ -105,7 +117,7 @@ impl Firings {
             return;
         }
         if self.missed.is_some() {
-            self.skip(time, "coalesced with a later one");
+            self.skip(time, COALESCED);
         } else {
             self.missed = Some(time);
         }

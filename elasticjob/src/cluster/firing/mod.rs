@@ -46,6 +46,7 @@ use end::Lingering;
 pub(crate) use end::Recordings;
 use ledgers::Slot;
 use listening::Listening;
+use occasion::COALESCED;
 pub(crate) use occasion::{LATE_LIMIT, Occasion, Skipped};
 pub(crate) use request::{FiringRequest, Start};
 use state::{Claiming, Current, Ended, Recording, Running};
@@ -94,6 +95,8 @@ pub(crate) struct Firings {
     takeover: Takeover,
     /// Times that were not fired and why, the newest last.
     skipped: VecDeque<Skipped>,
+    /// Those of them that the log does not have yet.
+    unsaid: Vec<Skipped>,
     /// Items have become ours: times may have passed while they had no owner.
     must_look_back: bool,
     /// Nothing new is to be started.
@@ -121,6 +124,7 @@ impl Firings {
             doubtful: BTreeSet::new(),
             takeover: Takeover::default(),
             skipped: VecDeque::new(),
+            unsaid: Vec::new(),
             must_look_back: false,
             is_stopped: false,
             lingering: None,
@@ -286,10 +290,21 @@ impl Firings {
             return;
         }
         let make_up = self.occasion_to_make_up(circumstances);
-        self.missed = None;
         self.current = None;
-        if make_up.is_some() {
-            self.due = make_up;
+        if let Some(time) = self.missed.take()
+            && make_up.is_none()
+        {
+            self.skip(time, "it came while the firing before it went on, and `misfire` is off");
+        }
+        match make_up {
+            // What is marked stays so, and is made up after the next firing.
+            Some(make_up) if make_up.is_for_marked && self.due.is_some() => {}
+            Some(make_up) => {
+                if let Some(older) = self.due.replace(make_up) {
+                    self.skip(older.time, COALESCED);
+                }
+            }
+            None => {}
         }
     }
 

@@ -10,6 +10,9 @@ use super::{Circumstances, Firings};
 /// A time that could not be fired for so long is missed, not late.
 pub(crate) const LATE_LIMIT: SignedDuration = SignedDuration::from_secs(5);
 
+/// Why a time is not fired that a later one follows before it could be.
+pub(super) const COALESCED: &str = "coalesced with a later one";
+
 /// How many of the reasons why times were not fired are kept.
 const REASONS: usize = 32;
 
@@ -34,13 +37,17 @@ pub(crate) struct Skipped {
 
 impl Firings {
     /// A scheduled time has come.
-    pub(crate) fn came(&mut self, time: Timestamp) -> Option<Skipped> {
-        if self.current.is_some() {
-            let older = self.missed.replace(time)?;
-            return Some(self.skip(older, "coalesced with a later one"));
+    pub(crate) fn came(&mut self, time: Timestamp) {
+        let older = match self.is_firing() {
+            true => self.missed.replace(time),
+            false => {
+                let older = self.due.replace(Occasion::new(Source::Schedule, time));
+                older.map(|older| older.time)
+            }
+        };
+        if let Some(older) = older {
+            self.skip(older, COALESCED);
         }
-        let older = self.due.replace(Occasion::new(Source::Schedule, time))?;
-        Some(self.skip(older.time, "coalesced with a later one"))
     }
 
     /// Somebody asks for runs. While one is under way they wait; orders that wait and want the same become one run.
@@ -82,32 +89,40 @@ impl Firings {
     }
 
     /// Gives up a time that waited too long.
-    pub(crate) fn give_up(&mut self, reason: &'static str) -> Option<Skipped> {
-        let due = self.due.take()?;
-        Some(self.skip(due.time, reason))
+    pub(super) fn give_up(&mut self, reason: &'static str) {
+        if let Some(due) = self.due.take() {
+            self.skip(due.time, reason);
+        }
     }
 
     /// Gives up a scheduled time that could not be fired for too long.
-    pub(crate) fn drop_late(&mut self, now: Timestamp) -> Option<Skipped> {
-        let is_late = |due: &&Occasion| due.source == Source::Schedule && now.duration_since(due.time) > LATE_LIMIT;
-        self.due.as_ref().filter(is_late)?;
-        self.give_up("too late")
+    pub(crate) fn drop_late(&mut self, now: Timestamp) {
+        let is_late = |due: &Occasion| due.source == Source::Schedule && now.duration_since(due.time) > LATE_LIMIT;
+        if self.due.as_ref().is_some_and(is_late) {
+            self.give_up("too late");
+        }
     }
 
     /// The firing under way is not to be followed by a make-up run.
-    pub(crate) fn abort_make_up(&mut self) -> Option<Skipped> {
-        let time = self.missed.take()?;
-        Some(self.skip(time, "the error handler gave the firing up"))
+    pub(crate) fn abort_make_up(&mut self) {
+        if let Some(time) = self.missed.take() {
+            self.skip(time, "the error handler gave the firing up");
+        }
     }
 
-    /// Notes that a time is not fired, for the account of whoever asks why.
-    pub(super) fn skip(&mut self, time: Timestamp, reason: &'static str) -> Skipped {
+    /// Notes that a time is not fired: the log says so, and the next claim of each item why.
+    pub(super) fn skip(&mut self, time: Timestamp, reason: &'static str) {
         if self.skipped.len() >= REASONS {
             self.skipped.pop_front();
         }
         let skipped = Skipped { time, reason };
         self.skipped.push_back(skipped.clone());
-        skipped
+        self.unsaid.push(skipped);
+    }
+
+    /// Takes the times that were skipped since this was called last.
+    pub(crate) fn take_skipped(&mut self) -> Vec<Skipped> {
+        std::mem::take(&mut self.unsaid)
     }
 }
 

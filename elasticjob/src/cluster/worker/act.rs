@@ -27,6 +27,12 @@ const AUDIT_AGAIN: Duration = Duration::from_secs(10);
 impl Worker {
     /// Does what there is to do now.
     pub(super) fn act(&mut self, live: &mut Live) {
+        self.decide(live);
+        self.log_skipped();
+    }
+
+    /// The steps, in the order of their meaning: what is not known for certain is not decided upon.
+    fn decide(&mut self, live: &mut Live) {
         live.wake_at = None;
         self.process.fail_point.pass();
         self.advance();
@@ -96,8 +102,7 @@ impl Worker {
             self.account.misfired(come.earlier + 1);
         }
         self.audit_after(AUDIT_DELAY);
-        let skipped = self.firings.came(come.newest);
-        self.log_skipped(skipped);
+        self.firings.came(come.newest);
     }
 
     /// Has it looked some time from now whether every scheduled time has its verdict, if it is not to be sooner.
@@ -140,8 +145,9 @@ impl Worker {
         live.wake_by(live.reconciled_at + interval);
     }
 
-    pub(super) fn log_skipped(&self, skipped: Option<Skipped>) {
-        if let Some(Skipped { time, reason }) = skipped {
+    /// Logs the times that are not fired.
+    fn log_skipped(&mut self) {
+        for Skipped { time, reason } in self.firings.take_skipped() {
             info!(job = self.application.name(), scheduled = %time, reason, "firing skipped");
         }
     }

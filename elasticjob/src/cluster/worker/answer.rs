@@ -248,6 +248,17 @@ impl Worker {
         for (reason, items) in refused {
             info!(job = self.application.name(), ?items, reason, "items skipped");
         }
+        for (item, run) in outcome.lost {
+            warn!(
+                job = self.application.name(),
+                item,
+                scheduled = %run.scheduled_time(),
+                run = run.id,
+                instance = run.owner,
+                "run lost: its instance recorded no end"
+            );
+            self.account.lost(item, Some(&run));
+        }
         for (item, gap) in outcome.skipped {
             self.account.skipped(item, &gap);
         }
@@ -282,8 +293,7 @@ impl Worker {
             return;
         }
         let is_abort = self.runner.report(&ClocksDiffer { difference, limit });
-        let skipped = self.firings.clock_checked(!is_abort);
-        self.log_skipped(skipped);
+        self.firings.clock_checked(!is_abort);
     }
 
     fn was_left(&mut self, live: &mut Live, result: Result<Vec<Written>, WriteError>) {

@@ -27,9 +27,8 @@ impl Worker {
             live.wake_by(circumstances.elapsed + Duration::from_millis(100));
             return;
         }
-        let late = self.firings.drop_late(circumstances.now);
+        self.firings.drop_late(circumstances.now);
         let request = self.firings.next_request(&circumstances);
-        self.log_skipped(late);
         if let Some(at) = self.firings.take_over_at(self.process.clock.elapsed()) {
             live.wake_by(at);
         }
@@ -132,8 +131,7 @@ impl Worker {
         }
         self.account.returned(&finished);
         if finished.is_abort {
-            let skipped = self.firings.abort_make_up();
-            self.log_skipped(skipped);
+            self.firings.abort_make_up();
         }
         let Finished {
             item, end, is_fenced, ..

@@ -251,8 +251,7 @@ impl Worker {
             self.launch(live, held);
             return;
         }
-        let skipped = self.firings.abort_make_up();
-        self.log_skipped(skipped);
+        self.firings.abort_make_up();
         let elapsed = self.process.clock.elapsed();
         for start in held {
             let end = not_started("the error handler gave the firing up: a job listener failed");

@@ -20,6 +20,7 @@ mod standby;
 mod strategies;
 mod streaming;
 mod takeover;
+mod verdicts;
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;

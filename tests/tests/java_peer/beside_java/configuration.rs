@@ -212,3 +212,41 @@ async fn the_configuration_that_is_there_should_win_whoever_comes_second() -> an
     }
     Ok(())
 }
+
+/// All days, as Quartz takes them and ours does not.
+const BY_LONG_NAMES: &str = "0/2 * * ? * MONDAY,TUESDAY,WEDNESDAY,THURSDAY,FRIDAY,SATURDAY,SUNDAY";
+
+#[tokio::test]
+async fn a_member_that_refuses_the_configuration_leaves_all_items_to_java() -> anyhow::Result<()> {
+    let cluster = cluster("java-configuration-refused")?;
+    let _java = Java.member(&cluster, 1).start()?;
+    cluster.shared_by(&[1]).await;
+    let before = stored(&cluster).await?;
+    let lines = before.lines().map(|line| match line.starts_with("cron: ") {
+        true => format!("cron: {BY_LONG_NAMES}\n"),
+        false => format!("{line}\n"),
+    });
+    cluster.set(CONFIG, &lines.collect::<String>()).await?;
+
+    let _ours = Ours.member(&cluster, 2).start()?;
+    let standby = format!("/{SHARE}/ledger/standby");
+    let word = cluster
+        .until("ours stands by", async || {
+            let member = cluster.children(&standby).await?.pop_first().context("no word of it")?;
+            cluster
+                .text(&format!("{standby}/{member}"))
+                .await?
+                .context("it is gone")
+        })
+        .await;
+    ensure!(word.contains("MONDAY"), "{word}");
+    cluster.runs_regularly(&all_items(), 2).await;
+    let instances = cluster.instances(SHARE).await?;
+    assert_eq!(instances.keys().collect::<Vec<_>>(), [&1], "{instances:?}");
+
+    cluster.set(CONFIG, &before).await?;
+    cluster.shared_by(&[1, 2]).await;
+    cluster.runs_regularly(&all_items(), 2).await;
+    assert!(cluster.children(&standby).await?.is_empty());
+    Ok(())
+}

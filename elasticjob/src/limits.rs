@@ -7,9 +7,9 @@ pub(crate) fn transaction_size() -> usize {
     current().transaction_size
 }
 
-/// What a worker's transaction may take before the check that it is still a member is put in front.
-pub(crate) fn worker_transaction_size() -> usize {
-    transaction_size().saturating_sub(BYTES_OF_CHECK)
+/// What a transaction of this job's worker may take before the check that it is still a member is put in front.
+pub(crate) fn worker_transaction_size(job: &str) -> usize {
+    transaction_size().saturating_sub(BYTES_OF_CHECK + job.len())
 }
 
 /// Up to so many items × instances everybody follows everything of a job.
@@ -17,24 +17,17 @@ pub(crate) fn whole_scope() -> usize {
     current().whole_scope
 }
 
-/// So many items are repaired or taken over in one transaction at most.
+/// So many items are looked at together, to be repaired, taken over or loaded. It bounds what is read for nothing where
+/// somebody else was faster; what fits into a transaction is measured.
 pub(crate) fn batch() -> usize {
-    (worker_transaction_size() / BYTES_AN_ITEM).max(1)
+    (transaction_size() / BYTES_AN_ITEM).max(1)
 }
 
-/// So many nodes are read in one request at most.
-pub(crate) fn reads() -> usize {
-    REAL.transaction_size / BYTES_A_READ
-}
-
-/// What a check takes at most: a path, with the longest names that jobs and instances have.
+/// What a check takes beside the job's name: a path, with the longest names that instances have.
 const BYTES_OF_CHECK: usize = 512;
 
-/// What a read takes at most: a path, with the longest names that jobs have.
-const BYTES_A_READ: usize = 256;
-
-/// What an item takes at most in a transaction of any kind: some paths, and its ledger with two causes.
-const BYTES_AN_ITEM: usize = 2 * 1024;
+/// What an item usually takes at most: some paths, and its ledger.
+const BYTES_AN_ITEM: usize = 1024;
 
 #[derive(Clone, Copy, Debug)]
 struct Limits {
@@ -71,7 +64,7 @@ mod lowered {
         CURRENT.get()
     }
 
-    /// Lowers the limits on this thread for as long as the guard lives.
+    /// Lowers the limits of all requests on this thread for as long as the guard lives.
     pub(crate) fn lower(transaction_size: usize, whole_scope: usize) -> Lowered {
         let limits = Limits {
             transaction_size: transaction_size.min(REAL.transaction_size),

@@ -69,9 +69,9 @@ impl Session for FaultySession {
         self.session.write(steps)
     }
 
-    fn read(&self, reads: Vec<Read>) -> BoxFuture<'static, Result<Vec<Answer>, Error>> {
+    fn read_at_once(&self, reads: Vec<Read>) -> BoxFuture<'static, Result<Vec<Answer>, Error>> {
         assert!(!self.faults.in_read.load(Ordering::Relaxed), "no idea how to read");
-        self.session.read(reads)
+        self.session.read_at_once(reads)
     }
 
     fn sync(&self) -> BoxFuture<'static, Result<(), Error>> {

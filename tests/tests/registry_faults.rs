@@ -246,7 +246,10 @@ async fn each_face_of_an_unknown_outcome_should_be_a_connection_loss() -> anyhow
         let start = Instant::now();
         let mut watch = observer.watch(path).await?;
         proxy.stall(direction);
-        let (write, read) = (session.write(create(path)), session.read(vec![Read::Data("/".into())]));
+        let (write, read) = (
+            session.write(create(path)),
+            session.read_at_once(vec![Read::Data("/".into())]),
+        );
         if direction == Direction::Answers {
             assert_eq!(next(&mut watch).await?, WatchEvent::Created(path.into()));
         } else {

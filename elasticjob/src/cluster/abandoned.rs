@@ -39,20 +39,23 @@ pub(crate) fn clear(view: &View, items: &[u32], answers: Vec<Answer>) -> Clearin
     let mut transaction = Transaction::on(view);
     let mut lost = Vec::new();
     for (item, answer) in items.iter().zip(answers) {
-        transaction.delete(Node::FailoverItem(*item));
-        let Answer::Data(Some((data, stat))) = answer else {
-            continue;
+        let found = match answer {
+            Answer::Data(Some((data, stat))) => Some((Record::parse(&data), stat.version)),
+            _ => None,
         };
-        let record = Record::parse(&data);
-        if is_left_behind(view, &record) {
-            let end = End::because(Verdict::Lost, "not taken over: failover is off or the item is gone");
-            transaction.set(
-                Node::LedgerItem(*item),
-                record.ended(end).to_bytes(),
-                Some(stat.version),
-            );
-            lost.push((*item, record.run.clone()));
+        let left = found.filter(|(record, _)| is_left_behind(view, record));
+        let is_added = transaction.add_if_it_fits(|transaction| {
+            transaction.delete(Node::FailoverItem(*item));
+            if let Some((record, version)) = &left {
+                let end = End::because(Verdict::Lost, "not taken over: failover is off or the item is gone");
+                transaction.set(Node::LedgerItem(*item), record.ended(end).to_bytes(), Some(*version));
+            }
+        });
+        if !is_added {
+            // They are found again once these are gone.
+            break;
         }
+        lost.extend(left.map(|(record, _)| (*item, record.run)));
     }
     Clearing {
         lost,

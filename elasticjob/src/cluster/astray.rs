@@ -15,7 +15,7 @@ use super::view::View;
 pub(crate) fn is_any_lost(view: &View, total: u32) -> bool {
     let Some(basis) = basis(view) else { return false };
     let has_owner = |item: u32| view.items.get(&item).is_some_and(|item| item.owner.is_some());
-    let is_explained = |item: &u32| basis.leaves_out(*item) || basis.deferred().contains(item);
+    let is_explained = |item: &u32| basis.leaves_out(*item) || basis.deferred().contains(*item);
     // Counted first: all of them have owners at nearly every moment, and this is asked often.
     let owned = view
         .items
@@ -33,7 +33,7 @@ pub(crate) fn is_any(view: &View, config: &JobConfig, placement: &Placement) -> 
     let mut beyond = view
         .items
         .range(total..)
-        .filter(|(item, _)| !basis.deferred().contains(item));
+        .filter(|(item, _)| !basis.deferred().contains(**item));
     if beyond.any(|(_, item)| item.exists || item.owner.is_some()) {
         return true;
     }
@@ -41,7 +41,7 @@ pub(crate) fn is_any(view: &View, config: &JobConfig, placement: &Placement) -> 
         return false;
     };
     let owner = |item: u32| view.items.get(&item).and_then(|item| item.owner.as_ref());
-    let is_elsewhere = |item: u32, wanted: Option<&_>| owner(item) != wanted && !basis.deferred().contains(&item);
+    let is_elsewhere = |item: u32, wanted: Option<&_>| owner(item) != wanted && !basis.deferred().contains(item);
     (0..)
         .zip(&owners)
         .any(|(item, wanted)| is_elsewhere(item, wanted.as_ref()))

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use elasticjob_config::job::JobConfig;
 
-use crate::limits;
 use crate::registry::{Answer, Error, Read, Step};
 use crate::sharding::StrategyFault;
 
@@ -400,10 +399,7 @@ impl Governor {
                     Err(fault) => (as_it_is(situation, &items), Err(fault)),
                 };
                 let basis = Basis::now(situation.view, situation.placement.terms());
-                let size_of = crate::registry::size_of;
-                // Below what any registry takes.
-                let limit = limits::worker_transaction_size() / 4 * 3;
-                self.parts = resharding::transactions(situation.view, &basis, &target, &items, limit, size_of).into();
+                self.parts = resharding::transactions(situation.view, &basis, &target, &items).into();
                 return fault;
             }
             _ => {}
@@ -461,8 +457,13 @@ fn clear_triggers(situation: &Situation<'_>) -> Decision {
     }
     let gone = view.triggers.keys().filter(|id| !view.instances.contains(*id));
     let mut transaction = Transaction::on(view);
-    for id in gone.take(limits::batch()) {
-        transaction.delete(Node::TriggerFor(id.as_str()));
+    for id in gone {
+        let is_added = transaction.add_if_it_fits(|transaction| {
+            transaction.delete(Node::TriggerFor(id.as_str()));
+        });
+        if !is_added {
+            break;
+        }
     }
     match transaction.is_empty() {
         true => Decision::Rest,

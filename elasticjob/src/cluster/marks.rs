@@ -107,44 +107,45 @@ pub(crate) fn repair(view: &View, suspects: &[u32], answers: Vec<Answer>, succes
         let (record, version) = ledger.map_or((Record::default(), None), |(data, stat)| {
             (Record::parse(&data), Some(stat.version))
         });
-        let (record, is_queued) = match bequeathed(view, *item, &record, &holder, succession) {
-            Bequest::Queued => (record, true),
-            Bequest::Unrecorded => {
-                lost.extend(record.replaced(None).map(|run| (*item, Some(run))));
-                (record.without_run(), true)
+        let bequest = bequeathed(view, *item, &record, &holder, succession);
+        let (after, is_queued) = match bequest {
+            Bequest::Queued => (record.clone(), true),
+            Bequest::Unrecorded => (record.without_run(), true),
+            Bequest::Lost => (record.ended(End::new(Verdict::Lost)), false),
+            Bequest::Parked => {
+                let end = End::because(Verdict::Lost, "parked: its instances died in a row");
+                (record.ended(end), false)
             }
-            Bequest::Lost => {
-                lost.push((*item, record.run.clone()));
-                (record.ended(End::new(Verdict::Lost)), false)
+            Bequest::Nothing => (record.clone(), false),
+        };
+        let state = |kind| Node::ItemState { item: *item, kind };
+        let is_added = transaction.add_if_it_fits(|transaction| {
+            match version {
+                Some(version) => transaction.set(Node::LedgerItem(*item), after.to_bytes(), Some(version)),
+                None => transaction.create(Node::LedgerItem(*item), after.to_bytes(), CreateMode::Persistent),
+            };
+            if is_marked {
+                transaction.delete(state(ItemKind::Running));
             }
+            if is_failovering {
+                transaction.delete(state(ItemKind::Failovering));
+            }
+            if is_queued && !view.failover_queue.contains(item) {
+                transaction.create(Node::FailoverItem(*item), "", CreateMode::Persistent);
+            }
+        });
+        if !is_added {
+            // They are suspects still once these are repaired.
+            break;
+        }
+        match bequest {
+            Bequest::Lost => lost.push((*item, record.run)),
             Bequest::Parked => {
                 parked.push(*item);
-                lost.push((*item, record.run.clone()));
-                (
-                    record.ended(End::because(Verdict::Lost, "parked: its instances died in a row")),
-                    false,
-                )
+                lost.push((*item, record.run));
             }
-            Bequest::Nothing => (record, false),
-        };
-        match version {
-            Some(version) => transaction.set(Node::LedgerItem(*item), record.to_bytes(), Some(version)),
-            None => transaction.create(Node::LedgerItem(*item), record.to_bytes(), CreateMode::Persistent),
-        };
-        if is_marked {
-            transaction.delete(Node::ItemState {
-                item: *item,
-                kind: ItemKind::Running,
-            });
-        }
-        if is_failovering {
-            transaction.delete(Node::ItemState {
-                item: *item,
-                kind: ItemKind::Failovering,
-            });
-        }
-        if is_queued && !view.failover_queue.contains(item) {
-            transaction.create(Node::FailoverItem(*item), "", CreateMode::Persistent);
+            Bequest::Unrecorded => lost.extend(record.replaced(None).map(|run| (*item, Some(run)))),
+            Bequest::Queued | Bequest::Nothing => {}
         }
         items.push(*item);
     }

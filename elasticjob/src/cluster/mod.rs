@@ -27,6 +27,7 @@ pub(crate) mod member;
     allow(unreachable_pub, reason = "public through `testing` alone")
 )]
 pub(crate) mod mutation;
+mod noted_items;
 mod overlooked;
 mod placement;
 pub(crate) mod policy;

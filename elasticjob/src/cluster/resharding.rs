@@ -5,15 +5,24 @@
 //! that is running where it is: that one is noted as deferred, and moves once its mark is gone. Nobody else waits
 //! for it. Only to the instance that runs it, having taken it over, does it move at once.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use crate::registry::{Answer, CreateMode, Read, Step};
+use crate::limits;
+use crate::registry::{Answer, CreateMode, Read, Step, size_of};
 
 use super::instance::InstanceId;
 use super::layout::{ItemKind, Node};
 use super::ledger::Record;
+use super::noted_items::NotedItems;
 use super::transaction::{Transaction, packed};
 use super::view::{ItemView, View};
+
+/// An item of those that moved takes so many bytes in the epoch at most,
+const BYTES_A_MOVED_ITEM: usize = 24;
+/// and all of them together this part of a transaction.
+const BYTES_OF_MOVED_ITEMS: usize = 4;
 
 /// What an assignment is made for, beside the instances.
 #[derive(Clone, Copy, Debug)]
@@ -33,15 +42,18 @@ pub(crate) struct Basis {
     #[serde(default, skip_serializing_if = "is_nothing")]
     settings: u32,
     /// Items that were running and are still to be moved, or removed.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    deferred: Vec<u32>,
-    /// The items that were given to no instance on purpose, as ranges: from the first to the last.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    left_out: Vec<(u32, u32)>,
+    #[serde(default, skip_serializing_if = "NotedItems::is_empty")]
+    deferred: NotedItems,
+    /// The items that were given to no instance on purpose.
+    #[serde(default, skip_serializing_if = "NotedItems::is_empty")]
+    left_out: NotedItems,
     /// The items whose owner changed with this assignment, with the new one's place among the instances. Left out where
-    /// it was brought about in parts.
+    /// these are so many that they would not go with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     moved: Option<Vec<(u32, Option<usize>)>>,
+    /// In how many transactions it was brought about, each of which is an epoch; 0 for one.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    parts: u32,
 }
 
 impl Basis {
@@ -52,22 +64,31 @@ impl Basis {
             total: terms.total,
             strategy: terms.strategy.to_owned(),
             settings: terms.settings,
-            deferred: Vec::new(),
-            left_out: Vec::new(),
+            deferred: NotedItems::default(),
+            left_out: NotedItems::default(),
             moved: None,
+            parts: 0,
         }
     }
 
     /// The items that wait for their runs to end.
-    pub(crate) fn deferred(&self) -> &[u32] {
+    pub(crate) fn deferred(&self) -> &NotedItems {
         &self.deferred
     }
 
     /// Whether the item was given to no instance on purpose.
     pub(crate) fn leaves_out(&self, item: u32) -> bool {
-        self.left_out
-            .iter()
-            .any(|(first, last)| (*first..=*last).contains(&item))
+        self.left_out.contains(item)
+    }
+
+    /// Whether the assignment is being brought about, in several parts of which this is not the last.
+    pub(crate) fn is_unfinished(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// How many epochs the assignment took.
+    pub(crate) fn parts(&self) -> u32 {
+        self.parts.max(1)
     }
 
     /// The items whose owner changed with this assignment, each with its new one; `None` where that is not told.
@@ -77,10 +98,6 @@ impl Basis {
             Some((*item, owner.map_or(Some(None), |owner| owner.map(Some))?))
         };
         self.moved.as_ref()?.iter().map(owner).collect()
-    }
-
-    fn place_of(&self, instance: &InstanceId) -> Option<usize> {
-        self.instances.iter().position(|id| id == instance.as_str())
     }
 
     /// Whether an assignment made now would be made for the same. Asked often, so it makes nothing.
@@ -122,7 +139,7 @@ pub(crate) fn reason(view: &View, terms: Terms<'_>, is_static: bool) -> Option<R
         return Some(Reason::Cluster);
     };
     let is_free = |item: &u32| view.items.get(item).is_none_or(|item| item.mark.is_none());
-    if stored.deferred.iter().any(is_free) {
+    if stored.deferred.iter().any(|item| is_free(&item)) {
         return Some(Reason::Deferred);
     }
     if is_static && stored.total == terms.total {
@@ -133,7 +150,7 @@ pub(crate) fn reason(view: &View, terms: Terms<'_>, is_static: bool) -> Option<R
     }
     let is_orphan = |item: &u32, state: &ItemView| match &state.owner {
         // One that still runs was looked at, and waits for its end.
-        Some(owner) => !view.instances.contains(owner) && !stored.deferred.contains(item),
+        Some(owner) => !view.instances.contains(owner) && !stored.deferred.contains(*item),
         None => false,
     };
     let mut items = view.items.range(..terms.total);
@@ -238,95 +255,100 @@ pub(crate) fn surveyed(view: &View, scope: &[u32], answers: Vec<Answer>) -> Vec<
 
 /// The transactions that bring the assignment about, to be executed in order; usually one.
 ///
-/// `target` names the owner of each item below the total. `limit` is the most steps' bytes of one transaction.
+/// `target` names the owner of each item below the total.
 pub(crate) fn transactions(
     view: &View,
     basis: &Basis,
     target: &[Option<InstanceId>],
     items: &[Surveyed],
-    limit: usize,
-    size_of: impl Fn(&[Step]) -> usize,
 ) -> Vec<Vec<Step>> {
+    let places: BTreeMap<&str, usize> = basis.instances.iter().map(String::as_str).zip(0..).collect();
     let mut basis = basis.clone();
-    basis.left_out = ranges_without_owner(target);
+    let without_owner = (0..).zip(target).filter(|(_, owner)| owner.is_none());
+    basis.left_out = without_owner.map(|(item, _)| item).collect();
     let mut changes = Vec::new();
     let mut moved = Vec::new();
     for surveyed in items {
         let wanted = target.get(surveyed.item as usize);
         match change(view, surveyed, wanted) {
-            Change::Deferred => basis.deferred.push(surveyed.item),
+            Change::Deferred => basis.deferred.insert(surveyed.item),
             Change::Steps(steps) => {
                 let wanted = wanted.and_then(Option::as_ref);
                 if surveyed.owner.as_ref() != wanted {
-                    moved.push((surveyed.item, wanted));
+                    moved.push((
+                        surveyed.item,
+                        wanted.and_then(|owner| places.get(owner.as_str()).copied()),
+                    ));
                 }
                 changes.push(steps);
             }
         }
     }
 
-    let parts = packed(changes, limit, size_of);
-    // Of several epochs one may be missed.
-    if parts.len() == 1 {
-        let place = |(item, owner): (u32, Option<&InstanceId>)| (item, owner.and_then(|owner| basis.place_of(owner)));
-        basis.moved = Some(moved.into_iter().map(place).collect());
+    let limit = limits::worker_transaction_size(view.job());
+    if moved.len() <= limit / BYTES_OF_MOVED_ITEMS / BYTES_A_MOVED_ITEM {
+        basis.moved = Some(moved);
     }
-
-    let last = parts.len() - 1;
-    let first_version = view.epoch.as_ref().map(|epoch| epoch.version);
-    let mut transactions = Vec::with_capacity(parts.len());
-    for (index, steps) in parts.into_iter().enumerate() {
-        let mut transaction = Transaction::on(view);
-        transaction.check_namespace().check(Node::LeaderInstance, None);
-        let is_last = index == last;
+    let frame = size_of(&framed(view, Part::ONLY, &Basis::default()));
+    let mut parts = packed(changes, limit.saturating_sub(frame), size_of);
+    // What the assignment was made for grows with the instances and the items, and may need a transaction of its own.
+    let last = parts.last().expect("there is one at least");
+    if size_of(last) + size_of(&framed(view, Part::ONLY, &basis)) > limit && !last.is_empty() {
+        parts.push(Vec::new());
+    }
+    let count = parts.len();
+    if count > 1 {
+        basis.parts = u32::try_from(count).unwrap_or(u32::MAX);
+    }
+    let all = |(index, changes): (usize, Vec<Step>)| {
+        let part = Part { index, count };
         // Only the last part says that all is done; those before leave the reason standing.
-        let data = if is_last {
-            serde_json::to_vec(&basis)
-        } else {
-            serde_json::to_vec(&Basis::default())
+        let mut steps = match part.is_last() {
+            true => framed(view, part, &basis),
+            false => framed(view, part, &Basis::default()),
         };
-        let data = data.expect("a basis has only strings and numbers, which JSON can hold");
-        match (first_version, index) {
-            (Some(version), _) => {
-                transaction.set(
-                    Node::Epoch,
-                    data,
-                    Some(version + i32::try_from(index).unwrap_or(i32::MAX)),
-                );
-            }
-            (None, 0) => {
-                transaction.create(Node::Epoch, data, CreateMode::Persistent);
-            }
-            (None, _) => {
-                transaction.set(Node::Epoch, data, Some(i32::try_from(index).unwrap_or(i32::MAX) - 1));
-            }
-        }
-        if index == 0 {
-            transaction.ensure(Node::Sharding).ensure(Node::LedgerItems);
-        }
-        if is_last && view.is_resharding_necessary {
-            transaction.delete(Node::Necessary);
-        }
-        if is_last && view.is_resharding_processing {
-            transaction.delete(Node::Processing);
-        }
-        let mut all = transaction.into_steps();
-        all.extend(steps);
-        transactions.push(all);
-    }
-    transactions
+        steps.extend(changes);
+        steps
+    };
+    parts.into_iter().enumerate().map(all).collect()
 }
 
-/// The items that are given to no instance.
-fn ranges_without_owner(target: &[Option<InstanceId>]) -> Vec<(u32, u32)> {
-    let mut ranges: Vec<(u32, u32)> = Vec::new();
-    for (item, _) in (0..).zip(target).filter(|(_, owner)| owner.is_none()) {
-        match ranges.last_mut() {
-            Some((_, last)) if *last + 1 == item => *last = item,
-            _ => ranges.push((item, item)),
-        }
+/// One of the transactions of an assignment.
+#[derive(Clone, Copy, Debug)]
+struct Part {
+    index: usize,
+    count: usize,
+}
+
+impl Part {
+    const ONLY: Self = Self { index: 0, count: 1 };
+
+    fn is_last(self) -> bool {
+        self.index + 1 == self.count
     }
-    ranges
+}
+
+/// What is in such a transaction beside the changes of items: what it relies on, and the next epoch.
+fn framed(view: &View, part: Part, basis: &Basis) -> Vec<Step> {
+    let mut transaction = Transaction::on(view);
+    transaction.check_namespace().check(Node::LeaderInstance, None);
+    let data = serde_json::to_vec(basis).expect("a basis has only strings and numbers, which JSON can hold");
+    let index = i32::try_from(part.index).unwrap_or(i32::MAX);
+    match &view.epoch {
+        Some(epoch) => transaction.set(Node::Epoch, data, Some(epoch.version.saturating_add(index))),
+        None if index == 0 => transaction.create(Node::Epoch, data, CreateMode::Persistent),
+        None => transaction.set(Node::Epoch, data, Some(index - 1)),
+    };
+    if index == 0 {
+        transaction.ensure(Node::Sharding).ensure(Node::LedgerItems);
+    }
+    if part.is_last() && view.is_resharding_necessary {
+        transaction.delete(Node::Necessary);
+    }
+    if part.is_last() && view.is_resharding_processing {
+        transaction.delete(Node::Processing);
+    }
+    transaction.into_steps()
 }
 
 enum Change {
@@ -463,7 +485,7 @@ mod tests {
     fn plan(view: &View, target: &[&str], items: &[Surveyed]) -> Vec<Vec<Step>> {
         let basis = Basis::now(view, avg(u32::try_from(target.len()).expect("few")));
         let target: Vec<_> = target.iter().map(|owner| InstanceId::parse(owner)).collect();
-        transactions(view, &basis, &target, items, 1 << 20, |steps| steps.len())
+        transactions(view, &basis, &target, items)
     }
 
     #[test]
@@ -527,7 +549,7 @@ mod tests {
         let mut view = view(&["/instances/a@-@1"]);
         view.is_resharding_necessary = false;
         let basis = Basis {
-            deferred: vec![0],
+            deferred: NotedItems::from_iter([0]),
             ..Basis::now(&view, avg(1))
         };
         let data = serde_json::to_vec(&basis).expect("json");
@@ -543,7 +565,7 @@ mod tests {
         let mut view = view(&["/instances/a@-@1", "/instances/a@-@2"]);
         view.is_resharding_necessary = false;
         let basis = Basis {
-            deferred: vec![0],
+            deferred: NotedItems::from_iter([0]),
             ..Basis::now(&view, avg(1))
         };
         let found = |data: &[u8]| Some((data.to_vec(), Stat::default()));
@@ -598,7 +620,7 @@ mod tests {
         let steps = shown(&plan(&view, &["", "", "a@-@1", "a@-@1", "", "a@-@1"], &items)[0]);
         let epoch = steps.iter().find(|step| step.starts_with("+/job/ledger/epoch"));
         let epoch = epoch.expect("an epoch").trim_start_matches("+/job/ledger/epoch=");
-        assert!(epoch.contains("\"left_out\":[[0,1],[4,4]]"), "{epoch}");
+        assert!(epoch.contains("\"left_out\":[0,1,4]"), "{epoch}");
         let basis: Basis = serde_json::from_str(epoch).expect("a basis");
         let left_out: Vec<u32> = (0..7).filter(|item| basis.leaves_out(*item)).collect();
         assert_eq!(left_out, [0, 1, 4]);
@@ -622,21 +644,47 @@ mod tests {
     #[test]
     fn an_assignment_too_large_for_one_transaction_should_clear_the_flag_in_the_last() {
         let view = view(&["/instances/a@-@1", "/sharding", "/ledger/items"]);
-        let items: Vec<_> = (0..10).map(|item| surveyed(item, "a@-@9", false)).collect();
-        let basis = Basis::now(&view, avg(10));
-        let target = vec![Some(id("a@-@1")); 10];
-        let parts = transactions(&view, &basis, &target, &items, 12, <[Step]>::len);
-        assert_eq!(parts.len(), 3);
+        let items: Vec<_> = (0..10_000).map(|item| surveyed(item, "a@-@9", false)).collect();
+        let parts = plan(&view, &["a@-@1"; 10_000], &items);
+        assert_eq!(parts.len(), 6);
+        assert!(
+            parts
+                .iter()
+                .all(|part| size_of(part) <= limits::worker_transaction_size("job"))
+        );
         let clears = |part: &Vec<Step>| shown(part).contains(&"-/job/leader/sharding/necessary".to_owned());
-        assert_eq!(parts.iter().map(clears).collect::<Vec<_>>(), [false, false, true]);
+        let cleared = parts.iter().map(clears);
+        assert_eq!(cleared.collect::<Vec<_>>(), [false, false, false, false, false, true]);
         let epochs: Vec<_> = parts
             .iter()
             .flat_map(|part| shown(part))
             .filter(|step| step.contains("epoch"))
             .collect();
         assert!(
-            epochs[0].starts_with('+') && epochs[1].ends_with("Some(0)") && epochs[2].ends_with("Some(1)"),
+            epochs[0].starts_with('+') && epochs[1].ends_with("Some(0)") && epochs[5].ends_with("Some(4)"),
             "{epochs:?}"
+        );
+    }
+
+    #[test]
+    fn what_it_was_made_for_should_go_alone_where_it_takes_much_room() {
+        let instances: Vec<String> = (0..6_000)
+            .map(|number| format!("/instances/{number:060}@-@1"))
+            .collect();
+        let nodes: Vec<&str> = instances.iter().map(String::as_str).collect();
+        let mut view = view(&[&nodes[..], &["/sharding", "/ledger/items"]].concat());
+        let all: Vec<InstanceId> = view.instances.iter().cloned().collect();
+        for id in all {
+            view.servers
+                .insert(id.server().to_owned(), super::super::view::ServerStatus::Enabled);
+        }
+        let items: Vec<_> = (0..1_000).map(|item| surveyed(item, "a@-@9", item % 2 == 0)).collect();
+        let parts = plan(&view, &["a@-@1"; 1_000], &items);
+        assert_eq!(parts.len(), 2, "the items, and the basis");
+        assert!(
+            parts
+                .iter()
+                .all(|part| size_of(part) <= limits::worker_transaction_size("job"))
         );
     }
 }

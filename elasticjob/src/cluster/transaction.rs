@@ -1,6 +1,7 @@
 //! Transactions in terms of nodes, with the parents that are missing.
 
-use crate::registry::{CreateMode, Step};
+use crate::limits;
+use crate::registry::{CreateMode, Step, size_of};
 
 use super::layout::Node;
 use super::view::View;
@@ -10,6 +11,8 @@ use super::view::View;
 pub(crate) struct Transaction<'v> {
     view: &'v View,
     steps: Vec<Step>,
+    /// Of the steps, as [`size_of`] counts them.
+    size: usize,
 }
 
 impl<'v> Transaction<'v> {
@@ -17,13 +20,32 @@ impl<'v> Transaction<'v> {
         Self {
             view,
             steps: Vec::new(),
+            size: 0,
         }
+    }
+
+    /// Adds steps that go together, unless the transaction would become larger than a worker sends. The first such steps
+    /// always go in. Returns whether they did: if not, they belong into the next transaction.
+    pub(crate) fn add_if_it_fits(&mut self, add: impl FnOnce(&mut Self)) -> bool {
+        let (count, size) = (self.steps.len(), self.size);
+        add(self);
+        let is_fitting = count == 0 || self.size <= limits::worker_transaction_size(self.view.job());
+        if !is_fitting {
+            self.steps.truncate(count);
+            self.size = size;
+        }
+        is_fitting
+    }
+
+    fn push(&mut self, step: Step) {
+        self.size += size_of(std::slice::from_ref(&step));
+        self.steps.push(step);
     }
 
     /// Creates a node, and those of its parents that the view does not have.
     pub(crate) fn create(&mut self, node: Node<'_>, data: impl Into<Vec<u8>>, mode: CreateMode) -> &mut Self {
         self.ensure_parents(node);
-        self.steps.push(Step::Create {
+        self.push(Step::Create {
             path: node.of(self.view.job()),
             data: data.into(),
             mode,
@@ -58,7 +80,7 @@ impl<'v> Transaction<'v> {
             Node::Leader | Node::Election | Node::ElectionLatch | Node::FailoverLatch => CreateMode::Container,
             _ => CreateMode::Persistent,
         };
-        self.steps.push(Step::Create {
+        self.push(Step::Create {
             path,
             data: Vec::new(),
             mode,
@@ -66,7 +88,7 @@ impl<'v> Transaction<'v> {
     }
 
     pub(crate) fn set(&mut self, node: Node<'_>, data: impl Into<Vec<u8>>, version: Option<i32>) -> &mut Self {
-        self.steps.push(Step::Set {
+        self.push(Step::Set {
             path: node.of(self.view.job()),
             data: data.into(),
             version,
@@ -75,7 +97,7 @@ impl<'v> Transaction<'v> {
     }
 
     pub(crate) fn delete(&mut self, node: Node<'_>) -> &mut Self {
-        self.steps.push(Step::Delete {
+        self.push(Step::Delete {
             path: node.of(self.view.job()),
             version: None,
         });
@@ -83,7 +105,7 @@ impl<'v> Transaction<'v> {
     }
 
     pub(crate) fn check(&mut self, node: Node<'_>, version: Option<i32>) -> &mut Self {
-        self.steps.push(Step::Check {
+        self.push(Step::Check {
             path: node.of(self.view.job()),
             version,
         });
@@ -92,7 +114,7 @@ impl<'v> Transaction<'v> {
 
     /// Checks that the namespace is there, as Java's transactions do.
     pub(crate) fn check_namespace(&mut self) -> &mut Self {
-        self.steps.push(Step::Check {
+        self.push(Step::Check {
             path: "/".to_owned(),
             version: None,
         });
@@ -100,7 +122,7 @@ impl<'v> Transaction<'v> {
     }
 
     pub(crate) fn extend(&mut self, steps: Vec<Step>) -> &mut Self {
-        self.steps.extend(steps);
+        steps.into_iter().for_each(|step| self.push(step));
         self
     }
 

@@ -413,7 +413,7 @@ impl View {
             .as_ref()
             .is_some_and(|leader| self.members.contains_key(leader));
         let basis = self.epoch.as_ref().and_then(|epoch| epoch.basis.as_ref());
-        is_led_by_ours && basis.is_some_and(|basis| basis.deferred().contains(&item))
+        is_led_by_ours && basis.is_some_and(|basis| basis.deferred().contains(item))
     }
 
     /// Whether any item waits for its run to end, to move elsewhere.
@@ -425,6 +425,13 @@ impl View {
     /// Whether everybody has to wait for the leader to share the items out anew.
     pub(crate) fn is_resharding(&self) -> bool {
         self.is_resharding_necessary || self.is_resharding_processing
+    }
+}
+
+impl StoredEpoch {
+    /// Whether it is one of several of an assignment, and not the last of them.
+    pub(crate) fn is_unfinished(&self) -> bool {
+        self.basis.as_ref().is_some_and(Basis::is_unfinished)
     }
 }
 

@@ -427,7 +427,7 @@ async fn every_obstacle_should_be_explained() {
         "/job/servers/b=DISABLED",
         "/job/leader/sharding/necessary",
         "/job/trigger/a@-@1",
-        "/job/ledger/epoch={\"instances\":[],\"total\":8,\"strategy\":\"LABEL\",\"left_out\":[[7,7]]}",
+        "/job/ledger/epoch={\"instances\":[],\"total\":8,\"strategy\":\"LABEL\",\"left_out\":[7]}",
         "/job/ledger/members/a@-@1={\"draining\":true}",
         "/job/sharding/1/instance=gone@-@1",
         "/job/sharding/2/instance=b@-@1",

@@ -41,6 +41,7 @@ pub async fn all(registry: Arc<dyn Registry>) {
     a_refused_step_should_be_named_and_undo_all(&registry).await;
     only_one_of_many_writers_should_win(&registry).await;
     reads_should_be_answered_one_by_one(&registry).await;
+    any_number_of_reads_should_be_answered_in_order(&registry).await;
     arguments_should_be_checked_before_anything_is_sent(&registry).await;
     the_largest_transactions_should_pass_and_larger_ones_be_refused(&registry).await;
     sequential_nodes_should_be_numbered_in_order(&registry).await;
@@ -250,6 +251,30 @@ async fn reads_should_be_answered_one_by_one(registry: &Arc<dyn Registry>) {
     sorted.sort_unstable();
     assert_eq!(children[..], sorted);
     assert_eq!(within(test.session.read(vec![])).await, Ok(vec![]));
+}
+
+async fn any_number_of_reads_should_be_answered_in_order(registry: &Arc<dyn Registry>) {
+    let test = Test::new(registry, "many").await;
+    let odd = test.path("odd");
+    test.write(vec![create(&odd, "odd")]).await;
+    let path = |number: usize| match number % 2 {
+        0 => test.path("missing"),
+        _ => odd.clone(),
+    };
+    // Several times what one request takes.
+    let reads: Vec<Read> = (0..30_000).map(|number| Read::Data(path(number))).collect();
+    assert!(matches!(
+        test.session.read_at_once(reads.clone()).await,
+        Err(Error::TooLarge { .. })
+    ));
+    let answers = within(test.session.read(reads)).await.expect("reads are answered");
+    assert_eq!(answers.len(), 30_000);
+    for (number, answer) in answers.iter().enumerate() {
+        let is_odd = matches!(answer, Answer::Data(Some((data, _))) if data == b"odd");
+        assert!(is_odd || *answer == Answer::Data(None), "{number}: {answer:?}");
+        assert_eq!(is_odd, number % 2 == 1, "{number}");
+    }
+    assert_eq!(*test.session.state().borrow(), SessionState::Connected);
 }
 
 async fn arguments_should_be_checked_before_anything_is_sent(registry: &Arc<dyn Registry>) {

@@ -174,10 +174,10 @@ impl Session for MeteredSession {
         self.session.write(steps)
     }
 
-    fn read(&self, reads: Vec<Read>) -> BoxFuture<'static, Result<Vec<Answer>, Error>> {
+    fn read_at_once(&self, reads: Vec<Read>) -> BoxFuture<'static, Result<Vec<Answer>, Error>> {
         add(&self.counters.reads, 1);
         add(&self.counters.nodes_read, reads.len());
-        self.session.read(reads)
+        self.session.read_at_once(reads)
     }
 
     fn sync(&self) -> BoxFuture<'static, Result<(), Error>> {

@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::sync::watch;
 
 #[cfg(feature = "testing")]
@@ -88,9 +89,11 @@ pub trait Session: fmt::Debug + Send + Sync + 'static {
     /// Reads several things in one request, each answered by itself. The answers may be stale: they are
     /// what one server had. The parts need not be one snapshot.
     ///
+    /// A registry implements it. Callers call [`read`](#method.read), which takes any number of reads.
+    ///
     /// # Errors
     /// [`Error::TooLarge`] and [`Error::InvalidArgument`] are found before anything is sent.
-    fn read(&self, reads: Vec<Read>) -> BoxFuture<'static, Result<Vec<Answer>, Error>>;
+    fn read_at_once(&self, reads: Vec<Read>) -> BoxFuture<'static, Result<Vec<Answer>, Error>>;
 
     /// Waits until the server that serves us has seen everything that was acknowledged before. Answered by
     /// the quorum, so an answer also proves that the session was alive after the call was sent.
@@ -108,6 +111,29 @@ pub trait Session: fmt::Debug + Send + Sync + 'static {
     /// registry's word that it is so.
     fn close(&self) -> BoxFuture<'static, ()>;
 }
+
+impl dyn Session + '_ {
+    /// Reads any number of things, in as few requests as take them, and gives the answers in the order of `reads`.
+    /// Otherwise as [`read_at_once`](Session::read_at_once): nobody who reads has to think of the size of a request.
+    ///
+    /// # Errors
+    /// That of the first request which has one. [`Error::InvalidArgument`] of a later request is found when earlier
+    /// ones were sent.
+    ///
+    /// # Cancel safety
+    /// Reads change nothing; dropping the future leaves nothing behind.
+    pub async fn read(&self, reads: Vec<Read>) -> Result<Vec<Answer>, Error> {
+        let mut parts = size::parts(reads);
+        if parts.len() == 1 {
+            return self.read_at_once(parts.remove(0)).await;
+        }
+        let requests = parts.into_iter().map(|part| self.read_at_once(part));
+        stream::iter(requests).buffered(READS_IN_FLIGHT).try_concat().await
+    }
+}
+
+/// So many requests of one [`read`](#method.read) are under way at a time.
+const READS_IN_FLIGHT: usize = 8;
 
 /// What is known of a session's connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]

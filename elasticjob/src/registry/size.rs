@@ -60,13 +60,35 @@ fn check_step(step: &Step) -> Result<(), Error> {
 
 /// As [`check_steps`], for reads.
 pub(super) fn check_reads(reads: &[Read]) -> Result<(), Error> {
-    let mut size = 0;
     for read in reads {
         let (Read::Data(path) | Read::Children(path)) = read;
         path::validate(path)?;
-        size += STEP_OVERHEAD + path.len();
     }
-    check_size(size, MAX_TRANSACTION_SIZE)
+    check_size(reads.iter().map(size_of_read).sum(), limits::transaction_size())
+}
+
+/// The reads, in order, in as few requests as take them; one at least.
+pub(super) fn parts(mut reads: Vec<Read>) -> Vec<Vec<Read>> {
+    let limit = limits::transaction_size();
+    let mut parts = Vec::new();
+    loop {
+        let mut size = 0;
+        let fitting = reads.iter().take_while(|read| {
+            size += size_of_read(read);
+            size <= limit
+        });
+        // One that is too large alone is refused alone, with its size.
+        let rest = reads.split_off(fitting.count().max(1).min(reads.len()));
+        parts.push(std::mem::replace(&mut reads, rest));
+        if reads.is_empty() {
+            return parts;
+        }
+    }
+}
+
+fn size_of_read(read: &Read) -> usize {
+    let (Read::Data(path) | Read::Children(path)) = read;
+    STEP_OVERHEAD + path.len()
 }
 
 fn check_size(size: usize, limit: usize) -> Result<(), Error> {
@@ -74,4 +96,54 @@ fn check_size(size: usize, limit: usize) -> Result<(), Error> {
         return Err(Error::TooLarge { size, limit });
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    mod reads {
+        use super::*;
+
+        fn of(paths: usize, length: usize) -> Vec<Read> {
+            let path = |number| Read::Data(format!("/{number:0length$}"));
+            (0..paths).map(path).collect()
+        }
+
+        #[test]
+        fn go_in_as_few_requests_as_take_them_and_in_order() {
+            let check = |reads: Vec<Read>, sizes: &[usize]| {
+                let parts = parts(reads.clone());
+                assert_eq!(parts.iter().map(Vec::len).collect::<Vec<_>>(), sizes);
+                assert!(parts.iter().all(|part| check_reads(part).is_ok()));
+                assert_eq!(parts.concat(), reads);
+            };
+            // 64 + 1 + 63 bytes each, so 4,096 fill a request.
+            check(of(0, 63), &[0]);
+            check(of(4096, 63), &[4096]);
+            check(of(4097, 63), &[4096, 1]);
+            check(
+                of(40_000, 63),
+                &[4096, 4096, 4096, 4096, 4096, 4096, 4096, 4096, 4096, 3136],
+            );
+        }
+
+        #[test]
+        fn that_no_request_takes_are_refused_alone() {
+            let parts = parts(vec![
+                Read::Data("/a".into()),
+                Read::Data("/a".repeat(MAX_TRANSACTION_SIZE)),
+            ]);
+            assert_eq!(parts.iter().map(Vec::len).collect::<Vec<_>>(), [1, 1]);
+            assert!(matches!(check_reads(&parts[1]), Err(Error::TooLarge { .. })));
+        }
+
+        #[cfg(feature = "testing")]
+        #[test]
+        fn obey_lowered_limits() {
+            let _limits = limits::lower(1024, 1);
+            assert_eq!(parts(of(17, 63)).len(), 3);
+            assert!(check_reads(&of(9, 63)).is_err());
+        }
+    }
 }

@@ -151,8 +151,8 @@ impl Session for ObservedSession {
         )
     }
 
-    fn read(&self, reads: Vec<Read>) -> BoxFuture<'static, Result<Vec<Answer>, Error>> {
-        self.noted(self.session.read(reads), |metrics| &metrics.read, |error| error)
+    fn read_at_once(&self, reads: Vec<Read>) -> BoxFuture<'static, Result<Vec<Answer>, Error>> {
+        self.noted(self.session.read_at_once(reads), |metrics| &metrics.read, |error| error)
     }
 
     fn sync(&self) -> BoxFuture<'static, Result<(), Error>> {

@@ -116,8 +116,8 @@ impl Session for TimedSession {
         self.waiting.time(self.session.write(steps))
     }
 
-    fn read(&self, reads: Vec<Read>) -> BoxFuture<'static, Result<Vec<Answer>, Error>> {
-        self.waiting.time(self.session.read(reads))
+    fn read_at_once(&self, reads: Vec<Read>) -> BoxFuture<'static, Result<Vec<Answer>, Error>> {
+        self.waiting.time(self.session.read_at_once(reads))
     }
 
     fn sync(&self) -> BoxFuture<'static, Result<(), Error>> {

@@ -5,8 +5,7 @@ use crate::cluster::ledger::{Gap, Record, Run, Source};
 use crate::cluster::mutation::Mutation;
 use crate::cluster::transaction::Transaction;
 use crate::cluster::view::View;
-use crate::limits;
-use crate::registry::{Answer, CreateMode, Read, Stat, Step, size_of};
+use crate::registry::{Answer, CreateMode, Read, Stat, Step};
 
 /// A claim that was sent, or is to be.
 #[derive(Clone, Debug)]
@@ -104,6 +103,15 @@ impl Claim {
 
     /// The transaction: the epoch as expected; each item's mark created and ledger set.
     pub(super) fn steps(&self, view: &View) -> Vec<Step> {
+        let mut transaction = self.right(view);
+        for claimed in &self.items {
+            self.take(&mut transaction, view, claimed);
+        }
+        transaction.into_steps()
+    }
+
+    /// A transaction that is refused where the right to the items is gone.
+    fn right<'v>(&self, view: &'v View) -> Transaction<'v> {
         let mut transaction = Transaction::on(view);
         match &self.kind {
             Kind::Owned { epoch: Some(epoch) } if !Mutation::IgnoreEpoch.is_on() => {
@@ -114,7 +122,12 @@ impl Claim {
                 transaction.delete(Node::FailoverCandidate(name));
             }),
         }
-        for ClaimedItem {
+        transaction
+    }
+
+    /// Adds what takes one item.
+    fn take(&self, transaction: &mut Transaction<'_>, view: &View, claimed: &ClaimedItem) {
+        let ClaimedItem {
             item,
             run,
             version,
@@ -122,57 +135,42 @@ impl Claim {
             has_ledger,
             is_failovering,
             ..
-        } in &self.items
-        {
-            if self.is_takeover() {
-                // In Java's order: taken, noted, no longer waiting.
-                let node = |kind| Node::ItemState { item: *item, kind };
-                transaction.create(node(ItemKind::Failover), run.owner.as_str(), CreateMode::Ephemeral);
-                if *is_failovering {
-                    transaction.delete(node(ItemKind::Failovering));
-                }
-                transaction.create(node(ItemKind::Failovering), run.owner.as_str(), CreateMode::Persistent);
-                transaction.delete(Node::FailoverItem(*item));
+        } = claimed;
+        let node = |kind| Node::ItemState { item: *item, kind };
+        if self.is_takeover() {
+            // In Java's order: taken, noted, no longer waiting.
+            transaction.create(node(ItemKind::Failover), run.owner.as_str(), CreateMode::Ephemeral);
+            if *is_failovering {
+                transaction.delete(node(ItemKind::Failovering));
             }
-            if let Some(mode) = self.mark {
-                let node = Node::ItemState {
-                    item: *item,
-                    kind: ItemKind::Running,
-                };
-                transaction.create(node, run.owner.as_str(), mode);
-            }
-            if !has_ledger {
-                transaction.create(Node::LedgerItem(*item), "", CreateMode::Persistent);
-            }
-            let is_marked = || view.items.get(item).is_some_and(|item| item.is_misfire_marked);
-            if run.source == Source::Misfire && is_marked() {
-                transaction.delete(Node::ItemState {
-                    item: *item,
-                    kind: ItemKind::Misfire,
-                });
-            }
-            transaction.set(Node::LedgerItem(*item), record.to_bytes(), expected(*version));
+            transaction.create(node(ItemKind::Failovering), run.owner.as_str(), CreateMode::Persistent);
+            transaction.delete(Node::FailoverItem(*item));
         }
-        transaction.into_steps()
+        if let Some(mode) = self.mark {
+            transaction.create(node(ItemKind::Running), run.owner.as_str(), mode);
+        }
+        if !has_ledger {
+            transaction.create(Node::LedgerItem(*item), "", CreateMode::Persistent);
+        }
+        let is_marked = || view.items.get(item).is_some_and(|item| item.is_misfire_marked);
+        if run.source == Source::Misfire && is_marked() {
+            transaction.delete(node(ItemKind::Misfire));
+        }
+        transaction.set(Node::LedgerItem(*item), record.to_bytes(), expected(*version));
     }
 
-    /// Keeps as many items as one transaction takes, and gives the others.
+    /// Keeps as many items as one transaction takes, one at least, and gives the others.
     pub(super) fn split_off(&mut self, view: &View) -> Option<Self> {
-        let mut fitting = self.items.len();
-        while fitting > 1 {
-            let part = Self {
-                items: self.items[..fitting].to_vec(),
-                ..self.clone()
-            };
-            if size_of(&part.steps(view)) <= limits::worker_transaction_size() {
-                break;
-            }
-            fitting /= 2;
-        }
-        let rest = self.items.split_off(fitting.min(self.items.len()));
-        (!rest.is_empty()).then(|| Self {
-            items: rest,
-            ..self.clone()
+        let mut transaction = self.right(view);
+        let is_fitting =
+            |claimed: &&ClaimedItem| transaction.add_if_it_fits(|transaction| self.take(transaction, view, claimed));
+        let fitting = self.items.iter().take_while(is_fitting).count();
+        let items = self.items.split_off(fitting.max(1).min(self.items.len()));
+        (!items.is_empty()).then(|| Self {
+            kind: self.kind.clone(),
+            mark: self.mark,
+            items,
+            is_retry: self.is_retry,
         })
     }
 

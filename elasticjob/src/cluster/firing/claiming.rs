@@ -25,7 +25,8 @@ pub(crate) struct ClaimOutcome {
 }
 
 impl Firings {
-    /// The claim of all own items that may run for the occasion, once the ends of those that are `ending` are recorded.
+    /// The claim of all own items that may run for the occasion, once the ends of those that are `ending` are recorded,
+    /// which are in ascending order.
     pub(super) fn new_claim(
         &mut self,
         circumstances: &Circumstances<'_>,
@@ -61,15 +62,16 @@ impl Firings {
         if !view.is_available(me) {
             return Vec::new();
         }
+        let is_ending = |item: u32| ending.binary_search(&item).is_ok();
         let is_free = |item: u32, state: &ItemView| {
-            mark.is_none() || (state.mark.is_none() && state.failover.is_none()) || ending.contains(&item)
+            mark.is_none() || (state.mark.is_none() && state.failover.is_none()) || is_ending(item)
         };
         let is_meant = |state: &ItemView| !occasion.is_for_marked || state.is_misfire_marked;
         // One that waits to be taken over is run for the time that it missed first.
         let is_runnable = |&(item, state): &(u32, &ItemView)| {
             let is_staying = !view.is_moving(item) && !view.failover_queue.contains(&item);
             // A job that is not monitored any more has items without marks, and some that were taken over before.
-            let is_running = self.running.contains_key(&item) && !ending.contains(&item);
+            let is_running = self.running.contains_key(&item) && !is_ending(item);
             !state.is_disabled && !is_running && is_free(item, state) && is_meant(state) && is_staying
         };
         let own = self.own_items(circumstances);
@@ -84,7 +86,7 @@ impl Firings {
         occasion: &Occasion,
         ending: &[u32],
     ) -> Option<ClaimedItem> {
-        let after_end = self.ended.get(&item).filter(|_| ending.contains(&item));
+        let after_end = self.ended.get(&item).filter(|_| ending.binary_search(&item).is_ok());
         let slot = match after_end {
             Some(ended) => Cow::Owned(ended.slot()),
             None => Cow::Borrowed(&**self.slots.get(&item)?),
@@ -242,6 +244,12 @@ impl Firings {
         outcome.refused.iter().for_each(|(item, _)| self.close(*item));
         if retry.is_empty() {
             return (None, outcome);
+        }
+        // What is known of the items now may take more room than before.
+        if let (Some(mut rest), Some(current)) = (retry.split_off(view), &mut self.current) {
+            rest.items
+                .extend(current.rest.take().into_iter().flat_map(|later| later.items));
+            current.rest = Some(rest);
         }
         let steps = retry.steps(view);
         self.claiming = Claiming::InFlight(retry);

@@ -109,7 +109,7 @@ impl Firings {
             steps.set(Node::LedgerItem(*item), record.to_bytes(), Some(ended.running.version));
             let steps = steps.into_steps();
             size += size_of(&steps);
-            if size > limits::worker_transaction_size() && !items.is_empty() {
+            if size > limits::worker_transaction_size(circumstances.view.job()) && !items.is_empty() {
                 break;
             }
             transaction.extend(steps);

@@ -44,7 +44,7 @@ impl Firings {
             self.slots.contains_key(item) || self.running.contains_key(item) || self.ended.contains_key(item)
         };
         let own = self.own_items(circumstances).map(|(item, _)| item);
-        let missing: Vec<u32> = own.filter(|item| !is_known(item)).take(limits::reads()).collect();
+        let missing: Vec<u32> = own.filter(|item| !is_known(item)).take(limits::batch()).collect();
         if missing.is_empty() {
             return None;
         }
@@ -80,13 +80,14 @@ impl Firings {
                         }),
                     );
                 }
-                _ => {
+                // Those that do not fit are looked for again.
+                _ => drop(transaction.add_if_it_fits(|transaction| {
                     transaction.create(
                         Node::LedgerItem(*item),
                         Record::default().to_bytes(),
                         CreateMode::Persistent,
                     );
-                }
+                })),
             }
         }
         transaction.into_steps()

@@ -76,7 +76,8 @@ impl Firings {
         }
         let occasion = self.occasion_to_make_up(circumstances)?;
         let claim = self.new_claim(circumstances, &occasion, ending);
-        let is_fitting = size_of(ends) + size_of(&claim.steps(circumstances.view)) <= limits::worker_transaction_size();
+        let view = circumstances.view;
+        let is_fitting = size_of(ends) + size_of(&claim.steps(view)) <= limits::worker_transaction_size(view.job());
         if claim.is_empty() || !is_fitting {
             return None;
         }

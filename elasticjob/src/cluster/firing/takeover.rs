@@ -186,6 +186,8 @@ impl Firings {
         if claim.is_empty() {
             return None;
         }
+        // What does not fit waits still, and is looked at next.
+        claim.split_off(view);
         let steps = claim.steps(view);
         self.claiming = Claiming::InFlight(claim);
         Some(FiringRequest::Claim(steps))

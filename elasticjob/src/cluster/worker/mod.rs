@@ -8,6 +8,7 @@ mod account;
 mod act;
 mod answer;
 mod attend;
+mod awake;
 mod firing;
 mod governing;
 mod leaving;

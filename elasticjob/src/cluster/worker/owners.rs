@@ -40,6 +40,10 @@ impl Owners {
 
     /// The epoch was read. `is_alone` says that there are no members but ours, who keep epochs.
     pub(super) fn epoch_read(&mut self, epoch: Option<&StoredEpoch>, is_alone: bool) -> Told {
+        if is_alone && epoch.is_some_and(StoredEpoch::is_unfinished) {
+            // The last of its parts is about to follow, and tells of all.
+            return Told::Nothing;
+        }
         let known_at = std::mem::replace(&mut self.known_at, epoch.map(|epoch| epoch.version));
         let is_due = std::mem::take(&mut self.is_due);
         if known_at == self.known_at {
@@ -47,8 +51,10 @@ impl Owners {
             return if is_due { Told::TooLittle } else { Told::Nothing };
         }
         let moved = epoch.filter(|_| is_alone).and_then(|epoch| {
-            let is_next = known_at.and_then(|version| version.checked_add(1)) == Some(epoch.version);
-            epoch.basis.as_ref().filter(|_| is_next)?.moved()
+            let basis = epoch.basis.as_ref()?;
+            // Of the assignment before, or, beside processes that know of no parts, of one of its parts.
+            let before = epoch.version.checked_sub_unsigned(basis.parts())?..epoch.version;
+            before.contains(&known_at?).then(|| basis.moved())?
         });
         moved.map_or(Told::TooLittle, Told::Moved)
     }
@@ -94,6 +100,23 @@ mod tests {
     }
 
     #[test]
+    fn the_last_of_several_parts_should_tell_of_all() {
+        let moved = Told::Moved(vec![(3, InstanceId::parse("b@-@2")), (7, None)]);
+        let three = MOVED.replace(r#""total""#, r#""parts":3,"total""#);
+        let unfinished = r#"{"instances":[],"total":0,"strategy":""}"#;
+        let mut owners = known_at(4);
+        assert_eq!(owners.epoch_read(Some(&epoch(5, unfinished)), true), Told::Nothing);
+        assert_eq!(owners.epoch_read(Some(&epoch(6, unfinished)), true), Told::Nothing);
+        assert_eq!(owners.epoch_read(Some(&epoch(7, &three)), true), moved);
+        let last = |version, known| known_at(known).epoch_read(Some(&epoch(version, &three)), true);
+        assert_eq!(last(7, 4), moved, "none of the others was read");
+        assert_eq!(last(7, 3), Told::TooLittle, "another leader began before");
+        let mut newcomer = Owners::default();
+        assert_eq!(newcomer.epoch_read(Some(&epoch(6, unfinished)), true), Told::Nothing);
+        assert_eq!(newcomer.epoch_read(Some(&epoch(7, &three)), true), Told::TooLittle);
+    }
+
+    #[test]
     fn all_owners_should_be_read_where_it_is_not_known_which_have_changed() {
         let all = |version, basis, is_alone| known_at(4).epoch_read(Some(&epoch(version, basis)), is_alone);
         assert_eq!(all(6, MOVED, true), Told::TooLittle, "an epoch was missed");
@@ -102,7 +125,7 @@ mod tests {
             Told::TooLittle,
             "the job was removed and made anew"
         );
-        assert_eq!(all(5, NOT_TOLD, true), Told::TooLittle, "one of several parts");
+        assert_eq!(all(5, NOT_TOLD, true), Told::TooLittle, "too many");
         assert_eq!(all(5, UNKNOWN_OWNER, true), Told::TooLittle, "nobody of that number");
         assert_eq!(all(5, "?", true), Told::TooLittle, "not understood");
         assert_eq!(

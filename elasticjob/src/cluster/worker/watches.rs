@@ -1,18 +1,36 @@
 //! The watches of one job, taken for one.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::cluster::scope::Scope;
 use crate::cluster::session::Membership;
 use crate::registry::{self, Watch, WatchEvent};
+
+use super::awake::{Awake, Awakened};
+
+/// So many watches are being set at a time.
+const SETTING: usize = 16;
 
 /// What is watched of a job.
 #[derive(Debug)]
 pub(super) struct Watches {
     scope: Scope,
     /// By path.
-    watches: BTreeMap<String, Box<dyn Watch>>,
+    watches: BTreeMap<String, Watched>,
+    /// Those that may have an event. An instance may have thousands of items and a watch on each: not all are asked for
+    /// each event.
+    awake: Arc<Awake>,
+}
+
+/// A watch, and what it wakes when it has an event.
+#[derive(Debug)]
+struct Watched {
+    watch: Box<dyn Watch>,
+    waker: Waker,
 }
 
 /// Watches that have been set, to be added.
@@ -21,12 +39,14 @@ pub(super) type Set = Vec<(String, Box<dyn Watch>)>;
 impl Watches {
     /// The whole subtree.
     pub(super) async fn whole(membership: &Membership, job: &str) -> Result<Self, registry::Error> {
-        let paths = Scope::Whole.paths(job);
-        let watches = set(membership, paths).await?.into_iter().collect();
-        Ok(Self {
+        let set = set(membership, Scope::Whole.paths(job)).await?;
+        let mut watches = Self {
             scope: Scope::Whole,
-            watches,
-        })
+            watches: BTreeMap::new(),
+            awake: Arc::default(),
+        };
+        watches.add(set);
+        Ok(watches)
     }
 
     pub(super) fn scope(&self) -> &Scope {
@@ -45,16 +65,32 @@ impl Watches {
     /// Takes newly set watches in, and drops those that `scope` does not need; gives the scope before. All events of
     /// those that are dropped must have been taken.
     pub(super) fn become_of(&mut self, scope: Scope, set: Set, job: &str) -> Scope {
-        self.watches.extend(set);
+        self.add(set);
         let paths = scope.paths(job);
         self.watches.retain(|path, _| paths.contains(path));
         std::mem::replace(&mut self.scope, scope)
     }
 
+    fn add(&mut self, set: Set) {
+        for (path, watch) in set {
+            let waker = Waker::from(Arc::new(Awakened::new(path.clone(), &self.awake)));
+            // It may have had events before it was ours.
+            self.awake.add(path.as_str().into());
+            self.watches.insert(path, Watched { watch, waker });
+        }
+    }
+
     /// The next event of any.
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<WatchEvent> {
-        for watch in self.watches.values_mut() {
-            if let Poll::Ready(event) = watch.poll_next(cx) {
+        self.awake.wakes(cx.waker());
+        while let Some(path) = self.awake.first() {
+            // It may have been dropped since it woke.
+            let Some(Watched { watch, waker }) = self.watches.get_mut(&*path) else {
+                continue;
+            };
+            if let Poll::Ready(event) = watch.poll_next(&mut Context::from_waker(waker)) {
+                // It may have more, and wakes nobody before it had none.
+                self.awake.add(path);
                 return Poll::Ready(event);
             }
         }
@@ -62,12 +98,14 @@ impl Watches {
     }
 }
 
-/// Sets watches one after the other.
+/// Sets watches.
 pub(super) async fn set(membership: &Membership, paths: BTreeSet<String>) -> Result<Set, registry::Error> {
-    let mut set = Vec::with_capacity(paths.len());
-    for path in paths {
+    let watch = async |path: String| {
         let watch = membership.session().watch(&path).await?;
-        set.push((path, watch));
-    }
-    Ok(set)
+        Ok((path, watch))
+    };
+    stream::iter(paths.into_iter().map(watch))
+        .buffered(SETTING)
+        .try_collect()
+        .await
 }

@@ -88,7 +88,7 @@ impl Session for MemorySession {
         }))
     }
 
-    fn read(&self, reads: Vec<Read>) -> BoxFuture<'static, Result<Vec<Answer>, Error>> {
+    fn read_at_once(&self, reads: Vec<Read>) -> BoxFuture<'static, Result<Vec<Answer>, Error>> {
         if let Err(error) = size::check_reads(&reads) {
             return Box::pin(future::ready(Err(error)));
         }

@@ -240,7 +240,7 @@ async fn delayed_answers_and_events_should_stay_in_the_order_in_which_they_were_
     other.write(create("/before", CreateMode::Persistent)).await.unwrap();
     let sync = session.sync();
     link.delay(Duration::ZERO);
-    let read = session.read(vec![Read::Data("/after".into())]);
+    let read = session.read_at_once(vec![Read::Data("/after".into())]);
     other.write(create("/after", CreateMode::Persistent)).await.unwrap();
     assert_eq!(
         has_event(&mut prompt),

@@ -132,7 +132,7 @@ impl Session for ZooKeeperSession {
         self.call(move |client| Box::pin(write(client, namespace, steps)))
     }
 
-    fn read(&self, reads: Vec<Read>) -> BoxFuture<'static, Result<Vec<Answer>, Error>> {
+    fn read_at_once(&self, reads: Vec<Read>) -> BoxFuture<'static, Result<Vec<Answer>, Error>> {
         if let Err(error) = size::check_reads(&reads) {
             return failed(error);
         }

@@ -8,6 +8,7 @@ mod failover;
 mod firing;
 mod labels;
 mod listeners;
+mod many_items;
 mod misfire;
 mod operators;
 mod orders;

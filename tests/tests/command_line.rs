@@ -214,6 +214,51 @@ async fn what_is_switched_off_should_be_explained_and_come_back() -> anyhow::Res
 }
 
 #[tokio::test]
+async fn a_job_that_is_paused_should_be_shown_as_such_and_start_nothing() -> anyhow::Result<()> {
+    let operator = Operator::new("cli-pause")?;
+    let _members = operator.members(&[1, 2]).await?;
+    let paused = operator
+        .json(&["disable", SHARE, "--by", "alice", "--reason", "月末冻结"])
+        .await;
+    assert_eq!(paused[0]["pause"], "BEGUN", "{paused}");
+    assert_eq!(paused[0]["servers"], serde_json::json!([]), "{paused}");
+    let jobs = operator.succeeds(&["jobs"]).await;
+    assert!(
+        jobs.lines()
+            .any(|line| line.starts_with(SHARE) && line.contains("PAUSED")),
+        "{jobs}"
+    );
+    let jobs = operator.json(&["jobs", "--status", "paused"]).await;
+    assert_eq!(jobs["jobs"][0]["pause"]["reason"], "月末冻结", "{jobs}");
+    let explained = operator.succeeds(&["explain", SHARE]).await;
+    assert!(
+        explained.contains("✗ it is paused since ") && explained.contains(" by alice: 月末冻结"),
+        "{explained}"
+    );
+    assert!(!explained.contains('✓'), "{explained}");
+    let job = operator.succeeds(&["job", SHARE]).await;
+    assert!(job.contains("by alice: 月末冻结"), "{job}");
+    let refused = operator.does(&["trigger", SHARE]).await;
+    assert_eq!(refused.code, Some(4), "{refused:?}");
+    assert!(refused.err.contains("`enable` ends that"), "{refused:?}");
+    let server = operator.succeeds(&["enable", SHARE, "--server", &ip(1)]).await;
+    assert!(server.contains("nothing starts"), "{server}");
+    let set = operator.succeeds(&["config", "set", SHARE, "disabled=true"]).await;
+    assert!(
+        set.contains(&format!("`elasticjob disable {SHARE}` pauses the job")),
+        "{set}"
+    );
+
+    let enabled = operator.succeeds(&["enable", SHARE]).await;
+    assert!(enabled.contains("over"), "{enabled}");
+    let run = operator.json(&["trigger", SHARE, "--wait=60"]).await;
+    assert_eq!(run["items"]["9"]["outcome"], "SUCCEEDED", "{run}");
+    let set = operator.succeeds(&["config", "set", SHARE, "disabled=false"]).await;
+    assert!(set.contains(&format!("`elasticjob enable {SHARE}` does")), "{set}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_run_that_is_waited_for_should_be_told_item_by_item() -> anyhow::Result<()> {
     let operator = Operator::new("cli-trigger")?;
     let _members = operator.members(&[1, 2]).await?;

@@ -146,14 +146,31 @@ fn of_file(path: &Path) -> Result<JobConfig, Failure> {
 }
 
 fn report(stored: &StoredConfiguration, after: &JobConfig, is_trial: bool) -> ChangeReport {
+    let changes = match &stored.config {
+        Ok(before) => Change::between(before, after),
+        Err(_) => Change::from_nothing(after),
+    };
+    let is_switched = changes.iter().any(|change| change.key == "disabled");
     ChangeReport {
         job_name: stored.job_name.clone(),
         version: stored.version,
-        changes: match &stored.config {
-            Ok(before) => Change::between(before, after),
-            Err(_) => Change::from_nothing(after),
-        },
+        note: is_switched.then(|| about_disabled(&stored.job_name, after.disabled())),
+        changes,
         is_trial,
+    }
+}
+
+/// What `disabled` does: less than its name promises.
+fn about_disabled(job: &str, is_disabled: bool) -> String {
+    match is_disabled {
+        true => format!(
+            "`disabled` switches a server off when a process there first registers the job from now on. Members that are there go \
+             on. `elasticjob disable {job}` pauses the job at once, on all servers."
+        ),
+        false => format!(
+            "`disabled` counts when a process first registers the job. It switches nothing on that is off: \
+             `elasticjob enable {job}` does."
+        ),
     }
 }
 

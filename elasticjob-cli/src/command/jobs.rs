@@ -22,6 +22,8 @@ enum Status {
     Ok,
     /// No instance serves it
     Crashed,
+    /// It is paused as a whole, whatever else is so
+    Paused,
     /// All its servers are switched off
     Disabled,
     /// Its items are to be shared out
@@ -33,7 +35,10 @@ impl Arguments {
         let look = async |operations: &Operations| {
             let mut listing = operations.jobs().await?;
             if let Some(status) = self.status {
-                listing.jobs.retain(|job| job.status == status.into());
+                listing.jobs.retain(|job| match status {
+                    Status::Paused => job.is_paused,
+                    other => job.status == other.into(),
+                });
                 listing.others.clear();
             }
             Ok(listing)
@@ -47,6 +52,7 @@ impl From<Status> for JobStatus {
         match status {
             Status::Ok => Self::Ok,
             Status::Crashed => Self::Crashed,
+            Status::Paused => Self::Paused,
             Status::Disabled => Self::Disabled,
             Status::ShardingFlag => Self::ShardingFlag,
         }

@@ -5,7 +5,10 @@ use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::output::{Deed, Done, Item};
 
-/// Switch a job, a server, or an item off
+/// Pause a job, or switch a server or an item off
+///
+/// A job that is paused starts nothing, on whichever server, before `enable`; what runs goes on to its end. Scheduled times
+/// that come meanwhile are skipped.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct DisableArguments {
     #[command(flatten)]
@@ -20,7 +23,7 @@ pub(crate) struct DisableArguments {
     by: Option<String>,
 }
 
-/// Switch a job, a server, or an item on
+/// End the pause of a job, or switch a server or an item on
 #[derive(Clone, Debug, Args)]
 pub(crate) struct EnableArguments {
     #[command(flatten)]

@@ -26,6 +26,9 @@ pub(crate) struct ChangeReport {
     pub(crate) changes: Vec<Change>,
     /// Whether it was only looked what would be changed.
     pub(crate) is_trial: bool,
+    /// What a setting does that may not be what was meant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) note: Option<String>,
 }
 
 impl SettingsReport {
@@ -66,6 +69,11 @@ impl Show for ChangeReport {
                 optional(change.after.as_ref()),
             ]);
         }
-        table.text("")
+        let mut text = table.text("");
+        if let Some(note) = &self.note {
+            text.push_str(&style.paint(Tone::Notable, note));
+            text.push('\n');
+        }
+        text
     }
 }

@@ -8,7 +8,11 @@ impl Show for Explanation {
         let mut text = style.paint(Tone::Strong, &format!("job {}", self.job_name)) + "\n";
         text.push_str(&findings(style, &self.findings));
         // Hundreds of items of which the same is so are told in one place.
-        for alike in groups(&self.items) {
+        // Of items of a job that is held up as a whole there may be nothing to say.
+        for alike in groups(&self.items)
+            .into_iter()
+            .filter(|alike| !alike[0].findings.is_empty())
+        {
             let items: Vec<u32> = alike.iter().map(|item| item.item).collect();
             let title = match &items[..] {
                 [item] => format!("item {item}"),

@@ -30,11 +30,11 @@ impl Show for Listing {
         for job in &self.jobs {
             table.row([
                 plain(&job.job_name),
-                status(job.status),
+                status_of(job),
                 plain(job.instance_count),
                 plain(job.sharding_total_count),
                 optional(schedule(job)),
-                optional(job.next.map(local)),
+                optional(job.next.filter(|_| !job.is_paused).map(local)),
                 plain(&job.description),
             ]);
         }
@@ -77,6 +77,13 @@ impl Show for JobReport {
                 let _ = writeln!(text, "{} {value}", style.paint(Tone::Quiet, &format!("{title:<15}")));
             }
         };
+        if brief.is_paused {
+            let note = brief
+                .pause
+                .as_ref()
+                .map_or_else(|| "by whom was not said".to_owned(), said);
+            line("paused", note);
+        }
         line("description", brief.description.clone());
         line("implementation", self.implementation.clone());
         line("schedule", schedule(brief).unwrap_or_default());
@@ -213,10 +220,22 @@ fn schedule(job: &JobBrief) -> Option<String> {
 fn status_name(status: JobStatus) -> (&'static str, Tone) {
     match status {
         JobStatus::Ok => ("OK", Tone::Good),
+        JobStatus::Paused => ("PAUSED", Tone::Notable),
         JobStatus::Disabled => ("DISABLED", Tone::Notable),
         JobStatus::ShardingFlag => ("SHARDING_FLAG", Tone::Notable),
         JobStatus::Crashed => ("CRASHED", Tone::Bad),
         _ => ("UNKNOWN", Tone::Quiet),
+    }
+}
+
+/// The status, and that the job is paused if another thing comes first.
+fn status_of(job: &JobBrief) -> Cell {
+    match (job.status, job.is_paused) {
+        (JobStatus::Paused, _) | (_, false) => status(job.status),
+        (first, true) => {
+            let (name, tone) = status_name(first);
+            tone.cell(format!("{name}, PAUSED"))
+        }
     }
 }
 

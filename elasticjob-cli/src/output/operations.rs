@@ -1,6 +1,7 @@
 //! What was done.
 
-use elasticjob::operation::{Drained, Requested, RequestedRun, Switched};
+use comfy_table::Cell;
+use elasticjob::operation::{Drained, PauseChange, Requested, RequestedRun, Switched};
 use elasticjob::starter::ItemOutcome;
 use serde::Serialize;
 
@@ -18,9 +19,18 @@ pub(crate) struct Done<T> {
 
 impl Show for Done<Vec<Switched>> {
     fn text(&self, style: Style) -> String {
-        let mut table = Table::new(style, &["JOB", &self.what.to_uppercase()]);
+        let what = self.what.to_uppercase();
+        let is_about_pause = self.to.iter().any(|switched| switched.pause.is_some());
+        let mut table = match is_about_pause {
+            true => Table::new(style, &["JOB", "PAUSE", &what]),
+            false => Table::new(style, &["JOB", &what]),
+        };
         for switched in &self.to {
-            table.row([plain(&switched.job_name), plain(switched.servers.join(", "))]);
+            let (name, servers) = (plain(&switched.job_name), plain(switched.servers.join(", ")));
+            match is_about_pause {
+                true => table.row([name, pause(switched.pause), servers]),
+                false => table.row([name, servers]),
+            };
         }
         table.text("There was nothing to do.")
     }
@@ -41,6 +51,19 @@ impl Show for Done<Vec<Drained>> {
             ]);
         }
         table.text("There was nothing to do.")
+    }
+}
+
+fn pause(change: Option<PauseChange>) -> Cell {
+    match change {
+        None => plain(""),
+        Some(PauseChange::Begun) => Tone::Notable.cell("begun"),
+        Some(PauseChange::BegunUnkept) => {
+            Tone::Bad.cell("begun, but Java members on servers to come run it: no member of ours is there")
+        }
+        Some(PauseChange::Ended) => Tone::Good.cell("over"),
+        Some(PauseChange::Stays) => Tone::Notable.cell("goes on, for the whole job: nothing starts"),
+        Some(_) => plain("unknown"),
     }
 }
 

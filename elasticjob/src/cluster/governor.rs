@@ -21,6 +21,7 @@ use super::layout::Node;
 use super::ledger::Run;
 use super::marks;
 use super::overlooked::Overlooked;
+use super::pause;
 use super::placement::Placement;
 use super::policy::Policy;
 use super::resharding::{self, Basis, Surveyed};
@@ -92,6 +93,9 @@ pub(crate) enum Purpose {
     },
     /// Remove orders to instances that are gone.
     ClearTriggers,
+    /// Look at the switches of servers that do not obey a pause.
+    SurveyDisobedient(Vec<String>),
+    SwitchOffDisobedient(Vec<String>),
     AnnounceResharding,
     SurveyItems(Vec<u32>),
     Reshard,
@@ -166,6 +170,8 @@ impl Governor {
         let view = situation.view;
         if let Some(orders) = view.triggers.get(situation.me)
             && !situation.is_draining
+            // It is kept where everybody sees it, until the pause is over.
+            && !view.is_paused()
         {
             let mut transaction = Transaction::on(view);
             transaction.delete(Node::TriggerFor(situation.me.as_str()));
@@ -198,6 +204,10 @@ impl Governor {
             decision => return decision,
         }
         match clear_triggers(situation) {
+            Decision::Rest => {}
+            decision => return decision,
+        }
+        match keep_pause(situation) {
             Decision::Rest => {}
             decision => return decision,
         }
@@ -387,6 +397,13 @@ impl Governor {
                 let abandoned::Clearing { lost, steps } = abandoned::clear(situation.view, items, answers);
                 self.prepared = Some(Move::write(Purpose::ClearFailover { lost }, steps));
             }
+            Purpose::SurveyDisobedient(servers) => {
+                let steps = pause::switch_off(situation.view, servers, answers);
+                if !steps.is_empty() {
+                    let purpose = Purpose::SwitchOffDisobedient(servers.clone());
+                    self.prepared = Some(Move::write(purpose, steps));
+                }
+            }
             Purpose::SurveyItems(scope) => {
                 if *scope != resharding::scope(situation.view, situation.config.sharding_total_count().get()) {
                     // There are more items now, or fewer, than were looked at: it is decided anew.
@@ -468,6 +485,18 @@ fn clear_triggers(situation: &Situation<'_>) -> Decision {
     match transaction.is_empty() {
         true => Decision::Rest,
         false => write(Purpose::ClearTriggers, transaction.into_steps()),
+    }
+}
+
+/// Members that do not obey a pause are switched off for as long as it lasts.
+fn keep_pause(situation: &Situation<'_>) -> Decision {
+    let disobedient = pause::disobedient(situation.view, situation.me);
+    match disobedient.is_empty() {
+        true => Decision::Rest,
+        false => {
+            let reads = pause::survey(situation.view, &disobedient);
+            read(Purpose::SurveyDisobedient(disobedient), reads)
+        }
     }
 }
 

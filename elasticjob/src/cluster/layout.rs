@@ -44,6 +44,8 @@ pub(crate) enum Node<'a> {
     Standbys,
     /// A process that has the job and takes no part in it.
     Standby(&'a str),
+    /// There while the whole job is paused, with who did that, when and why.
+    Pause,
     Notes,
     ServerNotes,
     /// Who switched a server off, when and why.
@@ -217,6 +219,7 @@ impl<'a> Node<'a> {
             ["ledger", "members", id] => Self::Member(id),
             ["ledger", "standby"] => Self::Standbys,
             ["ledger", "standby", id] => Self::Standby(id),
+            ["ledger", "pause"] => Self::Pause,
             ["ledger", "notes"] => Self::Notes,
             ["ledger", "notes", "servers"] => Self::ServerNotes,
             ["ledger", "notes", "servers", ip] => Self::ServerNote(ip),
@@ -272,6 +275,7 @@ impl fmt::Display for Node<'_> {
             Self::Member(id) => write!(f, "/ledger/members/{id}"),
             Self::Standbys => f.write_str("/ledger/standby"),
             Self::Standby(id) => write!(f, "/ledger/standby/{id}"),
+            Self::Pause => f.write_str("/ledger/pause"),
             Self::Notes => f.write_str("/ledger/notes"),
             Self::ServerNotes => f.write_str("/ledger/notes/servers"),
             Self::ServerNote(ip) => write!(f, "/ledger/notes/servers/{ip}"),
@@ -329,6 +333,7 @@ mod tests {
             Node::Member("10.0.0.1@-@7-abc123"),
             Node::Standbys,
             Node::Standby("10.0.0.1@-@7-abc123"),
+            Node::Pause,
             Node::Notes,
             Node::ServerNotes,
             Node::ServerNote("10.0.0.1"),

@@ -14,6 +14,14 @@ pub(crate) struct Member {
     /// Why it runs by an older configuration than the stored one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) outdated: Option<String>,
+    /// Whether it starts nothing while the job is paused. Versions that do not know of pauses do not say so.
+    #[serde(default, rename = "obeysPause", skip_serializing_if = "is_no")]
+    pub(crate) obeys_pause: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands in a reference")]
+fn is_no(value: &bool) -> bool {
+    !value
 }
 
 impl Member {

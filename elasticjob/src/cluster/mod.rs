@@ -27,8 +27,10 @@ pub(crate) mod member;
     allow(unreachable_pub, reason = "public through `testing` alone")
 )]
 pub(crate) mod mutation;
+pub(crate) mod note;
 mod noted_items;
 mod overlooked;
+pub(crate) mod pause;
 mod placement;
 pub(crate) mod policy;
 pub(crate) mod process;

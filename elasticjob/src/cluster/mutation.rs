@@ -24,12 +24,14 @@ pub enum Mutation {
     DropMisfire,
     /// A claim replaces a run that a dead instance left open, without a word on it.
     ForgetLost,
+    /// A member claims items although the job is paused.
+    IgnorePause,
 }
 
 impl Mutation {
     /// All of them.
     #[cfg(feature = "testing")]
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::SkipSelfFencing,
         Self::IgnoreLedgerVersion,
         Self::IgnoreLedger,
@@ -39,6 +41,7 @@ impl Mutation {
         Self::FailOverFinished,
         Self::DropMisfire,
         Self::ForgetLost,
+        Self::IgnorePause,
     ];
 
     /// Whether this rule is left out, on this thread or for good.

@@ -71,6 +71,10 @@ impl Basis {
         }
     }
 
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("a basis has only strings and numbers, which JSON can hold")
+    }
+
     /// The items that wait for their runs to end.
     pub(crate) fn deferred(&self) -> &NotedItems {
         &self.deferred
@@ -332,7 +336,7 @@ impl Part {
 fn framed(view: &View, part: Part, basis: &Basis) -> Vec<Step> {
     let mut transaction = Transaction::on(view);
     transaction.check_namespace().check(Node::LeaderInstance, None);
-    let data = serde_json::to_vec(basis).expect("a basis has only strings and numbers, which JSON can hold");
+    let data = basis.to_bytes();
     let index = i32::try_from(part.index).unwrap_or(i32::MAX);
     match &view.epoch {
         Some(epoch) => transaction.set(Node::Epoch, data, Some(epoch.version.saturating_add(index))),

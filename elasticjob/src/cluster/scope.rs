@@ -56,6 +56,7 @@ impl Scope {
                     Node::Leader,
                     Node::Trigger,
                     Node::Epoch,
+                    Node::Pause,
                     Node::Members,
                 ];
                 let own = items.iter().map(|item| Node::Item(*item));

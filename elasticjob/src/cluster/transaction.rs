@@ -97,9 +97,13 @@ impl<'v> Transaction<'v> {
     }
 
     pub(crate) fn delete(&mut self, node: Node<'_>) -> &mut Self {
+        self.delete_version(node, None)
+    }
+
+    pub(crate) fn delete_version(&mut self, node: Node<'_>, version: Option<i32>) -> &mut Self {
         self.push(Step::Delete {
             path: node.of(self.view.job()),
-            version: None,
+            version,
         });
         self
     }
@@ -176,8 +180,7 @@ fn parents(node: Node<'_>) -> Vec<Node<'static>> {
         Node::ItemState { item, .. } => vec![Node::Sharding, Node::Item(item)],
         Node::TriggerFor(_) => vec![Node::Trigger],
         Node::CurrentTime => vec![Node::SystemTime],
-        Node::Epoch => vec![Node::Ledger],
-        Node::LedgerItems | Node::Members | Node::Standbys => vec![Node::Ledger],
+        Node::Epoch | Node::Pause | Node::LedgerItems | Node::Members | Node::Standbys => vec![Node::Ledger],
         Node::LedgerItem(_) => vec![Node::Ledger, Node::LedgerItems],
         Node::Member(_) => vec![Node::Ledger, Node::Members],
         Node::Standby(_) => vec![Node::Ledger, Node::Standbys],

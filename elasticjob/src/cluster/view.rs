@@ -11,6 +11,8 @@ use crate::registry::{Stat, WatchEvent};
 use super::instance::InstanceId;
 use super::layout::{Guarantee, ItemKind, Moment, Node};
 use super::member::Member;
+use super::mutation::Mutation;
+use super::pause::StoredPause;
 use super::resharding::Basis;
 use super::trigger::Order;
 
@@ -45,6 +47,8 @@ pub(crate) struct View {
     /// Boxed: a map makes room for eleven at once, and most of ten thousand jobs have one.
     pub(crate) items: BTreeMap<u32, Box<ItemView>>,
     pub(crate) epoch: Option<StoredEpoch>,
+    /// Ask [`is_paused`](Self::is_paused) to decide by it.
+    pub(crate) pause: Option<StoredPause>,
     /// Whether there is a node to compare clocks by.
     has_current_time: bool,
     parents: Parents,
@@ -184,6 +188,11 @@ impl View {
                     false => Interest::None,
                 }
             }
+            Node::Pause => {
+                // It counts from now on, whatever it says.
+                self.pause.get_or_insert_with(StoredPause::unread);
+                Interest::Read
+            }
             Node::ServerNote(_) | Node::ItemNote(_) | Node::Called | Node::Guarantee(_) => Interest::None,
             _ if Parents::bit(node).is_some() || is_data_ignored(node) => {
                 self.put(node, &[], Stat::default());
@@ -257,6 +266,7 @@ impl View {
             Node::ItemState { item, kind } => self.item(item).put(kind, &text(), stat),
             Node::LedgerItem(item) => self.item(item).has_ledger = true,
             Node::CurrentTime => self.has_current_time = true,
+            Node::Pause => self.pause = Some(StoredPause::parse(data, stat)),
             Node::Epoch => {
                 self.epoch = Some(StoredEpoch {
                     basis: serde_json::from_slice(data).ok(),
@@ -313,6 +323,7 @@ impl View {
             }
             Node::CurrentTime => self.has_current_time = false,
             Node::Epoch => self.epoch = None,
+            Node::Pause => self.pause = None,
             _ => {}
         }
         Interest::Changed
@@ -334,6 +345,7 @@ impl View {
             _ if Parents::bit(node).is_some() => self.parents.has(node),
             Node::Config => self.has_config,
             Node::Epoch => self.epoch.is_some(),
+            Node::Pause => self.pause.is_some(),
             Node::LedgerItem(item) => self.items.get(&item).is_some_and(|item| item.has_ledger),
             Node::Server(ip) => self.servers.contains_key(ip),
             Node::CurrentTime => self.has_current_time,
@@ -358,13 +370,25 @@ impl View {
         self.instances.contains(id) || self.members.contains_key(id)
     }
 
-    /// The instances that items may be given to, in the order of strategies: descending.
+    /// Whether the whole job is paused: nothing of it is claimed.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.pause.is_some() && !Mutation::IgnorePause.is_on()
+    }
+
+    /// Whether the instance starts nothing while the job is paused: a member of ours that knows of pauses.
+    pub(crate) fn obeys_pause(&self, id: &InstanceId) -> bool {
+        self.members.get(id).is_some_and(|member| member.obeys_pause)
+    }
+
+    /// The instances that items may be given to, in the order of strategies: descending. While the job is paused these are
+    /// such as obey the pause.
     pub(crate) fn candidates_for_items(&self) -> impl Iterator<Item = &InstanceId> {
         self.instances
             .iter()
             .rev()
             .filter(|id| self.is_enabled(id))
             .filter(|id| !self.members.get(id).is_some_and(|member| member.draining))
+            .filter(|id| !self.is_paused() || self.obeys_pause(id))
     }
 
     /// Whether a member of the job is not one of ours.
@@ -437,7 +461,7 @@ impl StoredEpoch {
 
 impl ServerStatus {
     /// Java switches on by this very text, and takes any spelling of the other.
-    fn parse(data: &[u8]) -> Self {
+    pub(crate) fn parse(data: &[u8]) -> Self {
         match data {
             b"ENABLED" => Self::Enabled,
             _ if data.eq_ignore_ascii_case(b"DISABLED") => Self::Disabled,

@@ -1,6 +1,7 @@
 //! When a run that might go on for long should come to its end, although nothing is wrong with it.
 
 use super::instance::InstanceId;
+use super::pause::PAUSED;
 use super::view::{ServerStatus, View};
 
 /// Why a run of this item here should end at its next good place; `None` where it may go on.
@@ -11,6 +12,9 @@ pub(crate) fn reason(view: &View, me: &InstanceId, item: u32, total: u32) -> Opt
     let is_switched_off = |status: &ServerStatus| *status != ServerStatus::Enabled;
     if view.servers.get(me.server()).is_some_and(is_switched_off) {
         return Some("the server is switched off");
+    }
+    if view.is_paused() {
+        return Some(PAUSED);
     }
     if item >= total {
         return Some("the job has fewer items now");
@@ -91,6 +95,12 @@ mod tests {
             Some("the item is switched off"),
         );
         assert_eq!(reason(&view(), &me(), 2, TOTAL), Some("the job has fewer items now"));
+    }
+
+    #[test]
+    fn ends_a_run_once_the_job_is_paused() {
+        let found = || Some((Vec::new(), crate::registry::Stat::default()));
+        check(|view| view.read("/job/ledger/pause", found()), Some(PAUSED));
     }
 
     #[test]

@@ -5,6 +5,8 @@ use elasticjob_config::job;
 
 use crate::registry;
 
+use super::Note;
+
 /// Why an operation was not done, or may not have been.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -72,6 +74,22 @@ pub enum Error {
         length: usize,
         /// The limit in bytes.
         limit: usize,
+    },
+    /// The texts of a note are kept with what they are about, so they have to be short.
+    #[error("who or why has {length} bytes, the limit is {limit}")]
+    NoteTooLong {
+        /// The length of the longer text in bytes.
+        length: usize,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The whole job is paused, so that nothing of it starts.
+    #[error("job `{job}` is paused{}: `enable` ends that", .note.as_ref().map(|note| format!(" {note}")).unwrap_or_default())]
+    Paused {
+        /// The job.
+        job: String,
+        /// Who paused it, when and why, if that is known.
+        note: Option<Note>,
     },
     /// The job is served, and would come back in pieces.
     #[error("job `{job}` is served by {}: shut it down first, and let them end their runs", .instances.join(", "))]

@@ -8,9 +8,10 @@ use serde::Serialize;
 
 use crate::cluster::view::{ItemView, MarkHolder, ServerStatus, View};
 
+use super::Note;
 use super::item::{RunReport, SkippedReport};
-use super::note::{Note, Switch};
 use super::survey::{Depth, Survey};
+use super::switch::Switch;
 use super::{Error, Operations, next};
 
 /// Why a job and its items run or not.
@@ -56,6 +57,8 @@ pub enum Finding {
     InvalidConfiguration { problem: String },
     /// Nobody serves the job.
     NoInstance,
+    /// The whole job is paused.
+    Paused { note: Option<Note> },
     /// All servers that have instances are switched off.
     AllServersDisabled,
     /// A server is switched off.
@@ -118,6 +121,7 @@ impl Finding {
             Self::NoConfiguration
             | Self::InvalidConfiguration { .. }
             | Self::NoInstance
+            | Self::Paused { .. }
             | Self::AllServersDisabled
             | Self::NeverFires { .. }
             | Self::Resharding { .. }
@@ -176,13 +180,15 @@ fn explain(survey: &Survey, now: Timestamp) -> Explanation {
         findings.retain(|finding| !matches!(finding, Finding::Waits { .. }));
     }
     let total = config.as_ref().map_or(0, |config| config.sharding_total_count().get());
+    // An item of a job that is held up as a whole does not wait for its time either.
+    let scheduled = config.as_ref().filter(|_| !findings.iter().any(Finding::is_obstacle));
     Explanation {
         job_name: survey.job().to_owned(),
         findings: obstacles_first(findings),
         items: (0..total)
             .map(|item| ItemExplanation {
                 item,
-                findings: obstacles_first(of_item(survey, config.as_ref(), item, now)),
+                findings: obstacles_first(of_item(survey, scheduled, item, now)),
             })
             .collect(),
     }
@@ -196,6 +202,9 @@ fn obstacles_first(mut findings: Vec<Finding>) -> Vec<Finding> {
 fn of_cluster(survey: &Survey) -> Vec<Finding> {
     let view = &survey.view;
     let mut findings = Vec::new();
+    findings.extend(view.pause.as_ref().map(|pause| Finding::Paused {
+        note: pause.note.clone(),
+    }));
     if view.instances.is_empty() {
         findings.push(Finding::NoInstance);
     } else if !view.instances.iter().any(|id| view.is_enabled(id)) {
@@ -328,6 +337,7 @@ impl fmt::Display for Finding {
             Self::NoConfiguration => f.write_str("the registry has no configuration of it"),
             Self::InvalidConfiguration { problem } => write!(f, "no job can run by its configuration: {problem}"),
             Self::NoInstance => f.write_str("no instance serves it"),
+            Self::Paused { note } => write!(f, "it is paused{}: nothing of it starts", Said(note.as_ref())),
             Self::AllServersDisabled => f.write_str("all servers that have instances are switched off"),
             Self::ServerDisabled { server, note } => {
                 write!(f, "server {server} is switched off{}", Said(note.as_ref()))
@@ -392,9 +402,7 @@ impl fmt::Display for Said<'_> {
         let Some(note) = self.0 else {
             return f.write_str(", by whom was not said");
         };
-        write!(f, " since {:.0}", note.at)?;
-        note.by.iter().try_for_each(|by| write!(f, " by {by}"))?;
-        note.reason.iter().try_for_each(|reason| write!(f, ": {reason}"))
+        write!(f, " {note}")
     }
 }
 

@@ -7,8 +7,9 @@ use serde::Serialize;
 use crate::cluster::ledger::{Gap, Run, Source, Verdict};
 use crate::cluster::view::{ItemView, MarkHolder};
 
-use super::note::{Note, Switch};
+use super::Note;
 use super::survey::{Depth, Survey};
+use super::switch::Switch;
 use super::{Error, Operations};
 
 /// How it stands with an item, by the rules of the Java console: the first that is so.

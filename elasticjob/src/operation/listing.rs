@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::cluster::view::{ServerStatus, View};
 
 use super::survey::{Depth, Survey};
-use super::{Error, Operations, next};
+use super::{Error, Note, Operations, next};
 
 /// How it stands with a job, by the rules of the Java console: the first that is so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -16,6 +16,8 @@ use super::{Error, Operations, next};
 pub enum JobStatus {
     /// It has no instance.
     Crashed,
+    /// The whole job is paused. A status of ours alone: the Java console does not know of pauses.
+    Paused,
     /// All its servers are switched off.
     Disabled,
     /// An item of it belongs to no instance, or to one that is gone. The Java console looks only at items that have an owner,
@@ -34,6 +36,10 @@ pub struct JobBrief {
     pub job_name: String,
     /// How it stands with it.
     pub status: JobStatus,
+    /// Whether the whole job is paused, whatever else is so.
+    pub is_paused: bool,
+    /// Who paused it, when and why, if it is paused and that is known.
+    pub pause: Option<Note>,
     /// What it is for.
     pub description: String,
     /// When it fires; `None` for a one-off job.
@@ -180,6 +186,8 @@ pub(super) fn brief_of(survey: &Survey, config: &JobConfig, now: Timestamp) -> J
     JobBrief {
         job_name: survey.job().to_owned(),
         status: status(&survey.view, config.sharding_total_count().get()),
+        is_paused: survey.view.is_paused(),
+        pause: survey.view.pause.as_ref().and_then(|pause| pause.note.clone()),
         description: config.description().to_owned(),
         cron: config.cron().map(ToString::to_string),
         time_zone: config.time_zone().map(|zone| zone.name().to_owned()),
@@ -199,6 +207,9 @@ fn is_job(view: &View) -> bool {
 fn status(view: &View, total: u32) -> JobStatus {
     if view.instances.is_empty() {
         return JobStatus::Crashed;
+    }
+    if view.is_paused() {
+        return JobStatus::Paused;
     }
     if view.servers.values().all(|status| *status == ServerStatus::Disabled) {
         return JobStatus::Disabled;

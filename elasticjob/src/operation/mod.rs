@@ -20,7 +20,7 @@ mod instance;
 mod item;
 mod listing;
 mod next;
-mod note;
+mod pause;
 mod removal;
 mod report;
 mod server;
@@ -48,12 +48,14 @@ pub use instance::InstanceReport;
 pub use item::{ItemReport, ItemStatus, RunReport, SkippedReport};
 pub use listing::{JobBrief, JobOnServer, JobStatus, Listing, Unlisted, UnlistedReason};
 pub use next::{NextFirings, next_firings};
-pub use note::Note;
+pub use pause::PauseChange;
 pub use report::JobReport;
 pub use server::{ServerBrief, ServerReport, ServerSwitch};
 pub use switch::Switched;
 pub use target::Target;
 pub use trigger::{Requested, RequestedRun};
+
+pub use crate::cluster::note::Note;
 
 pub(crate) use tree::{Limits, TreeError, subtree};
 

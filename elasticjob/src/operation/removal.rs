@@ -7,9 +7,9 @@ use crate::cluster::layout::Node;
 use crate::cluster::transaction::Transaction;
 use crate::registry::{Answer, Read, Step};
 
-use super::note::Switch;
 use super::shell::read_all;
 use super::survey::{Depth, Survey};
+use super::switch::Switch;
 use super::switch::write_note;
 use super::{Error, Operations, Switched, Target};
 
@@ -156,7 +156,15 @@ fn shutdown(survey: &Survey, target: &Target) -> (Vec<Step>, Switched) {
     }
     servers.dedup();
     let job_name = survey.job().to_owned();
-    (transaction.into_steps(), Switched { job_name, servers })
+    let pause = None;
+    (
+        transaction.into_steps(),
+        Switched {
+            job_name,
+            servers,
+            pause,
+        },
+    )
 }
 
 fn removal(survey: &Survey, target: &Target) -> (Vec<Step>, Switched) {

@@ -6,8 +6,9 @@ use serde::Serialize;
 
 use crate::cluster::view::ServerStatus;
 
-use super::note::{Note, Switch};
+use super::Note;
 use super::survey::{Depth, Survey};
+use super::switch::Switch;
 use super::{Error, Operations};
 
 /// The switch of a server in a job.

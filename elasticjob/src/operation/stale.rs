@@ -10,8 +10,8 @@ use crate::cluster::transaction::Transaction;
 use crate::cluster::view::{ItemView, MarkHolder, ServerStatus};
 use crate::registry::{CreateMode, Step};
 
-use super::note::Switch;
 use super::survey::{Depth, Survey};
+use super::switch::Switch;
 use super::{Error, Operations};
 
 impl Operations {

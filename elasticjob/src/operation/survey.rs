@@ -13,7 +13,8 @@ use crate::cluster::refusal::Standby;
 use crate::cluster::view::{StoredConfig, View};
 use crate::registry::{Answer, Read, Stat};
 
-use super::note::{Note, Switch};
+use super::Note;
+use super::switch::Switch;
 
 /// How much is read of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub(super) struct Survey {
     pub(super) view: View,
     /// The text of the configuration and its version.
     pub(super) config: Option<StoredConfig>,
+    /// The text of the epoch and its version.
+    pub(super) epoch: Option<Stored<Vec<u8>>>,
     pub(super) ledgers: BTreeMap<u32, Stored<Record>>,
     pub(super) notes: BTreeMap<Switch, Stored<Note>>,
     /// Processes that have the job and take no part in it, and why.
@@ -54,6 +57,7 @@ impl Survey {
         let mut next = vec![
             Read::Data(of(Node::Root)),
             Read::Data(of(Node::Config)),
+            Read::Data(of(Node::Pause)),
             Read::Children(of(Node::Servers)),
             Read::Children(of(Node::Instances)),
             Read::Children(of(Node::Sharding)),
@@ -81,6 +85,7 @@ impl Survey {
             depth,
             view: View::new(job),
             config: None,
+            epoch: None,
             ledgers: BTreeMap::new(),
             notes: BTreeMap::new(),
             standbys: BTreeMap::new(),
@@ -112,6 +117,10 @@ impl Survey {
             }
             Some(Node::Standby(id)) => {
                 self.standbys.insert(id.to_owned(), Standby::parse(&data));
+            }
+            Some(Node::Epoch) => {
+                let value = data.clone();
+                self.epoch = Some(Stored { value, stat });
             }
             Some(Node::ServerNote(ip)) => self.noted(Switch::Server(ip.to_owned()), &data, stat),
             Some(Node::ItemNote(item)) => self.noted(Switch::Item(item), &data, stat),

@@ -3,11 +3,12 @@
 use serde::Serialize;
 
 use crate::cluster::layout::{ItemKind, Node};
+use crate::cluster::note::TEXT_LIMIT;
 use crate::cluster::transaction::Transaction;
 use crate::cluster::view::ServerStatus;
 use crate::registry::{CreateMode, Step};
 
-use super::note::Switch;
+use super::pause::PauseChange;
 use super::survey::{Depth, Survey};
 use super::{Error, Note, Operations, Target};
 
@@ -18,8 +19,18 @@ use super::{Error, Note, Operations, Target};
 pub struct Switched {
     /// The job.
     pub job_name: String,
-    /// Its servers that the operation was about, whether they had to be changed or not.
+    /// Its servers that the operation was about, whether they had to be changed or not. If the whole job was paused, or its
+    /// pause ended: those that were switched for that.
     pub servers: Vec<String>,
+    /// What became of the pause of the whole job; `None` if there is none.
+    pub pause: Option<PauseChange>,
+}
+
+/// What can be switched off, and has a note then.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Switch {
+    Server(String),
+    Item(u32),
 }
 
 impl Operations {
@@ -30,17 +41,30 @@ impl Operations {
             at: self.now(),
             by: by.map(str::to_owned),
             reason: reason.map(str::to_owned),
+            is_for_pause: false,
         }
     }
 
-    /// Switches servers off: their instances of the job give their items away, and get none.
+    /// Switches servers off, or pauses a job.
+    ///
+    /// [`Target::Server`] and [`Target::JobOnServer`]: the server's instances of the job give their items away, and get
+    /// none.
+    ///
+    /// [`Target::Job`]: no member of ours starts anything of the job until [`enable`](Self::enable), on whichever server and
+    /// however often it is restarted. When this returns nothing more is claimed; what was claimed before goes on to its end.
+    /// Scheduled times that come meanwhile are skipped and accounted for as such, [`trigger`](Self::trigger) is refused, and
+    /// what waits to be taken over goes on waiting. Java members do not know of pauses: their servers are switched off, and
+    /// a member of ours switches those off that come later; see [`PauseChange`].
     ///
     /// # Errors
-    /// [`Error::NoSuchJob`], [`Error::NoSuchServer`], [`Error::Busy`], [`Error::Registry`]; where it is about several
-    /// jobs, the others may have been switched.
+    /// [`Error::NoSuchJob`], [`Error::NoSuchServer`], [`Error::NoteTooLong`], [`Error::Busy`], [`Error::Registry`]; if it is
+    /// about several jobs, the others may have been switched.
     pub async fn disable(&self, target: &Target, note: Option<Note>) -> Result<Vec<Switched>, Error> {
+        let note = checked(note.unwrap_or_else(|| self.note(None, None)))?;
+        if let Target::Job(job) = target {
+            return Ok(vec![self.pause(job, &note).await?]);
+        }
         let jobs = self.jobs_of(target).await?;
-        let note = note.unwrap_or_else(|| self.note(None, None));
         let switched = self.each(jobs, async |job| {
             let decide = |survey: &Survey| turn(survey, target, Some(&note));
             self.change(&job, Depth::Whole, decide).await
@@ -48,11 +72,19 @@ impl Operations {
         switched.await
     }
 
-    /// Switches servers on.
+    /// Switches servers on, or ends the pause of a job.
+    ///
+    /// [`Target::Job`]: if the job is paused, the pause ends, and the servers that it switched off are switched on; those
+    /// that an operator switched off stay so. If it is not paused, all its servers are switched on.
     ///
     /// # Errors
     /// As [`disable`](Self::disable).
     pub async fn enable(&self, target: &Target) -> Result<Vec<Switched>, Error> {
+        if let Target::Job(job) = target
+            && let Some(switched) = self.end_pause(job).await?
+        {
+            return Ok(vec![switched]);
+        }
         let jobs = self.jobs_of(target).await?;
         let switched = self.each(jobs, async |job| {
             self.change(&job, Depth::Whole, |survey| turn(survey, target, None))
@@ -64,9 +96,9 @@ impl Operations {
     /// Switches one item off: nobody runs it until it is switched on. A run under way goes on.
     ///
     /// # Errors
-    /// [`Error::NoSuchJob`], [`Error::NoSuchItem`], [`Error::Busy`], [`Error::Registry`].
+    /// [`Error::NoSuchJob`], [`Error::NoSuchItem`], [`Error::NoteTooLong`], [`Error::Busy`], [`Error::Registry`].
     pub async fn disable_item(&self, job: &str, item: u32, note: Option<Note>) -> Result<(), Error> {
-        let note = note.unwrap_or_else(|| self.note(None, None));
+        let note = checked(note.unwrap_or_else(|| self.note(None, None)))?;
         let decide = |survey: &Survey| turn_item(survey, item, Some(&note));
         self.change(job, Depth::Whole, decide).await
     }
@@ -109,6 +141,18 @@ impl Operations {
     }
 }
 
+/// The note, if its texts are short enough to be kept.
+fn checked(note: Note) -> Result<Note, Error> {
+    let longest = [&note.by, &note.reason].into_iter().flatten().map(String::len).max();
+    match longest {
+        Some(length) if length > TEXT_LIMIT => Err(Error::NoteTooLong {
+            length,
+            limit: TEXT_LIMIT,
+        }),
+        _ => Ok(note),
+    }
+}
+
 /// Throws the switches of a job's servers: off with a note, on without.
 fn turn(survey: &Survey, target: &Target, note: Option<&Note>) -> Result<(Vec<Step>, Switched), Error> {
     let is_meant = |ip: &str| target.server_name().is_none_or(|server| server == ip);
@@ -133,6 +177,7 @@ fn turn(survey: &Survey, target: &Target, note: Option<&Note>) -> Result<(Vec<St
     let switched = Switched {
         job_name: survey.job().to_owned(),
         servers: names,
+        pause: survey.view.is_paused().then_some(PauseChange::Stays),
     };
     Ok((transaction.into_steps(), switched))
 }

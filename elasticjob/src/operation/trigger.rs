@@ -67,7 +67,7 @@ impl Operations {
     /// it.
     ///
     /// # Errors
-    /// [`Error::NoSuchJob`], [`Error::NoInstance`], [`Error::ParameterTooLong`], [`Error::Registry`]. Where the registry's
+    /// [`Error::NoSuchJob`], [`Error::Paused`], [`Error::NoInstance`], [`Error::ParameterTooLong`], [`Error::Registry`]. Where the registry's
     /// answer was lost the run may come nevertheless.
     ///
     /// # Cancel safety
@@ -78,6 +78,10 @@ impl Operations {
             return Err(Error::ParameterTooLong { length, limit });
         }
         let survey = self.survey(job, Depth::Brief).await?;
+        if let Some(pause) = &survey.view.pause {
+            let (job, note) = (job.to_owned(), pause.note.clone());
+            return Err(Error::Paused { job, note });
+        }
         let nobody = || Error::NoInstance { job: job.to_owned() };
         if survey.view.instances.is_empty() {
             return Err(nobody());

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
+use crate::cluster::note::Note;
 use crate::cluster::refusal::Trouble;
 use crate::cluster::session::Membership;
 use crate::cluster::worker::standing::Standing;
@@ -60,6 +61,11 @@ pub struct JobHealth {
     /// The items that nobody runs, since the job's sharding strategy gives them to no instance. Told by the instance that
     /// leads the job, and by no other.
     pub left_out: Vec<u32>,
+    /// Whether the whole job is paused, so that nothing of it starts. It is ready all the same.
+    #[serde(rename = "paused")]
+    pub is_paused: bool,
+    /// Who paused it, when and why, if it is paused and that is known.
+    pub pause: Option<Note>,
     /// How many items run here, or wait for room in the pool.
     pub running: usize,
     /// Since when without a break anything runs here.
@@ -75,8 +81,8 @@ pub struct JobHealth {
 }
 
 impl Health {
-    /// Why it is not ready or not live, and which items nobody runs although it is: a line for each reason; empty where
-    /// all is well.
+    /// Why it is not ready or not live, and which jobs are paused and which items nobody runs although it is: a line for each
+    /// reason; empty where all is well.
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
@@ -95,15 +101,23 @@ impl Health {
                 problems.push(format!("job `{name}` does not come to its turn"));
             }
         }
-        let left_out = self.left_out();
+        let idle = self.paused().chain(self.left_out());
         if problems.is_empty() && !self.is_live {
             problems.push("the jobs cannot go on: the log says why".to_owned());
         }
         if problems.is_empty() && !self.is_ready {
             problems.push("the application is starting or stopping".to_owned());
         }
-        problems.extend(left_out);
+        problems.extend(idle);
         problems
+    }
+
+    fn paused(&self) -> impl Iterator<Item = String> {
+        let jobs = self.jobs.iter().filter(|(_, job)| job.is_paused);
+        jobs.map(|(name, job)| {
+            let said = job.pause.as_ref().map(|note| format!(" {note}")).unwrap_or_default();
+            format!("job `{name}` is paused{said}")
+        })
     }
 
     fn left_out(&self) -> impl Iterator<Item = String> {
@@ -154,6 +168,8 @@ impl JobHealth {
             is_stuck: standing.overdue(tokio::time::Instant::now()) > STUCK_AFTER,
             items: now.items,
             left_out: now.left_out,
+            is_paused: now.pause.is_some(),
+            pause: now.pause.and_then(|pause| pause.note),
             running: now.running,
             running_since: now.running_since,
             last_firing: now.last_firing,
@@ -180,6 +196,8 @@ mod tests {
             is_stuck: false,
             items: vec![0, 2],
             left_out: Vec::new(),
+            is_paused: false,
+            pause: None,
             running: 1,
             running_since: Some(Timestamp::UNIX_EPOCH),
             last_firing: None,
@@ -237,6 +255,16 @@ mod tests {
                 format!("job `sync`: {trouble}")
             ]
         );
+        let mut paused = well.clone();
+        let note = Note::parse(br#"{"at":"2026-11-30T03:00:00Z","by":"alice","reason":"month end freeze"}"#);
+        paused.jobs.values_mut().for_each(|job| {
+            job.is_paused = true;
+            job.pause.clone_from(&note);
+        });
+        assert_eq!(
+            paused.problems(),
+            ["job `sync` is paused since 2026-11-30T03:00:00Z by alice: month end freeze"]
+        );
         let mut stuck = health(JobState::Ready, Some(SessionState::Connected), false);
         stuck.jobs.values_mut().for_each(|job| job.is_stuck = true);
         assert_eq!(stuck.problems(), ["job `sync` does not come to its turn"]);
@@ -247,7 +275,7 @@ mod tests {
         let text = serde_json::to_string(&health(JobState::Draining, Some(SessionState::Suspended), true)).unwrap();
         assert_eq!(
             text,
-            r#"{"live":true,"ready":false,"session":{"instance":"10.0.0.1@-@1@-@abc","state":"suspended","fenced":true},"jobs":{"sync":{"state":"draining","stuck":false,"items":[0,2],"left_out":[],"running":1,"running_since":"1970-01-01T00:00:00Z","last_firing":null,"unaccounted":0,"trouble":null}}}"#
+            r#"{"live":true,"ready":false,"session":{"instance":"10.0.0.1@-@1@-@abc","state":"suspended","fenced":true},"jobs":{"sync":{"state":"draining","stuck":false,"items":[0,2],"left_out":[],"paused":false,"pause":null,"running":1,"running_since":"1970-01-01T00:00:00Z","last_firing":null,"unaccounted":0,"trouble":null}}}"#
         );
     }
 }

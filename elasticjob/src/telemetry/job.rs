@@ -17,6 +17,7 @@ pub(crate) struct JobMetrics {
     run_duration: Histogram,
     items_owned: Gauge,
     items_left_out: Gauge,
+    paused: Gauge,
     items_running: Gauge,
     failovers: Counter,
     retries: Counter,
@@ -51,6 +52,7 @@ impl JobMetrics {
             run_duration: histogram(names::RUN_DURATION, &of_job),
             items_owned: gauge(names::ITEMS_OWNED, &of_job),
             items_left_out: gauge(names::ITEMS_LEFT_OUT, &of_job),
+            paused: gauge(names::PAUSED, &of_job),
             items_running: gauge(names::ITEMS_RUNNING, &of_job),
             failovers: counter(names::FAILOVERS, &of_job),
             retries: counter(names::RETRIES, &of_job),
@@ -104,6 +106,10 @@ impl JobMetrics {
 
     pub(crate) fn leaves_out(&self, items: usize) {
         self.items_left_out.set(value(items as u64));
+    }
+
+    pub(crate) fn pauses(&self, is_paused: bool) {
+        self.paused.set(value(u64::from(is_paused)));
     }
 
     pub(crate) fn runs(&self, items: usize) {

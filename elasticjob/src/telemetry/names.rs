@@ -20,6 +20,7 @@ pub(super) const START_DELAY: Name = Name("elasticjob_start_delay_seconds");
 pub(super) const RUN_DURATION: Name = Name("elasticjob_run_duration_seconds");
 pub(super) const ITEMS_OWNED: Name = Name("elasticjob_items_owned");
 pub(super) const ITEMS_LEFT_OUT: Name = Name("elasticjob_items_left_out");
+pub(super) const PAUSED: Name = Name("elasticjob_paused");
 pub(super) const ITEMS_RUNNING: Name = Name("elasticjob_items_running");
 pub(super) const FAILOVERS: Name = Name("elasticjob_failovers_total");
 pub(super) const RETRIES: Name = Name("elasticjob_retries_total");
@@ -123,6 +124,11 @@ pub(super) const ALL: &[Metric] = &[
         ITEMS_LEFT_OUT,
         "job",
         "Items that nobody runs since the sharding strategy gives them to no instance, told by the instance that leads the job: 0 where all is well",
+    ),
+    gauge(
+        PAUSED,
+        "job",
+        "Whether the whole job is paused, as far as this instance knows: 1 or 0",
     ),
     gauge(ITEMS_RUNNING, "job", "Items that run, or wait for room in the pool"),
     counter(

@@ -16,6 +16,7 @@ mod notices;
 mod one_off;
 mod operators;
 mod outages;
+mod pause;
 mod sharing;
 mod standby;
 mod strategies;

@@ -20,6 +20,10 @@ impl Firings {
         let Ok(before) = circumstances.now.checked_sub(SETTLED_AFTER) else {
             return 0;
         };
+        // What passes during a pause has its reason.
+        if circumstances.view.is_paused() {
+            return 0;
+        }
         // A firing goes on until all of its items have ended; what came meanwhile waits for that.
         if self.current.is_some() && !self.running.is_empty() {
             return 0;
@@ -63,6 +67,7 @@ impl Firings {
         // What came after a run of ours and was given up was so for a reason that we said.
         let decided = self.skipped.back().map(|skipped| skipped.time).filter(|_| was_ours);
         let oldest = now.saturating_sub(ACCOUNTED).unwrap_or(Timestamp::MIN);
+        let known = known.max(self.pause.until().unwrap_or(oldest));
         let after = decided.map_or(known, |decided| known.max(decided)).max(oldest);
         calendar.count_between(after, before)
     }

@@ -3,6 +3,7 @@
 use crate::cluster::layout::{ItemKind, Node};
 use crate::cluster::ledger::{Gap, Record, Run, Source};
 use crate::cluster::mutation::Mutation;
+use crate::cluster::resharding::Basis;
 use crate::cluster::transaction::Transaction;
 use crate::cluster::view::View;
 use crate::registry::{Answer, CreateMode, Read, Stat, Step};
@@ -10,6 +11,8 @@ use crate::registry::{Answer, CreateMode, Read, Stat, Step};
 /// A claim that was sent, or is to be.
 #[derive(Clone, Debug)]
 pub(crate) struct Claim {
+    /// The epoch of the assignment as the claimer knows it; `None` if no member of ours has shared the items out yet.
+    pub(super) epoch: Option<i32>,
     pub(super) kind: Kind,
     /// How the `running` marks live; `None` where the job is not to be monitored.
     pub(super) mark: Option<CreateMode>,
@@ -20,8 +23,8 @@ pub(crate) struct Claim {
 /// What gives the right to the items.
 #[derive(Clone, Debug)]
 pub(super) enum Kind {
-    /// They are ours, by the assignment of this epoch; `None` where no leader of ours has shared them out yet.
-    Owned { epoch: Option<i32> },
+    /// They are ours, by the assignment of the epoch.
+    Owned,
     /// They wait to be taken over. The contenders in Java's latch go with the claim.
     Takeover { contenders: Vec<String> },
 }
@@ -51,8 +54,9 @@ impl Claim {
     }
 
     /// A claim of items that wait to be taken over, to be added.
-    pub(super) fn takeover(contenders: Vec<&str>) -> Self {
+    pub(super) fn takeover(contenders: Vec<&str>, epoch: Option<i32>) -> Self {
         Self {
+            epoch,
             kind: Kind::Takeover {
                 contenders: contenders.into_iter().map(str::to_owned).collect(),
             },
@@ -113,14 +117,11 @@ impl Claim {
     /// A transaction that is refused where the right to the items is gone.
     fn right<'v>(&self, view: &'v View) -> Transaction<'v> {
         let mut transaction = Transaction::on(view);
-        match &self.kind {
-            Kind::Owned { epoch: Some(epoch) } if !Mutation::IgnoreEpoch.is_on() => {
-                transaction.check(Node::Epoch, Some(*epoch));
-            }
-            Kind::Owned { .. } => {}
-            Kind::Takeover { contenders } => contenders.iter().for_each(|name| {
+        check_epoch(&mut transaction, self.epoch);
+        if let Kind::Takeover { contenders } = &self.kind {
+            for name in contenders {
                 transaction.delete(Node::FailoverCandidate(name));
-            }),
+            }
         }
         transaction
     }
@@ -167,6 +168,7 @@ impl Claim {
         let fitting = self.items.iter().take_while(is_fitting).count();
         let items = self.items.split_off(fitting.max(1).min(self.items.len()));
         (!items.is_empty()).then(|| Self {
+            epoch: self.epoch,
             kind: self.kind.clone(),
             mark: self.mark,
             items,
@@ -177,7 +179,7 @@ impl Claim {
     /// What to read to know why it was refused, or whether it happened.
     pub(super) fn survey(&self, view: &View) -> Vec<Read> {
         let job = view.job();
-        let mut reads = vec![Read::Data(Node::Epoch.of(job))];
+        let mut reads = rights(job).to_vec();
         for claimed in &self.items {
             let state = |kind| {
                 Read::Data(
@@ -204,6 +206,22 @@ impl ClaimedItem {
     }
 }
 
+/// What decides whether anything may be claimed at all, the epoch first: a pause that begins after both were read, or in
+/// between, is of a later epoch than the one that was read.
+pub(super) fn rights(job: &str) -> [Read; 2] {
+    [Node::Epoch, Node::Pause].map(|node| Read::Data(node.of(job)))
+}
+
+/// Has the registry refuse the transaction if the items were shared out, or the job was paused, since this epoch.
+pub(super) fn check_epoch(transaction: &mut Transaction<'_>, epoch: Option<i32>) {
+    match epoch {
+        _ if Mutation::IgnoreEpoch.is_on() => {}
+        Some(epoch) => drop(transaction.check(Node::Epoch, Some(epoch))),
+        // Only Java members have led so far. One that says nothing is as good for a pause to write to.
+        None => drop(transaction.create(Node::Epoch, Basis::default().to_bytes(), CreateMode::Persistent)),
+    }
+}
+
 fn expected(version: i32) -> Option<i32> {
     (!Mutation::IgnoreLedgerVersion.is_on()).then_some(version)
 }
@@ -225,5 +243,11 @@ impl Found {
             Some(Answer::Data(found)) => found,
             _ => None,
         }
+    }
+
+    /// Whether the next answer, or the view, says that the job is paused.
+    pub(super) fn next_is_pause(&mut self, view: &View) -> bool {
+        let is_found = self.next().is_some() && !Mutation::IgnorePause.is_on();
+        is_found || view.is_paused()
     }
 }

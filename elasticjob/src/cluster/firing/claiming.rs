@@ -41,9 +41,8 @@ impl Firings {
         let items = self.runnable(circumstances, occasion, mark, ending);
         let claimed = |item| self.claim_of(item, circumstances, occasion, ending);
         Claim {
-            kind: Kind::Owned {
-                epoch: view.epoch.as_ref().map(|epoch| epoch.version),
-            },
+            epoch: view.epoch.as_ref().map(|epoch| epoch.version),
+            kind: Kind::Owned,
             mark,
             items: items.into_iter().filter_map(claimed).collect(),
             is_retry: false,
@@ -160,7 +159,9 @@ impl Firings {
             Err(_) if claim.is_retry => {
                 self.abandon(&claim);
                 if claim.is_takeover() {
+                    // The items wait as they did: another instance was faster, or they were shared out just now.
                     self.takeover.refused(circumstances.elapsed);
+                    return ClaimOutcome::default();
                 }
                 // What we believe of the ledgers was wrong twice.
                 claim.items().for_each(|item| drop(self.slots.remove(&item)));
@@ -190,11 +191,15 @@ impl Firings {
             return (None, ClaimOutcome::default());
         };
         let Circumstances { view, me, now, .. } = *circumstances;
-        let mut outcome = ClaimOutcome::default();
         let mut answers = Found::new(answers);
         let epoch = answers.next().map(|(_, stat)| stat.version);
+        if answers.next_is_pause(view) {
+            return (None, self.refused_by_pause(&claim));
+        }
+        let mut outcome = ClaimOutcome::default();
         let mut retry = Claim {
-            kind: Kind::Owned { epoch },
+            epoch,
+            kind: Kind::Owned,
             mark: claim.mark,
             items: Vec::new(),
             is_retry: true,
@@ -270,7 +275,7 @@ impl Firings {
             return ClaimOutcome::default();
         };
         let mut answers = Found::new(answers);
-        answers.next();
+        let (_epoch, _pause) = (answers.next(), answers.next());
         let mut claimed = Vec::new();
         for item in &claim.items {
             let (_owner, _mark, ledger) = (answers.next(), answers.next(), answers.next());
@@ -307,6 +312,9 @@ impl Firings {
     ) -> ClaimOutcome {
         let Circumstances { view, me, elapsed, .. } = *circumstances;
         let mut outcome = ClaimOutcome::default();
+        if let Some(current) = &mut self.current {
+            current.is_begun |= !claim.is_takeover() && !claimed.is_empty();
+        }
         for (claimed, stat) in claimed {
             let ClaimedItem {
                 item,

@@ -10,7 +10,7 @@ use crate::cluster::view::View;
 use crate::limits;
 use crate::registry::{Answer, Error, Read, Stat, WriteError, Written, size_of};
 
-use super::claim::Found;
+use super::claim::{Found, check_epoch};
 use super::state::Batch;
 use super::{Circumstances, ClaimOutcome, Ended, FiringRequest, Firings, Recording, Running, Slot, Start};
 
@@ -68,7 +68,8 @@ impl Firings {
     pub(super) fn record_later(&mut self, item: u32, running: Box<Running>, end: End, elapsed: Duration) {
         let ended = Ended {
             running,
-            end: Some(end),
+            end,
+            goes_on: false,
             attempts: 0,
         };
         self.ended.insert(item, Box::new(ended));
@@ -90,19 +91,27 @@ impl Firings {
         if is_lingering && !self.running.is_empty() {
             return None;
         }
+        if circumstances.view.is_paused() {
+            // The next attempt of a run is a beginning, too.
+            self.ended.values_mut().for_each(|ended| ended.goes_on = false);
+        }
         let mut transaction = Transaction::on(circumstances.view);
+        if self.ended.values().any(|ended| ended.goes_on) {
+            let epoch = circumstances.view.epoch.as_ref().map(|epoch| epoch.version);
+            check_epoch(&mut transaction, epoch);
+        }
         let mut items = Vec::new();
         let mut size = 0;
         for (item, ended) in &self.ended {
             let mut steps = Transaction::on(circumstances.view);
             let node = |kind| Node::ItemState { item: *item, kind };
-            if ended.end.is_some() && ended.running.is_marked {
+            if !ended.goes_on && ended.running.is_marked {
                 steps.delete(node(ItemKind::Running));
             }
-            if ended.end.is_some() && ended.running.is_failover {
+            if !ended.goes_on && ended.running.is_failover {
                 steps.delete(node(ItemKind::Failover));
             }
-            if ended.end.is_some() && ended.running.is_failovering {
+            if !ended.goes_on && ended.running.is_failovering {
                 steps.delete(node(ItemKind::Failovering));
             }
             let record = ended.record();
@@ -254,7 +263,7 @@ impl Firings {
         let record = ended.record();
         let version = stat.version;
         let Some(run) = record.run.clone() else { return };
-        if ended.end.is_some() {
+        if !ended.goes_on {
             self.slots.insert(
                 item,
                 Box::new(Slot {
@@ -313,9 +322,9 @@ impl Ended {
 
     /// The ledger with the end in it.
     fn record(&self) -> Record {
-        match &self.end {
-            Some(end) => self.running.record.ended(end.clone()),
-            None => self.running.record.again(),
+        match self.goes_on {
+            false => self.running.record.ended(self.end.clone()),
+            true => self.running.record.again(),
         }
     }
 

@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::cluster::layout::Node;
 use crate::cluster::ledger::{Gap, Record, Run, Source};
+use crate::cluster::pause::PAUSED;
 use crate::cluster::transaction::Transaction;
 use crate::limits;
 use crate::registry::{Answer, CreateMode, Read, Step};
@@ -116,10 +117,14 @@ impl Firings {
             .iter()
             .rev()
             .find(|skipped| skipped.time > after && skipped.time < time);
-        let reason = match (slot.since, known) {
-            (Some(_), _) => "ran elsewhere",
-            (None, Some(skipped)) => skipped.reason,
-            (None, None) => "no instance ran the item",
+        // The newest reason counts.
+        let paused = self.pause.until().filter(|until| *until > after);
+        let is_newer = |until: &Timestamp| known.is_none_or(|skipped| skipped.time <= *until);
+        let reason = match (slot.since, paused.filter(is_newer), known) {
+            (Some(_), ..) => "ran elsewhere",
+            (None, Some(_), _) => PAUSED,
+            (None, None, Some(skipped)) => skipped.reason,
+            (None, None, None) => "no instance ran the item",
         };
         (count > 0).then(|| Gap {
             after: after.as_millisecond(),

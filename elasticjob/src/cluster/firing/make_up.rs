@@ -24,7 +24,7 @@ pub(super) struct MakeUp {
 impl Firings {
     /// What is to be fired for when the firing under way is over.
     pub(super) fn occasion_to_make_up(&self, circumstances: &Circumstances<'_>) -> Option<Occasion> {
-        if self.is_stopped || Mutation::DropMisfire.is_on() {
+        if self.is_stopped || circumstances.view.is_paused() || Mutation::DropMisfire.is_on() {
             return None;
         }
         let is_misfire_on = circumstances.config.misfire();
@@ -68,7 +68,7 @@ impl Firings {
         // Ends that were refused once go alone: whatever was wrong with the claim is not to hold them up.
         let is_plain = |item: &u32| {
             let ended = self.ended.get(item);
-            ended.is_some_and(|ended| ended.end.is_some() && ended.attempts == 0)
+            ended.is_some_and(|ended| !ended.goes_on && ended.attempts == 0)
         };
         let must_check_clock = circumstances.config.max_time_diff().is_some();
         if !is_over || must_check_clock || !ending.iter().all(is_plain) || self.is_held_up(circumstances) {
@@ -105,6 +105,7 @@ impl Firings {
             occasion,
             open: claim.items().collect(),
             rest: None,
+            is_begun: true,
         });
         self.begin(circumstances, claimed, &claim)
     }

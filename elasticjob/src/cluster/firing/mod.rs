@@ -17,6 +17,7 @@ mod ledgers;
 mod listening;
 mod make_up;
 mod occasion;
+mod pause;
 mod request;
 mod state;
 mod takeover;
@@ -48,6 +49,7 @@ use ledgers::Slot;
 use listening::Listening;
 use occasion::COALESCED;
 pub(crate) use occasion::{LATE_LIMIT, Occasion, Skipped};
+use pause::Pause;
 pub(crate) use request::{FiringRequest, Start};
 use state::{Claiming, Current, Ended, Recording, Running};
 use takeover::Takeover;
@@ -104,6 +106,7 @@ pub(crate) struct Firings {
     /// The ends that wait for others; `None` where none does.
     lingering: Option<Lingering>,
     clock_check: ClockCheck,
+    pause: Pause,
     /// Whether the job has listeners.
     is_listened_to: bool,
 }
@@ -129,6 +132,7 @@ impl Firings {
             is_stopped: false,
             lingering: None,
             clock_check: ClockCheck::Due,
+            pause: Pause::default(),
             is_listened_to: false,
         }
     }
@@ -174,6 +178,7 @@ impl Firings {
 
     /// The next request to make, if there is one. `view` must be settled and in step with the registry.
     pub(crate) fn next_request(&mut self, circumstances: &Circumstances<'_>) -> Option<FiringRequest> {
+        self.follow_pause(circumstances);
         if let Some(request) = self.settle(circumstances) {
             return Some(request);
         }
@@ -310,7 +315,7 @@ impl Firings {
 
     /// Begins the firing that is due, if nothing is in its way.
     fn fire(&mut self, circumstances: &Circumstances<'_>) -> Option<FiringRequest> {
-        if self.is_stopped || self.current.is_some() {
+        if self.is_stopped || self.current.is_some() || circumstances.view.is_paused() {
             return None;
         }
         let is_waiting = self.due.is_some() || !self.ordered.is_empty() || self.must_look_back;
@@ -346,6 +351,7 @@ impl Firings {
             occasion,
             open,
             rest,
+            is_begun: false,
             listening,
         });
         self.claim_rest(circumstances)
@@ -380,7 +386,7 @@ impl Firings {
             .is_none_or(|running| running.run.attempt >= attempts);
         self.finished(item, end, elapsed);
         if let (false, Some(ended)) = (is_last, self.ended.get_mut(&item)) {
-            ended.end = None;
+            ended.goes_on = true;
         }
     }
 

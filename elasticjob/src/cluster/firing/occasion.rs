@@ -55,8 +55,8 @@ impl Firings {
         orders.into_iter().for_each(|order| order.join(&mut self.ordered));
     }
 
-    /// Makes up the newest time that passed while our items had no owner: since we are here, as a misfire; before that
-    /// only where the job is to catch up.
+    /// Makes up the newest time that passed while our items had no owner: since we are here, as a misfire; before that, or
+    /// during a pause, only if the job is to catch up.
     pub(super) fn look_back(&mut self, circumstances: &Circumstances<'_>) {
         let Circumstances {
             config,
@@ -72,7 +72,12 @@ impl Firings {
         if !std::mem::take(&mut self.must_look_back) || self.due.is_some() {
             return;
         }
-        let misfire = config.misfire().then_some(registered_at);
+        // What passed during a pause was meant to pass, and is no misfire.
+        let since = self
+            .pause
+            .until()
+            .map_or(registered_at, |until| until.max(registered_at));
+        let misfire = config.misfire().then_some(since);
         let catch_up = policy
             .catch_up
             .map(|limit| now.saturating_sub(limit).unwrap_or(Timestamp::MIN));

@@ -16,6 +16,8 @@ pub(super) struct Current {
     pub(super) open: BTreeSet<u32>,
     /// What did not fit into the transaction of the claim.
     pub(super) rest: Option<Claim>,
+    /// Whether any of it was claimed.
+    pub(super) is_begun: bool,
     pub(super) listening: Listening,
 }
 
@@ -69,8 +71,9 @@ pub(super) struct Running {
 #[derive(Debug)]
 pub(super) struct Ended {
     pub(super) running: Box<Running>,
-    /// How; `None` where it is to be run again, as the next attempt.
-    pub(super) end: Option<End>,
+    pub(super) end: End,
+    /// Whether it is to be run again, as the next attempt, and does not end with this.
+    pub(super) goes_on: bool,
     /// How often it was written without being recorded.
     pub(super) attempts: u32,
 }

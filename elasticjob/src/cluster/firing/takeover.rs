@@ -18,7 +18,7 @@ use crate::limits;
 use crate::registry::{CreateMode, Read};
 use crate::sharding::rendezvous;
 
-use super::claim::Found;
+use super::claim::{self, Found};
 use super::{Circumstances, Claim, Claiming, FiringRequest, Firings};
 
 /// How long all others leave an item to the one that is to take it.
@@ -68,7 +68,7 @@ impl Firings {
         }
         let standing = latch::standing(&view.failover_candidates, latch);
         let mut items = Vec::new();
-        if config.failover() && config.monitor_execution() && view.is_available(me) {
+        if config.failover() && config.monitor_execution() && view.is_available(me) && !view.is_paused() {
             let waiting = view.failover_queue.range(..config.sharding_total_count().get());
             let admission = placement.admission(view, config);
             for item in waiting.copied() {
@@ -129,7 +129,7 @@ impl Firings {
                 Read::Data(Node::LedgerItem(*item).of(job)),
             ]
         });
-        let reads = reads.collect();
+        let reads = claim::rights(job).into_iter().chain(reads).collect();
         self.takeover.surveying = items;
         Some(FiringRequest::SurveyTakeover(reads))
     }
@@ -153,7 +153,14 @@ impl Firings {
         let items = std::mem::take(&mut self.takeover.surveying);
         let mut answers = Found::new(answers.ok()?);
         let Circumstances { view, me, now, .. } = *circumstances;
-        let mut claim = Claim::takeover(latch::standing(&view.failover_candidates, circumstances.latch).own);
+        let epoch = answers.next().map(|(_, stat)| stat.version);
+        if answers.next_is_pause(view) {
+            return None;
+        }
+        let mut claim = Claim::takeover(
+            latch::standing(&view.failover_candidates, circumstances.latch).own,
+            epoch,
+        );
         let mut settled = Transaction::on(view);
         for item in items {
             let (queued, mark, failovering) = (answers.next(), answers.next(), answers.next());

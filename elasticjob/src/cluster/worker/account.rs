@@ -10,6 +10,8 @@ use tracing::{error, info, warn};
 use crate::cluster::firing::Start;
 use crate::cluster::launch::Finished;
 use crate::cluster::ledger::{Gap, Run, Verdict};
+use crate::cluster::note::Note;
+use crate::cluster::pause::StoredPause;
 use crate::cluster::refusal::Trouble;
 use crate::telemetry::JobMetrics;
 use crate::trace::{Bus, JobEvent, LostRun, RunEvent, SkippedTimes};
@@ -221,6 +223,25 @@ impl Account {
             None => info!(job, "runs as the registry has it again"),
         }
         self.standing.change(|now| now.trouble = trouble);
+    }
+
+    /// The whole job is paused, or not.
+    pub(super) fn pauses(&self, pause: Option<&StoredPause>) {
+        if self.standing.now_is(|now| now.pause.as_ref() == pause) {
+            return;
+        }
+        self.metrics.pauses(pause.is_some());
+        let note = pause.and_then(|pause| pause.note.as_ref());
+        let said = |pick: fn(&Note) -> Option<&String>| note.and_then(pick);
+        let (by, reason) = (said(|note| note.by.as_ref()), said(|note| note.reason.as_ref()));
+        match pause {
+            Some(_) => info!(
+                job = &*self.job,
+                by, reason, "paused: nothing starts before the job is enabled"
+            ),
+            None => info!(job = &*self.job, "not paused any more, or not known to be"),
+        }
+        self.standing.change(|now| now.pause = pause.cloned());
     }
 
     /// So many items run, or wait for room in the pool.

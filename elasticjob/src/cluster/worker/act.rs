@@ -177,6 +177,10 @@ impl Worker {
             }
             Command::Await(waiter) => self.waiters.add(waiter),
             Command::Trigger { answer, .. } if self.stopping.is_some() => drop(answer.send(Err(TriggerError::Stopped))),
+            Command::Trigger { answer, .. } if live.view.is_paused() => {
+                let note = live.view.pause.as_ref().and_then(|pause| pause.note.clone());
+                drop(answer.send(Err(TriggerError::Paused(note))));
+            }
             Command::Trigger { request, answer } => self.trigger(live, request, answer),
         }
     }

@@ -155,6 +155,13 @@ impl Worker {
                     (Purpose::RemoveContenders(names), Ok(_)) => {
                         warn!(job, ?names, "contenders removed that no instance stands behind");
                     }
+                    (Purpose::SwitchOffDisobedient(servers), Ok(_)) => {
+                        info!(
+                            job,
+                            ?servers,
+                            "switched off: members there do not obey the pause of the job"
+                        );
+                    }
                     (Purpose::Reshard, Ok(_)) => {
                         self.account.resharded();
                         info!(job, "sharding items shared out");

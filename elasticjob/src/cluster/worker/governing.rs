@@ -30,6 +30,7 @@ impl Worker {
             return;
         }
         live.govern_at = None;
+        self.account.pauses(live.view.pause.as_ref());
         self.tell_items(live);
         if live.governor.refused_in_a_row() >= REFUSALS_TO_DOUBT {
             debug!(

@@ -133,6 +133,7 @@ impl Worker {
         Member {
             draining: self.stopping.is_some(),
             labels: self.application.labels.to_vec(),
+            obeys_pause: true,
             outdated: self.account.standing().outdated(),
         }
     }

@@ -42,6 +42,7 @@ use crate::registry::BoxFuture;
 
 use super::firing::Firings;
 use super::launch::{Finished, Runner};
+use super::note::Note;
 use super::process::Process;
 use super::registration::{Application, RegistrationError};
 use super::session::Membership;
@@ -79,6 +80,9 @@ pub enum TriggerError {
     /// There is no connection to the registry, or its answer was lost: the run may come or not.
     #[error("the request could not be recorded")]
     Registry(#[source] crate::registry::Error),
+    /// The whole job is paused, so that nothing of it starts.
+    #[error("the job is paused{}: `enable` ends that", .0.as_ref().map(|note| format!(" {note}")).unwrap_or_default())]
+    Paused(Option<Note>),
     /// The job is not in the cluster now, so nobody can be asked.
     #[error("the job is not registered at present")]
     NotRegistered,
@@ -306,6 +310,7 @@ impl Worker {
         self.account.owns(Vec::new());
         self.account.misses(0);
         self.account.leaves_out(Vec::new(), self.settings.placement.strategy());
+        self.account.pauses(None);
         self.account.standing().waits();
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use crate::cluster::pause::StoredPause;
 use crate::cluster::refusal::{Trouble, shortened};
 
 /// Stands for "it has not said when".
@@ -29,6 +30,8 @@ pub(crate) struct Now {
     pub(crate) items: Vec<u32>,
     /// The items that nobody runs, where we lead.
     pub(crate) left_out: Vec<u32>,
+    /// The pause of the whole job, if it is paused.
+    pub(crate) pause: Option<StoredPause>,
     /// How many of all that we claimed run, or wait for room in the pool.
     pub(crate) running: usize,
     /// Since when without a break anything runs.

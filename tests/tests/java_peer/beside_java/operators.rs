@@ -145,14 +145,24 @@ async fn switches(kind: Kind, leader: Kind) -> anyhow::Result<()> {
     }
 
     console.operate(Operation::Disable, None).await?;
+    // Ours pauses the whole job: a member of ours leads on, and keeps the pause.
+    let keeper = match (kind, leader) {
+        (Java, _) => None,
+        (Ours, Ours) => Some(1),
+        (Ours, Java) => Some(2),
+    };
     cluster
-        .until("nobody leads, and nothing runs", async || {
-            let leader = cluster.text(&format!("/{SHARE}/leader/election/instance")).await?;
-            ensure!(leader.is_none(), "{leader:?} leads");
-            let running = runs_that::<false>(&cluster)?;
-            ensure!(running.is_empty(), "{running:?}");
-            Ok(())
-        })
+        .until(
+            "no member that could run anything leads, and nothing runs",
+            async || {
+                let leader = cluster.text(&format!("/{SHARE}/leader/election/instance")).await?;
+                let leader = leader.map(|leader| host_of(&leader)).transpose()?;
+                ensure!(leader == keeper, "{leader:?} leads");
+                let running = runs_that::<false>(&cluster)?;
+                ensure!(running.is_empty(), "{running:?}");
+                Ok(())
+            },
+        )
         .await;
     let disabled_at = Timestamp::now();
     cluster

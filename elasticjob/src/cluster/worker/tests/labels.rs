@@ -73,11 +73,17 @@ async fn labels_should_stay_when_an_instance_leaves() {
     cluster.until(3.2).await;
     let member = format!("/job/ledger/members/{}", only.id());
     let read = async || cluster.data(&member).await;
-    assert_eq!(read().await.as_deref(), Some(r#"{"draining":false,"labels":["gpu"]}"#));
+    assert_eq!(
+        read().await.as_deref(),
+        Some(r#"{"draining":false,"labels":["gpu"],"obeysPause":true}"#)
+    );
     let leaving = only.stop(Duration::from_secs(5));
     let looking = async {
         tokio::time::sleep(Duration::from_millis(100)).await;
-        assert_eq!(read().await.as_deref(), Some(r#"{"draining":true,"labels":["gpu"]}"#));
+        assert_eq!(
+            read().await.as_deref(),
+            Some(r#"{"draining":true,"labels":["gpu"],"obeysPause":true}"#)
+        );
     };
     tokio::join!(leaving, looking);
 }

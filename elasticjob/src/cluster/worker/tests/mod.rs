@@ -13,6 +13,7 @@ mod misfire;
 mod operators;
 mod orders;
 mod panics;
+mod pause;
 mod reconnect;
 mod removal;
 mod session;

@@ -1,0 +1,59 @@
+//! What a pause of the whole job does to what was to be fired for.
+
+use jiff::Timestamp;
+
+use crate::cluster::ledger::Source;
+use crate::cluster::pause::PAUSED;
+
+use super::{Circumstances, Claim, ClaimOutcome, Firings};
+
+/// What is known of pauses here.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Pause {
+    is_on: bool,
+    /// When the job was last seen to be paused.
+    until: Option<Timestamp>,
+}
+
+impl Pause {
+    /// When the job was last seen to be paused: the times before it may have passed for that reason.
+    pub(super) fn until(self) -> Option<Timestamp> {
+        self.until
+    }
+}
+
+impl Firings {
+    /// Drops the scheduled times that have come, for as long as the job is paused. The next claim accounts for them, all in
+    /// one. Orders wait: each is for a run of its own.
+    pub(super) fn follow_pause(&mut self, circumstances: &Circumstances<'_>) {
+        let was_on = std::mem::replace(&mut self.pause.is_on, circumstances.view.is_paused());
+        let Pause { is_on, .. } = self.pause;
+        if is_on || was_on {
+            self.pause.until = Some(circumstances.now);
+        }
+        if is_on {
+            self.due.take_if(|due| due.source != Source::Trigger);
+            self.missed = None;
+        }
+        // A job that catches up makes up what passed during a pause as well.
+        self.must_look_back |= was_on && !is_on;
+    }
+
+    /// The job was paused when the claim came in: none of its items run, nor what was still to be claimed with them.
+    pub(super) fn refused_by_pause(&mut self, claim: &Claim) -> ClaimOutcome {
+        let mut refused: Vec<u32> = claim.items().collect();
+        let rest = self.current.as_mut().and_then(|current| current.rest.take());
+        refused.extend(rest.iter().flat_map(Claim::items));
+        refused.iter().for_each(|item| self.close(*item));
+        if let Some(current) = self.current.take_if(|current| !current.is_begun)
+            && current.occasion.source == Source::Trigger
+        {
+            // An order is never carried out by running nothing.
+            self.ordered.insert(0, current.occasion.order);
+        }
+        ClaimOutcome {
+            refused: refused.into_iter().map(|item| (item, PAUSED)).collect(),
+            ..ClaimOutcome::default()
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Pausing a whole job, and ending that.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use crate::cluster::layout::Node;
+use crate::cluster::note::Note;
+use crate::cluster::pause::note_of_switch;
+use crate::cluster::resharding::Basis;
+use crate::cluster::transaction::Transaction;
+use crate::cluster::view::ServerStatus;
+use crate::registry::{CreateMode, Step};
+
+use super::survey::{Depth, Survey};
+use super::switch::{Switch, write_note};
+use super::{Error, Operations, Switched};
+
+/// Most servers that are switched in one transaction.
+const BATCH: usize = 400;
+
+/// What became of the pause of a whole job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[non_exhaustive]
+pub enum PauseChange {
+    /// The job is paused, and a member of ours keeps it so: it switches off the servers of Java members that come.
+    Begun,
+    /// The job is paused. No member of ours is there to switch off servers that come, so Java members on servers that
+    /// the registry does not know yet run it all the same. Members of ours obey the pause whenever they come.
+    BegunUnkept,
+    /// The pause is over.
+    Ended,
+    /// The job is paused as it was: an instance that was switched on starts nothing before the pause ends.
+    Stays,
+}
+
+/// A part of a change, and whether it was the last.
+pub(super) struct Part {
+    /// The servers that are switched by now, as far as that is seen.
+    servers: Vec<String>,
+    is_last: bool,
+    change: PauseChange,
+}
+
+impl Operations {
+    /// Pauses a job, and switches off each server on which something else than members that obey the pause may run.
+    pub(super) async fn pause(&self, job: &str, note: &Note) -> Result<Switched, Error> {
+        self.in_parts(job, |survey| Ok(begin(survey, note))).await
+    }
+
+    /// Ends the pause of a job, and switches on what it switched off; `None` if the job is not paused.
+    pub(super) async fn end_pause(&self, job: &str) -> Result<Option<Switched>, Error> {
+        let Some(pause) = self.survey(job, Depth::Brief).await?.view.pause else {
+            return Ok(None);
+        };
+        Ok(Some(self.in_parts(job, |survey| end(survey, pause.modified)).await?))
+    }
+
+    /// Makes a change in as many transactions as it takes.
+    async fn in_parts(
+        &self,
+        job: &str,
+        decide: impl Fn(&Survey) -> Result<(Vec<Step>, Part), Error>,
+    ) -> Result<Switched, Error> {
+        let mut servers = BTreeSet::new();
+        loop {
+            let part = self.change(job, Depth::Whole, &decide).await?;
+            servers.extend(part.servers);
+            if part.is_last {
+                return Ok(Switched {
+                    job_name: job.to_owned(),
+                    servers: servers.into_iter().collect(),
+                    pause: Some(part.change),
+                });
+            }
+        }
+    }
+}
+
+fn begin(survey: &Survey, note: &Note) -> (Vec<Step>, Part) {
+    let view = &survey.view;
+    let mut transaction = Transaction::on(view);
+    match &view.pause {
+        // It is so already: an answer was lost, or this is a further part.
+        Some(pause) if pause.note.as_ref() == Some(note) => {}
+        // The newest word counts, if it is the newest still.
+        Some(pause) => drop(transaction.set(Node::Pause, note.to_bytes(), Some(pause.version))),
+        None => {
+            transaction.create(Node::Pause, note.to_bytes(), CreateMode::Persistent);
+            touch_epoch(&mut transaction, survey);
+        }
+    }
+    let is_left_on = |ip: &str| {
+        let mut instances = survey.instances_on(ip).peekable();
+        instances.peek().is_some() && instances.all(|id| view.obeys_pause(id))
+    };
+    let enabled = view
+        .servers
+        .iter()
+        .filter(|(_, status)| **status == ServerStatus::Enabled);
+    let meant: Vec<&String> = enabled.map(|(ip, _)| ip).filter(|ip| !is_left_on(ip)).collect();
+    let mut servers: Vec<String> = meant.iter().take(BATCH).map(|ip| (*ip).clone()).collect();
+    throw(&mut transaction, survey, &servers, Some(&note_of_switch(Some(note))));
+    servers.extend(switched_off(survey).cloned());
+    let change = match view.instances.iter().any(|id| view.obeys_pause(id)) {
+        true => PauseChange::Begun,
+        false => PauseChange::BegunUnkept,
+    };
+    let is_last = meant.len() <= BATCH;
+    (
+        transaction.into_steps(),
+        Part {
+            servers,
+            is_last,
+            change,
+        },
+    )
+}
+
+/// Ends the pause that was written by the transaction `meant`, and no other: a newer word counts.
+pub(super) fn end(survey: &Survey, meant: i64) -> Result<(Vec<Step>, Part), Error> {
+    let mut transaction = Transaction::on(&survey.view);
+    match &survey.view.pause {
+        Some(pause) if pause.modified == meant => {
+            transaction.delete_version(Node::Pause, Some(pause.version));
+        }
+        Some(pause) => {
+            return Err(Error::Paused {
+                job: survey.job().to_owned(),
+                note: pause.note.clone(),
+            });
+        }
+        // It is over already: an answer was lost, or this is a further part.
+        None => {}
+    }
+    let servers: Vec<String> = switched_off(survey).take(BATCH).cloned().collect();
+    throw(&mut transaction, survey, &servers, None);
+    let part = Part {
+        is_last: switched_off(survey).count() <= BATCH,
+        servers,
+        change: PauseChange::Ended,
+    };
+    Ok((transaction.into_steps(), part))
+}
+
+/// The servers that a pause switched off, unless somebody threw their switches since.
+fn switched_off(survey: &Survey) -> impl Iterator<Item = &String> {
+    let is_of_pause = |ip: &&String| {
+        let note = survey.note_of(&Switch::Server((*ip).clone()));
+        note.is_some_and(|note| note.is_for_pause)
+    };
+    let disabled = survey
+        .view
+        .servers
+        .iter()
+        .filter(|(_, status)| **status == ServerStatus::Disabled);
+    disabled.map(|(ip, _)| ip).filter(is_of_pause)
+}
+
+/// Switches servers off with a note, or on without.
+fn throw(transaction: &mut Transaction<'_>, survey: &Survey, servers: &[String], note: Option<&Note>) {
+    let text = if note.is_some() { "DISABLED" } else { "ENABLED" };
+    for ip in servers {
+        transaction.set(Node::Server(ip), text, None);
+        write_note(transaction, survey, &Switch::Server(ip.clone()), note);
+    }
+}
+
+/// Writes what the epoch says once more, so that every claim that is on its way is of an earlier one.
+fn touch_epoch(transaction: &mut Transaction<'_>, survey: &Survey) {
+    match &survey.epoch {
+        Some(epoch) => transaction.set(Node::Epoch, epoch.value.clone(), Some(epoch.stat.version)),
+        None => transaction.create(Node::Epoch, Basis::default().to_bytes(), CreateMode::Persistent),
+    };
+}

@@ -53,6 +53,8 @@ pub(super) struct Change<'a> {
     pub(super) version: i32,
     /// What a right clock shows.
     pub(super) now: Timestamp,
+    /// Whether the whole job is paused.
+    pub(super) is_paused: bool,
     /// Whether an instance may be running something.
     pub(super) is_there: &'a dyn Fn(&str) -> bool,
 }
@@ -72,6 +74,7 @@ impl Account {
         let account = self.jobs.entry(change.job.to_owned()).or_default();
         let before = account.known.remove(&change.item).unwrap_or_default();
         let mut faults = Vec::new();
+        faults.extend(fault_of_pause(change, &before.record, &record));
         faults.extend(account.fault_of_run(change, &before, &record));
         faults.extend(account.fault_of_times(change, &before.record, &record));
         let known = Known {
@@ -93,6 +96,19 @@ impl Account {
     pub(super) fn record(&self, job: &str, item: u32) -> Option<&Record> {
         self.jobs.get(job)?.known.get(&item).map(|known| &known.record)
     }
+}
+
+/// Nothing of a job that is paused is claimed.
+fn fault_of_pause(change: &Change<'_>, before: &Record, after: &Record) -> Option<String> {
+    let run = after.run.as_ref().filter(|_| change.is_paused)?;
+    let is_known = before
+        .run
+        .as_ref()
+        .is_some_and(|last| last.id == run.id && last.attempt == run.attempt);
+    (!is_known).then(|| {
+        let (id, attempt) = (&run.id, run.attempt);
+        format!("run {id}, attempt {attempt}, was claimed although the job is paused")
+    })
 }
 
 impl JobAccount {

@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use jiff::SignedDuration;
 use tokio::time::Instant;
 
+use crate::cluster::note::Note;
+use crate::operation::Target;
 use crate::registry::memory::{Direction, Fate};
 
 use super::node::{Condition, pid};
-use super::world::World;
+use super::world::{World, origin};
 
 /// Where a link is cut to see whether what was half done is put right: at a write to a path with this in it.
 const CUTS: [&str; 10] = [
@@ -43,6 +46,9 @@ pub(super) enum Action {
         ip: String,
     },
     EnableAll,
+    EndPause {
+        job: usize,
+    },
     EnableItem {
         job: usize,
         item: u32,
@@ -96,7 +102,8 @@ impl World {
             112..114 => self.remove_instance(node),
             114..115 => self.crash_all(&running),
             115..116 => self.remove_job(),
-            116..120 => self.trigger(node),
+            116..118 => self.trigger(node),
+            118..120 => self.pause_job(),
             _ => self.panic(node),
         }
     }
@@ -122,6 +129,7 @@ impl World {
             }
             Action::Enable { ip } => self.switch(&ip, "ENABLED"),
             Action::EnableAll => self.switch_all("ENABLED"),
+            Action::EndPause { job } => self.end_pause(job),
             Action::EnableItem { job, item } => {
                 let path = format!("/{}/sharding/{item}/disabled", self.jobs[job].name);
                 self.observer.delete(&path);
@@ -375,6 +383,32 @@ impl World {
     fn switch_all(&mut self, status: &str) {
         for host in 1..=6 {
             self.switch(&format!("10.0.0.{host}"), status);
+        }
+    }
+
+    /// An operator pauses a whole job, which may be paused already.
+    fn pause_job(&mut self) {
+        let job = self.rng.usize(..self.jobs.len());
+        let target = Target::job(&self.jobs[job].name);
+        let note = Note {
+            at: origin() + self.history.now(),
+            by: None,
+            reason: None,
+            is_for_pause: false,
+        };
+        let paused = self.operations.disable(&target, Some(note)).now_or_never();
+        if paused.expect("answered on the spot").is_ok() {
+            self.history.note(format!("operator: {target} is paused"));
+            let after = self.up_to(self.session_timeout * 2);
+            self.plan(after, Action::EndPause { job });
+        }
+    }
+
+    pub(super) fn end_pause(&mut self, job: usize) {
+        let target = Target::job(&self.jobs[job].name);
+        let ended = self.operations.enable(&target).now_or_never();
+        if ended.expect("answered on the spot").is_ok() {
+            self.history.note(format!("operator: {target} is enabled"));
         }
     }
 

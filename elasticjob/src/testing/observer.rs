@@ -27,6 +27,8 @@ pub(super) struct Observer {
     /// Who is registered, or a member and so not gone yet although its registration was removed.
     alive: BTreeMap<String, BTreeSet<String>>,
     account: Account,
+    /// Jobs that are paused as a whole.
+    paused: BTreeSet<String>,
     /// Jobs that an operator is removing.
     removing: BTreeSet<String>,
     clock: Box<dyn Fn() -> Timestamp>,
@@ -56,6 +58,7 @@ impl Observer {
             watches,
             alive: BTreeMap::new(),
             account: Account::default(),
+            paused: BTreeSet::new(),
             removing: BTreeSet::new(),
             clock: Box::new(clock),
             history,
@@ -86,6 +89,8 @@ impl Observer {
         let is_deleted = matches!(event, WatchEvent::Deleted(_));
         match Node::parse(job, path) {
             Some(Node::Config) if !is_deleted => self.configured(job, path),
+            Some(Node::Pause) if is_created => drop(self.paused.insert(job.to_owned())),
+            Some(Node::Pause) if is_deleted => drop(self.paused.remove(job)),
             Some(Node::Instance(id) | Node::Member(id)) => self.seen(job, id),
             Some(Node::LedgerItem(item)) if !is_deleted => self.accounted(job, item, path),
             Some(Node::LedgerItem(item)) if self.removing.contains(job) => self.account.forgotten(job, item),
@@ -149,6 +154,7 @@ impl Observer {
             item,
             version,
             now: (self.clock)(),
+            is_paused: self.paused.contains(job),
             is_there: &|id| alive.contains(id),
         };
         let faults = self.account.changed(&change, record);

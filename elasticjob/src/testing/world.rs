@@ -15,6 +15,7 @@ use crate::executor::{self, Pools};
 use crate::job::Kind;
 use crate::limits;
 use crate::listener::{JobListeners, ListenerKind};
+use crate::operation::Operations;
 use crate::registry::memory::MemoryRegistry;
 use crate::sharding::{DEFAULT_STRATEGY, Strategies};
 
@@ -60,6 +61,7 @@ pub(super) struct World {
     pub(super) history: History,
     pub(super) registry: MemoryRegistry,
     pub(super) observer: Observer,
+    pub(super) operations: Operations,
     pub(super) nodes: Vec<Node>,
     pub(super) jobs: Vec<Job>,
     pub(super) session_timeout: Duration,
@@ -122,6 +124,7 @@ impl World {
         };
         let names: Vec<String> = jobs.iter().map(|job: &Job| job.name.clone()).collect();
         let observer = Observer::new(&registry, &names, clock, history.clone()).await;
+        let operations = Operations::new(Arc::new(registry.clone()));
         history.note(format!("session timeout {session_timeout:?}, large {is_large}"));
         for job in &jobs {
             history.note(format!("job {}", job.describe()));
@@ -133,6 +136,7 @@ impl World {
             history,
             registry,
             observer,
+            operations,
             nodes: Vec::new(),
             jobs,
             session_timeout,
@@ -363,6 +367,7 @@ impl World {
         }
         for job in 0..self.jobs.len() {
             self.restore(job);
+            self.end_pause(job);
         }
     }
 

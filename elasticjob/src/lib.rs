@@ -57,6 +57,7 @@ pub mod testing;
 pub mod catalogue;
 pub mod prelude;
 
+mod callers;
 mod cluster;
 mod guard;
 mod host;

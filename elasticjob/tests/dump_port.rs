@@ -146,3 +146,25 @@ fn any_bytes_should_get_an_answer_or_an_end_and_never_hurt_the_next_client() {
     assert!(answer.starts_with(b"/greet/"), "{answer:?}");
     runtime.block_on(running.shutdown(PATIENCE));
 }
+
+mod crowds {
+    use super::*;
+
+    #[tokio::test]
+    async fn of_silent_clients_keep_nobody_waiting() -> elasticjob::Result<()> {
+        let (running, address) = started().await?;
+        let mut held = Vec::new();
+        for _ in 0..10 {
+            for _ in 0..50 {
+                let mut stream = TcpStream::connect(address).await.expect("it is accepted");
+                stream.write_all(b"dump@gre").await.expect("there is room for it");
+                held.push(stream);
+            }
+            let dumped = timeout(Duration::from_secs(2), operation::dump(address, "greet")).await;
+            let dump = dumped.expect("it is answered in time").expect("the port answers");
+            assert!(dump.contains("jobName: greet"), "{dump}");
+        }
+        running.shutdown(PATIENCE).await;
+        Ok(())
+    }
+}

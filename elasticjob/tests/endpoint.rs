@@ -78,6 +78,7 @@ async fn it_should_show_what_happened_and_how_it_stands() {
     let metrics = until(address, "/metrics", |body| {
         body.contains(r#"elasticjob_runs_total{job="tick",outcome="failed"}"#)
             && !body.contains(r#"elasticjob_runs_total{job="tick",outcome="failed"} 0"#)
+            && body.contains(r#"elasticjob_items_owned{job="tick"} 2"#)
     })
     .await;
     for line in [
@@ -96,6 +97,8 @@ async fn it_should_show_what_happened_and_how_it_stands() {
     }
     assert!(!metrics.contains("item="), "no label names an item");
 
+    // The metrics may be those of an application before this one.
+    until(address, "/readyz", |body| body.contains(r#""last_firing":""#)).await;
     let (status, body) = ask(address, "GET /readyz").await;
     let health: serde_json::Value = serde_json::from_str(&body).unwrap();
     assert_eq!((status, &health["ready"]), (200, &true.into()), "{body}");
@@ -141,4 +144,87 @@ async fn a_port_in_use_should_be_told_before_anything_starts() {
         error.starts_with(&format!("`elasticjob.metrics`: cannot listen on 127.0.0.1:{port}: ")),
         "{error}"
     );
+}
+
+mod crowds {
+    use super::*;
+
+    const SILENT: usize = 1_000;
+
+    /// How long Kubernetes waits for a probe, unless it is told otherwise.
+    const PROBE_LIMIT: Duration = Duration::from_secs(1);
+
+    async fn probe(address: SocketAddr) {
+        let probed = tokio::time::timeout(PROBE_LIMIT, ask(address, "GET /healthz")).await;
+        assert_eq!(probed.expect("a probe is answered in time").0, 200);
+    }
+
+    /// Connections that say nothing. Those that are cut meanwhile are kept, as a silent caller does not look.
+    async fn silent(address: SocketAddr, count: usize) -> Vec<TcpStream> {
+        let mut streams = Vec::with_capacity(count);
+        for _ in 0..count {
+            streams.push(TcpStream::connect(address).await.expect("it is accepted"));
+        }
+        streams
+    }
+
+    #[tokio::test]
+    async fn of_silent_callers_keep_no_probe_waiting() {
+        let _alone = ALONE.lock().await;
+        let (running, address) = started().await;
+        let mut held = Vec::new();
+        for _ in 0..10 {
+            held.extend(silent(address, SILENT / 10).await);
+            probe(address).await;
+        }
+        assert_eq!(held.len(), SILENT);
+        for _ in 0..20 {
+            // Some that come again for each that is cut.
+            held.drain(..SILENT / 20);
+            held.extend(silent(address, SILENT / 20).await);
+            probe(address).await;
+        }
+        running.shutdown(GRACE).await;
+    }
+
+    #[tokio::test]
+    async fn of_dripping_callers_keep_no_probe_waiting_and_are_cut() {
+        let _alone = ALONE.lock().await;
+        let (running, address) = started().await;
+        let mut dripping = silent(address, 200).await;
+        let cut = async {
+            loop {
+                let mut open = 0;
+                for stream in &mut dripping {
+                    open += usize::from(stream.write_all(b"x").await.is_ok());
+                }
+                probe(address).await;
+                if open == 0 {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), cut)
+            .await
+            .expect("a request that does not end is cut");
+        running.shutdown(GRACE).await;
+    }
+
+    #[tokio::test]
+    async fn that_ask_for_metrics_and_read_nothing_keep_no_probe_waiting() {
+        let _alone = ALONE.lock().await;
+        let (running, address) = started().await;
+        let mut held = silent(address, 400).await;
+        for stream in &mut held {
+            // The oldest are cut already.
+            let _ = stream
+                .write_all(b"GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n")
+                .await;
+        }
+        for _ in 0..20 {
+            probe(address).await;
+        }
+        running.shutdown(GRACE).await;
+    }
 }

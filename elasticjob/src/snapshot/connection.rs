@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use crate::callers::Progress;
 use crate::cluster::layout::Node;
 use crate::operation::{Limits, TreeError, subtree};
 use crate::registry::Session;
@@ -46,15 +48,26 @@ pub(super) enum Unanswered {
     Connection(#[from] io::Error),
 }
 
+/// The place of a client among the others.
+#[derive(Debug)]
+pub(super) struct Turn {
+    pub(super) progress: Progress,
+    /// Clients whose jobs are read.
+    pub(super) readings: Arc<Semaphore>,
+}
+
 /// Reads one request and answers it. The caller closes the connection.
 pub(super) async fn converse(
     stream: &mut TcpStream,
     session: impl FnOnce() -> Option<Arc<dyn Session>>,
+    turn: &Turn,
 ) -> Result<(), Unanswered> {
     let line = timeout(REQUEST_LIMIT, line(stream))
         .await
         .unwrap_or(Err(Unanswered::Silent))?;
     let job = job(&line).ok_or(Unanswered::NoRequest)?;
+    turn.progress.answering();
+    let _reading = turn.readings.acquire().await.expect("the semaphore is never closed");
     let nodes = match is_name(job) {
         true => {
             let session = session().ok_or(Unanswered::NoSession)?;

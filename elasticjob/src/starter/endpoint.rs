@@ -1,11 +1,12 @@
 //! The endpoint that Prometheus and Kubernetes ask: `GET /metrics`, `/healthz`, `/readyz`.
 //!
 //! It is open to whoever reaches it, and shows names of jobs: so it listens on the loopback interface unless told
-//! otherwise. It promises to harm nobody who is asked for little: connections are few, each answers one request and is
-//! cut after some seconds, and what takes time is rendered on a thread of its own.
+//! otherwise. Its callers do not keep each other waiting ([`callers`]): each connection answers one request, the request has to
+//! come within [`REQUEST_LIMIT`], and metrics, which take time, are rendered a few at once on threads of their own. Health is
+//! answered whatever holds those.
 
 use std::convert::Infallible;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,23 +17,27 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tracing::{debug, warn};
+use tracing::debug;
 
+use crate::callers::{self, Progress};
 use crate::tasks::Tasks;
 use crate::telemetry::{Exposition, UPKEEP_INTERVAL};
 
 use super::health::Health;
 
-/// Connections at once. Whoever comes later waits.
-const CONNECTIONS: usize = 16;
+/// How long a caller may take to send its request, from the first byte to the last.
+const REQUEST_LIMIT: Duration = Duration::from_secs(5);
+
+/// The longest request, in bytes.
+const LONGEST_REQUEST: usize = 16 * 1024;
 
 /// How long a connection may take for its request and its answer.
 const CONNECTION_LIMIT: Duration = Duration::from_secs(10);
 
-/// Between attempts to accept a connection where that failed: mostly there are too many open files.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+/// Renderings of metrics at once. Other callers that ask for metrics wait.
+const RENDERINGS: usize = 2;
 
 /// Gives the health of the application; `None` once it is gone.
 pub(super) type Ask = Arc<dyn Fn() -> Option<Health> + Send + Sync>;
@@ -48,8 +53,7 @@ pub(super) struct Endpoint {
 impl Endpoint {
     /// Listens on `address`, and has metrics recorded from here on.
     pub(super) fn open(address: SocketAddr) -> Result<Self, String> {
-        let listening = TcpListener::bind(address).and_then(|listener| {
-            listener.set_nonblocking(true)?;
+        let listening = callers::listen(address).and_then(|listener| {
             let address = listener.local_addr()?;
             Ok((listener, address))
         });
@@ -70,8 +74,7 @@ impl Endpoint {
     }
 
     /// Answers until `tasks` are told to end.
-    pub(super) fn serve(self, tasks: &Tasks, health: Ask) -> std::io::Result<()> {
-        let listener = tokio::net::TcpListener::from_std(self.listener)?;
+    pub(super) fn serve(self, tasks: &Tasks, health: Ask) {
         let exposition = self.exposition.clone();
         let of_upkeep = tasks.clone();
         tasks.spawn("metrics upkeep", async move {
@@ -90,12 +93,13 @@ impl Endpoint {
             tasks: tasks.clone(),
             exposition: self.exposition,
             health,
+            renderings: Arc::new(Semaphore::new(RENDERINGS)),
         };
-        let token = tasks.token().clone();
+        let serving = tasks.clone();
         tasks.spawn("endpoint", async move {
-            token.run_until_cancelled(accept(listener, answers)).await;
+            let answer = |stream, _, progress| within_limit(stream, answers.clone(), progress);
+            callers::serve("endpoint", self.listener, &serving, answer).await;
         });
-        Ok(())
     }
 }
 
@@ -105,46 +109,26 @@ struct Answers {
     tasks: Tasks,
     exposition: Exposition,
     health: Ask,
+    renderings: Arc<Semaphore>,
 }
 
-async fn accept(listener: tokio::net::TcpListener, answers: Answers) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS));
-    loop {
-        let permit = Arc::clone(&room)
-            .acquire_owned()
-            .await
-            .expect("the semaphore is never closed");
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                let answers = answers.clone();
-                let token = answers.tasks.token().clone();
-                answers.tasks.clone().spawn("endpoint connection", async move {
-                    let _permit = permit;
-                    let answered = tokio::time::timeout(CONNECTION_LIMIT, answer(stream, answers));
-                    if token
-                        .run_until_cancelled(answered)
-                        .await
-                        .is_some_and(|answered| answered.is_err())
-                    {
-                        debug!("connection to the endpoint cut: it took too long");
-                    }
-                });
-            }
-            Err(error) => {
-                warn!(%error, "cannot accept a connection to the endpoint");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
+async fn within_limit(stream: TcpStream, answers: Answers, progress: Progress) {
+    let answered = tokio::time::timeout(CONNECTION_LIMIT, answer(stream, answers, progress));
+    if answered.await.is_err() {
+        debug!("connection to the endpoint cut: it took too long");
     }
 }
 
-async fn answer(stream: TcpStream, answers: Answers) {
+async fn answer(stream: TcpStream, answers: Answers, progress: Progress) {
     let service = service_fn(move |request: Request<Incoming>| {
+        progress.answering();
         let answers = answers.clone();
         async move { Ok::<_, Infallible>(answers.to(request.method(), request.uri().path()).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
+        .header_read_timeout(REQUEST_LIMIT)
+        .max_buf_size(LONGEST_REQUEST)
         .keep_alive(false)
         .serve_connection(TokioIo::new(stream), service);
     if let Err(error) = connection.await {
@@ -173,6 +157,7 @@ impl Answers {
     }
 
     async fn metrics(&self) -> Response<Full<Bytes>> {
+        let _turn = self.renderings.acquire().await.expect("the semaphore is never closed");
         let exposition = self.exposition.clone();
         let rendered = self.tasks.spawn_blocking("metrics", move || exposition.render()).await;
         match rendered {

@@ -134,7 +134,7 @@ impl Ready {
         let ip = self.address()?;
         // First of all whatever may be refused; and who is to record metrics is there before anything makes some.
         let dump = match self.dump_address {
-            Some(address) => Some(listen(address).await?),
+            Some(address) => Some(listen(address)?),
             None => None,
         };
         #[cfg(feature = "prometheus")]
@@ -300,10 +300,8 @@ impl Ready {
     }
 }
 
-async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
-    snapshot::bind(address)
-        .await
-        .map_err(|source| Error::DumpPort { address, source })
+fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
+    snapshot::bind(address).map_err(|source| Error::DumpPort { address, source })
 }
 
 fn invalid(fault: impl fmt::Display) -> Error {

@@ -125,7 +125,7 @@ impl Running {
         });
         #[cfg(feature = "prometheus")]
         if let Some(endpoint) = endpoint {
-            running.open(endpoint)?;
+            running.open(endpoint);
         }
         let attempts = keeper.failed_attempts.subscribe();
 
@@ -180,16 +180,11 @@ impl Running {
 
     /// Has the endpoint for metrics and health answer.
     #[cfg(feature = "prometheus")]
-    fn open(self: &Arc<Self>, endpoint: Endpoint) -> Result<(), Error> {
+    fn open(self: &Arc<Self>, endpoint: Endpoint) {
         let (address, asked) = (endpoint.address(), Arc::downgrade(self));
         let health = Arc::new(move || asked.upgrade().map(|running| running.health()));
-        if let Err(error) = endpoint.serve(&self.tasks, health) {
-            let mut faults = Faults::default();
-            faults.push(format!("`elasticjob.metrics`: cannot listen on {address}: {error}"));
-            return Err(Error::Invalid(faults));
-        }
+        endpoint.serve(&self.tasks, health);
         info!(%address, "metrics and health are shown");
-        Ok(())
     }
 
     pub(super) fn health(&self) -> Health {

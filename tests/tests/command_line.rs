@@ -337,6 +337,51 @@ async fn a_configuration_should_be_compared_and_changed_by_its_version() -> anyh
 }
 
 #[tokio::test]
+async fn a_poisoned_configuration_should_be_shown_and_repaired() -> anyhow::Result<()> {
+    let operator = Operator::new("cli-poisoned")?;
+    const SOUND: &str = "jobName: job\ncron: 0 0 0 1 1 ? 2099\nshardingTotalCount: 3\n";
+    operator.put(&[("/job", ""), ("/job/config", SOUND)]).await?;
+    let file = operator.cluster.directory().join("job.yaml");
+    std::fs::write(&file, SOUND)?;
+    let file = file.to_str().context("a path of ours is text")?;
+    let poisons = [
+        format!("{SOUND}: x: true\n"),
+        format!("{SOUND}---\nowner: team-a\n"),
+        format!("{SOUND}a: &a [x]\nb: *a\n"),
+        format!("{SOUND}deep: {}\n", "[".repeat(5000)),
+        SOUND.replace(": 3", ": 2000000000"),
+        "订: [单".to_owned(),
+    ];
+    for poison in poisons {
+        operator.cluster.set("/job/config", &poison).await?;
+        let listed = operator.succeeds(&["jobs"]).await;
+        assert!(listed.contains("job"), "{listed}");
+        for refused in [
+            ["config", "get", "job"].as_slice(),
+            &["config", "set", "job", "misfire=true"],
+        ] {
+            let said = operator.does(refused).await;
+            assert_eq!(said.code, Some(4), "{said:?}");
+            assert!(said.err.contains("config set job --from PATH"), "{said:?}");
+        }
+        assert_eq!(operator.succeeds(&["config", "get", "job", "--yaml"]).await, poison);
+        operator.succeeds(&["config", "set", "job", "--from", file]).await;
+        let settings = operator.json(&["config", "get", "job"]).await;
+        assert_eq!(settings["settings"]["shardingTotalCount"], "3", "{settings}");
+    }
+    // This one killed its job, and the command line with it.
+    let text = format!("{SOUND}description: |\n  每天凌晨三点对账\nowner: team-a\n");
+    operator.cluster.set("/job/config", &text).await?;
+    operator.succeeds(&["config", "set", "job", "misfire=true"]).await;
+    let changed = operator.succeeds(&["config", "get", "job", "--yaml"]).await;
+    assert!(
+        changed.contains("owner: team-a\n") && changed.contains("每天凌晨三点对账\n"),
+        "{changed}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
 async fn what_takes_away_should_ask_and_be_refused_while_the_job_is_served() -> anyhow::Result<()> {
     let operator = Operator::new("cli-removes")?;
     let _members = operator.members(&[1, 2]).await?;

@@ -120,8 +120,11 @@ async fn get(context: &Context, operations: &Operations, job: &str, yaml: bool) 
 /// What is in the registry, if a job can run by it.
 fn valid(stored: &StoredConfiguration) -> Result<JobConfig, Failure> {
     stored.config.clone().map_err(|source| {
-        let job = stored.job_name.clone();
-        Error::Configuration { job, source }.into()
+        let job = &stored.job_name;
+        Failure::Refused(format!(
+            "job `{job}` cannot run by the configuration that the registry holds: {source}\n\
+             `elasticjob config get {job} --yaml` shows its text, `elasticjob config set {job} --from PATH` replaces it"
+        ))
     })
 }
 

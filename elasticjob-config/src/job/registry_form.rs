@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::extension::{EXTENSIONS, Spelling};
+#[cfg(feature = "sources")]
+use super::{Errors, Fault};
 use super::{JobConfig, Warning};
 use crate::yaml::{Value, Writer};
 
@@ -81,6 +83,23 @@ impl JobConfig {
             yaml: self.write(&java, &props),
             warnings,
         }
+    }
+
+    /// As [`to_yaml`](Self::to_yaml), once it is certain that every member reads this configuration from it.
+    ///
+    /// # Errors
+    /// If the text cannot be read, or says something else: it would stop the job on all members at once.
+    #[cfg(feature = "sources")]
+    pub fn to_readable_yaml(&self) -> Result<String, Errors> {
+        let yaml = self.to_yaml();
+        let read = Self::from_yaml(&yaml)?;
+        let keeps_all = read.kept.unknown.keys().eq(self.kept.unknown.keys())
+            && read.kept.extra_configurations.is_some() == self.kept.extra_configurations.is_some();
+        if keeps_all && read.keeping(self) == *self {
+            return Ok(yaml);
+        }
+        let problem = "what would be written does not read back as the same configuration";
+        Err(Errors::new(self.name.as_str(), vec![Fault::new("", None, problem)]))
     }
 
     fn write(&self, java: &BTreeMap<&'static str, &str>, props: &BTreeMap<String, String>) -> String {

@@ -7,9 +7,9 @@ use super::raw::Origin;
 use super::registry_form::POOL_KEYS;
 use super::{Errors, Fault, JobConfig, RawJobConfig, Warning};
 use crate::yaml::resolve::{self, Type};
-use crate::yaml::tree::{self, Content, Node};
+use crate::yaml::tree::{self, Content, Limits, Node};
 use crate::yaml::value;
-use crate::yaml::verbatim::Verbatim;
+use crate::yaml::verbatim::{Unkept, Verbatim};
 
 /// A configuration that was read from the registry, and what was odd about it.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,12 +33,17 @@ impl JobConfig {
     pub fn from_registry(yaml: &str) -> Result<StoredJobConfig, Errors> {
         let broken = |problem: String| Errors::new("", vec![Fault::new("", None, problem)]);
         let yaml = &*tree::with_line_feeds(yaml);
-        let documents = tree::parse(yaml).map_err(|error| broken(format!("not YAML: {error}")))?;
-        let Some(root) = documents
-            .first()
-            .filter(|root| matches!(root.content, Content::Mapping(_)))
-        else {
-            return Err(broken("the text holds no settings".to_owned()));
+        let documents = tree::parse(yaml, Limits::STORED).map_err(|error| broken(format!("not YAML: {error}")))?;
+        let root = match documents.as_slice() {
+            [root] if matches!(root.content, Content::Mapping(_)) => root,
+            [] | [_] => return Err(broken("the text holds no settings".to_owned())),
+            [_, second, ..] => {
+                let problem = format!(
+                    "line {}: a second document begins, and one is expected",
+                    second.start.line
+                );
+                return Err(broken(problem));
+            }
         };
         let mut reader = Reader::new(Verbatim::new(yaml, root));
         for (index, (key, value)) in root.entries().iter().enumerate() {
@@ -80,9 +85,9 @@ impl<'a> Reader<'a> {
     }
 
     fn entry(&mut self, index: usize, key: &Node, value: &Node) {
-        let Some(name) = key.scalar() else {
-            self.faults
-                .push(Fault::new("", None, format!("line {}: a key is not a text", key.line)));
+        let Some(name) = key.scalar().filter(|_| key.kind() == Type::Text) else {
+            let problem = format!("line {}: a key is not a text", key.start.line);
+            self.faults.push(Fault::new("", None, problem));
             return;
         };
         match name {
@@ -231,7 +236,7 @@ impl<'a> Reader<'a> {
                 self.faults.push(Fault::new(
                     "props",
                     None,
-                    format!("line {}: a key is not a text", key.line),
+                    format!("line {}: a key is not a text", key.start.line),
                 ));
                 continue;
             };
@@ -252,12 +257,15 @@ impl<'a> Reader<'a> {
     }
 
     fn keep(&mut self, index: usize, key: &str) -> Option<String> {
-        let text = self.verbatim.of_entry(index);
-        if text.is_none() {
-            let problem = "refers to another part of the text by an alias, so it cannot be kept on its own";
-            self.faults.push(Fault::new(key, None, problem));
-        }
-        text
+        let problem = match self.verbatim.of_entry(index) {
+            Ok(text) => return Some(text),
+            Err(Unkept::RefersElsewhere) => {
+                "refers to another part of the text by an alias, so it cannot be kept on its own"
+            }
+            Err(Unkept::Unreadable) => "cannot be written again so that it says the same, so it cannot be kept",
+        };
+        self.faults.push(Fault::new(key, None, problem));
+        None
     }
 
     fn warn(&mut self, key: &str, message: String) {

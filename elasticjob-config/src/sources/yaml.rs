@@ -2,7 +2,7 @@
 
 use super::error::{Error, Origin};
 use super::tree::{Content, Tree};
-use crate::yaml::tree::{self as yaml, Node};
+use crate::yaml::tree::{self as yaml, Limits, Node};
 
 /// A document, and the profiles that it is for; none if it is for all.
 pub(super) struct Document {
@@ -12,7 +12,7 @@ pub(super) struct Document {
 
 /// Reads a file's documents.
 pub(super) fn parse(path: &str, text: &str) -> Result<Vec<Document>, Error> {
-    let documents = yaml::parse(text).map_err(|error| {
+    let documents = yaml::parse(text, Limits::FILE).map_err(|error| {
         let origin = Origin::File {
             path: path.to_owned(),
             line: Some(error.line),
@@ -29,7 +29,7 @@ pub(super) fn parse(path: &str, text: &str) -> Result<Vec<Document>, Error> {
 fn tree(path: &str, node: Node) -> Tree {
     let origin = Origin::File {
         path: path.to_owned(),
-        line: Some(node.line),
+        line: Some(node.start.line),
     };
     let content = match node.content {
         yaml::Content::Scalar { text, is_plain } => {
@@ -41,7 +41,7 @@ fn tree(path: &str, node: Node) -> Tree {
             let mut merged = Vec::new();
             let mut own = Vec::new();
             for (key, value) in entries {
-                let line = key.line;
+                let line = key.start.line;
                 let is_merge = key.is_plain() && key.scalar() == Some("<<");
                 let mut value = tree(path, value);
                 if let Origin::File { line: position, .. } = &mut value.origin {

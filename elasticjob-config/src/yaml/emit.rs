@@ -65,6 +65,12 @@ impl Output {
         }
     }
 
+    /// Writes a text in double quotes and on one line, as it can stand anywhere.
+    #[cfg(feature = "sources")]
+    pub(super) fn quoted(&mut self, text: &str) {
+        self.double_quoted(text, None);
+    }
+
     fn plain(&mut self, text: &str, fold: Option<usize>) {
         let chars: Vec<char> = text.chars().collect();
         self.folded(&chars, fold, false);

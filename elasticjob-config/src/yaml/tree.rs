@@ -9,22 +9,46 @@ use std::collections::HashMap;
 use yaml_rust2::parser::{Event, Parser, Tag};
 use yaml_rust2::scanner::{Marker, ScanError, TScalarStyle};
 
-/// Deeper nesting is refused: nobody writes it, and readers recurse.
+use super::resolve::{Type, resolve};
+
+/// Deeper nesting is refused, aliases followed: nobody writes it, and readers recurse.
 const DEEPEST: usize = 64;
 
-/// More nodes are refused: aliases of aliases can multiply without end.
-const MOST_NODES: usize = 100_000;
+/// How much of a text is read. A text costs more than it weighs if each of its bytes makes a node, or if an alias repeats
+/// what stands elsewhere.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// The length of the text; aliases may repeat as much again.
+    pub(crate) bytes: usize,
+    /// Scalars, lists and maps, those that aliases repeat included.
+    pub(crate) nodes: usize,
+}
+
+impl Limits {
+    /// For a `config` node of the registry: ZooKeeper holds no more in a node, unless an operator has raised its limit.
+    pub(crate) const STORED: Self = Self {
+        bytes: 1 << 20,
+        nodes: 100_000,
+    };
+    /// For a file: ten thousand jobs of twenty settings fit.
+    pub(crate) const FILE: Self = Self {
+        bytes: 16 << 20,
+        nodes: 1_000_000,
+    };
+}
 
 /// A node and where it starts.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
-    pub(crate) line: usize,
     pub(crate) content: Content,
     /// The tag as in `!!binary`, empty if there is none.
     pub(crate) tag: String,
-    pub(crate) span: Span,
+    /// Where the first token starts.
+    pub(crate) start: Position,
+    /// Where the last token of a collection starts; `start` for a scalar.
+    pub(crate) end: Position,
     /// Where the first of the nodes starts that this one, or one below it, is an alias of.
-    pub(crate) refers_to: Option<usize>,
+    pub(crate) refers_to: Option<Position>,
 }
 
 #[derive(Clone, Debug)]
@@ -34,11 +58,16 @@ pub(crate) enum Content {
     Mapping(Vec<(Node, Node)>),
 }
 
-/// Where a node's first token starts and, for a collection, its last: in characters.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Span {
-    pub(crate) start: usize,
-    pub(crate) end: usize,
+/// A place in a text.
+///
+/// The parser has a number for it as well, which is wrong behind a block scalar: that counts bytes there and characters
+/// elsewhere. Line and column are right where a token starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Position {
+    /// Counted from 1.
+    pub(crate) line: usize,
+    /// In characters, counted from 0.
+    pub(crate) column: usize,
 }
 
 /// A text that is not YAML, or more of it than we take.
@@ -51,10 +80,18 @@ pub(crate) struct SyntaxError {
 }
 
 /// The documents of a text; an empty one has a plain, empty scalar for its root.
-pub(crate) fn parse(text: &str) -> Result<Vec<Node>, SyntaxError> {
+pub(crate) fn parse(text: &str, limits: Limits) -> Result<Vec<Node>, SyntaxError> {
+    if text.len() > limits.bytes {
+        let problem = format!("the text has {} bytes, at most {} are read", text.len(), limits.bytes);
+        return Err(SyntaxError {
+            line: 1,
+            column: 1,
+            problem,
+        });
+    }
     refuse_unprintable(text)?;
     let mut parser = Parser::new_from_str(text).keep_tags(true);
-    let mut builder = Builder::default();
+    let mut builder = Builder::new(limits);
     loop {
         let (event, mark) = parser.next_token()?;
         if event == Event::StreamEnd {
@@ -109,6 +146,41 @@ impl Node {
         }
     }
 
+    /// Whether this says the same as another node, wherever and in whichever notation either stands.
+    pub(crate) fn says_the_same_as(&self, other: &Self) -> bool {
+        if self.tag != other.tag {
+            return false;
+        }
+        match (&self.content, &other.content) {
+            (Content::Scalar { text, .. }, Content::Scalar { text: others, .. }) => match (self.kind(), other.kind()) {
+                (Type::Null, Type::Null) => true,
+                (kind, others_kind) => kind == others_kind && text == others,
+            },
+            (Content::Sequence(items), Content::Sequence(others)) => {
+                items.len() == others.len()
+                    && items
+                        .iter()
+                        .zip(others)
+                        .all(|(item, other)| item.says_the_same_as(other))
+            }
+            (Content::Mapping(entries), Content::Mapping(others)) => {
+                let is_same = |((key, value), (others_key, others_value)): (&(Self, Self), &(Self, Self))| {
+                    key.says_the_same_as(others_key) && value.says_the_same_as(others_value)
+                };
+                entries.len() == others.len() && entries.iter().zip(others).all(is_same)
+            }
+            _ => false,
+        }
+    }
+
+    /// What a scalar means in YAML 1.1; a collection is no special text either.
+    pub(crate) fn kind(&self) -> Type {
+        match &self.content {
+            Content::Scalar { text, .. } if self.is_plain() => resolve(text),
+            _ => Type::Text,
+        }
+    }
+
     /// Whether this is a scalar without quotes, whose text may stand for something else.
     pub(crate) fn is_plain(&self) -> bool {
         matches!(self.content, Content::Scalar { is_plain: true, .. }) && self.tag.is_empty()
@@ -116,12 +188,14 @@ impl Node {
 }
 
 /// Puts a tree together from the parser's events, without recursion.
-#[derive(Default)]
 struct Builder {
+    limits: Limits,
     documents: Vec<Node>,
     open: Vec<Open>,
-    anchors: HashMap<usize, (Node, usize)>,
+    anchors: HashMap<usize, Anchored>,
     nodes: usize,
+    /// The bytes of the scalars that aliases repeat.
+    repeated: usize,
 }
 
 /// A collection that has not ended.
@@ -130,9 +204,36 @@ struct Open {
     anchor: usize,
     /// The key that waits for its value, in a mapping.
     key: Option<Node>,
+    /// The largest height of the nodes in it.
+    height: usize,
+}
+
+/// A node that aliases can repeat, and what each of them costs.
+struct Anchored {
+    node: Node,
+    weight: Weight,
+    height: usize,
+}
+
+/// What a node and all below it hold.
+#[derive(Clone, Copy, Default)]
+struct Weight {
+    nodes: usize,
+    bytes: usize,
 }
 
 impl Builder {
+    fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            documents: Vec::new(),
+            open: Vec::new(),
+            anchors: HashMap::new(),
+            nodes: 0,
+            repeated: 0,
+        }
+    }
+
     fn accept(&mut self, event: Event, mark: Marker) -> Result<(), SyntaxError> {
         match event {
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Ok(()),
@@ -143,58 +244,91 @@ impl Builder {
             Event::Scalar(text, style, anchor, tag) => {
                 let is_plain = style == TScalarStyle::Plain;
                 let node = node(Content::Scalar { text, is_plain }, mark, tag);
-                self.place(node, anchor, mark)
+                self.finish(node, 1, anchor, mark)
             }
             Event::SequenceStart(anchor, tag) => self.enter(Content::Sequence(Vec::new()), anchor, mark, tag),
             Event::MappingStart(anchor, tag) => self.enter(Content::Mapping(Vec::new()), anchor, mark, tag),
             Event::SequenceEnd | Event::MappingEnd => {
                 let open = self.open.pop().expect("the parser ends only what it has started");
                 let mut node = open.node;
-                node.span.end = mark.index();
-                self.place(node, open.anchor, mark)
+                node.end = position(mark);
+                self.finish(node, open.height + 1, open.anchor, mark)
             }
-            Event::Alias(anchor) => {
-                let Some((target, size)) = self.anchors.get(&anchor) else {
-                    return Err(refused(
-                        mark,
-                        "an alias names an anchor that does not exist or contains the alias",
-                    ));
-                };
-                let mut node = target.clone();
-                node.refers_to = Some(earlier(node.refers_to, node.span.start));
-                node.line = mark.line();
-                self.nodes += size;
-                self.place(node, 0, mark)
-            }
+            Event::Alias(anchor) => self.repeat(anchor, mark),
         }
     }
 
     fn enter(&mut self, content: Content, anchor: usize, mark: Marker, tag: Option<Tag>) -> Result<(), SyntaxError> {
-        if self.open.len() >= DEEPEST {
-            return Err(refused(mark, &format!("nested deeper than {DEEPEST} levels")));
-        }
+        self.refuse_depth(1, mark)?;
         self.open.push(Open {
             node: node(content, mark, tag),
             anchor,
             key: None,
+            height: 0,
         });
         Ok(())
     }
 
-    /// Puts a finished node where it belongs.
-    fn place(&mut self, node: Node, anchor: usize, mark: Marker) -> Result<(), SyntaxError> {
-        self.nodes += 1;
-        if self.nodes > MOST_NODES {
-            return Err(refused(mark, &format!("more than {MOST_NODES} nodes")));
+    /// Puts what an alias stands for in its place, if that is not too much.
+    fn repeat(&mut self, anchor: usize, mark: Marker) -> Result<(), SyntaxError> {
+        let Some(target) = self.anchors.get(&anchor) else {
+            return Err(refused(
+                mark,
+                "an alias names an anchor that does not exist or contains the alias",
+            ));
+        };
+        let (weight, height) = (target.weight, target.height);
+        self.repeated += weight.bytes;
+        if self.repeated > self.limits.bytes {
+            let problem = format!("aliases repeat more than {} bytes", self.limits.bytes);
+            return Err(refused(mark, &problem));
         }
+        self.count(weight.nodes, mark)?;
+        self.refuse_depth(height, mark)?;
+        let mut node = self.anchors[&anchor].node.clone();
+        node.refers_to = Some(earlier(node.refers_to, node.start));
+        node.start = position(mark);
+        self.place(node, height);
+        Ok(())
+    }
+
+    /// Takes a node whose parts are all there.
+    fn finish(&mut self, node: Node, height: usize, anchor: usize, mark: Marker) -> Result<(), SyntaxError> {
+        self.count(1, mark)?;
         if anchor != 0 {
-            let size = size(&node);
-            self.anchors.insert(anchor, (node.clone(), size));
+            let weight = weight(&node);
+            // Each level of nested anchors holds all below it once more.
+            self.repeated += weight.bytes;
+            self.count(weight.nodes, mark)?;
+            let node = node.clone();
+            self.anchors.insert(anchor, Anchored { node, weight, height });
         }
+        self.place(node, height);
+        Ok(())
+    }
+
+    fn count(&mut self, nodes: usize, mark: Marker) -> Result<(), SyntaxError> {
+        self.nodes += nodes;
+        if self.nodes > self.limits.nodes {
+            return Err(refused(mark, &format!("more than {} nodes", self.limits.nodes)));
+        }
+        Ok(())
+    }
+
+    fn refuse_depth(&self, height: usize, mark: Marker) -> Result<(), SyntaxError> {
+        if self.open.len() + height > DEEPEST {
+            return Err(refused(mark, &format!("nested deeper than {DEEPEST} levels")));
+        }
+        Ok(())
+    }
+
+    /// Puts a finished node where it belongs.
+    fn place(&mut self, node: Node, height: usize) {
         let Some(parent) = self.open.last_mut() else {
             self.documents.push(node);
-            return Ok(());
+            return;
         };
+        parent.height = parent.height.max(height);
         if let Some(target) = node.refers_to {
             parent.node.refers_to = Some(earlier(parent.node.refers_to, target));
         }
@@ -204,7 +338,6 @@ impl Builder {
             (Content::Mapping(_), None) => parent.key = Some(node),
             (Content::Scalar { .. }, _) => unreachable!("only collections are opened"),
         }
-        Ok(())
     }
 }
 
@@ -213,28 +346,42 @@ fn node(content: Content, mark: Marker, tag: Option<Tag>) -> Node {
         "tag:yaml.org,2002:" => format!("!!{}", tag.suffix),
         handle => format!("{handle}{}", tag.suffix),
     });
-    let span = Span {
-        start: mark.index(),
-        end: mark.index(),
-    };
     Node {
-        line: mark.line(),
         content,
         tag,
-        span,
+        start: position(mark),
+        end: position(mark),
         refers_to: None,
     }
 }
 
-fn earlier(known: Option<usize>, position: usize) -> usize {
+fn position(mark: Marker) -> Position {
+    Position {
+        line: mark.line(),
+        column: mark.col(),
+    }
+}
+
+fn earlier(known: Option<Position>, position: Position) -> Position {
     known.map_or(position, |known| known.min(position))
 }
 
-fn size(node: &Node) -> usize {
-    1 + match &node.content {
-        Content::Scalar { .. } => 0,
-        Content::Sequence(items) => items.iter().map(size).sum(),
-        Content::Mapping(entries) => entries.iter().map(|(key, value)| size(key) + size(value)).sum(),
+fn weight(node: &Node) -> Weight {
+    let own = Weight {
+        nodes: 1,
+        bytes: node.tag.len() + node.scalar().map_or(0, str::len),
+    };
+    let add = |sum: Weight, part: &Node| {
+        let part = weight(part);
+        Weight {
+            nodes: sum.nodes + part.nodes,
+            bytes: sum.bytes + part.bytes,
+        }
+    };
+    match &node.content {
+        Content::Scalar { .. } => own,
+        Content::Sequence(items) => items.iter().fold(own, add),
+        Content::Mapping(entries) => entries.iter().fold(own, |sum, (key, value)| add(add(sum, key), value)),
     }
 }
 

@@ -58,8 +58,7 @@ impl<'a> Writer<'a> {
 }
 
 fn write_entry(output: &mut Output, key: &str, value: Value<'_>) {
-    output.simple_key(key);
-    output.push(":");
+    write_key(output, key);
     match value {
         Value::Bool(value) => output.push(&format!(" {value}")),
         Value::Int(value) => output.push(&format!(" {value}")),
@@ -85,8 +84,7 @@ fn write_map(output: &mut Output, map: &BTreeMap<String, String>) {
     for (key, text) in map {
         output.start_line();
         output.push("  ");
-        let is_simple = !key.is_empty() && key.encode_utf16().count() < LONGEST_SIMPLE_KEY && !key.contains('\n');
-        if is_simple {
+        if is_short(key) && !key.is_empty() && !key.contains('\n') {
             output.simple_key(key);
             output.push(":");
         } else {
@@ -98,4 +96,20 @@ fn write_map(output: &mut Output, map: &BTreeMap<String, String>) {
         output.push(" ");
         output.value(text, 4);
     }
+}
+
+/// Writes a key of the document, on one line of its own if it does not fit in front of a colon.
+fn write_key(output: &mut Output, key: &str) {
+    if is_short(key) {
+        output.simple_key(key);
+    } else {
+        output.push("? ");
+        output.simple_key(key);
+        output.start_line();
+    }
+    output.push(":");
+}
+
+fn is_short(key: &str) -> bool {
+    key.encode_utf16().count() < LONGEST_SIMPLE_KEY
 }

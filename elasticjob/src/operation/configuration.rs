@@ -62,7 +62,7 @@ impl Operations {
     ///
     /// # Errors
     /// [`Error::Changed`] when the one there has another version than `expected`, unless an answer to this very change was
-    /// lost. [`Error::AnotherJob`], [`Error::NoSuchJob`], [`Error::NoConfiguration`], [`Error::Busy`],
+    /// lost. [`Error::Unreadable`] when the members could not read what would be written. [`Error::AnotherJob`], [`Error::NoSuchJob`], [`Error::NoConfiguration`], [`Error::Busy`],
     /// [`Error::Registry`].
     pub async fn update_configuration(&self, job: &str, config: &JobConfig, expected: i32) -> Result<i32, Error> {
         let given = config.name().as_str();
@@ -78,7 +78,10 @@ impl Operations {
                 Some(Ok(before)) => config.keeping(&before),
                 _ => config.clone(),
             };
-            let text = config.to_yaml();
+            let text = config.to_readable_yaml().map_err(|source| Error::Unreadable {
+                job: job.to_owned(),
+                source,
+            })?;
             if text == stored.text {
                 return Ok((Vec::new(), stored.version));
             }

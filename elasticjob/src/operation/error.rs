@@ -107,6 +107,14 @@ pub enum Error {
         /// What is wrong with it.
         source: job::Errors,
     },
+    /// Members could not read this configuration if it were written.
+    #[error("the configuration of job `{job}` was not written: members could not read it")]
+    Unreadable {
+        /// The job.
+        job: String,
+        /// Why not.
+        source: job::Errors,
+    },
     /// A configuration under another name.
     #[error("the configuration is that of job `{given}`, not of `{job}`")]
     AnotherJob {

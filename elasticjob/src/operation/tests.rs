@@ -543,6 +543,16 @@ async fn a_configuration_should_be_changed_in_the_version_that_was_seen_and_keep
         "{error}"
     );
 
+    let heavy = config.to_builder().description("订".repeat(400_000)).build().unwrap();
+    let error = operations
+        .update_configuration("job", &heavy, version)
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::Unreadable { .. }), "{error}");
+    let source = std::error::Error::source(&error).unwrap().to_string();
+    assert!(source.contains("at most 1048576 are read"), "{source}");
+    assert_eq!(cluster.get("/job/config").await.unwrap(), text, "nothing was written");
+
     let foreign = JobConfig::builder("other").sharding_total_count(1).build().unwrap();
     let error = operations
         .update_configuration("job", &foreign, version)

@@ -34,6 +34,25 @@ pub(crate) fn tables(kind: &str, has_source: bool) -> [String; 2] {
     ]
 }
 
+/// The tables of the manual's page, which people make themselves: less room for causes, more for tasks.
+pub(crate) fn tables_of_manual(kind: &str) -> [String; 2] {
+    let flag = if kind == "mariadb" { "BIT" } else { "BOOLEAN" };
+    [
+        format!(
+            "CREATE TABLE JOB_EXECUTION_LOG (id VARCHAR(40) NOT NULL PRIMARY KEY, job_name VARCHAR(100) NOT NULL, \
+             task_id VARCHAR(1000) NOT NULL, hostname VARCHAR(255) NOT NULL, ip VARCHAR(50) NOT NULL, \
+             sharding_item INT NOT NULL, execution_source VARCHAR(20) NOT NULL, failure_cause VARCHAR(2000) NULL, \
+             is_success {flag} NOT NULL, start_time TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP, \
+             complete_time TIMESTAMP NULL)"
+        ),
+        "CREATE TABLE JOB_STATUS_TRACE_LOG (id VARCHAR(40) NOT NULL PRIMARY KEY, job_name VARCHAR(100) NOT NULL, \
+         original_task_id VARCHAR(1000) NOT NULL, task_id VARCHAR(1000) NOT NULL, slave_id VARCHAR(1000) NOT NULL, \
+         source VARCHAR(50) NOT NULL, execution_type VARCHAR(20) NOT NULL, sharding_item VARCHAR(255) NOT NULL, \
+         state VARCHAR(20) NOT NULL, message VARCHAR(2000) NULL, creation_time TIMESTAMP NULL)"
+            .to_owned(),
+    ]
+}
+
 /// Runs of Java members, as one statement.
 pub(crate) fn insert(rows: &[String]) -> String {
     format!(

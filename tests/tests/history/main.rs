@@ -1,37 +1,38 @@
 //! History in databases: one suite on SQLite, PostgreSQL and MariaDB, and what only a server can do.
 
+/// Runs each of these tests of a module on every database.
+macro_rules! on_all {
+    ($module:ident: $($name:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() -> anyhow::Result<()> {
+                crate::$module::$name(crate::place::Place::sqlite()?).await
+            })+
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() -> anyhow::Result<()> {
+                crate::$module::$name(crate::place::Place::postgres().await?).await
+            })+
+        }
+        mod mariadb {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() -> anyhow::Result<()> {
+                crate::$module::$name(crate::place::Place::mariadb().await?).await
+            })+
+        }
+    };
+}
+
 mod application;
 mod java;
 mod outages;
 mod place;
 mod privileges;
 mod suite;
+mod tables;
 
-/// Runs each test of the suite on every database.
-macro_rules! on_all {
-    ($($name:ident),+ $(,)?) => {
-        mod sqlite {
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $name() -> anyhow::Result<()> {
-                crate::suite::$name(crate::place::Place::sqlite()?).await
-            })+
-        }
-        mod postgres {
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $name() -> anyhow::Result<()> {
-                crate::suite::$name(crate::place::Place::postgres().await?).await
-            })+
-        }
-        mod mariadb {
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $name() -> anyhow::Result<()> {
-                crate::suite::$name(crate::place::Place::mariadb().await?).await
-            })+
-        }
-    };
-}
-
-on_all!(
+on_all!(suite:
     runs_should_be_recorded_with_their_ends,
     a_make_up_run_and_skipped_times_should_be_recorded_as_such,
     tables_of_java_should_be_used_as_they_are,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use elasticjob_tests::databases::{DatabaseServer, Kind};
+use elasticjob_tests::log::Log;
 use sqlx::any::install_default_drivers;
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Row as _};
 use tempfile::TempDir;
@@ -13,6 +14,12 @@ use tokio::time::{Instant, sleep};
 
 static POSTGRES: LazyLock<Result<DatabaseServer, String>> = LazyLock::new(|| start(Kind::Postgres));
 static MARIADB: LazyLock<Result<DatabaseServer, String>> = LazyLock::new(|| start(Kind::MariaDb));
+/// What all applications of this process log. Their threads are not those of their tests.
+static LOG: LazyLock<Log> = LazyLock::new(|| {
+    let log = Log::default();
+    tracing::subscriber::set_global_default(log.subscriber()).expect("there is no other");
+    log
+});
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
 /// An empty database.
@@ -30,6 +37,7 @@ fn start(kind: Kind) -> Result<DatabaseServer, String> {
 impl Place {
     pub(crate) fn sqlite() -> anyhow::Result<Self> {
         let directory = tempfile::tempdir()?;
+        LazyLock::force(&LOG);
         Ok(Self {
             kind: "sqlite",
             url: format!("sqlite:{}/a history.db", directory.path().display()),
@@ -38,14 +46,30 @@ impl Place {
     }
 
     pub(crate) async fn postgres() -> anyhow::Result<Self> {
-        Self::on("postgres", &POSTGRES).await
+        Self::on("postgres", &POSTGRES, "").await
+    }
+
+    /// One of this encoding.
+    pub(crate) async fn postgres_in(encoding: &str) -> anyhow::Result<Self> {
+        let options = format!("TEMPLATE template0 ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C'");
+        Self::on("postgres", &POSTGRES, &options).await
     }
 
     pub(crate) async fn mariadb() -> anyhow::Result<Self> {
-        Self::on("mariadb", &MARIADB).await
+        Self::on("mariadb", &MARIADB, "").await
     }
 
-    async fn on(kind: &'static str, server: &'static LazyLock<Result<DatabaseServer, String>>) -> anyhow::Result<Self> {
+    /// One whose tables have this character set unless they say another.
+    pub(crate) async fn mariadb_in(character_set: &str) -> anyhow::Result<Self> {
+        Self::on("mariadb", &MARIADB, &format!("CHARACTER SET {character_set}")).await
+    }
+
+    async fn on(
+        kind: &'static str,
+        server: &'static LazyLock<Result<DatabaseServer, String>>,
+        options: &str,
+    ) -> anyhow::Result<Self> {
+        LazyLock::force(&LOG);
         // These runtimes have several threads.
         let server = tokio::task::block_in_place(|| server.as_ref());
         let server = server.map_err(|error| anyhow::anyhow!("{error}"))?;
@@ -55,12 +79,18 @@ impl Place {
             .rsplit_once('/')
             .map(|(all, name)| (all.to_owned(), name.to_owned()))
             .context("a URL")?;
-        execute(&server.full_url(), &[&format!("CREATE DATABASE {name}")]).await?;
+        execute(&server.full_url(), &[&format!("CREATE DATABASE {name} {options}")]).await?;
         Ok(Self {
             kind,
             url: format!("{all}/{name}"),
             _directory: None,
         })
+    }
+
+    /// What was logged about this database.
+    pub(crate) fn log(&self) -> String {
+        let (_, name) = self.url.rsplit_once(['@', ':']).unwrap_or_default();
+        logged(name)
     }
 
     /// Executes statements as somebody else would.
@@ -83,6 +113,17 @@ impl Place {
             _ => self.url.clone(),
         }
     }
+}
+
+/// What was logged about the database that is called so.
+pub(crate) fn logged(name: &str) -> String {
+    let log = LOG.text();
+    let is_about = |line: &&str| {
+        let mut found = line.match_indices(name);
+        found.any(|(at, _)| !line[at + name.len()..].starts_with(|c: char| c.is_ascii_digit()))
+    };
+    let lines: Vec<&str> = log.lines().filter(is_about).collect();
+    lines.join("\n")
 }
 
 async fn execute(url: &str, statements: &[&str]) -> anyhow::Result<()> {

@@ -23,6 +23,12 @@ pub(super) enum Kind {
 }
 
 impl Error {
+    /// Whether the database answered, and refused: the connection works.
+    pub(super) fn is_an_answer(&self) -> bool {
+        let source = self.source.downcast_ref::<sqlx::Error>();
+        source.is_some_and(|source| source.as_database_error().is_some())
+    }
+
     /// With all that led to it, in one line.
     pub(crate) fn chain(&self) -> impl fmt::Display + '_ {
         crate::error_handler::Chain(self)

@@ -11,6 +11,7 @@
 mod database;
 mod dialect;
 mod error;
+mod fit;
 mod jdbc;
 mod query;
 mod recorder;
@@ -18,6 +19,7 @@ mod retention;
 mod rows;
 mod schema;
 mod setup;
+mod shape;
 mod statement;
 mod store;
 #[cfg(test)]

@@ -3,7 +3,8 @@
 //! Events wait in a bounded queue. While the database is away they go on waiting, in order, until it is full; what
 //! comes then is dropped, counted, and said. What was read from the queue is tried until it is written: nothing is
 //! written twice, since rows are named after what they tell of. Rows that the database refuses for what they are
-//! are looked at one by one, and only those are dropped.
+//! are found by halves. Of such an event less and less is written: its texts in ASCII, then without reasons and causes, so
+//! that a run has its end whatever its failure says; only an event that is refused even so is dropped.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -16,8 +17,10 @@ use tracing::{debug, error, info, warn};
 use crate::trace::{Damped, Dropped, JobEvent, Tapped};
 
 use super::error::{Error, Kind};
-use super::rows::{Rows, Shape};
-use super::store::{Letters, Store};
+use super::fit::Texts;
+use super::rows::Rows;
+use super::shape::Shape;
+use super::store::{Prepared, Store};
 
 /// Events that wait at most. A few hundred bytes each.
 pub(crate) const CAPACITY: usize = 100_000;
@@ -82,7 +85,20 @@ pub(crate) struct Recorder {
     /// When what waits is given up; `None` while the application runs.
     give_up_at: Option<Instant>,
     dropped_said: Damped,
-    is_refusal_said: bool,
+    /// Events that were written with less than they say, or not at all, because the database refused them.
+    refused: u64,
+    refused_said: Damped,
+    /// What was last said of the tables, and of their indexes.
+    tables_said: (Vec<String>, Vec<String>),
+}
+
+/// What became of a part of a batch.
+enum Attempted {
+    Written,
+    /// For what the rows are.
+    Refused(Error),
+    /// There is no time left.
+    GivenUp,
 }
 
 impl Recorder {
@@ -100,7 +116,9 @@ impl Recorder {
             shape: None,
             give_up_at: None,
             dropped_said: Damped::default(),
-            is_refusal_said: false,
+            refused: 0,
+            refused_said: Damped::default(),
+            tables_said: Default::default(),
         }
     }
 
@@ -151,32 +169,79 @@ impl Recorder {
 
     /// Writes events, however long the database is away.
     async fn write(&mut self, events: &[JobEvent]) {
+        match self.write_as(events, Texts::Fitted).await {
+            Attempted::Written => {}
+            Attempted::Refused(_) => {
+                // The tables may have been altered since they were looked at.
+                self.shape = None;
+                self.write_in_parts(events).await;
+            }
+            Attempted::GivenUp => self.drop_events(events.len()),
+        }
+    }
+
+    /// Writes events that the database refused together: halves of them, until those are found that it refuses.
+    async fn write_in_parts(&mut self, events: &[JobEvent]) {
+        let mut parts = vec![events];
+        while let Some(part) = parts.pop() {
+            match (self.write_as(part, Texts::Fitted).await, part) {
+                (Attempted::Written, _) => {}
+                (Attempted::Refused(refused), [event]) => self.write_less(event, refused).await,
+                (Attempted::Refused(_), _) => {
+                    let (older, newer) = part.split_at(part.len() / 2);
+                    parts.extend([newer, older]);
+                }
+                (Attempted::GivenUp, _) => self.drop_events(part.len()),
+            }
+        }
+    }
+
+    /// Writes of an event that the database refused as much as it takes.
+    async fn write_less(&mut self, event: &JobEvent, mut refused: Error) {
+        for (texts, what) in [
+            (Texts::Ascii, "its texts in ascii"),
+            (Texts::LeftOut, "all but its cause"),
+        ] {
+            match self.write_as(std::slice::from_ref(event), texts).await {
+                Attempted::Written => return self.say_refused(event, &refused, what),
+                Attempted::Refused(again) => refused = again,
+                Attempted::GivenUp => return self.drop_events(1),
+            }
+        }
+        self.drop_events(1);
+        self.say_refused(event, &refused, "nothing");
+    }
+
+    /// Writes events, or finds that the database refuses them for what they are, however long it is away.
+    async fn write_as(&mut self, events: &[JobEvent], texts: Texts) -> Attempted {
         let [mut pause, longest] = PAUSES;
         loop {
-            match self.attempt(events, Letters::All).await {
-                Ok(()) => return self.written(events.len()),
-                Err(error) if error.kind == Kind::Rows => return self.write_singly(events).await,
+            match self.attempt(events, texts).await {
+                Ok(()) => {
+                    self.written(events.len());
+                    return Attempted::Written;
+                }
+                Err(error) if error.kind == Kind::Rows => return Attempted::Refused(error),
                 Err(error) => self.is_away(&error),
             }
             if events.is_empty() && self.stop.is_cancelled() {
-                return;
+                return Attempted::GivenUp;
             }
             // Tables may have been dropped, or changed by an update of Java members.
             self.shape = None;
             if !self.pause(pause).await {
-                self.drop_events(events.len());
-                return;
+                return Attempted::GivenUp;
             }
             pause = (pause * 2).min(longest);
         }
     }
 
     /// Tries to write events, unless there is no time left.
-    async fn attempt(&mut self, events: &[JobEvent], letters: Letters) -> Result<(), Error> {
+    async fn attempt(&mut self, events: &[JobEvent], texts: Texts) -> Result<(), Error> {
         let out_of_time = out_of_time(self.stop.clone(), self.give_up_at);
         tokio::select! {
             biased;
-            result = self.try_to_write(events, letters) => result,
+            result = self.try_to_write(events, texts) => result,
             () = out_of_time => {
                 self.tapped.queue.close();
                 self.give_up_at = Some(Instant::now());
@@ -185,49 +250,49 @@ impl Recorder {
         }
     }
 
-    async fn try_to_write(&mut self, events: &[JobEvent], letters: Letters) -> Result<(), Error> {
-        let shape = match self.shape {
+    async fn try_to_write(&mut self, events: &[JobEvent], texts: Texts) -> Result<(), Error> {
+        let shape = match self.shape.take() {
             Some(shape) => shape,
-            None => *self.shape.insert(self.store.prepare().await?),
+            None => {
+                let prepared = self.store.prepare().await?;
+                self.say_tables(&prepared);
+                prepared.shape
+            }
         };
+        let shape = &*self.shape.insert(shape);
         if events.is_empty() {
             return Ok(());
         }
-        self.store.write(&Rows::of(events, &self.host), shape, letters).await
+        self.store.write(&Rows::of(events, &self.host), shape, texts).await
     }
 
-    /// Writes events one by one, so that only those are dropped that the database refuses.
-    async fn write_singly(&mut self, events: &[JobEvent]) {
-        for event in events {
-            let event = std::slice::from_ref(event);
-            let mut letters = Letters::All;
-            loop {
-                match self.attempt(event, letters).await {
-                    Ok(()) => break self.written(1),
-                    Err(refused) if refused.kind == Kind::Rows && letters == Letters::All => {
-                        letters = Letters::Ascii;
-                        self.say_refused(&refused);
-                        continue;
-                    }
-                    Err(refused) if refused.kind == Kind::Rows => {
-                        let job = &**event[0].job();
-                        error!(job, error = %refused.chain(), "an event was refused by the database of the history");
-                        break self.drop_events(1);
-                    }
-                    Err(error) => self.is_away(&error),
-                }
-                self.shape = None;
-                if !self.pause(PAUSES[0]).await {
-                    break self.drop_events(1);
-                }
-            }
+    /// Says in what the tables are not as they should be, once.
+    fn say_tables(&mut self, prepared: &Prepared) {
+        let lacks = prepared.shape.lacks();
+        if self.tables_said.0 != lacks && !lacks.is_empty() {
+            let database = self.store.database();
+            warn!(%database, ?lacks, "the tables of the history hold less than is recorded: letters are replaced, columns left out");
         }
+        let unmade: Vec<String> = prepared.unmade.iter().map(|(name, _)| name.clone()).collect();
+        if let Some((_, error)) = prepared.unmade.first().filter(|_| self.tables_said.1 != unmade) {
+            warn!(indexes = ?unmade, error = %error.chain(), "queries of the history will be slow: indexes cannot be made");
+        }
+        self.tables_said = (lacks, unmade);
     }
 
-    /// Says, once, that texts are written as far as the database takes them.
-    fn say_refused(&mut self, refused: &Error) {
-        if !std::mem::replace(&mut self.is_refusal_said, true) {
-            warn!(error = %refused.chain(), "the database refuses some texts: they are written with `?` for other letters than ASCII");
+    /// Says, once a minute at most, what the database refused and what was written all the same.
+    fn say_refused(&mut self, event: &JobEvent, refused: &Error, written: &'static str) {
+        self.refused += 1;
+        let job = &**event.job();
+        let error = refused.chain();
+        match (self.refused_said.news(self.refused, false), written) {
+            (None, _) => debug!(job, %error, written, "an event was refused by the database of the history"),
+            (Some(events), "nothing") => {
+                error!(job, events, %error, written, "events were refused by the database of the history");
+            }
+            (Some(events), _) => {
+                warn!(job, events, %error, written, "events were refused by the database of the history");
+            }
         }
     }
 

@@ -11,8 +11,10 @@ use crate::cluster::worker::ItemOutcome;
 use crate::trace::{JobEvent, LostRun, RunEvent, SkippedTimes, Source, TaskEvent};
 
 use super::dialect::Dialect;
-use super::schema::{DETAILS, EXECUTIONS, SKIPPED, STATUSES, STATUSES_WITHOUT_SOURCE};
-use super::statement::{Conflict, Statement, Table, Value};
+use super::fit::{LONGEST, Texts};
+use super::schema::{DETAILS, EXECUTIONS, SKIPPED, STATUSES};
+use super::shape::Shape;
+use super::statement::{Conflict, Kind, Statement, Table, Value};
 
 /// Most rows in one statement. A power of two, as are all numbers of rows: a database prepares few statements then.
 const ROWS: usize = 64;
@@ -42,11 +44,12 @@ struct End<'a> {
     failure: Option<&'a str>,
 }
 
-/// What is known of tables that somebody else created.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Shape {
-    /// Whether states have a source: since 3.0.5 Java's have none.
-    pub(super) has_source: bool,
+/// Puts statements together that write rows into the tables as they are.
+struct Writer<'a> {
+    dialect: &'a Dialect,
+    shape: &'a Shape,
+    texts: Texts,
+    statements: Vec<Statement>,
 }
 
 impl<'a> Rows<'a> {
@@ -106,55 +109,50 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// The statements that write them, to be run in one transaction.
-    pub(super) fn statements(&self, dialect: &Dialect, shape: Shape) -> Vec<Statement> {
-        let mut statements = Vec::new();
+    /// The statements that write them into tables of this shape, to be run in one transaction.
+    pub(super) fn statements(&self, dialect: &Dialect, shape: &Shape, texts: Texts) -> Vec<Statement> {
+        let mut writer = Writer {
+            dialect,
+            shape,
+            texts,
+            statements: Vec::new(),
+        };
         let (ended, started): (Vec<_>, Vec<_>) = self.executions.iter().partition(|(_, row)| row.end.is_some());
         let executions =
             |of: &[(&String, &Execution<'_>)]| of.iter().map(|(id, row)| self.execution(id, row)).collect();
         let details = |of: &[(&String, &Execution<'_>)]| of.iter().map(|(id, row)| detail(id, row)).collect();
-        let (keep, end) = (
-            Conflict::Keep,
-            Conflict::Replace(&["failure_cause", "is_success", "start_time", "complete_time"]),
-        );
-        insert(&mut statements, dialect, &EXECUTIONS, executions(&started), keep);
-        insert(&mut statements, dialect, &EXECUTIONS, executions(&ended), end);
-        insert(&mut statements, dialect, &DETAILS, details(&started), keep);
-        let verdict = Conflict::Replace(&["verdict", "retries"]);
-        insert(&mut statements, dialect, &DETAILS, details(&ended), verdict);
+        writer.keep(&EXECUTIONS, executions(&started));
+        let of_end = ["failure_cause", "is_success", "start_time", "complete_time"];
+        writer.replace(&EXECUTIONS, executions(&ended), &of_end);
+        writer.keep(&DETAILS, details(&started));
+        writer.replace(&DETAILS, details(&ended), &["verdict", "retries"]);
 
         let lost = || self.lost.iter();
         let executions = lost().map(|(id, (job, item, run))| self.lost_execution(id, job, *item, run));
-        insert(&mut statements, dialect, &EXECUTIONS, executions.collect(), keep);
+        writer.keep(&EXECUTIONS, executions.collect());
         let details = lost().map(|(id, (_, _, run))| lost_detail(id, run));
-        insert(&mut statements, dialect, &DETAILS, details.collect(), keep);
+        writer.keep(&DETAILS, details.collect());
         for (id, _) in lost() {
-            statements.extend(give_up(dialect, id, "its instance died"));
+            writer.give_up(id, "its instance died");
         }
         for (id, _) in &self.followed {
-            statements.extend(give_up(
-                dialect,
+            writer.give_up(
                 id,
                 "it did not end: its instance died or was cut off, and it was run again",
-            ));
+            );
         }
 
-        let table = if shape.has_source {
-            &STATUSES
-        } else {
-            &STATUSES_WITHOUT_SOURCE
-        };
-        let statuses = self.statuses.iter().map(|(id, task)| status(id, task, shape));
+        let statuses = self.statuses.iter().map(|(id, task)| status(id, task)).collect();
         match dialect {
-            Dialect::MySql => statements.extend(statuses.map(|row| unless_there(dialect, table, row))),
-            _ => insert(&mut statements, dialect, table, statuses.collect(), keep),
+            Dialect::MySql => writer.unless_there(&STATUSES, statuses),
+            _ => writer.keep(&STATUSES, statuses),
         }
         let skipped = self
             .skipped
             .iter()
             .map(|((job, item, _), times)| skipped(job, *item, times));
-        insert(&mut statements, dialect, &SKIPPED, skipped.collect(), keep);
-        statements
+        writer.keep(&SKIPPED, skipped.collect());
+        writer.statements
     }
 
     fn execution(&self, id: &str, row: &Execution<'_>) -> Vec<Value> {
@@ -165,14 +163,14 @@ impl<'a> Rows<'a> {
             .is_some_and(|end| matches!(end.outcome, ItemOutcome::Succeeded));
         let failure = row.end.as_ref().and_then(End::cause);
         vec![
-            text(id, 40),
-            text(&run.job, 100),
-            text(&run.task_id, 255),
-            text(self.host, 255),
-            text(address(&run.instance), 50),
+            text(id),
+            text(&run.job),
+            text(&run.task_id),
+            text(self.host),
+            text(address(&run.instance)),
             Value::Integer(run.item.into()),
-            text(java_source(run.source), 20),
-            failure.map_or(Value::NoText, |cause| text(cause, 4000)),
+            text(java_source(run.source)),
+            failure.map_or(Value::NoText, text),
             Value::Integer(is_success.into()),
             Value::Integer(run.started_at.as_microsecond()),
             row.end
@@ -184,13 +182,13 @@ impl<'a> Rows<'a> {
     /// The row of a run that nobody has written yet: only its time is known.
     fn lost_execution(&self, id: &str, job: &str, item: u32, run: &LostRun) -> Vec<Value> {
         vec![
-            text(id, 40),
-            text(job, 100),
-            text("", 255),
-            text("", 255),
-            text(address(&run.instance), 50),
+            text(id),
+            text(job),
+            text(""),
+            text(""),
+            text(address(&run.instance)),
             Value::Integer(item.into()),
-            text(java_source(run.source), 20),
+            text(java_source(run.source)),
             Value::NoText,
             Value::Integer(0),
             Value::Integer(run.scheduled_time.as_microsecond()),
@@ -217,127 +215,170 @@ impl End<'_> {
             ItemOutcome::Skipped { .. } => "SKIPPED",
             _ => return Value::NoText,
         };
-        text(verdict, 20)
+        text(verdict)
     }
 }
 
 fn detail(id: &str, row: &Execution<'_>) -> Vec<Value> {
     let run = row.run;
     vec![
-        text(id, 40),
-        text(&run.run_id, 40),
+        text(id),
+        text(&run.run_id),
         Value::Integer(run.attempt.into()),
         Value::Integer(run.retries.into()),
         Value::Integer(run.scheduled_time.as_millisecond()),
-        text(source(run.source), 20),
-        text(&run.instance, 100),
+        text(source(run.source)),
+        text(&run.instance),
         row.end.as_ref().map_or(Value::NoText, End::verdict),
     ]
 }
 
 fn lost_detail(id: &str, run: &LostRun) -> Vec<Value> {
     vec![
-        text(id, 40),
-        text(&run.run_id, 40),
+        text(id),
+        text(&run.run_id),
         Value::Integer(run.attempt.into()),
         // Who died had no time to say.
         Value::Integer(0),
         Value::Integer(run.scheduled_time.as_millisecond()),
-        text(source(run.source), 20),
-        text(&run.instance, 100),
+        text(source(run.source)),
+        text(&run.instance),
         Value::NoText,
     ]
 }
 
-/// Says of a run that has no end that it will have none.
-fn give_up(dialect: &Dialect, id: &str, cause: &str) -> [Statement; 2] {
-    let mut verdict = Statement::new();
-    let key = verdict.bind(dialect, text(id, 40));
-    verdict.push(&format!(
-        "UPDATE {} SET verdict = 'LOST' WHERE id = {key} AND verdict IS NULL",
-        DETAILS.name
-    ));
-    let mut execution = Statement::new();
-    let cause = execution.bind(dialect, text(cause, 4000));
-    let key = execution.bind(dialect, text(id, 40));
-    execution.push(&format!(
-        "UPDATE {} SET failure_cause = {cause} WHERE id = {key} AND complete_time IS NULL AND failure_cause IS NULL",
-        EXECUTIONS.name
-    ));
-    [verdict, execution]
-}
-
-fn status(id: &str, task: &TaskEvent, shape: Shape) -> Vec<Value> {
-    let mut row = vec![
-        text(id, 40),
-        text(&task.job, 100),
-        text("", 255),
-        text(&task.task_id, 255),
-        text(address(&task.instance), 50),
-    ];
-    if shape.has_source {
-        row.push(text("LITE_EXECUTOR", 50));
-    }
-    row.extend([
-        text("READY", 20),
-        text(&items(&task.items), 100),
-        text(task.state.as_str(), 20),
-        text(&task.message, 4000),
+fn status(id: &str, task: &TaskEvent) -> Vec<Value> {
+    vec![
+        text(id),
+        text(&task.job),
+        text(""),
+        text(&task.task_id),
+        text(address(&task.instance)),
+        text("LITE_EXECUTOR"),
+        text("READY"),
+        text(&items(&task.items)),
+        text(task.state.as_str()),
+        text(&task.message),
         Value::Integer(task.at.as_microsecond()),
-    ]);
-    row
+    ]
 }
 
 fn skipped(job: &str, item: u32, times: &SkippedTimes) -> Vec<Value> {
     vec![
-        text(job, 100),
+        text(job),
         Value::Integer(item.into()),
         Value::Integer(times.before.as_millisecond()),
         Value::Integer(times.after.as_millisecond()),
         Value::Integer(i64::try_from(times.count).unwrap_or(i64::MAX)),
-        text(&times.reason, 1000),
+        text(&times.reason),
     ]
 }
 
-/// Inserts rows in as few statements as there may be.
-fn insert(
-    statements: &mut Vec<Statement>,
-    dialect: &Dialect,
-    table: &Table,
-    rows: Vec<Vec<Value>>,
-    conflict: Conflict,
-) {
-    let mut rest = &rows[..];
-    while !rest.is_empty() {
-        let size = (1 << rest.len().ilog2()).min(ROWS);
-        let (these, others) = rest.split_at(size);
-        statements.push(Statement::insert(dialect, table, these, conflict));
-        rest = others;
+impl Writer<'_> {
+    /// Inserts rows, and leaves those alone that are there.
+    fn keep(&mut self, table: &Table, rows: Vec<Vec<Value>>) {
+        self.insert(table, rows, &Conflict::Keep);
     }
-}
 
-/// Inserts a row into a table whose key nothing may keep unique, such as that of states which Java created in MySQL.
-fn unless_there(dialect: &Dialect, table: &Table, row: Vec<Value>) -> Statement {
-    let value_of = |name: &str| {
-        let column = table.columns.iter().position(|(column, _)| *column == name);
-        column.map_or(Value::NoText, |column| row[column].clone())
-    };
-    let known = ["task_id", "state", "id"].map(value_of);
-    let names: Vec<&str> = table.columns.iter().map(|(name, _)| *name).collect();
-    let mut statement = Statement::new();
-    let places: Vec<String> = table
-        .columns
-        .iter()
-        .zip(&row)
-        .map(|((_, kind), value)| statement.bind_as(dialect, *kind, value.clone()))
-        .collect();
-    let [task, state, id] = known.map(|value| statement.bind(dialect, value));
-    let (table, names, places) = (table.name, names.join(", "), places.join(", "));
-    statement.push(&format!(
-        "INSERT INTO {table} ({names}) SELECT {places} FROM DUAL WHERE NOT EXISTS (SELECT 1 FROM {table} WHERE \
-         task_id = {task} AND state = {state} AND id = {id})"
-    ));
-    statement
+    /// Inserts rows, and sets these columns of those that are there.
+    fn replace(&mut self, table: &Table, rows: Vec<Vec<Value>>, columns: &[&'static str]) {
+        let is_there = |name: &&str| self.shape.has(table, name);
+        let columns = columns.iter().copied().filter(is_there).collect();
+        self.insert(table, rows, &Conflict::Replace(columns));
+    }
+
+    /// Inserts rows in as few statements as there may be.
+    fn insert(&mut self, table: &Table, rows: Vec<Vec<Value>>, conflict: &Conflict) {
+        let columns = self.columns(table);
+        let rows: Vec<Vec<Value>> = rows.into_iter().map(|row| self.fit(table, row)).collect();
+        let mut rest = &rows[..];
+        while !rest.is_empty() {
+            let size = (1 << rest.len().ilog2()).min(ROWS);
+            let (these, others) = rest.split_at(size);
+            let statement = Statement::insert(self.dialect, table, &columns, these, conflict);
+            self.statements.push(statement);
+            rest = others;
+        }
+    }
+
+    /// Inserts rows into a table whose key nothing may keep unique, such as that of states which Java created in MySQL.
+    fn unless_there(&mut self, table: &Table, rows: Vec<Vec<Value>>) {
+        let columns = self.columns(table);
+        let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
+        let known: Vec<&str> = ["task_id", "state", "id"]
+            .into_iter()
+            .filter(|name| names.contains(name))
+            .collect();
+        for row in rows {
+            let row = self.fit(table, row);
+            let mut statement = Statement::new();
+            let places = statement.bind_row(self.dialect, &columns, &row);
+            let conditions: Vec<String> = names
+                .iter()
+                .zip(row)
+                .filter(|(name, _)| known.contains(name))
+                .map(|(name, value)| format!("{name} = {}", statement.bind(self.dialect, value)))
+                .collect();
+            let (table, names, conditions) = (table.name, names.join(", "), conditions.join(" AND "));
+            statement.push(&format!(
+                "INSERT INTO {table} ({names}) SELECT {places} FROM DUAL WHERE NOT EXISTS (SELECT 1 FROM {table} WHERE {conditions})"
+            ));
+            self.statements.push(statement);
+        }
+    }
+
+    /// Says of a run that has no end that it will have none.
+    fn give_up(&mut self, id: &str, cause: &str) {
+        let dialect = self.dialect;
+        let mut verdict = Statement::new();
+        let key = verdict.bind(dialect, text(id));
+        verdict.push(&format!(
+            "UPDATE {} SET verdict = 'LOST' WHERE id = {key} AND verdict IS NULL",
+            DETAILS.name
+        ));
+        self.statements.push(verdict);
+        if !self.shape.has(&EXECUTIONS, "failure_cause") {
+            return;
+        }
+        let cause = self.fit_text(&EXECUTIONS, "failure_cause", LONGEST, cause);
+        let mut execution = Statement::new();
+        let cause = execution.bind(dialect, Value::Text(cause));
+        let key = execution.bind(dialect, text(id));
+        execution.push(&format!(
+            "UPDATE {} SET failure_cause = {cause} WHERE id = {key} AND complete_time IS NULL AND failure_cause IS NULL",
+            EXECUTIONS.name
+        ));
+        self.statements.push(execution);
+    }
+
+    /// The columns of a table that are there.
+    fn columns(&self, table: &Table) -> Vec<(&'static str, Kind)> {
+        let is_there = |(name, _): &(&'static str, Kind)| self.shape.has(table, name);
+        table.columns.iter().copied().filter(is_there).collect()
+    }
+
+    /// A row with values for the columns that are there, which these hold.
+    fn fit(&self, table: &Table, row: Vec<Value>) -> Vec<Value> {
+        let columns = table.columns.iter().zip(row);
+        let columns = columns.filter(|((name, _), _)| self.shape.has(table, name));
+        columns
+            .map(|((name, kind), value)| match (kind, value) {
+                (Kind::Account(_), Value::Text(_)) if self.texts == Texts::LeftOut => Value::NoText,
+                (Kind::Text(declared) | Kind::Account(declared), Value::Text(text)) => {
+                    Value::Text(self.fit_text(table, name, *declared, &text))
+                }
+                (_, value) => value,
+            })
+            .collect()
+    }
+
+    fn fit_text(&self, table: &Table, column: &str, declared: usize, text: &str) -> String {
+        let room = self.shape.room(table, column, declared);
+        match self.texts {
+            Texts::Fitted => room.fit(text),
+            Texts::Ascii | Texts::LeftOut => room.in_ascii().fit(text),
+        }
+    }
 }
 
 /// Names a row after the run it tells of: whoever writes of the same run writes the same row. 40 characters at most.
@@ -356,13 +397,8 @@ fn base36(mut number: u64) -> String {
     digits.into_iter().rev().collect()
 }
 
-/// A text, cut to so many characters. No database takes the character 0.
-fn text(text: &str, limit: usize) -> Value {
-    let clean = |c: char| if c == '\0' { char::REPLACEMENT_CHARACTER } else { c };
-    if text.chars().nth(limit).is_none() {
-        return Value::Text(text.chars().map(clean).collect());
-    }
-    Value::Text(text.chars().take(limit - 1).map(clean).chain(['…']).collect())
+fn text(text: &str) -> Value {
+    Value::Text(text.to_owned())
 }
 
 fn address(instance: &str) -> &str {
@@ -420,12 +456,6 @@ mod tests {
         assert_eq!(row_id("k3v9x0a1b2c3", time, 7, 2), "k3v9x0a1b2c3-mwqr63y3-7-2");
         let late = Timestamp::from_millisecond(64_060_588_800_000).unwrap();
         assert!(row_id("k3v9x0a1b2c3", late, u32::MAX, 99_999).len() < 40);
-    }
-
-    #[test]
-    fn texts_should_be_cut_by_characters_and_have_no_zero() {
-        assert_eq!(text("订单\0同步", 5), Value::Text("订单\u{fffd}同步".to_owned()));
-        assert_eq!(text("订单同步", 3), Value::Text("订单…".to_owned()));
     }
 
     #[test]

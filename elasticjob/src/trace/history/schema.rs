@@ -1,20 +1,21 @@
 //! The tables: those that Java members have, and ours beside them.
 
 use super::dialect::Dialect;
+use super::fit::LONGEST;
 use super::statement::{Kind, Table};
 
 /// Java's: a row a run, from its start on.
 pub(super) const EXECUTIONS: Table = Table {
     name: "JOB_EXECUTION_LOG",
     columns: &[
-        ("id", Kind::Text),
-        ("job_name", Kind::Text),
-        ("task_id", Kind::Text),
-        ("hostname", Kind::Text),
-        ("ip", Kind::Text),
+        ("id", Kind::Key),
+        ("job_name", Kind::Text(100)),
+        ("task_id", Kind::Text(255)),
+        ("hostname", Kind::Text(255)),
+        ("ip", Kind::Text(50)),
         ("sharding_item", Kind::Integer),
-        ("execution_source", Kind::Text),
-        ("failure_cause", Kind::Text),
+        ("execution_source", Kind::Text(20)),
+        ("failure_cause", Kind::Account(LONGEST)),
         ("is_success", Kind::Flag),
         ("start_time", Kind::Time),
         ("complete_time", Kind::Time),
@@ -22,38 +23,20 @@ pub(super) const EXECUTIONS: Table = Table {
     key: &["id"],
 };
 
-/// Java's: a row for each step of a firing on an instance.
+/// Java's: a row for each step of a firing on an instance. The tables of Java 3.0.5 have no source.
 pub(super) const STATUSES: Table = Table {
     name: "JOB_STATUS_TRACE_LOG",
     columns: &[
-        ("id", Kind::Text),
-        ("job_name", Kind::Text),
-        ("original_task_id", Kind::Text),
-        ("task_id", Kind::Text),
-        ("slave_id", Kind::Text),
-        ("source", Kind::Text),
-        ("execution_type", Kind::Text),
-        ("sharding_item", Kind::Text),
-        ("state", Kind::Text),
-        ("message", Kind::Text),
-        ("creation_time", Kind::Time),
-    ],
-    key: &["id"],
-};
-
-/// The same since Java 3.0.5.
-pub(super) const STATUSES_WITHOUT_SOURCE: Table = Table {
-    name: "JOB_STATUS_TRACE_LOG",
-    columns: &[
-        ("id", Kind::Text),
-        ("job_name", Kind::Text),
-        ("original_task_id", Kind::Text),
-        ("task_id", Kind::Text),
-        ("slave_id", Kind::Text),
-        ("execution_type", Kind::Text),
-        ("sharding_item", Kind::Text),
-        ("state", Kind::Text),
-        ("message", Kind::Text),
+        ("id", Kind::Key),
+        ("job_name", Kind::Text(100)),
+        ("original_task_id", Kind::Text(255)),
+        ("task_id", Kind::Text(255)),
+        ("slave_id", Kind::Text(50)),
+        ("source", Kind::Text(50)),
+        ("execution_type", Kind::Text(20)),
+        ("sharding_item", Kind::Text(100)),
+        ("state", Kind::Text(20)),
+        ("message", Kind::Account(LONGEST)),
         ("creation_time", Kind::Time),
     ],
     key: &["id"],
@@ -63,14 +46,14 @@ pub(super) const STATUSES_WITHOUT_SOURCE: Table = Table {
 pub(super) const DETAILS: Table = Table {
     name: "ELASTICJOB_RUN",
     columns: &[
-        ("id", Kind::Text),
-        ("run_id", Kind::Text),
+        ("id", Kind::Key),
+        ("run_id", Kind::Key),
         ("attempt", Kind::Integer),
         ("retries", Kind::Integer),
         ("scheduled_time", Kind::Integer),
-        ("source", Kind::Text),
-        ("instance", Kind::Text),
-        ("verdict", Kind::Text),
+        ("source", Kind::Text(20)),
+        ("instance", Kind::Text(100)),
+        ("verdict", Kind::Text(20)),
     ],
     key: &["id"],
 };
@@ -79,12 +62,12 @@ pub(super) const DETAILS: Table = Table {
 pub(super) const SKIPPED: Table = Table {
     name: "ELASTICJOB_SKIPPED",
     columns: &[
-        ("job_name", Kind::Text),
+        ("job_name", Kind::Text(100)),
         ("sharding_item", Kind::Integer),
         ("before_time", Kind::Integer),
         ("after_time", Kind::Integer),
         ("times", Kind::Integer),
-        ("reason", Kind::Text),
+        ("reason", Kind::Text(1000)),
     ],
     key: &["job_name", "sharding_item", "before_time"],
 };
@@ -96,8 +79,8 @@ pub(super) const LEASES: &str = "ELASTICJOB_LEASE";
 pub(super) struct Definition {
     pub(super) table: &'static str,
     pub(super) create: String,
-    /// Created with the table, or added to one that Java created.
-    pub(super) indexes: Vec<String>,
+    /// By their names. Created with the table, or added to one that Java created.
+    pub(super) indexes: Vec<(String, String)>,
 }
 
 /// All tables, as they are created where they are absent.
@@ -136,7 +119,7 @@ pub(super) fn definitions(dialect: &Dialect) -> Vec<Definition> {
         Dialect::MySql => "task_id(128)",
         Dialect::Sqlite | Dialect::Postgres { .. } => "task_id",
     };
-    let index = |name: &str, table: &str, columns: &str| create_index(dialect, name, table, columns);
+    let index = |name: &str, table: &str, columns: &str| (name.to_owned(), create_index(dialect, name, table, columns));
     vec![
         Definition {
             table: EXECUTIONS.name,

@@ -18,7 +18,12 @@ pub(super) enum Value {
 /// How a column is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    Text,
+    /// A text that tells rows apart, and is written as it is or not at all.
+    Key,
+    /// A text, and how many characters our own tables hold of it.
+    Text(usize),
+    /// The same of why something happened, which may be absent.
+    Account(usize),
     Integer,
     /// Microseconds since 1970.
     Time,
@@ -35,12 +40,12 @@ pub(super) struct Table {
 }
 
 /// What is done with a row that is there already.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Conflict {
     /// It stays.
     Keep,
     /// These of its columns are set.
-    Replace(&'static [&'static str]),
+    Replace(Vec<&'static str>),
 }
 
 /// A statement and its parameters.
@@ -73,39 +78,40 @@ impl Statement {
     pub(super) fn bind_as(&mut self, dialect: &Dialect, kind: Kind, value: Value) -> String {
         let parameter = self.bind(dialect, value);
         match kind {
-            Kind::Text | Kind::Integer => parameter,
+            Kind::Key | Kind::Text(_) | Kind::Account(_) | Kind::Integer => parameter,
             Kind::Time => dialect.time_in(&parameter),
             Kind::Flag => dialect.flag_in(&parameter),
         }
     }
 
-    /// Inserts rows, each with a value for each column.
-    pub(super) fn insert(dialect: &Dialect, table: &Table, rows: &[Vec<Value>], conflict: Conflict) -> Self {
+    /// Inserts rows, each with a value for each of these columns of the table.
+    pub(super) fn insert(
+        dialect: &Dialect,
+        table: &Table,
+        columns: &[(&'static str, Kind)],
+        rows: &[Vec<Value>],
+        conflict: &Conflict,
+    ) -> Self {
         let mut statement = Self::new();
-        let names: Vec<&str> = table.columns.iter().map(|(name, _)| *name).collect();
+        let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
         statement.push(&format!("INSERT INTO {} ({}) VALUES ", table.name, names.join(", ")));
         for (number, row) in rows.iter().enumerate() {
-            let places: Vec<String> = table
-                .columns
-                .iter()
-                .zip(row)
-                .map(|((_, kind), value)| statement.bind_as(dialect, *kind, value.clone()))
-                .collect();
+            let places = statement.bind_row(dialect, columns, row);
             let separator = if number == 0 { "" } else { ", " };
-            statement.push(&format!("{separator}({})", places.join(", ")));
+            statement.push(&format!("{separator}({places})"));
         }
         statement.push(&on_conflict(dialect, table, conflict));
         statement
     }
 
-    /// With a question mark for whatever is not ASCII.
-    pub(super) fn in_ascii(mut self) -> Self {
-        for value in &mut self.values {
-            if let Value::Text(text) = value {
-                *text = text.chars().map(|c| if c.is_ascii() { c } else { '?' }).collect();
-            }
-        }
-        self
+    /// Binds a value for each of these columns; the parameters that stand for them.
+    pub(super) fn bind_row(&mut self, dialect: &Dialect, columns: &[(&'static str, Kind)], row: &[Value]) -> String {
+        let places: Vec<String> = columns
+            .iter()
+            .zip(row)
+            .map(|((_, kind), value)| self.bind_as(dialect, *kind, value.clone()))
+            .collect();
+        places.join(", ")
     }
 
     /// Ready to be run.
@@ -123,7 +129,7 @@ impl Statement {
     }
 }
 
-fn on_conflict(dialect: &Dialect, table: &Table, conflict: Conflict) -> String {
+fn on_conflict(dialect: &Dialect, table: &Table, conflict: &Conflict) -> String {
     let key = table.key.join(", ");
     let assignments = |columns: &[&str], new: fn(&str) -> String| {
         let set: Vec<String> = columns.iter().map(|name| format!("{name} = {}", new(name))).collect();

@@ -7,12 +7,17 @@ use sqlx::any::{AnyConnectOptions, AnyPoolOptions, AnyRow};
 use sqlx::error::ErrorKind;
 use sqlx::{AnyPool, AssertSqlSafe, ConnectOptions, Executor};
 
+use tracing::debug;
+
 use super::database::{Database, DatabaseKind};
 use super::dialect::Dialect;
 use super::error::{Error, Kind};
-use super::rows::{Rows, Shape};
-use super::schema::{STATUSES, definitions};
-use super::statement::Statement;
+use super::fit::Texts;
+use super::rows::Rows;
+use super::schema::definitions;
+use super::shape::{self, Shape};
+use super::statement::{Statement, Table};
+use crate::job::BoxError;
 
 /// How long a connection is waited for.
 const ACQUIRE_LIMIT: Duration = Duration::from_secs(3);
@@ -44,12 +49,12 @@ pub(super) enum Access {
     Write,
 }
 
-/// Which letters are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Letters {
-    All,
-    /// Tables that Java members created take the character set of their database, which may know no others.
-    Ascii,
+/// What was found of the tables, or made.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub(super) shape: Shape,
+    /// Indexes that the database refused to make, and why.
+    pub(super) unmade: Vec<(String, Error)>,
 }
 
 impl Store {
@@ -80,8 +85,11 @@ impl Store {
             .idle_timeout(Duration::from_secs(60))
             .after_connect(move |connection, _| {
                 Box::pin(async move {
-                    if !prepare.is_empty() {
-                        connection.execute(prepare).await?;
+                    if !prepare.is_empty()
+                        && let Err(error) = connection.execute(prepare).await
+                    {
+                        // A file that may only be read, or is being written to, can be asked all the same.
+                        debug!(%error, "the database of the history keeps its settings");
                     }
                     Ok(())
                 })
@@ -102,22 +110,36 @@ impl Store {
         &self.dialect
     }
 
-    /// Creates what is absent, and looks how the tables of others are.
-    pub(super) async fn prepare(&self) -> Result<Shape, Error> {
+    /// Creates what is absent, and looks how the tables are that are there.
+    pub(super) async fn prepare(&self) -> Result<Prepared, Error> {
+        let mut unmade = Vec::new();
         for definition in definitions(&self.dialect) {
             // Looked for first: who may not create tables may use those that are there.
             if !self.has(LOOKING, definition.table, "1").await? {
                 self.run("cannot create tables", &definition.create).await?;
             }
-            for index in &definition.indexes {
-                match self.run("cannot create an index", index).await {
-                    Err(refused) if self.is_unneeded(&refused) => {}
+            for (name, create) in definition.indexes {
+                match self.run("cannot create an index", &create).await {
+                    Err(refused) if refused.chain().to_string().contains(INDEX_IS_THERE) => {}
+                    // Questions are slow without it, and nothing else. A connection that broke is another matter.
+                    Err(refused) if refused.is_an_answer() => unmade.push((name, refused)),
                     result => result?,
                 }
             }
         }
-        let has_source = self.has(LOOKING, STATUSES.name, "source").await?;
-        Ok(Shape { has_source })
+        let shape = self.shape(LOOKING, &shape::WRITTEN).await?;
+        Ok(Prepared { shape, unmade })
+    }
+
+    /// Looks how tables are. An error says that what is asked cannot be done.
+    pub(super) async fn shape(&self, asked: &'static str, tables: &[&'static Table]) -> Result<Shape, Error> {
+        let mut shape = Shape::default();
+        for table in tables {
+            let rows = self.ask(asked, &shape::columns(&self.dialect, table)).await?;
+            let learnt = shape.learn(table, &self.dialect, &rows);
+            learnt.map_err(|source| self.not_understood(source))?;
+        }
+        Ok(shape)
     }
 
     /// Whether a table is there, with this column, and may be read by us. An error says that what is asked cannot be done.
@@ -134,21 +156,6 @@ impl Store {
         self.limited(asked, asking).await
     }
 
-    /// Whether an index that was refused is there, or may not be made by us.
-    fn is_unneeded(&self, refused: &Error) -> bool {
-        let text = refused.chain().to_string();
-        let is_there = text.contains(INDEX_IS_THERE);
-        if !is_there {
-            tracing::warn!(error = text, "queries of the history will be slow");
-        }
-        // Only a refusal: a connection that broke is told.
-        is_there
-            || refused
-                .source
-                .downcast_ref::<sqlx::Error>()
-                .is_some_and(|source| source.as_database_error().is_some())
-    }
-
     async fn run(&self, asked: &'static str, sql: &str) -> Result<(), Error> {
         let running = async {
             sqlx::query(AssertSqlSafe(sql.to_owned())).execute(&self.pool).await?;
@@ -160,11 +167,8 @@ impl Store {
     /// Writes rows, all or none.
     ///
     /// After an error that is not theirs nobody knows which: writing them again is right.
-    pub(super) async fn write(&self, rows: &Rows<'_>, shape: Shape, letters: Letters) -> Result<(), Error> {
-        let mut statements = rows.statements(&self.dialect, shape);
-        if letters == Letters::Ascii {
-            statements = statements.into_iter().map(Statement::in_ascii).collect();
-        }
+    pub(super) async fn write(&self, rows: &Rows<'_>, shape: &Shape, texts: Texts) -> Result<(), Error> {
+        let statements = rows.statements(&self.dialect, shape, texts);
         let writing = async {
             let mut transaction = self.pool.begin().await?;
             for statement in &statements {
@@ -183,8 +187,12 @@ impl Store {
 
     /// What a query finds.
     pub(super) async fn rows(&self, statement: &Statement) -> Result<Vec<AnyRow>, Error> {
+        self.ask(READING, statement).await
+    }
+
+    async fn ask(&self, asked: &'static str, statement: &Statement) -> Result<Vec<AnyRow>, Error> {
         let running = async { statement.query().fetch_all(&self.pool).await };
-        self.limited(READING, running).await
+        self.limited(asked, running).await
     }
 
     /// That what was read cannot be understood.
@@ -194,12 +202,7 @@ impl Store {
 
     /// That a request was given up.
     pub(super) fn out_of_time(&self) -> Error {
-        Error {
-            asked: "cannot write history",
-            database: self.database.to_string(),
-            kind: Kind::Database,
-            source: "the application stops".into(),
-        }
+        self.failed("cannot write history", "the application stops")
     }
 
     pub(super) async fn close(&self) {
@@ -212,14 +215,20 @@ impl Store {
         asked: &'static str,
         request: impl Future<Output = Result<T, sqlx::Error>>,
     ) -> Result<T, Error> {
-        match tokio::time::timeout(REQUEST_LIMIT, request).await {
-            Ok(result) => result.map_err(|source| error(&self.database, asked, source)),
-            Err(_) => Err(Error {
-                asked,
-                database: self.database.to_string(),
-                kind: Kind::Database,
-                source: format!("no answer within {} s", REQUEST_LIMIT.as_secs()).into(),
-            }),
+        let source = match tokio::time::timeout(REQUEST_LIMIT, request).await {
+            Ok(Ok(result)) => return Ok(result),
+            Ok(Err(source)) => return Err(error(&self.database, asked, source)),
+            Err(_) => format!("no answer within {} s", REQUEST_LIMIT.as_secs()),
+        };
+        Err(self.failed(asked, source))
+    }
+
+    fn failed(&self, asked: &'static str, source: impl Into<BoxError>) -> Error {
+        Error {
+            asked,
+            database: self.database.to_string(),
+            kind: Kind::Database,
+            source: source.into(),
         }
     }
 }

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tempfile::TempDir;
 
+use super::fit::Texts;
 use super::query::History;
-use super::rows::{Rows, Shape};
-use super::store::{Access, Letters, Store};
+use super::rows::Rows;
+use super::shape::Shape;
+use super::store::{Access, Store};
 use super::{Database, RecordedRun, RunFilter, RunOutcome};
 use crate::cluster::worker::ItemOutcome;
 use crate::trace::{JobEvent, LostRun, RunEvent, Source};
@@ -24,7 +26,7 @@ impl Place {
         let url = format!("sqlite:{}/history.db", directory.path().display());
         let database: Database = url.parse().unwrap();
         let store = Store::new(&database, Access::Write).unwrap();
-        let shape = store.prepare().await.unwrap();
+        let shape = store.prepare().await.unwrap().shape;
         Self {
             store,
             shape,
@@ -34,7 +36,7 @@ impl Place {
 
     async fn write(&self, events: &[JobEvent]) {
         let rows = Rows::of(events, "host");
-        self.store.write(&rows, self.shape, Letters::All).await.unwrap();
+        self.store.write(&rows, &self.shape, Texts::Fitted).await.unwrap();
     }
 
     async fn runs(&self) -> Vec<RecordedRun> {

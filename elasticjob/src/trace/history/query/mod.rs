@@ -7,8 +7,8 @@ mod tests;
 mod way;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -21,7 +21,8 @@ use self::filter::{SOURCE, outcome_of};
 use super::database::Database;
 use super::error::Error;
 use super::schema::{DETAILS, EXECUTIONS, SKIPPED};
-use super::statement::{Statement, Value};
+use super::shape::Shape;
+use super::statement::{Kind, Statement, Value};
 use super::store::{Access, READING, Store};
 use crate::trace::{SkippedTimes, Source};
 
@@ -52,8 +53,18 @@ const LOOKED_AT: u32 = 2000;
 #[derive(Clone, Debug)]
 pub struct History {
     store: Store,
+    /// Where runs stand, once the table was seen.
+    runs: Arc<OnceLock<String>>,
     /// Whether our own tables were seen. Where only Java members have written there are none, until one of ours comes.
     has_details: Arc<AtomicBool>,
+}
+
+/// What questions are asked of.
+struct Sources {
+    /// The runs, as `e`.
+    runs: String,
+    /// What is known of them beside, joined as `d`.
+    details: String,
 }
 
 /// A run as it is recorded.
@@ -124,8 +135,11 @@ impl History {
     }
 
     pub(super) fn of(store: Store) -> Self {
-        let has_details = Arc::default();
-        Self { store, has_details }
+        Self {
+            store,
+            runs: Arc::default(),
+            has_details: Arc::default(),
+        }
     }
 
     /// Runs, the newest first, up to `limit` (1,000 at most) of those behind `after`.
@@ -142,11 +156,12 @@ impl History {
         limit: u32,
     ) -> Result<Page<RecordedRun>, Error> {
         let limit = limit.clamp(1, PAGE_LIMIT) as usize;
+        let sources = self.sources().await?;
         let last_looked_at = match filter.is_served() {
             true => None,
-            false => self.last_looked_at(filter, after).await?,
+            false => self.last_looked_at(&sources, filter, after).await?,
         };
-        let mut query = self.page(filter, after, last_looked_at.as_ref(), &self.details().await?);
+        let mut query = self.page(&sources, filter, after, last_looked_at.as_ref());
         query.push(&format!(" LIMIT {}", limit + 1));
         let found = self.store.rows(&query).await?;
         let mut rows: Vec<RecordedRun> = self.read(&found, run)?;
@@ -163,7 +178,13 @@ impl History {
     }
 
     /// The runs that are asked for behind `after` and up to `last`.
-    fn page(&self, filter: &RunFilter, after: Option<&Cursor>, last: Option<&Cursor>, details: &str) -> Statement {
+    fn page(
+        &self,
+        Sources { runs, details }: &Sources,
+        filter: &RunFilter,
+        after: Option<&Cursor>,
+        last: Option<&Cursor>,
+    ) -> Statement {
         let dialect = self.store.dialect();
         let (started, ended) = (dialect.time_out("e.start_time"), dialect.time_out("e.complete_time"));
         let outcome = outcome_of(dialect);
@@ -171,7 +192,7 @@ impl History {
         query.push(&format!(
             "SELECT e.id, e.job_name, e.task_id, e.hostname, e.ip, e.sharding_item, e.failure_cause, {SOURCE}, \
              {outcome}, {started}, {ended}, d.run_id, d.attempt, d.scheduled_time, d.instance, d.retries \
-             FROM {RUNS}{details} {STARTED}"
+             FROM {runs}{details} {STARTED}"
         ));
         filter.push_served(&mut query, dialect);
         filter.push_others(&mut query, dialect);
@@ -181,11 +202,16 @@ impl History {
     }
 
     /// The last of the runs that a page looks at; `None` if these are all that there are.
-    async fn last_looked_at(&self, filter: &RunFilter, after: Option<&Cursor>) -> Result<Option<Cursor>, Error> {
+    async fn last_looked_at(
+        &self,
+        Sources { runs, .. }: &Sources,
+        filter: &RunFilter,
+        after: Option<&Cursor>,
+    ) -> Result<Option<Cursor>, Error> {
         let dialect = self.store.dialect();
         let started = dialect.time_out("e.start_time");
         let mut query = Statement::new();
-        query.push(&format!("SELECT {started}, e.id FROM {RUNS} {STARTED}"));
+        query.push(&format!("SELECT {started}, e.id FROM {runs} {STARTED}"));
         filter.push_served(&mut query, dialect);
         filter.push_times(&mut query, dialect, after, None);
         query.push(&format!("{NEWEST_FIRST} LIMIT 1 OFFSET {}", LOOKED_AT - 1));
@@ -199,16 +225,29 @@ impl History {
         Ok(read.into_iter().next())
     }
 
-    /// What is known of runs beside, joined as `d`.
-    async fn details(&self) -> Result<String, Error> {
+    /// Finds out what there is to be asked.
+    async fn sources(&self) -> Result<Sources, Error> {
+        let runs = match self.runs.get() {
+            Some(runs) => runs.clone(),
+            None => {
+                let shape = self.store.shape(READING, &[&EXECUTIONS]).await?;
+                let runs = runs_of(&shape);
+                if shape.knows(&EXECUTIONS) {
+                    // Two who ask at once have found the same.
+                    let _ = self.runs.set(runs.clone());
+                }
+                runs
+            }
+        };
         if !self.has_details.load(Ordering::Relaxed) {
             let has_details = self.store.has(READING, DETAILS.name, "1").await?;
             self.has_details.store(has_details, Ordering::Relaxed);
-            if !has_details {
-                return Ok(NO_DETAILS.to_owned());
-            }
         }
-        Ok(format!(" LEFT JOIN {} d ON d.id = e.id", DETAILS.name))
+        let details = match self.has_details.load(Ordering::Relaxed) {
+            true => format!(" LEFT JOIN {} d ON d.id = e.id", DETAILS.name),
+            false => format!(" LEFT JOIN ({NO_DETAILS} FROM {runs} WHERE 1 = 0) d ON d.id = e.id"),
+        };
+        Ok(Sources { runs, details })
     }
 
     /// How many runs ended how, for each interval of this length that has any; they count from 1970.
@@ -218,11 +257,11 @@ impl History {
     pub async fn counts(&self, filter: &RunFilter, interval: Duration) -> Result<Vec<IntervalCounts>, Error> {
         let dialect = self.store.dialect();
         let step = i64::try_from(interval.as_micros()).unwrap_or(i64::MAX).max(1);
-        let details = self.details().await?;
+        let Sources { runs, details } = self.sources().await?;
         let place = dialect.whole_quotient(&dialect.time_out("e.start_time"), &step.to_string());
         let mut query = Statement::new();
         query.push(&format!(
-            "SELECT {}, {}, {} FROM {RUNS}{details} {STARTED}",
+            "SELECT {}, {}, {} FROM {runs}{details} {STARTED}",
             dialect.integer(&place),
             outcome_of(dialect),
             dialect.integer("COUNT(*)")
@@ -260,12 +299,12 @@ impl History {
             percentile(99),
             "MAX(took)".to_owned(),
         ];
-        let details = self.details().await?;
+        let Sources { runs, details } = self.sources().await?;
         let columns: Vec<String> = columns.iter().map(|column| dialect.integer(column)).collect();
         let mut query = Statement::new();
         query.push(&format!(
             "SELECT {} FROM (SELECT took, ROW_NUMBER() OVER (ORDER BY took) AS place, COUNT(*) OVER () AS total FROM \
-             (SELECT {ended} - {started} AS took FROM {RUNS}{details} {STARTED} AND e.complete_time IS NOT NULL",
+             (SELECT {ended} - {started} AS took FROM {runs}{details} {STARTED} AND e.complete_time IS NOT NULL",
             columns.join(", ")
         ));
         filter.push(&mut query, dialect);
@@ -343,8 +382,26 @@ impl History {
     }
 }
 
-/// What Java members and ours write of runs.
-const RUNS: &str = "JOB_EXECUTION_LOG e";
+/// What Java members and ours write of runs, as `e`. A column that somebody dropped has no values.
+fn runs_of(shape: &Shape) -> String {
+    let is_absent = |(name, kind): &&(&str, Kind)| {
+        matches!(kind, Kind::Text(_) | Kind::Account(_)) && !shape.has(&EXECUTIONS, name)
+    };
+    let absent: Vec<String> = EXECUTIONS
+        .columns
+        .iter()
+        .filter(is_absent)
+        .map(|(name, kind)| match kind {
+            // A text everywhere, and none.
+            Kind::Account(_) => format!("NULLIF('', '') AS {name}"),
+            _ => format!("'' AS {name}"),
+        })
+        .collect();
+    match absent.is_empty() {
+        true => format!("{} e", EXECUTIONS.name),
+        false => format!("(SELECT j.*, {} FROM {} j) e", absent.join(", "), EXECUTIONS.name),
+    }
+}
 
 /// The first condition; more follow. In its plain form SQLite would take it for one on a range.
 const STARTED: &str = "WHERE CASE WHEN e.start_time IS NULL THEN 0 ELSE 1 END = 1";
@@ -353,9 +410,9 @@ const STARTED: &str = "WHERE CASE WHEN e.start_time IS NULL THEN 0 ELSE 1 END = 
 const NEWEST_FIRST: &str = " ORDER BY e.start_time DESC, e.id DESC";
 
 /// What is known of no run, in columns of the same types.
-const NO_DETAILS: &str = " LEFT JOIN (SELECT id, id AS run_id, sharding_item AS attempt, sharding_item AS retries, \
-                          sharding_item AS scheduled_time, execution_source AS source, ip AS instance, \
-                          execution_source AS verdict FROM JOB_EXECUTION_LOG WHERE 1 = 0) d ON d.id = e.id";
+const NO_DETAILS: &str = "SELECT e.id, e.id AS run_id, e.sharding_item AS attempt, e.sharding_item AS retries, \
+                          e.sharding_item AS scheduled_time, e.execution_source AS source, e.ip AS instance, \
+                          e.execution_source AS verdict";
 
 /// The shortest duration that so many in a hundred did not exceed.
 fn percentile(percent: u8) -> String {

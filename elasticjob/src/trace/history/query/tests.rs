@@ -42,7 +42,7 @@ async fn every_question_should_go_by_an_index_and_have_nothing_to_sort() {
         time: 1_767_225_600_000_000,
         id: "run".to_owned(),
     };
-    let details = history.details().await.unwrap();
+    let sources = history.sources().await.unwrap();
     let filters = filters();
     assert_eq!(filters.len(), 2 * 2 * 3 * 6 * 5 * 2 * 2);
     for filter in filters {
@@ -52,7 +52,7 @@ async fn every_question_should_go_by_an_index_and_have_nothing_to_sort() {
             (None, Some(&place)),
             (Some(&place), Some(&place)),
         ] {
-            let mut query = history.page(&filter, after, last, &details);
+            let mut query = history.page(&sources, &filter, after, last);
             query.sql = format!("EXPLAIN QUERY PLAN {} LIMIT 51", query.sql);
             let plan = history.store.rows(&query).await.unwrap();
             let plan: Vec<String> = plan.iter().map(|row| row.try_get(3).unwrap()).collect();

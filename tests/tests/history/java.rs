@@ -53,6 +53,15 @@ pub(crate) fn tables_of_manual(kind: &str) -> [String; 2] {
     ]
 }
 
+/// A step of a firing as Java 3.0.5 writes it, which knows no source.
+pub(crate) fn status_without_source(id: &str) -> String {
+    format!(
+        "INSERT INTO JOB_STATUS_TRACE_LOG (id, job_name, original_task_id, task_id, slave_id, execution_type, \
+         sharding_item, state, message, creation_time) VALUES ('{id}', 'java', '', 'java@-@0', '10.0.0.7', 'READY', \
+         '[0]', 'TASK_STAGING', '', NULL)"
+    )
+}
+
 /// Runs of Java members, as one statement.
 pub(crate) fn insert(rows: &[String]) -> String {
     format!(

@@ -86,6 +86,15 @@ pub(crate) async fn the_manuals_tables_get_each_end(place: Place) -> anyhow::Res
     Ok(())
 }
 
+/// Java 3.0.5 writes no source, whichever member made the table; older Java members read it.
+pub(crate) async fn steps_of_java_without_source_fit_into_our_tables(place: Place) -> anyhow::Result<()> {
+    record(&place, &[None]).await?;
+    place.execute(&[&java::status_without_source("one")]).await?;
+    let sources = place.texts("SELECT DISTINCT source FROM JOB_STATUS_TRACE_LOG").await?;
+    assert_eq!(sources, ["LITE_EXECUTOR"]);
+    Ok(())
+}
+
 /// A column that somebody dropped costs what it held, and no run.
 pub(crate) async fn a_missing_column_costs_its_values_alone(place: Place) -> anyhow::Result<()> {
     let dropped = [
@@ -153,6 +162,7 @@ async fn is_recorded_as(place: Place, expected: &str) -> anyhow::Result<()> {
 
 on_all!(tables:
     the_manuals_tables_get_each_end,
+    steps_of_java_without_source_fit_into_our_tables,
     a_missing_column_costs_its_values_alone,
     a_refused_row_drops_no_other,
 );

@@ -100,9 +100,10 @@ pub(super) fn definitions(dialect: &Dialect) -> Vec<Definition> {
          execution_source VARCHAR(20) NOT NULL, failure_cause VARCHAR(4000) NULL, is_success {flag} NOT NULL, \
          start_time {moment} NULL, complete_time {moment} NULL, PRIMARY KEY (id)"
     );
+    // Java members from 3.0.5 on write no source, and older ones read it.
     let statuses = format!(
         "id VARCHAR(40) NOT NULL, job_name VARCHAR(100) NOT NULL, original_task_id VARCHAR(255) NOT NULL, \
-         task_id VARCHAR(255) NOT NULL, slave_id VARCHAR(50) NOT NULL, source VARCHAR(50) NOT NULL, \
+         task_id VARCHAR(255) NOT NULL, slave_id VARCHAR(50) NOT NULL, source VARCHAR(50) NOT NULL DEFAULT 'LITE_EXECUTOR', \
          execution_type VARCHAR(20) NOT NULL, sharding_item VARCHAR(100) NOT NULL, state VARCHAR(20) NOT NULL, \
          message VARCHAR(4000) NULL, creation_time {moment} NULL, PRIMARY KEY (id)"
     );

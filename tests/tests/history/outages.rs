@@ -10,7 +10,7 @@ use elasticjob_tests::log::Log;
 use sqlx::{Connection as _, Executor as _};
 
 use crate::application::{PATIENCE, execute, recorded, start};
-use crate::place::{Place, connect};
+use crate::place::{Place, connect, logged};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_should_be_lost_while_postgres_is_away() -> anyhow::Result<()> {
@@ -102,6 +102,8 @@ async fn a_database_that_is_never_there_should_hold_up_nothing() -> anyhow::Resu
     let port = std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
     let quick = job("quick", async |_: ShardingContext| {}).sharding(2);
     let url = format!("jdbc:postgresql://127.0.0.1:{port}/jobs?user=me&password=p%40ss");
+    // The log is taken from the first look on.
+    logged(&url);
     let application = start(&url, &[], [quick]).await?;
     let execution = execute(&application, "quick").await?;
     ensure!(execution.is_success());
@@ -112,6 +114,11 @@ async fn a_database_that_is_never_there_should_hold_up_nothing() -> anyhow::Resu
     assert_eq!(
         (recording.recorded, recording.dropped, recording.is_reachable),
         (0, 7, false)
+    );
+    let said = logged(&format!("127.0.0.1:{port}/jobs"));
+    ensure!(
+        said.contains("Connection refused") && !said.contains("timed out"),
+        "{said}"
     );
     Ok(())
 }

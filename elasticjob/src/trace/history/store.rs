@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions, AnyRow};
 use sqlx::error::ErrorKind;
-use sqlx::{AnyPool, AssertSqlSafe, ConnectOptions, Executor};
+use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, ConnectOptions, Connection as _, Executor};
 
 use tracing::debug;
 
@@ -217,10 +217,33 @@ impl Store {
     ) -> Result<T, Error> {
         let source = match tokio::time::timeout(REQUEST_LIMIT, request).await {
             Ok(Ok(result)) => return Ok(result),
+            Ok(Err(sqlx::Error::PoolTimedOut)) => return Err(self.without_connection(asked).await),
             Ok(Err(source)) => return Err(error(&self.database, asked, source)),
             Err(_) => format!("no answer within {} s", REQUEST_LIMIT.as_secs()),
         };
         Err(self.failed(asked, source))
+    }
+
+    /// Says why there was no connection in time: the pool tries again after refusals, and keeps to itself what they were.
+    async fn without_connection(&self, asked: &'static str) -> Error {
+        let options = self.pool.connect_options();
+        let connecting = AnyConnection::connect_with(&options);
+        match tokio::time::timeout(ACQUIRE_LIMIT, connecting).await {
+            Ok(Ok(connection)) => {
+                // The server ends a connection that is not closed in time.
+                let _ = tokio::time::timeout(ACQUIRE_LIMIT, connection.close()).await;
+                let connections = self.pool.options().get_max_connections();
+                self.failed(asked, format!("all {connections} connections are in use"))
+            }
+            Ok(Err(source)) => error(&self.database, asked, source),
+            Err(_) => self.failed(
+                asked,
+                format!(
+                    "no connection within {} s: nothing answers there",
+                    ACQUIRE_LIMIT.as_secs()
+                ),
+            ),
+        }
     }
 
     fn failed(&self, asked: &'static str, source: impl Into<BoxError>) -> Error {

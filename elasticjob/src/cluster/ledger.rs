@@ -166,6 +166,7 @@ impl Record {
             return Err(Refusal::Accounted);
         }
         match &self.run {
+            _ if Mutation::ClaimRunElsewhere.is_on() => Ok(()),
             Some(run) if run.end.is_none() && run.owner != claimer && is_alive(&run.owner) => {
                 Err(Refusal::RunningElsewhere)
             }
@@ -261,7 +262,7 @@ impl Record {
     pub(crate) fn ended(&self, end: End) -> Self {
         let mut record = self.clone();
         if let Some(run) = &mut record.run {
-            if !run.requests.is_empty() {
+            if !run.requests.is_empty() && !Mutation::ForgetAnswer.is_on() {
                 record.answered = Some(Answered {
                     requests: run.requests.clone(),
                     end: end.clone(),
@@ -281,6 +282,11 @@ impl Record {
                 attempt: run.attempt + 1,
                 owner,
                 source: Source::Failover,
+                requests: match Mutation::ForgetRequests.is_on() {
+                    true => Vec::new(),
+                    false => run.requests.clone(),
+                },
+                parameter: run.parameter.clone().filter(|_| !Mutation::ForgetParameter.is_on()),
                 ..run.clone()
             },
             _ => Run {

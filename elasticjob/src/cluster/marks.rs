@@ -26,7 +26,7 @@ pub(crate) fn is_repairer(view: &View, me: &InstanceId) -> bool {
 pub(crate) fn suspects(view: &View, from: u32) -> Vec<u32> {
     let is_suspect = |holder: &MarkHolder| match holder {
         MarkHolder::Unknown => true,
-        MarkHolder::Instance(id) => !view.is_alive(id),
+        MarkHolder::Instance(id) => is_dead(view, id),
         MarkHolder::Session | MarkHolder::Nobody => false,
     };
     let is_marked = |item: &ItemView| item.mark.as_ref().is_some_and(|mark| is_suspect(&mark.holder));
@@ -176,8 +176,13 @@ fn bequeathed(view: &View, item: u32, record: &Record, holder: &InstanceId, succ
     let is_ours = record.run.as_ref().is_some_and(|run| run.owner == holder.as_str());
     let is_heritable =
         succession.failover && item < succession.total && !view.items.get(&item).is_some_and(|item| item.is_disabled);
+    let is_last = |run: &Run| {
+        let is_used_up = run.attempt >= succession.attempts && !Mutation::NeverPark.is_on();
+        is_used_up || Mutation::ParkAtOnce.is_on()
+    };
     match &record.run {
-        Some(run) if is_recorded && is_heritable && run.attempt >= succession.attempts => Bequest::Parked,
+        _ if Mutation::RepairSilently.is_on() => Bequest::Nothing,
+        Some(run) if is_recorded && is_heritable && is_last(run) => Bequest::Parked,
         Some(_) if is_recorded && is_heritable => Bequest::Queued,
         Some(_) if is_recorded => Bequest::Lost,
         _ if is_ours && !(Mutation::FailOverFinished.is_on() && is_heritable) => Bequest::Nothing,
@@ -189,7 +194,14 @@ fn bequeathed(view: &View, item: u32, record: &Record, holder: &InstanceId, succ
 
 fn dead_holder(view: &View, data: &[u8], stat: Stat) -> Option<InstanceId> {
     let holder = InstanceId::parse(std::str::from_utf8(data).ok()?)?;
-    (stat.ephemeral_owner == 0 && !view.is_alive(&holder)).then_some(holder)
+    (stat.ephemeral_owner == 0 && is_dead(view, &holder)).then_some(holder)
+}
+
+fn is_dead(view: &View, holder: &InstanceId) -> bool {
+    match Mutation::BuryRemoved.is_on() {
+        true => !view.instances.contains(holder),
+        false => !view.is_alive(holder),
+    }
 }
 
 #[cfg(test)]

@@ -2,48 +2,90 @@
 //!
 //! Without the feature `testing` there are none, and the code that asks for them is gone.
 
-/// A rule of the protocol that is left out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Mutation {
+/// Declares the rules, and the list of all of them.
+macro_rules! rules {
+    ($($(#[$doc:meta])* $rule:ident,)*) => {
+        /// A rule of the protocol that is left out.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum Mutation {
+            $($(#[$doc])* $rule,)*
+        }
+
+        impl Mutation {
+            /// All of them.
+            #[cfg(feature = "testing")]
+            pub const ALL: &[Self] = &[$(Self::$rule),*];
+        }
+    };
+}
+
+rules! {
     /// Work goes on although its fence has passed.
     SkipSelfFencing,
+    /// A contact counts from when it was answered, and not from when it was sent.
+    FenceFromAnswer,
+    /// A fence passes with the session timeout, and leaves nothing for clocks that differ in rate.
+    FenceWithoutMargin,
+    /// An instance keeps its id over sessions.
+    ReuseInstanceId,
+    /// A write does not check that its instance is still a member of the job.
+    IgnoreMembership,
     /// A claim overwrites the ledger, whatever its version.
     IgnoreLedgerVersion,
     /// A claim does not look whether the ledger says that a time has its verdict, or is being run.
     IgnoreLedger,
+    /// A claim does not look whether the ledger says that a living instance runs the item.
+    ClaimRunElsewhere,
     /// A claim does not look whether the items were shared out anew.
     IgnoreEpoch,
-    /// A contact counts from when it was answered, and not from when it was sent.
-    FenceFromAnswer,
-    /// An instance keeps its id over sessions.
-    ReuseInstanceId,
-    /// What a dead instance owned is taken over, whether it was running it or had finished.
-    FailOverFinished,
+    /// An item that waits to be moved is claimed again by its old owner.
+    ClaimMoving,
+    /// An item that waits to be taken over is claimed by its owner for its next time.
+    ClaimQueued,
+    /// An item that is disabled is claimed.
+    ClaimDisabledItem,
+    /// An instance claims items although its server is disabled.
+    ClaimOnDisabledServer,
+    /// A claim of which the answer was lost is taken for made.
+    BelieveClaim,
+    /// A claim of which the answer was lost is taken for not made.
+    DisbelieveClaim,
     /// A time that came while the last firing was running is forgotten.
     DropMisfire,
     /// A claim replaces a run that a dead instance left open, without a word on it.
     ForgetLost,
     /// A member claims items although the job is paused.
     IgnorePause,
+    /// A time whose make-up run could not be claimed is forgotten.
+    ForgetRefusedMakeUp,
+    /// An end of which the answer was lost is taken for recorded.
+    BelieveEnd,
+    /// The end of a run does not answer its requests.
+    ForgetAnswer,
+    /// What a dead instance owned is taken over, whether it was running it or had finished.
+    FailOverFinished,
+    /// An item is parked after its first attempt: failover is off in effect.
+    ParkAtOnce,
+    /// An item is tried again however often its instances died.
+    NeverPark,
+    /// The next attempt of a run does not have its parameter.
+    ForgetParameter,
+    /// The next attempt of a run does not have its requests.
+    ForgetRequests,
+    /// An item that is disabled is taken over.
+    TakeOverDisabledItem,
+    /// An instance takes items over although its server is disabled.
+    TakeOverOnDisabledServer,
+    /// An instance that an operator removed counts as dead before it has left.
+    BuryRemoved,
+    /// A stale mark is removed without a word in the ledger.
+    RepairSilently,
+    /// An item moves although it is running.
+    MoveRunning,
 }
 
 impl Mutation {
-    /// All of them.
-    #[cfg(feature = "testing")]
-    pub const ALL: [Self; 10] = [
-        Self::SkipSelfFencing,
-        Self::IgnoreLedgerVersion,
-        Self::IgnoreLedger,
-        Self::IgnoreEpoch,
-        Self::FenceFromAnswer,
-        Self::ReuseInstanceId,
-        Self::FailOverFinished,
-        Self::DropMisfire,
-        Self::ForgetLost,
-        Self::IgnorePause,
-    ];
-
     /// Whether this rule is left out, on this thread or for good.
     #[cfg(feature = "testing")]
     pub(crate) fn is_on(self) -> bool {
@@ -62,7 +104,7 @@ impl std::str::FromStr for Mutation {
     type Err = UnknownMutation;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
-        let mut all = Self::ALL.into_iter();
+        let mut all = Self::ALL.iter().copied();
         all.find(|rule| format!("{rule:?}") == name)
             .ok_or_else(|| UnknownMutation(name.to_owned()))
     }

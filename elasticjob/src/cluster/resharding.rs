@@ -15,6 +15,7 @@ use crate::registry::{Answer, CreateMode, Read, Step, size_of};
 use super::instance::InstanceId;
 use super::layout::{ItemKind, Node};
 use super::ledger::Record;
+use super::mutation::Mutation;
 use super::noted_items::NotedItems;
 use super::transaction::{Transaction, packed};
 use super::view::{ItemView, View};
@@ -236,10 +237,12 @@ pub(crate) fn surveyed(view: &View, scope: &[u32], answers: Vec<Answer>) -> Vec<
         let owner = data(&mut answers).and_then(|(data, _)| InstanceId::parse(&String::from_utf8_lossy(&data)));
         let mark = data(&mut answers);
         let mut runner = None;
-        let is_running = mark.is_some_and(|(data, stat)| {
-            runner = InstanceId::parse(&String::from_utf8_lossy(&data));
-            stat.ephemeral_owner != 0 || runner.as_ref().is_none_or(|holder| view.is_alive(holder))
-        });
+        let is_running = mark
+            .filter(|_| !Mutation::MoveRunning.is_on())
+            .is_some_and(|(data, stat)| {
+                runner = InstanceId::parse(&String::from_utf8_lossy(&data));
+                stat.ephemeral_owner != 0 || runner.as_ref().is_none_or(|holder| view.is_alive(holder))
+            });
         let ledger = data(&mut answers).map(|(_, stat)| stat.version);
         let children = match answers.next() {
             Some(Answer::Children(children)) => children,

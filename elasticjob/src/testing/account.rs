@@ -12,6 +12,8 @@ use jiff::{SignedDuration, Timestamp};
 use crate::cluster::ledger::{Record, Run, Source};
 use crate::schedule::Calendar;
 
+use super::laws::{self, Past};
+
 /// Somebody may act by a configuration for so long after it was replaced: its server is behind, its answers late.
 const UNSEEN: SignedDuration = SignedDuration::from_secs(25);
 
@@ -43,6 +45,10 @@ struct JobAccount {
 struct Known {
     record: Record,
     version: i32,
+    /// When its newest run, or attempt of it, was claimed. By a right clock: what a run is due at may come from a faulty one.
+    claimed: Option<Timestamp>,
+    /// When that ended.
+    ended: Option<Timestamp>,
 }
 
 /// The circumstances of a change.
@@ -57,6 +63,12 @@ pub(super) struct Change<'a> {
     pub(super) is_paused: bool,
     /// Whether an instance may be running something.
     pub(super) is_there: &'a dyn Fn(&str) -> bool,
+    /// When the item was last disabled.
+    pub(super) disabled_at: Option<Timestamp>,
+    /// When anything last kept the owner of the newest run from claiming the item.
+    pub(super) barred_at: Option<Timestamp>,
+    /// Whether that owner has the right time of day.
+    pub(super) has_right_clock: bool,
 }
 
 impl Account {
@@ -77,7 +89,15 @@ impl Account {
         faults.extend(fault_of_pause(change, &before.record, &record));
         faults.extend(account.fault_of_run(change, &before, &record));
         faults.extend(account.fault_of_times(change, &before.record, &record));
+        faults.extend(account.fault_of_end(change, &before, &record));
+        faults.extend(account.fault_of_missed_time(change, &before, &record));
+        faults.extend(laws::fault_of_answer(&before.record, &record));
+        let attempt = |record: &Record| record.run.as_ref().map(|run| (run.id.clone(), run.attempt));
+        let is_same_attempt = attempt(&before.record) == attempt(&record);
+        let ended = before.ended.filter(|_| is_same_attempt).unwrap_or(change.now);
         let known = Known {
+            claimed: before.claimed.filter(|_| is_same_attempt).or(Some(change.now)),
+            ended: record.is_ended().then_some(ended),
             record,
             version: change.version,
         };
@@ -161,8 +181,35 @@ impl JobAccount {
         if run.owner != last.owner && (change.is_there)(&last.owner) {
             return Some(format!("run {id} was taken over from {}, which lives", last.owner));
         }
-        let is_off = !self.configs_at(change.now).any(JobConfig::failover);
-        is_off.then(|| format!("run {id} was taken over though failover is off"))
+        if !self.configs_at(change.now).any(JobConfig::failover) {
+            return Some(format!("run {id} was taken over though failover is off"));
+        }
+        laws::fault_of_next_attempt(last, run, self.configs_at(change.now))
+    }
+
+    /// The end of a run whose instance died.
+    fn fault_of_end(&self, change: &Change<'_>, before: &Known, after: &Record) -> Option<String> {
+        let last = before.record.run.as_ref().filter(|run| run.end.is_none())?;
+        // The claim of another instance puts an end to it, if no repair did so before.
+        let is_claimed_by_another = after.run.as_ref().is_some_and(|run| run.owner != last.owner);
+        let replaced = after.lost.as_ref().filter(|_| is_claimed_by_another);
+        let run = after.run.iter().chain(replaced).find(|run| run.id == last.id)?;
+        let since = before.claimed.unwrap_or(change.now) - UNSEEN;
+        let was_disabled = change.disabled_at.is_some_and(|at| at >= since);
+        laws::fault_of_lost_run(run, change.item, was_disabled, self.configs_since(since))
+    }
+
+    /// A time that came while the item was run.
+    fn fault_of_missed_time(&self, change: &Change<'_>, before: &Known, after: &Record) -> Option<String> {
+        let (run, claimed) = (before.record.run.as_ref()?, before.claimed?);
+        let ended = before.ended.unwrap_or(change.now);
+        let was_barred = change.barred_at.is_some_and(|at| at >= claimed - CLOCK_OFF);
+        let mut configs = self.configs_since(claimed - UNSEEN);
+        let (config, another) = (configs.next()?, configs.next());
+        if was_barred || another.is_some() || !change.has_right_clock {
+            return None;
+        }
+        laws::fault_of_missed_time(&Past { run, claimed, ended }, after, config)
     }
 
     /// Every time since the last account is in this one, once.

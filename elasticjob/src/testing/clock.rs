@@ -1,5 +1,6 @@
-//! The clock of one simulated machine: off by some, faster or slower by some, and set by somebody now and then.
+//! The clock of one simulated machine: off by some, faster or slower than others, and set by an operator now and then.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -7,7 +8,28 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::cluster::fence::CLOCK_RATES;
 use crate::schedule::Clock;
+
+/// What the clocks of healthy machines differ by at most, either way.
+pub(super) const SKEW: Duration = Duration::from_millis(250);
+
+/// What a time service slews a clock by at most: chrony's limit, unless it is configured.
+const SLEW: f64 = 0.083;
+
+/// How far a time service lets the time of day drift before it turns it round.
+const SWAY: Duration = Duration::from_millis(100);
+
+/// What is wrong with a clock although nobody sets it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Flaws {
+    /// How far the time of day is off.
+    skew: SignedDuration,
+    /// How many seconds pass on the machine in one, by the clock that only moves forward.
+    rate: f64,
+    /// How much the time of day gains in a second, and loses in one of the next, as a time service slews it.
+    slew: f64,
+}
 
 /// A clock that follows tokio's time in its own way.
 #[derive(Debug)]
@@ -19,26 +41,67 @@ pub(super) struct MachineClock {
     offset: Mutex<SignedDuration>,
     /// How long the machine had been up.
     uptime: Duration,
-    /// How many seconds pass on it in one.
-    rate: f64,
+    flaws: Flaws,
+    /// Whether an operator ever set it.
+    was_set: AtomicBool,
     jumps: watch::Sender<u64>,
 }
 
+impl Flaws {
+    /// Rates up to the [bound](CLOCK_RATES) that is documented, which is reached by some.
+    pub(super) fn draw(rng: &mut fastrand::Rng) -> Self {
+        let up_to = |limit: f64, rng: &mut fastrand::Rng| match rng.u8(..4) {
+            0 => limit,
+            1 => -limit,
+            _ => limit * (2.0 * rng.f64() - 1.0),
+        };
+        let skew = i64::try_from((SKEW - SWAY).as_millis()).unwrap_or_default();
+        Self {
+            skew: SignedDuration::from_millis(rng.i64(-skew..=skew)),
+            rate: 1.0 + up_to(CLOCK_RATES, rng),
+            slew: up_to(SLEW, rng),
+        }
+    }
+}
+
 impl MachineClock {
-    pub(super) fn new(began: Instant, origin: Timestamp, offset: SignedDuration, uptime: Duration, rate: f64) -> Self {
+    pub(super) fn new(began: Instant, origin: Timestamp, uptime: Duration, flaws: Flaws) -> Self {
         Self {
             began,
             origin,
-            offset: Mutex::new(offset),
+            offset: Mutex::new(flaws.skew),
             uptime,
-            rate,
+            flaws,
+            was_set: AtomicBool::new(false),
             jumps: watch::Sender::new(0),
         }
     }
 
-    /// Somebody sets the clock; nobody notices before [`notice`](Self::notice).
+    /// Sets the clock, as an operator does; the process does not notice before [`notice`](Self::notice).
     pub(super) fn set_offset(&self, offset: SignedDuration) {
         *self.offset.lock().unwrap_or_else(PoisonError::into_inner) = offset;
+        self.was_set.store(true, Ordering::Relaxed);
+    }
+
+    /// Sets the clock as right as it was at first.
+    pub(super) fn set_right(&self) {
+        self.set_offset(self.flaws.skew);
+    }
+
+    /// Whether an operator ever set it: until then it is as right as a healthy machine's.
+    pub(super) fn was_set(&self) -> bool {
+        self.was_set.load(Ordering::Relaxed)
+    }
+
+    /// How far the time of day has drifted after so long.
+    fn sway(&self, passed: Duration) -> SignedDuration {
+        let slew = self.flaws.slew;
+        if slew == 0.0 {
+            return SignedDuration::ZERO;
+        }
+        let half = SWAY.as_secs_f64() / slew.abs();
+        let place = passed.as_secs_f64().rem_euclid(2.0 * half);
+        SignedDuration::from_secs_f64(slew * place.min(2.0 * half - place))
     }
 
     pub(super) fn notice(&self) {
@@ -50,11 +113,11 @@ impl Clock for MachineClock {
     fn now(&self) -> Timestamp {
         let passed = SignedDuration::try_from(self.began.elapsed()).unwrap_or(SignedDuration::MAX);
         let offset = *self.offset.lock().unwrap_or_else(PoisonError::into_inner);
-        self.origin + passed + offset
+        self.origin + passed + offset + self.sway(self.began.elapsed())
     }
 
     fn elapsed(&self) -> Duration {
-        self.uptime + self.began.elapsed().mul_f64(self.rate)
+        self.uptime + self.began.elapsed().mul_f64(self.flaws.rate)
     }
 
     fn instant_at(&self, at: Timestamp) -> Instant {
@@ -64,7 +127,7 @@ impl Clock for MachineClock {
 
     fn instant_after(&self, delay: Duration) -> Instant {
         // Never early: whoever waits for the fence would else look too soon.
-        let delay = delay.min(Duration::from_secs(86_400)).div_f64(self.rate);
+        let delay = delay.min(Duration::from_secs(86_400)).div_f64(self.flaws.rate);
         Instant::now() + delay + Duration::from_nanos(1)
     }
 

@@ -7,10 +7,11 @@ use jiff::SignedDuration;
 use tokio::time::Instant;
 
 use crate::cluster::note::Note;
+use crate::cluster::trigger::Order;
 use crate::operation::Target;
-use crate::registry::memory::{Direction, Fate};
+use crate::registry::memory::{Direction, Fate, Link};
 
-use super::node::{Condition, pid};
+use super::node::{Condition, Node, pid};
 use super::world::{World, origin};
 
 /// Where a link is cut to see whether what was half done is put right: at a write to a path with this in it.
@@ -26,6 +27,36 @@ const CUTS: [&str; 10] = [
     "/failovering",
     "/trigger/",
 ];
+
+/// After a connection broke a client has another one within this time, unless something is wrong with the network.
+const BLIP: Duration = Duration::from_secs(1);
+
+/// A cut that waits for a write of a node.
+#[derive(Clone, Copy)]
+pub(super) struct Trap {
+    node: usize,
+    /// How often its link was cut at a write before.
+    cuts: u64,
+    then: Then,
+}
+
+/// What follows when the link is cut.
+#[derive(Clone, Copy)]
+enum Then {
+    Crash,
+    Heal(Duration),
+}
+
+impl Trap {
+    /// Whether the link, which is the node's, was cut.
+    pub(super) fn is_sprung(&self, link: &Link) -> bool {
+        link.cuts_at_writes() != self.cuts
+    }
+
+    pub(super) fn node(&self) -> usize {
+        self.node
+    }
+}
 
 /// Something that is done later, to the node of this index.
 pub(super) enum Action {
@@ -78,7 +109,7 @@ impl World {
             return;
         }
         let node = running[self.rng.usize(..running.len())];
-        match self.rng.u8(..123) {
+        match self.rng.u8(..127) {
             0..8 => self.crash(node),
             8..16 => self.stop(node),
             16..20 => self.join(),
@@ -94,7 +125,7 @@ impl World {
             86..88 => self.expire_while_behind(node),
             88..92 => self.set_clock(node),
             92..94 => self.collect_containers(),
-            94..99 => self.disable(node),
+            94..99 => self.disable_server(node),
             99..100 => self.disable_all(),
             100..103 => self.disable_item(),
             103..110 => self.reconfigure(),
@@ -102,8 +133,9 @@ impl World {
             112..114 => self.remove_instance(node),
             114..115 => self.crash_all(&running),
             115..116 => self.remove_job(),
-            116..118 => self.trigger(node),
-            118..120 => self.pause_job(),
+            116..118 => self.await_takeover(),
+            118..121 => self.trigger(node),
+            121..124 => self.pause_job(),
             _ => self.panic(node),
         }
     }
@@ -124,7 +156,7 @@ impl World {
             Action::NoticeClock(node) => self.nodes[node].clock.notice(),
             Action::SetClockRight(node) => {
                 self.note(node, "clock is set right");
-                self.nodes[node].clock.set_offset(SignedDuration::ZERO);
+                self.nodes[node].clock.set_right();
                 self.plan(Duration::from_millis(900), Action::NoticeClock(node));
             }
             Action::Enable { ip } => self.switch(&ip, "ENABLED"),
@@ -227,6 +259,9 @@ impl World {
     }
 
     fn resume(&mut self, index: usize) {
+        if self.nodes[index].condition != Condition::Paused {
+            return;
+        }
         self.note(index, "goes on");
         let node = &mut self.nodes[index];
         node.condition = Condition::Running;
@@ -239,6 +274,9 @@ impl World {
     }
 
     fn resume_unheard(&mut self, index: usize, time: Duration) {
+        if self.nodes[index].condition != Condition::Paused {
+            return;
+        }
         self.note(index, &format!("goes on, unheard for {time:?}"));
         let node = &mut self.nodes[index];
         node.condition = Condition::Running;
@@ -274,18 +312,42 @@ impl World {
             Fate::Dropped
         };
         let step = CUTS[self.rng.usize(..CUTS.len())];
-        let crashes = self.trap.is_none() && self.rng.bool();
-        let end = if crashes { "crashes" } else { "is cut off" };
+        let then = match self.rng.u8(..4) {
+            _ if self.trap.is_some() => None,
+            0 | 1 => Some(Then::Crash),
+            2 => Some(Then::Heal(self.up_to(BLIP))),
+            _ => None,
+        };
+        let end = match then {
+            Some(Then::Crash) => "crashes".to_owned(),
+            Some(Then::Heal(time)) => format!("is cut off for {time:?}"),
+            None => "is cut off".to_owned(),
+        };
         self.note(index, &format!("{end} at its next write to {step} ({fate:?})"));
         let link = &self.nodes[index].link;
-        if crashes {
-            self.trap = Some((index, link.cuts_at_writes()));
+        match then {
+            Some(then) => {
+                let cuts = link.cuts_at_writes();
+                self.trap = Some(Trap {
+                    node: index,
+                    cuts,
+                    then,
+                });
+                link.cut_at_next_write_to(step, fate);
+            }
+            None => {
+                link.cut_at_next_write_to(step, fate);
+                let time = self.up_to(self.session_timeout * 2);
+                self.heal_after(index, time);
+            }
         }
-        link.cut_at_next_write_to(step, fate);
-        if !crashes {
-            let time = self.session_timeout * 2;
-            let time = self.up_to(time);
-            self.heal_after(index, time);
+    }
+
+    /// The link of this node was cut at the write that was waited for.
+    pub(super) fn spring(&mut self, Trap { node, then, .. }: Trap) {
+        match then {
+            Then::Crash => self.crash(node),
+            Then::Heal(time) => self.heal_after(node, time),
         }
     }
 
@@ -339,6 +401,7 @@ impl World {
     fn expire(&mut self, index: usize) {
         if self.nodes[index].link_faults == 0 {
             self.note(index, "session is ended by the registry");
+            self.nodes[index].expired_at = Some(Instant::now());
             self.nodes[index].link.expire();
         }
     }
@@ -360,7 +423,7 @@ impl World {
         self.history.note(format!("{count} containers are collected"));
     }
 
-    fn disable(&mut self, index: usize) {
+    fn disable_server(&mut self, index: usize) {
         let ip = self.nodes[index].ip.clone();
         self.switch(&ip, "DISABLED");
         let after = self.up_to(self.session_timeout * 2);
@@ -496,11 +559,41 @@ impl World {
 
     fn disable_item(&mut self) {
         let (job, item) = (self.rng.usize(..self.jobs.len()), self.rng.u32(..4));
+        self.disable(job, item);
+    }
+
+    fn disable(&mut self, job: usize, item: u32) {
         let path = format!("/{}/sharding/{item}/disabled", self.jobs[job].name);
         if self.observer.create(&path, "") {
             self.history.note(format!("operator: {path}"));
             let after = self.millis(500..15_000);
             self.plan(after, Action::EnableItem { job, item });
+        }
+    }
+
+    /// The next item that is queued to be taken over is disabled before anybody can take it.
+    fn await_takeover(&mut self) {
+        self.observer.look();
+        self.observer.take_queued();
+        self.awaits_takeover = true;
+    }
+
+    /// An operator disables an item that waits to be taken over, while a machine stands still: if it is for that one to take
+    /// the item, the others do so later.
+    pub(super) fn disable_queued(&mut self, (name, item): (String, u32)) {
+        self.awaits_takeover = false;
+        let Some(job) = self.jobs.iter().position(|job| job.name == name) else {
+            return;
+        };
+        self.disable(job, item);
+        // A process whose session was ended at this instant is to be told before it stands still.
+        let is_fit = |node: &&Node| node.condition == Condition::Running && node.expired_at != Some(Instant::now());
+        let running: Vec<usize> = self.nodes.iter().filter(is_fit).map(|node| node.index).collect();
+        if running.len() > 1 {
+            let index = running[self.rng.usize(..running.len())];
+            let time = self.millis(1_500..3_000);
+            self.freeze(index, time);
+            self.plan(time, Action::Resume(index));
         }
     }
 
@@ -522,9 +615,16 @@ impl World {
     fn trigger(&mut self, index: usize) {
         let job = self.rng.usize(..self.jobs.len());
         let name = &self.jobs[job].name;
+        let request = format!("q{}", self.rng.u32(..));
+        if self.rng.bool() {
+            let parameter = self.rng.bool().then(|| format!("p{}", self.rng.u8(..3)));
+            self.history
+                .note(format!("operator: {name} is asked to run, with {parameter:?}"));
+            let requests = vec![request];
+            return self.observer.order(name, &Order { requests, parameter });
+        }
         self.history
             .note(format!("operator: {name} is asked to run, by node {index}"));
-        let request = format!("q{}", self.rng.u32(..));
         self.nodes[index].trigger(name, request);
     }
 

@@ -78,6 +78,8 @@ pub(super) struct Run {
     pub(super) ended_at: Option<Duration>,
     id: String,
     attempt: u32,
+    /// What was ordered to be given to it.
+    parameter: Option<String>,
     token: i64,
     machine: usize,
     pub(super) owner: String,
@@ -126,9 +128,17 @@ impl History {
     }
 
     /// The code of a run that was launched is about to be made.
-    pub(super) fn made(&self, id: &str, attempt: u32) -> Option<Arc<LiveRun>> {
+    /// It is given the parameter of the order that it is for, if there is one in that.
+    pub(super) fn made(&self, id: &str, attempt: u32, parameter: &str) -> Option<Arc<LiveRun>> {
+        let at = self.now();
         let mut inner = self.inner();
-        let attempt = inner.attempts.get_mut(&(id.to_owned(), attempt))?;
+        let key = (id.to_owned(), attempt);
+        let run = &inner.runs[inner.attempts.get(&key)?.index];
+        if let Some(ordered) = run.parameter.as_ref().filter(|ordered| *ordered != parameter) {
+            let what = format!("{run}: is given `{parameter}` where `{ordered}` was ordered");
+            inner.violate(at, what);
+        }
+        let attempt = inner.attempts.get_mut(&key)?;
         let live = Arc::new(LiveRun {
             history: self.clone(),
             index: attempt.index,
@@ -270,6 +280,7 @@ impl Inner {
             ended_at: None,
             id: run.id.clone(),
             attempt: run.attempt,
+            parameter: run.parameter.clone(),
             token: *token,
             machine,
             owner: run.owner.clone(),

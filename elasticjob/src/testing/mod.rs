@@ -9,6 +9,11 @@
 //! - tokens grow, no scheduled time is run twice, and no run begins whose end is recorded;
 //! - the account of each item has no gap and tells no time twice; what an instance died running is taken over, as the
 //!   next attempt, where the job has `failover`, and nothing else ever is;
+//! - an instance whose link carries everything claims nothing that an operator has switched off, nor what is to move; an item
+//!   moves, and its mark goes, when its run has ended;
+//! - the next attempt of a run has its requests and its parameter; a run is given up after as many attempts as are allowed,
+//!   not before and not later; each request is answered by the end of its run;
+//! - a time that came while its item ran is made up, or passed over for a reason that is known;
 //! - within twice the session timeout, one period and 7 seconds everything runs again as it should: every item at each of
 //!   its times, by somebody who is there, with nothing left over in the registry;
 //! - what listeners are told once in the cluster is told by one instance at a time, and again only where that is gone; where
@@ -18,18 +23,21 @@
 //!
 //! Processes crash, stand still, restart and leave; links are cut, slow, hold requests or answers up, lose the answer of
 //! any step of the protocol, or of the one at which the process dies; servers fall behind, or are cut off and still
-//! answer; sessions are ended out of turn; clocks are off, some by a day; operators disable, pause, reconfigure,
-//! trigger and take away; containers, configurations and whole jobs vanish; jobs are larger than what is done at once.
+//! answer; sessions are ended out of turn; clocks are off, some by a day, and run at rates up to the bound that is
+//! documented; operators disable, pause, reconfigure, trigger and take away; containers, configurations and whole jobs
+//! vanish; jobs are larger than what is done at once.
 //!
 //! The same seed gives the same history, to the letter. That relies on nothing in the framework, and in the jobs, asking
 //! the machine for time, for randomness or for a thread.
 
 mod account;
+mod bars;
 mod check;
 mod clock;
 mod faults;
 mod hearing;
 mod history;
+mod laws;
 pub(crate) mod node;
 mod observer;
 mod scheduler;
@@ -154,6 +162,10 @@ mod tests {
                 32382,
                 "who gave a gathering up took the place of another firing of its process",
             ),
+            (
+                3346,
+                "a claim that was refused was tried again although its server had been disabled meanwhile",
+            ),
             (50105, "a watch that was refused was set again without a pause"),
             (
                 121516,
@@ -162,6 +174,15 @@ mod tests {
         ] {
             assert_eq!(simulate(seed, None).violations(), Vec::<String>::new(), "{what}");
         }
+    }
+
+    #[test]
+    fn each_rule_should_be_in_the_list_of_mutations() {
+        let list = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/mutations.md");
+        let list = std::fs::read_to_string(list).unwrap();
+        let is_missing = |rule: &&Mutation| !list.contains(&format!("| `{rule:?}` |"));
+        let missing: Vec<_> = Mutation::ALL.iter().filter(is_missing).collect();
+        assert_eq!(missing, Vec::<&Mutation>::new());
     }
 
     #[test]

@@ -73,6 +73,8 @@ pub(super) struct Node {
     pub(super) condition: Condition,
     /// Faults of the link that are not over.
     pub(super) link_faults: u32,
+    /// When the registry last ended its session out of turn.
+    pub(super) expired_at: Option<Instant>,
     pub(super) registry: Arc<Metered<Link>>,
     tasks: Tasks,
     process: Arc<Process>,
@@ -100,6 +102,13 @@ struct RunningJob {
 /// The process id of a node.
 pub(super) fn pid(index: usize) -> u32 {
     u32::try_from(index).expect("few nodes") + 1000
+}
+
+/// The index of the node that this instance is of.
+pub(super) fn index_of(instance: &str) -> Option<usize> {
+    let (_, process) = instance.split_once("@-@")?;
+    let (pid, _) = process.split_once('-')?;
+    pid.parse::<usize>().ok()?.checked_sub(1000)
 }
 
 impl Node {
@@ -196,6 +205,7 @@ impl Node {
             latency: Duration::ZERO,
             condition: Condition::Running,
             link_faults: 0,
+            expired_at: None,
             registry,
             tasks,
             process,

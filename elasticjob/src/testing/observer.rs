@@ -6,14 +6,19 @@ use std::task::{Context, Poll, Waker};
 
 use elasticjob_config::job::JobConfig;
 use futures_util::FutureExt;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
 
 use crate::cluster::layout::{ItemKind, Node};
-use crate::cluster::ledger::Record;
+use crate::cluster::ledger::{Record, Run, Source};
+use crate::cluster::resharding::Basis;
+use crate::cluster::trigger::{self, Order};
 use crate::registry::memory::{Link, MemoryRegistry};
 use crate::registry::{Answer, CreateMode, Read, Registry, Session, Step, Watch, WatchEvent};
 
 use super::account::{Account, Change};
+use super::bars::{Bar, Bars};
+use super::clock::MachineClock;
 use super::history::History;
 
 /// A client of the registry that nothing happens to.
@@ -29,6 +34,9 @@ pub(super) struct Observer {
     account: Account,
     /// Jobs that are paused as a whole.
     paused: BTreeSet<String>,
+    bars: Bars,
+    /// The item that was last queued to be taken over, with its job.
+    queued: Option<(String, u32)>,
     /// Jobs that an operator is removing.
     removing: BTreeSet<String>,
     clock: Box<dyn Fn() -> Timestamp>,
@@ -59,10 +67,27 @@ impl Observer {
             alive: BTreeMap::new(),
             account: Account::default(),
             paused: BTreeSet::new(),
+            bars: Bars::default(),
+            queued: None,
             removing: BTreeSet::new(),
             clock: Box::new(clock),
             history,
         }
+    }
+
+    /// Has the next machine know what the registry says.
+    pub(super) fn follow(&mut self, link: Link, clock: Arc<MachineClock>) {
+        self.bars.follow(link, clock);
+    }
+
+    /// The item that was queued to be taken over since this was asked last, with its job.
+    pub(super) fn take_queued(&mut self) -> Option<(String, u32)> {
+        self.queued.take()
+    }
+
+    /// Whether an item was queued to be taken over since that was asked last.
+    pub(super) fn has_queued(&self) -> bool {
+        self.queued.is_some()
     }
 
     /// Takes in what happened since it last looked.
@@ -100,16 +125,40 @@ impl Observer {
             }) if is_created => self.claimed(job, item),
             Some(Node::ItemState {
                 item,
+                kind: ItemKind::Running,
+            }) if is_deleted && !self.removing.contains(job) => self.unmarked(job, item),
+            Some(Node::ItemState {
+                item,
                 kind: ItemKind::Owner,
             }) if is_created => {
+                self.bars.moved(job, item);
+                self.owned(job, item);
                 let owner = self.state(job, item, ItemKind::Owner).unwrap_or_default();
                 self.history.note(format!("registry: {job}/{item} belongs to {owner}"));
             }
+            Some(Node::ItemState {
+                item,
+                kind: ItemKind::Disabled,
+            }) => self.bars.switch_item(job, item, !is_deleted),
+            Some(Node::Server(ip)) => {
+                let is_disabled = self.data(path).is_some_and(|status| status == "DISABLED");
+                self.bars.switch_server(job, ip, is_disabled);
+            }
+            Some(Node::Epoch) => {
+                let basis: Option<Basis> = self.data(path).and_then(|data| serde_json::from_str(&data).ok());
+                let moving: Vec<u32> = basis.iter().flat_map(|basis| basis.deferred().iter()).collect();
+                self.bars.moving(job, &moving);
+            }
             Some(Node::FailoverItem(item)) => {
+                if is_created {
+                    self.queued = Some((job.to_owned(), item));
+                }
                 let what = if is_created { "waits to be" } else { "is" };
                 self.history.note(format!("registry: {job}/{item} {what} taken over"));
             }
-            Some(Node::LeaderInstance) if is_created => {
+            Some(Node::LeaderInstance) if is_deleted => self.bars.led(job, false),
+            Some(Node::LeaderInstance) => {
+                self.bars.led(job, true);
                 let leader = self.data(path).unwrap_or_default();
                 self.history.note(format!("registry: {leader} leads {job}"));
             }
@@ -119,9 +168,7 @@ impl Observer {
 
     /// Something of an instance came or went.
     fn seen(&mut self, job: &str, id: &str) {
-        let is_alive = [Node::Instance(id), Node::Member(id)]
-            .iter()
-            .any(|node| self.data(&node.of(job)).is_some());
+        let is_alive = self.is_alive(job, id);
         let alive = self.alive.entry(job.to_owned()).or_default();
         if is_alive && alive.insert(id.to_owned()) {
             self.history.instance_joined(job, id);
@@ -148,20 +195,48 @@ impl Observer {
         {
             self.history.ended(run.id.clone());
         }
+        let before = self.account.record(job, item).and_then(|record| record.run.as_ref());
+        let owner = before.map(|run| run.owner.clone()).unwrap_or_default();
+        let barred = self.barred_claim(job, item, before, record.run.as_ref());
         let alive = self.alive.entry(job.to_owned()).or_default();
+        let now = (self.clock)();
+        let at = |at: Instant| now - SignedDuration::try_from(at.elapsed()).unwrap_or(SignedDuration::MAX);
         let change = Change {
             job,
             item,
             version,
-            now: (self.clock)(),
+            now,
             is_paused: self.paused.contains(job),
             is_there: &|id| alive.contains(id),
+            disabled_at: self.bars.disabled_at(job, item).map(at),
+            barred_at: self.bars.barred_at(job, item, &owner).map(at),
+            has_right_clock: self.bars.has_right_clock(&owner),
         };
-        let faults = self.account.changed(&change, record);
+        let mut faults = self.account.changed(&change, record);
+        faults.extend(barred);
         // Half of a job has no account that could be right.
         for fault in faults.into_iter().filter(|_| !self.removing.contains(job)) {
             self.history.violation(fault);
         }
+    }
+
+    /// An item was claimed by an instance that had to know what barred it.
+    fn barred_claim(&self, job: &str, item: u32, before: Option<&Run>, after: Option<&Run>) -> Option<String> {
+        let run = after?;
+        let is_going_on = |before: &Run| before.id == run.id && before.owner == run.owner;
+        if before.is_some_and(is_going_on) {
+            return None;
+        }
+        let bars: &[Bar] = match run.source {
+            // It runs nowhere: there is no end that the move waits for.
+            Source::Failover => &[Bar::ItemDisabled, Bar::ServerDisabled],
+            _ => &[Bar::ItemDisabled, Bar::ServerDisabled, Bar::ItemMoves],
+        };
+        let bar = self.bars.known(job, item, &run.owner, bars)?;
+        Some(format!(
+            "{job}/{item} {bar}, and is claimed by {} as run {}",
+            run.owner, run.id
+        ))
     }
 
     /// Only its owner may claim an item, or whoever takes it over.
@@ -176,6 +251,44 @@ impl Observer {
             self.history
                 .violation(format!("{job}/{item} of {owner} is claimed by {holder}"));
         }
+    }
+
+    /// An item moves while nobody runs it, or to the instance that does.
+    fn owned(&self, job: &str, item: u32) {
+        let owner = self.state(job, item, ItemKind::Owner);
+        let runner = self
+            .state(job, item, ItemKind::Running)
+            .filter(|runner| self.is_alive(job, runner));
+        if let Some(runner) = runner
+            && owner.as_ref() != Some(&runner)
+        {
+            self.history
+                .violation(format!("{job}/{item} moves to {owner:?} while {runner} runs it"));
+        }
+    }
+
+    /// The mark of a run goes with its end, or with its instance.
+    fn unmarked(&self, job: &str, item: u32) {
+        let record = self
+            .data(&Node::LedgerItem(item).of(job))
+            .map(|data| Record::parse(data.as_bytes()));
+        let known = self.account.record(job, item).and_then(|record| record.run.as_ref());
+        // A run that follows in the same transaction may have no mark.
+        let is_same = |run: &Run| run.end.is_none() && known.is_some_and(|known| known.is_same_attempt(run));
+        let open = record.and_then(|record| record.run).filter(is_same);
+        let is_marked = self.state(job, item, ItemKind::Running).is_some();
+        if let Some(run) = open.filter(|run| !is_marked && self.is_alive(job, &run.owner)) {
+            self.history.violation(format!(
+                "{job}/{item} has no mark while {} executes run {}",
+                run.owner, run.id
+            ));
+        }
+    }
+
+    /// Whether the instance is registered, or still a member.
+    fn is_alive(&self, job: &str, id: &str) -> bool {
+        let nodes = [Node::Instance(id), Node::Member(id)];
+        nodes.iter().any(|node| self.data(&node.of(job)).is_some())
     }
 
     fn state(&self, job: &str, item: u32, kind: ItemKind) -> Option<String> {
@@ -276,6 +389,14 @@ impl Observer {
             path: path.to_owned(),
             version: None,
         }])
+    }
+
+    /// Orders a run of a job, as an operator does.
+    pub(super) fn order(&self, job: &str, order: &Order) {
+        // Where the job was removed there is nobody to order anything from.
+        let _ = trigger::request(&*self.writer, job, order)
+            .now_or_never()
+            .expect("answered on the spot");
     }
 
     fn write(&self, steps: Vec<Step>) -> bool {

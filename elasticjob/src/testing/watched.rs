@@ -63,7 +63,10 @@ impl Runner for WatchedRunner {
 
 impl ErasedJob for WatchedJob {
     fn run(&self, run: RunContext) -> BoxFuture<'static, Outcome> {
-        let live = self.history.made(run.sharding().run_id(), run.sharding().attempt());
+        let shard = run.sharding();
+        let live = self
+            .history
+            .made(shard.run_id(), shard.attempt(), shard.job_parameter());
         Box::pin(WatchedRun {
             run: self.job.run(run),
             live,

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use elasticjob_config::job::JobConfig;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::cluster::ids::Ids;
+use crate::cluster::policy::FAILOVER_ATTEMPTS;
 use crate::error_handler::ErrorHandlers;
 use crate::executor::{self, Pools};
 use crate::job::Kind;
@@ -19,8 +20,8 @@ use crate::operation::Operations;
 use crate::registry::memory::MemoryRegistry;
 use crate::sharding::{DEFAULT_STRATEGY, Strategies};
 
-use super::clock::MachineClock;
-use super::faults::Action;
+use super::clock::{Flaws, MachineClock, SKEW};
+use super::faults::{Action, Trap};
 use super::hearing::{self, COMPLETED_LIMIT, Hearer, STARTED_LIMIT};
 use super::history::History;
 use super::node::{Application, ApplicationJob, Condition, Node, Parts};
@@ -52,9 +53,6 @@ const STRATEGIES: [&str; 5] = [
     "STICKY",
 ];
 
-/// What the clocks of healthy machines differ by at most, either way.
-const SKEW_MILLIS: i64 = 250;
-
 /// Everything there is.
 pub(super) struct World {
     pub(super) rng: fastrand::Rng,
@@ -67,8 +65,10 @@ pub(super) struct World {
     pub(super) session_timeout: Duration,
     pub(super) began: Instant,
     pub(super) course: Course,
-    /// The node to crash when its link is cut at a write, and how often it was before.
-    pub(super) trap: Option<(usize, u64)>,
+    /// What follows when a link is cut at a write.
+    pub(super) trap: Option<Trap>,
+    /// Whether an operator disables the next item that is queued to be taken over.
+    pub(super) awaits_takeover: bool,
     application: Application,
     scheduler: Scheduler,
     ids: Ids,
@@ -143,6 +143,7 @@ impl World {
             began,
             course,
             trap: None,
+            awaits_takeover: false,
             application,
             agenda: BTreeMap::new(),
             planned: 0,
@@ -187,17 +188,16 @@ impl World {
     /// Starts a process on the machine of this address.
     pub(super) fn start_node(&mut self, ip: &str) {
         let index = self.nodes.len();
-        let skew = SignedDuration::from_millis(self.rng.i64(-SKEW_MILLIS..=SKEW_MILLIS));
         let uptime = Duration::from_secs(self.rng.u64(..1_000_000));
-        let rate = 0.97 + 0.06 * self.rng.f64();
-        let clock = MachineClock::new(self.began, origin(), skew, uptime, rate);
+        let flaws = Flaws::draw(&mut self.rng);
+        let clock = Arc::new(MachineClock::new(self.began, origin(), uptime, flaws));
         let machine = self.scheduler.machine();
         let parts = Parts {
             index,
             ip: ip.to_owned(),
             machine,
             link: self.registry.link(&format!("{ip} {index}")),
-            clock: Arc::new(clock),
+            clock: Arc::clone(&clock),
             history: self.history.clone(),
             ids: self.ids.fork(),
         };
@@ -207,6 +207,7 @@ impl World {
             node.latency = Duration::from_millis(self.rng.u64(1..30));
             node.link.delay(node.latency);
         }
+        self.observer.follow(node.link.clone(), clock);
         self.nodes.push(node);
     }
 
@@ -230,7 +231,7 @@ impl World {
             let mut next = Instant::now() + pause.mul_f64(stretch);
             if self.rng.u8(..4) == 0 {
                 // In the very moments in which items are claimed.
-                next = self.next_second(next) + Duration::from_millis(self.rng.u64(..SKEW_MILLIS.unsigned_abs()));
+                next = self.next_second(next) + SKEW.mul_f64(self.rng.f64());
             }
             self.pass_time_until(next.min(end)).await;
             if next >= end {
@@ -283,16 +284,21 @@ impl World {
     /// Goes on until `at`, or until somebody walks into the trap and crashes.
     async fn step_to_trap(&mut self, at: Instant) -> ControlFlow<()> {
         let observer = &mut self.observer;
-        let trap = self.trap.map(|(node, cuts)| (self.nodes[node].link.clone(), cuts));
+        let awaits_takeover = self.awaits_takeover;
+        let trap = self.trap.map(|trap| (trap, self.nodes[trap.node()].link.clone()));
         let look = || {
             observer.look();
-            trap.as_ref().is_none_or(|(link, cuts)| link.cuts_at_writes() == *cuts)
+            let is_struck = trap.as_ref().is_some_and(|(trap, link)| trap.is_sprung(link));
+            let is_queued = awaits_takeover && observer.has_queued();
+            !is_struck && !is_queued
         };
         match self.scheduler.run_until(at, look).await {
             Ok(Paused::Due) => ControlFlow::Break(()),
             Ok(Paused::Told) => {
-                if let Some((node, _)) = self.trap.take() {
-                    self.crash(node);
+                if let Some(queued) = self.observer.take_queued().filter(|_| self.awaits_takeover) {
+                    self.disable_queued(queued);
+                } else if let Some(trap) = self.trap.take() {
+                    self.spring(trap);
                 }
                 ControlFlow::Continue(())
             }
@@ -327,6 +333,7 @@ impl World {
         }
         self.agenda.clear();
         self.trap = None;
+        self.awaits_takeover = false;
         for index in 0..self.nodes.len() {
             let node = &mut self.nodes[index];
             if node.condition == Condition::Crashed {
@@ -335,8 +342,7 @@ impl World {
             if node.condition == Condition::Paused {
                 node.condition = Condition::Running;
             }
-            let skew = self.rng.i64(-SKEW_MILLIS..=SKEW_MILLIS);
-            node.clock.set_offset(SignedDuration::from_millis(skew));
+            node.clock.set_right();
             node.panic_at(0);
             node.clock.notice();
             node.machine.go_on();
@@ -417,6 +423,7 @@ impl Job {
             .failover(rng.bool())
             .misfire(rng.bool())
             .monitor_execution(rng.u8(..8) > 0)
+            .prop(FAILOVER_ATTEMPTS, rng.u8(1..=3).to_string())
             .sharding_strategy(STRATEGIES[rng.usize(..STRATEGIES.len())]);
         let builder = match rng.u8(..4) {
             0 => builder.executor_service_handler("SINGLE_THREAD"),

@@ -1,5 +1,7 @@
 //! A claim of the items of a firing: what it is made of, and its one transaction.
 
+use std::collections::BTreeSet;
+
 use crate::cluster::layout::{ItemKind, Node};
 use crate::cluster::ledger::{Gap, Record, Run, Source};
 use crate::cluster::mutation::Mutation;
@@ -158,6 +160,13 @@ impl Claim {
             transaction.delete(node(ItemKind::Misfire));
         }
         transaction.set(Node::LedgerItem(*item), record.to_bytes(), expected(*version));
+    }
+
+    /// Keeps the items that are runnable, and gives the numbers of the others.
+    pub(super) fn split_off_barred(&mut self, runnable: &BTreeSet<u32>) -> Vec<u32> {
+        let is_barred = |claimed: &ClaimedItem| !runnable.contains(&claimed.item);
+        let barred = self.items.extract_if(.., |claimed| is_barred(claimed));
+        barred.map(|claimed| claimed.item).collect()
     }
 
     /// Keeps as many items as one transaction takes, one at least, and gives the others.

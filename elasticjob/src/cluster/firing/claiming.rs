@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use crate::cluster::instance::InstanceId;
 use crate::cluster::ledger::{Gap, Record, Refusal, Run, Source};
+use crate::cluster::mutation::Mutation;
 use crate::cluster::view::ItemView;
 use crate::registry::{Answer, CreateMode, Error, Stat, Step, WriteError, Written};
 
@@ -50,7 +51,7 @@ impl Firings {
     }
 
     /// Our items that may run for the occasion, by all that is known beside their ledgers.
-    fn runnable(
+    pub(super) fn runnable(
         &self,
         circumstances: &Circumstances<'_>,
         occasion: &Occasion,
@@ -58,7 +59,7 @@ impl Firings {
         ending: &[u32],
     ) -> Vec<u32> {
         let Circumstances { view, me, .. } = *circumstances;
-        if !view.is_available(me) {
+        if !view.is_available(me) && !Mutation::ClaimOnDisabledServer.is_on() {
             return Vec::new();
         }
         let is_ending = |item: u32| ending.binary_search(&item).is_ok();
@@ -68,10 +69,13 @@ impl Firings {
         let is_meant = |state: &ItemView| !occasion.is_for_marked || state.is_misfire_marked;
         // One that waits to be taken over is run for the time that it missed first.
         let is_runnable = |&(item, state): &(u32, &ItemView)| {
-            let is_staying = !view.is_moving(item) && !view.failover_queue.contains(&item);
+            let is_moving = view.is_moving(item) && !Mutation::ClaimMoving.is_on();
+            let is_queued = view.failover_queue.contains(&item) && !Mutation::ClaimQueued.is_on();
+            let is_disabled = state.is_disabled && !Mutation::ClaimDisabledItem.is_on();
             // A job that is not monitored any more has items without marks, and some that were taken over before.
             let is_running = self.running.contains_key(&item) && !is_ending(item);
-            !state.is_disabled && !is_running && is_free(item, state) && is_meant(state) && is_staying
+            let is_barred = is_disabled || is_running || is_moving || is_queued;
+            !is_barred && is_free(item, state) && is_meant(state)
         };
         let own = self.own_items(circumstances);
         own.filter(is_runnable).map(|(item, _)| item).collect()
@@ -191,6 +195,7 @@ impl Firings {
             return (None, ClaimOutcome::default());
         };
         let Circumstances { view, me, now, .. } = *circumstances;
+        let runnable = self.still_runnable(circumstances, &claim);
         let mut answers = Found::new(answers);
         let epoch = answers.next().map(|(_, stat)| stat.version);
         if answers.next_is_pause(view) {
@@ -223,6 +228,8 @@ impl Firings {
                 Some("given to another instance")
             } else if claim.mark.is_some() && mark.is_some() {
                 Some("running elsewhere")
+            } else if !runnable.contains(&item) {
+                Some("not to be run any more")
             } else {
                 match admits(&slot, claimed.run.source, due_of(&claimed.run), circumstances) {
                     Ok(()) => None,
@@ -280,7 +287,8 @@ impl Firings {
         for item in &claim.items {
             let (_owner, _mark, ledger) = (answers.next(), answers.next(), answers.next());
             let Some((data, stat)) = ledger else { continue };
-            if item.is_in(&Record::parse(&data)) {
+            let is_made = item.is_in(&Record::parse(&data)) && !Mutation::DisbelieveClaim.is_on();
+            if is_made || Mutation::BelieveClaim.is_on() {
                 claimed.push((item.clone(), stat));
             }
         }

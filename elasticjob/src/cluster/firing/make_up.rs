@@ -115,7 +115,7 @@ impl Firings {
         let Occasion {
             time, is_for_marked, ..
         } = make_up.occasion;
-        if is_for_marked {
+        if is_for_marked || Mutation::ForgetRefusedMakeUp.is_on() {
             return;
         }
         if self.missed.is_some() {

@@ -345,26 +345,50 @@ impl Firings {
         };
         let claim = self.new_claim(circumstances, &occasion, &[]);
         let open = claim.items().collect();
-        let rest = (!claim.is_empty()).then_some(claim);
         let listening = self.listening();
         self.current = Some(Current {
             occasion,
             open,
-            rest,
+            rest: None,
             is_begun: false,
             listening,
         });
-        self.claim_rest(circumstances)
+        self.claim_part(circumstances, claim)
     }
 
-    /// Claims what of the firing under way is not claimed yet, as much as fits into a transaction.
+    /// Claims what of the firing under way is not claimed yet, as much as fits into a transaction, and may still be claimed:
+    /// since the last part an operator may have switched an item off, the leader have given it away, or this instance been
+    /// told to stop.
     fn claim_rest(&mut self, circumstances: &Circumstances<'_>) -> Option<FiringRequest> {
         if !matches!(self.claiming, Claiming::Idle) {
             return None;
         }
         let current = self.current.as_mut()?;
         let mut claim = current.rest.take()?;
-        current.rest = claim.split_off(circumstances.view);
+        let runnable = self.still_runnable(circumstances, &claim);
+        claim
+            .split_off_barred(&runnable)
+            .into_iter()
+            .for_each(|item| self.close(item));
+        self.claim_part(circumstances, claim)
+    }
+
+    /// The items of the firing under way that may be claimed now, as this claim was to.
+    fn still_runnable(&self, circumstances: &Circumstances<'_>, claim: &Claim) -> BTreeSet<u32> {
+        let current = self.current.as_ref().filter(|_| !self.is_stopped);
+        let runnable = current.map(|current| self.runnable(circumstances, &current.occasion, claim.mark, &[]));
+        runnable.into_iter().flatten().collect()
+    }
+
+    /// Claims as many of these items as fit into a transaction, and leaves the others for later.
+    fn claim_part(&mut self, circumstances: &Circumstances<'_>, mut claim: Claim) -> Option<FiringRequest> {
+        if claim.is_empty() {
+            return None;
+        }
+        let rest = claim.split_off(circumstances.view);
+        if let Some(current) = &mut self.current {
+            current.rest = rest;
+        }
         let steps = claim.steps(circumstances.view);
         self.claiming = Claiming::InFlight(claim);
         Some(FiringRequest::Claim(steps))

@@ -24,11 +24,17 @@ use super::{Circumstances, Claim, Claiming, FiringRequest, Firings};
 /// How long all others leave an item to the one that is to take it.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// An item that was found disabled, or marked, is looked at again after this long: a follower of a large job hears nothing of
+/// items that are not its own. The leader does, and need not wait for that.
+const HELD_PAUSE: Duration = Duration::from_secs(5);
+
 /// What is known of the items that wait to be taken over.
 #[derive(Debug, Default)]
 pub(super) struct Takeover {
     /// Since when each has been seen to wait.
     waiting: BTreeMap<u32, Duration>,
+    /// When the items that were found held are looked at again.
+    held: BTreeMap<u32, Duration>,
     /// Items whose state is being read.
     surveying: Vec<u32>,
     /// A claim was refused, for a reason that was not seen before: nothing is tried again until then.
@@ -43,6 +49,7 @@ impl Takeover {
 
     pub(super) fn reset(&mut self) {
         self.waiting.clear();
+        self.held.clear();
         self.surveying.clear();
     }
 }
@@ -62,19 +69,24 @@ impl Firings {
         self.takeover
             .waiting
             .retain(|item, _| view.failover_queue.contains(item));
+        self.takeover
+            .held
+            .retain(|item, until| view.failover_queue.contains(item) && *until > elapsed);
         let is_idle = matches!(self.claiming, Claiming::Idle) && self.takeover.surveying.is_empty();
         if self.is_stopped || !is_idle || elapsed < self.takeover.not_before {
             return None;
         }
         let standing = latch::standing(&view.failover_candidates, latch);
         let mut items = Vec::new();
-        if config.failover() && config.monitor_execution() && view.is_available(me) && !view.is_paused() {
+        let is_available = view.is_available(me) || Mutation::TakeOverOnDisabledServer.is_on();
+        if config.failover() && config.monitor_execution() && is_available && !view.is_paused() {
             let waiting = view.failover_queue.range(..config.sharding_total_count().get());
             let admission = placement.admission(view, config);
             for item in waiting.copied() {
                 let since = *self.takeover.waiting.entry(item).or_insert(elapsed);
                 let state = view.items.get(&item);
-                let is_held = state.is_some_and(|item| item.mark.is_some() || item.is_disabled);
+                let is_held = self.takeover.held.contains_key(&item)
+                    || state.is_some_and(|item| item.mark.is_some() || is_off(item.is_disabled));
                 let may_run = |id: &InstanceId| {
                     let owner = state.and_then(|item| item.owner.as_ref());
                     owner == Some(id) || admission.admits(item, id)
@@ -126,6 +138,13 @@ impl Firings {
                     }
                     .of(job),
                 ),
+                Read::Data(
+                    Node::ItemState {
+                        item: *item,
+                        kind: ItemKind::Disabled,
+                    }
+                    .of(job),
+                ),
                 Read::Data(Node::LedgerItem(*item).of(job)),
             ]
         });
@@ -134,14 +153,16 @@ impl Firings {
         Some(FiringRequest::SurveyTakeover(reads))
     }
 
-    /// When the patience with those who are to take an item first is over.
+    /// When the patience with the instance that is to take an item first is over, or an item that was held is looked at again.
     pub(crate) fn take_over_at(&self, elapsed: Duration) -> Option<Duration> {
-        self.takeover
-            .waiting
-            .values()
-            .map(|since| (*since + PATIENCE).max(self.takeover.not_before))
-            .filter(|at| *at > elapsed)
-            .min()
+        let Takeover {
+            waiting,
+            held,
+            not_before,
+            ..
+        } = &self.takeover;
+        let patience = waiting.values().map(|since| (*since + PATIENCE).max(*not_before));
+        patience.chain(held.values().copied()).filter(|at| *at > elapsed).min()
     }
 
     /// What was read of the items to be taken: the claim of those that still wait.
@@ -152,7 +173,9 @@ impl Firings {
     ) -> Option<FiringRequest> {
         let items = std::mem::take(&mut self.takeover.surveying);
         let mut answers = Found::new(answers.ok()?);
-        let Circumstances { view, me, now, .. } = *circumstances;
+        let Circumstances {
+            view, me, now, elapsed, ..
+        } = *circumstances;
         let epoch = answers.next().map(|(_, stat)| stat.version);
         if answers.next_is_pause(view) {
             return None;
@@ -164,9 +187,12 @@ impl Firings {
         let mut settled = Transaction::on(view);
         for item in items {
             let (queued, mark, failovering) = (answers.next(), answers.next(), answers.next());
-            let ledger = answers.next();
-            if queued.is_none() || mark.is_some() || self.running.contains_key(&item) || self.ended.contains_key(&item)
-            {
+            let (disabled, ledger) = (answers.next(), answers.next());
+            if queued.is_none() || self.running.contains_key(&item) || self.ended.contains_key(&item) {
+                continue;
+            }
+            if mark.is_some() || is_off(disabled.is_some()) {
+                self.takeover.held.insert(item, elapsed + HELD_PAUSE);
                 continue;
             }
             let ledger = ledger.map(|(data, stat)| (Record::parse(&data), stat.version));
@@ -199,6 +225,11 @@ impl Firings {
         self.claiming = Claiming::InFlight(claim);
         Some(FiringRequest::Claim(steps))
     }
+}
+
+/// Whether an item that is disabled, or not, is left alone.
+fn is_off(is_disabled: bool) -> bool {
+    is_disabled && !Mutation::TakeOverDisabledItem.is_on()
 }
 
 /// Whether `me` is the one of the available instances of ours that is to take the item, of those that may run it.

@@ -36,7 +36,21 @@ impl State {
         self.session_timeout = timeout;
     }
 
+    /// Notes that something strikes the link, or ends, and that messages are late by so much.
+    fn disturb(&mut self, link: usize, late: Duration) {
+        let until = Some(Instant::now() + late);
+        let state = &mut self.links[link];
+        state.disturbed_until = state.disturbed_until.max(until);
+    }
+
+    pub(super) fn delay(&mut self, link: usize, delay: Duration) {
+        // What was sent before is as late as it was, and what follows comes after it.
+        self.disturb(link, self.links[link].delay);
+        self.links[link].delay = delay;
+    }
+
     pub(super) fn cut(&mut self, link: usize) {
+        self.disturb(link, Duration::ZERO);
         self.links[link].is_cut = true;
         self.deferred.push(Deferred::Reschedule);
         let now = Instant::now();
@@ -52,6 +66,7 @@ impl State {
     }
 
     pub(super) fn stall(&mut self, link: usize, direction: Direction) {
+        self.disturb(link, Duration::ZERO);
         self.links[link].stall(direction);
         self.deferred.push(Deferred::Reschedule);
         let now = Instant::now();
@@ -70,6 +85,7 @@ impl State {
     }
 
     pub(super) fn freeze(&mut self, link: usize) {
+        self.disturb(link, Duration::ZERO);
         self.deferred.push(Deferred::Reschedule);
         let now = Instant::now();
         for session in self.sessions_of(link) {
@@ -80,12 +96,14 @@ impl State {
     }
 
     pub(super) fn isolate(&mut self, link: usize) {
+        self.disturb(link, Duration::ZERO);
         self.links[link].is_isolated = true;
         self.fall_behind(link);
         self.freeze(link);
     }
 
     pub(super) fn thaw(&mut self, link: usize) {
+        self.disturb(link, Duration::ZERO);
         let state = &self.links[link];
         if state.is_cut || state.withholds_writes() {
             return;
@@ -101,6 +119,7 @@ impl State {
     }
 
     pub(super) fn heal(&mut self, link: usize) {
+        self.disturb(link, Duration::ZERO);
         let was_isolated = self.links[link].is_isolated;
         self.links[link].heal();
         if was_isolated && !self.links[link].lags {
@@ -140,6 +159,7 @@ impl State {
 
     /// The servers end all sessions of the link; a client that is connected is told at once.
     pub(super) fn expire(&mut self, link: usize) {
+        self.disturb(link, Duration::ZERO);
         for session in self.sessions_of(link) {
             self.end(session);
             if self.links[link].is_up() {
@@ -149,6 +169,7 @@ impl State {
     }
 
     pub(super) fn lag(&mut self, link: usize) {
+        self.disturb(link, Duration::ZERO);
         self.links[link].lags = true;
         self.fall_behind(link);
     }
@@ -167,6 +188,7 @@ impl State {
     }
 
     pub(super) fn catch_up(&mut self, link: usize) {
+        self.disturb(link, Duration::ZERO);
         self.links[link].lags = false;
         if self.links[link].is_isolated {
             return;

@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::core::Core;
 use super::session::MemorySession;
 use crate::registry::{BoxFuture, Error, Registry, Session};
@@ -83,6 +85,8 @@ pub(super) struct LinkState {
     pub(super) breaks_at_write: Option<Break>,
     /// How many writes were struck.
     pub(super) breaks: u64,
+    /// When the last fault was over, or struck, and what it had held up had arrived.
+    pub(super) disturbed_until: Option<Instant>,
 }
 
 /// A cut that waits for a write.
@@ -121,7 +125,7 @@ impl Link {
 
     /// Delivers every later answer and event that much after it was sent.
     pub fn delay(&self, delay: Duration) {
-        self.core.order(|state| state.link_state(self.index).delay = delay);
+        self.core.order(|state| state.delay(self.index, delay));
     }
 
     /// Cuts the link at the next write: the writer gets [`Error::ConnectionLoss`] either way.
@@ -192,6 +196,17 @@ impl Link {
     /// Ends [`lag`](Self::lag).
     pub fn catch_up(&self) {
         self.core.order(|state| state.catch_up(self.index));
+    }
+
+    /// Since when the link has carried everything in order, and how late answers and events are; `None` while something
+    /// keeps them from arriving, or shows them as they were.
+    #[cfg(feature = "testing")]
+    pub(crate) fn steady(&self) -> Option<(Option<Instant>, Duration)> {
+        self.core.with(|state| {
+            let link = state.link_state(self.index);
+            let is_steady = link.is_up() && !link.is_behind();
+            is_steady.then_some((link.disturbed_until, link.delay))
+        })
     }
 
     /// The ids of the sessions over this link that the client or the registry still has.

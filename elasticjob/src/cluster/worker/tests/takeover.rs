@@ -85,6 +85,41 @@ async fn an_item_that_an_operator_switched_off_should_not_be_taken_over() {
     cluster.history.check();
 }
 
+/// Followers of a large job watch their own items only.
+#[tokio::test(start_paused = true)]
+async fn an_item_that_was_switched_off_while_it_waited_should_not_be_taken_over_by_a_follower() {
+    let _limits = limits::lower(1_000_000, 1);
+    let mut cluster = Cluster::new().await;
+    let work = lasting(Duration::from_secs(8));
+    let hosts = ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4", "10.0.0.5"];
+    let instances = hosts.map(|ip| cluster.join(ip, with_failover(5), Arc::clone(&work)));
+    cluster.until(6.0).await;
+    let [off] = by(&cluster.history.at(at(5)), &instances[4].id())[..] else {
+        panic!("each has one")
+    };
+    let servers = hosts[..4].iter().map(|ip| format!("/job/servers/{ip}"));
+    for server in servers.clone() {
+        cluster.set(&server, "DISABLED").await;
+    }
+    instances[4].kill();
+    cluster.until(24.0).await;
+    assert_eq!(cluster.children("/job/leader/failover/items").await, [off.to_string()]);
+    cluster.create(&format!("/job/sharding/{off}/disabled"), "").await;
+    for server in servers {
+        cluster.set(&server, "ENABLED").await;
+    }
+    cluster.until(29.0).await;
+    assert_eq!(cluster.attempts(off, at(5)), [(1, instances[4].id_before())]);
+    cluster.delete(&format!("/job/sharding/{off}/disabled")).await;
+    cluster.until(37.0).await;
+    assert_eq!(
+        cluster.attempts(off, at(5)).len(),
+        2,
+        "it waited until it was switched on"
+    );
+    cluster.history.check();
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_item_that_nobody_takes_over_after_all_should_be_lost_with_its_instance() {
     let unlimited = |config: &JobConfig| config.to_builder().failover(false).build().unwrap();
@@ -198,4 +233,19 @@ async fn marks_too_many_for_one_transaction_should_be_removed_in_several() {
     }
     cluster.until(6.0).await;
     assert_eq!(by(&cluster.history.at(at(5)), &second.id()).len(), 16);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_item_that_is_switched_off_before_its_part_of_a_claim_should_not_be_claimed() {
+    let _limits = limits::lower(SMALL, 1_000);
+    let mut cluster = Cluster::new().await;
+    let only = cluster.join("10.0.0.1", with_failover(40), quick());
+    cluster.until(2.0).await;
+    only.link.delay(Duration::from_secs(1));
+    cluster.until(5.5).await;
+    cluster.create("/job/sharding/39/disabled", "").await;
+    cluster.until(24.0).await;
+    let ran = by(&cluster.history.at(at(5)), &only.id());
+    assert_eq!(ran, (0..39).collect::<Vec<_>>());
+    cluster.history.check();
 }

@@ -82,7 +82,7 @@ impl Listeners {
                 Err(stopped) => {
                     let Named { name, kind } = &self.listeners[index];
                     debug!(listener = &**name, reason = %stopped, "listener stopped");
-                    if kind.is_once && !told.items.is_empty() {
+                    if kind.is_once {
                         // The session may live on, and others would wait for us.
                         gathering(&told, Arc::clone(&self.contending)).withdraw().await;
                     }
@@ -144,9 +144,6 @@ async fn call(kind: &ListenerKind, moment: Moment, firing: &Firing) -> Result<()
 
 /// Calls the hook if it is for us to call in the cluster, or waits until somebody else has.
 async fn once(name: &str, kind: &ListenerKind, told: &Told, firing: &Firing, contending: Arc<Mutex<()>>) -> One<Cause> {
-    if told.items.is_empty() {
-        return One::without_turn(Ok(()));
-    }
     let gathering = gathering(told, contending);
     let limit = kind.limit(told.moment);
     let result = match gathering.wait(name, deadline(limit)).await {

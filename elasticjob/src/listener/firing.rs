@@ -82,7 +82,7 @@ impl Firing {
         &self.parts.job_parameter
     }
 
-    /// The items that this instance runs, in order. There may be none.
+    /// The items that this instance runs, in order. There is one at least.
     pub fn items(&self) -> impl ExactSizeIterator<Item = u32> {
         self.parts.items.keys().copied()
     }

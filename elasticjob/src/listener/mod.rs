@@ -30,6 +30,7 @@
 //! ```
 //!
 //! # What is promised
+//! - **With items.** If an instance runs no item at a time, its listeners hear nothing of it. Java members call theirs then, too.
 //! - **Around.** `before` ends before any item of the firing begins here, `after` begins when the ends of all are recorded. A
 //!   make-up run is of the firing that it follows, as in Java: its listeners are told once. The next firing of the instance begins
 //!   after that.
@@ -100,7 +101,7 @@ pub trait JobListener: Send + Sync + 'static {
 /// Is told once in the cluster when all items of a firing are about to run, and once when all have ended.
 ///
 /// The instances wait for each other: no item runs before [`before`](Self::before) was called, wherever that is, and no
-/// instance begins its next firing before [`after`](Self::after) was. An instance without items waits for nobody. Items that nobody
+/// instance begins its next firing before [`after`](Self::after) was. An instance without items takes no part. Items that nobody
 /// runs, because they are disabled, have no instance, or lost theirs, are not waited for.
 ///
 /// ```

@@ -32,6 +32,15 @@ impl Firings {
         }
     }
 
+    /// Where the firing under way stands once its make-up run follows: its listeners are told at the end of both. If they
+    /// heard nothing of it, since it ran no item here, the make-up run begins for them.
+    pub(super) fn listening_of_make_up(&self) -> Listening {
+        match self.current.as_ref().map(|current| current.listening) {
+            None | Some(Listening::Over) => self.listening(),
+            Some(listening) => listening,
+        }
+    }
+
     /// Whether what is claimed for the firing under way is to wait for listeners.
     pub(crate) fn is_beginning(&self) -> bool {
         let listening = self.current.as_ref().map(|current| current.listening);
@@ -41,8 +50,9 @@ impl Firings {
         )
     }
 
-    /// What the listeners are to be told now, and of what.
-    pub(crate) fn next_to_tell(&mut self) -> Option<(Moment, Occasion)> {
+    /// Returns what the listeners are to be told now, and of what. If no claimed item waits for them, `is_held` is false: all
+    /// that was claimed had been given away, if anything was, and they hear nothing of the firing.
+    pub(crate) fn next_to_tell(&mut self, is_held: bool) -> Option<(Moment, Occasion)> {
         let current = self.current.as_mut()?;
         let Listening::Due(moment) = current.listening else {
             return None;
@@ -53,6 +63,10 @@ impl Firings {
             Moment::Completed => is_claimed && current.open.is_empty(),
         };
         if !is_there {
+            return None;
+        }
+        if moment == Moment::Started && !is_held {
+            current.listening = Listening::Over;
             return None;
         }
         current.listening = Listening::Telling(moment);

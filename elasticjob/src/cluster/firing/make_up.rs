@@ -95,11 +95,7 @@ impl Firings {
         claimed: Vec<(ClaimedItem, Stat)>,
     ) -> ClaimOutcome {
         let MakeUp { occasion, claim } = make_up;
-        // It is of the firing that it follows, whose listeners are told at its end.
-        let listening = self
-            .current
-            .take()
-            .map_or_else(Default::default, |current| current.listening);
+        let listening = self.listening_of_make_up();
         self.current = Some(Current {
             listening,
             occasion,

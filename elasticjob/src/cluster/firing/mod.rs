@@ -344,6 +344,10 @@ impl Firings {
             },
         };
         let claim = self.new_claim(circumstances, &occasion, &[]);
+        if claim.is_empty() {
+            // No item of this instance runs: that is no firing of it, and its listeners hear nothing.
+            return None;
+        }
         let open = claim.items().collect();
         let listening = self.listening();
         self.current = Some(Current {

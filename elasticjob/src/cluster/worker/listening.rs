@@ -155,7 +155,8 @@ impl Worker {
         if live.membership.fence().is_passed() {
             return;
         }
-        if let Some((moment, occasion)) = self.firings.next_to_tell() {
+        let is_held = !self.tellings.held.is_empty();
+        if let Some((moment, occasion)) = self.firings.next_to_tell(is_held) {
             let held = &self.tellings.held;
             let begun = self.tellings.current.take_if(|_| moment == Moment::Completed);
             let tale = begun.unwrap_or_else(|| Tale::of(held, occasion.source, occasion.time));

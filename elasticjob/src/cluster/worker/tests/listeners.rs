@@ -189,7 +189,7 @@ async fn listeners_should_be_told_around_each_firing_on_each_instance() {
     let mut cluster = Cluster::new().await;
     let journal = Journal::of(&cluster);
     cluster.listen("AUDIT", ListenerKind::regular(Scribe::new("audit", &journal)));
-    let config = listened_to(1, &["AUDIT"]);
+    let config = listened_to(2, &["AUDIT"]);
     let one = cluster.join("10.0.0.1", config.clone(), lasting(Duration::from_secs(1)));
     let other = cluster.join("10.0.0.2", config, lasting(Duration::from_secs(1)));
     cluster.until(19.0).await;
@@ -199,8 +199,8 @@ async fn listeners_should_be_told_around_each_firing_on_each_instance() {
             let told = journal.at(moment, due);
             let mut by: Vec<&str> = told.iter().map(|entry| &*entry.by).collect();
             by.sort_unstable();
-            assert_eq!(by, [one.id(), other.id()], "each once, also without items");
-            assert_eq!(told.iter().map(|entry| entry.items.len()).sum::<usize>(), 1);
+            assert_eq!(by, [one.id(), other.id()], "each once");
+            assert_eq!(told.iter().map(|entry| entry.items.len()).sum::<usize>(), 2);
         }
     }
     cluster.history.check();
@@ -991,4 +991,51 @@ async fn an_item_that_somebody_else_still_runs_should_not_be_asked_for_again_and
     assert!(asked.requests() <= 60, "{asked:?}");
     cluster.until(56.0).await;
     assert_eq!(by(&cluster.history.at(at(55)), &other.id()).len(), 2);
+}
+
+mod starts {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn tells_of_one_firing_with_items_when_a_time_comes_just_after() {
+        let mut cluster = Cluster::new().await;
+        let journal = Journal::of(&cluster);
+        let config = JobConfig::builder("job")
+            .cron("0/20 * * * * ?")
+            .time_zone("GMT")
+            .sharding_total_count(2);
+        let config = config.listener_type("each").listener_type("once").build().unwrap();
+        cluster.listen("each", ListenerKind::regular(Scribe::new("each", &journal)));
+        cluster.listen(
+            "once",
+            ListenerKind::distribute_once(Once(Scribe::new("once", &journal))),
+        );
+        for (second, due) in [(5.0, 20), (39.9, 40), (59.9, 60)] {
+            cluster.until(second).await;
+            let only = cluster.join("10.0.0.1", config.clone(), quick());
+            cluster.until(f64::from(due) + 10.0).await;
+            for moment in ["before", "after"] {
+                let told = journal.at(moment, at(due.into()));
+                let mut told: Vec<_> = told.iter().map(|entry| (entry.who, entry.items.clone())).collect();
+                told.sort();
+                assert_eq!(told, [("each", vec![0, 1]), ("once", vec![0, 1])], "{moment} {due}");
+            }
+            only.stop(Duration::ZERO).await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn tells_nothing_of_a_time_at_which_no_item_runs() {
+        let mut cluster = Cluster::new().await;
+        let journal = Journal::of(&cluster);
+        cluster.listen("each", ListenerKind::regular(Scribe::new("each", &journal)));
+        let config = every_second(1).to_builder().listener_type("each").build().unwrap();
+        let _only = cluster.join("10.0.0.1", config, quick());
+        cluster.until(5.5).await;
+        cluster.create("/job/sharding/0/disabled", "").await;
+        cluster.until(10.5).await;
+        assert_eq!(journal.at("before", at(5)).len(), 1);
+        assert_eq!(journal.at("before", at(7)).len(), 0);
+        assert_eq!(journal.at("after", at(7)).len(), 0);
+    }
 }

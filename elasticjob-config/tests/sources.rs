@@ -196,9 +196,6 @@ fn keys_should_be_one_however_they_are_spelt() {
         .unwrap();
         assert_eq!(zookeeper(&settings).connect_string(), "a:1");
     }
-    let settings = yaml("elasticjob: {jobs: {syncOrders: {jobParameter: camel}}}").unwrap();
-    assert_eq!(settings.jobs.keys().collect::<Vec<_>>(), ["sync_orders"]);
-    assert_eq!(parameter(&settings), "camel");
 }
 
 #[test]

@@ -3,24 +3,19 @@
 use std::collections::BTreeMap;
 
 use super::error::{Error, Origin};
-use super::key::{self, JobNames, Key};
+use super::key::{self, JobNames, Unknown};
 use super::layer::{self, Entry, Layer};
 
 const PREFIX: &str = "ELASTICJOB_";
 
-/// The layer of the environment. Jobs and properties must be known by now, because a variable does not tell where their
-/// names end.
+/// The layer of the environment. Jobs and their properties must be known by now, because a variable tells neither where
+/// their names end nor how they are spelt.
 pub(super) fn layer(
     environment: &BTreeMap<String, String>,
     jobs: &JobNames,
-    lower: &[Layer],
+    props: &[(String, String)],
     faults: &mut Vec<Error>,
 ) -> Layer {
-    let props: Vec<(String, String)> = lower
-        .iter()
-        .flat_map(|layer| layer.entries.keys())
-        .filter_map(prop)
-        .collect();
     let mut layer = Layer::default();
     for (variable, text) in environment {
         let Some(rest) = variable.strip_prefix(PREFIX) else {
@@ -31,7 +26,7 @@ pub(super) fn layer(
         }
         let tokens: Vec<&str> = rest.split('_').filter(|token| !token.is_empty()).collect();
         let origin = Origin::Environment(variable.clone());
-        match key::find_variable(&tokens, jobs, &props) {
+        match key::find_variable(&tokens, jobs, props) {
             Ok((key, unit)) => {
                 let entry = Entry {
                     written: key.to_string(),
@@ -41,7 +36,7 @@ pub(super) fn layer(
                 };
                 layer.set(key, entry, faults);
             }
-            Err(unknown) if tokens.first() == Some(&"JOBS") && unknown.0.is_none() => {
+            Err(Unknown::Nothing(None)) if tokens.first() == Some(&"JOBS") => {
                 let names: Vec<String> = jobs.iter().map(|name| format!("`{name}`")).collect();
                 let problem = format!("names no job and setting; the jobs are: {}", names.join(", "));
                 faults.push(Error::new("", problem).at(origin));
@@ -54,13 +49,6 @@ pub(super) fn layer(
         }
     }
     layer
-}
-
-fn prop(key: &Key) -> Option<(String, String)> {
-    match key {
-        Key::Prop(job, name) => Some((job.clone(), name.clone())),
-        _ => None,
-    }
 }
 
 /// For a service called `elasticjob`, Kubernetes sets `ELASTICJOB_SERVICE_HOST`, `ELASTICJOB_PORT_80_TCP_ADDR` and more.

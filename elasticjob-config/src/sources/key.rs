@@ -3,7 +3,7 @@
 //! A key is known by its letters and digits alone, so `regCenter`, `reg-center` and `REG_CENTER` are one. Names of jobs
 //! and keys of `props` belong to the user and stay as they are.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::spelling::nearest;
 
@@ -157,34 +157,51 @@ impl Key {
 /// A key, and the unit of the number behind it.
 pub(super) type Known = (Key, &'static str);
 
-/// A key that means nothing, and what was probably meant.
-pub(super) struct Unknown(pub(super) Option<String>);
+/// Why a key cannot be taken for a setting.
+pub(super) enum Unknown {
+    /// It means nothing. This was probably meant.
+    Nothing(Option<String>),
+    /// It means each of these just as well.
+    Ambiguous(Vec<Key>),
+}
 
-/// The names of jobs as they were first written: the attributes' before the files'.
+/// The names of the jobs, which are never taken for each other. Likeness finds what an environment variable, or a slip of
+/// the pen, may mean.
 #[derive(Clone, Debug, Default)]
-pub(super) struct JobNames(BTreeSet<String>);
+pub(super) struct JobNames {
+    names: BTreeSet<String>,
+    by_letters: BTreeMap<String, Vec<String>>,
+}
 
 impl JobNames {
-    pub(super) fn add(&mut self, name: &str) {
-        self.0.insert(name.to_owned());
-    }
-
-    /// Knows one name.
-    pub(super) fn of(name: &str) -> Self {
-        Self(BTreeSet::from([name.to_owned()]))
-    }
-
     pub(super) fn iter(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(String::as_str)
+        self.names.iter().map(String::as_str)
     }
 
-    /// The job that is meant: the one of exactly this name, else the only one that differs in spelling.
-    pub(super) fn find(&self, written: &str) -> Option<&str> {
-        if let Some(name) = self.0.get(written) {
-            return Some(name);
+    /// The names that have the letters and digits of this one, itself among them if a job has exactly this name.
+    pub(super) fn alike(&self, written: &str) -> impl Iterator<Item = &str> {
+        let alike = self.by_letters.get(&canonical(written));
+        alike.into_iter().flatten().map(String::as_str)
+    }
+
+    /// The names that a variable may mean: the one that it spells exactly, else all that it is like.
+    fn meant(&self, written: &str) -> Vec<&str> {
+        match self.names.get(written) {
+            Some(name) => vec![name],
+            None => self.alike(written).collect(),
         }
-        let mut alike = self.iter().filter(|name| canonical(name) == canonical(written));
-        alike.next().filter(|_| alike.next().is_none())
+    }
+}
+
+impl FromIterator<String> for JobNames {
+    fn from_iter<T: IntoIterator<Item = String>>(names: T) -> Self {
+        let mut jobs = Self::default();
+        for name in names {
+            if jobs.names.insert(name.clone()) {
+                jobs.by_letters.entry(canonical(&name)).or_default().push(name);
+            }
+        }
+        jobs
     }
 }
 
@@ -204,13 +221,9 @@ pub(super) fn parts(key: &str) -> Vec<String> {
 }
 
 /// Finds the setting of a path below `elasticjob`.
-pub(super) fn find(path: &[String], jobs: &mut JobNames) -> Result<Known, Unknown> {
+pub(super) fn find(path: &[String]) -> Result<Known, Unknown> {
     match path {
-        [first, job, rest @ ..] if canonical(first) == "jobs" => {
-            let name = jobs.find(job).unwrap_or(job).to_owned();
-            jobs.add(&name);
-            find_job_setting(name, rest)
-        }
+        [first, job, rest @ ..] if canonical(first) == "jobs" => find_job_setting(job.clone(), rest),
         [first, second, rest @ ..]
             if canonical(first) == "tracing" && canonical(second) == "datasource" && !rest.is_empty() =>
         {
@@ -221,6 +234,23 @@ pub(super) fn find(path: &[String], jobs: &mut JobNames) -> Result<Known, Unknow
             Ok((Key::Setting(name), unit))
         }
     }
+}
+
+/// A path by which two spellings of one key are equal: names of jobs and keys of `props` stay as they are.
+pub(super) fn identity(path: &[String]) -> String {
+    let spelt = |parts: &[String]| parts.iter().map(|part| canonical(part)).collect::<Vec<_>>();
+    let parts = match path {
+        [first, second, job, rest @ ..] if canonical(first) == "elasticjob" && canonical(second) == "jobs" => {
+            let start = ["elasticjob".to_owned(), "jobs".to_owned(), job.clone()];
+            let end = match rest {
+                [props, keys @ ..] if canonical(props) == "props" => [&["props".to_owned()], keys].concat(),
+                _ => spelt(rest),
+            };
+            [start.as_slice(), &end].concat()
+        }
+        _ => spelt(path),
+    };
+    parts.join(".")
 }
 
 /// Whether settings are below this path, so that it may stand with nothing below it.
@@ -246,8 +276,11 @@ fn known_of_job(job: &str, written: &str) -> Result<Known, Unknown> {
     }
     match known(JOB_SETTINGS, written) {
         Ok((name, unit)) => Ok((Key::JobSetting(job.to_owned(), name), unit)),
-        Err(Unknown(Some(nearest))) => Err(Unknown(Some(nearest))),
-        Err(Unknown(None)) => Err(Unknown(nearest(&wanted, SHORT_PROPS.iter().map(|(short, _)| *short)))),
+        Err(Unknown::Nothing(None)) => {
+            let short = SHORT_PROPS.iter().map(|(short, _)| *short);
+            Err(Unknown::Nothing(nearest(&wanted, short)))
+        }
+        Err(unknown) => Err(unknown),
     }
 }
 
@@ -269,41 +302,57 @@ pub(super) fn find_variable(tokens: &[&str], jobs: &JobNames, props: &[(String, 
     Ok((Key::Setting(name), unit))
 }
 
-/// The longest name of a job that leaves a setting behind it.
+/// A variable does not tell where the name of its job ends: each job and setting that it can mean is looked for. What it
+/// means beside others must not depend on which of them is found first.
 fn find_job_variable(tokens: &[&str], jobs: &JobNames, props: &[(String, String)]) -> Result<Known, Unknown> {
-    let mut unknown = None;
-    for end in (1..=tokens.len()).rev() {
+    let mut found: Vec<Known> = Vec::new();
+    let mut ambiguous = Vec::new();
+    let mut nothing = None;
+    for end in (1..tokens.len()).rev() {
         let (name, rest) = tokens.split_at(end);
-        let Some(job) = jobs.find(&name.join("_")) else {
-            continue;
-        };
-        let found = match rest {
-            [] => continue,
-            ["PROPS", keys @ ..] if !keys.is_empty() => {
-                Ok((Key::Prop(job.to_owned(), prop_of_variable(job, keys, props)), ""))
+        for job in jobs.meant(&name.join("_")) {
+            match find_setting_of_variable(job, rest, props) {
+                Ok(known) => found.push(known),
+                Err(Unknown::Ambiguous(keys)) => ambiguous.extend(keys),
+                Err(unknown) => nothing = nothing.or(Some(unknown)),
             }
-            _ => known_of_job(job, &rest.concat()),
-        };
-        match found {
-            Ok(found) => return Ok(found),
-            Err(error) => unknown = Some(error),
         }
     }
-    Err(unknown.unwrap_or(Unknown(None)))
+    match (found.len(), ambiguous.is_empty()) {
+        (0, true) => Err(nothing.unwrap_or(Unknown::Nothing(None))),
+        (1, true) => Ok(found.remove(0)),
+        _ => {
+            ambiguous.extend(found.into_iter().map(|(key, _)| key));
+            Err(Unknown::Ambiguous(ambiguous))
+        }
+    }
+}
+
+fn find_setting_of_variable(job: &str, tokens: &[&str], props: &[(String, String)]) -> Result<Known, Unknown> {
+    match tokens {
+        ["PROPS", keys @ ..] if !keys.is_empty() => prop_of_variable(job, keys, props).map(|key| (key, "")),
+        _ => known_of_job(job, &tokens.concat()),
+    }
 }
 
 /// A property that is set elsewhere, or one of ElasticJob's, gives its spelling; else tokens are joined by dots.
-fn prop_of_variable(job: &str, tokens: &[&str], props: &[(String, String)]) -> String {
+fn prop_of_variable(job: &str, tokens: &[&str], props: &[(String, String)]) -> Result<Key, Unknown> {
     let wanted = canonical(&tokens.concat());
-    let set = props
+    let prop = |key: &str| Key::Prop(job.to_owned(), key.to_owned());
+    let set: BTreeSet<&str> = props
         .iter()
-        .filter(|(owner, _)| owner == job)
-        .map(|(_, key)| key.as_str());
-    let known = set
-        .chain(CAMEL_CASE_PROPS.iter().copied())
-        .chain(SHORT_PROPS.iter().map(|(_, prop)| *prop))
-        .find(|key| canonical(key) == wanted);
-    known.map_or_else(|| tokens.join(".").to_lowercase(), ToOwned::to_owned)
+        .filter(|(owner, key)| owner == job && canonical(key) == wanted)
+        .map(|(_, key)| key.as_str())
+        .collect();
+    if set.len() > 1 {
+        return Err(Unknown::Ambiguous(set.into_iter().map(prop).collect()));
+    }
+    let ours = CAMEL_CASE_PROPS
+        .iter()
+        .copied()
+        .chain(SHORT_PROPS.iter().map(|(_, prop)| *prop));
+    let known = set.into_iter().chain(ours).find(|key| canonical(key) == wanted);
+    Ok(prop(known.unwrap_or(&tokens.join(".").to_lowercase())))
 }
 
 /// The tokens behind some first ones that spell `prefix`.
@@ -322,7 +371,10 @@ fn known(settings: &[&'static str], written: &str) -> Result<(&'static str, &'st
         .find(|(java, ours, _)| settings.contains(ours) && canonical(java) == wanted);
     match java {
         Some((_, ours, unit)) => Ok((ours, unit)),
-        None => Err(Unknown(nearest(&wanted, settings.iter().chain(SECTIONS).copied()))),
+        None => Err(Unknown::Nothing(nearest(
+            &wanted,
+            settings.iter().chain(SECTIONS).copied(),
+        ))),
     }
 }
 
@@ -354,11 +406,11 @@ mod tests {
     fn short_names_should_be_those_of_props() {
         for (short, prop) in SHORT_PROPS {
             let path = ["jobs", "a", short].map(str::to_owned);
-            let found = find(&path, &mut JobNames::default()).ok().expect("it is known");
+            let found = find(&path).ok().expect("it is known");
             assert_eq!(found, (Key::Prop("a".to_owned(), (*prop).to_owned()), ""));
             assert_eq!(job_setting("a", short), Some(found.0));
         }
-        let jobs = JobNames::of("a");
+        let jobs = JobNames::from_iter(["a".to_owned()]);
         let variable = |name: &str| {
             let tokens: Vec<&str> = name.split('_').collect();
             find_variable(&tokens, &jobs, &[]).ok().map(|(key, _)| key)

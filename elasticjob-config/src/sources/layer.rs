@@ -6,7 +6,7 @@ use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
 use super::error::{Error, Origin};
-use super::key::{self, JobNames, Key};
+use super::key::{self, Key};
 use super::tree::Leaf;
 
 /// A value as it was written.
@@ -28,11 +28,11 @@ pub(super) struct Layer {
 
 impl Layer {
     /// Keeps what is ElasticJob's of some leaves.
-    pub(super) fn of_leaves(leaves: &[Leaf], jobs: &mut JobNames, faults: &mut Vec<Error>) -> Self {
+    pub(super) fn of_leaves(leaves: &[Leaf], faults: &mut Vec<Error>) -> Self {
         let mut layer = Self::default();
         for Leaf { path, text, origin } in leaves {
             let written = path.join(".");
-            match key::find(&path[1..], jobs) {
+            match key::find(&path[1..]) {
                 Ok((Key::Job(_), _)) if !text.is_empty() => {
                     faults.push(
                         Error::new(written, "settings are expected below this key, not a text").at(origin.clone()),
@@ -66,11 +66,16 @@ impl Layer {
     }
 }
 
-pub(super) fn unknown_key(written: impl Into<String>, key::Unknown(nearest): key::Unknown) -> Error {
-    let hint = nearest
-        .map(|name| format!(", did you mean `{name}`?"))
-        .unwrap_or_default();
-    Error::new(written, format!("is not a setting of ElasticJob{hint}"))
+pub(super) fn unknown_key(written: impl Into<String>, unknown: key::Unknown) -> Error {
+    let problem = match unknown {
+        key::Unknown::Nothing(None) => "is not a setting of ElasticJob".to_owned(),
+        key::Unknown::Nothing(Some(nearest)) => format!("is not a setting of ElasticJob, did you mean `{nearest}`?"),
+        key::Unknown::Ambiguous(keys) => {
+            let keys: Vec<String> = keys.iter().map(|key| format!("`{key}`")).collect();
+            format!("may mean each of {}: set these in a file or by code", keys.join(", "))
+        }
+    };
+    Error::new(written, problem)
 }
 
 /// Puts layers upon each other; of each setting the last counts.

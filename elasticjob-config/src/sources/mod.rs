@@ -15,8 +15,9 @@
 //! `spring.config.activate.on-profile` counts only if such a profile is active.
 //!
 //! All settings are below `elasticjob`; what else a file holds belongs to others. A key is known by its letters and digits:
-//! `regCenter`, `reg-center` and `reg_center` are one. Names of jobs and keys of `props` stay as they are, but a job is
-//! found under another spelling of a name that is known already. `props` may be nested or dotted. Unknown keys, and keys
+//! `regCenter`, `reg-center` and `reg_center` are one. Names of jobs and keys of `props` stay as they are: `syncOrders` and
+//! `sync_orders` are two jobs. An environment variable cannot spell them, so it means the job or key that is known otherwise
+//! and has its letters and digits; if it may mean several, it is refused. `props` may be nested or dotted. Unknown keys, and keys
 //! that are set twice in one source, are errors. `${NAME:default}` stands in any text for an environment variable or another
 //! key; `\${` stands for `${`.
 //!
@@ -63,7 +64,6 @@ pub use self::settings::{
 };
 
 use self::bind::{Binder, Declarations};
-use self::key::{JobNames, Key};
 use self::layer::Layer;
 use self::placeholder::Lookup;
 use self::tree::{Leaf, Tree};
@@ -178,22 +178,19 @@ impl Loader {
         let overrides = self.overridden();
         let lookup = self.lookup(sources.iter().flatten().chain(&overrides));
 
-        let mut jobs = JobNames::default();
-        for declared in &self.declared {
-            jobs.add(&declared.name);
-        }
         let mut layers = Vec::new();
         for leaves in sources {
             let ours: Vec<Leaf> = leaves.into_iter().filter(|leaf| tree::is_ours(&leaf.path)).collect();
-            layers.push(Layer::of_leaves(&ours, &mut jobs, &mut faults));
+            layers.push(Layer::of_leaves(&ours, &mut faults));
         }
-        let environment = environment::layer(&self.environment, &jobs, &layers, &mut faults);
-        layers.push(environment);
-        layers.push(Layer::of_leaves(&overrides, &mut jobs, &mut faults));
+        layers.push(Layer::of_leaves(&overrides, &mut faults));
+        let known = Declarations::new(&self.declared, &layers, &lookup);
+        let environment = environment::layer(&self.environment, known.running(), &known.props(&layers), &mut faults);
+        let by_code = layers.len() - 1;
+        layers.insert(by_code, environment);
 
+        let declarations = Declarations::new(&self.declared, &layers, &lookup);
         let (application, jobs) = layer::by_owner(layer::merge(&layers));
-        let classes = classes(&jobs, &lookup);
-        let declarations = Declarations::new(&self.declared, &classes);
         let mut binder = Binder::new(application, &lookup, faults);
         if !binder.is_enabled() {
             return Ok(disabled(profiles));
@@ -252,7 +249,7 @@ impl Loader {
                 path.insert(0, "elasticjob".to_owned());
             }
             // Set again by code means changed.
-            leaves.retain(|leaf| placeholder::path(&leaf.path) != placeholder::path(&path));
+            leaves.retain(|leaf| key::identity(&leaf.path) != key::identity(&path));
             leaves.push(Leaf {
                 path,
                 text: value.clone(),
@@ -264,7 +261,7 @@ impl Loader {
 
     fn lookup<'a>(&self, leaves: impl Iterator<Item = &'a Leaf>) -> Lookup<'_> {
         let keys = leaves
-            .map(|leaf| (placeholder::path(&leaf.path), leaf.text.clone()))
+            .map(|leaf| (key::identity(&leaf.path), leaf.text.clone()))
             .collect();
         Lookup {
             environment: &self.environment,
@@ -302,15 +299,6 @@ impl fmt::Debug for Declared {
             .field("origin", &self.origin)
             .finish_non_exhaustive()
     }
-}
-
-/// The classes that configured jobs name. One that cannot be resolved is reported when it is bound.
-fn classes(jobs: &BTreeMap<String, Layer>, lookup: &Lookup<'_>) -> BTreeMap<String, String> {
-    let class = |(job, layer): (&String, &Layer)| {
-        let entry = layer.entries.get(&Key::JobSetting(job.clone(), "elastic-job-class"))?;
-        Some((job.clone(), lookup.resolve(&entry.text).ok()?))
-    };
-    jobs.iter().filter_map(class).collect()
 }
 
 fn disabled(profiles: Vec<String>) -> Settings {

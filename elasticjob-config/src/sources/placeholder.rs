@@ -10,17 +10,8 @@ use super::key;
 /// Where names are looked for.
 pub(super) struct Lookup<'a> {
     pub(super) environment: &'a BTreeMap<String, String>,
-    /// Texts by their canonical path.
+    /// Texts by the identity of their key.
     pub(super) keys: BTreeMap<String, String>,
-}
-
-/// The path of a key without the freedom of its spelling.
-pub(super) fn path<'a>(parts: impl IntoIterator<Item = &'a String>) -> String {
-    parts
-        .into_iter()
-        .map(|part| key::canonical(part))
-        .collect::<Vec<_>>()
-        .join(".")
 }
 
 impl Lookup<'_> {
@@ -70,7 +61,7 @@ impl Lookup<'_> {
             return Ok(text.clone());
         }
         open.push(name.to_owned());
-        let value = if let Some(text) = self.keys.get(&path(&key::parts(name))) {
+        let value = if let Some(text) = self.keys.get(&key::identity(&key::parts(name))) {
             self.resolve_within(text, open)
         } else if let Some(text) = self.environment.get(&in_capitals(name)) {
             Ok(text.clone())

@@ -57,11 +57,10 @@ impl Loader {
         let sources: Vec<Vec<Leaf>> = trees.into_iter().map(|tree| tree.leaves(&mut faults)).collect();
         let overrides = self.overridden();
         let lookup = self.lookup(sources.iter().flatten().chain(&overrides));
-        let mut jobs = JobNames::default();
         let mut layers = Vec::new();
         for leaves in sources {
             let ours: Vec<Leaf> = leaves.into_iter().filter(|leaf| is_of(leaf, section)).collect();
-            layers.push(Layer::of_leaves(&ours, &mut jobs, &mut faults));
+            layers.push(Layer::of_leaves(&ours, &mut faults));
         }
         let variables = self
             .environment
@@ -69,9 +68,9 @@ impl Loader {
             .filter(|(name, _)| key::canonical(name).starts_with(&format!("elasticjob{section}")))
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
-        let environment = environment::layer(&variables, &jobs, &layers, &mut faults);
+        let environment = environment::layer(&variables, &JobNames::default(), &[], &mut faults);
         layers.push(environment);
-        layers.push(Layer::of_leaves(&overrides, &mut jobs, &mut faults));
+        layers.push(Layer::of_leaves(&overrides, &mut faults));
         bind(Binder::new(layer::merge(&layers), &lookup, faults))
     }
 }

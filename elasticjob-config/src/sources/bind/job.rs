@@ -10,6 +10,7 @@ use crate::sources::Declared;
 use crate::sources::error::{Error, Origin};
 use crate::sources::key::{self, JobNames, Key};
 use crate::sources::layer::{self, Entry, Layer};
+use crate::sources::placeholder::Lookup;
 use crate::sources::settings::{Implementation, JobSettings};
 use crate::spelling;
 
@@ -18,42 +19,101 @@ pub(in crate::sources) struct Declarations<'a> {
     declared: &'a [Declared],
     /// Looked up for each job: a search would make ten thousand jobs wait.
     by_name: BTreeMap<&'a str, &'a Declared>,
-    /// The declared job of a configured one, where the names differ.
-    by_class: BTreeMap<String, &'a Declared>,
+    /// The declared jobs that the class of a configured one may mean, where the names differ.
+    by_class: BTreeMap<String, Vec<&'a Declared>>,
+    running: JobNames,
 }
 
 impl<'a> Declarations<'a> {
-    /// `classes` are the configured jobs with their classes.
-    ///
     /// A class names a declared job by its whole name or by its last part, however that is spelt: `com.acme.SyncOrders`
-    /// is the declared `sync_orders`.
-    pub(in crate::sources) fn new(declared: &'a [Declared], classes: &BTreeMap<String, String>) -> Self {
+    /// is the declared `sync_orders`. One that cannot be resolved is reported when it is bound.
+    pub(in crate::sources) fn new(declared: &'a [Declared], layers: &[Layer], lookup: &Lookup<'_>) -> Self {
         let by_name: BTreeMap<_, _> = declared.iter().map(|declared| (&*declared.name, declared)).collect();
-        let by_class = classes.iter().filter_map(|(job, class)| {
-            let is_declared = by_name.contains_key(&**job);
-            let declared = named_by_class(declared, class).filter(|_| !is_declared)?;
-            Some((job.clone(), declared))
-        });
+        let mut by_letters: BTreeMap<_, Vec<&Declared>> = BTreeMap::new();
+        for declared in declared {
+            by_letters
+                .entry(key::canonical(&declared.name))
+                .or_default()
+                .push(declared);
+        }
+        let named_by = |class: &str| {
+            let last = class.rsplit(['.', ':', '$']).next().unwrap_or(class);
+            let exactly = by_name.get(class).or_else(|| by_name.get(last));
+            let alike = || by_letters.get(&key::canonical(last)).cloned().unwrap_or_default();
+            exactly.map_or_else(alike, |declared| vec![*declared])
+        };
+        let entries = || layers.iter().flat_map(|layer| &layer.entries);
+        let mut by_class = BTreeMap::new();
+        for (key, entry) in entries() {
+            if let Key::JobSetting(job, "elastic-job-class") = key
+                && !by_name.contains_key(&**job)
+                && let Ok(class) = lookup.resolve(&entry.text)
+            {
+                // Of several layers the last counts, as for every setting.
+                by_class.insert(job.clone(), named_by(class.trim()));
+            }
+        }
+        let renamed: BTreeSet<&str> = by_class.values().flatten().map(|declared| &*declared.name).collect();
+        let own = declared.iter().map(|declared| &*declared.name);
+        let configured = entries().filter_map(|(key, _)| key.job());
+        let running = own.filter(|name| !renamed.contains(name)).chain(configured);
         Self {
-            by_class: by_class.collect(),
             declared,
             by_name,
+            running: running.map(ToOwned::to_owned).collect(),
+            by_class,
         }
     }
 
     /// The names of all jobs: those that are configured, and those that declared jobs run under, which are what a class
     /// calls them, else their own.
-    fn running(&self, configured: &BTreeMap<String, Layer>) -> BTreeSet<String> {
-        let renamed: BTreeSet<&str> = self.by_class.values().map(|declared| &*declared.name).collect();
-        let own = self.declared.iter().map(|declared| &*declared.name);
-        own.filter(|name| !renamed.contains(name))
-            .chain(configured.keys().map(String::as_str))
-            .map(ToOwned::to_owned)
-            .collect()
+    pub(in crate::sources) fn running(&self) -> &JobNames {
+        &self.running
+    }
+
+    /// The properties that some layers or an attribute set, by their job.
+    pub(in crate::sources) fn props(&self, layers: &[Layer]) -> Vec<(String, String)> {
+        let keys = layers.iter().flat_map(|layer| layer.entries.keys());
+        let configured = keys.filter_map(|key| match key {
+            Key::Prop(job, name) => Some((job.clone(), name.clone())),
+            _ => None,
+        });
+        let declared = self.running.iter().flat_map(|job| {
+            let values = self.of(job).map(|declared| declared.values.as_slice());
+            let keys = values.unwrap_or_default().iter().map(|(key, _)| key);
+            keys.filter_map(move |key| Some((job.to_owned(), key.strip_prefix("props.")?.to_owned())))
+        });
+        configured.chain(declared).collect()
     }
 
     fn of(&self, job: &str) -> Option<&'a Declared> {
-        self.by_class.get(job).or_else(|| self.by_name.get(job)).copied()
+        match self.by_class.get(job).map(Vec::as_slice) {
+            Some([declared]) => Some(declared),
+            _ => self.by_name.get(job).copied(),
+        }
+    }
+
+    /// The job that was probably meant by the name of one that nothing works for.
+    fn meant(&self, name: &str) -> Option<String> {
+        let alike = self.running.alike(name).find(|other| *other != name);
+        let declared = self.declared.iter().map(|declared| declared.name.as_str());
+        alike
+            .map(ToOwned::to_owned)
+            .or_else(|| spelling::nearest(name, declared))
+    }
+
+    /// Why the class of a job leads to no declared one.
+    fn not_by_class(&self, job: &str) -> String {
+        match self.by_class.get(job).map(Vec::as_slice) {
+            Some(several @ [_, _, ..]) => {
+                let names: Vec<String> = several.iter().map(|declared| format!("`{}`", declared.name)).collect();
+                format!(
+                    "may mean each of the declared jobs {}: give the whole name of one",
+                    names.join(", ")
+                )
+            }
+            _ => format!("no job is declared under this name; {}", self.names()),
+        }
     }
 
     fn names(&self) -> String {
@@ -67,15 +127,6 @@ impl<'a> Declarations<'a> {
             .collect();
         format!("the program declares {}", names.join(", "))
     }
-}
-
-fn named_by_class<'a>(declared: &'a [Declared], class: &str) -> Option<&'a Declared> {
-    let class = class.trim();
-    let last = class.rsplit(['.', ':', '$']).next().unwrap_or(class);
-    let find = |matches: &dyn Fn(&Declared) -> bool| declared.iter().find(|declared| matches(declared));
-    find(&|declared| declared.name == class)
-        .or_else(|| find(&|declared| declared.name == last))
-        .or_else(|| find(&|declared| key::canonical(&declared.name) == key::canonical(last)))
 }
 
 /// What the attribute of a job sets, under the name that the job runs under.
@@ -92,7 +143,7 @@ fn attribute(name: &str, declared: &Declared, faults: &mut Vec<Error>) -> Layer 
     for (written, text) in &declared.values {
         let mut path = vec!["jobs".to_owned(), name.to_owned()];
         path.extend(key::parts(written));
-        match key::find(&path, &mut JobNames::of(name)) {
+        match key::find(&path) {
             Ok((key, unit)) => layer.set(key.clone(), entry(key.to_string(), text, unit), faults),
             Err(unknown) => faults.push(layer::unknown_key(written, unknown).at(origin.clone())),
         }
@@ -109,19 +160,19 @@ impl Binder<'_> {
     ) -> BTreeMap<String, JobSettings> {
         let mut jobs = BTreeMap::new();
         let mut bootstraps: BTreeMap<String, String> = BTreeMap::new();
-        for name in declarations.running(&configured) {
-            let declared = declarations.of(&name);
-            let attribute = declared.map(|declared| attribute(&name, declared, &mut self.faults));
-            let layers: Vec<Layer> = attribute.into_iter().chain(configured.remove(&name)).collect();
+        for name in declarations.running().iter() {
+            let declared = declarations.of(name);
+            let attribute = declared.map(|declared| attribute(name, declared, &mut self.faults));
+            let layers: Vec<Layer> = attribute.into_iter().chain(configured.remove(name)).collect();
             let mut binder = Binder::new(layer::merge(&layers), self.lookup, mem::take(&mut self.faults));
-            if let Some(settings) = binder.job(&name, declarations) {
+            if let Some(settings) = binder.job(name, declarations) {
                 if let Some(bootstrap) = &settings.bootstrap
-                    && let Some(other) = bootstraps.insert(bootstrap.clone(), name.clone())
-                    && let Some(bound) = binder.bound(&Key::JobSetting(name.clone(), "job-bootstrap-bean-name"))
+                    && let Some(other) = bootstraps.insert(bootstrap.clone(), name.to_owned())
+                    && let Some(bound) = binder.bound(&Key::JobSetting(name.to_owned(), "job-bootstrap-bean-name"))
                 {
                     binder.fault(&bound, format!("job `{other}` is called so too"));
                 }
-                jobs.insert(name, settings);
+                jobs.insert(name.to_owned(), settings);
             }
             self.faults = binder.faults;
         }
@@ -178,15 +229,13 @@ impl Binder<'_> {
             (Some(job_type), None, None) => Some(Implementation::Type(job_type.text.trim().to_owned())),
             (None, _, Some(declared)) => Some(Implementation::Declared(declared.name.clone())),
             (None, Some(class), None) => {
-                self.fault(
-                    &class,
-                    format!("no job is declared under this name; {}", declarations.names()),
-                );
+                let problem = declarations.not_by_class(name);
+                self.fault(&class, problem);
                 None
             }
             (None, None, None) => {
-                let declared = declarations.declared.iter().map(|declared| declared.name.as_str());
-                let hint = spelling::nearest(name, declared)
+                let hint = declarations
+                    .meant(name)
                     .map(|near| format!(", did you mean `{near}`?"))
                     .unwrap_or_default();
                 let problem = format!(

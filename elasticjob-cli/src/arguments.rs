@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::command::{
-    completions, config, drain, dump, explain, history, items, job, jobs, next, remove, servers, shutdown, switch,
-    trigger,
+    completions, config, drain, dump, explain, history, import, items, job, jobs, next, remove, servers, shutdown,
+    switch, trigger,
 };
 use crate::context::Context;
 use crate::failure::{EXIT_CODES, Failure, Outcome};
@@ -47,6 +47,7 @@ enum Command {
     Config(config::Arguments),
     Dump(dump::Arguments),
     Next(next::Arguments),
+    Import(import::Arguments),
     Completions(completions::Arguments),
 }
 
@@ -71,6 +72,7 @@ impl CommandLine {
             Command::Config(arguments) => arguments.run(&context).await,
             Command::Dump(arguments) => arguments.run(&context).await,
             Command::Next(arguments) => arguments.run(&context).await,
+            Command::Import(arguments) => arguments.run(&context),
             Command::Completions(arguments) => arguments.run(&context),
         };
         context.close().await;

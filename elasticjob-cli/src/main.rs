@@ -8,6 +8,7 @@ mod command;
 mod confirm;
 mod context;
 mod failure;
+mod import;
 mod output;
 mod registry;
 mod watch;

@@ -6,6 +6,7 @@ pub(crate) mod drain;
 pub(crate) mod dump;
 pub(crate) mod explain;
 pub(crate) mod history;
+pub(crate) mod import;
 pub(crate) mod items;
 pub(crate) mod job;
 pub(crate) mod jobs;

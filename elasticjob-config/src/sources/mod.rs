@@ -57,6 +57,7 @@ pub use config;
 pub use figment;
 
 pub use self::error::{Error, Errors, Origin};
+pub use self::properties::read_properties;
 pub use self::server::Server;
 pub use self::settings::{
     DataSourceSettings, DumpSettings, Implementation, JobSettings, MetricsSettings, NetworkSettings, RegistrySettings,

@@ -1,7 +1,34 @@
 //! Java's `.properties` files, in UTF-8.
 
-use super::error::{Error, Origin};
+use std::collections::BTreeMap;
+
+use super::error::{Error, Errors, Origin};
 use super::tree::{Content, Tree};
+
+/// Reads a file of Java's properties: each key with its value. Of two values of a key the last counts, as in Java.
+///
+/// `path` names the file in errors. What is `\\$` in the text stays so: it hides a placeholder.
+///
+/// # Errors
+/// Names the line of an escape that is none.
+pub fn read_properties(path: &str, text: &str) -> Result<BTreeMap<String, String>, Errors> {
+    let tree = parse(path, text)?;
+    let Content::Map(entries) = tree.content else {
+        return Ok(BTreeMap::new());
+    };
+    let mut properties = BTreeMap::new();
+    for (name, value) in entries {
+        match value.content {
+            Content::Text(text) => drop(properties.insert(name, text)),
+            Content::List(items) => properties.extend(items.into_iter().enumerate().filter_map(|(index, item)| {
+                let Content::Text(text) = item.content else { return None };
+                Some((format!("{name}[{index}]"), text))
+            })),
+            _ => {}
+        }
+    }
+    Ok(properties)
+}
 
 /// Reads a file.
 pub(super) fn parse(path: &str, text: &str) -> Result<Tree, Error> {

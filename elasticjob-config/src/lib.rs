@@ -7,6 +7,7 @@
 pub mod cron;
 pub mod item_parameters;
 pub mod job;
+mod list;
 mod marked;
 mod secret;
 #[cfg(feature = "sources")]

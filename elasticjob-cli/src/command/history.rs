@@ -120,9 +120,9 @@ impl Arguments {
                 "no database is named: neither by `elasticjob.tracing` in application.* nor by --database".to_owned(),
             ));
         };
-        Database::of_settings(tracing.data_source.as_ref()).map_err(|faults| {
+        Database::of_settings(&tracing).map_err(|faults| {
             let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
-            Failure::Usage(format!("`elasticjob.tracing.data-source`: {}", faults.join("; ")))
+            Failure::Usage(faults.join("; "))
         })
     }
 

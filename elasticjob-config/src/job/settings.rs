@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Errors, Fault, JobConfig, RawJobConfig};
+use crate::list;
 use crate::secret::{self, PROVIDED};
 
 /// The settings, by Java's names.
@@ -134,8 +135,8 @@ fn set(raw: &mut RawJobConfig, written: &str, text: Option<&str>) -> Result<(), 
                 .transpose()?;
         }
         Slot::List(slot) => {
-            let items = text.unwrap_or_default().split(',').map(str::trim);
-            *slot = items.filter(|item| !item.is_empty()).map(ToOwned::to_owned).collect();
+            let items = list::items(text.unwrap_or_default());
+            *slot = items.ok_or("a list is written `a, b` or `[a, b]`")?;
         }
     }
     Ok(())

@@ -21,6 +21,10 @@
 //! that are set twice in one source, are errors. `${NAME:default}` stands in any text for an environment variable or another
 //! key; `\${` stands for `${`.
 //!
+//! If `tracing.type` is given and `tracing.data-source` names no database, history is recorded in the application's own,
+//! which Spring's settings name: `spring.datasource.url`, `username`, `password` and `driver-class-name`, or the same below
+//! `spring.datasource.hikari`.
+//!
 //! Settings that the Java starter has are read under its names, too. `elasticJobClass` names a declared job by its whole
 //! name or by its last part: `com.acme.SyncOrders` is the declared `SyncOrders` or `sync_orders`. A declared job that is
 //! named so runs under the names of the jobs that name it, and under its own only if that is configured as well.
@@ -42,6 +46,7 @@ mod properties;
 mod registry_only;
 mod server;
 mod settings;
+mod spring;
 mod toml;
 mod tree;
 mod yaml;
@@ -178,6 +183,7 @@ impl Loader {
         let sources: Vec<Vec<Leaf>> = trees.into_iter().map(|tree| tree.leaves(&mut faults)).collect();
         let overrides = self.overridden();
         let lookup = self.lookup(sources.iter().flatten().chain(&overrides));
+        let data_source = spring::DataSource::read(sources.iter().flatten(), &self.environment);
 
         let mut layers = Vec::new();
         for leaves in sources {
@@ -191,7 +197,8 @@ impl Loader {
         layers.insert(by_code, environment);
 
         let declarations = Declarations::new(&self.declared, &layers, &lookup);
-        let (application, jobs) = layer::by_owner(layer::merge(&layers));
+        let (mut application, jobs) = layer::by_owner(layer::merge(&layers));
+        data_source.complete(&mut application);
         let mut binder = Binder::new(application, &lookup, faults);
         if !binder.is_enabled() {
             return Ok(disabled(profiles));

@@ -4,7 +4,7 @@ use super::bind::Binder;
 use super::key::{self, JobNames};
 use super::layer::{self, Layer};
 use super::tree::{self, Leaf};
-use super::{Error, Errors, Loader, RegistrySettings, TracingSettings, environment};
+use super::{Error, Errors, Loader, RegistrySettings, TracingSettings, environment, spring};
 
 /// The sections, by their letters.
 const REGISTRY: &str = "regcenter";
@@ -57,6 +57,7 @@ impl Loader {
         let sources: Vec<Vec<Leaf>> = trees.into_iter().map(|tree| tree.leaves(&mut faults)).collect();
         let overrides = self.overridden();
         let lookup = self.lookup(sources.iter().flatten().chain(&overrides));
+        let data_source = spring::DataSource::read(sources.iter().flatten(), &self.environment);
         let mut layers = Vec::new();
         for leaves in sources {
             let ours: Vec<Leaf> = leaves.into_iter().filter(|leaf| is_of(leaf, section)).collect();
@@ -71,7 +72,9 @@ impl Loader {
         let environment = environment::layer(&variables, &JobNames::default(), &[], &mut faults);
         layers.push(environment);
         layers.push(Layer::of_leaves(&overrides, &mut faults));
-        bind(Binder::new(layer::merge(&layers), &lookup, faults))
+        let mut entries = layer::merge(&layers);
+        data_source.complete(&mut entries);
+        bind(Binder::new(entries, &lookup, faults))
     }
 }
 

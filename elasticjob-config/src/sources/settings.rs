@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -8,6 +8,7 @@ use super::key::Key;
 use super::server::Server;
 use crate::job::JobConfig;
 use crate::secret::Secret;
+use crate::spelling;
 
 /// The checked configuration of an application.
 #[derive(Clone, Debug, PartialEq)]
@@ -150,12 +151,34 @@ pub struct MetricsSettings {
 pub struct TracingSettings {
     /// `tracing.type`: `RDB`.
     pub storage: String,
-    /// `tracing.data-source`: the data source's own settings, if it has any.
+    /// `tracing.data-source`, or `spring.datasource` if that names no database: the data source's own settings, if it has any.
     pub data_source: Option<DataSourceSettings>,
     /// `tracing.include-job-names` or `tracing.exclude-job-names`.
     pub jobs: TracedJobs,
+    /// Where these names were written; `None` if all jobs are traced.
+    pub jobs_origin: Option<Origin>,
+    /// Where `tracing.type` was written.
+    pub origin: Origin,
     /// `tracing.retention`: how long what was recorded is kept. For ever, if it is not given.
     pub retention: Option<Duration>,
+}
+
+impl TracingSettings {
+    /// Returns a fault of one setting of the data source, with its place and without its value.
+    ///
+    /// The fault of a setting that is missing stands where the first of the others was written, or else the type.
+    #[must_use]
+    pub fn data_source_fault(&self, name: &str, problem: impl Into<String>) -> Error {
+        let wanted = super::key::canonical(name);
+        let settings = || self.data_source.iter().flat_map(|settings| &settings.0);
+        let given = settings().find(|(key, _)| super::key::canonical(key) == wanted);
+        let (written, origin) = match (given, settings().next()) {
+            (Some((_, setting)), _) => (setting.written.clone(), &setting.origin),
+            (None, Some((_, first))) => (Key::DataSource(name.to_owned()).to_string(), &first.origin),
+            (None, None) => (Key::DataSource(name.to_owned()).to_string(), &self.origin),
+        };
+        Error::new(written, problem).at(origin.clone())
+    }
 }
 
 /// Which jobs are traced.
@@ -170,9 +193,48 @@ pub enum TracedJobs {
     AllBut(Vec<String>),
 }
 
+impl TracedJobs {
+    /// Returns each name that none of these jobs has, and the job that was probably meant.
+    ///
+    /// ```
+    /// use elasticjob_config::sources::TracedJobs;
+    ///
+    /// let traced = TracedJobs::AllBut(vec!["heartbeat".to_owned(), "sync-order".to_owned()]);
+    /// let unknown = traced.unknown_names(["heartbeat", "sync_orders"].into_iter());
+    /// assert_eq!(unknown, [("sync-order", Some("sync_orders".to_owned()))]);
+    /// ```
+    #[must_use]
+    pub fn unknown_names<'a, 'b>(
+        &'a self,
+        jobs: impl Iterator<Item = &'b str> + Clone,
+    ) -> Vec<(&'a str, Option<String>)> {
+        let names: &[String] = match self {
+            Self::All => &[],
+            Self::Only(names) | Self::AllBut(names) => names,
+        };
+        let known: BTreeSet<&str> = match names {
+            [] => BTreeSet::new(),
+            _ => jobs.clone().collect(),
+        };
+        let unknown = names.iter().filter(|name| !known.contains(&***name));
+        unknown
+            .map(|name| (&**name, spelling::nearest(name, jobs.clone())))
+            .collect()
+    }
+}
+
 /// The settings of a data source. Their values are never shown: any of them may hold a password.
 #[derive(Clone, PartialEq, Eq)]
-pub struct DataSourceSettings(pub(super) BTreeMap<String, String>);
+pub struct DataSourceSettings(pub(super) BTreeMap<String, DataSourceSetting>);
+
+/// One setting of a data source.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct DataSourceSetting {
+    pub(super) text: String,
+    /// The key in the spelling of its writer.
+    pub(super) written: String,
+    pub(super) origin: Origin,
+}
 
 impl DataSourceSettings {
     /// A setting by its name, however that was spelt: `driver-class-name`.
@@ -182,7 +244,7 @@ impl DataSourceSettings {
         self.0
             .iter()
             .find(|(key, _)| super::key::canonical(key) == wanted)
-            .map(|(_, value)| value.as_str())
+            .map(|(_, value)| value.text.as_str())
     }
 
     /// The names that are set.

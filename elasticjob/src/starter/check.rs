@@ -85,9 +85,7 @@ fn history(settings: &Settings, faults: &mut Faults) -> Option<crate::trace::his
     match crate::trace::history::Setup::of(settings.tracing.as_ref()?) {
         Ok(setup) => Some(setup),
         Err(found) => {
-            for fault in found {
-                faults.push(format!("`elasticjob.tracing.data-source`: {fault}"));
-            }
+            found.iter().for_each(|fault| faults.push(fault));
             None
         }
     }

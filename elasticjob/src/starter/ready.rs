@@ -157,10 +157,13 @@ impl Ready {
         if cfg!(panic = "abort") {
             warn!("built with `panic = \"abort\"`: a panic of a job ends the process, and all that runs in it");
         }
+        let names = self.jobs.iter().map(|job| job.config.name().as_str());
+        trace::names::warn_of_unknown_to(&self.trace_listeners, names.clone());
         let (taps, tellers) = trace::start_tellers(&self.trace_listeners, &tasks);
         #[cfg(feature = "_history")]
         let (taps, history) = match self.history {
             Some(setup) => {
+                setup.warn_of_unknown_names(names);
                 let (tap, kept) = setup.start(&tasks, &clock).map_err(|error| invalid(error.chain()))?;
                 (taps.into_iter().chain([tap]).collect(), Some(kept))
             }

@@ -17,6 +17,7 @@ mod event;
 #[cfg(feature = "_history")]
 pub mod history;
 mod listener;
+pub(crate) mod names;
 mod teller;
 
 pub use bus::{Events, Lagged};

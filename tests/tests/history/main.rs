@@ -29,8 +29,13 @@ mod java;
 mod outages;
 mod place;
 mod privileges;
+mod spring;
 mod suite;
 mod tables;
+
+mod data_sources {
+    on_all!(spring: what_spring_names_should_be_recorded_in);
+}
 
 on_all!(suite:
     runs_should_be_recorded_with_their_ends,

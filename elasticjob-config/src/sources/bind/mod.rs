@@ -15,6 +15,7 @@ use super::key::Key;
 use super::layer::{Entry, Layer};
 use super::placeholder::Lookup;
 use super::settings::{RegistrySettings, Settings, TracingSettings};
+use crate::list;
 use crate::secret::{self, PROVIDED};
 use crate::yaml::value::bool_value;
 
@@ -126,9 +127,8 @@ impl<'a> Binder<'a> {
         self.parsed(key, expected, |text| text.trim().parse().ok())
     }
 
-    fn list(&self, key: &Key) -> Vec<String> {
-        self.text(key)
-            .map(|text| super::profile::names(&text))
+    fn list(&mut self, key: &Key) -> Vec<String> {
+        self.parsed(key, "a list is written `a, b` or `[a, b]`", list::items)
             .unwrap_or_default()
     }
 

@@ -8,8 +8,8 @@ use super::{Binder, Declarations};
 use crate::sources::key::Key;
 use crate::sources::layer::Layer;
 use crate::sources::settings::{
-    DataSourceSettings, DumpSettings, MetricsSettings, NetworkSettings, RegistrySettings, Settings, TracedJobs,
-    TracingSettings,
+    DataSourceSetting, DataSourceSettings, DumpSettings, MetricsSettings, NetworkSettings, RegistrySettings, Settings,
+    TracedJobs, TracingSettings,
 };
 
 const GRACE_PERIOD: Key = Key::Setting("shutdown.grace-period");
@@ -93,7 +93,7 @@ impl Binder<'_> {
     }
 
     pub(super) fn tracing(&mut self) -> Option<TracingSettings> {
-        let data_source: BTreeMap<String, String> = self.entries.iter().filter_map(data_source).collect();
+        let data_source: BTreeMap<String, DataSourceSetting> = self.entries.iter().filter_map(data_source).collect();
         let (only, all_but) = (self.list(&INCLUDE), self.list(&EXCLUDE));
         let has_both = !only.is_empty() && !all_but.is_empty();
         if has_both && let Some(bound) = self.bound(&EXCLUDE) {
@@ -116,6 +116,11 @@ impl Binder<'_> {
         Some(TracingSettings {
             storage,
             data_source: (!data_source.is_empty()).then_some(DataSourceSettings(data_source)),
+            origin: bound.origin,
+            jobs_origin: self
+                .bound(&INCLUDE)
+                .or_else(|| self.bound(&EXCLUDE))
+                .map(|bound| bound.origin),
             jobs: match (only.is_empty(), all_but.is_empty()) {
                 (false, _) => TracedJobs::Only(only),
                 (true, false) => TracedJobs::AllBut(all_but),
@@ -133,9 +138,12 @@ fn age(text: &str) -> Option<Duration> {
     Duration::try_from(age).ok().filter(|age| !age.is_zero())
 }
 
-fn data_source((key, bound): (&Key, &super::Bound)) -> Option<(String, String)> {
-    match key {
-        Key::DataSource(name) => Some((name.clone(), bound.text.clone())),
-        _ => None,
-    }
+fn data_source((key, bound): (&Key, &super::Bound)) -> Option<(String, DataSourceSetting)> {
+    let Key::DataSource(name) = key else { return None };
+    let setting = DataSourceSetting {
+        text: bound.text.clone(),
+        written: bound.written.clone(),
+        origin: bound.origin.clone(),
+    };
+    Some((name.clone(), setting))
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use elasticjob_config::sources::DataSourceSettings;
+use elasticjob_config::sources::{Error, TracingSettings};
 use elasticjob_config::zone::Zone;
 
 use super::dialect::Dialect;
@@ -29,6 +29,9 @@ const POOL_SETTINGS: [&str; 13] = [
     "autocommit",
     "leakdetectionthreshold",
 ];
+
+/// Databases that run in a Java process.
+const JAVA_DATABASES: [&str; 3] = ["h2", "hsqldb", "derby"];
 
 /// How many connections there are at most, where nothing is said.
 const CONNECTIONS: u32 = 4;
@@ -85,15 +88,16 @@ impl FromStr for Database {
 }
 
 impl Database {
-    /// The data source of a configuration, as Java writes it too: `url` or `jdbc-url`, `username`, `password`,
-    /// `driver-class-name`, `maximum-pool-size`; and `time-zone`. Without one: `elasticjob-history.db` in the working
+    /// Reads the data source of a configuration, as Java writes it too: `url` or `jdbc-url`, `username`, `password`,
+    /// `driver-class-name`, `maximum-pool-size`; and `time-zone`. Without one it is `elasticjob-history.db` in the working
     /// directory, a file of SQLite.
     ///
     /// # Errors
-    /// What is wrong, all of it.
-    pub fn of_settings(settings: Option<&DataSourceSettings>) -> Result<Self, Vec<InvalidDatabase>> {
-        let Some(settings) = settings else {
-            return DEFAULT_URL.parse().map_err(|fault| vec![fault]);
+    /// All that is wrong, each with its place.
+    pub fn of_settings(tracing: &TracingSettings) -> Result<Self, Vec<Error>> {
+        let fault = |name: &str, problem: &str| tracing.data_source_fault(name, problem);
+        let Some(settings) = &tracing.data_source else {
+            return Self::of(DEFAULT_URL, None, None).map_err(|invalid| vec![fault("url", &invalid.0)]);
         };
         let mut faults = Vec::new();
         let (mut url, mut user, mut password, mut driver, mut ignored) = (None, None, None, None, Vec::new());
@@ -104,35 +108,38 @@ impl Database {
             let canonical = canonical.to_ascii_lowercase();
             let section = canonical.split('.').next().unwrap_or_default();
             match canonical.as_str() {
-                "url" | "jdbcurl" => url = Some(value),
+                "url" | "jdbcurl" => url = Some((name, value)),
                 "username" | "user" => user = Some(value),
                 "password" => password = Some(value),
-                "driverclassname" | "driver" => driver = Some(value),
+                "driverclassname" | "driver" => driver = Some((name, value)),
                 "timezone" => match Zone::parse(value) {
                     Ok(parsed) => zone = parsed,
-                    Err(error) => faults.push(InvalidDatabase(format!("time-zone: {error}"))),
+                    Err(error) => faults.push(fault(name, &error.to_string())),
                 },
                 "maximumpoolsize" | "maxpoolsize" | "hikari.maximumpoolsize" => match value.parse() {
                     Ok(number @ 1..) => connections = number,
-                    _ => faults.push(InvalidDatabase("maximum-pool-size: a number from 1 is expected".into())),
+                    _ => faults.push(fault(name, "a number from 1 is expected")),
                 },
                 _ if POOL_SETTINGS.contains(&section) || POOL_SECTIONS.contains(&section) => {
                     ignored.push(name.to_owned());
                 }
-                _ => faults.push(InvalidDatabase(format!(
-                    "unknown setting `{name}`: there are `url`, `username`, `password`, `driver-class-name`, \
-                     `maximum-pool-size` and `time-zone`"
-                ))),
+                _ => faults.push(fault(
+                    name,
+                    "is not a setting that history is recorded by: there are `url`, `username`, `password`, \
+                     `driver-class-name`, `maximum-pool-size` and `time-zone`",
+                )),
             }
         }
         let database = match url {
-            Some(url) => Self::of(url, user, password),
-            None => Err(InvalidDatabase("`url` is missing".to_owned())),
+            Some((name, url)) => Self::of(url, user, password).map_err(|invalid| fault(name, &invalid.0)),
+            None => Err(fault("url", "is missing: which database history is recorded in")),
         };
         match database {
             Ok(mut database) => {
-                if let Some(fault) = driver.and_then(|driver| database.disagreement(driver)) {
-                    faults.push(fault);
+                if let Some((name, driver)) = driver
+                    && let Some(problem) = database.disagreement(driver)
+                {
+                    faults.push(fault(name, &problem));
                 }
                 database.connections = connections.max(2);
                 database.zone = zone;
@@ -208,7 +215,7 @@ impl Database {
         }
     }
 
-    fn disagreement(&self, driver: &str) -> Option<InvalidDatabase> {
+    fn disagreement(&self, driver: &str) -> Option<String> {
         let of_driver = match driver {
             "org.sqlite.JDBC" => Some(DatabaseKind::Sqlite),
             "org.postgresql.Driver" => Some(DatabaseKind::Postgres),
@@ -219,13 +226,10 @@ impl Database {
         };
         match of_driver {
             Some(kind) if kind == self.kind => None,
-            Some(_) => Some(InvalidDatabase(format!(
-                "driver-class-name: `{driver}` is not for {}",
-                self.shown
-            ))),
-            None => Some(InvalidDatabase(format!(
-                "driver-class-name: `{driver}` is not known: there are drivers for SQLite, PostgreSQL, MySQL and MariaDB"
-            ))),
+            Some(_) => Some(format!("`{driver}` is not for {}", self.shown)),
+            None => Some(format!(
+                "`{driver}` is not known: there are drivers for SQLite, PostgreSQL, MySQL and MariaDB"
+            )),
         }
     }
 }
@@ -249,6 +253,12 @@ impl DatabaseKind {
 }
 
 fn unknown(scheme: &str) -> InvalidDatabase {
+    if JAVA_DATABASES.contains(&scheme) {
+        return InvalidDatabase(format!(
+            "the database `{scheme}` is a part of Java processes: record in `sqlite:FILE`, `postgres://..`, `mysql://..` or \
+             `mariadb://..`"
+        ));
+    }
     InvalidDatabase(format!(
         "no database is known for a URL that begins with `{scheme}:`: expected `sqlite:FILE`, `postgres://..`, \
          `mysql://..`, `mariadb://..`, or one of these after `jdbc:`"
@@ -332,6 +342,8 @@ impl fmt::Debug for Database {
 #[cfg(test)]
 #[cfg(all(feature = "history-sqlite", feature = "history-postgres", feature = "history-mysql"))]
 mod tests {
+    use elasticjob_config::sources::Loader;
+
     use super::*;
 
     fn check(url: &str, user: Option<&str>, password: Option<&str>, expected: &str, shown: &str) {
@@ -381,6 +393,57 @@ mod tests {
         );
     }
 
+    /// What is wrong with an application whose environment says this beside `tracing.type`.
+    fn faults(environment: &[(&str, &str)]) -> Vec<String> {
+        let environment = [&[("ELASTICJOB_TRACING_TYPE", "RDB")], environment].concat();
+        let variables = environment
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let tracing = Loader::new().environment(variables).load_tracing().unwrap().unwrap();
+        let faults = Database::of_settings(&tracing).unwrap_err();
+        faults.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn each_fault_of_a_data_source_should_name_its_place() {
+        assert_eq!(
+            faults(&[
+                ("SPRING_DATASOURCE_URL", "jdbc:h2:mem:secret"),
+                ("SPRING_DATASOURCE_DRIVER_CLASS_NAME", "org.h2.Driver"),
+            ]),
+            [
+                "environment variable SPRING_DATASOURCE_URL: `spring.datasource.url`: the database `h2` is a part of Java \
+              processes: record in `sqlite:FILE`, `postgres://..`, `mysql://..` or `mariadb://..`"
+            ]
+        );
+        assert_eq!(
+            faults(&[
+                ("ELASTICJOB_TRACING_DATA_SOURCE_URL", "sqlite:a.db"),
+                (
+                    "ELASTICJOB_TRACING_DATA_SOURCE_DRIVER_CLASS_NAME",
+                    "org.postgresql.Driver"
+                ),
+                ("ELASTICJOB_TRACING_DATA_SOURCE_TIME_ZONE", "Mars"),
+            ])
+            .iter()
+            .map(|fault| fault.split("`: ").next().unwrap())
+            .collect::<Vec<_>>(),
+            [
+                "environment variable ELASTICJOB_TRACING_DATA_SOURCE_TIME_ZONE: `elasticjob.tracing.data-source.time-zone",
+                "environment variable ELASTICJOB_TRACING_DATA_SOURCE_DRIVER_CLASS_NAME: \
+                 `elasticjob.tracing.data-source.driver-class-name",
+            ]
+        );
+        let missing = faults(&[("ELASTICJOB_TRACING_DATA_SOURCE_USERNAME", "me")]);
+        assert_eq!(
+            missing,
+            [
+                "environment variable ELASTICJOB_TRACING_DATA_SOURCE_USERNAME: `elasticjob.tracing.data-source.url`: is missing: \
+              which database history is recorded in"
+            ]
+        );
+    }
+
     #[test]
     fn what_is_no_database_should_be_refused_without_a_secret() {
         let check = |url: &str, expected: &str| {
@@ -388,7 +451,7 @@ mod tests {
             assert!(fault.contains(expected), "{fault}");
             assert!(!fault.contains("secret"), "{fault}");
         };
-        check("jdbc:h2:mem:secret", "begins with `h2:`");
+        check("jdbc:h2:mem:secret", "the database `h2` is a part of Java processes");
         check("oracle://me:secret@db/jobs", "begins with `oracle:`");
         check("me:secret@db", "begins with `me:`");
         check("postgres://me:secret@db", "expected `postgres://HOST/DATABASE`");

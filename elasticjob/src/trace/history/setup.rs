@@ -1,15 +1,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use elasticjob_config::sources::{TracedJobs, TracingSettings};
+use elasticjob_config::sources::{self, Origin, TracedJobs, TracingSettings};
 use tracing::info;
 
 use crate::host;
 use crate::schedule::Clock;
 use crate::tasks::Tasks;
-use crate::trace::Tap;
+use crate::trace::{Tap, names};
 
-use super::database::{Database, InvalidDatabase};
+use super::database::Database;
 use super::error::Error;
 use super::query::History;
 use super::recorder::{CAPACITY, Progress, Recorder, Recording};
@@ -21,6 +21,7 @@ use super::store::{Access, Store};
 pub(crate) struct Setup {
     database: Database,
     jobs: TracedJobs,
+    jobs_origin: Option<Origin>,
     /// How long it is kept; for ever, where nothing is said.
     retention: Option<Duration>,
 }
@@ -34,12 +35,19 @@ pub(crate) struct Kept {
 
 impl Setup {
     /// What the configuration says.
-    pub(crate) fn of(settings: &TracingSettings) -> Result<Self, Vec<InvalidDatabase>> {
+    pub(crate) fn of(settings: &TracingSettings) -> Result<Self, Vec<sources::Error>> {
         Ok(Self {
-            database: Database::of_settings(settings.data_source.as_ref())?,
+            database: Database::of_settings(settings)?,
             jobs: settings.jobs.clone(),
+            jobs_origin: settings.jobs_origin.clone(),
             retention: settings.retention,
         })
+    }
+
+    /// Says which names of the configuration no job has.
+    pub(crate) fn warn_of_unknown_names<'a>(&self, jobs: impl Iterator<Item = &'a str> + Clone) {
+        let place = self.jobs_origin.as_ref().map(ToString::to_string);
+        names::warn_of_unknown("history", place.as_deref(), &self.jobs, jobs);
     }
 
     /// Starts the recorder. What is given to the tap from here on is recorded.
@@ -47,6 +55,7 @@ impl Setup {
         let Self {
             database,
             jobs,
+            jobs_origin: _,
             retention,
         } = self;
         let store = Store::new(&database, Access::Write)?;
@@ -59,7 +68,10 @@ impl Setup {
         }
         let recorder = Recorder::new(store, host, tapped, tasks.token().clone());
         let progress = recorder.progress();
-        info!(%database, ignored = ?database.ignored(), "history is recorded");
+        match database.ignored() {
+            [] => info!(%database, "history is recorded"),
+            ignored => info!(%database, ?ignored, "history is recorded"),
+        }
         tasks.spawn("history", recorder.run());
         Ok((tap, Kept { history, progress }))
     }

@@ -1,0 +1,82 @@
+//! Lists of the jobs whose events are recorded or told.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use elasticjob::ElasticJob;
+use elasticjob::configuration::sources::TracedJobs;
+use elasticjob::job::job;
+use elasticjob::prelude::*;
+use elasticjob::trace::TraceListenerKind;
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("nobody panics while writing").write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+struct Deaf;
+
+impl TraceListener for Deaf {
+    async fn on_event(&self, _: &JobEvent) -> Result<(), BoxError> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn names_that_no_job_has_should_be_in_the_log_with_their_place() -> anyhow::Result<()> {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    // All runs on this thread.
+    let _here = tracing::subscriber::set_default(subscriber);
+
+    let directory = tempfile::tempdir()?;
+    let database = directory.path().join("history.db");
+    let file = format!(
+        "elasticjob:\n  tracing:\n    type: RDB\n    exclude-job-names: [heartbeats, orders]\n    data-source.url: 'sqlite:{}'\n",
+        database.display()
+    );
+    std::fs::write(directory.path().join("application.yaml"), file)?;
+    let names = TracedJobs::Only(vec!["settle".to_owned()]);
+    let running = ElasticJob::builder()
+        .without_discovery()
+        .environment([])
+        .directory(directory.path())
+        .trace_listener_kind("AUDIT", TraceListenerKind::new(Deaf).jobs(names))
+        .job(job("heartbeat", async || ()).sharding(1))
+        .job(job("orders", async || ()).sharding(1))
+        .build()?
+        .start()
+        .await?;
+    running.shutdown(Duration::from_secs(5)).await;
+
+    let text = String::from_utf8(log.0.lock().expect("nobody panics while writing").clone())?;
+    let said: Vec<&str> = text
+        .lines()
+        .filter(|line| line.contains("no job has the name"))
+        .collect();
+    assert_eq!(said.len(), 2, "{text}");
+    assert!(
+        said[0].contains("recipient=\"AUDIT\"") && said[0].contains("name=\"settle\""),
+        "{}",
+        said[0]
+    );
+    assert!(
+        said[1].contains("application.yaml:4") && said[1].ends_with("name=\"heartbeats\" did_you_mean=\"heartbeat\""),
+        "{}",
+        said[1]
+    );
+    Ok(())
+}

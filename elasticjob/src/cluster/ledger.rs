@@ -279,7 +279,7 @@ impl Record {
         let owner = owner.to_owned();
         match &self.run {
             Some(run) if run.end.is_none() => Run {
-                attempt: run.attempt + 1,
+                attempt: run.attempt.saturating_add(1),
                 owner,
                 source: Source::Failover,
                 requests: match Mutation::ForgetRequests.is_on() {
@@ -306,7 +306,7 @@ impl Record {
     pub(crate) fn again(&self) -> Self {
         let mut record = self.clone();
         if let Some(run) = &mut record.run {
-            run.attempt += 1;
+            run.attempt = run.attempt.saturating_add(1);
         }
         record
     }
@@ -477,6 +477,17 @@ mod tests {
         assert_eq!(record.answer_to("q2"), Some(&End::because(Verdict::Failed, "no disk")));
         assert_eq!(record.answer_to("q3"), None);
         assert_eq!(Record::parse(&record.to_bytes()), record);
+    }
+
+    #[test]
+    fn an_attempt_of_any_number_should_be_followed_by_one() {
+        let last = Run {
+            attempt: u32::MAX,
+            ..run(at(10), Source::Schedule)
+        };
+        let record = Record::parse(&Record::default().claimed(last, at(10)).to_bytes());
+        assert_eq!(record.next_attempt(|| "r2".into(), "b", at(11)).attempt, u32::MAX);
+        assert_eq!(record.again().run.map(|run| run.attempt), Some(u32::MAX));
     }
 
     #[test]

@@ -172,7 +172,7 @@ impl JobAccount {
             let is_same = last.owner == run.owner && last.due == run.due;
             return (!is_same).then(|| format!("run {id} has become another"));
         }
-        if run.attempt != last.attempt + 1 {
+        if run.attempt != last.attempt.saturating_add(1) {
             return Some(format!(
                 "attempt {} of run {id} follows attempt {}",
                 run.attempt, last.attempt

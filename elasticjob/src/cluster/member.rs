@@ -14,6 +14,9 @@ pub(crate) struct Member {
     /// Why it runs by an older configuration than the stored one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) outdated: Option<String>,
+    /// What it cannot do for the job since the registry refuses it, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) hindrances: Vec<String>,
     /// Whether it starts nothing while the job is paused. Versions that do not know of pauses do not say so.
     #[serde(default, rename = "obeysPause", skip_serializing_if = "is_no")]
     pub(crate) obeys_pause: bool,

@@ -200,7 +200,7 @@ impl Keeper {
         loop {
             let error = match self.registry.connect().await {
                 Ok(session) => return Ok(session),
-                Err(error @ (registry::Error::Refused(_) | registry::Error::InvalidArgument(_))) => return Err(error),
+                Err(error) if error.is_permanent() => return Err(error),
                 Err(error) => error,
             };
             self.failed_attempts.send_modify(|failed| *failed += 1);

@@ -77,6 +77,8 @@ pub enum Finding {
     StandsBy { instance: String, reason: String },
     /// An instance runs by an older configuration, since it cannot by this one.
     Outdated { instance: String, reason: String },
+    /// The registry refuses what an instance has to do for the job, for good or over and over.
+    Hindered { instance: String, problem: String },
     /// An instance gives its items away.
     Draining { instance: String },
     /// The item is switched off.
@@ -124,6 +126,7 @@ impl Finding {
             | Self::Paused { .. }
             | Self::AllServersDisabled
             | Self::NeverFires { .. }
+            | Self::Hindered { .. }
             | Self::Resharding { .. }
             | Self::ItemDisabled { .. }
             | Self::NoOwner
@@ -238,6 +241,12 @@ fn of_cluster(survey: &Survey) -> Vec<Finding> {
         Some(Finding::Outdated {
             instance: id.to_string(),
             reason: member.outdated.clone()?,
+        })
+    }));
+    findings.extend(view.members.iter().flat_map(|(id, member)| {
+        member.hindrances.iter().map(|problem| Finding::Hindered {
+            instance: id.to_string(),
+            problem: problem.clone(),
         })
     }));
     let draining = view.members.iter().filter(|(_, member)| member.draining);
@@ -364,6 +373,7 @@ impl fmt::Display for Finding {
                 f,
                 "{instance} runs by the configuration before, since it cannot by this one: {reason}"
             ),
+            Self::Hindered { instance, problem } => write!(f, "{instance} cannot {problem}"),
             Self::Draining { instance } => write!(f, "{instance} is draining: it gets no items"),
             Self::ItemDisabled { note } => write!(f, "it is switched off{}", Said(note.as_ref())),
             Self::NoOwner => f.write_str("no instance has it: the leader is about to share it out"),

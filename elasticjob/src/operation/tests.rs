@@ -648,7 +648,7 @@ async fn every_obstacle_should_be_explained() {
         "/job/leader/sharding/necessary",
         "/job/trigger/a@-@1",
         "/job/ledger/epoch={\"instances\":[],\"total\":8,\"strategy\":\"LABEL\",\"left_out\":[7]}",
-        "/job/ledger/members/a@-@1={\"draining\":true}",
+        "/job/ledger/members/a@-@1={\"draining\":true,\"hindrances\":[\"claim items: the request is too large\"]}",
         "/job/sharding/1/instance=gone@-@1",
         "/job/sharding/2/instance=b@-@1",
         "/job/sharding/3/instance=a@-@1",
@@ -679,6 +679,9 @@ async fn every_obstacle_should_be_explained() {
         Finding::TriggerWaits { is_present: true, .. }
     )));
     assert!(is(of_job, &|found| matches!(found, Finding::Draining { .. })));
+    assert!(is(of_job, &|found| found.is_obstacle()
+        && found.to_string()
+            == "a@-@1 cannot claim items: the request is too large"));
     assert!(is(of_job, &|found| matches!(found, Finding::MisfireOff)));
     assert!(is(of_job, &|found| matches!(found, Finding::MonitorExecutionOff)));
     assert!(is(of_job, &|found| matches!(found, Finding::NoLeader)));

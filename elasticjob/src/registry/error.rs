@@ -49,6 +49,16 @@ impl Error {
         matches!(self, Self::ConnectionLoss)
     }
 
+    /// Whether the registry would refuse the same request again, for as long as its access rights are the same: no retry mends
+    /// it.
+    #[must_use]
+    pub fn is_permanent(&self) -> bool {
+        matches!(
+            self,
+            Self::TooLarge { .. } | Self::InvalidArgument(_) | Self::Refused(_)
+        )
+    }
+
     /// Whether the session is over, so that only a new one helps.
     #[must_use]
     pub fn is_session_lost(&self) -> bool {
@@ -64,6 +74,18 @@ pub struct WriteError {
     pub step: Option<usize>,
     /// What was wrong with it, or with the transaction as a whole.
     pub error: Error,
+}
+
+impl AsRef<Error> for Error {
+    fn as_ref(&self) -> &Error {
+        self
+    }
+}
+
+impl AsRef<Error> for WriteError {
+    fn as_ref(&self) -> &Error {
+        &self.error
+    }
 }
 
 impl From<Error> for WriteError {

@@ -61,6 +61,8 @@ pub struct JobHealth {
     /// The items that nobody runs, since the job's sharding strategy gives them to no instance. Told by the instance that
     /// leads the job, and by no other.
     pub left_out: Vec<u32>,
+    /// What this instance cannot do for the job since the registry refuses it for good, or over and over, and why.
+    pub hindrances: Vec<String>,
     /// Whether the whole job is paused, so that nothing of it starts. It is ready all the same.
     #[serde(rename = "paused")]
     pub is_paused: bool,
@@ -81,8 +83,8 @@ pub struct JobHealth {
 }
 
 impl Health {
-    /// Why it is not ready or not live, and which jobs are paused and which items nobody runs although it is: a line for each
-    /// reason; empty where all is well.
+    /// Why it is not ready or not live, and what the registry refuses, which jobs are paused and which items nobody runs
+    /// although it is: a line for each reason; empty where all is well.
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
@@ -101,7 +103,7 @@ impl Health {
                 problems.push(format!("job `{name}` does not come to its turn"));
             }
         }
-        let idle = self.paused().chain(self.left_out());
+        let idle = self.hindrances().chain(self.paused()).chain(self.left_out());
         if problems.is_empty() && !self.is_live {
             problems.push("the jobs cannot go on: the log says why".to_owned());
         }
@@ -110,6 +112,16 @@ impl Health {
         }
         problems.extend(idle);
         problems
+    }
+
+    fn hindrances(&self) -> impl Iterator<Item = String> {
+        let of_job = |(name, job): (&String, &JobHealth)| {
+            let texts = job.hindrances.iter();
+            texts
+                .map(|text| format!("job `{name}` cannot {text}"))
+                .collect::<Vec<_>>()
+        };
+        self.jobs.iter().flat_map(of_job)
     }
 
     fn paused(&self) -> impl Iterator<Item = String> {
@@ -168,6 +180,7 @@ impl JobHealth {
             is_stuck: standing.overdue(tokio::time::Instant::now()) > STUCK_AFTER,
             items: now.items,
             left_out: now.left_out,
+            hindrances: now.hindrances,
             is_paused: now.pause.is_some(),
             pause: now.pause.and_then(|pause| pause.note),
             running: now.running,
@@ -196,6 +209,7 @@ mod tests {
             is_stuck: false,
             items: vec![0, 2],
             left_out: Vec::new(),
+            hindrances: Vec::new(),
             is_paused: false,
             pause: None,
             running: 1,
@@ -242,6 +256,13 @@ mod tests {
             left_out.problems(),
             ["job `sync`: its sharding strategy gives no instance the items 1, 3"]
         );
+        let mut hindered = well.clone();
+        let hindrance = || vec!["share the items out: the request has 2 bytes, the limit is 1".to_owned()];
+        hindered.jobs.values_mut().for_each(|job| job.hindrances = hindrance());
+        assert_eq!(
+            hindered.problems(),
+            ["job `sync` cannot share the items out: the request has 2 bytes, the limit is 1"]
+        );
         let mut refused = health(JobState::StandingBy, Some(SessionState::Connected), false);
         let trouble = "it cannot run by the configuration in the registry: no such handler";
         refused
@@ -275,7 +296,7 @@ mod tests {
         let text = serde_json::to_string(&health(JobState::Draining, Some(SessionState::Suspended), true)).unwrap();
         assert_eq!(
             text,
-            r#"{"live":true,"ready":false,"session":{"instance":"10.0.0.1@-@1@-@abc","state":"suspended","fenced":true},"jobs":{"sync":{"state":"draining","stuck":false,"items":[0,2],"left_out":[],"paused":false,"pause":null,"running":1,"running_since":"1970-01-01T00:00:00Z","last_firing":null,"unaccounted":0,"trouble":null}}}"#
+            r#"{"live":true,"ready":false,"session":{"instance":"10.0.0.1@-@1@-@abc","state":"suspended","fenced":true},"jobs":{"sync":{"state":"draining","stuck":false,"items":[0,2],"left_out":[],"hindrances":[],"paused":false,"pause":null,"running":1,"running_since":"1970-01-01T00:00:00Z","last_firing":null,"unaccounted":0,"trouble":null}}}"#
         );
     }
 }

@@ -1,6 +1,11 @@
 //! Registry centres that are not there, and such that do not let everybody in.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, ensure};
+use elasticjob::ElasticJob;
+use elasticjob::job::job;
+use elasticjob::operation::Finding;
 use elasticjob_tests::cluster::{Cluster, SHARE, all_items};
 use elasticjob_tests::command::{Answer, Command};
 use elasticjob_tests::process::Member;
@@ -82,6 +87,71 @@ async fn a_wrong_digest_should_end_the_start_with_a_clear_error() -> anyhow::Res
     let servers = cluster.children(&format!("/{SHARE}/servers")).await?;
     assert!(servers.iter().eq(["127.0.0.1"]), "{servers:?}");
     cluster.runs_without_gap(&all_items(), 1).await;
+    Ok(())
+}
+
+/// Lets everybody do this with a node, and nothing else but change that.
+async fn allow(client: &zk::Client, path: &str, permission: zk::Permission) -> anyhow::Result<()> {
+    let acl = zk::Acl::new(permission | zk::Permission::ADMIN, zk::AuthId::anyone());
+    client.set_acl(path, &[acl], None).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_node_without_the_right_to_write_is_named_wherever_an_operator_looks() -> anyhow::Result<()> {
+    let cluster = cluster("access-lost")?;
+    let application = ElasticJob::builder()
+        .without_discovery()
+        .environment([])
+        .set("network.ip", "127.0.0.1")
+        .set("reg-center.server-lists", Server::shared().address().to_string())
+        .set("reg-center.namespace", cluster.namespace())
+        .job(job("tick", async || {}).sharding(1).cron("* * * * * ?"));
+    let running = application.build()?.start().await?;
+    running.ready().await?;
+    let operations = running.operations();
+    let newest_run = async || -> anyhow::Result<_> {
+        let items = operations.items("tick").await?;
+        let run = items.into_iter().next().and_then(|item| item.run).context("no run")?;
+        run.due.context("of no time")
+    };
+    let first = cluster.until("the item runs", newest_run).await;
+
+    let client = zk::Client::connect(&Server::shared().address().to_string()).await?;
+    let ledger = format!("/{}/tick/ledger/items/0", cluster.namespace());
+    allow(&client, &ledger, zk::Permission::READ).await?;
+    let refusal = "cannot claim items: the registry refused: /tick/ledger/items/0: ";
+    let explained = cluster
+        .until("`explain` names the node", async || {
+            let explained = operations.explain("tick").await?;
+            let said = explained
+                .findings
+                .iter()
+                .find(|finding| matches!(finding, Finding::Hindered { .. }));
+            said.map(|finding| (finding.to_string(), finding.is_obstacle()))
+                .context("it does not")
+        })
+        .await;
+    assert!(explained.0.contains(refusal) && explained.1, "{explained:?}");
+    let problems = running.health().problems();
+    assert!(
+        problems
+            .iter()
+            .any(|problem| problem.contains(&format!("job `tick` {refusal}"))),
+        "{problems:?}"
+    );
+
+    allow(&client, &ledger, zk::Permission::ALL).await?;
+    cluster
+        .until("the item runs again", async || {
+            ensure!(
+                newest_run().await? > first && running.health().problems().is_empty(),
+                "it does not"
+            );
+            Ok(())
+        })
+        .await;
+    running.shutdown(Duration::from_secs(5)).await;
     Ok(())
 }
 

@@ -160,6 +160,21 @@ impl Firings {
                 self.claiming = Claiming::Unknown(claim);
                 ClaimOutcome::default()
             }
+            // It would be refused again, whatever is known of the items.
+            Err(WriteError { error, .. }) if error.is_permanent() => {
+                self.abandon(&claim);
+                if claim.is_takeover() {
+                    self.takeover.refused(circumstances.elapsed);
+                    return ClaimOutcome::default();
+                }
+                ClaimOutcome {
+                    refused: claim
+                        .items()
+                        .map(|item| (item, "the registry refuses the claim"))
+                        .collect(),
+                    ..Default::default()
+                }
+            }
             Err(_) if claim.is_retry => {
                 self.abandon(&claim);
                 if claim.is_takeover() {
@@ -187,8 +202,13 @@ impl Firings {
         circumstances: &Circumstances<'_>,
         answers: Result<Vec<Answer>, Error>,
     ) -> (Option<Vec<Step>>, ClaimOutcome) {
-        let Claiming::Surveying(claim) = std::mem::replace(&mut self.claiming, Claiming::Idle) else {
-            return (None, ClaimOutcome::default());
+        let claim = match std::mem::replace(&mut self.claiming, Claiming::Idle) {
+            Claiming::Surveying(claim) => claim,
+            // The connection was away since: it is asked again.
+            other => {
+                self.claiming = other;
+                return (None, ClaimOutcome::default());
+            }
         };
         let Ok(answers) = answers else {
             self.claiming = Claiming::Refused(claim);
@@ -274,8 +294,13 @@ impl Firings {
         circumstances: &Circumstances<'_>,
         answers: Result<Vec<Answer>, Error>,
     ) -> ClaimOutcome {
-        let Claiming::Settling(claim) = std::mem::replace(&mut self.claiming, Claiming::Idle) else {
-            return ClaimOutcome::default();
+        let claim = match std::mem::replace(&mut self.claiming, Claiming::Idle) {
+            Claiming::Settling(claim) => claim,
+            // The connection was away since: it is asked again.
+            other => {
+                self.claiming = other;
+                return ClaimOutcome::default();
+            }
         };
         let Ok(answers) = answers else {
             self.claiming = Claiming::Unknown(claim);

@@ -13,9 +13,11 @@ use crate::cluster::ledger::{Gap, Run, Verdict};
 use crate::cluster::note::Note;
 use crate::cluster::pause::StoredPause;
 use crate::cluster::refusal::Trouble;
+use crate::registry::Error;
 use crate::telemetry::JobMetrics;
 use crate::trace::{Bus, JobEvent, LostRun, RunEvent, SkippedTimes};
 
+use super::hindrance::{Action, Hindrances, News};
 use super::outcome;
 use super::standing::Standing;
 use super::tasks::OpenTasks;
@@ -30,6 +32,7 @@ pub(super) struct Account {
     /// What is known of each item that runs and is not in its ledger.
     running: BTreeMap<u32, Box<Running>>,
     tasks: OpenTasks,
+    hindrances: Hindrances,
 }
 
 /// A run from its claim until its end is recorded.
@@ -56,7 +59,30 @@ impl Account {
             metrics,
             standing: Arc::new(Standing::new()),
             running: BTreeMap::new(),
+            hindrances: Hindrances::default(),
         }
+    }
+
+    /// Notes how a request to the registry went. Returns whether there is news about what the registry refuses.
+    pub(super) fn went(&mut self, action: Action, result: Result<(), &Error>) -> bool {
+        let Some(news) = self.hindrances.note(action, result) else {
+            return false;
+        };
+        let (job, action) = (&*self.job, action.name());
+        match (news, result.err()) {
+            (News::Refused { in_a_row }, Some(error)) => error!(
+                job,
+                action, in_a_row, %error, "the registry refuses what the job needs to go on"
+            ),
+            _ => info!(job, action, "the registry takes the request again"),
+        }
+        self.show_hindrances();
+        true
+    }
+
+    fn show_hindrances(&self) {
+        let texts = self.hindrances.texts();
+        self.standing.change(|now| now.hindrances = texts);
     }
 
     pub(super) fn metrics(&self) -> &Arc<JobMetrics> {
@@ -151,6 +177,8 @@ impl Account {
     pub(super) fn lose_session(&mut self, now: Timestamp) {
         self.running.clear();
         self.tasks.abandon(now, &self.events);
+        self.hindrances = Hindrances::default();
+        self.show_hindrances();
     }
 
     /// Scheduled times of an item passed without a run, and the ledger says so.

@@ -17,6 +17,7 @@ use crate::registry::{Answer, Error, WriteError, Written};
 use crate::tasks::TaskError;
 
 use super::attend::Live;
+use super::hindrance::Action;
 use super::listening::Telling;
 use super::watches::Set;
 use super::{Left, Worker};
@@ -62,6 +63,26 @@ pub(super) enum FiringAnswer {
     Created(Result<Vec<Written>, WriteError>),
 }
 
+impl FiringAnswer {
+    /// What the request was made for, and how it went.
+    fn outcome(&self) -> (Action, Result<(), &Error>) {
+        fn written(result: &Result<Vec<Written>, WriteError>) -> Result<(), &Error> {
+            result.as_ref().map(drop).map_err(AsRef::as_ref)
+        }
+        match self {
+            Self::Clock(result) => (Action::CHECK_CLOCK, written(result)),
+            Self::Claimed(result) => (Action::CLAIM, written(result)),
+            Self::SurveyedClaim(result) | Self::SettledClaim(result) => (Action::READ_CLAIM, result.as_ref().map(drop)),
+            Self::Recorded(result) => (Action::RECORD, written(result)),
+            Self::SettledEnds(result) => (Action::READ_ENDS, result.as_ref().map(drop)),
+            Self::SurveyedTakeover(result) => (Action::READ_TAKEOVER, result.as_ref().map(drop)),
+            Self::Contended(result) => (Action::TAKE_OVER, written(result)),
+            Self::Loaded(_, result) => (Action::READ_LEDGERS, result.as_ref().map(drop)),
+            Self::Created(result) => (Action::CREATE_LEDGERS, written(result)),
+        }
+    }
+}
+
 /// The clock of this machine and that of the registry are too far apart.
 #[derive(Debug, thiserror::Error)]
 #[error(
@@ -102,6 +123,7 @@ impl Worker {
 
     fn was_read(&mut self, live: &mut Live, paths: Vec<String>, result: Result<Vec<Answer>, Error>) {
         live.is_reading = false;
+        self.went(live, Action::READ_CHANGES, result.as_ref().map(drop));
         let outdated = std::mem::take(&mut live.outdated);
         live.must_govern = true;
         match result {
@@ -130,6 +152,8 @@ impl Worker {
     fn moved(&mut self, live: &mut Live, purpose: Purpose, moved: Moved) {
         match moved {
             Moved::Written(result) => {
+                let outcome = result.as_ref().map(drop).map_err(AsRef::as_ref);
+                self.went(live, Action::moving(&purpose), outcome);
                 live.governor.was_written(self.process.clock.elapsed(), result.is_ok());
                 let job = self.application.name();
                 match (&purpose, result) {
@@ -171,6 +195,7 @@ impl Worker {
                 }
             }
             Moved::Read(answers) => {
+                self.went(live, Action::moving(&purpose), answers.as_ref().map(drop));
                 let situation = self.situation(&live.view, &live.membership);
                 if let Err(fault) = live.governor.was_read(&situation, &purpose, answers) {
                     error!(job = self.application.name(), strategy = self.settings.placement.strategy(), %fault, "the items stay where they are, and those without an instance are run by nobody");
@@ -179,7 +204,16 @@ impl Worker {
         }
     }
 
+    /// Notes how a request went. What the registry refuses is told the other instances, and shown by `explain`.
+    pub(super) fn went(&mut self, live: &mut Live, action: Action, result: Result<(), &Error>) {
+        if self.account.went(action, result) {
+            self.tell_member(live);
+        }
+    }
+
     fn firing_answered(&mut self, live: &mut Live, answer: FiringAnswer) {
+        let (action, outcome) = answer.outcome();
+        self.went(live, action, outcome);
         let circumstances = live.circumstances(&*self.process.clock, &self.settings);
         match answer {
             FiringAnswer::Clock(result) => self.clock_answered(result),

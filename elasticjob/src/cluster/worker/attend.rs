@@ -32,6 +32,7 @@ use crate::registry::{self, BoxFuture, SessionState, WatchEvent};
 use crate::schedule::{Calendar, Clock};
 
 use super::answer::Answered;
+use super::hindrance::{Action, unhurried};
 use super::owners::{Owners, Told};
 use super::settings::Settings;
 use super::signals::gives_something_else;
@@ -477,7 +478,7 @@ impl Worker {
         let missing = live.watches.missing(&wanted, self.application.name());
         let membership = Arc::clone(&live.membership);
         live.requests.push(Box::pin(async move {
-            let result = watches::set(&membership, missing).await;
+            let result = unhurried(watches::set(&membership, missing)).await;
             if result.is_err() {
                 // It is tried again at once. What is wrong may not have been told to us yet.
                 tokio::time::sleep(REFRESH_PAUSE).await;
@@ -489,6 +490,7 @@ impl Worker {
     /// Takes in watches that were set.
     pub(super) fn rewatched(&mut self, live: &mut Live, scope: Scope, result: Result<watches::Set, registry::Error>) {
         live.is_rewatching = false;
+        self.went(live, Action::WATCH, result.as_ref().map(drop));
         let set = match result {
             Ok(set) => set,
             Err(error) => {
@@ -520,31 +522,35 @@ impl Worker {
         let job = self.application.name().to_owned();
         let process = Arc::clone(&self.process);
         live.requests.push(Box::pin(async move {
-            loop {
-                let permit = process.starting.acquire().await.expect("the semaphore is never closed");
-                let view = async {
-                    membership.sync().await?;
-                    subtree::read(&membership, &job).await
-                };
-                match view.await {
-                    Err(error) if !error.is_session_lost() => {
-                        drop(permit);
-                        debug!(job, %error, "cannot read the job anew yet");
-                        tokio::time::sleep(REFRESH_PAUSE).await;
-                    }
-                    result => return Answered::Refreshed(result.map(Box::new)),
-                }
+            let view = async {
+                let _permit = process.starting.acquire().await.expect("the semaphore is never closed");
+                membership.sync().await?;
+                subtree::read(&membership, &job).await
+            };
+            let result = unhurried(view).await;
+            if let Err(error) = &result {
+                debug!(job, %error, "cannot read the job again yet");
+                tokio::time::sleep(REFRESH_PAUSE).await;
             }
+            Answered::Refreshed(result.map(Box::new))
         }));
     }
 
     /// Takes in the subtree as read anew, and what came meanwhile.
     pub(super) fn refreshed(&mut self, live: &mut Live, result: Result<Box<View>, registry::Error>) {
-        let Ok(view) = result else {
-            live.left.get_or_insert(Left::SessionLost);
-            return;
-        };
         let Some(since) = live.since_refresh.take() else { return };
+        self.went(live, Action::READ_ALL, result.as_ref().map(drop));
+        let view = match result {
+            Ok(view) => view,
+            Err(error) if error.is_session_lost() => {
+                live.left.get_or_insert(Left::SessionLost);
+                return;
+            }
+            Err(_) => {
+                live.must_refresh = true;
+                return;
+            }
+        };
         live.view = *view;
         live.dirty.clear();
         live.owners.forget();

@@ -12,6 +12,7 @@ use super::Worker;
 use super::act::AUDIT_DELAY;
 use super::answer::{Answered, Moved};
 use super::attend::Live;
+use super::hindrance::unhurried;
 
 /// A view on which so many moves in a row were refused is read anew.
 const REFUSALS_TO_DOUBT: u32 = 3;
@@ -56,7 +57,7 @@ impl Worker {
                     Request::Read(reads) => {
                         let membership = Arc::clone(&live.membership);
                         live.requests.push(Box::pin(async move {
-                            let answers = membership.read_in_sync(reads).await;
+                            let answers = unhurried(membership.read_in_sync(reads)).await;
                             Answered::Moved(purpose, Moved::Read(answers))
                         }));
                     }

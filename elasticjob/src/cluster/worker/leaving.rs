@@ -16,6 +16,7 @@ use crate::registry::{Answer, Error, Read};
 use super::Worker;
 use super::answer::Answered;
 use super::attend::Live;
+use super::hindrance::unhurried;
 use super::signals::Signals;
 
 /// What does not end when it is cancelled is waited for no longer than this before we leave without it.
@@ -56,7 +57,7 @@ impl Worker {
         let membership = Arc::clone(&live.membership);
         let node = Node::Instance(membership.id().as_str()).of(self.application.name());
         live.requests.push(Box::pin(async move {
-            let answers = membership.read_in_sync(vec![Read::Data(node)]).await;
+            let answers = unhurried(membership.read_in_sync(vec![Read::Data(node)])).await;
             if answers.is_err() {
                 // It is asked again as soon as this is known. Whose session has ended may not be told so for a while.
                 tokio::time::sleep(REMOVAL_PAUSE).await;
@@ -135,6 +136,7 @@ impl Worker {
             labels: self.application.labels.to_vec(),
             obeys_pause: true,
             outdated: self.account.standing().outdated(),
+            hindrances: self.account.standing().hindrances(),
         }
     }
 
@@ -154,7 +156,7 @@ impl Worker {
         transaction.set(Node::Member(id.as_str()), member.to_bytes(), None);
         let (steps, membership) = (transaction.into_steps(), Arc::clone(&live.membership));
         live.requests.push(Box::pin(async move {
-            let result = membership.write(steps).await;
+            let result = unhurried(membership.write(steps)).await;
             if result.is_err() {
                 // It is tried again as soon as this is known.
                 tokio::time::sleep(TELL_PAUSE).await;

@@ -11,6 +11,7 @@ mod attend;
 mod awake;
 mod firing;
 mod governing;
+mod hindrance;
 mod leaving;
 mod listening;
 mod owners;

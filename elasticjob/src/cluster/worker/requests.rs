@@ -11,9 +11,13 @@ use crate::registry::{Answer, Error, Read, Step, WriteError, Written};
 use super::Worker;
 use super::answer::{Answered, FiringAnswer};
 use super::attend::Live;
+use super::hindrance::unhurried;
 
 /// Between attempts to create ledgers.
 const LEDGERS_PAUSE: Duration = Duration::from_millis(50);
+
+/// Between attempts to read what has changed.
+const DIRTY_PAUSE: Duration = Duration::from_millis(50);
 
 impl Worker {
     pub(super) fn write(
@@ -23,8 +27,9 @@ impl Worker {
         answer: impl FnOnce(Result<Vec<Written>, WriteError>) -> Answered + Send + 'static,
     ) {
         let membership = Arc::clone(&live.membership);
-        live.requests
-            .push(Box::pin(async move { answer(membership.write(steps).await) }));
+        live.requests.push(Box::pin(
+            async move { answer(unhurried(membership.write(steps)).await) },
+        ));
     }
 
     /// Writes as a member, which is refused to whoever was removed: the job may have begun anew since, with other nodes
@@ -43,7 +48,7 @@ impl Worker {
         live.is_firing = true;
         let (membership, steps) = (Arc::clone(&live.membership), as_member(live, steps));
         live.requests.push(Box::pin(async move {
-            let result = membership.write(steps).await;
+            let result = unhurried(membership.write(steps)).await;
             if result.is_err() {
                 // They are looked for again as soon as this is known, and why it was refused may be told much later.
                 tokio::time::sleep(LEDGERS_PAUSE).await;
@@ -60,7 +65,7 @@ impl Worker {
     ) {
         let membership = Arc::clone(&live.membership);
         live.requests
-            .push(Box::pin(async move { answer(membership.read(reads).await) }));
+            .push(Box::pin(async move { answer(unhurried(membership.read(reads)).await) }));
     }
 
     /// Reads what events said has changed.
@@ -72,9 +77,14 @@ impl Worker {
         let paths: Vec<String> = std::mem::take(&mut live.dirty).into_iter().collect();
         let reads = paths.iter().cloned().map(Read::Data).collect();
         let membership = Arc::clone(&live.membership);
-        live.requests.push(Box::pin(
-            async move { Answered::Read(paths, membership.read(reads).await) },
-        ));
+        live.requests.push(Box::pin(async move {
+            let result = unhurried(membership.read(reads)).await;
+            if result.is_err() {
+                // They stay to be read, which begins as soon as this is known. The loss of the connection may be told later.
+                tokio::time::sleep(DIRTY_PAUSE).await;
+            }
+            Answered::Read(paths, result)
+        }));
     }
 }
 

@@ -30,6 +30,8 @@ pub(crate) struct Now {
     pub(crate) items: Vec<u32>,
     /// The items that nobody runs, where we lead.
     pub(crate) left_out: Vec<u32>,
+    /// What this instance cannot do for the job since the registry refuses it, and why.
+    pub(crate) hindrances: Vec<String>,
     /// The pause of the whole job, if it is paused.
     pub(crate) pause: Option<StoredPause>,
     /// How many of all that we claimed run, or wait for room in the pool.
@@ -63,6 +65,15 @@ impl Standing {
             Some(Trouble::Outdated { reason }) => Some(shortened(reason)),
             _ => None,
         }
+    }
+
+    /// What this instance cannot do for the job since the registry refuses it, and why.
+    pub(super) fn hindrances(&self) -> Vec<String> {
+        self.now
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .hindrances
+            .clone()
     }
 
     /// By how much the worker has missed the moment at which it wanted to be awake.

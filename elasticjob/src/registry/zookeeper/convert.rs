@@ -28,12 +28,24 @@ pub(super) fn error(error: zk::Error) -> Error {
     }
 }
 
-pub(super) fn write_error(error: zk::MultiWriteError) -> WriteError {
+/// As [`error`], of a request about one node. A refusal names it.
+fn of_node(path: &str, error: zk::Error) -> Error {
+    match self::error(error) {
+        Error::Refused(reason) => Error::Refused(format!("{path}: {reason}")),
+        error => error,
+    }
+}
+
+/// Says why a transaction of these steps did not happen. A refusal names the node.
+pub(super) fn write_error(error: zk::MultiWriteError, steps: &[Step]) -> WriteError {
     match error {
         zk::MultiWriteError::RequestFailed { source } => self::error(source).into(),
         zk::MultiWriteError::OperationFailed { index, source } => WriteError {
             step: Some(index),
-            error: self::error(source),
+            error: match steps.get(index) {
+                Some(step) => of_node(step.path(), source),
+                None => self::error(source),
+            },
         },
     }
 }
@@ -67,7 +79,8 @@ pub(super) fn written(result: zk::MultiWriteResult) -> Result<Written, Error> {
     }
 }
 
-/// Answers a read; an error is one of the request as a whole.
+/// Answers a read. An error is one of the request as a whole: of a node that may not be read nothing is known. A refusal
+/// names the node.
 pub(super) fn answer(read: &Read, result: zk::MultiReadResult) -> Result<Answer, Error> {
     match (read, result) {
         (Read::Data(_), zk::MultiReadResult::Data { data, stat }) => Ok(Answer::Data(Some((data, self::stat(stat))))),
@@ -77,7 +90,7 @@ pub(super) fn answer(read: &Read, result: zk::MultiReadResult) -> Result<Answer,
         }
         (Read::Data(_), zk::MultiReadResult::Error { err: zk::Error::NoNode }) => Ok(Answer::Data(None)),
         (Read::Children(_), zk::MultiReadResult::Error { err: zk::Error::NoNode }) => Ok(Answer::Children(None)),
-        (_, zk::MultiReadResult::Error { err }) => Err(error(err)),
+        (Read::Data(path) | Read::Children(path), zk::MultiReadResult::Error { err }) => Err(of_node(path, err)),
         // An answer to another question: nothing is known.
         _ => Err(Error::ConnectionLoss),
     }

@@ -196,7 +196,10 @@ async fn write_once(client: &zk::Client, namespace: &Namespace, steps: &[Step]) 
             error: convert::error(error),
         })?;
     }
-    let results = writer.commit().await.map_err(convert::write_error)?;
+    let results = writer
+        .commit()
+        .await
+        .map_err(|error| convert::write_error(error, steps))?;
     Ok(results.into_iter().map(convert::written).collect::<Result<_, _>>()?)
 }
 
@@ -222,7 +225,7 @@ async fn read(client: &zk::Client, reads: Vec<Read>) -> Result<Vec<Answer>, Erro
 async fn sync(client: &zk::Client) -> Result<(), Error> {
     let mut writer = client.new_multi_writer();
     writer.add_check_version("/", -1).map_err(convert::error)?;
-    match writer.commit().await.map_err(convert::write_error) {
+    match writer.commit().await.map_err(|error| convert::write_error(error, &[])) {
         // That the namespace is gone has been agreed on as well.
         Ok(_)
         | Err(WriteError {

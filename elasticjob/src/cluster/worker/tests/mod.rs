@@ -15,6 +15,7 @@ mod orders;
 mod panics;
 mod pause;
 mod reconnect;
+mod refused;
 mod removal;
 mod session;
 mod sharing;

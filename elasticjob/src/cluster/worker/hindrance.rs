@@ -1,0 +1,233 @@
+//! What keeps a job from going on: requests that the registry refuses however often the worker makes them.
+//!
+//! A single refusal is usual while other instances write, and the loss of a connection is reported elsewhere. A refusal
+//! that no retry mends, or one that comes over and over, is reported once, and shown until the registry takes the request.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::cluster::governor::Purpose;
+use crate::cluster::refusal::shortened;
+use crate::registry::Error;
+
+/// After so many refusals in a row the cause is not that other instances write at the same time.
+const IN_A_ROW: u32 = 10;
+
+/// Before a request is made again that no retry mends: access rights, or what it is about, may be others by then.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// Returns the answer to a request of the loop; one that no retry mends after a pause, since the loop makes the request again
+/// as soon as it has the answer.
+pub(super) async fn unhurried<T, E: AsRef<Error>>(answer: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    let answer = answer.await;
+    if answer.as_ref().is_err_and(|error| error.as_ref().is_permanent()) {
+        tokio::time::sleep(PAUSE).await;
+    }
+    answer
+}
+
+/// What a worker makes a request for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Action {
+    name: &'static str,
+    /// Whether refusals are usual for as long as another instance has what the request asks for.
+    is_contended: bool,
+}
+
+impl Action {
+    pub(super) const READ_ALL: Self = Self::of("read the job");
+    pub(super) const READ_CHANGES: Self = Self::of("read what has changed");
+    pub(super) const WATCH: Self = Self::of("watch the job");
+    pub(super) const READ_LEDGERS: Self = Self::of("read the ledgers of its items");
+    pub(super) const CREATE_LEDGERS: Self = Self::of("create ledgers");
+    pub(super) const CHECK_CLOCK: Self = Self::of("ask for the time of the registry");
+    pub(super) const CLAIM: Self = Self::contended("claim items");
+    pub(super) const RECORD: Self = Self::contended("record the ends of runs");
+    pub(super) const READ_CLAIM: Self = Self::of("read the items that it claims");
+    pub(super) const READ_ENDS: Self = Self::of("read the items whose runs end");
+    pub(super) const READ_TAKEOVER: Self = Self::of("read the items that it takes over");
+    pub(super) const TAKE_OVER: Self = Self::contended("take items over");
+
+    const fn of(name: &'static str) -> Self {
+        let is_contended = false;
+        Self { name, is_contended }
+    }
+
+    const fn contended(name: &'static str) -> Self {
+        let is_contended = true;
+        Self { name, is_contended }
+    }
+
+    /// What a move of the governor is made for.
+    pub(super) fn moving(purpose: &Purpose) -> Self {
+        Self::of(match purpose {
+            Purpose::TakeTrigger(_) => "take an order to run",
+            Purpose::Elect => "elect a leader",
+            Purpose::SurveyContenders(_) => "read the contenders of the election",
+            Purpose::RemoveContenders(_) => "remove contenders without an instance",
+            Purpose::SurveyMarks(_) => "read the marks of dead instances",
+            Purpose::RepairMarks { .. } => "remove the marks of dead instances",
+            Purpose::SurveyAbandoned(_) => "read the items that wait for a take-over",
+            Purpose::ClearFailover { .. } => "remove items that wait for a take-over",
+            Purpose::ClearTriggers => "remove orders to instances that are gone",
+            Purpose::SurveyDisobedient(_) => "read the switches of servers that do not obey a pause",
+            Purpose::SwitchOffDisobedient(_) => "switch off servers that do not obey a pause",
+            Purpose::AnnounceResharding => "announce a resharding",
+            Purpose::SurveyItems(_) => "read the items to share them out",
+            Purpose::Reshard => "share the items out",
+        })
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        self.name
+    }
+}
+
+/// All that the registry refuses at present, by the name of the action.
+#[derive(Debug, Default)]
+pub(super) struct Hindrances(BTreeMap<&'static str, Refusals>);
+
+#[derive(Debug)]
+struct Refusals {
+    in_a_row: u32,
+    /// The refusal that was reported.
+    reported: Option<Error>,
+}
+
+/// What there is to report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum News {
+    /// The registry refuses the request, and refused it so often in a row.
+    Refused { in_a_row: u32 },
+    /// The registry takes a request whose refusal was reported.
+    Over,
+}
+
+impl Hindrances {
+    /// Notes how a request went. Returns what is to be reported.
+    pub(super) fn note(&mut self, action: Action, result: Result<(), &Error>) -> Option<News> {
+        let error = match result {
+            Ok(()) => return self.0.remove(action.name)?.reported.map(|_| News::Over),
+            Err(error) if error.is_outcome_unknown() || error.is_session_lost() => return None,
+            Err(error) => error,
+        };
+        let refusals = self.0.entry(action.name).or_insert(Refusals {
+            in_a_row: 0,
+            reported: None,
+        });
+        refusals.in_a_row = refusals.in_a_row.saturating_add(1);
+        let is_lasting = error.is_permanent() || (refusals.in_a_row >= IN_A_ROW && !action.is_contended);
+        let is_news = match &refusals.reported {
+            None => is_lasting,
+            // Sizes change with what other instances write, and so do the steps that they get ahead of.
+            Some(reported) => error.is_permanent() && !is_alike(reported, error),
+        };
+        is_news.then(|| {
+            refusals.reported = Some(error.clone());
+            News::Refused {
+                in_a_row: refusals.in_a_row,
+            }
+        })
+    }
+
+    /// What this instance cannot do and why, in words that follow "cannot".
+    pub(super) fn texts(&self) -> Vec<String> {
+        let reported = self
+            .0
+            .iter()
+            .filter_map(|(name, refusals)| Some((name, refusals.reported.as_ref()?)));
+        reported
+            .map(|(name, error)| shortened(&format!("{name}: {error}")))
+            .collect()
+    }
+}
+
+/// Whether two refusals are one to an operator.
+fn is_alike(one: &Error, other: &Error) -> bool {
+    let is_size = |error: &Error| matches!(error, Error::TooLarge { .. });
+    one == other || is_size(one) && is_size(other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOO_LARGE: Error = Error::TooLarge { size: 2, limit: 1 };
+
+    mod refusals {
+        use super::*;
+
+        #[test]
+        fn that_no_retry_mends_are_reported_once_until_they_are_over() {
+            let mut hindrances = Hindrances::default();
+            let mut share = |result: Result<(), &Error>| {
+                let news = hindrances.note(Action::moving(&Purpose::Reshard), result);
+                (news, hindrances.texts())
+            };
+            let texts = vec!["share the items out: the request has 2 bytes, the limit is 1".to_owned()];
+            assert_eq!(
+                share(Err(&TOO_LARGE)),
+                (Some(News::Refused { in_a_row: 1 }), texts.clone())
+            );
+            let larger = Error::TooLarge { size: 3, limit: 1 };
+            assert_eq!(share(Err(&larger)), (None, texts.clone()));
+            assert_eq!(share(Err(&Error::ConnectionLoss)), (None, texts));
+            assert_eq!(share(Ok(())), (Some(News::Over), Vec::new()));
+            assert_eq!(share(Ok(())), (None, Vec::new()));
+        }
+
+        #[test]
+        fn of_another_kind_are_reported_again() {
+            let mut hindrances = Hindrances::default();
+            assert!(hindrances.note(Action::CLAIM, Err(&TOO_LARGE)).is_some());
+            let refused = Error::Refused("/job/config: no auth".to_owned());
+            assert_eq!(
+                hindrances.note(Action::CLAIM, Err(&refused)),
+                Some(News::Refused { in_a_row: 2 })
+            );
+            assert_eq!(
+                hindrances.texts(),
+                ["claim items: the registry refused: /job/config: no auth"]
+            );
+        }
+
+        #[test]
+        fn over_and_over_are_reported() {
+            let mut hindrances = Hindrances::default();
+            let elect = Action::moving(&Purpose::Elect);
+            for _ in 1..IN_A_ROW {
+                assert_eq!(hindrances.note(elect, Err(&Error::NodeExists)), None);
+                assert_eq!(hindrances.note(Action::moving(&Purpose::Reshard), Ok(())), None);
+            }
+            let reported = Some(News::Refused { in_a_row: IN_A_ROW });
+            assert_eq!(hindrances.note(elect, Err(&Error::NodeExists)), reported);
+            assert_eq!(hindrances.note(elect, Err(&Error::NoNode)), None);
+            assert_eq!(hindrances.texts(), ["elect a leader: the node exists"]);
+        }
+
+        #[test]
+        fn now_and_then_are_not_reported() {
+            let mut hindrances = Hindrances::default();
+            let elect = Action::moving(&Purpose::Elect);
+            for _ in 0..5 * IN_A_ROW {
+                assert_eq!(hindrances.note(elect, Err(&Error::NodeExists)), None);
+                assert_eq!(hindrances.note(elect, Ok(())), None);
+                assert_eq!(hindrances.note(Action::CLAIM, Err(&Error::NodeExists)), None);
+            }
+            assert_eq!(hindrances.texts(), Vec::<String>::new());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn answers_that_no_retry_mends_come_after_a_pause() {
+        let took = async |answer: Result<(), Error>| {
+            let before = tokio::time::Instant::now();
+            let same = unhurried(async { answer.clone() }).await;
+            assert_eq!(same, answer);
+            before.elapsed()
+        };
+        assert_eq!(took(Err(TOO_LARGE)).await, PAUSE);
+        assert_eq!(took(Err(Error::ConnectionLoss)).await, Duration::ZERO);
+        assert_eq!(took(Ok(())).await, Duration::ZERO);
+    }
+}

@@ -586,7 +586,7 @@ server:
 spring:
   datasource:
     url: jdbc:h2:mem:x
-  profiles: [{a: b}]
+  kafka: [{a: b}]
 elasticjob:
   tracing:
     type: RDB

@@ -9,10 +9,18 @@
 //! 6. what the program sets by code.
 //!
 //! A file is looked for in the directory that is given and in its `config` directory, which wins; of several formats the
-//! one further right wins. Profiles are named by [`Loader::profile`], else by `ELASTICJOB_PROFILES_ACTIVE`, else by
-//! `elasticjob.profiles.active` in a base file; several are separated by commas, and the later ones win. A profile that no
-//! file is for is an error. A YAML file may hold several documents, and one with Spring's
-//! `spring.config.activate.on-profile` counts only if such a profile is active.
+//! one further right wins.
+//!
+//! Profiles are named by [`Loader::profile`], else by `ELASTICJOB_PROFILES_ACTIVE`, else by `elasticjob.profiles.active` in a
+//! document for all, and else in Spring's way: by `SPRING_PROFILES_ACTIVE` or `spring.profiles.active`. Several are separated
+//! by commas, and the later ones win. `spring.profiles.include` adds profiles before these, `spring.profiles.group.NAME` some
+//! after the profile of that name, and without any the profile `default` is active. A profile that ElasticJob's own means
+//! name, and no file, document or group is for, is an error.
+//!
+//! A file may hold several documents, separated by `---` in YAML and by `#---` in `.properties`. One with Spring's
+//! `spring.config.activate.on-profile`, or `spring.profiles` of old, counts only if that is met: it is a profile, an expression
+//! such as `prod & (eu | !us)`, or a list of these, of which one is enough. Another condition, such as `on-cloud-platform`, is
+//! an error; so are settings that choose profiles where they are read too late for that.
 //!
 //! All settings are below `elasticjob`; what else a file holds belongs to others. A key is known by its letters and digits:
 //! `regCenter`, `reg-center` and `reg_center` are one. Names of jobs and keys of `props` stay as they are: `syncOrders` and
@@ -35,8 +43,11 @@
 //! Start at [`Loader`].
 
 mod bind;
+mod condition;
+mod document;
 mod environment;
 mod error;
+mod files;
 mod handed_in;
 mod key;
 mod layer;
@@ -51,7 +62,7 @@ mod toml;
 mod tree;
 mod yaml;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -70,9 +81,11 @@ pub use self::settings::{
 };
 
 use self::bind::{Binder, Declarations};
+use self::document::Document;
 use self::layer::Layer;
 use self::placeholder::Lookup;
-use self::tree::{Leaf, Tree};
+use self::profile::{Choice, Profiles};
+use self::tree::Leaf;
 
 /// A job that the program declares by an attribute.
 #[derive(Clone, PartialEq, Eq)]
@@ -179,8 +192,7 @@ impl Loader {
     /// All faults of all layers at once.
     pub fn load(&self) -> Result<Settings, Errors> {
         let mut faults = Vec::new();
-        let (trees, profiles) = self.trees(&mut faults);
-        let sources: Vec<Vec<Leaf>> = trees.into_iter().map(|tree| tree.leaves(&mut faults)).collect();
+        let (sources, profiles) = self.sources(&mut faults);
         let overrides = self.overridden();
         let lookup = self.lookup(sources.iter().flatten().chain(&overrides));
         let data_source = spring::DataSource::read(sources.iter().flatten(), &self.environment);
@@ -207,46 +219,83 @@ impl Loader {
         Errors::check(faults).map(|()| settings)
     }
 
-    /// What files and handed-in configurations hold, lowest first, and the active profiles.
-    fn trees(&self, faults: &mut Vec<Error>) -> (Vec<Tree>, Vec<String>) {
+    /// What files and handed-in configurations say with the active profiles, lowest first, and these profiles.
+    fn sources(&self, faults: &mut Vec<Error>) -> (Vec<Vec<Leaf>>, Vec<String>) {
         let mut documents = self.read(None, faults).unwrap_or_default();
-        let active = self
-            .profiles
-            .clone()
-            .or_else(|| profile::of_environment(&self.environment))
-            .or_else(|| profile::of_files(&documents, &self.environment, faults))
-            .unwrap_or_default();
-        for name in &active {
-            let of_profile = self.read(Some(name), faults);
-            if of_profile.is_none() && !documents.iter().any(|document| document.profiles.contains(name)) {
-                let directory = self.directory.as_deref().unwrap_or(Path::new("."));
-                let problem = format!(
-                    "no file `application-{name}.*` in {} is for this profile",
-                    directory.display()
-                );
-                faults.push(Error::new("elasticjob.profiles.active", problem).value(name));
+        let further = self.further(faults);
+        let profiles = self.choose_profiles(documents.iter().chain(&further), faults);
+        let mut known = BTreeSet::new();
+        for name in profiles.accepted() {
+            if let Some(of_profile) = self.read(Some(name), faults) {
+                known.insert(name.clone());
+                documents.extend(of_profile);
             }
-            documents.extend(of_profile.unwrap_or_default());
         }
+        documents.extend(further);
+
+        let lookup = self.lookup(for_all(&documents));
+        let mut sources = Vec::new();
+        for document in documents {
+            faults.extend(document.misplaced());
+            let counts = match document.condition(&lookup) {
+                Ok(None) => true,
+                Ok(Some(condition)) => {
+                    condition.collect_names(&mut known);
+                    condition.is_met(profiles.accepted())
+                }
+                Err(of_condition) => {
+                    faults.extend(of_condition);
+                    false
+                }
+            };
+            if counts {
+                faults.extend(document.faults);
+                sources.push(document.leaves);
+            }
+        }
+        for name in profiles.without_anything(&known) {
+            let problem = format!(
+                "no file `application-{name}.*` in {} is for this profile",
+                self.directory.as_deref().unwrap_or(Path::new(".")).display()
+            );
+            faults.push(Error::new("elasticjob.profiles.active", problem).value(name));
+        }
+        (sources, profiles.active)
+    }
+
+    /// The files that are named, and what is handed in.
+    fn further(&self, faults: &mut Vec<Error>) -> Vec<Document> {
+        let mut documents = Vec::new();
         for path in &self.files {
-            documents.extend(profile::read(path, faults));
+            documents.extend(files::read(path, faults));
         }
-        documents.retain(|document| {
-            document.profiles.is_empty() || document.profiles.iter().any(|name| active.contains(name))
-        });
-        let mut trees: Vec<Tree> = documents.into_iter().map(|document| document.tree).collect();
         let figments = self.figments.iter().map(handed_in::of_figment);
         for tree in figments.chain(self.configs.iter().map(handed_in::of_config)) {
             match tree {
-                Ok(tree) => trees.push(tree),
+                Ok(tree) => documents.push(Document::new(tree, false)),
                 Err(error) => faults.push(error),
             }
         }
-        (trees, active)
+        documents
     }
 
-    fn read(&self, profile: Option<&str>, faults: &mut Vec<Error>) -> Option<Vec<yaml::Document>> {
-        profile::read_all(self.directory.as_deref()?, profile, faults)
+    fn choose_profiles<'a>(&self, documents: impl Iterator<Item = &'a Document>, faults: &mut Vec<Error>) -> Profiles {
+        let documents: Vec<&Document> = documents.collect();
+        let for_all: Vec<&Leaf> = for_all(documents).collect();
+        let by_code = self.overridden();
+        let lookup = self.lookup(for_all.iter().copied().chain(&by_code));
+        let choice = Choice {
+            by_code: self.profiles.clone(),
+            by_setting: by_code.iter().find(|leaf| document::is_ours(&leaf.path)),
+            environment: &self.environment,
+            for_all: &for_all,
+            lookup: &lookup,
+        };
+        choice.profiles(faults)
+    }
+
+    fn read(&self, profile: Option<&str>, faults: &mut Vec<Error>) -> Option<Vec<Document>> {
+        files::read_all(self.directory.as_deref()?, profile, faults)
     }
 
     fn overridden(&self) -> Vec<Leaf> {
@@ -276,6 +325,12 @@ impl Loader {
             keys,
         }
     }
+}
+
+/// What counts whatever profiles are active.
+fn for_all<'a>(documents: impl IntoIterator<Item = &'a Document>) -> impl Iterator<Item = &'a Leaf> {
+    let for_all = documents.into_iter().filter(|document| document.is_for_all());
+    for_all.flat_map(|document| &document.leaves)
 }
 
 /// Without the environment and other values, which may be secrets.

@@ -1,6 +1,7 @@
 //! Java's `.properties` files, in UTF-8.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use super::error::{Error, Errors, Origin};
 use super::tree::{Content, Tree};
@@ -12,7 +13,8 @@ use super::tree::{Content, Tree};
 /// # Errors
 /// Names the line of an escape that is none.
 pub fn read_properties(path: &str, text: &str) -> Result<BTreeMap<String, String>, Errors> {
-    let tree = parse(path, text)?;
+    let lines: Vec<&str> = text.lines().collect();
+    let tree = document(path, 0, &lines)?;
     let Content::Map(entries) = tree.content else {
         return Ok(BTreeMap::new());
     };
@@ -30,14 +32,65 @@ pub fn read_properties(path: &str, text: &str) -> Result<BTreeMap<String, String
     Ok(properties)
 }
 
-/// Reads a file.
-pub(super) fn parse(path: &str, text: &str) -> Result<Tree, Error> {
+/// Reads a file's documents.
+pub(super) fn parse(path: &str, text: &str) -> Result<Vec<Tree>, Error> {
+    let lines: Vec<&str> = text.lines().collect();
+    let documents = documents(&lines).into_iter();
+    documents
+        .map(|range| document(path, range.start, &lines[range]))
+        .collect()
+}
+
+/// The lines of each document that says anything. Spring separates them by `#---` or `!---` at the start of a line, unless a
+/// comment that begins alike comes right before it, or any comment comes before the next setting.
+fn documents(lines: &[&str]) -> Vec<Range<usize>> {
+    let mut documents: Vec<Range<usize>> = Vec::new();
+    let mut start = 0;
+    let mut is_empty = true;
+    let mut comment_before = None;
+    let mut is_within_setting = false;
+    for (index, line) in lines.iter().enumerate() {
+        let comment = line.trim_start().chars().next().filter(|c| matches!(c, '#' | '!'));
+        match comment {
+            _ if is_within_setting => is_within_setting = is_continued(line),
+            Some(prefix) if is_separator(line) && comment_before != Some(prefix) => {
+                if !is_empty {
+                    documents.push(start..index);
+                }
+                (start, is_empty) = (index + 1, true);
+            }
+            Some(prefix) => {
+                comment_before = Some(prefix);
+                if is_empty && let Some(reopened) = documents.pop() {
+                    (start, is_empty) = (reopened.start, false);
+                }
+            }
+            None => {
+                comment_before = None;
+                is_empty &= line.trim().is_empty();
+                is_within_setting = is_continued(line);
+            }
+        }
+    }
+    if !is_empty {
+        documents.push(start..lines.len());
+    }
+    documents
+}
+
+fn is_separator(line: &str) -> bool {
+    let rest = line.strip_prefix(['#', '!']).and_then(|rest| rest.strip_prefix("---"));
+    rest.is_some_and(|rest| rest.trim().is_empty())
+}
+
+/// Reads one document, whose first line is number `before` of the file, counted from 0.
+fn document(path: &str, before: usize, lines: &[&str]) -> Result<Tree, Error> {
     let origin = |line| Origin::File {
         path: path.to_owned(),
         line,
     };
     let mut entries: Vec<(String, Tree)> = Vec::new();
-    let mut lines = text.lines().enumerate();
+    let mut lines = lines.iter().enumerate();
     while let Some((index, first)) = lines.next() {
         let first = first.trim_start();
         if first.is_empty() || first.starts_with(['#', '!']) {
@@ -49,7 +102,7 @@ pub(super) fn parse(path: &str, text: &str) -> Result<Tree, Error> {
             let Some((_, next)) = lines.next() else { break };
             line.push_str(next.trim_start());
         }
-        let origin = origin(Some(index + 1));
+        let origin = origin(Some(before + index + 1));
         let (name, value) = split(&line);
         let unescaped = unescape(name).zip(unescape(value));
         let Some((name, value)) = unescaped else {

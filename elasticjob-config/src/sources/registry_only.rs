@@ -53,8 +53,7 @@ impl Loader {
         bind: impl FnOnce(Binder<'_>) -> (Option<T>, Vec<Error>),
     ) -> (Option<T>, Vec<Error>) {
         let mut faults = Vec::new();
-        let (trees, _profiles) = self.trees(&mut faults);
-        let sources: Vec<Vec<Leaf>> = trees.into_iter().map(|tree| tree.leaves(&mut faults)).collect();
+        let (sources, _profiles) = self.sources(&mut faults);
         let overrides = self.overridden();
         let lookup = self.lookup(sources.iter().flatten().chain(&overrides));
         let data_source = spring::DataSource::read(sources.iter().flatten(), &self.environment);

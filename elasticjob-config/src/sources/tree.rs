@@ -1,5 +1,6 @@
 //! What every format is read into: texts, lists and maps, each with its origin.
 
+use super::document;
 use super::error::{Error, Origin};
 use super::key;
 
@@ -57,7 +58,7 @@ impl Tree {
                     origin,
                 }),
                 // Lists of maps are found in other people's settings, and are none of our business there.
-                None if !is_ours(&path) => {}
+                None if !is_ours(&path) && !document::concerns_profiles(&path) => {}
                 None => faults.push(Error::new(path.join("."), "a list of texts is expected").at(origin)),
             },
         }

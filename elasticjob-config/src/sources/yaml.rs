@@ -1,17 +1,11 @@
-//! YAML files: every value with its line, several documents with profiles.
+//! YAML files: every value with its line.
 
 use super::error::{Error, Origin};
 use super::tree::{Content, Tree};
 use crate::yaml::tree::{self as yaml, Limits, Node};
 
-/// A document, and the profiles that it is for; none if it is for all.
-pub(super) struct Document {
-    pub(super) tree: Tree,
-    pub(super) profiles: Vec<String>,
-}
-
 /// Reads a file's documents.
-pub(super) fn parse(path: &str, text: &str) -> Result<Vec<Document>, Error> {
+pub(super) fn parse(path: &str, text: &str) -> Result<Vec<Tree>, Error> {
     let documents = yaml::parse(text, Limits::FILE).map_err(|error| {
         let origin = Origin::File {
             path: path.to_owned(),
@@ -19,11 +13,7 @@ pub(super) fn parse(path: &str, text: &str) -> Result<Vec<Document>, Error> {
         };
         Error::new("", format!("not YAML: {} (column {})", error.problem, error.column)).at(origin)
     })?;
-    let convert = |root: Node| Document {
-        profiles: profiles(&root),
-        tree: tree(path, root),
-    };
-    Ok(documents.into_iter().map(convert).collect())
+    Ok(documents.into_iter().map(|root| tree(path, root)).collect())
 }
 
 fn tree(path: &str, node: Node) -> Tree {
@@ -67,24 +57,4 @@ fn tree(path: &str, node: Node) -> Tree {
         }
     };
     Tree { origin, content }
-}
-
-/// What Spring calls `spring.config.activate.on-profile`.
-fn profiles(root: &Node) -> Vec<String> {
-    let mut node = root;
-    let mut path = "spring.config.activate.on-profile";
-    loop {
-        let mut entries = node.entries().iter();
-        let Some((name, value)) = entries.find_map(|(key, value)| {
-            let name = key.scalar()?;
-            (path == name || path.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'))).then_some((name, value))
-        }) else {
-            return Vec::new();
-        };
-        if name == path {
-            return value.scalar().map(super::profile::names).unwrap_or_default();
-        }
-        path = &path[name.len() + 1..];
-        node = value;
-    }
 }

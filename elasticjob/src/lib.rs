@@ -35,6 +35,11 @@
 
 extern crate self as elasticjob;
 
+#[cfg(all(feature = "script", not(unix)))]
+compile_error!(
+    "the feature `script` needs Unix, for groups of processes: leave it out with `default-features = false`"
+);
+
 pub mod job;
 pub mod starter;
 

@@ -52,7 +52,7 @@ pub enum RegistrySettings {
 pub struct ZooKeeperSettings {
     /// `server-lists`: the servers, at least one.
     pub servers: Vec<Server>,
-    /// A path behind the servers, below which everything is kept. It must exist.
+    /// A path behind the servers, below which everything is kept. It is created if it is not there.
     pub chroot: Option<String>,
     /// `namespace`: the node above those of the jobs.
     pub namespace: String,

@@ -129,7 +129,7 @@ impl ShardingContext {
         self.parts.next_scheduled_time
     }
 
-    /// Names this firing; no other has the same.
+    /// Names the run of this item, over all its attempts. No other run has the same name, of another item neither.
     pub fn run_id(&self) -> &str {
         &self.parts.run_id
     }

@@ -87,6 +87,8 @@ struct Shared {
     clock: Arc<dyn Clock>,
     /// A std mutex: never held across an await.
     session: Mutex<Option<Arc<dyn Session>>>,
+    /// Held by the call that opens the session, so that others do not open more.
+    opening: tokio::sync::Mutex<()>,
     /// A std mutex: never held across an await.
     ids: Mutex<Ids>,
 }
@@ -106,6 +108,7 @@ impl Operations {
                 registry,
                 clock,
                 session: Mutex::default(),
+                opening: tokio::sync::Mutex::default(),
                 ids: Mutex::new(Ids::random()),
             }),
         }

@@ -38,29 +38,22 @@ impl Operations {
         }
     }
 
-    /// The session, or a new one where there is none that lives.
+    /// Returns the session, or opens one if there is none that lives. Calls that come at once share the one that is opened.
     pub(super) async fn session(&self) -> Result<Arc<dyn Session>, Error> {
         let slot = || self.shared.session.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_usable = |session: &Arc<dyn Session>| *session.state().borrow() != SessionState::Lost;
-        if let Some(session) = slot().clone().filter(is_usable) {
+        let usable = || {
+            let session = slot().clone();
+            session.filter(|session| *session.state().borrow() != SessionState::Lost)
+        };
+        if let Some(session) = usable() {
+            return Ok(session);
+        }
+        let _opening = self.shared.opening.lock().await;
+        if let Some(session) = usable() {
             return Ok(session);
         }
         let opened = self.new_session().await?;
-        let superfluous = {
-            let mut slot = slot();
-            match slot.clone().filter(is_usable) {
-                // Somebody else was faster.
-                Some(session) => Err((opened, session)),
-                None => Ok(Arc::clone(slot.insert(opened))),
-            }
-        };
-        match superfluous {
-            Ok(session) => Ok(session),
-            Err((opened, session)) => {
-                opened.close().await;
-                Ok(session)
-            }
-        }
+        Ok(Arc::clone(slot().insert(opened)))
     }
 
     /// A session of one's own.

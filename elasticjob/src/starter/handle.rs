@@ -163,14 +163,12 @@ impl ElasticJob {
         self.running.history.as_ref().map(history::Kept::recording)
     }
 
-    /// What operators do with the jobs of this registry centre: those of this application, and all others in its
-    /// namespace. It has a session of its own.
+    /// Returns what operators do with the jobs of this registry centre: those of this application, and all others in its
+    /// namespace. All that are returned share one session beside that of the application, opened by the first call and closed
+    /// by [`shutdown`](Self::shutdown).
     #[must_use]
     pub fn operations(&self) -> Operations {
-        Operations::with_clock(
-            Arc::clone(&self.running.registry),
-            Arc::clone(&self.running.process.clock),
-        )
+        self.running.operations.clone()
     }
 
     /// Where the [dump port](crate::snapshot) listens, if one is configured. Of port 0 this is the one that was free.

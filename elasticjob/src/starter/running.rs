@@ -15,7 +15,8 @@ use crate::cluster::session::{Keeper, Membership};
 use crate::cluster::worker::{Command, JobState, Worker, WorkerHandle};
 use crate::error_handler::Chain;
 use crate::guard::{self, Panicked};
-use crate::registry::{BoxFuture, Registry};
+use crate::operation::Operations;
+use crate::registry::BoxFuture;
 use crate::tasks::Tasks;
 use crate::trace::Tellers;
 #[cfg(feature = "_history")]
@@ -55,7 +56,8 @@ pub(super) struct Running {
     pub(super) jobs: BTreeMap<String, RunningJob>,
     pub(super) tasks: Tasks,
     pub(super) process: Arc<Process>,
-    pub(super) registry: Arc<dyn Registry>,
+    /// Opens its session with the first call.
+    pub(super) operations: Operations,
     pub(super) dump_address: Option<SocketAddr>,
     pub(super) tellers: Tellers,
     #[cfg(feature = "_history")]
@@ -109,11 +111,12 @@ impl Running {
         } = parts;
         let (phase, mut observed) = watch::channel(Phase::Connecting);
         let registry = Arc::clone(&keeper.registry);
+        let operations = Operations::with_clock(Arc::clone(&registry), Arc::clone(&process.clock));
         let running = Arc::new(Self {
             jobs,
             tasks: tasks.clone(),
             process,
-            registry: Arc::clone(&registry),
+            operations,
             dump_address,
             tellers,
             #[cfg(feature = "_history")]
@@ -315,6 +318,7 @@ impl Running {
                 Err(_) => warn!(job = name, "still not stopped, going on without it"),
             }
         }
+        self.operations.close().await;
         self.abandon().await;
         self.phase.send_replace(Phase::Stopped);
         info!("stopped");

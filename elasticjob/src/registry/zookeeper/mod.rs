@@ -27,8 +27,9 @@ mod session;
 mod watch;
 mod worker;
 
-/// What Curator, and with it ElasticJob, asks for by default.
-const SESSION_TIMEOUT: Duration = Duration::from_secs(60);
+/// The same as `reg-center.session-timeout` has by default, a sixth of Curator's: an instance that dies is missed sooner.
+const SESSION_TIMEOUT: Duration = Duration::from_secs(10);
+/// The same as `reg-center.connection-timeout` has by default, and Curator.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// A ZooKeeper ensemble and a namespace on it.
@@ -53,8 +54,9 @@ pub struct ZooKeeperRegistry {
 }
 
 impl ZooKeeperRegistry {
-    /// A registry at these servers (`host:port,host:port/root`, where port 2181 and the root may be left
-    /// out), with all its nodes below `namespace`.
+    /// A registry at these servers (`host:port,host:port/root`; port 2181 and the root may be left out), with all its nodes
+    /// below `namespace`. Root and namespace are created if they are not there. The timeouts are those of a configuration that
+    /// names none.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] naming everything that is wrong with the two.
@@ -81,7 +83,7 @@ impl ZooKeeperRegistry {
         })
     }
 
-    /// Asks for this session timeout, 60 s unless set; the servers may grant another.
+    /// Asks for this session timeout, 10 s unless set; the servers may grant another.
     #[must_use]
     pub fn with_session_timeout(self, session_timeout: Duration) -> Self {
         Self {

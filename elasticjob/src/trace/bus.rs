@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use elasticjob_config::sources::TracedJobs;
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc};
 
 use super::JobEvent;
 use crate::telemetry::DroppedEvents;
@@ -52,10 +52,21 @@ impl Bus {
     }
 }
 
-/// Somebody who is given the events of some jobs, and takes them from a queue. What finds it full is dropped.
+/// How much may wait for a recipient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Capacity {
+    pub(crate) events: usize,
+    /// Their [weight](JobEvent::weight) in bytes, all together.
+    pub(crate) bytes: u32,
+}
+
+/// Gives the events of some jobs to a recipient, which takes them from a queue. An event that finds it full is dropped.
 #[derive(Debug)]
 pub(crate) struct Tap {
-    queue: mpsc::Sender<JobEvent>,
+    queue: mpsc::Sender<Weighed>,
+    capacity: Capacity,
+    /// A permit for each byte that may still wait.
+    room: Arc<Semaphore>,
     dropped: Dropped,
     jobs: TracedJobs,
 }
@@ -63,8 +74,15 @@ pub(crate) struct Tap {
 /// The other end of a [`Tap`].
 #[derive(Debug)]
 pub(crate) struct Tapped {
-    pub(crate) queue: mpsc::Receiver<JobEvent>,
+    queue: mpsc::Receiver<Weighed>,
     pub(crate) dropped: Dropped,
+}
+
+/// An event that waits, and the room that it takes until it is taken.
+#[derive(Debug)]
+struct Weighed {
+    event: JobEvent,
+    _room: OwnedSemaphorePermit,
 }
 
 /// How many events one recipient never got, counted where each is dropped. Clones count together.
@@ -93,12 +111,14 @@ impl Dropped {
 }
 
 impl Tap {
-    /// A queue of `capacity` events of these jobs, for a recipient by this name.
-    pub(crate) fn new(recipient: &str, capacity: usize, jobs: TracedJobs) -> (Self, Tapped) {
-        let (sender, queue) = mpsc::channel(capacity);
+    /// Creates a queue of events of these jobs, for a recipient by this name.
+    pub(crate) fn new(recipient: &str, capacity: Capacity, jobs: TracedJobs) -> (Self, Tapped) {
+        let (sender, queue) = mpsc::channel(capacity.events);
         let dropped = Dropped::new(recipient);
         let tap = Self {
             queue: sender,
+            capacity,
+            room: Arc::new(Semaphore::new(capacity.bytes as usize)),
             dropped: dropped.clone(),
             jobs,
         };
@@ -106,7 +126,54 @@ impl Tap {
     }
 
     fn give(&self, event: &JobEvent) {
-        if is_traced(&self.jobs, event.job()) && self.queue.try_send(event.clone()).is_err() {
+        if is_traced(&self.jobs, event.job()) && !self.is_taken(event) {
+            self.dropped.add(1);
+        }
+    }
+
+    /// Puts an event into the queue, if there is room for it.
+    fn is_taken(&self, event: &JobEvent) -> bool {
+        // One that is heavier than all that may wait does so alone.
+        let weight =
+            u32::try_from(event.weight()).map_or(self.capacity.bytes, |weight| weight.min(self.capacity.bytes));
+        let Ok(room) = Arc::clone(&self.room).try_acquire_many_owned(weight) else {
+            return false;
+        };
+        let event = event.clone();
+        self.queue.try_send(Weighed { event, _room: room }).is_ok()
+    }
+}
+
+impl Tapped {
+    /// Takes the oldest event; `None` when there will be none any more.
+    ///
+    /// # Cancel safety
+    /// Safe: no event is lost.
+    pub(crate) async fn next(&mut self) -> Option<JobEvent> {
+        self.queue.recv().await.map(|weighed| weighed.event)
+    }
+
+    /// Waits for events and takes up to `limit` of them. Returns how many; 0 when there will be none any more.
+    ///
+    /// # Cancel safety
+    /// Safe: no event is lost.
+    #[cfg(feature = "_history")]
+    pub(crate) async fn take_many(&mut self, taken: &mut Vec<JobEvent>, limit: usize) -> usize {
+        let mut weighed = Vec::new();
+        let count = self.queue.recv_many(&mut weighed, limit).await;
+        taken.extend(weighed.into_iter().map(|weighed| weighed.event));
+        count
+    }
+
+    /// Refuses further events. Those that wait can still be taken.
+    pub(crate) fn close(&mut self) {
+        self.queue.close();
+    }
+
+    /// Refuses further events, and drops and counts those that wait.
+    pub(crate) fn drop_rest(&mut self) {
+        self.queue.close();
+        while self.queue.try_recv().is_ok() {
             self.dropped.add(1);
         }
     }
@@ -148,7 +215,10 @@ impl Events {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
     use super::*;
+    use crate::trace::{TaskEvent, TaskState};
 
     fn lost(item: u32) -> JobEvent {
         lost_of("job", item)
@@ -187,7 +257,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_tap_should_miss_the_newest_and_count_them_and_hold_up_nobody() {
-        let (tap, mut tapped) = Tap::new("test", 2, TracedJobs::AllBut(vec!["other".to_owned()]));
+        let capacity = Capacity {
+            events: 2,
+            bytes: 1 << 20,
+        };
+        let (tap, mut tapped) = Tap::new("test", capacity, TracedJobs::AllBut(vec!["other".to_owned()]));
         let bus = Bus::new().with_taps(vec![tap]);
         (0..5).for_each(|item| {
             bus.publish(|| lost_of("other", item));
@@ -195,8 +269,56 @@ mod tests {
         });
         assert_eq!(tapped.dropped.count(), 3);
         drop(bus);
-        assert_eq!(tapped.queue.recv().await, Some(lost(0)));
-        assert_eq!(tapped.queue.recv().await, Some(lost(1)));
-        assert_eq!(tapped.queue.recv().await, None);
+        assert_eq!(tapped.next().await, Some(lost(0)));
+        assert_eq!(tapped.next().await, Some(lost(1)));
+        assert_eq!(tapped.next().await, None);
+    }
+
+    /// A step of a firing whose message has so many bytes.
+    fn failed(bytes: usize) -> JobEvent {
+        JobEvent::Task(TaskEvent {
+            job: "job".into(),
+            task_id: "task".into(),
+            instance: "instance".into(),
+            scheduled_time: Timestamp::UNIX_EPOCH,
+            run_id: String::new(),
+            attempt: 1,
+            items: [0].into(),
+            state: TaskState::Error,
+            message: "x".repeat(bytes),
+            at: Timestamp::UNIX_EPOCH,
+        })
+    }
+
+    #[tokio::test]
+    async fn a_tap_should_hold_no_more_bytes_than_it_may_and_take_more_once_some_are_taken() {
+        let heavy = failed(16 * 1024);
+        let capacity = Capacity {
+            events: 1000,
+            bytes: u32::try_from(2 * heavy.weight()).unwrap(),
+        };
+        let (tap, mut tapped) = Tap::new("test", capacity, TracedJobs::All);
+        let bus = Bus::new().with_taps(vec![tap]);
+        (0..5).for_each(|_| bus.publish(|| heavy.clone()));
+        assert_eq!(tapped.dropped.count(), 3);
+        assert_eq!(tapped.next().await.as_ref(), Some(&heavy));
+        bus.publish(|| heavy.clone());
+        assert_eq!(tapped.dropped.count(), 3);
+        bus.publish(|| lost(0));
+        assert_eq!(tapped.dropped.count(), 4, "there is no room for a light one either");
+    }
+
+    #[tokio::test]
+    async fn an_event_heavier_than_all_that_may_wait_should_wait_alone() {
+        let capacity = Capacity {
+            events: 1000,
+            bytes: 1024,
+        };
+        let (tap, mut tapped) = Tap::new("test", capacity, TracedJobs::All);
+        let bus = Bus::new().with_taps(vec![tap]);
+        bus.publish(|| failed(4096));
+        bus.publish(|| failed(4096));
+        assert_eq!(tapped.dropped.count(), 1);
+        assert_eq!(tapped.next().await, Some(failed(4096)));
     }
 }

@@ -55,6 +55,22 @@ impl JobEvent {
             Self::Task(task) => &task.job,
         }
     }
+
+    /// Returns about how many bytes of memory it holds. What the events of one firing share is counted with its steps.
+    pub(crate) fn weight(&self) -> usize {
+        let texts = match self {
+            Self::Started(run) => run.run_id.len(),
+            Self::Ended {
+                run, outcome, failure, ..
+            } => run.run_id.len() + outcome.cause().map_or(0, str::len) + failure.as_ref().map_or(0, |text| text.len()),
+            Self::Lost { run, .. } => run.as_ref().map_or(0, |run| run.run_id.len() + run.instance.len()),
+            Self::Skipped { times, .. } => times.reason.len(),
+            Self::Task(task) => {
+                task.run_id.len() + task.message.len() + task.task_id.len() + size_of_val::<[u32]>(&task.items)
+            }
+        };
+        size_of::<Self>() + texts
+    }
 }
 
 /// A run of an item.

@@ -10,7 +10,7 @@ use crate::guard::Held;
 use crate::job::BoxError;
 use crate::registry::BoxFuture;
 
-/// Events that wait for a listener at most, unless it is said: some hundred bytes each.
+/// Events that wait for a listener at most, unless it is said.
 const CAPACITY: usize = 10_000;
 
 /// How long a listener may take over an event, unless it is said.
@@ -22,7 +22,8 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 /// [`Builder`](crate::starter::Builder::trace_listener).
 ///
 /// # What is promised
-/// - **No job waits for it.** Events go into a queue of its own, of 10,000 at most, and a task of its own takes them.
+/// - **No job waits for it.** Events go into a queue of its own, of 10,000 events and 16 MiB at most, and a task of its own
+///   takes them.
 /// - **In order, one after the other.** It is told the next event when it is done with the one before.
 /// - **What finds the queue full is dropped,** the newest first, counted and said in the log.
 /// - **A fault stops nothing.** An error, a panic, or an event that takes longer than a minute is counted and said in the log,

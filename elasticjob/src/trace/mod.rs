@@ -28,8 +28,8 @@ pub use teller::Listening;
 pub use crate::cluster::ledger::Source;
 
 use bus::Dropped;
-#[cfg(feature = "_history")]
-use bus::Tapped;
 pub(crate) use bus::{Bus, Tap};
+#[cfg(feature = "_history")]
+use bus::{Capacity, Tapped};
 use damped::Damped;
 pub(crate) use teller::{Tellers, start as start_tellers};

@@ -9,7 +9,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::bus::{Tap, Tapped};
+use super::bus::{Capacity, Tap, Tapped};
 use super::listener::{TraceListenerKind, TraceListeners};
 use super::{Damped, Dropped, JobEvent};
 use crate::error_handler::Chain;
@@ -18,6 +18,9 @@ use crate::tasks::Tasks;
 
 /// How long what waits is still told once the application stops.
 const FLUSH_LIMIT: Duration = Duration::from_secs(8);
+
+/// Most bytes of events that wait for a listener. Events of ordinary runs weigh less than 1 KiB.
+const WEIGHT: u32 = 16 * 1024 * 1024;
 
 /// How it goes with a trace listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +41,11 @@ pub(crate) fn start(listeners: &TraceListeners, tasks: &Tasks) -> (Vec<Tap>, Tel
     let mut taps = Vec::new();
     let mut tellers = Vec::new();
     for (name, kind) in listeners.entries() {
-        let (tap, tapped) = Tap::new(name, kind.capacity, kind.jobs.clone());
+        let capacity = Capacity {
+            events: kind.capacity,
+            bytes: WEIGHT,
+        };
+        let (tap, tapped) = Tap::new(name, capacity, kind.jobs.clone());
         let told = Arc::new(Told {
             name: name.to_owned(),
             told: AtomicU64::new(0),
@@ -105,10 +112,10 @@ impl Teller {
                 () = &mut out_of_time => break,
                 () = stop.cancelled(), if !is_stopping => {
                     is_stopping = true;
-                    self.tapped.queue.close();
+                    self.tapped.close();
                     continue;
                 }
-                event = self.tapped.queue.recv() => match event {
+                event = self.tapped.next() => match event {
                     Some(event) => event,
                     None => break,
                 },
@@ -132,10 +139,7 @@ impl Teller {
             }
             self.say_dropped(false);
         }
-        self.tapped.queue.close();
-        while self.tapped.queue.try_recv().is_ok() {
-            self.told.dropped.add(1);
-        }
+        self.tapped.drop_rest();
         self.say_dropped(true);
     }
 

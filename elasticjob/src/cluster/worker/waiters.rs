@@ -45,6 +45,17 @@ pub enum ItemOutcome {
     Pending,
 }
 
+impl ItemOutcome {
+    /// Returns why it did not succeed, if it says so.
+    pub(crate) fn cause(&self) -> Option<&str> {
+        match self {
+            Self::Failed { cause } | Self::Cancelled { cause } => Some(cause),
+            Self::Skipped { reason } => Some(reason),
+            Self::Succeeded | Self::Unknown | Self::Pending => None,
+        }
+    }
+}
+
 /// Somebody who waits.
 #[derive(Debug)]
 pub(crate) struct Waiter {

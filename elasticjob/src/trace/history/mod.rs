@@ -2,8 +2,8 @@
 //!
 //! With `elasticjob.tracing.type: RDB` in its configuration an application records its events in the tables that Java
 //! members have, `JOB_EXECUTION_LOG` and `JOB_STATUS_TRACE_LOG`, and in a few of its own, `ELASTICJOB_..`. Tables are
-//! created where they are absent. No job waits for its history: events wait in a queue of 100,000, in order, also while
-//! the database is away; what finds the queue full is dropped, counted and said.
+//! created where they are absent. No job waits for its history: events wait in a queue of 100,000 events and 64 MiB, in order,
+//! also while the database is away; what finds the queue full is dropped, counted and said.
 //!
 //! Start reading at [`Database`], where it is, at [`History`], which answers questions, and at [`Recording`], how it
 //! goes.

@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
-use crate::trace::{Damped, Dropped, JobEvent, Tapped};
+use crate::trace::{Capacity, Damped, Dropped, JobEvent, Tapped};
 
 use super::error::{Error, Kind};
 use super::fit::Texts;
@@ -22,8 +22,11 @@ use super::rows::Rows;
 use super::shape::Shape;
 use super::store::{Prepared, Store};
 
-/// Events that wait at most. A few hundred bytes each.
-pub(crate) const CAPACITY: usize = 100_000;
+/// What waits at most. An event weighs less than 1 KiB as a rule, and up to 16 KiB more with the account of a failure.
+pub(crate) const CAPACITY: Capacity = Capacity {
+    events: 100_000,
+    bytes: 64 * 1024 * 1024,
+};
 
 /// Most events in one transaction.
 const BATCH: usize = 1000;
@@ -143,13 +146,13 @@ impl Recorder {
     /// Takes what waits, with what comes soon after; whether there was anything.
     async fn fill(&mut self, batch: &mut Vec<JobEvent>) -> bool {
         if self.give_up_at.is_none() {
-            let queue = &mut self.tapped.queue;
+            let tapped = &mut self.tapped;
             tokio::select! {
-                taken = queue.recv_many(batch, BATCH) => {
+                taken = tapped.take_many(batch, BATCH) => {
                     let until = Instant::now() + LINGER;
                     while taken > 0 && batch.len() < BATCH {
                         let room = BATCH - batch.len();
-                        match timeout_at(until, queue.recv_many(batch, room)).await {
+                        match timeout_at(until, tapped.take_many(batch, room)).await {
                             Ok(1..) => {}
                             _ => break,
                         }
@@ -159,11 +162,11 @@ impl Recorder {
                 () = self.stop.cancelled() => self.begin_to_stop(),
             }
         }
-        self.tapped.queue.recv_many(batch, BATCH).await > 0
+        self.tapped.take_many(batch, BATCH).await > 0
     }
 
     fn begin_to_stop(&mut self) {
-        self.tapped.queue.close();
+        self.tapped.close();
         self.give_up_at.get_or_insert(Instant::now() + FLUSH_LIMIT);
     }
 
@@ -243,7 +246,7 @@ impl Recorder {
             biased;
             result = self.try_to_write(events, texts) => result,
             () = out_of_time => {
-                self.tapped.queue.close();
+                self.tapped.close();
                 self.give_up_at = Some(Instant::now());
                 Err(self.store.out_of_time())
             }

@@ -199,11 +199,7 @@ impl<'a> Rows<'a> {
 
 impl End<'_> {
     fn cause(&self) -> Option<&str> {
-        let cause = match self.outcome {
-            ItemOutcome::Failed { cause } | ItemOutcome::Cancelled { cause } => cause,
-            ItemOutcome::Skipped { reason } => reason,
-            _ => return None,
-        };
+        let cause = self.outcome.cause()?;
         Some(self.failure.unwrap_or(cause))
     }
 

@@ -398,6 +398,9 @@ fn the_observed_job_should_be_seen_in_its_history_and_in_its_metrics() {
     assert!(times.iter().rev().is_sorted(), "{times:?}");
 
     let (_, first, _) = ask(&["--count", "2", "--item", "1"]);
+    let column = first.find("RETRIES").expect("a column for retries");
+    let row = first.lines().nth(1).unwrap();
+    assert!(row[column..].starts_with("0 "), "{first}");
     let place = first.lines().find_map(|line| line.strip_prefix("more: --after "));
     let (code, second, _) = ask(&["--count", "2", "--item", "1", "--after", place.unwrap()]);
     assert_eq!(code, Some(0));

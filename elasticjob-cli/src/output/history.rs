@@ -27,7 +27,7 @@ pub(crate) struct Skips(pub(crate) Vec<RecordedSkip>);
 impl Show for RunPage {
     fn text(&self, style: Style) -> String {
         let titles = [
-            "STARTED", "JOB", "ITEM", "OUTCOME", "TOOK", "WHY", "ATTEMPT", "SERVER", "FAILURE",
+            "STARTED", "JOB", "ITEM", "OUTCOME", "TOOK", "WHY", "ATTEMPT", "RETRIES", "SERVER", "FAILURE",
         ];
         let mut table = Table::new(style, &titles);
         for run in &self.0.rows {
@@ -40,6 +40,7 @@ impl Show for RunPage {
                 optional(took.map(|took| length(took.unsigned_abs()))),
                 plain(format!("{:?}", run.source).to_lowercase()),
                 optional(run.detail.as_ref().map(|detail| detail.attempt)),
+                optional(run.detail.as_ref().map(|detail| detail.retries)),
                 plain(&run.ip),
                 plain(first_line(run.failure.as_deref().unwrap_or_default())),
             ]);

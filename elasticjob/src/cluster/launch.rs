@@ -21,6 +21,7 @@ use super::instance::InstanceId;
 use super::layout::Moment;
 use super::ledger::{End, Source};
 use super::session::Membership;
+use super::wind_down::WindDown;
 
 /// Runs the items of one job.
 pub(crate) trait Runner: Send + Sync + 'static {
@@ -56,8 +57,8 @@ pub(crate) struct Launch {
     pub(crate) metrics: Arc<JobMetrics>,
     /// Cancels this item alone.
     pub(crate) cancellation: CancellationToken,
-    /// Cancelled when the item should end at its next good place, and with `cancellation`.
-    pub(crate) wind_down: CancellationToken,
+    /// Asks the item to end at its next good place, also when it is cancelled.
+    pub(crate) wind_down: WindDown,
     /// Unbounded: it never holds more than one message for each item that was claimed.
     pub(crate) finished: UnboundedSender<Finished>,
 }

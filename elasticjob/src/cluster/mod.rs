@@ -44,5 +44,5 @@ mod subtree;
 pub(crate) mod transaction;
 pub(crate) mod trigger;
 pub(crate) mod view;
-mod wind_down;
+pub(crate) mod wind_down;
 pub(crate) mod worker;

@@ -1,8 +1,51 @@
 //! When a run that might go on for long should come to its end, although nothing is wrong with it.
 
+use std::sync::{Arc, OnceLock};
+
+use tokio_util::sync::CancellationToken;
+
 use super::instance::InstanceId;
 use super::pause::PAUSED;
 use super::view::{ServerStatus, View};
+
+/// Asks one run to end at its next good place, and keeps the reason. Clones are the same.
+#[derive(Clone, Debug)]
+pub(crate) struct WindDown {
+    token: CancellationToken,
+    reason: Arc<OnceLock<&'static str>>,
+}
+
+impl WindDown {
+    /// Returns one for a run that this token cancels: a run that is cancelled is asked to end, too.
+    pub(crate) fn below(cancellation: &CancellationToken) -> Self {
+        Self {
+            token: cancellation.child_token(),
+            reason: Arc::default(),
+        }
+    }
+
+    /// Asks the run to end, for this reason. Returns whether it is asked for the first time.
+    pub(crate) fn ask(&self, reason: &'static str) -> bool {
+        let is_first = !self.token.is_cancelled();
+        if is_first {
+            // Before the token: a run that sees it finds the reason.
+            self.reason.get_or_init(|| reason);
+            self.token.cancel();
+        }
+        is_first
+    }
+
+    /// Returns why the run was asked to end; `None` if it was not.
+    pub(crate) fn reason(&self) -> Option<&'static str> {
+        let is_asked = self.token.is_cancelled();
+        is_asked.then(|| self.reason.get().copied().unwrap_or("it was asked to end"))
+    }
+
+    /// Returns the token that the run watches.
+    pub(crate) fn token(&self) -> &CancellationToken {
+        &self.token
+    }
+}
 
 /// Why a run of this item here should end at its next good place; `None` where it may go on.
 ///

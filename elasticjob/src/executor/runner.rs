@@ -219,7 +219,7 @@ impl Runner for JobRunner {
             let timed = metrics.begin(late.map(|late| late.saturating_add(waited)));
             let parts = RunParts {
                 cancellation: running.cancellation,
-                wind_down: wind_down.clone(),
+                wind_down: wind_down.token().clone(),
                 fenced: running.fenced,
                 components: Arc::clone(&components),
                 props: Arc::clone(&props),
@@ -249,7 +249,7 @@ impl Runner for JobRunner {
             }
             let retries = tried.retries();
             let is_fenced = matches!(tried.outcome, Outcome::Cancelled(Stopped::Fenced));
-            let failure = failure_beyond_ledger(&tried.outcome);
+            let failure = failure_beyond_ledger(&tried);
             let (end, is_abort) = concluded(&failing, &**handler, tried);
             // The worker is gone when the process stops; nobody records the end then.
             let _ = finished.unbounded_send(Finished {
@@ -297,10 +297,10 @@ impl Runner for JobRunner {
 const FAILURE_LIMIT: usize = 16 * 1024;
 
 /// The whole account of a failure, where the ledger cuts it.
-fn failure_beyond_ledger(outcome: &Outcome) -> Option<Arc<str>> {
-    let mut text = match outcome {
-        Outcome::Failed(cause) => Chain(cause.error()).to_string(),
-        Outcome::Panicked(message) => format!("panicked: {message}"),
+fn failure_beyond_ledger(tried: &Tried) -> Option<Arc<str>> {
+    let mut text = match &tried.outcome {
+        Outcome::Failed(cause) => tried.account(&Chain(cause.error()).to_string()),
+        Outcome::Panicked(message) => tried.account(&format!("panicked: {message}")),
         Outcome::Succeeded | Outcome::TimedOut(_) | Outcome::Cancelled(_) => return None,
     };
     if text.len() <= CAUSE_LIMIT {
@@ -312,28 +312,20 @@ fn failure_beyond_ledger(outcome: &Outcome) -> Option<Arc<str>> {
 
 /// What an outcome is to the ledger, and whether the firing is to be given up for it.
 fn concluded(run: &ShardingContext, handler: &dyn JobErrorHandler, tried: Tried) -> (End, bool) {
-    let Tried { outcome, tries, .. } = tried;
-    let failed = |cause: String| {
-        let cause = match tries {
-            0 | 1 => cause,
-            // In front: what is too long is cut.
-            _ => format!("tried {tries} times: {cause}"),
-        };
-        End::because(Verdict::Failed, cause)
-    };
-    let end = match &outcome {
+    let failed = |cause: String| End::because(Verdict::Failed, tried.account(&cause));
+    let end = match &tried.outcome {
         Outcome::Succeeded => {
             debug!("item succeeded");
             End::new(Verdict::Succeeded)
         }
         Outcome::Failed(cause) => failed(Chain(cause.error()).to_string()),
-        Outcome::Panicked(_) | Outcome::TimedOut(_) => failed(outcome.to_string()),
+        outcome @ (Outcome::Panicked(_) | Outcome::TimedOut(_)) => failed(outcome.to_string()),
         Outcome::Cancelled(stopped) => {
             warn!(reason = %stopped, "item stopped");
             End::because(Verdict::Cancelled, stopped.to_string())
         }
     };
-    let Some(cause) = outcome.into_failure() else {
+    let Some(cause) = tried.outcome.into_failure() else {
         return (end, false);
     };
     let failure = Failure::of_run(run, cause.error());

@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use tokio::time::sleep;
-use tokio_util::sync::CancellationToken;
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::item::{Ended, Item, Running, run_item};
 use super::outcome::Outcome;
 use crate::cluster::fence::{Gated, Stopped};
+use crate::cluster::wind_down::WindDown;
 use crate::error_handler::Chain;
 use crate::job::{BoxError, is_permanent};
 use crate::property::{Accepts, Properties, Reader, accept};
@@ -62,6 +62,38 @@ pub(super) struct Tried {
     pub(super) overrunning: usize,
     /// How many there were: none where there was no room in the pool before it was stopped.
     pub(super) tries: u32,
+    /// Why no further try was made; `None` if it did not fail, or none was left.
+    pub(super) given_up: Option<GivenUp>,
+}
+
+/// Why a run that failed is not tried again, although it has tries left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum GivenUp {
+    /// Its error says that no other try would help.
+    Permanent,
+    /// Its blocking work goes on, and would run beside the next try.
+    Overrunning,
+    /// It was asked to end, for this reason.
+    WoundDown(&'static str),
+}
+
+/// What follows a try.
+enum Next {
+    /// Nothing: it did not fail, or no try is left.
+    Over,
+    GivenUp(GivenUp),
+    /// Another try, after a pause.
+    Again(Duration),
+}
+
+impl fmt::Display for GivenUp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Permanent => f.write_str("the error is permanent"),
+            Self::Overrunning => f.write_str("its blocking work goes on"),
+            Self::WoundDown(reason) => f.write_str(reason),
+        }
+    }
 }
 
 impl Tried {
@@ -70,12 +102,30 @@ impl Tried {
             outcome: Outcome::Cancelled(Stopped::Cancelled),
             overrunning: 0,
             tries: 0,
+            given_up: None,
+        }
+    }
+
+    /// Returns the account of a failure with the tries before it. They stand in front, since a text that is too long is
+    /// cut at its end.
+    pub(super) fn account(&self, failure: &str) -> String {
+        match (self.tries, self.given_up) {
+            (0 | 1, None) => failure.to_owned(),
+            (0 | 1, Some(reason)) => format!("not tried again, since {reason}: {failure}"),
+            (tries, None) => format!("tried {tries} times: {failure}"),
+            (tries, Some(reason)) => format!("tried {tries} times, not again, since {reason}: {failure}"),
         }
     }
 
     /// How often it was tried again.
     pub(super) fn retries(&self) -> u32 {
         self.tries.saturating_sub(1)
+    }
+
+    fn given_up(self, reason: GivenUp) -> Self {
+        info!(cause = %Cause(&self.outcome), %reason, "failed, not tried again");
+        let given_up = Some(reason);
+        Self { given_up, ..self }
     }
 
     fn stopped(self, stopped: Stopped) -> Self {
@@ -116,13 +166,7 @@ impl Tries {
     ///
     /// # Cancel safety
     /// As of [`run_item`].
-    pub(super) async fn run<S>(
-        &self,
-        item: &Item,
-        wind_down: &CancellationToken,
-        identity: &Identity,
-        start: &S,
-    ) -> Tried
+    pub(super) async fn run<S>(&self, item: &Item, wind_down: &WindDown, identity: &Identity, start: &S) -> Tried
     where
         S: Fn(u32, Running) -> BoxFuture<'static, Result<(), BoxError>> + Sync,
     {
@@ -135,21 +179,30 @@ impl Tries {
                 Ok(permit) => permit,
                 // Others may run the item again: this is not how it ended.
                 Err(Stopped::Fenced) => return tried.stopped(Stopped::Fenced),
-                Err(Stopped::Cancelled) => return tried,
+                Err(Stopped::Cancelled) => {
+                    let reason = wind_down.reason().filter(|_| tried.tries > 0);
+                    return match reason {
+                        Some(reason) => tried.given_up(GivenUp::WoundDown(reason)),
+                        None => tried,
+                    };
+                }
             };
             let retry = tried.tries;
             let ended = run_item(item, permit, self.timeout, move |running| start(retry, running)).await;
             if ended.has_progressed {
                 in_a_row = 0;
             }
-            let pause = self.pause_after(&ended, in_a_row, identity);
+            let next = self.next(&ended, in_a_row, wind_down, identity);
             tried = Tried {
                 outcome: ended.outcome,
                 overrunning: ended.overrunning,
                 tries: retry.saturating_add(1),
+                given_up: None,
             };
-            let Some(pause) = pause.filter(|_| !wind_down.is_cancelled()) else {
-                return tried;
+            let pause = match next {
+                Next::Over => return tried,
+                Next::GivenUp(reason) => return tried.given_up(reason),
+                Next::Again(pause) => pause,
             };
             in_a_row += 1;
             warn!(cause = %Cause(&tried.outcome), retry = in_a_row, of = self.retries, ?pause, "failed, trying again");
@@ -158,20 +211,30 @@ impl Tries {
                 sleep(pause).await;
                 permits.acquire().await
             };
-            room = Gated::new(wait.boxed(), item.fence.clone(), wind_down.clone()).await;
+            room = Gated::new(wait.boxed(), item.fence.clone(), wind_down.token().clone()).await;
         }
     }
 
-    /// How long to wait for the next try, after so many retries in a row; `None` where there is to be none.
-    fn pause_after(&self, ended: &Ended, retries: u32, identity: &Identity) -> Option<Duration> {
-        let may_pass = match &ended.outcome {
-            Outcome::Failed(cause) => !is_permanent(cause.error()),
-            Outcome::Panicked(_) | Outcome::TimedOut(_) => true,
-            Outcome::Succeeded | Outcome::Cancelled(_) => false,
+    /// Returns what follows a try, after so many retries in a row.
+    fn next(&self, ended: &Ended, retries: u32, wind_down: &WindDown, identity: &Identity) -> Next {
+        let is_permanent = match &ended.outcome {
+            Outcome::Succeeded | Outcome::Cancelled(_) => return Next::Over,
+            Outcome::Failed(cause) => is_permanent(cause.error()),
+            Outcome::Panicked(_) | Outcome::TimedOut(_) => false,
         };
-        // What still blocks would run beside the next.
-        let is_over = ended.overrunning == 0;
-        (may_pass && is_over && retries < self.retries).then(|| self.pause(retries, identity))
+        if retries >= self.retries {
+            return Next::Over;
+        }
+        if is_permanent {
+            return Next::GivenUp(GivenUp::Permanent);
+        }
+        if ended.overrunning > 0 {
+            return Next::GivenUp(GivenUp::Overrunning);
+        }
+        match wind_down.reason() {
+            Some(reason) => Next::GivenUp(GivenUp::WoundDown(reason)),
+            None => Next::Again(self.pause(retries, identity)),
+        }
     }
 
     /// Between half of what it is to be, and all of it, so that items which fail together are not tried together.
@@ -208,6 +271,7 @@ mod tests {
 
     use jiff::Timestamp;
     use tokio::time::Instant;
+    use tokio_util::sync::CancellationToken;
 
     use super::*;
     use crate::cluster::fence::Fence;
@@ -254,7 +318,7 @@ mod tests {
     where
         F: Future<Output = Result<(), BoxError>> + Send + 'static,
     {
-        let wind_down = item.stop.child_token();
+        let wind_down = WindDown::below(&item.stop);
         let start = move |retry, _: Running| -> BoxFuture<'static, _> { job(retry).boxed() };
         tries.run(&item, &wind_down, &identity(0), &start).await
     }
@@ -300,7 +364,7 @@ mod tests {
     async fn what_no_other_try_would_help_against_should_fail_at_once() {
         let job = |_| async { Err(permanent("no account").into()) };
         let tried = run(three_retries(), item(), job).await;
-        assert_eq!(tried.tries, 1);
+        assert_eq!((tried.tries, tried.given_up), (1, Some(GivenUp::Permanent)));
         let panics = |_| async { panic!("a bug, or not") };
         assert_eq!(run(three_retries(), item(), panics).await.tries, 4);
     }
@@ -334,7 +398,7 @@ mod tests {
         let (end, blocks) = mpsc::channel::<()>();
         let blocks = Arc::new(std::sync::Mutex::new(blocks));
         let task = item.tasks.clone().spawn("run", async move {
-            let wind_down = CancellationToken::new();
+            let wind_down = WindDown::below(&CancellationToken::new());
             let start = move |_, running: Running| -> BoxFuture<'static, _> {
                 let run = RunContext::for_test(ShardingContext::for_test(0, 1)).with_blocking(running.blocking);
                 let (begun, blocks) = (Arc::clone(&begun), Arc::clone(&blocks));
@@ -363,26 +427,53 @@ mod tests {
         drop(end);
         assert_eq!(tried.outcome.to_string(), "timed out after 1s");
         assert_eq!((tried.overrunning, tried.tries), (1, 1));
+        assert_eq!(tried.given_up, Some(GivenUp::Overrunning));
     }
 
     #[tokio::test(start_paused = true)]
     async fn no_other_try_should_be_made_for_who_is_to_end() {
         let tries = read(&[(RETRY, "9"), (BACKOFF, "10s")]).unwrap();
         let job = |_| async { Err("no network".into()) };
-        let ended = |item: Item, wind_down: CancellationToken| async move {
+        let ended = |item: Item, wind_down: WindDown| async move {
             let start = move |retry, _: Running| -> BoxFuture<'static, _> { job(retry).boxed() };
             tries.run(&item, &wind_down, &identity(0), &start).await
         };
         let start = Instant::now();
-        let (running, wind_down) = (item(), CancellationToken::new());
+        let (running, wind_down) = (item(), WindDown::below(&CancellationToken::new()));
         let run = running.tasks.clone().spawn("run", ended(running, wind_down.clone()));
         sleep(Duration::from_secs(1)).await;
-        wind_down.cancel();
+        assert!(wind_down.ask("the item is to move"));
         let tried = run.await.unwrap();
+        let given_up = Some(GivenUp::WoundDown("the item is to move"));
+        assert_eq!(tried.given_up, given_up);
         assert_eq!(tried.outcome.to_string(), "failed: no network");
         assert_eq!((start.elapsed().as_secs(), tried.tries), (1, 1));
         let tried = ended(item(), wind_down).await;
         assert_eq!((start.elapsed().as_secs(), tried.tries), (1, 1));
+        assert_eq!(tried.given_up, given_up);
+    }
+
+    #[test]
+    fn an_account_should_say_how_many_tries_there_were_and_why_not_more() {
+        let account = |tries, given_up| {
+            let tried = Tried {
+                tries,
+                given_up,
+                ..Tried::not_yet()
+            };
+            tried.account("no network")
+        };
+        let moving = Some(GivenUp::WoundDown("the item is to move"));
+        assert_eq!(account(1, None), "no network");
+        assert_eq!(account(3, None), "tried 3 times: no network");
+        assert_eq!(
+            account(1, moving),
+            "not tried again, since the item is to move: no network"
+        );
+        assert_eq!(
+            account(3, moving),
+            "tried 3 times, not again, since the item is to move: no network"
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -423,7 +514,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_run_that_gets_ahead_should_have_all_its_retries_anew() {
         let tries = read(&[(RETRY, "1"), (BACKOFF, "1s")]).unwrap();
-        let wind_down = CancellationToken::new();
+        let wind_down = WindDown::below(&CancellationToken::new());
         let start = |retry: u32, running: Running| -> BoxFuture<'static, _> {
             if retry < 5 {
                 running.progress.made();

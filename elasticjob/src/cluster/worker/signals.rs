@@ -4,7 +4,7 @@ use elasticjob_config::job::JobConfig;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use crate::cluster::wind_down;
+use crate::cluster::wind_down::{self, WindDown};
 
 use super::Worker;
 use super::attend::Live;
@@ -14,8 +14,8 @@ use super::attend::Live;
 pub(super) struct Signals {
     /// At once.
     pub(super) cancellation: CancellationToken,
-    /// At its next good place. A child of the other.
-    pub(super) wind_down: CancellationToken,
+    /// At its next good place, also if it is cancelled.
+    pub(super) wind_down: WindDown,
     /// Whether it was handed to the executor, which tells of its end.
     pub(super) is_launched: bool,
 }
@@ -24,7 +24,7 @@ impl Signals {
     /// Signals that are given with those of all runs, too.
     pub(super) fn below(all: &CancellationToken) -> Self {
         let cancellation = all.child_token();
-        let wind_down = cancellation.child_token();
+        let wind_down = WindDown::below(&cancellation);
         Self {
             cancellation,
             wind_down,
@@ -32,10 +32,9 @@ impl Signals {
         }
     }
 
-    fn wind_down(&self, job: &str, item: u32, reason: &str) {
-        if !self.wind_down.is_cancelled() {
+    fn wind_down(&self, job: &str, item: u32, reason: &'static str) {
+        if self.wind_down.ask(reason) {
             debug!(job, item, reason, "run asked to end");
-            self.wind_down.cancel();
         }
     }
 }
@@ -71,7 +70,7 @@ impl Worker {
     }
 
     /// Asks all that runs to end.
-    pub(super) fn wind_down_all(&self, reason: &str) {
+    pub(super) fn wind_down_all(&self, reason: &'static str) {
         for ((item, _, _), signals) in &self.signals {
             signals.wind_down(self.application.name(), *item, reason);
         }

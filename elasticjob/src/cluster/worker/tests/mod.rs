@@ -17,6 +17,7 @@ mod pause;
 mod reconnect;
 mod refused;
 mod removal;
+mod retries;
 mod session;
 mod sharing;
 mod standby;

@@ -97,8 +97,13 @@ fn endless(batches: &Batches, clock: &Arc<ManualClock>) -> ExecutorWork {
 
 impl Cluster {
     fn join_streaming(&mut self, ip: &str, config: JobConfig, batches: &Batches) -> Instance {
+        let work = endless(batches, &self.clock);
+        self.join_executing(ip, config, work)
+    }
+
+    /// Has a process join whose runs are the real executor's.
+    pub(super) fn join_executing(&mut self, ip: &str, config: JobConfig, work: ExecutorWork) -> Instance {
         let clock = Arc::clone(&self.clock);
-        let work = endless(batches, &clock);
         let of_runner = config.clone();
         let pid = u32::try_from(self.seed + 1).unwrap();
         self.join_with(ip, pid, config, move |tasks| {

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use elasticjob_config::sources::{
-    Declared, Errors, Implementation, Loader, RegistrySettings, Settings, TracedJobs, ZooKeeperSettings,
+    Declared, Errors, Implementation, Loader, RegistrySettings, Settings, Sources, TracedJobs, ZooKeeperSettings,
 };
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -92,7 +92,7 @@ fn zookeeper(settings: &Settings) -> &ZooKeeperSettings {
 fn an_attribute_alone_should_be_enough() {
     let settings = Loader::new().declared(vec![sync_orders()]).load().unwrap();
     assert!(settings.enabled);
-    assert_eq!(settings.registry, RegistrySettings::Embedded);
+    assert_eq!(settings.registry, RegistrySettings::Unnamed);
     assert_eq!(settings.grace_period, Duration::from_secs(30));
     let job = &settings.jobs["sync_orders"];
     assert_eq!(job.implementation, Implementation::Declared("sync_orders".to_owned()));
@@ -151,6 +151,7 @@ fn every_format_should_say_the_same() {
         let mut settings = load(&[(name, text)], |loader| loader).unwrap();
         // All but where it stands.
         settings.jobs.values_mut().for_each(|job| job.prop_origins.clear());
+        settings.sources = Sources::default();
         settings
     };
     let expected = of("application.yaml", yaml);
@@ -452,7 +453,7 @@ elasticjob:
 #[test]
 fn a_section_may_be_empty_but_an_unknown_key_may_not() {
     let settings = yaml("elasticjob:\n  reg-center:\n  jobs:\n    sync_orders:\n").unwrap();
-    assert_eq!(settings.registry, RegistrySettings::Embedded);
+    assert_eq!(settings.registry, RegistrySettings::Unnamed);
     assert_eq!(
         faults(yaml(
             "elasticjob:\n  reg-centre:\n  jobs:\n    sync_orders: text\n    token_job: {cron: x}\n"
@@ -680,7 +681,7 @@ fn sections_should_be_refused_when_they_contradict_themselves() {
             "elasticjob:\n  tracing: {type: MONGO, include-job-names: a, exclude-job-names: b}\n  reg-center: {namespace: n}\n  dump: {port: x}\n"
         )),
         [
-            "`elasticjob.reg-center.server-lists`: is missing: name the servers, or leave all of `reg-center` out for the embedded registry",
+            "`elasticjob.reg-center.server-lists`: is missing: name the servers, or set `reg-center.type: EMBEDDED` for the embedded registry",
             "application.yaml:2: `elasticjob.tracing.exclude-job-names` is `b`: either names jobs to include or jobs to exclude, not both",
             "application.yaml:2: `elasticjob.tracing.type` is `MONGO`: the only type is `RDB`",
             "application.yaml:4: `elasticjob.dump.port` is `x`: ports are 0 to 65535",
@@ -755,7 +756,7 @@ fn what_figment_and_config_hold_should_be_taken() {
     assert_eq!(parameter(&settings), "config");
     assert!(settings.jobs["sync_orders"].config.failover());
     let empty = load_nothing(Path::new("/nonexistent"));
-    assert_eq!(empty.registry, RegistrySettings::Embedded);
+    assert_eq!(empty.registry, RegistrySettings::Unnamed);
 }
 
 fn load_nothing(directory: &Path) -> Settings {

@@ -79,7 +79,10 @@ fn the_quickstart_should_show_each_item_its_instance_and_the_next_firing() {
         assert_eq!((run.scheduled + 5) % 86_400, run.next % 86_400, "{run:?}");
         assert!(run.instance.contains("@-@"), "{run:?}");
     }
-    let [quickstart] = quickstart;
+    let [mut quickstart] = quickstart;
+    let said = quickstart.said();
+    assert!(said.contains("configuration read files=\""), "{said}");
+    assert!(!said.contains("WARN") && !said.contains("ERROR"), "{said}");
     assert_eq!(quickstart.terminate(), Some(0));
 }
 
@@ -226,6 +229,7 @@ fn the_listeners_should_be_told_in_each_process_and_once_in_all() {
     let server = Server::start().unwrap();
     let start = || {
         Program::example("listeners")
+            .environment("ELASTICJOB_REG_CENTER_TYPE", "ZOOKEEPER")
             .environment("ELASTICJOB_REG_CENTER_SERVER_LISTS", &server.address().to_string())
             .environment("ELASTICJOB_REG_CENTER_NAMESPACE", "elasticjob-example")
             .environment("ELASTICJOB_JOBS_COUNT_VOTES_CRON", "0/2 * * * * ?")

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::error::{Error, Origin};
 use super::key::{self, JobNames, Unknown};
 use super::layer::{self, Entry, Layer};
+use super::unread;
 
 const PREFIX: &str = "ELASTICJOB_";
 
@@ -19,6 +20,11 @@ pub(super) fn layer(
     let mut layer = Layer::default();
     for (variable, text) in environment {
         let Some(rest) = variable.strip_prefix(PREFIX) else {
+            let is_setting = |tokens: &[&str]| key::find_variable(tokens, jobs, props).is_ok();
+            if let Some(meant) = unread::misspelt_variable(variable, is_setting) {
+                let problem = format!("is not read, did you mean `{meant}`?");
+                faults.push(Error::new("", problem).at(Origin::Environment(variable.clone())));
+            }
             continue;
         };
         if is_made_by_kubernetes(rest) {

@@ -11,40 +11,70 @@ use super::{properties, toml, yaml};
 /// Later ones win, as Spring lets `.properties` win over YAML.
 const EXTENSIONS: [&str; 4] = ["yaml", "yml", "toml", "properties"];
 
-/// Reads `application.*`, or `application-PROFILE.*`, in a directory and in its `config` directory, which wins.
-///
-/// `None` if there is no such file.
-pub(super) fn read_all(directory: &Path, profile: Option<&str>, faults: &mut Vec<Error>) -> Option<Vec<Document>> {
-    let stem = profile.map_or_else(|| "application".to_owned(), |profile| format!("application-{profile}"));
-    let directories = [directory.to_owned(), directory.join("config")];
-    let paths = directories.iter().flat_map(|directory| {
-        EXTENSIONS
-            .iter()
-            .map(|extension| directory.join(format!("{stem}.{extension}")))
-            .collect::<Vec<PathBuf>>()
-    });
-    let mut found: Option<Vec<Document>> = None;
-    for path in paths {
-        match fs::read_to_string(&path) {
-            Ok(text) => found
-                .get_or_insert_default()
-                .extend(parsed(&path, &text, profile.is_some(), faults)),
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
-            Err(error) => faults.push(unreadable(&path, &error)),
-        }
-    }
-    found
+/// Reads files, and keeps which.
+#[derive(Default)]
+pub(super) struct Files {
+    pub(super) read: Vec<PathBuf>,
+    pub(super) absent: Vec<PathBuf>,
 }
 
-/// Reads a file that was named, so that it must be there.
-pub(super) fn read(path: &Path, faults: &mut Vec<Error>) -> Vec<Document> {
-    match fs::read_to_string(path) {
-        Ok(text) => parsed(path, &text, false, faults),
-        Err(error) => {
-            faults.push(unreadable(path, &error));
-            Vec::new()
+impl Files {
+    /// Reads `application.*`, or `application-PROFILE.*`, in a directory and in its `config` directory, which wins.
+    ///
+    /// `None` if there is no such file.
+    pub(super) fn application(
+        &mut self,
+        directory: &Path,
+        profile: Option<&str>,
+        faults: &mut Vec<Error>,
+    ) -> Option<Vec<Document>> {
+        let stem = profile.map_or_else(|| "application".to_owned(), |profile| format!("application-{profile}"));
+        let mut found: Option<Vec<Document>> = None;
+        for directory in [directory.to_owned(), directory.join("config")] {
+            let mut is_absent = true;
+            for extension in EXTENSIONS {
+                let path = directory.join(format!("{stem}.{extension}"));
+                match fs::read_to_string(&path) {
+                    Ok(text) => {
+                        let documents = parsed(&path, &text, profile.is_some(), faults);
+                        found.get_or_insert_default().extend(documents);
+                        self.read.push(absolute(&path));
+                    }
+                    Err(error) if is_absence(&error) => continue,
+                    Err(error) => faults.push(unreadable(&path, &error)),
+                }
+                is_absent = false;
+            }
+            if is_absent {
+                let pattern = format!("{stem}.{{{}}}", EXTENSIONS.join(","));
+                self.absent.push(absolute(&directory.join(pattern)));
+            }
+        }
+        found
+    }
+
+    /// Reads a file that was named, so that it must be there.
+    pub(super) fn named(&mut self, path: &Path, faults: &mut Vec<Error>) -> Vec<Document> {
+        match fs::read_to_string(path) {
+            Ok(text) => {
+                self.read.push(absolute(path));
+                parsed(path, &text, false, faults)
+            }
+            Err(error) => {
+                faults.push(unreadable(path, &error));
+                Vec::new()
+            }
         }
     }
+}
+
+/// A path that says where it is, for a reader who does not know where the program was started.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+fn is_absence(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 fn parsed(path: &Path, text: &str, is_of_profile: bool, faults: &mut Vec<Error>) -> Vec<Document> {

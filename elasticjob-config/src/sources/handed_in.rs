@@ -2,20 +2,26 @@
 
 use config::{Source as _, ValueKind};
 use figment::Figment;
-use figment::value::Value;
+use figment::value::{Dict, Value};
 
 use super::error::{Error, Origin};
 use super::tree::{Content, Tree};
+use super::unread;
 
-/// What a `figment::Figment` holds for its selected profile below `elasticjob`.
+/// What a `figment::Figment` holds for its selected profile below `elasticjob`, and below what is nearly called so.
 pub(super) fn of_figment(figment: &Figment) -> Result<Tree, Error> {
     let root = Origin::HandedIn("figment".to_owned());
-    let content = match figment.find_value("elasticjob") {
-        Ok(value) => Content::Map(vec![("elasticjob".to_owned(), figment_tree(figment, value))]),
-        Err(error) if error.missing() => Content::Map(Vec::new()),
-        Err(error) => return Err(Error::new("elasticjob", error.to_string()).at(root)),
-    };
-    Ok(Tree { origin: root, content })
+    let refused = |error: figment::Error| Error::new("elasticjob", error.to_string()).at(root.clone());
+    let top: Dict = figment.extract().map_err(refused)?;
+    let mut entries = Vec::new();
+    for name in top.into_keys().filter(|name| unread::is_near(name)) {
+        let value = figment.find_value(&name).map_err(refused)?;
+        entries.push((name, figment_tree(figment, value)));
+    }
+    Ok(Tree {
+        content: Content::Map(entries),
+        origin: root,
+    })
 }
 
 fn figment_tree(figment: &Figment, value: Value) -> Tree {

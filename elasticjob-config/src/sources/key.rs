@@ -14,6 +14,8 @@ const SETTINGS: &[&str] = &[
     "enabled",
     "labels",
     "profiles.active",
+    "reg-center.type",
+    "reg-center.required",
     "reg-center.server-lists",
     "reg-center.namespace",
     "reg-center.base-sleep-time",

@@ -9,7 +9,7 @@
 //! 6. what the program sets by code.
 //!
 //! A file is looked for in the directory that is given and in its `config` directory, which wins; of several formats the
-//! one further right wins.
+//! one further right wins. [`Settings::sources`] says which were read and which are not there.
 //!
 //! Profiles are named by [`Loader::profile`], else by `ELASTICJOB_PROFILES_ACTIVE`, else by `elasticjob.profiles.active` in a
 //! document for all, and else in Spring's way: by `SPRING_PROFILES_ACTIVE` or `spring.profiles.active`. Several are separated
@@ -22,7 +22,7 @@
 //! such as `prod & (eu | !us)`, or a list of these, of which one is enough. Another condition, such as `on-cloud-platform`, is
 //! an error; so are settings that choose profiles where they are read too late for that.
 //!
-//! All settings are below `elasticjob`; what else a file holds belongs to others. A key is known by its letters and digits:
+//! All settings are below `elasticjob`; what else a file holds belongs to others. A key that is nearly called so is refused. A key is known by its letters and digits:
 //! `regCenter`, `reg-center` and `reg_center` are one. Names of jobs and keys of `props` stay as they are: `syncOrders` and
 //! `sync_orders` are two jobs. An environment variable cannot spell them, so it means the job or key that is known otherwise
 //! and has its letters and digits; if it may mean several, it is refused. `props` may be nested or dotted. Unknown keys, and keys
@@ -60,6 +60,7 @@ mod settings;
 mod spring;
 mod toml;
 mod tree;
+mod unread;
 mod yaml;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -77,11 +78,12 @@ pub use self::properties::read_properties;
 pub use self::server::Server;
 pub use self::settings::{
     DataSourceSettings, DumpSettings, Implementation, JobSettings, MetricsSettings, NetworkSettings, RegistrySettings,
-    Settings, TracedJobs, TracingSettings, ZooKeeperSettings,
+    Settings, Sources, TracedJobs, TracingSettings, ZooKeeperSettings,
 };
 
 use self::bind::{Binder, Declarations};
 use self::document::Document;
+use self::files::Files;
 use self::layer::Layer;
 use self::placeholder::Lookup;
 use self::profile::{Choice, Profiles};
@@ -192,13 +194,17 @@ impl Loader {
     /// All faults of all layers at once.
     pub fn load(&self) -> Result<Settings, Errors> {
         let mut faults = Vec::new();
-        let (sources, profiles) = self.sources(&mut faults);
+        let Gathered {
+            leaves,
+            profiles,
+            sources,
+        } = self.gather(&mut faults);
         let overrides = self.overridden();
-        let lookup = self.lookup(sources.iter().flatten().chain(&overrides));
-        let data_source = spring::DataSource::read(sources.iter().flatten(), &self.environment);
+        let lookup = self.lookup(leaves.iter().flatten().chain(&overrides));
+        let data_source = spring::DataSource::read(leaves.iter().flatten(), &self.environment);
 
         let mut layers = Vec::new();
-        for leaves in sources {
+        for leaves in leaves {
             let ours: Vec<Leaf> = leaves.into_iter().filter(|leaf| tree::is_ours(&leaf.path)).collect();
             layers.push(Layer::of_leaves(&ours, &mut faults));
         }
@@ -213,20 +219,22 @@ impl Loader {
         data_source.complete(&mut application);
         let mut binder = Binder::new(application, &lookup, faults);
         if !binder.is_enabled() {
-            return Ok(disabled(profiles));
+            return Ok(disabled(profiles, sources));
         }
-        let (settings, faults) = binder.bind(jobs, &declarations, profiles);
+        let (settings, faults) = binder.bind(jobs, &declarations, profiles, sources);
         Errors::check(faults).map(|()| settings)
     }
 
-    /// What files and handed-in configurations say with the active profiles, lowest first, and these profiles.
-    fn sources(&self, faults: &mut Vec<Error>) -> (Vec<Vec<Leaf>>, Vec<String>) {
-        let mut documents = self.read(None, faults).unwrap_or_default();
-        let further = self.further(faults);
+    /// Reads files and handed-in configurations, and takes what counts with the active profiles.
+    fn gather(&self, faults: &mut Vec<Error>) -> Gathered {
+        let mut files = Files::default();
+        let mut documents = self.read(&mut files, None, faults).unwrap_or_default();
+        let mut further_files = Files::default();
+        let further = self.further(&mut further_files, faults);
         let profiles = self.choose_profiles(documents.iter().chain(&further), faults);
         let mut known = BTreeSet::new();
         for name in profiles.accepted() {
-            if let Some(of_profile) = self.read(Some(name), faults) {
+            if let Some(of_profile) = self.read(&mut files, Some(name), faults) {
                 known.insert(name.clone());
                 documents.extend(of_profile);
             }
@@ -234,7 +242,7 @@ impl Loader {
         documents.extend(further);
 
         let lookup = self.lookup(for_all(&documents));
-        let mut sources = Vec::new();
+        let mut leaves = Vec::new();
         for document in documents {
             faults.extend(document.misplaced());
             let counts = match document.condition(&lookup) {
@@ -250,7 +258,7 @@ impl Loader {
             };
             if counts {
                 faults.extend(document.faults);
-                sources.push(document.leaves);
+                leaves.push(document.leaves);
             }
         }
         for name in profiles.without_anything(&known) {
@@ -260,14 +268,25 @@ impl Loader {
             );
             faults.push(Error::new("elasticjob.profiles.active", problem).value(name));
         }
-        (sources, profiles.active)
+        faults.extend(leaves.iter().flat_map(|leaves| unread::misspelt(leaves)));
+        let of_files = leaves.iter().flat_map(|leaves| unread::pointers(leaves));
+        let ignored = of_files.chain(unread::pointers_of_environment(&self.environment));
+        Gathered {
+            sources: Sources {
+                ignored: profiles.ignored.into_iter().chain(ignored).collect(),
+                files: files.read.into_iter().chain(further_files.read).collect(),
+                absent: files.absent,
+            },
+            profiles: profiles.active,
+            leaves,
+        }
     }
 
     /// The files that are named, and what is handed in.
-    fn further(&self, faults: &mut Vec<Error>) -> Vec<Document> {
+    fn further(&self, files: &mut Files, faults: &mut Vec<Error>) -> Vec<Document> {
         let mut documents = Vec::new();
         for path in &self.files {
-            documents.extend(files::read(path, faults));
+            documents.extend(files.named(path, faults));
         }
         let figments = self.figments.iter().map(handed_in::of_figment);
         for tree in figments.chain(self.configs.iter().map(handed_in::of_config)) {
@@ -294,8 +313,8 @@ impl Loader {
         choice.profiles(faults)
     }
 
-    fn read(&self, profile: Option<&str>, faults: &mut Vec<Error>) -> Option<Vec<Document>> {
-        files::read_all(self.directory.as_deref()?, profile, faults)
+    fn read(&self, files: &mut Files, profile: Option<&str>, faults: &mut Vec<Error>) -> Option<Vec<Document>> {
+        files.application(self.directory.as_deref()?, profile, faults)
     }
 
     fn overridden(&self) -> Vec<Leaf> {
@@ -325,6 +344,14 @@ impl Loader {
             keys,
         }
     }
+}
+
+/// What files and handed-in configurations say with the active profiles.
+struct Gathered {
+    /// Of each source, those that win last.
+    leaves: Vec<Vec<Leaf>>,
+    profiles: Vec<String>,
+    sources: Sources,
 }
 
 /// What counts whatever profiles are active.
@@ -364,7 +391,7 @@ impl fmt::Debug for Declared {
     }
 }
 
-fn disabled(profiles: Vec<String>) -> Settings {
+fn disabled(profiles: Vec<String>, sources: Sources) -> Settings {
     Settings {
         enabled: false,
         registry: RegistrySettings::Embedded,
@@ -376,5 +403,6 @@ fn disabled(profiles: Vec<String>) -> Settings {
         tracing: None,
         dump: None,
         profiles,
+        sources,
     }
 }

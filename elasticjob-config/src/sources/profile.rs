@@ -8,13 +8,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::document;
-use super::error::Error;
+use super::error::{Error, Origin};
 use super::key;
 use super::placeholder::Lookup;
 use super::tree::Leaf;
 
 /// Spring's name for the profile that counts where no other is active.
 const DEFAULT: &str = "default";
+
+const ACTIVE: &str = "spring.profiles.active";
 
 /// The profiles that count, in their order: later ones win.
 pub(super) struct Profiles {
@@ -23,6 +25,8 @@ pub(super) struct Profiles {
     /// Named by our own means, so that there has to be something for each.
     promised: Vec<String>,
     groups: BTreeMap<String, Vec<String>>,
+    /// Spring's choice, if it is another than ours.
+    pub(super) ignored: Option<Error>,
 }
 
 /// Where profiles are chosen. Environment and documents are read by their keys, `spring.profiles.active`.
@@ -67,11 +71,10 @@ impl Choice<'_> {
     pub(super) fn profiles(&self, faults: &mut Vec<Error>) -> Profiles {
         let groups = self.groups(faults);
         let ours = self.ours(faults);
-        let named = ours
-            .clone()
-            .or_else(|| self.of_spring("spring.profiles.active", faults));
+        let springs = self.of_spring(ACTIVE, faults);
+        let is_ignored = springs.is_some() && ours.is_some() && springs != ours;
         let mut active = self.included(faults);
-        active.extend(named.unwrap_or_default());
+        active.extend(ours.clone().or(springs).unwrap_or_default());
         let by_default = self
             .of_spring("spring.profiles.default", faults)
             .unwrap_or_else(|| vec![DEFAULT.to_owned()]);
@@ -80,6 +83,24 @@ impl Choice<'_> {
             by_default: expand(&by_default, &groups),
             promised: ours.unwrap_or_default(),
             groups,
+            ignored: is_ignored.then(|| self.ignored()),
+        }
+    }
+
+    fn ignored(&self) -> Error {
+        let error = Error::new(
+            ACTIVE,
+            "does nothing: other profiles are named by ElasticJob's own means, which win",
+        );
+        let variable = self
+            .environment
+            .keys()
+            .find(|variable| spelt(variable).starts_with(ACTIVE));
+        let leaf = self.for_all.iter().rev().find(|leaf| is_key(leaf, ACTIVE));
+        match (variable, leaf) {
+            (Some(variable), _) => error.at(Origin::Environment(variable.clone())),
+            (None, Some(leaf)) => error.at(leaf.origin.clone()),
+            (None, None) => error,
         }
     }
 
@@ -179,7 +200,7 @@ fn is_key(leaf: &Leaf, key: &str) -> bool {
 }
 
 /// The key that a variable's name spells, in lower case with dots between its words.
-fn spelt(variable: &str) -> String {
+pub(super) fn spelt(variable: &str) -> String {
     let words = variable
         .split(|c: char| !c.is_alphanumeric())
         .filter(|word| !word.is_empty());

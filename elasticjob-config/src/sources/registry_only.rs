@@ -4,7 +4,7 @@ use super::bind::Binder;
 use super::key::{self, JobNames};
 use super::layer::{self, Layer};
 use super::tree::{self, Leaf};
-use super::{Error, Errors, Loader, RegistrySettings, TracingSettings, environment, spring};
+use super::{Error, Errors, Gathered, Loader, RegistrySettings, Sources, TracingSettings, environment, spring};
 
 /// The sections, by their letters.
 const REGISTRY: &str = "regcenter";
@@ -31,9 +31,9 @@ impl Loader {
     /// # Errors
     /// All faults of that section, and files that cannot be read.
     pub fn load_registry(&self) -> Result<RegistrySettings, Errors> {
-        let (registry, faults) = self.with_section(REGISTRY, |binder| binder.bind_registry());
+        let (registry, faults) = self.with_section(REGISTRY, |binder, sources| binder.bind_registry(sources));
         Errors::check(faults)?;
-        Ok(registry.unwrap_or(RegistrySettings::Embedded))
+        Ok(registry.unwrap_or(RegistrySettings::Unnamed))
     }
 
     /// Reads `tracing` alone, as [`load_registry`](Self::load_registry) does its section.
@@ -41,7 +41,7 @@ impl Loader {
     /// # Errors
     /// All faults of that section, and files that cannot be read.
     pub fn load_tracing(&self) -> Result<Option<TracingSettings>, Errors> {
-        let (tracing, faults) = self.with_section(TRACING, |binder| binder.bind_tracing());
+        let (tracing, faults) = self.with_section(TRACING, |binder, _| binder.bind_tracing());
         Errors::check(faults)?;
         Ok(tracing)
     }
@@ -50,15 +50,15 @@ impl Loader {
     fn with_section<T>(
         &self,
         section: &str,
-        bind: impl FnOnce(Binder<'_>) -> (Option<T>, Vec<Error>),
+        bind: impl FnOnce(Binder<'_>, &Sources) -> (Option<T>, Vec<Error>),
     ) -> (Option<T>, Vec<Error>) {
         let mut faults = Vec::new();
-        let (sources, _profiles) = self.sources(&mut faults);
+        let Gathered { leaves, sources, .. } = self.gather(&mut faults);
         let overrides = self.overridden();
-        let lookup = self.lookup(sources.iter().flatten().chain(&overrides));
-        let data_source = spring::DataSource::read(sources.iter().flatten(), &self.environment);
+        let lookup = self.lookup(leaves.iter().flatten().chain(&overrides));
+        let data_source = spring::DataSource::read(leaves.iter().flatten(), &self.environment);
         let mut layers = Vec::new();
-        for leaves in sources {
+        for leaves in leaves {
             let ours: Vec<Leaf> = leaves.into_iter().filter(|leaf| is_of(leaf, section)).collect();
             layers.push(Layer::of_leaves(&ours, &mut faults));
         }
@@ -73,7 +73,7 @@ impl Loader {
         layers.push(Layer::of_leaves(&overrides, &mut faults));
         let mut entries = layer::merge(&layers);
         data_source.complete(&mut entries);
-        bind(Binder::new(entries, &lookup, faults))
+        bind(Binder::new(entries, &lookup, faults), &sources)
     }
 }
 

@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::error::{Error, Origin};
@@ -34,14 +35,45 @@ pub struct Settings {
     pub dump: Option<DumpSettings>,
     /// The active profiles, later ones win.
     pub profiles: Vec<String>,
+    /// Which files all this comes from.
+    pub sources: Sources,
+}
+
+/// Where settings were looked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Sources {
+    /// The files that were read, with absolute paths. Later ones win.
+    pub files: Vec<PathBuf>,
+    /// The files that were looked for and are not there: `/app/config/application.{yaml,yml,toml,properties}`.
+    pub absent: Vec<PathBuf>,
+    /// Settings of Spring that would lead to other files or profiles there, and do nothing here.
+    pub ignored: Vec<Error>,
+}
+
+impl Sources {
+    /// Says which files were read and which are not there.
+    pub(super) fn describe(&self) -> String {
+        let list = |paths: &[PathBuf]| match paths {
+            [] => "nothing".to_owned(),
+            paths => paths
+                .iter()
+                .map(|path| path.display().to_string())
+                .collect::<Vec<_>>()
+                .join(", "),
+        };
+        format!("files read: {}; not there: {}", list(&self.files), list(&self.absent))
+    }
 }
 
 /// Where the instances of an application meet.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum RegistrySettings {
-    /// Within one process: `reg-center` is left out.
+    /// Within one process, on purpose: `reg-center.type: EMBEDDED`.
     Embedded,
+    /// Nothing names a registry. The embedded one stands in: each instance runs all items of all jobs alone.
+    Unnamed,
     /// On ZooKeeper.
     ZooKeeper(ZooKeeperSettings),
 }

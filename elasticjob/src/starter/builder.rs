@@ -3,7 +3,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use elasticjob_config::sources::{Declared, Loader};
+use elasticjob_config::sources::{Declared, Loader, Settings};
+use tracing::{info, warn};
 
 use crate::error_handler::{ErrorHandlerFactory, ErrorHandlerKind, ErrorHandlers, JobErrorHandler, Notifier};
 use crate::executor::{ExecutorServiceHandler, JobExecutor, JobExecutors, Pools};
@@ -265,6 +266,13 @@ impl Builder {
         self
     }
 
+    /// Refuses to start if neither the configuration nor the program names a registry centre, where the embedded one
+    /// would have each instance run everything alone. `reg-center.required: true` does the same.
+    pub fn require_registry(mut self) -> Self {
+        self.loader = self.loader.set("reg-center.required", "true");
+        self
+    }
+
     /// Takes this clock instead of the system's.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = Some(clock);
@@ -330,6 +338,10 @@ impl Builder {
         if !self.is_directory_given {
             loader = loader.directory(".");
         }
+        if self.registry.is_some() {
+            // The program names one, and what files say of it does not matter.
+            loader = loader.set("reg-center.required", "false");
+        }
         let loaded = loader.load();
         // All that the jobs declare would be held while they are made.
         drop(loader);
@@ -340,8 +352,28 @@ impl Builder {
                 return Err(Error::Invalid(faults));
             }
         };
+        report(&settings);
         check::application(self, jobs, settings, faults)
     }
+}
+
+/// Says where the settings come from, and what was read and does nothing.
+fn report(settings: &Settings) {
+    let sources = &settings.sources;
+    info!(
+        files = paths(&sources.files),
+        absent = paths(&sources.absent),
+        profiles = settings.profiles.join(", "),
+        "configuration read"
+    );
+    for setting in &sources.ignored {
+        warn!(%setting, "a setting of Spring is ignored");
+    }
+}
+
+pub(super) fn paths(paths: &[PathBuf]) -> String {
+    let shown: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+    shown.join(", ")
 }
 
 impl fmt::Debug for Builder {

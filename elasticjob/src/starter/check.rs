@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use elasticjob_config::sources::{Implementation, JobSettings, RegistrySettings, Settings};
 use jiff::Timestamp;
+use tracing::warn;
 
 use crate::catalogue::UnknownName;
 use crate::cluster::policy::Policy;
@@ -20,7 +21,7 @@ use crate::registry::memory::MemoryRegistry;
 use crate::schedule::Clock;
 use crate::sharding::{self, DEFAULT_STRATEGY};
 
-use super::builder::{Builder, system_clock};
+use super::builder::{Builder, paths, system_clock};
 use super::error::{Error, Faults};
 use super::ready::{CheckedJob, Ready};
 
@@ -130,6 +131,15 @@ fn registry(
                 attempts: zookeeper.fail_fast.then_some(zookeeper.max_retries),
             };
             connector(zookeeper, faults).map(|registry| (registry, policy))
+        }
+        RegistrySettings::Unnamed => {
+            warn!(
+                files = paths(&settings.sources.files),
+                absent = paths(&settings.sources.absent),
+                "no registry is named: each instance of this application runs all items of all jobs alone, on an embedded \
+                 registry; if this is meant, set `elasticjob.reg-center.type: EMBEDDED`"
+            );
+            Some((Arc::new(MemoryRegistry::new()), patient))
         }
         _ => Some((Arc::new(MemoryRegistry::new()), patient)),
     }

@@ -60,6 +60,12 @@ impl Program {
         lines
     }
 
+    /// All that it has said so far.
+    pub(crate) fn said(&mut self) -> String {
+        self.new_lines();
+        self.seen.join("\n")
+    }
+
     /// Waits for a line that begins so, and returns the rest of it.
     pub(crate) fn wait_for(&mut self, beginning: &str) -> String {
         loop {

@@ -14,7 +14,7 @@ use super::error::{Error, Origin};
 use super::key::Key;
 use super::layer::{Entry, Layer};
 use super::placeholder::Lookup;
-use super::settings::{RegistrySettings, Settings, TracingSettings};
+use super::settings::{RegistrySettings, Settings, Sources, TracingSettings};
 use crate::list;
 use crate::secret::{self, PROVIDED};
 use crate::yaml::value::bool_value;
@@ -85,14 +85,15 @@ impl<'a> Binder<'a> {
         jobs: BTreeMap<String, Layer>,
         declarations: &Declarations<'_>,
         profiles: Vec<String>,
+        sources: Sources,
     ) -> (Settings, Vec<Error>) {
-        let settings = self.settings(jobs, declarations, profiles);
+        let settings = self.settings(jobs, declarations, profiles, sources);
         (settings, self.faults)
     }
 
     /// Checks where the registry is and nothing else, and tells all that is wrong with that.
-    pub(super) fn bind_registry(mut self) -> (Option<RegistrySettings>, Vec<Error>) {
-        let registry = self.registry();
+    pub(super) fn bind_registry(mut self, sources: &Sources) -> (Option<RegistrySettings>, Vec<Error>) {
+        let registry = self.registry(sources);
         (registry, self.faults)
     }
 

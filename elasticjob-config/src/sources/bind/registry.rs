@@ -5,22 +5,67 @@ use crate::secret::Secret;
 use crate::sources::error::Error;
 use crate::sources::key::Key;
 use crate::sources::server;
-use crate::sources::settings::{RegistrySettings, ZooKeeperSettings};
+use crate::sources::settings::{RegistrySettings, Sources, ZooKeeperSettings};
 
+const TYPE: Key = Key::Setting("reg-center.type");
+const REQUIRED: Key = Key::Setting("reg-center.required");
 const SERVER_LISTS: Key = Key::Setting("reg-center.server-lists");
 const NAMESPACE: Key = Key::Setting("reg-center.namespace");
 const DIGEST: Key = Key::Setting("reg-center.digest");
 
 impl Binder<'_> {
-    /// The registry; the embedded one if nothing is said of any.
-    pub(super) fn registry(&mut self) -> Option<RegistrySettings> {
-        let is_left_out = !self
+    /// The registry.
+    pub(super) fn registry(&mut self, sources: &Sources) -> Option<RegistrySettings> {
+        let is_required = self.bool(&REQUIRED).unwrap_or(false);
+        let is_embedded = match self.text(&TYPE).map(|text| text.trim().to_ascii_uppercase()).as_deref() {
+            None | Some("ZOOKEEPER") => false,
+            Some("EMBEDDED") => true,
+            Some(_) => {
+                self.parsed::<()>(&TYPE, "the types are `ZOOKEEPER` and `EMBEDDED`", |_| None);
+                return None;
+            }
+        };
+        let is_named = self
             .entries
             .keys()
-            .any(|key| matches!(key, Key::Setting(name) if name.starts_with("reg-center.")));
-        if is_left_out {
-            return Some(RegistrySettings::Embedded);
+            .any(|key| matches!(key, Key::Setting(name) if name.starts_with("reg-center.") && *key != REQUIRED));
+        match (is_embedded, is_named) {
+            (true, _) => self.embedded(is_required),
+            (false, false) if is_required => {
+                let problem = "but no registry is named: set `elasticjob.reg-center.server-lists` and \
+                               `elasticjob.reg-center.namespace`";
+                self.refuse_required(&format!("{problem} ({})", sources.describe()));
+                None
+            }
+            (false, false) => Some(RegistrySettings::Unnamed),
+            (false, true) => self.zookeeper(),
         }
+    }
+
+    /// The embedded registry, which was asked for.
+    fn embedded(&mut self, is_required: bool) -> Option<RegistrySettings> {
+        if is_required {
+            self.refuse_required("but `elasticjob.reg-center.type` is `EMBEDDED`, which no other instance can reach");
+            return None;
+        }
+        if let (Some(servers), Some(bound)) = (self.bound(&SERVER_LISTS), self.bound(&TYPE)) {
+            let problem = format!(
+                "but `{}` ({}) names servers: leave one of them out",
+                servers.written, servers.origin
+            );
+            self.fault(&bound, problem);
+            return None;
+        }
+        Some(RegistrySettings::Embedded)
+    }
+
+    fn refuse_required(&mut self, problem: &str) {
+        if let Some(bound) = self.bound(&REQUIRED) {
+            self.fault(&bound, problem);
+        }
+    }
+
+    fn zookeeper(&mut self) -> Option<RegistrySettings> {
         let servers = self.servers();
         let namespace = self.namespace();
         let base_sleep_time = self.positive("reg-center.base-sleep-time", Duration::from_secs(1));
@@ -50,7 +95,7 @@ impl Binder<'_> {
 
     fn servers(&mut self) -> Option<(Vec<server::Server>, Option<String>)> {
         let Some(bound) = self.bound(&SERVER_LISTS) else {
-            let problem = "is missing: name the servers, or leave all of `reg-center` out for the embedded registry";
+            let problem = "is missing: name the servers, or set `reg-center.type: EMBEDDED` for the embedded registry";
             self.missing(&SERVER_LISTS, problem);
             return None;
         };

@@ -9,7 +9,7 @@ use crate::sources::key::Key;
 use crate::sources::layer::Layer;
 use crate::sources::settings::{
     DataSourceSetting, DataSourceSettings, DumpSettings, MetricsSettings, NetworkSettings, RegistrySettings, Settings,
-    TracedJobs, TracingSettings,
+    Sources, TracedJobs, TracingSettings,
 };
 
 const GRACE_PERIOD: Key = Key::Setting("shutdown.grace-period");
@@ -30,10 +30,11 @@ impl Binder<'_> {
         jobs: BTreeMap<String, Layer>,
         declarations: &Declarations<'_>,
         profiles: Vec<String>,
+        sources: Sources,
     ) -> Settings {
         Settings {
             enabled: true,
-            registry: self.registry().unwrap_or(RegistrySettings::Embedded),
+            registry: self.registry(&sources).unwrap_or(RegistrySettings::Unnamed),
             jobs: self.jobs(jobs, declarations),
             grace_period: self.duration(&GRACE_PERIOD).unwrap_or(Duration::from_secs(30)),
             labels: self.labels(),
@@ -42,6 +43,7 @@ impl Binder<'_> {
             tracing: self.tracing(),
             dump: self.dump(),
             profiles,
+            sources,
         }
     }
 

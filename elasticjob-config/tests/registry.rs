@@ -1,0 +1,306 @@
+//! Which registry is meant, and what says nothing of one although it was probably meant to.
+
+#![cfg(feature = "sources")]
+#![allow(clippy::unwrap_used, reason = "a test may stop where it fails")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use elasticjob_config::sources::{Errors, Loader, RegistrySettings, Settings};
+use tempfile::TempDir;
+
+fn directory(files: &[(&str, &str)]) -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        let path = directory.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    directory
+}
+
+fn load_in(directory: &Path, environment: &[(&str, &str)]) -> Result<Settings, Errors> {
+    let variables = environment
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Loader::new().directory(directory).environment(variables).load()
+}
+
+fn load(text: &str, environment: &[(&str, &str)]) -> Result<Settings, Errors> {
+    load_in(directory(&[("application.yaml", text)]).path(), environment)
+}
+
+fn fault(text: &str, environment: &[(&str, &str)]) -> String {
+    let errors = load(text, environment).unwrap_err();
+    assert_eq!(errors.iter().count(), 1, "{errors}");
+    errors.to_string()
+}
+
+const SERVERS: &str = "server-lists: 'zk:2181', namespace: n";
+
+mod choice {
+    use super::*;
+
+    fn registry(reg_center: &str) -> RegistrySettings {
+        load(&format!("elasticjob: {{reg-center: {{{reg_center}}}}}"), &[])
+            .unwrap()
+            .registry
+    }
+
+    #[test]
+    fn is_embedded_on_purpose_alone() {
+        assert_eq!(load("", &[]).unwrap().registry, RegistrySettings::Unnamed);
+        assert_eq!(registry(""), RegistrySettings::Unnamed);
+        assert_eq!(registry("required: false"), RegistrySettings::Unnamed);
+        assert_eq!(registry("type: EMBEDDED"), RegistrySettings::Embedded);
+        assert_eq!(
+            registry("type: embedded, required: false, server-lists: ''"),
+            RegistrySettings::Embedded
+        );
+        for zookeeper in [
+            SERVERS.to_owned(),
+            format!("type: zookeeper, required: true, {SERVERS}"),
+        ] {
+            assert!(
+                matches!(registry(&zookeeper), RegistrySettings::ZooKeeper(_)),
+                "{zookeeper}"
+            );
+        }
+        let variable = [("ELASTICJOB_REG_CENTER_TYPE", "EMBEDDED")];
+        assert_eq!(load("", &variable).unwrap().registry, RegistrySettings::Embedded);
+    }
+
+    #[test]
+    fn that_contradicts_itself_is_refused() {
+        let check = |reg_center: &str, expected: &str| {
+            let shown = fault(&format!("elasticjob:\n  reg-center: {{{reg_center}}}"), &[]);
+            assert!(shown.contains(expected), "{shown}");
+        };
+        check(
+            "type: ETCD",
+            "application.yaml:2: `elasticjob.reg-center.type` is `ETCD`: the types are `ZOOKEEPER` and `EMBEDDED`",
+        );
+        check(
+            &format!("type: EMBEDDED, {SERVERS}"),
+            "`elasticjob.reg-center.type` is `EMBEDDED`: but `elasticjob.reg-center.server-lists` (",
+        );
+        check(
+            "type: EMBEDDED, required: true",
+            "`elasticjob.reg-center.required` is `true`: but `elasticjob.reg-center.type` is `EMBEDDED`, which no other instance can reach",
+        );
+        let errors = load("elasticjob.reg-center.type: ZOOKEEPER", &[])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            errors.contains("`elasticjob.reg-center.server-lists`: is missing: name the servers"),
+            "{errors}"
+        );
+    }
+
+    #[test]
+    fn that_is_required_and_missing_is_refused_with_the_files() {
+        let directory = directory(&[
+            ("application.yaml", "elasticjob.reg-center.required: true"),
+            (
+                "application-prod.yaml",
+                "elasticjob.reg-center: {server-lists: 'zk:2181', namespace: n}",
+            ),
+        ]);
+        let path = |name: &str| directory.path().join(name).display().to_string();
+        let shown = load_in(directory.path(), &[]).unwrap_err().to_string();
+        let expected = format!(
+            "`elasticjob.reg-center.required` is `true`: but no registry is named: set `elasticjob.reg-center.server-lists` and \
+             `elasticjob.reg-center.namespace` (files read: {}; not there: {}",
+            path("application.yaml"),
+            path("config/application.{yaml,yml,toml,properties}")
+        );
+        assert!(shown.contains(&expected), "{shown}");
+        let with_profile = load_in(directory.path(), &[("SPRING_PROFILES_ACTIVE", "prod")]).unwrap();
+        assert!(matches!(with_profile.registry, RegistrySettings::ZooKeeper(_)));
+        let by_variable = [("ELASTICJOB_REG_CENTER_REQUIRED", "true")];
+        assert!(fault("", &by_variable).contains("environment variable ELASTICJOB_REG_CENTER_REQUIRED"));
+    }
+
+    #[test]
+    fn is_the_same_for_the_command_line() {
+        let load = |text: &str| {
+            let directory = directory(&[("application.yaml", text)]);
+            Loader::new().directory(directory.path()).load_registry()
+        };
+        assert_eq!(load("").unwrap(), RegistrySettings::Unnamed);
+        assert_eq!(
+            load("elasticjob.reg-center.type: EMBEDDED").unwrap(),
+            RegistrySettings::Embedded
+        );
+        assert!(load("elasticjob.reg-center.required: true").is_err());
+        assert!(load("elasticjobs.reg-center.namespace: n").is_err());
+    }
+}
+
+mod examples {
+    use super::*;
+
+    #[test]
+    fn say_which_registry_they_mean() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
+        let mut seen = 0;
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let registry = Loader::new().directory(&path).load_registry().unwrap();
+            assert_ne!(registry, RegistrySettings::Unnamed, "{}", path.display());
+            seen += 1;
+        }
+        assert!(seen >= 10, "{seen}");
+        let dataflow = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/dataflow");
+        let cluster = Loader::new().directory(dataflow).profile("cluster").load_registry();
+        assert!(matches!(cluster.unwrap(), RegistrySettings::ZooKeeper(_)));
+    }
+}
+
+mod keys {
+    use super::*;
+
+    #[test]
+    fn that_are_nearly_ours_are_refused() {
+        for written in [
+            "elastic-jobs",
+            "elasticJobs",
+            "elaticjob",
+            "elasticjobb",
+            "elastic_jop",
+            "elastic.job",
+        ] {
+            for text in [
+                format!("server: {{port: 1}}\n{written}:\n  reg-center: {{{SERVERS}}}\n"),
+                format!("server.port: 1\n{written}.regCenter.namespace: n\n"),
+            ] {
+                let shown = fault(&text, &[]);
+                assert!(
+                    shown.contains(&format!(
+                        "application.yaml:2: `{written}`: is not read, did you mean `elasticjob`?"
+                    )) || shown.contains(&format!(
+                        "application.yaml:3: `{written}`: is not read, did you mean `elasticjob`?"
+                    )),
+                    "{shown}"
+                );
+            }
+        }
+        let values = serde_json::json!({"regCenter": {"namespace": "n"}});
+        let figment = figment::Figment::from(figment::providers::Serialized::default("elasticJobs", &values));
+        let shown = Loader::new().figment(figment).load().unwrap_err().to_string();
+        assert!(
+            shown.contains("`elasticJobs`: is not read, did you mean `elasticjob`?"),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn of_others_are_left_alone() {
+        let text =
+            "elasticsearch: {jobs: 1}\nelastic: {job: {name: x}, apm: y}\nelasticache.regCenter: x\njobs: {a: b}\n";
+        assert!(
+            load(
+                text,
+                &[("ELASTIC_JOB_SERVICE_HOST", "10.0.0.1"), ("ELASTIC_SEARCH_JOBS", "1")]
+            )
+            .is_ok()
+        );
+    }
+
+    #[test]
+    fn that_spring_takes_for_ours_are_ours() {
+        for written in ["elastic-job", "elasticJob", "ELASTICJOB"] {
+            let settings = load(&format!("{written}: {{regCenter: {{{SERVERS}}}}}"), &[]).unwrap();
+            assert!(matches!(settings.registry, RegistrySettings::ZooKeeper(_)), "{written}");
+        }
+        let figment = figment::Figment::from(figment::providers::Serialized::default(
+            "elasticJob.regCenter.type",
+            "EMBEDDED",
+        ));
+        assert_eq!(
+            Loader::new().figment(figment).load().unwrap().registry,
+            RegistrySettings::Embedded
+        );
+    }
+
+    #[test]
+    fn of_variables_that_are_nearly_ours_are_refused() {
+        for variable in [
+            "ELASTIC_JOB_REG_CENTER_NAMESPACE",
+            "ELASTICJOBS_REG_CENTER_NAMESPACE",
+            "elasticjob_reg_center_namespace",
+        ] {
+            assert_eq!(
+                fault("", &[(variable, "n")]),
+                format!(
+                    "invalid configuration: environment variable {variable}: is not read, did you mean `ELASTICJOB_REG_CENTER_NAMESPACE`?"
+                )
+            );
+        }
+    }
+}
+
+mod files {
+    use super::*;
+
+    #[test]
+    fn are_told_with_absolute_paths() {
+        let directory = directory(&[
+            ("application.yml", "spring.profiles.active: prod"),
+            ("config/application.properties", "a=b"),
+            ("application-prod.toml", ""),
+            ("more.yaml", ""),
+        ]);
+        let loader = Loader::new()
+            .directory(directory.path())
+            .file(directory.path().join("more.yaml"));
+        let sources = loader.load().unwrap().sources;
+        let paths = |names: &[&str]| {
+            names
+                .iter()
+                .map(|name| directory.path().join(name))
+                .collect::<Vec<PathBuf>>()
+        };
+        assert_eq!(
+            sources.files,
+            paths(&[
+                "application.yml",
+                "config/application.properties",
+                "application-prod.toml",
+                "more.yaml"
+            ])
+        );
+        assert_eq!(
+            sources.absent,
+            paths(&["config/application-prod.{yaml,yml,toml,properties}"])
+        );
+        let here = Loader::new().directory("no-such-directory").load().unwrap().sources;
+        assert!(
+            here.files.is_empty() && here.absent.iter().all(|path| path.is_absolute()),
+            "{here:?}"
+        );
+    }
+
+    #[test]
+    fn that_spring_would_read_as_well_are_told() {
+        let text = "spring.config.import: 'nacos:user:hunter2@host'\nspring.profiles.active: prod\nelasticjob.profiles.active: ''\n";
+        let variables = [
+            ("SPRING_CONFIG_ADDITIONAL_LOCATION", "/etc/app/"),
+            ("SPRING_APPLICATION_JSON", "{}"),
+        ];
+        let ignored = load(text, &variables).unwrap().sources.ignored;
+        let shown: Vec<String> = ignored
+            .iter()
+            .map(|error| error.to_string().rsplit('/').next().unwrap().to_owned())
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                "application.yaml:2: `spring.profiles.active`: does nothing: other profiles are named by ElasticJob's own means, which win",
+                "application.yaml:1: `spring.config.import`: is not followed: what Spring reads by it is not read",
+                "environment variable SPRING_APPLICATION_JSON: `spring.application.json`: is not followed: what Spring reads by it is not read",
+                "environment variable SPRING_CONFIG_ADDITIONAL_LOCATION: `spring.config.additional.location`: is not followed: what Spring reads by it is not read",
+            ]
+        );
+    }
+}

@@ -4,7 +4,7 @@ use std::error::Error as _;
 use std::io;
 use std::process::ExitCode;
 
-use elasticjob::configuration::sources;
+use elasticjob::configuration::{sources, without_secrets};
 use elasticjob::operation;
 use elasticjob::trace::history;
 
@@ -75,7 +75,7 @@ impl Failure {
             text.push_str(&cause.to_string());
             source = cause.source();
         }
-        eprintln!("error: {text}");
+        eprintln!("error: {}", without_secrets(&text));
         ExitCode::from(self.code())
     }
 

@@ -16,4 +16,6 @@ pub mod spelling;
 mod yaml;
 pub mod zone;
 
-pub use secret::{PROVIDED, Secret, is_secret};
+#[cfg(feature = "sources")]
+pub use secret::document_without_secrets;
+pub use secret::{PROVIDED, Secret, is_secret, shown, without_secrets};

@@ -34,7 +34,7 @@ pub(crate) struct ChangeReport {
 impl SettingsReport {
     pub(crate) fn new(stored: &StoredConfiguration, config: &JobConfig) -> Self {
         let shown = |(key, value): (String, String)| {
-            let value = JobConfig::shown(&key, &value).to_owned();
+            let value = JobConfig::shown(&key, &value).into_owned();
             (key, value)
         };
         Self {

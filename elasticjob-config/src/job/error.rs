@@ -1,6 +1,6 @@
 use std::fmt;
 
-use crate::secret::{self, PROVIDED};
+use crate::secret;
 
 /// Everything that is wrong with the configuration of one job.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub struct Fault {
     /// The setting, by its name in the registry: `shardingTotalCount`, or `props.script.command.line`. Empty if the fault
     /// is of the whole.
     pub key: String,
-    /// The value, if there is one. Instead of a secret it is `[provided]`.
+    /// The value, if there is one. Instead of a secret, and of one that it quotes, it is `[provided]`.
     pub value: Option<String>,
     /// What is wrong with it and what was expected.
     pub problem: String,
@@ -57,7 +57,7 @@ impl Errors {
 impl Fault {
     pub(crate) fn new(key: impl Into<String>, value: Option<&str>, problem: impl Into<String>) -> Self {
         let key = key.into();
-        let value = value.map(|value| if secret::is_secret(&key) { PROVIDED } else { value }.to_owned());
+        let value = value.map(|value| secret::shown(&key, value).into_owned());
         let problem = problem.into();
         Self { key, value, problem }
     }

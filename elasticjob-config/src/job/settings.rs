@@ -1,10 +1,11 @@
 //! The settings of a job as texts, by the names that the registry has for them: to show, to compare, to change one.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::{Errors, Fault, JobConfig, RawJobConfig};
 use crate::list;
-use crate::secret::{self, PROVIDED};
+use crate::secret;
 
 /// The settings, by Java's names.
 const NAMES: [&str; 19] = [
@@ -97,10 +98,10 @@ impl JobConfig {
         }
     }
 
-    /// The value of a setting as it may be shown: `[provided]` for that of a secret.
+    /// Returns the value of a setting as it may be shown: `[provided]` for a secret, and for secrets that another value quotes.
     #[must_use]
-    pub fn shown<'a>(name: &str, value: &'a str) -> &'a str {
-        if secret::is_secret(name) { PROVIDED } else { value }
+    pub fn shown<'a>(name: &str, value: &'a str) -> Cow<'a, str> {
+        secret::shown(name, value)
     }
 }
 

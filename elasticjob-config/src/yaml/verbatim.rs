@@ -209,7 +209,7 @@ fn can_be_read(key: &str, text: &str, value: &Node) -> bool {
 }
 
 /// A value in one line, in the notation of JSON with tags: every reader understands that.
-fn in_one_line(value: &Node) -> String {
+pub(crate) fn in_one_line(value: &Node) -> String {
     let mut output = Output::default();
     output.push(" ");
     write(&mut output, value);

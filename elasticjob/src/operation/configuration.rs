@@ -130,7 +130,7 @@ impl Change {
     fn of(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> Vec<Self> {
         let keys: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
         let different = keys.into_iter().filter(|key| before.get(*key) != after.get(*key));
-        let shown = |key: &str, value: Option<&String>| value.map(|value| JobConfig::shown(key, value).to_owned());
+        let shown = |key: &str, value: Option<&String>| value.map(|value| JobConfig::shown(key, value).into_owned());
         different
             .map(|key| Self {
                 key: key.clone(),

@@ -4,20 +4,25 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use elasticjob_config::{document_without_secrets, without_secrets};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::Error;
+use crate::cluster::layout::Node;
 
 /// How long a dump port may take to answer.
 const LIMIT: Duration = Duration::from_secs(30);
+
+/// Between the path of a node and its data.
+const SEPARATOR: &str = " | ";
 
 /// Longest answer that is taken.
 const MAX_ANSWER: u64 = 128 * 1024 * 1024;
 
 /// What the [dump port](crate::snapshot) of an instance, ours or a Java member's, says of a job: empty where the port
-/// refused, a line feed alone where the job is unknown. No registry is asked.
+/// refused, a line feed alone where the job is unknown. No registry is asked. Secrets are replaced, whatever answers.
 ///
 /// # Errors
 /// [`Error::Dump`] when it does not answer within half a minute, or with more than 128 MiB.
@@ -40,5 +45,68 @@ async fn ask(address: SocketAddr, job: &str) -> io::Result<String> {
     if read as u64 > MAX_ANSWER {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "the answer is too long"));
     }
-    Ok(String::from_utf8_lossy(&answer).into_owned())
+    Ok(without_secrets_of(job, &String::from_utf8_lossy(&answer)))
+}
+
+/// Returns a node of a job as a dump shows it: without its secrets.
+pub(crate) fn dumped_node(job: &str, path: &str, data: &str) -> String {
+    let shown = match path == Node::Config.of(job) {
+        true => document_without_secrets(data),
+        false => without_secrets(data),
+    };
+    format!("{path}{SEPARATOR}{shown}")
+}
+
+/// Returns the answer of a dump port without secrets: an older member of ours, or a Java member, gives it as it is.
+fn without_secrets_of(job: &str, answer: &str) -> String {
+    let (root, config) = (Node::Root.of(job), Node::Config.of(job));
+    let path_of = |line: &str| -> Option<usize> { line.find(SEPARATOR).filter(|_| line.starts_with(&root)) };
+    let mut text = String::with_capacity(answer.len());
+    let mut lines = answer.split_inclusive('\n').peekable();
+    while let Some(line) = lines.next() {
+        if path_of(line).is_none_or(|end| line[..end] != config) {
+            text.push_str(&without_secrets(line));
+            continue;
+        }
+        let mut data = line[config.len() + SEPARATOR.len()..].to_owned();
+        while let Some(line) = lines.next_if(|line| path_of(line).is_none()) {
+            data.push_str(line);
+        }
+        // The dump has added one line end to the data.
+        let data = data.strip_suffix('\n').unwrap_or(&data);
+        text.push_str(&dumped_node(job, &config, data));
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    mod answers_of_others {
+        use super::*;
+
+        #[test]
+        fn are_shown_without_secrets() {
+            let theirs = "/share/config | cron: 0/3 * * * * ?\nprops: {mail.password: tiger, size: 1}\n\n\
+                /share/ledger/items/0 | {\"cause\":\"cannot ask https://lion:tiger@ip1/\"}\n";
+            let expected = "/share/config | cron: 0/3 * * * * ?\nprops:\n  \"mail.password\": \"[provided]\"\n  \"size\": 1\n\n\
+                /share/ledger/items/0 | {\"cause\":\"cannot ask https://[provided]@ip1/\"}\n";
+            assert_eq!(without_secrets_of("share", theirs), expected);
+            assert_eq!(without_secrets_of("share", expected), expected);
+        }
+
+        #[test]
+        fn stay_as_they_are_without_secrets() {
+            for text in [
+                "",
+                "\n",
+                "/share/config | cron: c\n\n/share/servers/ip1 | ENABLED\n",
+                "/share/config | cron: c\n",
+            ] {
+                assert_eq!(without_secrets_of("share", text), text);
+            }
+        }
+    }
 }

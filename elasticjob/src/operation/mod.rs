@@ -42,6 +42,7 @@ use crate::schedule::{Clock, SystemClock};
 pub use configuration::{Change, StoredConfiguration};
 pub use drain::Drained;
 pub use dump::dump;
+pub(crate) use dump::dumped_node;
 pub use error::Error;
 pub use explain::{Explanation, Finding, ItemExplanation};
 pub use instance::InstanceReport;

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use elasticjob_config::{PROVIDED, is_secret, spelling};
+use elasticjob_config::{PROVIDED, is_secret, shown, spelling};
 
 use crate::guard;
 
@@ -172,10 +172,9 @@ impl<'a> Reader<'a> {
 
     fn shown(&self, key: &str, text: &str) -> String {
         let is_described = |known: &Description| known.key == key && known.is_secret;
-        if is_secret(key) || self.descriptions.iter().any(is_described) {
-            PROVIDED.to_owned()
-        } else {
-            text.to_owned()
+        match self.descriptions.iter().any(is_described) {
+            true => PROVIDED.to_owned(),
+            false => shown(key, text).into_owned(),
         }
     }
 

@@ -77,7 +77,7 @@ pub(super) async fn converse(
         }
         false => Vec::new(),
     };
-    let answer = text::answer(&nodes);
+    let answer = text::answer(job, &nodes);
     let told = timeout(ANSWER_LIMIT, async {
         stream.write_all(answer.as_bytes()).await?;
         stream.shutdown().await

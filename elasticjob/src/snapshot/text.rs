@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 
-/// The answer: a line for each node, and a line end.
-pub(super) fn answer(nodes: &[(String, Vec<u8>)]) -> String {
+use crate::operation::dumped_node;
+
+/// Returns the answer: a line for each node of a job, and a line end.
+pub(super) fn answer(job: &str, nodes: &[(String, Vec<u8>)]) -> String {
     let mut addresses = Addresses::default();
     let lines = nodes
         .iter()
-        .map(|(path, data)| addresses.mask(&format!("{path} | {}", String::from_utf8_lossy(data))));
+        .map(|(path, data)| addresses.mask(&dumped_node(job, path, &String::from_utf8_lossy(data))));
     lines.collect::<Vec<_>>().join("\n") + "\n"
 }
 
@@ -88,12 +90,29 @@ mod tests {
             /demoJob/servers | \n/demoJob/servers/ip1 | ENABLED\n\
             /demoJob/instances/ip1@-@22855 | jobInstanceId: ip1@-@22855\nserverIp: ip1\n\n\
             /demoJob/config | cron: 0/3 * * * * ?\n\n";
-        assert_eq!(answer(&nodes), expected);
+        assert_eq!(answer("demoJob", &nodes), expected);
     }
 
     #[test]
     fn an_unknown_job_should_be_one_line_end() {
-        assert_eq!(answer(&[]), "\n");
+        assert_eq!(answer("demoJob", &[]), "\n");
+    }
+
+    mod secrets {
+        use super::*;
+
+        const CONFIG: &str =
+            "cron: 0/3 * * * * ?\njobParameter: --token tiger\nprops:\n  mail.password: tiger\n  size: 1\n";
+        const LEDGER: &str = r#"{"cause":"cannot ask https://lion:tiger@192.0.2.7/"}"#;
+        const EXPECTED: &str = "/demoJob/config | cron: 0/3 * * * * ?\njobParameter: \"--token [provided]\"\nprops:\n  \
+            \"mail.password\": \"[provided]\"\n  \"size\": 1\n\n\
+            /demoJob/ledger/items/0 | {\"cause\":\"cannot ask https://[provided]@ip1/\"}\n";
+
+        #[test]
+        fn are_in_no_answer() {
+            let nodes = [node("/demoJob/config", CONFIG), node("/demoJob/ledger/items/0", LEDGER)];
+            assert_eq!(answer("demoJob", &nodes), EXPECTED);
+        }
     }
 
     #[test]

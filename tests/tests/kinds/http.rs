@@ -250,7 +250,7 @@ async fn a_status_of_failure_should_be_one_unless_that_is_switched_off() -> anyh
         let path = format!("/status/{status}");
         let application = service.asked("failing", "GET", &path, &[]).await?;
         let failure = application.failure().await?;
-        let expected = format!("{}{path} answers with status {status} ", service.address);
+        let expected = format!("{}/.. answers with status {status} ", service.address);
         assert!(
             failure.starts_with(&expected) && failure.ends_with(": no disk"),
             "{failure}"
@@ -320,9 +320,9 @@ async fn answers_that_break_off_or_never_end_should_fail_the_item() -> anyhow::R
     let read = ("props.http.read.timeout.milliseconds", "300");
     let body = ("props.http.body.timeout.milliseconds", "500");
     let cases = [
-        ("/broken", &[][..], "/broken breaks off"),
+        ("/broken", &[][..], "/.. breaks off"),
         ("/silent", &[read][..], "timed out"),
-        ("/dripping", &[read, body][..], "/dripping did not end within 500ms"),
+        ("/dripping", &[read, body][..], "/.. did not end within 500ms"),
     ];
     for (path, further, expected) in cases {
         let application = service.asked("breaking", "GET", path, further).await?;
@@ -356,7 +356,7 @@ async fn a_service_that_is_not_there_should_fail_the_item_without_secrets_and_th
     let port = free_port()?;
     let gone = format!("http://lion:tiger@127.0.0.1:{port}/tidy?key=tiger");
     for (uri, expected) in [
-        (&*gone, format!("cannot ask http://127.0.0.1:{port}/tidy: ")),
+        (&*gone, format!("cannot ask http://127.0.0.1:{port}/..: ")),
         (
             "http://service.invalid/?key=tiger",
             "cannot ask http://service.invalid/: ".to_owned(),

@@ -49,12 +49,9 @@ impl<'a> Binder<'a> {
         };
         for (key, entry) in entries {
             let is_secret = is_secret(&key);
-            let shown = |text: &str| {
-                if is_secret {
-                    PROVIDED.to_owned()
-                } else {
-                    text.to_owned()
-                }
+            let shown = |text: &str| match is_secret {
+                true => PROVIDED.to_owned(),
+                false => secret::without_secrets(text).into_owned(),
             };
             match lookup.resolve(&entry.text) {
                 Ok(resolved) => {

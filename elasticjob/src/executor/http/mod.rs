@@ -22,7 +22,7 @@
 //!
 //! | prop | what it is | default |
 //! |---|---|---|
-//! | `http.uri` | the address. No log shows what may be secret in it: the user and the query | |
+//! | `http.uri` | the address. No log and no error shows what may be secret in it: user, path and query | |
 //! | `http.method` | `GET`, `POST`, `HEAD`, `OPTIONS`, `PUT`, `DELETE` or `TRACE` | |
 //! | `http.data` | the body of a `POST`, `PUT` or `DELETE` | none |
 //! | `http.content.type` | what that body is | `application/x-www-form-urlencoded` |
@@ -217,7 +217,8 @@ fn follow(attempt: Attempt<'_>) -> reqwest::redirect::Action {
 }
 
 fn quoted(body: &str) -> String {
-    let body = body.trim();
+    // A service may answer with what it was asked.
+    let body = elasticjob_config::without_secrets(body.trim());
     match &body[..body.floor_char_boundary(QUOTED)] {
         "" => String::new(),
         quoted => format!(": {quoted}"),

@@ -81,15 +81,12 @@ impl fmt::Debug for HttpProperties {
     }
 }
 
-/// An address without what may be secret in it.
+/// Returns an address without what may be secret in it: `https://example.org/..`. Services put tokens into paths, too.
 pub(super) fn shown(url: &Url) -> String {
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-    format!(
-        "{}://{}{port}{}",
-        url.scheme(),
-        url.host_str().unwrap_or_default(),
-        url.path()
-    )
+    let host = url.host_str().unwrap_or_default();
+    let rest = if url.path() == "/" { "/" } else { "/.." };
+    format!("{}://{host}{port}{rest}", url.scheme())
 }
 
 #[cfg(test)]
@@ -150,14 +147,17 @@ mod tests {
     #[test]
     fn nothing_secret_should_be_shown() {
         let properties = read(&[
-            ("http.uri", "https://lion:tiger@a.example.org:8/x?key=tiger#tiger"),
+            (
+                "http.uri",
+                "https://lion:tiger@a.example.org:8/bot/tiger?key=tiger#tiger",
+            ),
             ("http.method", "POST"),
             ("http.data", "tiger"),
         ]);
         let shown = format!("{:?}", properties.unwrap());
         assert_eq!(
             shown,
-            r#"HttpProperties { method: POST, url: "https://a.example.org:8/x", .. }"#
+            r#"HttpProperties { method: POST, url: "https://a.example.org:8/..", .. }"#
         );
     }
 }

@@ -216,6 +216,36 @@ async fn a_shutdown_should_wait_for_the_grace_and_then_end_the_script_with_its_c
     Ok(())
 }
 
+#[tokio::test]
+async fn a_script_should_have_a_clean_environment_and_what_it_is_given() -> anyhow::Result<()> {
+    // Ours has what cargo sets, in the place of secrets.
+    let ours = "CARGO_PKG_NAME";
+    assert!(std::env::var_os(ours).is_some() && std::env::var_os("PATH").is_some());
+    let directory = tempfile::tempdir()?;
+    let names = |text: &str| -> Vec<String> {
+        let names = text.lines().filter_map(|line| line.split_once('='));
+        names.map(|(name, _)| name.to_owned()).collect()
+    };
+    for (passed, is_there) in [(None, false), (Some("CARGO_PKG_NAME, RUST_*"), true), (Some("*"), true)] {
+        let prop = passed.map(|passed| ("props.script.environment", passed));
+        let further: Vec<_> = prop.into_iter().collect();
+        let application = start(
+            "environment",
+            &directory,
+            "sh -c 'env > out; echo END= >> out'",
+            &further,
+        )
+        .await?;
+        assert_eq!(application.run().await?, [(0, None)].into());
+        let names = names(&fs::read_to_string(directory.path().join("out"))?);
+        let has = |name: &str| names.iter().any(|known| known == name);
+        assert!(has("PATH") && has("ELASTIC_JOB_NAME") && has("END"), "{names:?}");
+        assert_eq!(has(ours), is_there, "{passed:?}: {names:?}");
+        assert_eq!(has("CARGO_MANIFEST_DIR"), passed == Some("*"), "{passed:?}: {names:?}");
+    }
+    Ok(())
+}
+
 /// Whether a process is there and no zombie.
 fn lives(pid: &str) -> bool {
     let status = fs::read_to_string(Path::new("/proc").join(pid).join("stat"));

@@ -33,10 +33,17 @@
 //! | `script.working-directory` | where the program runs | ours |
 //! | `script.timeout` | when it is stopped; `0`: never | `0` |
 //! | `script.kill-grace` | how long it may take to end once it was asked to, up to `10s` | `5s` |
+//! | `script.environment` | what it has of our environment beyond what every program needs: names between commas, `AWS_*` for all that begin so, `*` for all | |
 //!
 //! # What a script sees
 //! Its last argument is the sharding context as JSON, as with Java members: `jobName`, `taskId`, `shardingTotalCount`,
-//! `jobParameter`, `shardingItem`, and `shardingParameter` if the item has one. The environment is ours, and in it
+//! `jobParameter`, `shardingItem`, and `shardingParameter` if the item has one.
+//!
+//! Of our environment it has `PATH`, `HOME`, `USER`, `LOGNAME`, `SHELL`, `HOSTNAME`, `TERM`, `LANG`, `LANGUAGE`, `LC_*`, `TZ`, `TZDIR`,
+//! `TMPDIR`, `TMP`, `TEMP`, `SSL_CERT_FILE`, `SSL_CERT_DIR`, and what `script.environment` names. No pattern means our own settings,
+//! `ELASTICJOB_*`, which may be passwords: name one in full if a script needs it. This keeps secrets out of what scripts log
+//! and start. It is no protection from a script that means harm: that runs as our user. Java members pass on all that they have.
+//! Beside that the environment has
 //!
 //! | variable | |
 //! |---|---|
@@ -58,11 +65,14 @@
 //! does not, nor what left its group; and nothing stops any of it while our process stands still (SIGSTOP). Whatever
 //! must not be touched by a run that is over has to look at the fencing token.
 
+mod environment;
 mod output;
 mod process;
 mod program;
 mod settings;
 mod words;
+
+use std::ffi::OsString;
 
 use tokio::runtime::Handle;
 use tracing::Span;
@@ -89,13 +99,15 @@ impl JobExecutor for ScriptExecutor {
         let ScriptProperties {
             words,
             directory,
+            environment: passed,
             limit,
             kill_grace,
         } = properties.clone();
+        let passed = passed.of(std::env::vars_os());
         let script = Script {
             words: words.into_iter().chain([context_json(run.sharding())]).collect(),
             directory,
-            environment: environment(run.sharding()),
+            environment: passed.into_iter().chain(environment(run.sharding())).collect(),
             limit,
             kill_grace,
             cancellation: run.cancellation().clone(),
@@ -109,8 +121,9 @@ impl JobExecutor for ScriptExecutor {
     }
 }
 
-fn environment(run: &ShardingContext) -> Vec<(&'static str, String)> {
-    vec![
+/// Returns what is said about the run.
+fn environment(run: &ShardingContext) -> impl Iterator<Item = (OsString, OsString)> {
+    let variables = [
         ("ELASTIC_JOB_NAME", run.job_name().to_owned()),
         ("ELASTIC_JOB_TASK_ID", run.task_id().to_owned()),
         ("ELASTIC_JOB_INSTANCE_ID", run.instance_id().to_owned()),
@@ -129,5 +142,6 @@ fn environment(run: &ShardingContext) -> Vec<(&'static str, String)> {
         ("ELASTIC_JOB_ATTEMPT", run.attempt().to_string()),
         ("ELASTIC_JOB_RETRY", run.retry().to_string()),
         ("ELASTIC_JOB_FENCING_TOKEN", run.fencing_token().to_string()),
-    ]
+    ];
+    variables.into_iter().map(|(name, value)| (name.into(), value.into()))
 }

@@ -1,5 +1,6 @@
 //! The process of a script, from its start to the end of all that it started.
 
+use std::ffi::OsString;
 use std::future;
 use std::io;
 use std::path::PathBuf;
@@ -29,7 +30,8 @@ pub(super) struct Script {
     /// The program and all of its arguments; never empty.
     pub(super) words: Vec<String>,
     pub(super) directory: Option<PathBuf>,
-    pub(super) environment: Vec<(&'static str, String)>,
+    /// All of it: nothing is inherited.
+    pub(super) environment: Vec<(OsString, OsString)>,
     pub(super) limit: Option<Duration>,
     pub(super) kill_grace: Duration,
     pub(super) cancellation: CancellationToken,
@@ -132,6 +134,7 @@ impl Script {
         };
         command
             .args(arguments)
+            .env_clear()
             .envs(self.environment.iter().map(|(name, value)| (name, value)));
         if let Some(directory) = directory {
             command.current_dir(directory);
@@ -260,7 +263,10 @@ mod tests {
         Script {
             words: ["sh", "-c", line, "sh"].map(ToOwned::to_owned).to_vec(),
             directory: Some(directory.path().to_owned()),
-            environment: vec![("ELASTIC_JOB_NAME", "orders".to_owned())],
+            environment: vec![
+                ("PATH".into(), std::env::var_os("PATH").unwrap()),
+                ("ELASTIC_JOB_NAME".into(), "orders".into()),
+            ],
             limit: None,
             kill_grace: LONG,
             cancellation: CancellationToken::new(),

@@ -1,18 +1,22 @@
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::SignedDuration;
 
+use super::environment::{PASSED, Passed};
 use super::words::QUOTING;
 use crate::property::{Accepts, Properties, Reader, accept};
 
 /// What a job of type `SCRIPT` says about its script.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct ScriptProperties {
     /// The program and its first arguments; never empty.
     pub(super) words: Vec<String>,
     pub(super) directory: Option<PathBuf>,
+    /// What the script has of our environment.
+    pub(super) environment: Passed,
     pub(super) limit: Option<Duration>,
     pub(super) kill_grace: Duration,
 }
@@ -32,6 +36,7 @@ impl Properties for ScriptProperties {
         let line = reader.required("script.command.line", &accept::TEXT);
         let quoting = reader.with_default("script.quoting", &QUOTING, "posix");
         let directory = reader.optional("script.working-directory", &accept::TEXT);
+        let environment = reader.with_default("script.environment", &PASSED, "");
         let limit = reader.with_default("script.timeout", &accept::DURATION_OR_OFF, "0");
         let kill_grace = reader.with_default("script.kill-grace", &KILL_GRACE, "5s");
         let words = quoting?
@@ -40,9 +45,19 @@ impl Properties for ScriptProperties {
         Some(Self {
             words: words.ok()?,
             directory: directory?.map(PathBuf::from),
+            environment: environment?,
             limit: limit?,
             kill_grace: kill_grace?,
         })
+    }
+}
+
+/// Arguments may be secret, so the program alone is shown.
+impl fmt::Debug for ScriptProperties {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ScriptProperties")
+            .field("program", &self.words.first())
+            .finish_non_exhaustive()
     }
 }
 
@@ -63,6 +78,7 @@ mod tests {
         let settings = ScriptProperties {
             words: vec!["sh".to_owned(), "-c".to_owned(), "exit 3".to_owned()],
             directory: None,
+            environment: Passed::default(),
             limit: None,
             kill_grace: Duration::from_secs(5),
         };
@@ -85,6 +101,11 @@ mod tests {
         check(
             &[line, ("script.kill-grace", "11s")],
             "`props.script.kill-grace` is `11s`: expected a duration from `0s` to `10s`",
+        );
+        check(
+            &[line, ("script.environment", "JAVA_HOME A=tiger")],
+            "`props.script.environment` is `JAVA_HOME A=tiger`: expected names of variables between commas, such as `JAVA_HOME, AWS_*`, \
+             or `*` for all but `ELASTICJOB_*`: `A=tiger` is no name",
         );
         check(
             &[line, ("script.time-out", "1m")],

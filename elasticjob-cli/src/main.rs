@@ -13,15 +13,20 @@ mod output;
 mod registry;
 mod watch;
 
+use std::borrow::Cow;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use elasticjob::configuration::without_secrets;
 
 use crate::arguments::CommandLine;
 use crate::failure::Failure;
 
 fn main() -> ExitCode {
-    let line = CommandLine::parse();
+    let line = match CommandLine::try_parse() {
+        Ok(line) => line,
+        Err(error) => return refused(&error),
+    };
     // A thread beside ours keeps the session alive while we wait for somebody's answer to a question.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
@@ -35,4 +40,15 @@ fn main() -> ExitCode {
         Ok(outcome) => outcome.into(),
         Err(failure) => failure.report(),
     }
+}
+
+/// Says what is wrong with the command line, without secrets in it; also the help and the version, which are no faults.
+fn refused(error: &clap::Error) -> ExitCode {
+    let text = error.render().to_string();
+    match without_secrets(&text) {
+        // With its colours.
+        Cow::Borrowed(_) => error.exit(),
+        Cow::Owned(text) => eprint!("{text}"),
+    }
+    ExitCode::from(2)
 }

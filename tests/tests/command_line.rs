@@ -494,6 +494,11 @@ async fn a_dump_port_should_be_asked_without_a_registry() -> anyhow::Result<()> 
         .cluster
         .member(1)
         .with("ELASTICJOB_JOBS_SHARE_CRON", NEVER)
+        .with("ELASTICJOB_JOBS_SHARE_PROPS_SINK_PASSWORD", "tiger")
+        .with(
+            "ELASTICJOB_JOBS_SHARE_JOB_PARAMETER",
+            "https://lion:tiger@files.example.org/in?key=tiger",
+        )
         .with("ELASTICJOB_DUMP_PORT", &port)
         .start()?;
     operator.cluster.shared_by(&[1]).await;
@@ -502,9 +507,78 @@ async fn a_dump_port_should_be_asked_without_a_registry() -> anyhow::Result<()> 
     assert_eq!(dump.code, Some(0), "{dump:?}");
     assert!(dump.out.contains("/share/servers/ip1 | ENABLED\n"), "{dump:?}");
     assert!(!dump.out.contains(&ip(1)), "{dump:?}");
+    assert!(!dump.out.contains("tiger"), "{dump:?}");
+    assert!(
+        dump.out
+            .contains("https://[provided]@files.example.org/in?key=[provided]"),
+        "{dump:?}"
+    );
+    let settings = operator.succeeds(&["config", "get", SHARE]).await;
+    assert!(
+        !settings.contains("tiger") && settings.contains("files.example.org"),
+        "{settings}"
+    );
     assert_eq!(said(command(&["dump", "nobody", &address]), "").await.code, Some(3));
     let closed = said(command(&["dump", SHARE, &format!("127.0.0.1:{}", free_port()?)]), "").await;
     assert_eq!(closed.code, Some(5), "{closed:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_password_of_the_history_should_come_by_the_environment_or_a_file_and_never_be_shown() -> anyhow::Result<()> {
+    let directory = tempfile::tempdir()?;
+    let file = directory.path().join("password");
+    std::fs::write(&file, "tiger\n")?;
+    let file = file.display().to_string();
+    // A port at which nobody answers: what is looked at is what the program says of it.
+    let place = format!("127.0.0.1:{}/jobs", free_port()?);
+    let (plain, with_password) = (
+        format!("postgres://lion@{place}"),
+        format!("postgres://lion:tiger@{place}"),
+    );
+    let ask = async |arguments: &[&str], environment: &[(&str, &str)]| {
+        let mut command = command(&[&["history"], arguments].concat());
+        command
+            .env_remove("ELASTICJOB_HISTORY_URL")
+            .envs(environment.iter().copied());
+        let said = said(command, "").await;
+        assert!(!said.out.contains("tiger") && !said.err.contains("tiger"), "{said:?}");
+        (said.code, said.err)
+    };
+    let warning = "warning: every user of this machine can see the password in --database";
+    let (code, err) = ask(&["--database", &with_password], &[]).await;
+    assert!(
+        code == Some(5) && err.starts_with(warning) && err.contains(&place),
+        "{err}"
+    );
+    let by_file = ["--database", &plain, "--password-file", &file];
+    for (arguments, environment) in [
+        (&[][..], &[("ELASTICJOB_HISTORY_URL", &*with_password)][..]),
+        (&by_file[..2], &[("ELASTICJOB_HISTORY_PASSWORD", "tiger")]),
+        (&by_file, &[]),
+    ] {
+        let (code, err) = ask(arguments, environment).await;
+        assert!(
+            code == Some(5) && !err.contains("warning") && err.contains(&place),
+            "{arguments:?}: {err}"
+        );
+    }
+    // A slip of the fingers shows it no more than the rest.
+    for slip in [
+        &["--databas", &with_password][..],
+        &["--after", &with_password],
+        &[&with_password, &with_password],
+    ] {
+        let (code, err) = ask(slip, &[]).await;
+        assert_eq!(code, Some(2), "{slip:?}: {err}");
+    }
+    let (code, err) = ask(&["--database", &plain, "--password-file", "/no/such"], &[]).await;
+    assert!(code == Some(7) && err.contains("cannot read /no/such"), "{err}");
+    let (code, err) = ask(&["--database", &plain, "--password-file", "/dev/null"], &[]).await;
+    assert!(
+        code == Some(2) && err.contains("the first line of /dev/null is empty"),
+        "{err}"
+    );
     Ok(())
 }
 

@@ -1,6 +1,10 @@
+use std::convert::Infallible;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use elasticjob::configuration::Secret;
 use elasticjob::configuration::sources::Loader;
 use elasticjob::schedule::{Clock as _, SystemClock};
 use elasticjob::trace::Source;
@@ -61,10 +65,20 @@ pub(crate) struct Arguments {
     #[arg(long, group = "question")]
     skipped: bool,
 
-    /// Another database than the configuration names: `sqlite:FILE`, `postgres://HOST/DATABASE` ...
-    #[arg(long, value_name = "URL", env = "ELASTICJOB_HISTORY_URL", hide_env_values = true)]
-    database: Option<String>,
+    /// Another database than the configuration names: `sqlite:FILE`, `postgres://USER@HOST/DATABASE` ... or that of the
+    /// environment variable ELASTICJOB_HISTORY_URL. Every user of the machine can see what stands here: give a password by
+    /// ELASTICJOB_HISTORY_URL, ELASTICJOB_HISTORY_PASSWORD or a file
+    #[arg(long, value_name = "URL", value_parser = secret)]
+    database: Option<Secret>,
+
+    /// A file whose first line is the password of the database
+    #[arg(long, value_name = "PATH")]
+    password_file: Option<PathBuf>,
 }
+
+/// The environment variable with the URL of the database, and that with its password.
+const URL: &str = "ELASTICJOB_HISTORY_URL";
+const PASSWORD: &str = "ELASTICJOB_HISTORY_PASSWORD";
 
 /// Why an item was run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -110,15 +124,36 @@ impl Arguments {
     }
 
     fn database(&self, loader: Loader) -> Result<Database, Failure> {
+        let database = self.database_of_url(loader)?;
+        let password = match &self.password_file {
+            Some(path) => Some(first_line(path)?),
+            None => variable(PASSWORD),
+        };
+        Ok(match password {
+            Some(password) => database.with_password(&password),
+            None => database,
+        })
+    }
+
+    /// Returns the database, with the password that stands in its URL, if one does.
+    fn database_of_url(&self, loader: Loader) -> Result<Database, Failure> {
         if let Some(url) = &self.database {
-            return url
-                .parse()
-                .map_err(|fault| Failure::Usage(format!("--database: {fault}")));
+            let database = parsed("--database", url.reveal())?;
+            if database.has_password() {
+                eprintln!(
+                    "warning: every user of this machine can see the password in --database: give it by {URL}, by {PASSWORD} or by \
+                     --password-file"
+                );
+            }
+            return Ok(database);
+        }
+        if let Some(url) = variable(URL) {
+            return parsed(URL, &url);
         }
         let Some(tracing) = loader.load_tracing()? else {
-            return Err(Failure::Usage(
-                "no database is named: neither by `elasticjob.tracing` in application.* nor by --database".to_owned(),
-            ));
+            return Err(Failure::Usage(format!(
+                "no database is named: neither by `elasticjob.tracing` in application.* nor by --database or {URL}"
+            )));
         };
         Database::of_settings(&tracing).map_err(|faults| {
             let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
@@ -161,6 +196,36 @@ impl From<Reason> for Source {
             Reason::Trigger => Self::Trigger,
             Reason::Failover => Self::Failover,
         }
+    }
+}
+
+/// A value that nothing prints.
+#[expect(clippy::unnecessary_wraps, reason = "a value parser may fail")]
+fn secret(text: &str) -> Result<Secret, Infallible> {
+    Ok(Secret::new(text))
+}
+
+/// Returns the value of an environment variable, if it is one.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn parsed(origin: &str, url: &str) -> Result<Database, Failure> {
+    url.parse()
+        .map_err(|fault| Failure::Usage(format!("{origin}: {fault}")))
+}
+
+fn first_line(path: &Path) -> Result<String, Failure> {
+    let text = fs::read_to_string(path).map_err(|source| Failure::File {
+        what: format!("cannot read {}", path.display()),
+        source,
+    })?;
+    match text.lines().next() {
+        Some(line) if !line.is_empty() => Ok(line.to_owned()),
+        _ => Err(Failure::Usage(format!(
+            "--password-file: the first line of {} is empty, and a password is expected there",
+            path.display()
+        ))),
     }
 }
 

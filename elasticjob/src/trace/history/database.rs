@@ -189,6 +189,39 @@ impl Database {
         })
     }
 
+    /// Returns the same database, with this password in the place of the one in its URL.
+    ///
+    /// ```
+    /// use elasticjob::trace::history::Database;
+    ///
+    /// let database: Database = "postgres://jobs@db/history".parse()?;
+    /// assert!(!database.has_password());
+    /// assert!(database.with_password("tiger").has_password());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn with_password(mut self, password: &str) -> Self {
+        let Some((scheme, rest)) = self.url.split_once(':').filter(|_| self.kind != DatabaseKind::Sqlite) else {
+            // A file has none.
+            return self;
+        };
+        let (url, _) = server(scheme, rest, None, Some(password)).expect("the URL has been understood before");
+        self.url = url;
+        self
+    }
+
+    /// Returns whether there is a password.
+    #[must_use]
+    pub fn has_password(&self) -> bool {
+        let Some((_, rest)) = self.url.split_once("://").filter(|_| self.kind != DatabaseKind::Sqlite) else {
+            return false;
+        };
+        let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let authority = place.split('/').next().unwrap_or_default();
+        let is_in_front = authority.rsplit_once('@').is_some_and(|(who, _)| who.contains(':'));
+        is_in_front || query.split('&').any(|pair| pair.starts_with("password="))
+    }
+
     /// Which kind it is of.
     #[must_use]
     pub fn kind(&self) -> DatabaseKind {
@@ -442,6 +475,27 @@ mod tests {
               which database history is recorded in"
             ]
         );
+    }
+
+    #[test]
+    fn a_password_should_be_given_apart_from_the_url() {
+        let database: Database = "mysql://me@db:3306/jobs?ssl-mode=REQUIRED".parse().unwrap();
+        assert_eq!(
+            database.with_password("p@ss").url,
+            "mysql://me:p%40ss@db:3306/jobs?ssl-mode=REQUIRED"
+        );
+        let file: Database = "sqlite:h:1@x.db".parse().unwrap();
+        assert_eq!(file.clone().with_password("p@ss"), file);
+        for (url, has_password) in [
+            ("postgres://me:secret@db/jobs", true),
+            ("postgres://db/jobs?password=secret", true),
+            ("jdbc:mysql://db/jobs?user=me&password=secret", true),
+            ("postgres://me@db/jobs", false),
+            ("postgres://db:5432/a:b@c", false),
+        ] {
+            let database: Database = url.parse().unwrap();
+            assert_eq!(database.has_password(), has_password, "{url}");
+        }
     }
 
     #[test]

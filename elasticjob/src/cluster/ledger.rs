@@ -421,6 +421,19 @@ mod tests {
     }
 
     #[test]
+    fn attempts_stay_at_the_largest_number() {
+        // Written by an operator, or by a process that went wrong: it must not end each that reads it.
+        let newest = Run {
+            attempt: u32::MAX,
+            ..run(at(10), Source::Schedule)
+        };
+        let record = Record::default().claimed(newest, at(10));
+        let next = record.next_attempt(|| "r2".into(), "b", at(20));
+        assert_eq!((next.id.as_str(), next.attempt), ("r1", u32::MAX));
+        assert_eq!(record.again().run.unwrap().attempt, u32::MAX);
+    }
+
+    #[test]
     fn a_requested_run_should_not_use_up_a_scheduled_time() {
         let record = Record::default()
             .claimed(run(at(10), Source::Trigger), at(10))

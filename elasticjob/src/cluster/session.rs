@@ -203,14 +203,15 @@ impl Keeper {
                 Err(error) if error.is_permanent() => return Err(error),
                 Err(error) => error,
             };
-            self.failed_attempts.send_modify(|failed| *failed += 1);
+            self.failed_attempts
+                .send_modify(|failed| *failed = failed.saturating_add(1));
             if self.retry.attempts.is_some_and(|attempts| attempt > attempts) {
                 return Err(error);
             }
             warn!(%error, attempt, retry_in = ?pause, registry = self.registry.describe(), "waiting for the registry centre");
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(self.retry.limit);
-            attempt += 1;
+            attempt = attempt.saturating_add(1);
         }
     }
 

@@ -204,7 +204,7 @@ impl Tries {
                 Next::GivenUp(reason) => return tried.given_up(reason),
                 Next::Again(pause) => pause,
             };
-            in_a_row += 1;
+            in_a_row = u32::saturating_add(in_a_row, 1);
             warn!(cause = %Cause(&tried.outcome), retry = in_a_row, of = self.retries, ?pause, "failed, trying again");
             let permits = item.permits.clone();
             let wait = async move {

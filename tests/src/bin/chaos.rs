@@ -7,19 +7,26 @@
 //!
 //! The last line is `firings: N, runs: M, violations: K`.
 
+mod usage;
+
 use std::process::ExitCode;
 use std::str::FromStr;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use elasticjob_tests::chaos::{self, Options, application};
+
+const USAGE: &str = "chaos [--minutes N] [--seed N] [--instances N] [--items N] [--leave-out RULE]";
 
 fn main() -> anyhow::Result<ExitCode> {
     if std::env::var_os(application::MEMBER).is_some() {
         application::run()?;
         return Ok(ExitCode::SUCCESS);
     }
-    let options = parse(std::env::args().skip(1))?;
+    let options = match parse(std::env::args().skip(1)) {
+        Ok(options) => options,
+        Err(error) => return Ok(usage::refused(&error, USAGE)),
+    };
     println!("seed {}, {} members", options.seed, options.instances);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let report = runtime.block_on(chaos::run(options))?;
@@ -41,7 +48,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<Options>
     while let Some(name) = arguments.next() {
         let value = arguments.next().with_context(|| format!("`{name}` needs a value"))?;
         match name.as_str() {
-            "--minutes" => options.time = Duration::from_secs(60 * number::<u64>(&name, &value)?),
+            "--minutes" => options.time = minutes(number(&name, &value)?)?,
             "--seed" => options.seed = number(&name, &value)?,
             "--instances" => options.instances = number(&name, &value)?,
             "--items" => options.items = number(&name, &value)?,
@@ -50,6 +57,13 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<Options>
         }
     }
     Ok(options)
+}
+
+fn minutes(minutes: u64) -> anyhow::Result<Duration> {
+    // A year: what is longer is a slip, and no clock counts it.
+    let is_sane = minutes <= 366 * 24 * 60;
+    ensure!(is_sane, "`--minutes` is more than any run takes");
+    Ok(Duration::from_secs(60 * minutes))
 }
 
 fn number<T: FromStr>(name: &str, value: &str) -> anyhow::Result<T> {

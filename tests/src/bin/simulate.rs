@@ -7,11 +7,13 @@
 //! simulate --rules [RULE ..]              whether each rule that is left out, or each of these, is found within 2,000 seeds
 //! ```
 
+mod usage;
+
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use elasticjob::testing::{Mutation, simulate};
 
 /// Of so many seeds one is run twice, to see that its history is the same.
@@ -20,6 +22,8 @@ const REPEATED: u64 = 50;
 /// Within so many seeds a rule that is left out has to be found.
 const RULE_SEEDS: u64 = 2_000;
 
+const USAGE: &str = "simulate [--seeds N] [--from SEED] [--seed SEED] [--leave-out RULE] | --rules [RULE ..]";
+
 struct Options {
     first: u64,
     seeds: u64,
@@ -27,26 +31,33 @@ struct Options {
     left_out: Option<Mutation>,
 }
 
-fn main() -> anyhow::Result<ExitCode> {
-    if std::env::args().nth(1).as_deref() == Some("--rules") {
-        let named: Vec<Mutation> = std::env::args()
-            .skip(2)
-            .map(|name| name.parse())
-            .collect::<Result<_, _>>()?;
-        let rules = if named.is_empty() { Mutation::ALL } else { &named };
-        return Ok(find_rules(rules));
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let done = match arguments.split_first() {
+        Some((first, rules)) if first == "--rules" => named(rules).map(|rules| find_rules(&rules)),
+        _ => Options::parse(arguments.into_iter()).map(|options| run(&options)),
+    };
+    done.unwrap_or_else(|error| usage::refused(&error, USAGE))
+}
+
+/// Returns the rules of these names, or all.
+fn named(names: &[String]) -> anyhow::Result<Vec<Mutation>> {
+    if names.is_empty() {
+        return Ok(Mutation::ALL.to_vec());
     }
-    let options = Options::parse(std::env::args().skip(1))?;
+    names.iter().map(|name| Ok(name.parse()?)).collect()
+}
+
+fn run(options: &Options) -> ExitCode {
     let violations = match options.replay {
         Some(seed) => replay(seed, options.left_out),
-        None => run_all(&options),
+        None => run_all(options),
     };
     println!("seeds: {}, violations: {violations}", options.seeds);
-    Ok(if violations == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    match violations {
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    }
 }
 
 /// Looks for the first seed that finds each rule which is left out, and finds nothing if none is.
@@ -148,6 +159,8 @@ impl Options {
                 _ => bail!("unknown option `{name}`"),
             }
         }
+        let last = options.first.checked_add(options.seeds);
+        ensure!(last.is_some(), "`--from` and `--seeds` go beyond the last seed");
         Ok(options)
     }
 }

@@ -20,6 +20,7 @@
 //! ```
 
 mod builder;
+mod difference;
 mod error;
 mod extension;
 mod name;
@@ -35,6 +36,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 pub use self::builder::Builder;
+pub use self::difference::Difference;
 pub use self::error::{Errors, Fault, Warning};
 pub use self::name::{JobName, NameError};
 pub use self::raw::RawJobConfig;

@@ -14,6 +14,9 @@ pub(crate) struct Member {
     /// Why it runs by an older configuration than the stored one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) outdated: Option<String>,
+    /// What the configuration that it runs by says otherwise than its application's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) differences: Option<String>,
     /// What it cannot do for the job since the registry refuses it, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) hindrances: Vec<String>,

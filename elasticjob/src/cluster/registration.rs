@@ -178,12 +178,6 @@ impl Application {
                     Ok(stored) => stored,
                     Err(reason) => return (Stored::Refused(Refusal { reason, known }), Vec::new()),
                 };
-                if stored != self.config.keeping(&stored) {
-                    info!(
-                        job = self.name(),
-                        "the registry has another configuration, which is in force: `overwrite` is off"
-                    );
-                }
                 (Arc::new(stored), known)
             }
         };

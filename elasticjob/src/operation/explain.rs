@@ -1,5 +1,6 @@
 //! Why a job, or an item of it, does not run.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use elasticjob_config::job::JobConfig;
@@ -77,6 +78,11 @@ pub enum Finding {
     StandsBy { instance: String, reason: String },
     /// An instance runs by an older configuration, since it cannot by this one.
     Outdated { instance: String, reason: String },
+    /// Instances run by the configuration in the registry, and their applications say something else.
+    OtherwiseConfigured {
+        instances: Vec<String>,
+        differences: String,
+    },
     /// The registry refuses what an instance has to do for the job, for good or over and over.
     Hindered { instance: String, problem: String },
     /// An instance gives its items away.
@@ -141,6 +147,7 @@ impl Finding {
             | Self::TriggerWaits { .. }
             | Self::StandsBy { .. }
             | Self::Outdated { .. }
+            | Self::OtherwiseConfigured { .. }
             | Self::Draining { .. }
             | Self::AwaitsTakeover
             | Self::Running { .. }
@@ -243,6 +250,7 @@ fn of_cluster(survey: &Survey) -> Vec<Finding> {
             reason: member.outdated.clone()?,
         })
     }));
+    findings.extend(otherwise_configured(view));
     findings.extend(view.members.iter().flat_map(|(id, member)| {
         member.hindrances.iter().map(|problem| Finding::Hindered {
             instance: id.to_string(),
@@ -254,6 +262,21 @@ fn of_cluster(survey: &Survey) -> Vec<Finding> {
         instance: id.to_string(),
     }));
     findings
+}
+
+/// Most instances are of one version of the application: what they say in common is told once.
+fn otherwise_configured(view: &View) -> Vec<Finding> {
+    let mut instances: BTreeMap<&String, Vec<String>> = BTreeMap::new();
+    for (id, member) in &view.members {
+        if let Some(differences) = &member.differences {
+            instances.entry(differences).or_default().push(id.to_string());
+        }
+    }
+    let finding = |(differences, instances): (&String, _)| Finding::OtherwiseConfigured {
+        instances,
+        differences: differences.clone(),
+    };
+    instances.into_iter().map(finding).collect()
 }
 
 fn of_schedule(config: &JobConfig, now: Timestamp) -> Vec<Finding> {
@@ -372,6 +395,11 @@ impl fmt::Display for Finding {
             Self::Outdated { instance, reason } => write!(
                 f,
                 "{instance} runs by the configuration before, since it cannot by this one: {reason}"
+            ),
+            Self::OtherwiseConfigured { instances, differences } => write!(
+                f,
+                "the registry's configuration is in force, and the application of {} says otherwise: {differences}",
+                instances.join(", ")
             ),
             Self::Hindered { instance, problem } => write!(f, "{instance} cannot {problem}"),
             Self::Draining { instance } => write!(f, "{instance} is draining: it gets no items"),

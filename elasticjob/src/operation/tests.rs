@@ -648,7 +648,9 @@ async fn every_obstacle_should_be_explained() {
         "/job/leader/sharding/necessary",
         "/job/trigger/a@-@1",
         "/job/ledger/epoch={\"instances\":[],\"total\":8,\"strategy\":\"LABEL\",\"left_out\":[7]}",
-        "/job/ledger/members/a@-@1={\"draining\":true,\"hindrances\":[\"claim items: the request is too large\"]}",
+        "/job/ledger/members/a@-@1={\"draining\":true,\"hindrances\":[\"claim items: the request is too large\"],\
+         \"differences\":\"cron is x in the registry, y here\"}",
+        "/job/ledger/members/b@-@1={\"differences\":\"cron is x in the registry, y here\"}",
         "/job/sharding/1/instance=gone@-@1",
         "/job/sharding/2/instance=b@-@1",
         "/job/sharding/3/instance=a@-@1",
@@ -682,6 +684,10 @@ async fn every_obstacle_should_be_explained() {
     assert!(is(of_job, &|found| found.is_obstacle()
         && found.to_string()
             == "a@-@1 cannot claim items: the request is too large"));
+    assert!(is(of_job, &|found| !found.is_obstacle()
+        && found.to_string()
+            == "the registry's configuration is in force, and the application of a@-@1, b@-@1 says otherwise: cron is x in the \
+                registry, y here"));
     assert!(is(of_job, &|found| matches!(found, Finding::MisfireOff)));
     assert!(is(of_job, &|found| matches!(found, Finding::MonitorExecutionOff)));
     assert!(is(of_job, &|found| matches!(found, Finding::NoLeader)));

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use elasticjob_config::job::Difference;
 use jiff::Timestamp;
 use tracing::{error, info, warn};
 
@@ -251,6 +252,25 @@ impl Account {
             None => info!(job, "runs as the registry has it again"),
         }
         self.standing.change(|now| now.trouble = trouble);
+    }
+
+    /// Keeps what the configuration in force says otherwise than the application's own, setting by setting. Warns of it when
+    /// the instance joins: a change while it runs is an operator's, who knows of it.
+    pub(super) fn differs(&self, differences: &[Difference], joins: bool) {
+        let texts: Vec<String> = differences.iter().map(ToString::to_string).collect();
+        let text = (!texts.is_empty()).then(|| texts.join("; "));
+        if self.standing.now_is(|now| now.differences == text) {
+            return;
+        }
+        if let (Some(differences), true) = (&text, joins) {
+            warn!(
+                job = &*self.job,
+                differences,
+                "the registry has another configuration than this application, and that is in force: change it there, or \
+                 set `overwrite`"
+            );
+        }
+        self.standing.change(|now| now.differences = text);
     }
 
     /// The whole job is paused, or not.

@@ -187,6 +187,8 @@ impl Worker {
         let watches = Watches::whole(membership, self.application.name())
             .await
             .map_err(|error| self.application.refused(error))?;
+        self.account
+            .differs(&self.application.config.differences(&config), true);
         // Its configuration may be a later one, which is taken over next.
         let member = self.member();
         let view = self
@@ -246,7 +248,11 @@ impl Worker {
     pub(super) fn take_over(&mut self, config: Result<JobConfig, String>) {
         let prepared = config.and_then(|config| self.prepare(&config).map(|()| config));
         match prepared {
-            Ok(config) => self.put_in_force(Arc::new(config)),
+            Ok(config) => {
+                self.account
+                    .differs(&self.application.config.differences(&config), false);
+                self.put_in_force(Arc::new(config));
+            }
             Err(reason) => self.keep_the_last(reason),
         }
     }

@@ -136,6 +136,7 @@ impl Worker {
             labels: self.application.labels.to_vec(),
             obeys_pause: true,
             outdated: self.account.standing().outdated(),
+            differences: self.account.standing().differences(),
             hindrances: self.account.standing().hindrances(),
         }
     }

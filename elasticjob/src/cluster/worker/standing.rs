@@ -44,6 +44,8 @@ pub(crate) struct Now {
     pub(crate) unaccounted: u64,
     /// What keeps the job from being run here as the registry has it.
     pub(crate) trouble: Option<Trouble>,
+    /// What the configuration in force says otherwise than the application's own.
+    pub(crate) differences: Option<String>,
 }
 
 impl Standing {
@@ -65,6 +67,12 @@ impl Standing {
             Some(Trouble::Outdated { reason }) => Some(shortened(reason)),
             _ => None,
         }
+    }
+
+    /// What the configuration in force says otherwise than the application's own, as others are told.
+    pub(super) fn differences(&self) -> Option<String> {
+        let now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        now.differences.as_deref().map(shortened)
     }
 
     /// What this instance cannot do for the job since the registry refuses it, and why.

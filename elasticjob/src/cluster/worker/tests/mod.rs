@@ -4,6 +4,7 @@ mod account;
 mod astray;
 mod configuration;
 mod contenders;
+mod differences;
 mod failover;
 mod firing;
 mod labels;

@@ -198,13 +198,14 @@ mod keys {
     fn of_others_are_left_alone() {
         let text =
             "elasticsearch: {jobs: 1}\nelastic: {job: {name: x}, apm: y}\nelasticache.regCenter: x\njobs: {a: b}\n";
-        assert!(
-            load(
-                text,
-                &[("ELASTIC_JOB_SERVICE_HOST", "10.0.0.1"), ("ELASTIC_SEARCH_JOBS", "1")]
-            )
-            .is_ok()
-        );
+        let variables = [
+            ("ELASTIC_SEARCH_JOBS", "1"),
+            ("ELASTIC_JOB_SERVICE_HOST", "10.0.0.1"),
+            // Kubernetes, for services called `elastic-job-metrics` and `elasticjob-dump`.
+            ("ELASTIC_JOB_METRICS_PORT", "tcp://10.0.0.1:9090"),
+            ("ELASTICJOB_DUMP_PORT", "tcp://10.0.0.1:9888"),
+        ];
+        assert!(load(text, &variables).is_ok());
     }
 
     #[test]

@@ -19,6 +19,9 @@ pub(super) fn layer(
 ) -> Layer {
     let mut layer = Layer::default();
     for (variable, text) in environment {
+        if is_a_link(variable, text) {
+            continue;
+        }
         let Some(rest) = variable.strip_prefix(PREFIX) else {
             let is_setting = |tokens: &[&str]| key::find_variable(tokens, jobs, props).is_ok();
             if let Some(meant) = unread::misspelt_variable(variable, is_setting) {
@@ -55,6 +58,14 @@ pub(super) fn layer(
         }
     }
     layer
+}
+
+/// For a service called `elasticjob-metrics`, Kubernetes sets `ELASTICJOB_METRICS_PORT` to its address.
+fn is_a_link(variable: &str, text: &str) -> bool {
+    let is_address = ["tcp://", "udp://", "sctp://"]
+        .iter()
+        .any(|scheme| text.starts_with(scheme));
+    is_address && variable.ends_with("_PORT") && !variable.contains("_JOBS_")
 }
 
 /// For a service called `elasticjob`, Kubernetes sets `ELASTICJOB_SERVICE_HOST`, `ELASTICJOB_PORT_80_TCP_ADDR` and more.

@@ -51,7 +51,7 @@ impl JobConfig {
         let different = names
             .into_iter()
             .filter(|name| *name != OVERWRITE && effective(&own, name) != effective(&stored, name));
-        let shown = |name: &str, value: Option<&String>| value.map(|value| Self::shown(name, value).to_owned());
+        let shown = |name: &str, value: Option<&String>| value.map(|value| Self::shown(name, value).into_owned());
         different
             .map(|name| Difference {
                 name: name.clone(),

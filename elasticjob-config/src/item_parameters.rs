@@ -13,11 +13,15 @@
 //! # Ok::<(), elasticjob_config::item_parameters::Errors>(())
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Range;
 
 use crate::marked::{Piece, underline};
+use crate::ranges::Ranges;
+
+/// More faults than these are counted and not listed.
+const MOST_LISTED: usize = 10;
 
 /// A parameter for each of some items.
 ///
@@ -88,7 +92,8 @@ impl ItemParameters {
         let mut errors: Vec<Error> = outside
             .map(|(item, value)| Error {
                 span: value.item_span.clone(),
-                message: out_of_range(*item, total),
+                message: out_of_range(&Ranges::from_iter([*item]), total),
+                outside: Some((*item, total)),
             })
             .collect();
         errors.sort_by_key(|error| error.span.start);
@@ -127,6 +132,8 @@ impl fmt::Display for ItemParameters {
 pub struct Error {
     span: Range<usize>,
     message: String,
+    /// The item, where the fault is that the job has no such item, and how many it has.
+    outside: Option<(i32, u32)>,
 }
 
 impl Error {
@@ -145,7 +152,8 @@ impl Error {
 
 /// All faults of item parameters, in the order of the text; never none.
 ///
-/// Shown as several lines, each fault followed by the text with carets under the wrong part.
+/// Shown as several lines, each fault followed by the text with carets under the wrong part. If they are many, the first
+/// are shown so, and all are summed up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Errors {
     text: String,
@@ -164,14 +172,38 @@ impl Errors {
         self.errors.iter()
     }
 
+    /// What is wrong, in one line without the text. One fault of many items is said once.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let mut messages: Vec<String> = self.outside().into_iter().collect();
+        let mut said = BTreeSet::new();
+        let others = self.errors.iter().filter(|error| error.outside.is_none());
+        let others: Vec<&str> = others
+            .map(Error::message)
+            .filter(|message| said.insert(*message))
+            .collect();
+        messages.extend(others.iter().take(MOST_LISTED).map(|&message| message.to_owned()));
+        if others.len() > MOST_LISTED {
+            messages.push(format!("and {} more faults", others.len() - MOST_LISTED));
+        }
+        messages.join("; ")
+    }
+
+    /// What is said of all items that the job does not have.
+    fn outside(&self) -> Option<String> {
+        let outside = || self.errors.iter().filter_map(|error| error.outside);
+        let (_, total) = outside().next()?;
+        let items: BTreeSet<i32> = outside().map(|(item, _)| item).collect();
+        Some(out_of_range(&items.into_iter().collect(), total))
+    }
+
     /// Everything in one line, without carets.
     #[must_use]
     pub fn one_line(&self) -> String {
-        let messages: Vec<_> = self.errors.iter().map(Error::message).collect();
         format!(
             "invalid item parameters `{}`: {}",
             self.text.escape_debug(),
-            messages.join("; ")
+            self.summary()
         )
     }
 }
@@ -179,11 +211,14 @@ impl Errors {
 impl fmt::Display for Errors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("invalid item parameters")?;
-        for error in &self.errors {
+        for error in self.errors.iter().take(MOST_LISTED) {
             write!(f, "\n{}\n", error.message)?;
             underline(f, &self.text, &error.span)?;
         }
-        Ok(())
+        match self.errors.len() > MOST_LISTED {
+            true => write!(f, "\n{} faults in all: {}", self.errors.len(), self.summary()),
+            false => Ok(()),
+        }
     }
 }
 
@@ -201,6 +236,7 @@ fn pair(piece: Piece<'_>) -> Result<(i32, Value), Error> {
         Err(Error {
             span,
             message: format!("{WANTED}: {what}"),
+            outside: None,
         })
     };
     if piece.text.is_empty() {
@@ -228,6 +264,7 @@ fn pair(piece: Piece<'_>) -> Result<(i32, Value), Error> {
             "an item is a whole number such as 0, not `{}`",
             item.text.escape_debug()
         ),
+        outside: None,
     })?;
     Ok((
         number,
@@ -238,11 +275,15 @@ fn pair(piece: Piece<'_>) -> Result<(i32, Value), Error> {
     ))
 }
 
-fn out_of_range(item: i32, total: u32) -> String {
+fn out_of_range(items: &Ranges, total: u32) -> String {
+    let there_is = match items.count() {
+        1 => "there is no item",
+        _ => "there are no items",
+    };
     match total {
-        0 => format!("there is no item {item}: the job has no items"),
-        1 => format!("there is no item {item}: the only item is 0"),
-        _ => format!("there is no item {item}: items are 0 to {}", total - 1),
+        0 => format!("{there_is} {items}: the job has no items"),
+        1 => format!("{there_is} {items}: the only item is 0"),
+        _ => format!("{there_is} {items}: items are 0 to {}", total - 1),
     }
 }
 
@@ -315,6 +356,43 @@ mod tests {
             ItemParameters::parse("0=A,2=C").and_then(|parameters| parameters.check_range(3)),
             Ok(())
         );
+    }
+
+    mod many_faults {
+        use super::*;
+
+        /// The faults of 1,200 items, each written so, in a job of `total`.
+        fn errors(total: u32, written: impl Fn(u32) -> String) -> Errors {
+            let text = (0..1_200).map(written).collect::<Vec<_>>().join(",");
+            ItemParameters::parse(&text)
+                .and_then(|parameters| parameters.check_range(total))
+                .expect_err("each is wrong")
+        }
+
+        #[test]
+        fn of_one_kind_are_said_once() {
+            let outside = errors(3, |item| format!("{item}=A"));
+            assert_eq!(outside.iter().count(), 1_197);
+            assert_eq!(outside.summary(), "there are no items 3-1199: items are 0 to 2");
+            let same = errors(3, |item| format!("{item}="));
+            assert_eq!(same.summary().matches("has no value").count(), MOST_LISTED);
+            assert!(same.summary().ends_with("; and 1190 more faults"), "{}", same.summary());
+            let empty = errors(3, |_| " ".to_owned());
+            assert_eq!(empty.summary().matches("this one is empty").count(), 1);
+        }
+
+        #[test]
+        fn repeat_the_text_for_the_first_alone() {
+            for errors in [
+                errors(3, |item| format!("{item}=A")),
+                errors(3, |item| format!("{item}")),
+            ] {
+                let shown = errors.to_string();
+                assert_eq!(shown.matches(errors.text()).count(), MOST_LISTED);
+                assert!(shown.ends_with(&errors.summary()), "{shown}");
+                assert!(errors.one_line().ends_with(&errors.summary()));
+            }
+        }
     }
 
     #[test]

@@ -2,13 +2,14 @@
 //!
 //! In reading order: [`cron`], [`zone`] and [`item_parameters`] read one text each; [`job`] is the checked configuration
 //! of a job and its form in the registry; `sources` puts the configuration of an application together from layers (feature
-//! `sources`, on by default). [`spelling`] finds the name that was meant.
+//! `sources`, on by default). [`spelling`] finds the name that was meant, [`ranges`] says many numbers in a few words.
 
 pub mod cron;
 pub mod item_parameters;
 pub mod job;
 mod list;
 mod marked;
+pub mod ranges;
 mod secret;
 #[cfg(feature = "sources")]
 pub mod sources;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{Errors, Fault, JobConfig, JobName, Kept, MAX_SHARDING_TOTAL_COUNT, Props, extension};
 use crate::cron::{self, Expression};
-use crate::item_parameters::{self, ItemParameters};
+use crate::item_parameters::ItemParameters;
 use crate::zone::Zone;
 
 /// Java's integers end here.
@@ -88,12 +88,12 @@ impl RawJobConfig {
         let item_parameters_text = self.sharding_item_parameters.take().unwrap_or_default();
         let key = "shardingItemParameters";
         let item_parameters = parsed(&mut faults, key, Some(&item_parameters_text), |text| {
-            ItemParameters::parse(text).map_err(|errors| item_faults(&errors))
+            ItemParameters::parse(text).map_err(|errors| errors.summary())
         });
         if let (Origin::User, Some(parameters), Some(total)) = (origin, &item_parameters, total)
             && let Err(error) = parameters.check_range(total.get())
         {
-            faults.push(Fault::new(key, Some(&item_parameters_text), item_faults(&error)));
+            faults.push(Fault::new(key, Some(&item_parameters_text), error.summary()));
         }
         let max_time_diff = duration(&mut faults, "maxTimeDiffSeconds", self.max_time_diff_seconds, 0, 1);
         let reconcile_minutes = self.reconcile_interval_minutes.or(Some(10));
@@ -213,10 +213,6 @@ fn parsed<T>(
     parse(text)
         .map_err(|error| faults.push(Fault::new(key, Some(text), error.to_string())))
         .ok()
-}
-
-fn item_faults(errors: &item_parameters::Errors) -> String {
-    join(errors.iter().map(item_parameters::Error::message))
 }
 
 /// The value is shown beside the fault, so what remains is what is wrong with it.

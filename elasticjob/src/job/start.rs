@@ -211,13 +211,23 @@ mod tests {
 
     /// The faults of a job with three items, `job_parameter`, one parameter per text, and one prop `batch`.
     fn faults(job_parameter: &str, items: &[&str], batch: &str, check: impl Fn(&mut Start<'_>)) -> Vec<String> {
+        faults_of(3, job_parameter, items, batch, check)
+    }
+
+    fn faults_of(
+        total: u32,
+        job_parameter: &str,
+        items: &[&str],
+        batch: &str,
+        check: impl Fn(&mut Start<'_>),
+    ) -> Vec<String> {
         let props = BTreeMap::from([("batch".to_owned(), batch.to_owned())]);
         let components = Components::default();
         let mut start = Start::new(StartParts {
             kind: "job",
             job_name: "orders",
             place: Place::from(Location::caller()),
-            sharding_total_count: 3,
+            sharding_total_count: total,
             job_parameter,
             item_parameters: (0..).zip(items.iter().copied()).collect(),
             props: &props,
@@ -267,6 +277,70 @@ mod tests {
                 ),
             ]
         );
+    }
+
+    mod many_items {
+        use super::*;
+
+        /// The faults of a job of 1,200 items with these parameters, without what they are faults of.
+        fn said(items: &[&str], check: impl Fn(&mut Start<'_>)) -> Vec<String> {
+            let faults = faults_of(1_200, "", items, "", check);
+            let message = |fault: &String| fault.split_once("`: ").unwrap().1.to_owned();
+            faults.iter().map(message).collect()
+        }
+
+        #[test]
+        fn without_a_parameter_are_one_fault() {
+            let job = job("orders", |_: ItemParameter<i8>| async {});
+            let found = said(&[], |start| job.check(start));
+            assert_eq!(found, ["sharding items 0-1199 have no parameter, expected i8"]);
+            let found = said(&["1", "2", "x"], |start| job.check(start));
+            let expected = [
+                "parameter `x` of sharding item 2 does not parse as i8: invalid digit found in string",
+                "sharding items 3-1199 have no parameter, expected i8",
+            ];
+            assert_eq!(found, expected);
+        }
+
+        #[test]
+        fn are_one_fault_for_each_reason() {
+            let job = job("orders", |_: Option<ItemParameter<i8>>| async {});
+            let items: Vec<&str> = ["x", "1", "300"].into_iter().cycle().take(1_200).collect();
+            let found = said(&items, |start| job.check(start));
+            let expected = [
+                "such as `x`, do not parse as i8: invalid digit found in string",
+                "such as `300`, do not parse as i8: number too large to fit in target type",
+            ];
+            assert_eq!(found.len(), 2, "{found:?}");
+            for (found, expected) in found.iter().zip(expected) {
+                assert!(found.starts_with("parameters of sharding items "), "{found}");
+                assert!(found.ends_with(expected), "{found}");
+            }
+        }
+
+        #[test]
+        fn are_few_faults_where_each_has_a_reason_of_its_own() {
+            let job = job("orders", |_: ItemParameter<Refusing>| async {});
+            let items: Vec<String> = (0..1_200).map(|item| format!("x{item}")).collect();
+            let items: Vec<&str> = items.iter().map(String::as_str).collect();
+            let found = said(&items, |start| job.check(start));
+            assert_eq!(found.len(), 10, "{found:?}");
+            assert!(
+                found[9].starts_with("parameters of sharding items 9-1199, such as `x9`,"),
+                "{found:?}"
+            );
+        }
+
+        /// Never parses, and names in its error what it was given.
+        struct Refusing;
+
+        impl std::str::FromStr for Refusing {
+            type Err = String;
+
+            fn from_str(text: &str) -> Result<Self, String> {
+                Err(format!("not this: {text}"))
+            }
+        }
     }
 
     #[test]

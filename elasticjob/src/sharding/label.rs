@@ -75,8 +75,7 @@ impl ShardingStrategy for Label {
     fn check(&self, total_count: u32, props: &mut Reader<'_>) {
         let Some(Items(items)) = props.read() else { return };
         if let Err(errors) = items.check_range(total_count) {
-            let problems: Vec<&str> = errors.iter().map(|error| error.message()).collect();
-            props.fault(ITEMS, problems.join("; "));
+            props.fault(ITEMS, errors.summary());
         }
     }
 }
@@ -118,10 +117,7 @@ impl Properties for Items {
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
         const LABELS: Accepts<ItemParameters> =
             Accepts::explained("labels of items, such as `0=gpu,1=gpu&eu`", |text| {
-                ItemParameters::parse(text).map_err(|errors| {
-                    let messages: Vec<&str> = errors.iter().map(|error| error.message()).collect();
-                    messages.join("; ")
-                })
+                ItemParameters::parse(text).map_err(|errors| errors.summary())
             });
         let items = reader.optional(ITEMS, &LABELS)?;
         Some(Self(items.unwrap_or_default()))

@@ -5,8 +5,13 @@ use std::fmt::Display;
 use std::ops::Deref;
 use std::str::FromStr;
 
+use elasticjob_config::ranges::Ranges;
+
 use super::FromRun;
 use crate::job::{BoxError, RunContext, Start};
+
+/// Of reasons why parameters do not parse, the further ones count as the last of these.
+const MOST_LISTED: usize = 10;
 
 /// The job's parameter as a `T`. `Option<JobParameter<T>>` is `None` for a job without one.
 ///
@@ -75,12 +80,14 @@ impl<T: FromStr<Err: Display>> FromRun for ItemParameter<T> {
     }
 
     fn check(start: &mut Start<'_>) {
-        let faults: Vec<_> = start
+        let missing: Ranges = start
             .item_parameters()
-            .filter_map(|(item, text)| item_parameter::<T>(item, text).err())
+            .filter(|(_, text)| text.is_none())
+            .map(|(item, _)| item)
             .collect();
-        for fault in faults {
-            start.fault(fault);
+        check_given::<T>(start);
+        if !missing.is_empty() {
+            start.fault(no_parameter::<T>(&missing));
         }
     }
 }
@@ -94,13 +101,47 @@ impl<T: FromStr<Err: Display>> FromRun for Option<ItemParameter<T>> {
     }
 
     fn check(start: &mut Start<'_>) {
-        let given = start.item_parameters().filter(|(_, text)| text.is_some());
-        let faults: Vec<_> = given
-            .filter_map(|(item, text)| item_parameter::<T>(item, text).err())
-            .collect();
-        for fault in faults {
-            start.fault(fault);
+        check_given::<T>(start);
+    }
+}
+
+/// Checks the parameters that there are. What is wrong with many of them is said once, with their items.
+fn check_given<T: FromStr<Err: Display>>(start: &mut Start<'_>) {
+    let mut wrong: Vec<Wrong<'_>> = Vec::new();
+    for (item, text) in start.item_parameters() {
+        let Some(text) = text else { continue };
+        let Err(error) = text.parse::<T>() else { continue };
+        let error = error.to_string();
+        let known = wrong.iter().position(|wrong| wrong.error == error);
+        match known.or_else(|| wrong.len().checked_sub(MOST_LISTED).map(|_| MOST_LISTED - 1)) {
+            Some(index) => wrong[index].items.push(item.into()),
+            None => wrong.push(Wrong {
+                error,
+                text,
+                items: Ranges::from_iter([item]),
+            }),
         }
+    }
+    for wrong in wrong {
+        start.fault(wrong.said::<T>());
+    }
+}
+
+/// Items whose parameters do not parse for the same reason, and the first of their parameters.
+struct Wrong<'a> {
+    error: String,
+    text: &'a str,
+    items: Ranges,
+}
+
+impl Wrong<'_> {
+    fn said<T>(&self) -> String {
+        let Self { error, text, items } = self;
+        let do_not = match items.count() {
+            1 => format!("parameter `{text}` of sharding item {items} does not"),
+            _ => format!("parameters of sharding items {items}, such as `{text}`, do not"),
+        };
+        format!("{do_not} parse as {}: {error}", type_name::<T>())
     }
 }
 
@@ -119,16 +160,20 @@ fn job_parameter<T: FromStr<Err: Display>>(text: &str) -> Result<T, String> {
 }
 
 fn item_parameter<T: FromStr<Err: Display>>(item: u32, text: Option<&str>) -> Result<T, String> {
+    let items = Ranges::from_iter([item]);
     let Some(text) = text else {
-        return Err(format!(
-            "sharding item {item} has no parameter, expected {}",
-            type_name::<T>()
-        ));
+        return Err(no_parameter::<T>(&items));
     };
-    text.parse().map_err(|error| {
-        format!(
-            "parameter `{text}` of sharding item {item} does not parse as {}: {error}",
-            type_name::<T>()
-        )
+    text.parse().map_err(|error: T::Err| {
+        let error = error.to_string();
+        Wrong { error, text, items }.said::<T>()
     })
+}
+
+fn no_parameter<T>(items: &Ranges) -> String {
+    let have = match items.count() {
+        1 => format!("sharding item {items} has"),
+        _ => format!("sharding items {items} have"),
+    };
+    format!("{have} no parameter, expected {}", type_name::<T>())
 }

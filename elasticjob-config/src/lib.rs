@@ -14,6 +14,10 @@ mod secret;
 #[cfg(feature = "sources")]
 pub mod sources;
 pub mod spelling;
+#[cfg(feature = "sources")]
+pub mod text;
+#[cfg(feature = "sources")]
+mod work;
 mod yaml;
 pub mod zone;
 

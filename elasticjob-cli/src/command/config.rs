@@ -1,8 +1,8 @@
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use elasticjob::configuration::job::JobConfig;
+use elasticjob::configuration::text;
 use elasticjob::operation::{Change, Error, Operations, StoredConfiguration};
 
 use crate::context::Context;
@@ -141,7 +141,7 @@ fn changed(before: &JobConfig, settings: &[(String, String)], unset: &[String]) 
 }
 
 fn of_file(path: &Path) -> Result<JobConfig, Failure> {
-    let text = fs::read_to_string(path).map_err(|source| Failure::File {
+    let text = text::read(path, text::LARGEST_STORED).map_err(|source| Failure::File {
         what: format!("cannot read {}", path.display()),
         source,
     })?;

@@ -1,11 +1,14 @@
+use std::collections::HashSet;
 use std::fmt;
+
+use crate::work::Counted;
 
 /// Everything that is wrong with an application's configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Errors(Vec<Error>);
 
 /// One thing that is wrong. Shown as `origin: key is value: problem`; secrets are never among the values.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Error {
     /// The setting as it was written, dots between its parts. Empty if the fault is of a whole source.
@@ -19,7 +22,7 @@ pub struct Error {
 }
 
 /// Where a value was written.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Origin {
     /// In a file.
@@ -47,12 +50,11 @@ impl Errors {
 
     /// Nothing is wrong as long as nothing was found. What was found twice is told once.
     pub(super) fn check(faults: Vec<Error>) -> Result<(), Self> {
-        let mut errors = Vec::new();
-        for fault in faults {
-            if !errors.contains(&fault) {
-                errors.push(fault);
-            }
-        }
+        let mut said = HashSet::new();
+        let errors: Vec<Error> = faults
+            .into_iter()
+            .filter(|fault| said.insert(Counted(fault.clone())))
+            .collect();
         if errors.is_empty() { Ok(()) } else { Err(Self(errors)) }
     }
 }
@@ -122,5 +124,20 @@ impl fmt::Display for Origin {
             Self::Builder => formatter.write_str("builder"),
             Self::HandedIn(name) => formatter.write_str(name),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::work::assert_grows_with_input;
+
+    #[test]
+    fn the_cost_of_faults_grows_with_their_number() {
+        assert_grows_with_input(|size| {
+            let faults = (0..2 * size).map(|index| Error::new(format!("k{}", index % size), "is wrong"));
+            let errors = Errors::check(faults.collect()).expect_err("there are faults");
+            assert_eq!(errors.iter().count(), size);
+        });
     }
 }

@@ -1,12 +1,12 @@
 //! The files of an application.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::document::Document;
 use super::error::{Error, Origin};
 use super::{properties, toml, yaml};
+use crate::text::{self, LARGEST_FILE};
 
 /// Later ones win, as Spring lets `.properties` win over YAML.
 const EXTENSIONS: [&str; 4] = ["yaml", "yml", "toml", "properties"];
@@ -34,7 +34,7 @@ impl Files {
             let mut is_absent = true;
             for extension in EXTENSIONS {
                 let path = directory.join(format!("{stem}.{extension}"));
-                match fs::read_to_string(&path) {
+                match text::read(&path, LARGEST_FILE) {
                     Ok(text) => {
                         let documents = parsed(&path, &text, profile.is_some(), faults);
                         found.get_or_insert_default().extend(documents);
@@ -55,7 +55,7 @@ impl Files {
 
     /// Reads a file that was named, so that it must be there.
     pub(super) fn named(&mut self, path: &Path, faults: &mut Vec<Error>) -> Vec<Document> {
-        match fs::read_to_string(path) {
+        match text::read(path, LARGEST_FILE) {
             Ok(text) => {
                 self.read.push(absolute(path));
                 parsed(path, &text, false, faults)

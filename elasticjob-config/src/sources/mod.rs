@@ -85,7 +85,7 @@ use self::bind::{Binder, Declarations};
 use self::document::Document;
 use self::files::Files;
 use self::layer::Layer;
-use self::placeholder::Lookup;
+use self::placeholder::{Lookup, Spent};
 use self::profile::{Choice, Profiles};
 use self::tree::Leaf;
 
@@ -341,6 +341,7 @@ impl Loader {
             .collect();
         Lookup {
             environment: &self.environment,
+            spent: Spent::default(),
             keys,
         }
     }

@@ -1,10 +1,12 @@
 //! Java's `.properties` files, in UTF-8.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 use super::error::{Error, Errors, Origin};
 use super::tree::{Content, Tree};
+use crate::work::{self, Counted};
+use crate::yaml::tree::{Limits, MOST_DOCUMENTS};
 
 /// Reads a file of Java's properties: each key with its value. Of two values of a key the last counts, as in Java.
 ///
@@ -35,10 +37,24 @@ pub fn read_properties(path: &str, text: &str) -> Result<BTreeMap<String, String
 /// Reads a file's documents.
 pub(super) fn parse(path: &str, text: &str) -> Result<Vec<Tree>, Error> {
     let lines: Vec<&str> = text.lines().collect();
-    let documents = documents(&lines).into_iter();
+    let documents = documents(&lines);
+    refuse_more("lines", lines.len(), Limits::FILE.nodes, path)?;
+    refuse_more("documents", documents.len(), MOST_DOCUMENTS, path)?;
     documents
+        .into_iter()
         .map(|range| document(path, range.start, &lines[range]))
         .collect()
+}
+
+fn refuse_more(what: &str, count: usize, most: usize, path: &str) -> Result<(), Error> {
+    if count <= most {
+        return Ok(());
+    }
+    let origin = Origin::File {
+        path: path.to_owned(),
+        line: None,
+    };
+    Err(Error::new("", format!("the file has {count} {what}, at most {most} are read")).at(origin))
 }
 
 /// The lines of each document that says anything. Spring separates them by `#---` or `!---` at the start of a line, unless a
@@ -89,19 +105,14 @@ fn document(path: &str, before: usize, lines: &[&str]) -> Result<Tree, Error> {
         path: path.to_owned(),
         line,
     };
-    let mut entries: Vec<(String, Tree)> = Vec::new();
-    let mut lines = lines.iter().enumerate();
+    let mut entries = Entries::default();
+    let mut lines = lines.iter().copied().enumerate();
     while let Some((index, first)) = lines.next() {
         let first = first.trim_start();
         if first.is_empty() || first.starts_with(['#', '!']) {
             continue;
         }
-        let mut line = first.to_owned();
-        while is_continued(&line) {
-            line.pop();
-            let Some((_, next)) = lines.next() else { break };
-            line.push_str(next.trim_start());
-        }
+        let line = logical_line(first, lines.by_ref().map(|(_, line)| line));
         let origin = origin(Some(before + index + 1));
         let (name, value) = split(&line);
         let unescaped = unescape(name).zip(unescape(value));
@@ -112,50 +123,71 @@ fn document(path: &str, before: usize, lines: &[&str]) -> Result<Tree, Error> {
             )
             .at(origin));
         };
-        place(&mut entries, name, value, origin);
+        entries.place(name, value, origin);
     }
     Ok(Tree {
         origin: origin(None),
-        content: Content::Map(entries),
+        content: Content::Map(entries.entries),
     })
 }
 
-/// Adds an entry; `name[0]`, `name[1]` and so on make a list.
-fn place(entries: &mut Vec<(String, Tree)>, name: String, value: String, origin: Origin) {
-    let item = Tree {
-        origin: origin.clone(),
-        content: Content::Text(value),
-    };
-    let is_index = |text: &str| !text.is_empty() && text.bytes().all(|c| c.is_ascii_digit());
-    let list = name
-        .strip_suffix(']')
-        .and_then(|name| name.rsplit_once('['))
-        .filter(|(_, index)| is_index(index));
-    let Some((list, _)) = list else {
-        entries.push((name, item));
-        return;
-    };
-    match entries.iter_mut().find(|(taken, _)| taken == list) {
-        Some((
-            _,
-            Tree {
-                content: Content::List(items),
-                ..
-            },
-        )) => items.push(item),
-        _ => entries.push((
-            list.to_owned(),
-            Tree {
-                origin,
-                content: Content::List(vec![item]),
-            },
-        )),
+/// A line and those that it is continued by.
+fn logical_line<'a>(first: &'a str, mut further: impl Iterator<Item = &'a str>) -> String {
+    let mut line = String::new();
+    let mut part = first;
+    loop {
+        // Whether a line is continued is to be seen by itself: all of them together would be looked at again and again.
+        let Some(continued) = part.strip_suffix('\\').filter(|_| is_continued(part)) else {
+            line.push_str(part);
+            return line;
+        };
+        line.push_str(continued);
+        let Some(next) = further.next() else { return line };
+        part = next.trim_start();
     }
+}
+
+/// The settings of a file.
+#[derive(Default)]
+struct Entries {
+    entries: Vec<(String, Tree)>,
+    /// Where each list stands among them.
+    lists: HashMap<Counted<String>, usize>,
+}
+
+impl Entries {
+    /// Adds an entry; `name[0]`, `name[1]` and so on make a list.
+    fn place(&mut self, name: String, value: String, origin: Origin) {
+        let item = Tree {
+            origin: origin.clone(),
+            content: Content::Text(value),
+        };
+        let Some(list) = list(&name) else {
+            self.entries.push((name, item));
+            return;
+        };
+        let index = *self.lists.entry(Counted(list.to_owned())).or_insert_with(|| {
+            let content = Content::List(Vec::new());
+            self.entries.push((list.to_owned(), Tree { origin, content }));
+            self.entries.len() - 1
+        });
+        if let Content::List(items) = &mut self.entries[index].1.content {
+            items.push(item);
+        }
+    }
+}
+
+/// The list whose item is called so.
+fn list(name: &str) -> Option<&str> {
+    let (list, index) = name.strip_suffix(']')?.rsplit_once('[')?;
+    let is_index = !index.is_empty() && index.bytes().all(|c| c.is_ascii_digit());
+    is_index.then_some(list)
 }
 
 /// An odd number of backslashes at its end continues a line.
 fn is_continued(line: &str) -> bool {
-    line.bytes().rev().take_while(|c| *c == b'\\').count() % 2 == 1
+    let backslashes = line.bytes().rev().inspect(|_| work::step());
+    backslashes.take_while(|c| *c == b'\\').count() % 2 == 1
 }
 
 /// Name and value are separated by `=`, `:` or a blank that no backslash escapes.
@@ -202,4 +234,58 @@ fn unescape(text: &str) -> Option<String> {
     }
     // Two escapes may make one character.
     Some(String::from_utf16_lossy(&units))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::work::assert_grows_with_input;
+
+    fn parsed(text: &str) -> Vec<(String, Tree)> {
+        let documents = parse("file", text).expect("it is well formed");
+        match documents.into_iter().next().map(|document| document.content) {
+            Some(Content::Map(entries)) => entries,
+            _ => Vec::new(),
+        }
+    }
+
+    mod cost {
+        use super::*;
+
+        #[test]
+        fn of_lists_grows_with_their_number() {
+            assert_grows_with_input(|size| {
+                let text: String = (0..size).map(|list| format!("a{list}[0]=x\n")).collect();
+                assert_eq!(parsed(&text).len(), size);
+            });
+        }
+
+        #[test]
+        fn of_continued_lines_grows_with_their_number() {
+            assert_grows_with_input(|size| {
+                let text = format!("a=\\\n{}x\n", "\\\\\\\n".repeat(size));
+                let entries = parsed(&text);
+                let Content::Text(value) = &entries[0].1.content else {
+                    panic!("a text")
+                };
+                assert_eq!(*value, "\\".repeat(size) + "x");
+            });
+        }
+    }
+
+    #[test]
+    fn more_than_a_file_has_is_refused() {
+        let text = "a=\n".repeat(Limits::FILE.nodes + 1);
+        let refused = |text: &str| parse("file", text).expect_err("it is too much").to_string();
+        assert_eq!(
+            refused(&text),
+            "file: the file has 1000001 lines, at most 1000000 are read"
+        );
+        assert_eq!(parsed(&text["a=\n".len()..]).len(), Limits::FILE.nodes);
+        let documents = "a=\n#---\n".repeat(MOST_DOCUMENTS + 1);
+        assert_eq!(
+            refused(&documents),
+            "file: the file has 1001 documents, at most 1000 are read"
+        );
+    }
 }

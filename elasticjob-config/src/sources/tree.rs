@@ -3,6 +3,7 @@
 use super::document;
 use super::error::{Error, Origin};
 use super::key;
+use crate::yaml::tree::DEEPEST;
 
 /// A value and where it was written.
 #[derive(Clone, Debug)]
@@ -37,6 +38,13 @@ impl Tree {
 
     fn collect(self, path: Vec<String>, leaves: &mut Vec<Leaf>, faults: &mut Vec<Error>) {
         let origin = self.origin;
+        if path.len() > DEEPEST {
+            if is_ours(&path) {
+                let key = path[..DEEPEST].join(".");
+                faults.push(Error::new(key, format!("is nested deeper than {DEEPEST} levels")).at(origin));
+            }
+            return;
+        }
         match self.content {
             Content::Text(text) => leaves.push(Leaf { path, text, origin }),
             Content::Map(entries) if entries.is_empty() => leaves.push(Leaf {
@@ -85,4 +93,38 @@ fn texts(items: Vec<Tree>) -> Option<Vec<String>> {
         Content::List(_) | Content::Map(_) => None,
     };
     items.into_iter().map(text).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn leaves(key: &str) -> (usize, Vec<Error>) {
+        let at = |content| Tree {
+            origin: Origin::Builder,
+            content,
+        };
+        let mut faults = Vec::new();
+        let text = at(Content::Text("x".to_owned()));
+        let leaves = at(Content::Map(vec![(key.to_owned(), text)])).leaves(&mut faults);
+        (leaves.len(), faults)
+    }
+
+    #[test]
+    fn keys_deeper_than_the_limit_are_refused_if_they_are_ours() {
+        for levels in [DEEPEST, 1_000_000] {
+            let (count, faults) = leaves(&format!("elasticjob{}", ".a".repeat(levels)));
+            let expected = format!(
+                "builder: `elasticjob{}`: is nested deeper than 64 levels",
+                ".a".repeat(63)
+            );
+            assert_eq!((count, faults.len()), (0, 1));
+            assert_eq!(faults[0].to_string(), expected);
+            assert_eq!(leaves(&format!("spring{}", ".a".repeat(levels))), (0, Vec::new()));
+        }
+        assert_eq!(
+            leaves(&format!("elasticjob{}", ".a".repeat(DEEPEST - 1))),
+            (1, Vec::new())
+        );
+    }
 }

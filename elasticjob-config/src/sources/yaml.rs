@@ -1,7 +1,10 @@
 //! YAML files: every value with its line.
 
+use std::collections::HashSet;
+
 use super::error::{Error, Origin};
 use super::tree::{Content, Tree};
+use crate::work::Counted;
 use crate::yaml::tree::{self as yaml, Limits, Node};
 
 /// Reads a file's documents.
@@ -51,10 +54,39 @@ fn tree(path: &str, node: Node) -> Tree {
                     }
                 }
             }
-            merged.retain(|(name, _)| own.iter().all(|(taken, _)| taken != name));
+            let taken: HashSet<Counted<&str>> = own.iter().map(|(name, _)| Counted(name.as_str())).collect();
+            merged.retain(|(name, _): &(String, Tree)| !taken.contains(&Counted(name.as_str())));
             merged.append(&mut own);
             Content::Map(merged)
         }
     };
     Tree { origin, content }
+}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::work::assert_grows_with_input;
+
+    #[test]
+    fn the_cost_of_a_merge_grows_with_its_keys() {
+        assert_grows_with_input(|size| {
+            let entries = |name: &str| -> String { (0..size).map(|key| format!("  {name}{key}: x\n")).collect() };
+            let text = format!("a: &a\n{}b:\n  <<: *a\n{}", entries("k"), entries("l"));
+            let documents = parse("file", &text).expect("it is well formed");
+            let Content::Map(mut entries) = documents.into_iter().next().expect("there is one").content else {
+                panic!("a map")
+            };
+            let Some((
+                _,
+                Tree {
+                    content: Content::Map(merged),
+                    ..
+                },
+            )) = entries.pop()
+            else {
+                panic!("a map")
+            };
+            assert_eq!(merged.len(), 2 * size);
+        });
+    }
 }

@@ -10,9 +10,13 @@ use yaml_rust2::parser::{Event, Parser, Tag};
 use yaml_rust2::scanner::{Marker, ScanError, TScalarStyle};
 
 use super::resolve::{Type, resolve};
+use crate::text;
 
 /// Deeper nesting is refused, aliases followed: nobody writes it, and readers recurse.
-const DEEPEST: usize = 64;
+pub(crate) const DEEPEST: usize = 64;
+
+/// A file has no more documents: each is a layer of its own.
+pub(crate) const MOST_DOCUMENTS: usize = 1_000;
 
 /// How much of a text is read. A text costs more than it weighs if each of its bytes makes a node, or if an alias repeats
 /// what stands elsewhere.
@@ -20,20 +24,24 @@ const DEEPEST: usize = 64;
 pub(crate) struct Limits {
     /// The length of the text; aliases may repeat as much again.
     pub(crate) bytes: usize,
-    /// Scalars, lists and maps, those that aliases repeat included.
+    /// Scalars, lists and maps.
     pub(crate) nodes: usize,
+    /// Of these, what aliases may repeat: they cost their writer nothing.
+    pub(crate) repeated_nodes: usize,
 }
 
 impl Limits {
-    /// For a `config` node of the registry: ZooKeeper holds no more in a node, unless an operator has raised its limit.
+    /// For a `config` node of the registry.
     pub(crate) const STORED: Self = Self {
-        bytes: 1 << 20,
+        bytes: text::LARGEST_STORED,
         nodes: 100_000,
+        repeated_nodes: 100_000,
     };
-    /// For a file: ten thousand jobs of twenty settings fit.
+    /// For a file.
     pub(crate) const FILE: Self = Self {
-        bytes: 16 << 20,
+        bytes: text::LARGEST_FILE,
         nodes: 1_000_000,
+        repeated_nodes: 500_000,
     };
 }
 
@@ -194,8 +202,8 @@ struct Builder {
     open: Vec<Open>,
     anchors: HashMap<usize, Anchored>,
     nodes: usize,
-    /// The bytes of the scalars that aliases repeat.
-    repeated: usize,
+    /// What aliases repeat.
+    repeated: Weight,
 }
 
 /// A collection that has not ended.
@@ -230,7 +238,7 @@ impl Builder {
             open: Vec::new(),
             anchors: HashMap::new(),
             nodes: 0,
-            repeated: 0,
+            repeated: Weight::default(),
         }
     }
 
@@ -239,7 +247,10 @@ impl Builder {
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Ok(()),
             Event::DocumentStart => {
                 self.anchors.clear();
-                Ok(())
+                match self.documents.len() == MOST_DOCUMENTS {
+                    true => Err(refused(mark, &format!("more than {MOST_DOCUMENTS} documents"))),
+                    false => Ok(()),
+                }
             }
             Event::Scalar(text, style, anchor, tag) => {
                 let is_plain = style == TScalarStyle::Plain;
@@ -278,10 +289,19 @@ impl Builder {
             ));
         };
         let (weight, height) = (target.weight, target.height);
-        self.repeated += weight.bytes;
-        if self.repeated > self.limits.bytes {
-            let problem = format!("aliases repeat more than {} bytes", self.limits.bytes);
-            return Err(refused(mark, &problem));
+        self.repeated.bytes += weight.bytes;
+        self.repeated.nodes += weight.nodes;
+        let Limits {
+            bytes, repeated_nodes, ..
+        } = self.limits;
+        if self.repeated.bytes > bytes {
+            return Err(refused(mark, &format!("aliases repeat more than {bytes} bytes")));
+        }
+        if self.repeated.nodes > repeated_nodes {
+            return Err(refused(
+                mark,
+                &format!("aliases repeat more than {repeated_nodes} nodes"),
+            ));
         }
         self.count(weight.nodes, mark)?;
         self.refuse_depth(height, mark)?;
@@ -298,7 +318,7 @@ impl Builder {
         if anchor != 0 {
             let weight = weight(&node);
             // Each level of nested anchors holds all below it once more.
-            self.repeated += weight.bytes;
+            self.repeated.bytes += weight.bytes;
             self.count(weight.nodes, mark)?;
             let node = node.clone();
             self.anchors.insert(anchor, Anchored { node, weight, height });

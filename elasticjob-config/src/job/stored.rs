@@ -6,6 +6,7 @@ use super::extension::{EXTENSIONS, Spelling};
 use super::raw::Origin;
 use super::registry_form::POOL_KEYS;
 use super::{Errors, Fault, JobConfig, RawJobConfig, Warning};
+use crate::text;
 use crate::yaml::resolve::{self, Type};
 use crate::yaml::tree::{self, Content, Limits, Node};
 use crate::yaml::value;
@@ -32,8 +33,9 @@ impl JobConfig {
     /// If the text is not YAML, or no job could run by it. All faults at once.
     pub fn from_registry(yaml: &str) -> Result<StoredJobConfig, Errors> {
         let broken = |problem: String| Errors::new("", vec![Fault::new("", None, problem)]);
-        let yaml = &*tree::with_line_feeds(yaml);
-        let documents = tree::parse(yaml, Limits::STORED).map_err(|error| broken(format!("not YAML: {error}")))?;
+        let text = text::without_mark(yaml);
+        let (documents, lines) =
+            tree::read(text, Limits::STORED).map_err(|error| broken(format!("not YAML: {error}")))?;
         let root = match documents.as_slice() {
             [root] if matches!(root.content, Content::Mapping(_)) => root,
             [] | [_] => return Err(broken("the text holds no settings".to_owned())),
@@ -45,7 +47,7 @@ impl JobConfig {
                 return Err(broken(problem));
             }
         };
-        let mut reader = Reader::new(Verbatim::new(yaml, root));
+        let mut reader = Reader::new(Verbatim::new(&lines, root));
         for (index, (key, value)) in root.entries().iter().enumerate() {
             reader.entry(index, key, value);
         }

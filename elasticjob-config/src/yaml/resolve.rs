@@ -1,7 +1,10 @@
 //! What a plain scalar means in YAML 1.1, which is what Java members read and write.
 //!
 //! YAML 1.2 has fewer such forms (`yes` and `010` are a text and ten there), so these rules cannot be left to a 1.2
-//! library. The patterns are those of SnakeYAML's resolver.
+//! library. The patterns are those of SnakeYAML's resolver. Of numbers there are fewer from 1.33 on than in 1.26, which Java
+//! members up to ElasticJob 3.0.3 have: `08` is one there, and `._1` is one only since. Each version writes such a text
+//! plain if it is none to itself, so a text is what it is here if any of them takes it for one. What is written has to be
+//! [a text for all](is_text_for_all).
 
 /// The type that YAML 1.1 gives to a plain scalar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +21,7 @@ pub(crate) enum Type {
 /// The type of a plain scalar.
 pub(crate) fn resolve(text: &str) -> Type {
     match text {
-        "" | "~" | "null" | "Null" | "NULL" => return Type::Null,
+        "" | " " | "~" | "null" | "Null" | "NULL" => return Type::Null,
         "<<" => return Type::Merge,
         _ => {}
     }
@@ -37,6 +40,32 @@ pub(crate) fn resolve(text: &str) -> Type {
     }
 }
 
+/// Whether all Java members take a plain scalar for a text.
+pub(super) fn is_text_for_all(text: &str) -> bool {
+    resolve(text) == Type::Text && !is_number_for_some(text)
+}
+
+/// Whether a version of SnakeYAML takes this for a number that another takes for a text: `08`, `0_8`, `0x_` and `-_` (which
+/// it then fails on) in 1.26, `._1` and `._` since.
+fn is_number_for_some(text: &str) -> bool {
+    let number = unsign(text);
+    if let Some(binary) = number.strip_prefix("0b") {
+        return !binary.is_empty() && all(binary, "01_");
+    }
+    if let Some(hexadecimal) = number.strip_prefix("0x") {
+        return !hexadecimal.is_empty() && hexadecimal.chars().all(|c| c.is_ascii_hexdigit() || c == '_');
+    }
+    let (digits, has_valid_exponent) = split_exponent(number);
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    // Only these can begin a number.
+    let may_be_one = text.starts_with(|first: char| first.is_ascii_digit() || matches!(first, '+' | '-' | '.'));
+    may_be_one
+        && has_valid_exponent
+        && !(whole.is_empty() && fraction.is_empty())
+        && all(whole, "0123456789_")
+        && all(fraction, "0123456789_")
+}
+
 fn is_bool(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
     let capitalized = || lower[..1].to_ascii_uppercase() + &lower[1..];
@@ -47,14 +76,18 @@ fn is_bool(text: &str) -> bool {
 fn is_int(text: &str) -> bool {
     let digits = unsign(text);
     if let Some(binary) = digits.strip_prefix("0b") {
-        return !binary.is_empty() && all(binary, "01_");
+        return binary.contains(['0', '1']) && all(binary, "01_");
     }
     if let Some(hexadecimal) = digits.strip_prefix("0x") {
-        return !hexadecimal.is_empty() && hexadecimal.chars().all(|c| c.is_ascii_hexdigit() || c == '_');
+        let is_digit = |c: char| c.is_ascii_hexdigit();
+        return hexadecimal.contains(is_digit) && hexadecimal.chars().all(|c| is_digit(c) || c == '_');
     }
     match digits.as_bytes() {
         [b'0'] => true,
-        [b'0', octal @ ..] => octal.iter().all(|digit| matches!(digit, b'0'..=b'7' | b'_')),
+        [b'0', octal @ ..] => {
+            let is_digit = |digit: &u8| matches!(digit, b'0'..=b'7');
+            octal.iter().any(is_digit) && octal.iter().all(|digit| is_digit(digit) || *digit == b'_')
+        }
         [b'1'..=b'9', ..] => {
             let (first, rest) = digits.split_once(':').unwrap_or((digits, ""));
             all(first, "0123456789_") && (first.len() == digits.len() || rest.split(':').all(is_sexagesimal))
@@ -73,7 +106,7 @@ fn is_float(text: &str) -> bool {
     }
     if let Some(fraction) = number.strip_prefix('.') {
         let (digits, has_valid_exponent) = split_exponent(fraction);
-        return !digits.is_empty() && all(digits, "0123456789_") && has_valid_exponent;
+        return !digits.is_empty() && all(digits, "0123456789") && has_valid_exponent;
     }
     if !number.starts_with(|first: char| first.is_ascii_digit()) {
         return false;
@@ -228,6 +261,13 @@ mod tests {
             "09",
             "1:60",
             "2020-1-1",
+            "08",
+            "0_8",
+            "0_",
+            "0b_",
+            "0x_",
+            "-_",
+            "+_1",
             "e3",
             "1e",
             "-",
@@ -236,5 +276,20 @@ mod tests {
             "0 0/5 * * * ?",
         ];
         check(Type::Text, &texts);
+    }
+
+    #[test]
+    fn numbers_for_some_versions_alone_are_texts_and_no_texts_for_all() {
+        for text in [
+            "08", "09", "0089", "-08", "0_8", "0_9", "00_8", "0778", "-_", "+_1", "0_", "0__", "0b_", "0x_", "-0x_",
+            "-_.", "+_.5", "-_1e5", "._1", "._", "-.1_0", "._1e5",
+        ] {
+            assert_eq!((resolve(text), is_text_for_all(text)), (Type::Text, false), "{text}");
+        }
+        for text in [
+            "_", "_1", "_1e3", "1.5.5", "1e", "08a", "0b", "0x", "0o17", "-", "+", ".", "-.", ".e1", "0:0", "1:60", "y",
+        ] {
+            assert!(is_text_for_all(text), "{text}");
+        }
     }
 }

@@ -26,7 +26,7 @@ pub(super) fn choose(text: &str) -> Style {
     } else if traits.has_indicator
         || traits.starts_with_blank
         || traits.ends_with_blank
-        || resolve::resolve(text) != resolve::Type::Text
+        || !resolve::is_text_for_all(text)
     {
         Style::SingleQuoted
     } else {
@@ -151,6 +151,12 @@ mod tests {
             "2020-01-01",
             "<<",
             "12",
+            "08",
+            "0089",
+            "-08",
+            "0_8",
+            "-_",
+            "0x_",
         ];
         check(Style::SingleQuoted, &texts);
     }

@@ -3,12 +3,12 @@
 //! The typed YAML crates lose what is needed here: the line of a wrong value, whether a scalar was quoted, and the raw
 //! text of a part that is to be kept. Scalars stay text; [`super::resolve`] or the reader of a key gives them a type.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
 use yaml_rust2::parser::{Event, Parser, Tag};
 use yaml_rust2::scanner::{Marker, ScanError, TScalarStyle};
 
+use super::lines::{Lines, Restored};
 use super::resolve::{Type, resolve};
 use crate::text;
 
@@ -89,6 +89,23 @@ pub(crate) struct SyntaxError {
 
 /// The documents of a text; an empty one has a plain, empty scalar for its root.
 pub(crate) fn parse(text: &str, limits: Limits) -> Result<Vec<Node>, SyntaxError> {
+    read(text, limits).map(|(documents, _)| documents)
+}
+
+/// As [`parse`], with the lines that the positions are of.
+pub(crate) fn read(text: &str, limits: Limits) -> Result<(Vec<Node>, Lines<'_>), SyntaxError> {
+    refuse_length(text, limits)?;
+    let lines = Lines::new(text);
+    let error = match documents(&lines, limits) {
+        Ok(documents) => return Ok((documents, lines)),
+        Err(error) => error,
+    };
+    let lines = Lines::quoted(text).ok_or_else(|| error.clone())?;
+    let documents = documents(&lines, limits).map_err(|_| error)?;
+    Ok((documents, lines))
+}
+
+fn refuse_length(text: &str, limits: Limits) -> Result<(), SyntaxError> {
     if text.len() > limits.bytes {
         let problem = format!("the text has {} bytes, at most {} are read", text.len(), limits.bytes);
         return Err(SyntaxError {
@@ -97,23 +114,21 @@ pub(crate) fn parse(text: &str, limits: Limits) -> Result<Vec<Node>, SyntaxError
             problem,
         });
     }
+    Ok(())
+}
+
+fn documents(lines: &Lines<'_>, limits: Limits) -> Result<Vec<Node>, SyntaxError> {
+    let text = lines.text();
     refuse_unprintable(text)?;
     let mut parser = Parser::new_from_str(text).keep_tags(true);
-    let mut builder = Builder::new(limits);
+    let mut builder = Builder::new(limits, Restored::new(lines));
     loop {
         let (event, mark) = parser.next_token()?;
         if event == Event::StreamEnd {
+            builder.restored.finish()?;
             return Ok(builder.documents);
         }
         builder.accept(event, mark)?;
-    }
-}
-
-/// The text with each of its line breaks as a line feed, which says the same in YAML: so lines are what all agree they are.
-pub(crate) fn with_line_feeds(text: &str) -> Cow<'_, str> {
-    match text.contains('\r') {
-        true => Cow::Owned(text.replace("\r\n", "\n").replace('\r', "\n")),
-        false => Cow::Borrowed(text),
     }
 }
 
@@ -196,8 +211,9 @@ impl Node {
 }
 
 /// Puts a tree together from the parser's events, without recursion.
-struct Builder {
+struct Builder<'a> {
     limits: Limits,
+    restored: Restored<'a>,
     documents: Vec<Node>,
     open: Vec<Open>,
     anchors: HashMap<usize, Anchored>,
@@ -230,10 +246,11 @@ struct Weight {
     bytes: usize,
 }
 
-impl Builder {
-    fn new(limits: Limits) -> Self {
+impl<'a> Builder<'a> {
+    fn new(limits: Limits, restored: Restored<'a>) -> Self {
         Self {
             limits,
+            restored,
             documents: Vec::new(),
             open: Vec::new(),
             anchors: HashMap::new(),
@@ -254,6 +271,7 @@ impl Builder {
             }
             Event::Scalar(text, style, anchor, tag) => {
                 let is_plain = style == TScalarStyle::Plain;
+                let text = self.restored.scalar(text, style, position(mark))?;
                 let node = node(Content::Scalar { text, is_plain }, mark, tag);
                 self.finish(node, 1, anchor, mark)
             }

@@ -3,6 +3,7 @@
 //! What leaves this module can be read again, as the same value: each entry is written and parsed before it is given out.
 
 use super::emit::Output;
+use super::lines::Lines;
 use super::resolve::Type;
 use super::style::{self, Style};
 use super::tree::{self, Content, Limits, Node, Position};
@@ -27,9 +28,9 @@ pub(crate) enum Unkept {
 }
 
 impl<'a> Verbatim<'a> {
-    pub(crate) fn new(text: &'a str, root: &'a Node) -> Self {
+    pub(crate) fn new(lines: &'a Lines<'_>, root: &'a Node) -> Self {
         Self {
-            lines: text.split('\n').map(Line::new).collect(),
+            lines: lines.text().split('\n').map(Line::new).collect(),
             root,
         }
     }

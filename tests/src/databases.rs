@@ -9,6 +9,7 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -56,7 +57,26 @@ pub struct DatabaseServer {
     supervisor: Option<Child>,
 }
 
+static POSTGRES: LazyLock<Result<DatabaseServer, String>> = LazyLock::new(|| started(Kind::Postgres));
+static MARIADB: LazyLock<Result<DatabaseServer, String>> = LazyLock::new(|| started(Kind::MariaDb));
+
+fn started(kind: Kind) -> Result<DatabaseServer, String> {
+    DatabaseServer::start(kind).map_err(|error| format!("{error:#}"))
+}
+
 impl DatabaseServer {
+    /// Returns the server that the tests of a process share, each with databases of its own. It runs until the process ends.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn shared(kind: Kind) -> anyhow::Result<&'static Self> {
+        let server = match kind {
+            Kind::Postgres => &POSTGRES,
+            Kind::MariaDb => &MARIADB,
+        };
+        server.as_ref().map_err(|error| anyhow::anyhow!("{error}"))
+    }
+
     /// Makes a server with empty databases and starts it.
     ///
     /// # Errors
@@ -130,16 +150,32 @@ impl DatabaseServer {
     /// The URL of a database that is there from the start, without user and password.
     #[must_use]
     pub fn url(&self) -> String {
-        match self.kind {
-            Kind::Postgres => format!("postgres://127.0.0.1:{}/postgres", self.port),
-            Kind::MariaDb => format!("mysql://127.0.0.1:{}/jobs", self.port),
-        }
+        self.url_of(match self.kind {
+            Kind::Postgres => "postgres",
+            Kind::MariaDb => "jobs",
+        })
     }
 
-    /// The same with user and password.
+    /// The same of another of its databases.
+    #[must_use]
+    pub fn url_of(&self, database: &str) -> String {
+        let scheme = match self.kind {
+            Kind::Postgres => "postgres",
+            Kind::MariaDb => "mysql",
+        };
+        format!("{scheme}://127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// The URL of the database that is there from the start, with user and password.
     #[must_use]
     pub fn full_url(&self) -> String {
-        self.url().replace("://", &format!("://{USER}:p%40ss%2Fword@"))
+        with_user(&self.url())
+    }
+
+    /// The same of another of its databases.
+    #[must_use]
+    pub fn full_url_of(&self, database: &str) -> String {
+        with_user(&self.url_of(database))
     }
 
     fn data(&self) -> PathBuf {
@@ -234,6 +270,10 @@ impl Drop for DatabaseServer {
         // Nobody can be told; the supervisor ends with us anyhow.
         let _ = self.stop();
     }
+}
+
+fn with_user(url: &str) -> String {
+    url.replace("://", &format!("://{USER}:p%40ss%2Fword@"))
 }
 
 fn is_root() -> bool {

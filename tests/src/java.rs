@@ -1,5 +1,5 @@
 //! Java members of a cluster, and an operator with the Java API: programs of `tests/java-peer`, built by Maven for the
-//! version of ElasticJob that `ELASTICJOB_JAVA_VERSION` names.
+//! version of ElasticJob that `ELASTICJOB_JAVA_VERSION` names, or that a test does.
 //!
 //! What was built stays in `ELASTICJOB_JAVA_PEER_CACHE`, or else in the user's cache directory, by version and sources.
 
@@ -9,7 +9,7 @@ use std::hash::{DefaultHasher, Hasher as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use anyhow::{Context as _, ensure};
 use serde::Deserialize;
@@ -45,6 +45,22 @@ pub fn member() -> PathBuf {
     programs().join("member")
 }
 
+/// The same of this version, whichever the environment names.
+///
+/// # Errors
+/// When it cannot be built.
+pub fn member_of(version: &str) -> anyhow::Result<PathBuf> {
+    // One after the other: Maven downloads into one place. A std mutex: never held across an await.
+    static BUILT: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    let directory = match built.get(version) {
+        Some(directory) => directory.clone(),
+        None => build(version)?,
+    };
+    built.insert(version.to_owned(), directory.clone());
+    Ok(directory.join("member"))
+}
+
 /// Whether there is Maven to build them with.
 #[must_use]
 pub fn is_at_hand() -> bool {
@@ -54,13 +70,12 @@ pub fn is_at_hand() -> bool {
 
 /// Where the programs are, built if need be.
 fn programs() -> &'static Path {
-    static BUILT: LazyLock<PathBuf> = LazyLock::new(|| build().expect("Maven builds the Java members"));
+    static BUILT: LazyLock<PathBuf> = LazyLock::new(|| build(&version()).expect("Maven builds the Java members"));
     &BUILT
 }
 
-fn build() -> anyhow::Result<PathBuf> {
+fn build(version: &str) -> anyhow::Result<PathBuf> {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("java-peer");
-    let version = version();
     let directory = cache()?.join(format!("{version}-{:016x}", fingerprint(&sources)?));
     if directory.exists() {
         return Ok(directory);
@@ -76,7 +91,10 @@ fn build() -> anyhow::Result<PathBuf> {
         .output()
         .context("these tests need Maven and a JDK: apt-get install maven openjdk-17-jdk-headless")?;
     let said = String::from_utf8_lossy(&output.stdout);
-    ensure!(output.status.success(), "the Java members do not build: {said}");
+    ensure!(
+        output.status.success(),
+        "Java members of {version} do not build: {said}"
+    );
     for (name, class) in PROGRAMS {
         let program = unfinished.join(name);
         fs::write(&program, script(&directory, class))?;

@@ -12,8 +12,6 @@ use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Row as _};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
-static POSTGRES: LazyLock<Result<DatabaseServer, String>> = LazyLock::new(|| start(Kind::Postgres));
-static MARIADB: LazyLock<Result<DatabaseServer, String>> = LazyLock::new(|| start(Kind::MariaDb));
 /// What all applications of this process log. Their threads are not those of their tests.
 static LOG: LazyLock<Log> = LazyLock::new(|| {
     let log = Log::default();
@@ -30,10 +28,6 @@ pub(crate) struct Place {
     _directory: Option<TempDir>,
 }
 
-fn start(kind: Kind) -> Result<DatabaseServer, String> {
-    DatabaseServer::start(kind).map_err(|error| format!("{error:#}"))
-}
-
 impl Place {
     pub(crate) fn sqlite() -> anyhow::Result<Self> {
         let directory = tempfile::tempdir()?;
@@ -46,43 +40,33 @@ impl Place {
     }
 
     pub(crate) async fn postgres() -> anyhow::Result<Self> {
-        Self::on("postgres", &POSTGRES, "").await
+        Self::on("postgres", Kind::Postgres, "").await
     }
 
     /// One of this encoding.
     pub(crate) async fn postgres_in(encoding: &str) -> anyhow::Result<Self> {
         let options = format!("TEMPLATE template0 ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C'");
-        Self::on("postgres", &POSTGRES, &options).await
+        Self::on("postgres", Kind::Postgres, &options).await
     }
 
     pub(crate) async fn mariadb() -> anyhow::Result<Self> {
-        Self::on("mariadb", &MARIADB, "").await
+        Self::on("mariadb", Kind::MariaDb, "").await
     }
 
     /// One whose tables have this character set unless they say another.
     pub(crate) async fn mariadb_in(character_set: &str) -> anyhow::Result<Self> {
-        Self::on("mariadb", &MARIADB, &format!("CHARACTER SET {character_set}")).await
+        Self::on("mariadb", Kind::MariaDb, &format!("CHARACTER SET {character_set}")).await
     }
 
-    async fn on(
-        kind: &'static str,
-        server: &'static LazyLock<Result<DatabaseServer, String>>,
-        options: &str,
-    ) -> anyhow::Result<Self> {
+    async fn on(kind: &'static str, server: Kind, options: &str) -> anyhow::Result<Self> {
         LazyLock::force(&LOG);
         // These runtimes have several threads.
-        let server = tokio::task::block_in_place(|| server.as_ref());
-        let server = server.map_err(|error| anyhow::anyhow!("{error}"))?;
+        let server = tokio::task::block_in_place(|| DatabaseServer::shared(server))?;
         let name = format!("place_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-        let (all, _) = server
-            .full_url()
-            .rsplit_once('/')
-            .map(|(all, name)| (all.to_owned(), name.to_owned()))
-            .context("a URL")?;
         execute(&server.full_url(), &[&format!("CREATE DATABASE {name} {options}")]).await?;
         Ok(Self {
             kind,
-            url: format!("{all}/{name}"),
+            url: server.full_url_of(&name),
             _directory: None,
         })
     }

@@ -6,6 +6,7 @@ use anyhow::ensure;
 use elasticjob_tests::cluster::{Cluster, SHARE, all_items, host_of};
 use elasticjob_tests::hearing::Hearing;
 use elasticjob_tests::history::Run;
+use elasticjob_tests::java;
 use elasticjob_tests::process::MemberSetup;
 use jiff::Timestamp;
 
@@ -41,6 +42,15 @@ fn is_whole(time: Timestamp, items: &[u32], runs: &[Run], hearings: &[Hearing]) 
     ran.iter().eq(items) && hosts.len() == 3 && is_told("before") && is_told("after")
 }
 
+/// How many members may call one hook of a firing. Java members choose a caller from 3.0.3 on; before that each calls it that sees
+/// all items registered, beside the one of ours that is chosen.
+fn most_calls() -> usize {
+    match java::version().as_str() {
+        "3.0.1" | "3.0.2" => 3,
+        _ => 1,
+    }
+}
+
 /// Waits for so many firings of these items after this time; each has been told once, before any item and after all.
 async fn are_told_once(cluster: &Cluster, items: &[u32], after: Timestamp, count: usize) -> anyhow::Result<()> {
     let whole = cluster
@@ -56,13 +66,15 @@ async fn are_told_once(cluster: &Cluster, items: &[u32], after: Timestamp, count
     let (runs, hearings) = (cluster.runs()?, cluster.heard()?);
     for time in whole {
         let (before, after) = (told(&hearings, "before", time), told(&hearings, "after", time));
-        assert_eq!((before.len(), after.len()), (1, 1), "{before:?} {after:?}");
+        for calls in [&before, &after] {
+            let members: BTreeSet<&str> = calls.iter().map(|call| call.instance.as_str()).collect();
+            assert!((1..=most_calls()).contains(&calls.len()), "{before:?} {after:?}");
+            assert_eq!(members.len(), calls.len(), "none calls it twice: {before:?} {after:?}");
+        }
         for run in runs.iter().filter(|run| run.id.scheduled == time) {
-            assert!(
-                before[0].ended.is_some_and(|ended| ended <= run.first),
-                "{before:?} {run:?}"
-            );
-            assert!(run.last <= after[0].began, "{after:?} {run:?}");
+            let is_before = |call: &&Hearing| call.ended.is_some_and(|ended| ended <= run.first);
+            assert!(before.iter().any(is_before), "{before:?} {run:?}");
+            assert!(after.iter().all(|call| run.last <= call.began), "{after:?} {run:?}");
         }
     }
     cluster.assert_lawful();

@@ -9,7 +9,7 @@ use tracing::{debug, info, warn};
 
 use super::dialect::Dialect;
 use super::error::Error;
-use super::schema::{DETAILS, EXECUTIONS, LEASES, SKIPPED, STATUSES};
+use super::schema::{DETAILS, EXECUTIONS, LEASES, SKIPPED, STATES, STATUSES};
 use super::statement::{Kind, Statement, Value};
 use super::store::Store;
 use crate::schedule::Clock;
@@ -30,10 +30,11 @@ const BATCH: u64 = 500;
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// What is deleted by which time.
-const AGEING: [(&str, &str, &str, Kind); 4] = [
+const AGEING: [(&str, &str, &str, Kind); 5] = [
     (EXECUTIONS.name, "id", "start_time", Kind::Time),
     (STATUSES.name, "id", "creation_time", Kind::Time),
     (DETAILS.name, "id", "scheduled_time", Kind::Integer),
+    (STATES.name, "id", "scheduled_time", Kind::Integer),
     (
         SKIPPED.name,
         "job_name, sharding_item, before_time",

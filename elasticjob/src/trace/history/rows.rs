@@ -12,7 +12,7 @@ use crate::trace::{JobEvent, LostRun, RunEvent, SkippedTimes, Source, TaskEvent}
 
 use super::dialect::Dialect;
 use super::fit::{LONGEST, Texts};
-use super::schema::{DETAILS, EXECUTIONS, SKIPPED, STATUSES};
+use super::schema::{DETAILS, EXECUTIONS, SKIPPED, STATES, STATUSES};
 use super::shape::Shape;
 use super::statement::{Conflict, Kind, Statement, Table, Value};
 
@@ -147,6 +147,8 @@ impl<'a> Rows<'a> {
             Dialect::MySql => writer.unless_there(&STATUSES, statuses),
             _ => writer.keep(&STATUSES, statuses),
         }
+        let states = self.statuses.iter().map(|(id, task)| state(id, task)).collect();
+        writer.keep(&STATES, states);
         let skipped = self
             .skipped
             .iter()
@@ -256,6 +258,16 @@ fn status(id: &str, task: &TaskEvent) -> Vec<Value> {
         text(task.state.as_str()),
         text(&task.message),
         Value::Integer(task.at.as_microsecond()),
+    ]
+}
+
+fn state(id: &str, task: &TaskEvent) -> Vec<Value> {
+    vec![
+        text(id),
+        text(&task.run_id),
+        Value::Integer(task.attempt.into()),
+        Value::Integer(task.scheduled_time.as_millisecond()),
+        text(&task.instance),
     ]
 }
 

@@ -58,6 +58,19 @@ pub(super) const DETAILS: Table = Table {
     key: &["id"],
 };
 
+/// Ours: what Java's table of states has no columns for. Task ids are the same for all firings of the same items.
+pub(super) const STATES: Table = Table {
+    name: "ELASTICJOB_STATE",
+    columns: &[
+        ("id", Kind::Key),
+        ("run_id", Kind::Key),
+        ("attempt", Kind::Integer),
+        ("scheduled_time", Kind::Integer),
+        ("instance", Kind::Text(100)),
+    ],
+    key: &["id"],
+};
+
 /// Ours: scheduled times that were not run.
 pub(super) const SKIPPED: Table = Table {
     name: "ELASTICJOB_SKIPPED",
@@ -110,6 +123,8 @@ pub(super) fn definitions(dialect: &Dialect) -> Vec<Definition> {
     let details = "id VARCHAR(40) NOT NULL, run_id VARCHAR(40) NOT NULL, attempt INT NOT NULL, \
                    retries INT NOT NULL, scheduled_time BIGINT NOT NULL, source VARCHAR(20) NOT NULL, instance VARCHAR(100) NOT NULL, \
                    verdict VARCHAR(20) NULL, PRIMARY KEY (id)";
+    let states = "id VARCHAR(40) NOT NULL, run_id VARCHAR(40) NOT NULL, attempt INT NOT NULL, \
+                  scheduled_time BIGINT NOT NULL, instance VARCHAR(100) NOT NULL, PRIMARY KEY (id)";
     let skipped = "job_name VARCHAR(100) NOT NULL, sharding_item INT NOT NULL, before_time BIGINT NOT NULL, \
                    after_time BIGINT NOT NULL, times BIGINT NOT NULL, reason VARCHAR(1000) NOT NULL, \
                    PRIMARY KEY (job_name, sharding_item, before_time)";
@@ -169,6 +184,14 @@ pub(super) fn definitions(dialect: &Dialect) -> Vec<Definition> {
             table: DETAILS.name,
             create: create_table(dialect, DETAILS.name, details),
             indexes: vec![index("ELASTICJOB_RUN_BY_SCHEDULE", DETAILS.name, "scheduled_time")],
+        },
+        Definition {
+            table: STATES.name,
+            create: create_table(dialect, STATES.name, states),
+            indexes: vec![
+                index("ELASTICJOB_STATE_BY_RUN", STATES.name, "run_id"),
+                index("ELASTICJOB_STATE_BY_SCHEDULE", STATES.name, "scheduled_time"),
+            ],
         },
         Definition {
             table: SKIPPED.name,

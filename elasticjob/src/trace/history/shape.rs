@@ -10,11 +10,11 @@ use sqlx::any::AnyRow;
 
 use super::dialect::Dialect;
 use super::fit::{LONGEST, Letters, Room};
-use super::schema::{DETAILS, EXECUTIONS, SKIPPED, STATUSES};
+use super::schema::{DETAILS, EXECUTIONS, SKIPPED, STATES, STATUSES};
 use super::statement::{Kind, Statement, Table};
 
 /// The tables that rows are written to.
-pub(super) const WRITTEN: [&Table; 4] = [&EXECUTIONS, &STATUSES, &DETAILS, &SKIPPED];
+pub(super) const WRITTEN: [&Table; 5] = [&EXECUTIONS, &STATUSES, &DETAILS, &STATES, &SKIPPED];
 
 /// What is known of the tables. Of one that is not in it nothing is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

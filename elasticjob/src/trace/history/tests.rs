@@ -3,16 +3,18 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use sqlx::Row as _;
 use tempfile::TempDir;
 
 use super::fit::Texts;
 use super::query::History;
 use super::rows::Rows;
 use super::shape::Shape;
+use super::statement::Statement;
 use super::store::{Access, Store};
 use super::{Database, RecordedRun, RunFilter, RunOutcome};
 use crate::cluster::worker::ItemOutcome;
-use crate::trace::{JobEvent, LostRun, RunEvent, Source};
+use crate::trace::{JobEvent, LostRun, RunEvent, Source, TaskEvent, TaskState};
 
 struct Place {
     store: Store,
@@ -158,4 +160,41 @@ async fn an_attempt_that_another_followed_should_be_lost_and_the_last_one_count(
     place.write(&[started(1), ended(1), lost(1), started(2)]).await;
     let kept = place.runs().await;
     assert!(kept.iter().any(|run| run.outcome == RunOutcome::Succeeded), "{kept:#?}");
+}
+
+#[tokio::test]
+async fn the_states_of_two_firings_should_be_told_apart_by_the_run_though_their_task_is_the_same() {
+    let place = Place::new().await;
+    let state = |run_id: &str, second| {
+        JobEvent::Task(TaskEvent {
+            job: "job".into(),
+            task_id: "job@-@3@-@READY@-@10.0.0.1@-@7".into(),
+            instance: "10.0.0.1@-@7".into(),
+            scheduled_time: at(second),
+            run_id: run_id.into(),
+            attempt: 1,
+            items: [3].into(),
+            state: TaskState::Staging,
+            message: String::new(),
+            at: at(second),
+        })
+    };
+    let events = [state("first0000000", 10), state("second000000", 20)];
+    place.write(&events).await;
+    place.write(&events).await;
+    let mut query = Statement::new();
+    query.push(
+        "SELECT s.task_id, r.run_id, r.scheduled_time, r.instance FROM JOB_STATUS_TRACE_LOG s \
+         JOIN ELASTICJOB_STATE r ON r.id = s.id ORDER BY r.scheduled_time",
+    );
+    let found = place.store.rows(&query).await.unwrap();
+    let rows: Vec<(String, String, i64, String)> = found
+        .iter()
+        .map(|row| (row.get(0), row.get(1), row.get(2), row.get(3)))
+        .collect();
+    let row = |run: &str, time| {
+        let task = "job@-@3@-@READY@-@10.0.0.1@-@7".to_owned();
+        (task, run.to_owned(), time, "10.0.0.1@-@7".to_owned())
+    };
+    assert_eq!(rows, [row("first0000000", 10_000), row("second000000", 20_000)]);
 }

@@ -8,7 +8,8 @@ pub(crate) fn canonical(name: &str) -> String {
         .collect()
 }
 
-/// The name that takes the fewest edits, if they are few. Case, and characters between words, do not count.
+/// The name that takes the fewest edits, if they are few; or else the only one that goes on where this one ends, if it is at least
+/// half of it. Case, and characters between words, do not count.
 ///
 /// ```
 /// use elasticjob_config::spelling::nearest;
@@ -16,11 +17,21 @@ pub(crate) fn canonical(name: &str) -> String {
 /// let names = ["http.uri", "http.method"];
 /// assert_eq!(nearest("http.url", names.into_iter()).as_deref(), Some("http.uri"));
 /// assert_eq!(nearest("colour", names.into_iter()), None);
+/// let names = ["wechat.connectTimeoutMilliseconds", "wechat.webhook"];
+/// assert_eq!(nearest("wechat.connectTimeout", names.into_iter()).as_deref(), Some(names[0]));
 /// ```
 pub fn nearest<'a>(written: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
     let wanted = canonical(written);
-    let (distance, name) = names.map(|name| (distance(&wanted, &canonical(name)), name)).min()?;
-    (distance <= 2.max(wanted.chars().count() / 4)).then(|| name.to_owned())
+    let names: Vec<&str> = names.collect();
+    let distances = names.iter().map(|name| (distance(&wanted, &canonical(name)), *name));
+    let (distance, name) = distances.min()?;
+    if distance <= 2.max(wanted.chars().count() / 4) {
+        return Some(name.to_owned());
+    }
+    let goes_on = |name: &str| name.starts_with(&wanted) && wanted.len() * 2 >= name.len();
+    let mut longer = names.into_iter().filter(|name| goes_on(&canonical(name)));
+    let only = longer.next()?;
+    longer.next().is_none().then(|| only.to_owned())
 }
 
 fn distance(a: &str, b: &str) -> usize {

@@ -24,6 +24,7 @@ mod difference;
 mod error;
 mod extension;
 mod name;
+mod notice;
 mod raw;
 mod registry_form;
 mod settings;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use elasticjob_config::job::Difference;
+use elasticjob_config::job::{Difference, Warning};
 use jiff::Timestamp;
 use tracing::{error, info, warn};
 
@@ -34,6 +34,8 @@ pub(super) struct Account {
     running: BTreeMap<u32, Box<Running>>,
     tasks: OpenTasks,
     hindrances: Hindrances,
+    /// What was last said of the configuration in force.
+    notices: Vec<Warning>,
 }
 
 /// A run from its claim until its end is recorded.
@@ -55,6 +57,7 @@ impl Account {
         let job: Arc<str> = job.into();
         Self {
             tasks: OpenTasks::new(Arc::clone(&job)),
+            notices: Vec::new(),
             job,
             events,
             metrics,
@@ -156,6 +159,14 @@ impl Account {
         });
         self.tasks
             .ended(item, &running.task_id, &outcome, ended_at, &self.events);
+    }
+
+    /// Says what the configuration in force does otherwise than it seems to, once.
+    pub(super) fn notices(&mut self, notices: Vec<Warning>) {
+        for notice in notices.iter().filter(|notice| !self.notices.contains(notice)) {
+            warn!(job = &*self.job, key = notice.key, "{}", notice.message);
+        }
+        self.notices = notices;
     }
 
     /// The instance that ran an item died, and we recorded the loss.

@@ -32,6 +32,8 @@ impl Worker {
         }
         live.govern_at = None;
         self.account.pauses(live.view.pause.as_ref());
+        self.account
+            .notices(self.settings.config.notices(live.view.has_java_members()));
         self.tell_items(live);
         if live.governor.refused_in_a_row() >= REFUSALS_TO_DOUBT {
             debug!(

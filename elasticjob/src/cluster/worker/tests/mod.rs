@@ -11,6 +11,7 @@ mod labels;
 mod listeners;
 mod many_items;
 mod misfire;
+mod notices;
 mod operators;
 mod orders;
 mod panics;

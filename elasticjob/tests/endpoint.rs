@@ -79,6 +79,7 @@ async fn it_should_show_what_happened_and_how_it_stands() {
         body.contains(r#"elasticjob_runs_total{job="tick",outcome="failed"}"#)
             && !body.contains(r#"elasticjob_runs_total{job="tick",outcome="failed"} 0"#)
             && body.contains(r#"elasticjob_items_owned{job="tick"} 2"#)
+            && body.contains(r#"elasticjob_last_success_timestamp_seconds{job="tick",item="0"} 1"#)
     })
     .await;
     for line in [
@@ -95,7 +96,12 @@ async fn it_should_show_what_happened_and_how_it_stands() {
     ] {
         assert!(metrics.contains(line), "no `{line}` in:\n{metrics}");
     }
-    assert!(!metrics.contains("item="), "no label names an item");
+    let with_item: Vec<&str> = metrics.lines().filter(|line| line.contains("item=")).collect();
+    assert_eq!(
+        with_item.len(),
+        1,
+        "item 1 never succeeds, and no other label names an item: {with_item:?}"
+    );
 
     // The metrics may be those of an application before this one.
     until(address, "/readyz", |body| body.contains(r#""last_firing":""#)).await;
@@ -104,6 +110,8 @@ async fn it_should_show_what_happened_and_how_it_stands() {
     assert_eq!((status, &health["ready"]), (200, &true.into()), "{body}");
     assert_eq!(health["jobs"]["tick"]["items"], serde_json::json!([0, 1]));
     assert!(health["jobs"]["tick"]["last_firing"].is_string());
+    let failing = until(address, "/readyz", |body| body.contains(r#""failing":{"1":"#)).await;
+    assert!(failing.contains(r#""ready":true"#), "{failing}");
     assert_eq!(ask(address, "GET /healthz").await.0, 200);
     assert_eq!(ask(address, "POST /metrics").await.0, 405);
     assert_eq!(ask(address, "GET /").await.0, 404);

@@ -13,7 +13,12 @@ pub(crate) const CATCH_UP: &str = "elasticjob.catch-up";
 /// How often an item is tried at one scheduled time, where its instances die running it.
 pub(crate) const FAILOVER_ATTEMPTS: &str = "elasticjob.failover-attempts";
 
+/// After how many runs in a row that failed an item is said to fail, in health.
+pub(crate) const FAILED_RUNS: &str = "elasticjob.failed-runs";
+
 const DEFAULT_ATTEMPTS: u32 = 3;
+
+const DEFAULT_FAILED_RUNS: u32 = 3;
 
 /// What a job does beyond Java's settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +27,8 @@ pub(crate) struct Policy {
     pub(crate) failover_attempts: u32,
     /// The newest missed time is made up if it is younger than this.
     pub(crate) catch_up: Option<SignedDuration>,
+    /// Health tells of an item whose last runs failed, so many or more.
+    pub(crate) failed_runs: u32,
 }
 
 impl Default for Policy {
@@ -29,6 +36,7 @@ impl Default for Policy {
         Self {
             failover_attempts: DEFAULT_ATTEMPTS,
             catch_up: None,
+            failed_runs: DEFAULT_FAILED_RUNS,
         }
     }
 }
@@ -51,9 +59,11 @@ impl Properties for Policy {
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let failover_attempts = reader.optional(FAILOVER_ATTEMPTS, &accept::POSITIVE);
         let catch_up = reader.optional(CATCH_UP, &accept::DURATION);
+        let failed_runs = reader.optional(FAILED_RUNS, &accept::POSITIVE);
         Some(Self {
             failover_attempts: failover_attempts?.map_or(DEFAULT_ATTEMPTS, NonZeroU32::get),
             catch_up: catch_up?.map(|limit| SignedDuration::try_from(limit).unwrap_or(SignedDuration::MAX)),
+            failed_runs: failed_runs?.map_or(DEFAULT_FAILED_RUNS, NonZeroU32::get),
         })
     }
 }
@@ -78,6 +88,15 @@ mod tests {
         for value in ["0", "-1", "many"] {
             let fault = of(value).expect_err("it is no number of attempts");
             assert!(fault.contains(FAILOVER_ATTEMPTS) && fault.contains(value), "{fault}");
+        }
+    }
+
+    #[test]
+    fn a_number_of_failed_runs_should_be_one_at_least() {
+        let of = |text: &str| Policy::of(&BTreeMap::from([(FAILED_RUNS.to_owned(), text.to_owned())]));
+        assert_eq!(of("1").map(|policy| policy.failed_runs), Ok(1));
+        for text in ["0", "three"] {
+            assert!(of(text).expect_err("it is no such number").contains(text), "{text}");
         }
     }
 

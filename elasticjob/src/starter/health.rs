@@ -78,13 +78,16 @@ pub struct JobHealth {
     pub last_firing: Option<Timestamp>,
     /// Scheduled times of the items here that have neither a verdict nor a stated reason, although they should.
     pub unaccounted: u64,
+    /// The items whose last runs failed here, with how many did: at least as many as the job's prop `elasticjob.failed-runs`
+    /// says, 3 unless it is set. The job is ready all the same, since a new process would fail, too.
+    pub failing: BTreeMap<u32, u32>,
     /// Why it takes no items here although there is a session, or runs by an older configuration than the registry's.
     pub trouble: Option<String>,
 }
 
 impl Health {
-    /// Why it is not ready or not live, and what the registry refuses, which jobs are paused and which items nobody runs
-    /// although it is: a line for each reason; empty where all is well.
+    /// Why it is not ready or not live, and although it is, what the registry refuses, which jobs are paused, and which items
+    /// nobody runs or fail again and again: a line for each reason; empty where all is well.
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
@@ -103,14 +106,18 @@ impl Health {
                 problems.push(format!("job `{name}` does not come to its turn"));
             }
         }
-        let idle = self.hindrances().chain(self.paused()).chain(self.left_out());
+        let others = self
+            .hindrances()
+            .chain(self.paused())
+            .chain(self.left_out())
+            .chain(self.failing());
         if problems.is_empty() && !self.is_live {
             problems.push("the jobs cannot go on: the log says why".to_owned());
         }
         if problems.is_empty() && !self.is_ready {
             problems.push("the application is starting or stopping".to_owned());
         }
-        problems.extend(idle);
+        problems.extend(others);
         problems
     }
 
@@ -140,6 +147,16 @@ impl Health {
                 "job `{name}`: its sharding strategy gives no instance the items {}",
                 items.join(", ")
             )
+        })
+    }
+
+    fn failing(&self) -> impl Iterator<Item = String> {
+        self.jobs.iter().flat_map(|(name, job)| {
+            let of_item = move |(item, runs): (&u32, &u32)| match runs {
+                1 => format!("job `{name}`: the last run of item {item} failed"),
+                _ => format!("job `{name}`: the last {runs} runs of item {item} failed"),
+            };
+            job.failing.iter().map(of_item)
         })
     }
 
@@ -187,6 +204,7 @@ impl JobHealth {
             running_since: now.running_since,
             last_firing: now.last_firing,
             unaccounted: now.unaccounted,
+            failing: now.failing,
             trouble: now.trouble.as_ref().map(Trouble::to_text),
         }
     }
@@ -216,6 +234,7 @@ mod tests {
             running_since: Some(Timestamp::UNIX_EPOCH),
             last_firing: None,
             unaccounted: 0,
+            failing: BTreeMap::new(),
             trouble: None,
         };
         Health {
@@ -263,6 +282,18 @@ mod tests {
             hindered.problems(),
             ["job `sync` cannot share the items out: the request has 2 bytes, the limit is 1"]
         );
+        let mut failing = well.clone();
+        failing
+            .jobs
+            .values_mut()
+            .for_each(|job| job.failing = BTreeMap::from([(0, 3), (2, 1)]));
+        assert_eq!(
+            failing.problems(),
+            [
+                "job `sync`: the last 3 runs of item 0 failed",
+                "job `sync`: the last run of item 2 failed"
+            ]
+        );
         let mut refused = health(JobState::StandingBy, Some(SessionState::Connected), false);
         let trouble = "it cannot run by the configuration in the registry: no such handler";
         refused
@@ -296,7 +327,7 @@ mod tests {
         let text = serde_json::to_string(&health(JobState::Draining, Some(SessionState::Suspended), true)).unwrap();
         assert_eq!(
             text,
-            r#"{"live":true,"ready":false,"session":{"instance":"10.0.0.1@-@1@-@abc","state":"suspended","fenced":true},"jobs":{"sync":{"state":"draining","stuck":false,"items":[0,2],"left_out":[],"hindrances":[],"paused":false,"pause":null,"running":1,"running_since":"1970-01-01T00:00:00Z","last_firing":null,"unaccounted":0,"trouble":null}}}"#
+            r#"{"live":true,"ready":false,"session":{"instance":"10.0.0.1@-@1@-@abc","state":"suspended","fenced":true},"jobs":{"sync":{"state":"draining","stuck":false,"items":[0,2],"left_out":[],"hindrances":[],"paused":false,"pause":null,"running":1,"running_since":"1970-01-01T00:00:00Z","last_firing":null,"unaccounted":0,"failing":{},"trouble":null}}}"#
         );
     }
 }

@@ -1,8 +1,8 @@
 //! What a running application shows of itself: metrics, through the facade of the crate `metrics`.
 //!
 //! The names are those of [`names::ALL`], which `docs/metrics.md` explains. Handles are made once: [`JobMetrics`] for
-//! each job, [`DroppedEvents`] for each recipient of events, [`Observed`] for the registry. Labels name jobs and kinds,
-//! never items, runs or instances, so that their number is known beforehand. Without the feature `metrics` all of it is empty and costs nothing.
+//! each job, [`LastSuccess`] for its items, [`DroppedEvents`] for each recipient of events, [`Observed`] for the registry. Labels name
+//! jobs and kinds, and items up to a bound, never runs or instances, so that their number is known beforehand. Without the feature `metrics` all of it is empty and costs nothing.
 //!
 //! Whoever wants to see anything installs a recorder before the start, since a handle stays with the recorder that it
 //! was made under.
@@ -10,6 +10,7 @@
 mod events;
 mod facade;
 mod job;
+mod last_success;
 mod names;
 #[cfg(feature = "prometheus")]
 mod prometheus;
@@ -24,6 +25,7 @@ use crate::registry::Registry;
 pub(crate) use events::DroppedEvents;
 pub(crate) use facade::describe;
 pub(crate) use job::{JobMetrics, lateness};
+pub(crate) use last_success::LastSuccess;
 #[cfg(feature = "prometheus")]
 pub(crate) use prometheus::{Exposition, UPKEEP_INTERVAL};
 pub(crate) use session::follow as follow_session;

@@ -22,6 +22,7 @@ pub(super) const ITEMS_OWNED: Name = Name("elasticjob_items_owned");
 pub(super) const ITEMS_LEFT_OUT: Name = Name("elasticjob_items_left_out");
 pub(super) const PAUSED: Name = Name("elasticjob_paused");
 pub(super) const ITEMS_RUNNING: Name = Name("elasticjob_items_running");
+pub(super) const LAST_SUCCESS: Name = Name("elasticjob_last_success_timestamp_seconds");
 pub(super) const FAILOVERS: Name = Name("elasticjob_failovers_total");
 pub(super) const RETRIES: Name = Name("elasticjob_retries_total");
 pub(super) const MISFIRES: Name = Name("elasticjob_misfires_total");
@@ -131,6 +132,14 @@ pub(super) const ALL: &[Metric] = &[
         "Whether the whole job is paused, as far as this instance knows: 1 or 0",
     ),
     gauge(ITEMS_RUNNING, "job", "Items that run, or wait for room in the pool"),
+    Metric {
+        unit: Some(Unit::Seconds),
+        ..gauge(
+            LAST_SUCCESS,
+            "job, item",
+            "When a run of the item last succeeded, since 1970, told by the instance that has the item: NaN where another has it or that is not known",
+        )
+    },
     counter(
         FAILOVERS,
         "job",

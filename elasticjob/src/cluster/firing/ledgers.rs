@@ -94,6 +94,12 @@ impl Firings {
         transaction.into_steps()
     }
 
+    /// Returns the newest runs of those of these items whose ledgers are known.
+    pub(crate) fn newest_runs<'a>(&'a self, items: &'a [u32]) -> impl Iterator<Item = (u32, &'a Run)> {
+        let newest = |item: &u32| Some((*item, self.slots.get(item)?.record.run.as_ref()?));
+        items.iter().filter_map(newest)
+    }
+
     /// Has the ledgers read anew that somebody else was about to write when they were looked at last, if there is something
     /// to fire for.
     pub(super) fn doubt(&mut self) {

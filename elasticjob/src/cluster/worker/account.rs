@@ -13,11 +13,13 @@ use crate::cluster::launch::Finished;
 use crate::cluster::ledger::{Gap, Run, Verdict};
 use crate::cluster::note::Note;
 use crate::cluster::pause::StoredPause;
+use crate::cluster::policy::Policy;
 use crate::cluster::refusal::Trouble;
 use crate::registry::Error;
-use crate::telemetry::JobMetrics;
+use crate::telemetry::{JobMetrics, LastSuccess};
 use crate::trace::{Bus, JobEvent, LostRun, RunEvent, SkippedTimes};
 
+use super::failures::Failures;
 use super::hindrance::{Action, Hindrances, News};
 use super::outcome;
 use super::standing::Standing;
@@ -34,6 +36,10 @@ pub(super) struct Account {
     running: BTreeMap<u32, Box<Running>>,
     tasks: OpenTasks,
     hindrances: Hindrances,
+    last_success: LastSuccess,
+    failures: Failures,
+    /// Health tells of an item whose last runs failed, so many or more.
+    failed_runs: u32,
     /// What was last said of the configuration in force.
     notices: Vec<Warning>,
 }
@@ -57,6 +63,9 @@ impl Account {
         let job: Arc<str> = job.into();
         Self {
             tasks: OpenTasks::new(Arc::clone(&job)),
+            last_success: LastSuccess::new(&job),
+            failures: Failures::default(),
+            failed_runs: Policy::default().failed_runs,
             notices: Vec::new(),
             job,
             events,
@@ -159,6 +168,42 @@ impl Account {
         });
         self.tasks
             .ended(item, &running.task_id, &outcome, ended_at, &self.events);
+        match ended.end.as_ref().map(|end| end.verdict) {
+            Some(Verdict::Succeeded) => {
+                self.last_success.succeeded(item, ended_at);
+                self.failures.succeeded(item);
+            }
+            Some(Verdict::Failed) => self.failures.failed(item, &ended.id),
+            _ => return,
+        }
+        self.tell_failing();
+    }
+
+    /// Takes in the newest run of an item of ours, as its ledger has it.
+    pub(super) fn known(&mut self, item: u32, newest: &Run) {
+        match newest.end.as_ref().map(|end| end.verdict) {
+            // When it ended is not written down: not before it was due.
+            Some(Verdict::Succeeded) => {
+                self.last_success.succeeded(item, newest.scheduled_time());
+                self.failures.succeeded(item);
+            }
+            Some(Verdict::Failed) => self.failures.failed_before(item, &newest.id),
+            _ => return,
+        }
+        self.tell_failing();
+    }
+
+    /// Has health tell of items from so many failed runs on.
+    pub(super) fn tells_of_failed_runs(&mut self, least: u32) {
+        if self.failed_runs != least {
+            self.failed_runs = least;
+            self.tell_failing();
+        }
+    }
+
+    fn tell_failing(&self) {
+        self.standing
+            .change(|now| now.failing = self.failures.among(&now.items, self.failed_runs));
     }
 
     /// Says what the configuration in force does otherwise than it seems to, once.
@@ -218,8 +263,13 @@ impl Account {
     /// These items are ours. Whether they were not before.
     pub(super) fn owns(&self, items: Vec<u32>) -> bool {
         self.metrics.owns(items.len());
-        self.standing
-            .change(|now| std::mem::replace(&mut now.items, items) != now.items)
+        if self.standing.now_is(|now| now.items == items) {
+            return false;
+        }
+        self.last_success.keep_to(&items);
+        self.standing.change(|now| now.items = items);
+        self.tell_failing();
+        true
     }
 
     /// We lead, and the strategy gives these items to nobody.

@@ -265,6 +265,9 @@ impl Worker {
             FiringAnswer::Loaded(items, result) => {
                 let Ok(answers) = result else { return };
                 let steps = self.firings.loaded(&circumstances, &items, answers);
+                for (item, run) in self.firings.newest_runs(&items) {
+                    self.account.known(item, run);
+                }
                 if !steps.is_empty() {
                     self.create_ledgers(live, steps);
                 }

@@ -32,6 +32,7 @@ impl Worker {
         }
         live.govern_at = None;
         self.account.pauses(live.view.pause.as_ref());
+        self.account.tells_of_failed_runs(self.settings.policy.failed_runs);
         self.account
             .notices(self.settings.config.notices(live.view.has_java_members()));
         self.tell_items(live);

@@ -9,6 +9,7 @@ mod act;
 mod answer;
 mod attend;
 mod awake;
+mod failures;
 mod firing;
 mod governing;
 mod hindrance;

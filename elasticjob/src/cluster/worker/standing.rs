@@ -1,5 +1,6 @@
 //! How it stands with a job on this instance, kept by its worker and read by whoever asks, without asking the worker.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -42,6 +43,8 @@ pub(crate) struct Now {
     pub(crate) last_firing: Option<Timestamp>,
     /// Scheduled times without a verdict.
     pub(crate) unaccounted: u64,
+    /// The items whose last runs failed, with how many did.
+    pub(crate) failing: BTreeMap<u32, u32>,
     /// What keeps the job from being run here as the registry has it.
     pub(crate) trouble: Option<Trouble>,
     /// What the configuration in force says otherwise than the application's own.

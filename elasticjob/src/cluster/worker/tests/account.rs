@@ -164,6 +164,34 @@ mod metrics {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn the_last_success_of_an_item_should_be_told_where_the_item_is() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let handle = recorder.handle();
+        let _here = ::metrics::set_default_local_recorder(&recorder);
+        let last = |item: &str| {
+            let series = format!("elasticjob_last_success_timestamp_seconds{{job=\"job\",item=\"{item}\"}}");
+            value(&handle.render(), &series)
+        };
+        let seconds = |second: i64| Some(Duration::try_from(at(second).as_duration()).unwrap().as_secs_f64());
+
+        let mut cluster = Cluster::new().await;
+        let first = cluster.join("10.0.0.1", every_twenty_seconds(1002), lasting(Duration::from_secs(1)));
+        cluster.until(15.0).await;
+        assert_eq!(last("0"), None, "it has not run yet");
+        cluster.until(30.0).await;
+        assert!(last("0") >= seconds(21) && last("0") < seconds(22), "{:?}", last("0"));
+        assert!(last("999") >= seconds(21) && last("1000+") >= seconds(21));
+        assert_eq!(last("1000"), None, "the others share a series");
+        first.stop(Duration::ZERO).await;
+        assert!(last("0").is_some_and(f64::is_nan), "{:?}", last("0"));
+
+        // From the ledger, which knows when it was due.
+        let _second = cluster.join("10.0.0.2", every_twenty_seconds(1002), lasting(Duration::from_secs(1)));
+        cluster.until(37.0).await;
+        assert_eq!((last("0"), last("1000+")), (seconds(20), seconds(20)));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn times_that_come_while_a_firing_goes_on_should_be_counted_as_misfires() {
         let recorder = PrometheusBuilder::new().build_recorder();
         let handle = recorder.handle();

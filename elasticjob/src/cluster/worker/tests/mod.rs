@@ -6,6 +6,7 @@ mod configuration;
 mod contenders;
 mod differences;
 mod failover;
+mod failures;
 mod firing;
 mod labels;
 mod listeners;

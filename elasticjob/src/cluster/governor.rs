@@ -16,6 +16,7 @@ use super::abandoned;
 use super::astray;
 use super::contenders::{self, Concern, Head, Heads};
 use super::election::{self, Election};
+use super::extent::Extent;
 use super::instance::InstanceId;
 use super::layout::Node;
 use super::ledger::Run;
@@ -47,6 +48,7 @@ pub(crate) struct Situation<'a> {
     pub(crate) config: &'a JobConfig,
     pub(crate) policy: Policy,
     pub(crate) placement: &'a Placement,
+    pub(crate) extent: &'a Extent,
     /// On the clock that only moves forward.
     pub(crate) elapsed: Duration,
     pub(crate) is_draining: bool,
@@ -416,7 +418,8 @@ impl Governor {
                     Err(fault) => (as_it_is(situation, &items), Err(fault)),
                 };
                 let basis = Basis::now(situation.view, situation.placement.terms());
-                self.parts = resharding::transactions(situation.view, &basis, &target, &items).into();
+                let Situation { view, extent, .. } = *situation;
+                self.parts = resharding::transactions(view, &basis, &target, &items, extent).into();
                 return fault;
             }
             _ => {}

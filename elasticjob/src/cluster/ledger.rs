@@ -26,6 +26,10 @@ pub(crate) struct Record {
     /// if that step was a clock fault.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     until_before: Option<i64>,
+    /// Since when its scheduled times count, in milliseconds since 1970, as the instance knew it that made the ledger. It says
+    /// what there is to account for, and admits or refuses nothing: the clocks of instances differ.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    since: Option<i64>,
     /// The newest run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) run: Option<Run>,
@@ -150,6 +154,11 @@ impl Record {
             .find(|until| *until <= limit)
     }
 
+    /// Since when its scheduled times count; `None` in ledgers of processes that did not say so.
+    pub(crate) fn since(&self) -> Option<Timestamp> {
+        Timestamp::from_millisecond(self.since?).ok()
+    }
+
     /// Whether a run that is due at `due` may be claimed by `claimer`.
     pub(crate) fn admits(
         &self,
@@ -235,6 +244,14 @@ impl Record {
             false => self.until_before.filter(|before| *before < known),
         };
         (Some(due.max(known)), before)
+    }
+
+    /// The record of an item that is new: its scheduled times count from `since`.
+    pub(crate) fn begun(since: Timestamp) -> Self {
+        Self {
+            since: Some(since.as_millisecond()),
+            ..Self::default()
+        }
     }
 
     /// The record of an item that somebody else ran until then, who writes nothing here.
@@ -407,6 +424,16 @@ mod tests {
             Err(Refusal::Accounted)
         );
         assert_eq!(record.admits(Source::Schedule, at(11), at(11), "b", |_| true), Ok(()));
+    }
+
+    #[test]
+    fn a_new_item_should_be_claimed_also_by_a_clock_behind_that_of_the_leader() {
+        let record = Record::begun(at(20));
+        assert_eq!((record.since(), record.until(at(20))), (Some(at(20)), None));
+        assert_eq!(record.admits(Source::Schedule, at(19), at(19), "a", |_| true), Ok(()));
+        let claimed = record.claimed(run(at(19), Source::Schedule), at(19));
+        assert_eq!((claimed.since(), claimed.until(at(19))), (Some(at(20)), Some(at(19))));
+        assert_eq!(Record::parse(&record.to_bytes()), record);
     }
 
     #[test]

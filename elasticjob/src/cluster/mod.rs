@@ -9,6 +9,7 @@ mod abandoned;
 mod astray;
 mod contenders;
 pub(crate) mod election;
+mod extent;
 mod fail_point;
 pub(crate) mod fence;
 pub(crate) mod firing;

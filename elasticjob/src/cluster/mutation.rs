@@ -55,6 +55,8 @@ rules! {
     DropMisfire,
     /// A claim replaces a run that a dead instance left open, without a word on it.
     ForgetLost,
+    /// A time that comes before the items are shared out is not looked back at.
+    LoseFirstTime,
     /// A member claims items although the job is paused.
     IgnorePause,
     /// A time whose make-up run could not be claimed is forgotten.

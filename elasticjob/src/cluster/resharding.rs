@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::limits;
 use crate::registry::{Answer, CreateMode, Read, Step, size_of};
 
+use super::extent::Extent;
 use super::instance::InstanceId;
 use super::layout::{ItemKind, Node};
 use super::ledger::Record;
@@ -268,6 +269,7 @@ pub(crate) fn transactions(
     basis: &Basis,
     target: &[Option<InstanceId>],
     items: &[Surveyed],
+    extent: &Extent,
 ) -> Vec<Vec<Step>> {
     let places: BTreeMap<&str, usize> = basis.instances.iter().map(String::as_str).zip(0..).collect();
     let mut basis = basis.clone();
@@ -277,7 +279,7 @@ pub(crate) fn transactions(
     let mut moved = Vec::new();
     for surveyed in items {
         let wanted = target.get(surveyed.item as usize);
-        match change(view, surveyed, wanted) {
+        match change(view, surveyed, wanted, extent) {
             Change::Deferred => basis.deferred.insert(surveyed.item),
             Change::Steps(steps) => {
                 let wanted = wanted.and_then(Option::as_ref);
@@ -364,7 +366,7 @@ enum Change {
 }
 
 /// What has to happen to one item. `wanted` is `None` for one beyond the total.
-fn change(view: &View, surveyed: &Surveyed, wanted: Option<&Option<InstanceId>>) -> Change {
+fn change(view: &View, surveyed: &Surveyed, wanted: Option<&Option<InstanceId>>, extent: &Extent) -> Change {
     let item = surveyed.item;
     let job = view.job();
     let create = |node: Node<'_>, data: Vec<u8>| Step::Create {
@@ -397,7 +399,10 @@ fn change(view: &View, surveyed: &Surveyed, wanted: Option<&Option<InstanceId>>)
             path: Node::LedgerItem(item).of(job),
             version: Some(version),
         }),
-        None if wanted.is_some() => steps.push(create(Node::LedgerItem(item), Record::default().to_bytes())),
+        None if wanted.is_some() => {
+            let record = Record::begun(extent.since(item));
+            steps.push(create(Node::LedgerItem(item), record.to_bytes()));
+        }
         None => {}
     }
     let Some(wanted) = wanted else {
@@ -492,7 +497,8 @@ mod tests {
     fn plan(view: &View, target: &[&str], items: &[Surveyed]) -> Vec<Vec<Step>> {
         let basis = Basis::now(view, avg(u32::try_from(target.len()).expect("few")));
         let target: Vec<_> = target.iter().map(|owner| InstanceId::parse(owner)).collect();
-        transactions(view, &basis, &target, items)
+        let extent = Extent::new(2, jiff::Timestamp::UNIX_EPOCH);
+        transactions(view, &basis, &target, items, &extent)
     }
 
     #[test]

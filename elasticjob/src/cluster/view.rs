@@ -12,6 +12,7 @@ use super::instance::InstanceId;
 use super::layout::{Guarantee, ItemKind, Moment, Node};
 use super::member::Member;
 use super::mutation::Mutation;
+use super::noted_items::NotedItems;
 use super::pause::StoredPause;
 use super::resharding::Basis;
 use super::trigger::Order;
@@ -47,6 +48,10 @@ pub(crate) struct View {
     /// Boxed: a map makes room for eleven at once, and most of ten thousand jobs have one.
     pub(crate) items: BTreeMap<u32, Box<ItemView>>,
     pub(crate) epoch: Option<StoredEpoch>,
+    /// The items that wait for their runs to end before they move, by the newest assignment that is finished,
+    waiting: NotedItems,
+    /// and those that waited by the one before it and do not any more.
+    released: NotedItems,
     /// Ask [`is_paused`](Self::is_paused) to decide by it.
     pub(crate) pause: Option<StoredPause>,
     /// Whether there is a node to compare clocks by.
@@ -268,8 +273,14 @@ impl View {
             Node::CurrentTime => self.has_current_time = true,
             Node::Pause => self.pause = Some(StoredPause::parse(data, stat)),
             Node::Epoch => {
+                let basis: Option<Basis> = serde_json::from_slice(data).ok();
+                let is_another = self.epoch.as_ref().is_none_or(|known| known.version != stat.version);
+                if let Some(basis) = basis.as_ref().filter(|basis| is_another && !basis.is_unfinished()) {
+                    let waited = std::mem::replace(&mut self.waiting, basis.deferred().clone());
+                    self.released = waited.iter().filter(|item| !self.waiting.contains(*item)).collect();
+                }
                 self.epoch = Some(StoredEpoch {
-                    basis: serde_json::from_slice(data).ok(),
+                    basis,
                     version: stat.version,
                 });
             }
@@ -440,6 +451,13 @@ impl View {
         is_led_by_ours && basis.is_some_and(|basis| basis.deferred().contains(item))
     }
 
+    /// Whether the item was running when it was to move, and came to its owner after that.
+    pub(crate) fn was_busy(&self, item: u32) -> bool {
+        let basis = self.epoch.as_ref().and_then(|epoch| epoch.basis.as_ref());
+        let is_coming = || basis.is_some_and(Basis::is_unfinished) && self.waiting.contains(item);
+        self.released.contains(item) || is_coming()
+    }
+
     /// Whether any item waits for its run to end, to move elsewhere.
     pub(crate) fn has_moving_items(&self) -> bool {
         let basis = self.epoch.as_ref().and_then(|epoch| epoch.basis.as_ref());
@@ -608,6 +626,29 @@ mod tests {
         assert!(view.items[&0].mark.is_some());
         view.note(&WatchEvent::Deleted("/job/sharding/0/running".into()));
         assert!(view.items[&0].mark.is_none());
+    }
+
+    #[test]
+    fn who_ran_until_it_moved_should_be_known_to_its_next_owner() {
+        let mut view = View::new("job");
+        let mut share_out = |basis: &str, version: i32| {
+            let stat = Stat {
+                version,
+                ..Stat::default()
+            };
+            view.read("/job/ledger/epoch", Some((basis.as_bytes().to_vec(), stat)));
+            [1, 2, 3].map(|item| view.was_busy(item))
+        };
+        let basis = |deferred: &str| {
+            format!(r#"{{"instances":["a@-@1"],"total":4,"strategy":"ODEVITY","deferred":{deferred}}}"#)
+        };
+        let unfinished = r#"{"instances":[],"total":0,"strategy":""}"#;
+        assert_eq!(share_out(&basis("[1,2]"), 1), [false, false, false]);
+        assert_eq!(share_out(unfinished, 2), [true, true, false], "it may be on its way");
+        assert_eq!(share_out(&basis("[2]"), 3), [true, false, false]);
+        assert_eq!(share_out(&basis("[2]"), 3), [true, false, false], "read again");
+        assert_eq!(share_out(&basis("[]"), 4), [false, true, false]);
+        assert_eq!(share_out(&basis("[]"), 5), [false, false, false]);
     }
 
     #[test]

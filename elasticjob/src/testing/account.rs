@@ -214,7 +214,14 @@ impl JobAccount {
 
     /// Every time since the last account is in this one, once.
     fn fault_of_times(&self, change: &Change<'_>, before: &Record, after: &Record) -> Option<String> {
-        let (since, until) = (before.until(Timestamp::MAX)?, after.until(Timestamp::MAX));
+        let is_taken_over = || after.run.as_ref().is_some_and(|run| run.source == Source::Failover);
+        if after.until(Timestamp::MAX).or(after.since()).is_none() && !is_taken_over() {
+            return Some("has a ledger that does not say since when its times count".to_owned());
+        }
+        let Some(since) = before.until(Timestamp::MAX) else {
+            return self.fault_of_first_times(change, before.since()?, after);
+        };
+        let until = after.until(Timestamp::MAX);
         let limit = change.now + CLOCK_FAULT;
         if since > limit {
             return None;
@@ -237,6 +244,25 @@ impl JobAccount {
         let is_right = self.configs_since(earliest).map(count).any(is_told)
             || self.counts_by_two(since, until, earliest).any(is_told);
         (!is_right).then(|| format!("times between {since} and {until} have no verdict, or two: {known:?}"))
+    }
+
+    /// The times before the first run of an item, which count since the item is there.
+    fn fault_of_first_times(&self, change: &Change<'_>, since: Timestamp, after: &Record) -> Option<String> {
+        let limit = change.now + CLOCK_FAULT;
+        let until = after
+            .until(Timestamp::MAX)
+            .filter(|until| *until <= limit && since <= limit)?;
+        let known = after.skipped.as_ref();
+        // The instance that runs it may have been there earlier, and its clock may be behind.
+        let from = known.map_or(since, |gap| Timestamp::from_millisecond(gap.after).unwrap_or(since));
+        let is_late = from > since + CLOCK_OFF;
+        let told = known.map_or(0, |gap| gap.count);
+        let count = |config| Calendar::new(config, from).map_or(0, |calendar| calendar.count_between(from, until));
+        let earliest = from.min(change.now - SLEPT);
+        let is_right = self.configs_since(earliest).map(count).any(|count| count == told)
+            || self.counts_by_two(from, until, earliest).any(|count| count == told);
+        (is_late || !is_right)
+            .then(|| format!("times between {since} and {until}, its first, have no verdict: {known:?}"))
     }
 
     /// How many times lie between for whoever saw one configuration follow another, at any second at which it may have.

@@ -82,6 +82,7 @@ impl World {
             self.check_requests(&before, end - recovered);
             self.check_trigger().await;
             self.check_misfire(longest).await;
+            self.check_verdicts().await;
         }
     }
 

@@ -18,7 +18,7 @@ pub(super) const SKEW: Duration = Duration::from_millis(250);
 const SLEW: f64 = 0.083;
 
 /// How far a time service lets the time of day drift before it turns it round.
-const SWAY: Duration = Duration::from_millis(100);
+pub(super) const SWAY: Duration = Duration::from_millis(100);
 
 /// What is wrong with a clock although nobody sets it.
 #[derive(Clone, Copy, Debug)]

@@ -50,7 +50,7 @@ impl Firings {
     fn unaccounted_of(&self, item: u32, before: Timestamp, circumstances: &Circumstances<'_>) -> u64 {
         let Circumstances {
             now,
-            registered_at,
+            extent,
             me,
             calendar: Some(calendar),
             ..
@@ -60,7 +60,9 @@ impl Firings {
         };
         let record = self.slots.get(&item).map(|slot| &slot.record);
         // Of one whose ledger is not known, or says nothing, we answer for the times since we are here.
-        let known = record.and_then(|record| record.until(now)).unwrap_or(registered_at);
+        let known = record
+            .and_then(|record| record.until(now))
+            .unwrap_or_else(|| extent.since(item));
         let was_ours = record
             .and_then(|record| record.run.as_ref())
             .is_some_and(|run| run.owner == me.as_str());

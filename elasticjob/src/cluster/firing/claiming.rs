@@ -94,7 +94,10 @@ impl Firings {
             Some(ended) => Cow::Owned(ended.slot()),
             None => Cow::Borrowed(&**self.slots.get(&item)?),
         };
-        if occasion.source == Source::Misfire && slot.since.is_some_and(|since| occasion.time <= since) {
+        let was_elsewhere = || slot.since.is_some_and(|since| occasion.time <= since);
+        if occasion.source == Source::Misfire && was_elsewhere()
+            || occasion.is_looked_back && !looks_back(item, &slot, occasion.time, circumstances)
+        {
             return None;
         }
         match admits(&slot, occasion.source, occasion.time, circumstances) {
@@ -115,7 +118,7 @@ impl Firings {
             parameter: occasion.order.parameter.clone(),
             end: None,
         };
-        let gap = self.gap(&slot, &run, circumstances);
+        let gap = self.gap(item, &slot, &run, circumstances);
         let lost = slot.record.replaced(Some(&run));
         let record = slot.claimed(&run, circumstances.now).with_skipped(gap.clone());
         Some(ClaimedItem {
@@ -238,10 +241,12 @@ impl Firings {
                 outcome.refused.push((item, "its ledger is gone"));
                 continue;
             };
+            let known = self.slots.get(&item);
             let slot = Slot {
                 version: stat.version,
                 record: Record::parse(&data),
-                since: self.slots.get(&item).and_then(|slot| slot.since),
+                since: known.and_then(|slot| slot.since),
+                was_busy: known.is_some_and(|slot| slot.was_busy),
             };
             self.slots.insert(item, Box::new(slot.clone()));
             let refusal = if owner.is_none_or(|(owner, _)| owner != me.as_str().as_bytes()) {
@@ -261,7 +266,7 @@ impl Firings {
                 Some(reason) => outcome.refused.push((item, reason)),
                 None => {
                     // Somebody may have run it at times that we believed to be a gap.
-                    let gap = self.gap(&slot, &claimed.run, circumstances);
+                    let gap = self.gap(item, &slot, &claimed.run, circumstances);
                     let record = slot.claimed(&claimed.run, now).with_skipped(gap.clone());
                     retry.items.push(ClaimedItem {
                         version: stat.version,
@@ -389,6 +394,17 @@ impl Firings {
             self.close(item);
         }
     }
+}
+
+/// Whether an item that became ours is to be run for a time that passed before.
+pub(super) fn looks_back(item: u32, slot: &Slot, time: Timestamp, circumstances: &Circumstances<'_>) -> bool {
+    let Circumstances { config, extent, .. } = *circumstances;
+    // A Java member says nowhere what it ran while it had the item.
+    let was_elsewhere = slot.since.is_some_and(|since| time <= since);
+    // It was running then: if `misfire` is off, what came meanwhile is not made up.
+    let was_in_the_way = slot.was_busy && !config.misfire();
+    let was_there = extent.grown_at(item).is_none_or(|grown_at| grown_at <= time);
+    was_there && !was_elsewhere && !was_in_the_way
 }
 
 /// Whether a ledger admits a run for this time.

@@ -271,6 +271,7 @@ impl Firings {
                     version,
                     record,
                     since: None,
+                    was_busy: false,
                 }),
             );
             self.close(item);
@@ -318,6 +319,7 @@ impl Ended {
             version: self.running.version + 1,
             record: self.record(),
             since: None,
+            was_busy: false,
         }
     }
 

@@ -21,6 +21,8 @@ pub(super) struct Slot {
     pub(super) record: Record,
     /// Since when the item is ours, where it was a Java member's before: that one ran it until then, and says so nowhere.
     pub(super) since: Option<Timestamp>,
+    /// Whether it ran on another instance until it became ours.
+    pub(super) was_busy: bool,
 }
 
 impl Firings {
@@ -64,7 +66,7 @@ impl Firings {
         items: &[u32],
         answers: Vec<Answer>,
     ) -> Vec<Step> {
-        let Circumstances { view, now, .. } = *circumstances;
+        let Circumstances { view, now, extent, .. } = *circumstances;
         let was_of_java = |item: &u32| view.items.get(item).is_some_and(|item| item.was_of_java);
         let mut transaction = Transaction::on(view);
         for (item, answer) in items.iter().zip(answers) {
@@ -78,6 +80,7 @@ impl Firings {
                             version: stat.version,
                             record: Record::parse(&data),
                             since: was_of_java(item).then_some(now),
+                            was_busy: view.was_busy(*item),
                         }),
                     );
                 }
@@ -85,7 +88,7 @@ impl Firings {
                 _ => drop(transaction.add_if_it_fits(|transaction| {
                     transaction.create(
                         Node::LedgerItem(*item),
-                        Record::default().to_bytes(),
+                        Record::begun(extent.since(*item)).to_bytes(),
                         CreateMode::Persistent,
                     );
                 })),
@@ -110,13 +113,14 @@ impl Firings {
     }
 
     /// The times after the ledger's and before the run's, where it is for a scheduled one: none of ours ran the item then.
-    pub(super) fn gap(&self, slot: &Slot, run: &Run, circumstances: &Circumstances<'_>) -> Option<Gap> {
+    pub(super) fn gap(&self, item: u32, slot: &Slot, run: &Run, circumstances: &Circumstances<'_>) -> Option<Gap> {
         if matches!(run.source, Source::Trigger | Source::Failover) {
             return None;
         }
         let time = claim::due_of(run);
         let oldest = time.saturating_sub(ACCOUNTED).unwrap_or(Timestamp::MIN);
-        let after = slot.record.until(circumstances.now)?.max(oldest);
+        let after = slot.accounted_in_ledger(item, circumstances).max(oldest);
+        let grown_at = circumstances.extent.grown_at(item).filter(|grown_at| *grown_at > after);
         let count = circumstances.calendar?.count_between(after, time);
         let known = self
             .skipped
@@ -126,11 +130,12 @@ impl Firings {
         // The newest reason counts.
         let paused = self.pause.until().filter(|until| *until > after);
         let is_newer = |until: &Timestamp| known.is_none_or(|skipped| skipped.time <= *until);
-        let reason = match (slot.since, paused.filter(is_newer), known) {
+        let reason = match (slot.since, paused.filter(is_newer), known, grown_at) {
             (Some(_), ..) => "ran elsewhere",
-            (None, Some(_), _) => PAUSED,
-            (None, None, Some(skipped)) => skipped.reason,
-            (None, None, None) => "no instance ran the item",
+            (None, Some(_), ..) => PAUSED,
+            (None, None, Some(skipped), _) => skipped.reason,
+            (None, None, None, Some(_)) => "the job had fewer items",
+            (None, None, None, None) => "no instance ran the item",
         };
         (count > 0).then(|| Gap {
             after: after.as_millisecond(),
@@ -142,9 +147,21 @@ impl Firings {
 }
 
 impl Slot {
-    /// Up to when there is nothing to make up.
-    pub(super) fn until(&self, now: Timestamp) -> Option<Timestamp> {
-        Some(self.record.until(now)?.max(self.since.unwrap_or(Timestamp::MIN)))
+    /// Returns up to when there is nothing to make up.
+    pub(super) fn accounted(&self, item: u32, circumstances: &Circumstances<'_>) -> Timestamp {
+        let since = self.since.unwrap_or(Timestamp::MIN);
+        self.accounted_in_ledger(item, circumstances).max(since)
+    }
+
+    /// Returns up to when the ledger accounts for the item. Nothing is accounted for before it is there: since then by the
+    /// ledger or by our own clock, if that says earlier.
+    fn accounted_in_ledger(&self, item: u32, circumstances: &Circumstances<'_>) -> Timestamp {
+        let Circumstances { now, extent, .. } = *circumstances;
+        let until = self.record.until(now);
+        until.unwrap_or_else(|| {
+            let here = extent.since(item);
+            self.record.since().map_or(here, |since| since.min(here))
+        })
     }
 
     /// The ledger with a claim in it.

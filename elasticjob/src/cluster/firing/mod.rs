@@ -30,6 +30,7 @@ use jiff::Timestamp;
 
 use crate::schedule::Calendar;
 
+use super::extent::Extent;
 use super::governor::is_unsettled;
 use super::ids::Ids;
 use super::instance::InstanceId;
@@ -69,8 +70,8 @@ pub(crate) struct Circumstances<'a> {
     pub(crate) calendar: Option<&'a Calendar>,
     pub(crate) policy: Policy,
     pub(crate) placement: &'a Placement,
-    /// Since when this instance is registered.
-    pub(crate) registered_at: Timestamp,
+    /// Since when the items are there for this instance.
+    pub(crate) extent: &'a Extent,
 }
 
 /// The state of a job's firings on this instance.
@@ -134,6 +135,14 @@ impl Firings {
             clock_check: ClockCheck::Due,
             pause: Pause::default(),
             is_listened_to: false,
+        }
+    }
+
+    /// Looks again: the clock was set. What it dated later than now is of a clock that was ahead.
+    pub(crate) fn look_again(&mut self, now: Timestamp) {
+        self.pause.look_again(now);
+        for slot in self.slots.values_mut() {
+            slot.since = slot.since.map(|since| since.min(now));
         }
     }
 

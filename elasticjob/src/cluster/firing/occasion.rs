@@ -3,12 +3,18 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::cluster::ledger::Source;
+use crate::cluster::mutation::Mutation;
 use crate::cluster::trigger::Order;
+use crate::cluster::view::ItemView;
 
+use super::claiming::looks_back;
 use super::{Circumstances, Firings};
 
 /// A time that could not be fired for so long is missed, not late.
 pub(crate) const LATE_LIMIT: SignedDuration = SignedDuration::from_secs(5);
+
+/// Why a time is not fired that waited for so long.
+const TOO_LATE: &str = "too late";
 
 /// Why a time is not fired that a later one follows before it could be.
 pub(super) const COALESCED: &str = "coalesced with a later one";
@@ -26,6 +32,8 @@ pub(crate) struct Occasion {
     pub(crate) order: Order,
     /// Only items that a Java member marked are run.
     pub(crate) is_for_marked: bool,
+    /// It passed before items became ours, which are run alone.
+    pub(crate) is_looked_back: bool,
 }
 
 /// What happened to a firing that will not be.
@@ -33,6 +41,55 @@ pub(crate) struct Occasion {
 pub(crate) struct Skipped {
     pub(crate) time: Timestamp,
     pub(crate) reason: &'static str,
+}
+
+/// Since when times that passed while our items had no owner are of interest.
+struct Interest {
+    /// A time since then is late, and fired.
+    late: Option<Timestamp>,
+    /// A time since then is missed, and made up.
+    missed: Option<Timestamp>,
+    /// A time since then gets a word: this instance was there, and the job was not paused.
+    here: Timestamp,
+}
+
+impl Interest {
+    fn of(circumstances: &Circumstances<'_>, paused_until: Option<Timestamp>) -> Self {
+        let Circumstances {
+            config,
+            now,
+            policy,
+            extent,
+            ..
+        } = *circumstances;
+        let ago = |time: SignedDuration| now.saturating_sub(time).unwrap_or(Timestamp::MIN);
+        let registered_at = extent.registered_at();
+        // What passed during a pause was meant to pass, and is no misfire.
+        let here = paused_until.map_or(registered_at, |until| until.max(registered_at));
+        let catch_up = policy
+            .catch_up
+            .map(|limit| now.saturating_sub(limit).unwrap_or(Timestamp::MIN));
+        Self {
+            late: (!Mutation::LoseFirstTime.is_on()).then(|| ago(LATE_LIMIT).max(here)),
+            missed: config.misfire().then_some(here).into_iter().chain(catch_up).min(),
+            here,
+        }
+    }
+
+    /// Returns the oldest time of interest.
+    fn since(&self) -> Timestamp {
+        self.missed.map_or(self.here, |missed| missed.min(self.here))
+    }
+
+    /// Returns what a time is fired as; `None` if it is not fired any more.
+    fn source(&self, time: Timestamp) -> Option<Source> {
+        let is_since = |since: Option<Timestamp>| since.is_some_and(|since| time >= since);
+        match (is_since(self.late), is_since(self.missed)) {
+            (true, _) => Some(Source::Schedule),
+            (false, true) => Some(Source::Misfire),
+            (false, false) => None,
+        }
+    }
 }
 
 impl Firings {
@@ -55,41 +112,34 @@ impl Firings {
         orders.into_iter().for_each(|order| order.join(&mut self.ordered));
     }
 
-    /// Makes up the newest time that passed while our items had no owner: since we are here, as a misfire; before that, or
-    /// during a pause, only if the job is to catch up.
+    /// Looks back at the newest time that passed while our items had no owner. One since this instance is here is fired late,
+    /// or made up if it is missed; one of before, or of a pause, only if the job is to catch up.
     pub(super) fn look_back(&mut self, circumstances: &Circumstances<'_>) {
-        let Circumstances {
-            config,
-            now,
-            calendar: Some(calendar),
-            policy,
-            registered_at,
-            ..
-        } = *circumstances
-        else {
-            return;
-        };
+        let Some(calendar) = circumstances.calendar else { return };
         if !std::mem::take(&mut self.must_look_back) || self.due.is_some() {
             return;
         }
-        // What passed during a pause was meant to pass, and is no misfire.
-        let since = self
-            .pause
-            .until()
-            .map_or(registered_at, |until| until.max(registered_at));
-        let misfire = config.misfire().then_some(since);
-        let catch_up = policy
-            .catch_up
-            .map(|limit| now.saturating_sub(limit).unwrap_or(Timestamp::MIN));
-        let Some(since) = [misfire, catch_up].into_iter().flatten().min() else {
+        let interest = Interest::of(circumstances, self.pause.until());
+        let Some(time) = calendar.newest(circumstances.now, interest.since()) else {
             return;
         };
-        let Some(time) = calendar.newest(now, since) else {
-            return;
+        let is_missing = |(item, state): (u32, &ItemView)| {
+            let slot = self.slots.get(&item).filter(|_| !state.is_disabled);
+            slot.is_some_and(|slot| {
+                slot.accounted(item, circumstances) < time && looks_back(item, slot, time, circumstances)
+            })
         };
-        let mut known = self.slots.values().filter_map(|slot| slot.until(now));
-        if known.any(|until| until < time) {
-            self.due = Some(Occasion::new(Source::Misfire, time));
+        if !self.own_items(circumstances).any(is_missing) {
+            return;
+        }
+        match interest.source(time) {
+            Some(source) => {
+                self.due = Some(Occasion {
+                    is_looked_back: true,
+                    ..Occasion::new(source, time)
+                });
+            }
+            None => self.skip(time, TOO_LATE),
         }
     }
 
@@ -104,7 +154,7 @@ impl Firings {
     pub(crate) fn drop_late(&mut self, now: Timestamp) {
         let is_late = |due: &Occasion| due.source == Source::Schedule && now.duration_since(due.time) > LATE_LIMIT;
         if self.due.as_ref().is_some_and(is_late) {
-            self.give_up("too late");
+            self.give_up(TOO_LATE);
         }
     }
 
@@ -138,6 +188,7 @@ impl Occasion {
             time,
             order: Order::default(),
             is_for_marked: false,
+            is_looked_back: false,
         }
     }
 }

@@ -16,6 +16,11 @@ pub(super) struct Pause {
 }
 
 impl Pause {
+    /// Looks again: the clock was set, and may have been ahead.
+    pub(super) fn look_again(&mut self, now: Timestamp) {
+        self.until = self.until.map(|until| until.min(now));
+    }
+
     /// When the job was last seen to be paused: the times before it may have passed for that reason.
     pub(super) fn until(self) -> Option<Timestamp> {
         self.until

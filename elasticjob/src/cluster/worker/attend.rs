@@ -10,11 +10,11 @@ use std::time::Duration;
 use elasticjob_config::job::JobConfig;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep};
 use tracing::{debug, info, warn};
 
+use crate::cluster::extent::Extent;
 use crate::cluster::firing::Circumstances;
 use crate::cluster::governor::Governor;
 use crate::cluster::layout::{ItemKind, Node};
@@ -87,8 +87,6 @@ pub(super) struct Live {
     pub(super) told: Option<Member>,
     /// It is being written.
     pub(super) is_telling: bool,
-    /// When this instance was registered, by the wall clock.
-    pub(super) registered_at: Timestamp,
     /// When it was last looked whether marks were left behind.
     pub(super) reconciled_at: Duration,
     /// When there is something to do, on the clock that only moves forward.
@@ -114,7 +112,7 @@ impl Live {
             calendar: settings.calendar.as_ref(),
             policy: settings.policy,
             placement: &settings.placement,
-            registered_at: self.registered_at,
+            extent: &settings.extent,
         }
     }
 }
@@ -196,7 +194,10 @@ impl Worker {
             .join(membership, &config, &member, self.is_first)
             .await?;
         self.process.fail_point.pass();
+        // Before the calendar begins: no time is to come between the two.
+        let registered_at = self.process.clock.now();
         self.put_in_force(config);
+        self.settings.extent = Extent::new(self.settings.config.sharding_total_count().get(), registered_at);
         Ok(Registered::Joined(Box::new(Live {
             membership: Arc::clone(membership),
             watches,
@@ -217,7 +218,6 @@ impl Worker {
             config_known: known,
             is_checking_removal: false,
             is_leaving: false,
-            registered_at: self.process.clock.now(),
             reconciled_at: self.process.clock.elapsed(),
             told: Some(member),
             is_telling: false,
@@ -283,6 +283,8 @@ impl Worker {
             self.wind_down_all("the configuration has changed");
         }
         self.settings.config = config;
+        let total = self.settings.config.sharding_total_count().get();
+        self.settings.extent.become_of(total, now);
         if is_same_schedule {
             return;
         }
@@ -586,6 +588,8 @@ impl Worker {
         if let Some(calendar) = &mut self.settings.calendar {
             calendar.look_again(now);
         }
+        self.settings.extent.look_again(now);
+        self.firings.look_again(now);
     }
 
     /// Sets the timer for the next moment at which there is something to do.

@@ -78,6 +78,7 @@ impl Worker {
             config: &self.settings.config,
             policy: self.settings.policy,
             placement: &self.settings.placement,
+            extent: &self.settings.extent,
             elapsed: self.process.clock.elapsed(),
             is_draining: self.stopping.is_some(),
         }

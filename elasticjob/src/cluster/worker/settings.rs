@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use elasticjob_config::job::JobConfig;
+use jiff::Timestamp;
 
+use crate::cluster::extent::Extent;
 use crate::cluster::placement::Placement;
 use crate::cluster::policy::Policy;
 use crate::cluster::registration::Application;
@@ -17,6 +19,8 @@ pub(super) struct Settings {
     pub(super) calendar: Option<Calendar>,
     pub(super) policy: Policy,
     pub(super) placement: Placement,
+    /// Since when its items are there, once this instance is registered.
+    pub(super) extent: Extent,
     /// Whether the job has run by it: not before it was joined first.
     pub(super) is_in_force: bool,
 }
@@ -32,6 +36,7 @@ impl Settings {
             calendar: None,
             policy: Policy::of(application.config.props()).unwrap_or_default(),
             placement: Placement::of(&application.config, strategies)?,
+            extent: Extent::new(application.config.sharding_total_count().get(), Timestamp::MIN),
             is_in_force: false,
         })
     }

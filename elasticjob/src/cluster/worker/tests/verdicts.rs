@@ -1,5 +1,5 @@
-//! Every scheduled time of an item has a verdict: of runs that no instance ends, and of times that come while something else
-//! runs.
+//! Every scheduled time of an item has a verdict: of runs that no instance ends, of times that come while something else
+//! runs, and of the first times after a start or after the job grew.
 
 use super::*;
 use crate::cluster::ledger::Record;
@@ -24,6 +24,12 @@ impl Cluster {
         let gap = self.record(item).await.skipped?;
         let second = |millis: i64| (millis - start().as_millisecond()) / 1000;
         Some((second(gap.after), second(gap.before), gap.count, gap.reason))
+    }
+
+    /// The seconds at which an item was run.
+    fn seconds(&self, item: u32) -> Vec<i64> {
+        let runs = self.history.all().into_iter().filter(|ran| ran.item == item);
+        runs.map(|ran| ran.due.as_second() - start().as_second()).collect()
     }
 
     async fn trigger(&self, instance: &Instance, request: &str) {
@@ -127,5 +133,123 @@ mod triggers {
         assert_eq!(cluster.history.count_at(at(80)), 1);
         let reason = "it came while the firing before it went on, and `misfire` is off";
         assert_eq!(cluster.skipped(0).await, Some((40, 80, 1, reason.to_owned())));
+    }
+}
+
+mod starts {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn runs_a_time_that_comes_before_the_items_are_shared_out() {
+        for misfire in [true, false] {
+            let mut cluster = Cluster::new().await;
+            let config = every_twenty_seconds(2).misfire(misfire).build().unwrap();
+            cluster.until(19.9).await;
+            let first = cluster.join("10.0.0.1", config.clone(), quick());
+            cluster.until(20.05).await;
+            assert_eq!(cluster.data("/job/sharding/0/instance").await, None);
+            cluster.until(25.0).await;
+            assert_eq!(cluster.history.count_at(at(20)), 2, "misfire {misfire}");
+            first.stop(Duration::ZERO).await;
+            cluster.until(39.9).await;
+            let _again = cluster.join("10.0.0.1", config, quick());
+            cluster.until(45.0).await;
+            assert_eq!(cluster.history.count_at(at(40)), 2, "misfire {misfire}");
+            for item in 0..2 {
+                assert_eq!(cluster.record(item).await.skipped, None);
+            }
+            cluster.history.check();
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn runs_a_time_that_comes_before_new_items_are_shared_out() {
+        for misfire in [true, false] {
+            let mut cluster = Cluster::new().await;
+            let config = |total| every_twenty_seconds(total).misfire(misfire).build().unwrap();
+            let _first = cluster.join("10.0.0.1", config(1), quick());
+            let _second = cluster.join("10.0.0.2", config(1), quick());
+            cluster.until(19.9).await;
+            cluster.set("/job/config", &config(3).to_registry().yaml).await;
+            cluster.until(45.0).await;
+            for second in [20, 40] {
+                assert_eq!(cluster.history.count_at(at(second)), 3, "{second}, misfire {misfire}");
+            }
+            cluster.history.check();
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn runs_no_time_of_before_an_item_was_there() {
+        let mut cluster = Cluster::new().await;
+        let config = |total| every_twenty_seconds(total).build().unwrap();
+        let _only = cluster.join("10.0.0.1", config(3), quick());
+        cluster.until(25.0).await;
+        cluster.set("/job/config", &config(1).to_registry().yaml).await;
+        cluster.until(42.0).await;
+        cluster.set("/job/config", &config(4).to_registry().yaml).await;
+        cluster.until(65.0).await;
+        assert_eq!(cluster.seconds(0), [20, 40, 60]);
+        assert_eq!(cluster.seconds(1), [20, 60]);
+        assert_eq!(cluster.seconds(3), [60]);
+        assert_eq!(
+            cluster.skipped(1).await,
+            Some((20, 60, 1, "the job had fewer items".to_owned()))
+        );
+        assert_eq!(cluster.record(3).await.skipped, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn accounts_for_a_time_that_new_items_could_not_run_at() {
+        let mut cluster = Cluster::new().await;
+        let config = |total| every_twenty_seconds(total).misfire(false).build().unwrap();
+        let _only = cluster.join("10.0.0.1", config(1), lasting(Duration::from_secs(12)));
+        cluster.until(19.9).await;
+        cluster.set("/job/config", &config(2).to_registry().yaml).await;
+        cluster.until(45.0).await;
+        assert_eq!(cluster.seconds(1), [40]);
+        let (after, before, count, reason) = cluster.skipped(1).await.expect("skipped times");
+        assert_eq!((after, before, count, &*reason), (19, 40, 1, "too late"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn accounts_for_times_without_any_instance_since_the_job_was_there() {
+        let mut cluster = Cluster::new().await;
+        let config = every_twenty_seconds(1).build().unwrap();
+        let first = cluster.join("10.0.0.1", config.clone(), quick());
+        cluster.until(12.0).await;
+        first.stop(Duration::ZERO).await;
+        cluster.until(50.0).await;
+        let _again = cluster.join("10.0.0.1", config, quick());
+        cluster.until(65.0).await;
+        let (_, before, count, reason) = cluster.skipped(0).await.expect("skipped times");
+        assert_eq!((before, count, &*reason), (60, 2, "no instance ran the item"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn runs_a_time_before_new_items_are_shared_out_also_once_a_clock_was_ahead() {
+        let mut cluster = Cluster::new().await;
+        cluster.clock.shift(jiff::SignedDuration::from_hours(24));
+        let config = |total| every_twenty_seconds(total).misfire(false).build().unwrap();
+        let _only = cluster.join("10.0.0.1", config(1), quick());
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        cluster.clock.set(at(5));
+        cluster.until(39.9).await;
+        cluster.set("/job/config", &config(3).to_registry().yaml).await;
+        cluster.until(45.0).await;
+        assert_eq!(cluster.history.count_at(at(40)), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn runs_each_item_once_when_an_instance_joins_just_before_a_time() {
+        let mut cluster = Cluster::new().await;
+        let config = every_twenty_seconds(4).misfire(false).build().unwrap();
+        let _first = cluster.join("10.0.0.1", config.clone(), quick());
+        cluster.until(19.9).await;
+        let _second = cluster.join("10.0.0.2", config, quick());
+        cluster.until(45.0).await;
+        assert_eq!(cluster.history.count_at(at(20)), 4);
+        assert_eq!(cluster.history.count_at(at(40)), 4);
+        cluster.history.check();
     }
 }

@@ -254,6 +254,21 @@ impl Record {
         }
     }
 
+    /// The record once scheduled times up to `time` have passed the item, as `gap` says. An open run has ended with its
+    /// instance.
+    pub(crate) fn passed(&self, time: Timestamp, gap: &Gap, now: Timestamp) -> Self {
+        let (until, until_before) = self.advanced(time.as_millisecond(), now);
+        let lost = self.replaced(None).and_then(|run| run.end);
+        let record = lost.map_or_else(|| self.clone(), |end| self.ended(end));
+        let joined = self.skipped.as_ref().and_then(|skipped| skipped.joined(gap));
+        Self {
+            until,
+            until_before,
+            skipped: Some(joined.unwrap_or_else(|| gap.clone())),
+            ..record
+        }
+    }
+
     /// The record of an item that somebody else ran until then, who writes nothing here.
     pub(crate) fn ran_elsewhere(&self, until: Option<Timestamp>, now: Timestamp) -> Self {
         let Some(until) = until.filter(|_| self.until(now).is_some()) else {
@@ -353,6 +368,18 @@ impl Record {
             .iter()
             .any(|known| known == request)
             .then_some(&answered.end)
+    }
+}
+
+impl Gap {
+    /// Returns both as one, if the other follows right after and for the same reason.
+    fn joined(&self, next: &Self) -> Option<Self> {
+        let is_followed = self.reason == next.reason && self.before > next.after;
+        is_followed.then(|| Self {
+            after: self.after,
+            count: self.count + next.count,
+            ..next.clone()
+        })
     }
 }
 

@@ -57,6 +57,8 @@ rules! {
     ForgetLost,
     /// A time that comes before the items are shared out is not looked back at.
     LoseFirstTime,
+    /// A scheduled time passes an item that is switched off, or has no instance, without a word.
+    PassInSilence,
     /// A member claims items although the job is paused.
     IgnorePause,
     /// A time whose make-up run could not be claimed is forgotten.

@@ -82,6 +82,11 @@ impl Basis {
         &self.deferred
     }
 
+    /// The items that were given to no instance on purpose.
+    pub(crate) fn left_out(&self) -> &NotedItems {
+        &self.left_out
+    }
+
     /// Whether the item was given to no instance on purpose.
     pub(crate) fn leaves_out(&self, item: u32) -> bool {
         self.left_out.contains(item)

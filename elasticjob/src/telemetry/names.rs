@@ -158,7 +158,7 @@ pub(super) const ALL: &[Metric] = &[
     counter(
         SKIPPED_TIMES,
         "job",
-        "Scheduled times of items that passed without a run and were accounted for as that",
+        "Scheduled times of items that passed without a run and were accounted for as that, items that are switched off or have no instance included",
     ),
     gauge(
         UNACCOUNTED_TIMES,

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use elasticjob_config::job::JobConfig;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::cluster::ledger::{Record, Run, Source};
+use crate::cluster::ledger::{Gap, Record, Run, Source};
 use crate::schedule::Calendar;
 
 use super::laws::{self, Past};
@@ -232,17 +232,20 @@ impl JobAccount {
         if until > limit || until == since {
             return None;
         }
-        let known = after.skipped.as_ref().filter(|_| after.skipped != before.skipped);
-        let is_told = |count: u64| match known {
+        let known = told_of(since, before, after);
+        let Some(end) = end_of(until, known.as_ref(), after) else {
+            return Some(format!("{until} passes without a word"));
+        };
+        let is_told = |count: u64| match &known {
             None => count == 0,
             Some(gap) => {
-                gap.count == count && gap.after == since.as_millisecond() && gap.before == until.as_millisecond()
+                gap.count == count && gap.after == since.as_millisecond() && gap.before == end.as_millisecond()
             }
         };
         let earliest = since.min(change.now - SLEPT);
-        let count = |config| Calendar::new(config, since).map_or(0, |calendar| calendar.count_between(since, until));
+        let count = |config| Calendar::new(config, since).map_or(0, |calendar| calendar.count_between(since, end));
         let is_right = self.configs_since(earliest).map(count).any(is_told)
-            || self.counts_by_two(since, until, earliest).any(is_told);
+            || self.counts_by_two(since, end, earliest).any(is_told);
         (!is_right).then(|| format!("times between {since} and {until} have no verdict, or two: {known:?}"))
     }
 
@@ -253,14 +256,17 @@ impl JobAccount {
             .until(Timestamp::MAX)
             .filter(|until| *until <= limit && since <= limit)?;
         let known = after.skipped.as_ref();
+        let Some(end) = end_of(until, known, after) else {
+            return Some(format!("{until}, its first time, passes without a word"));
+        };
         // The instance that runs it may have been there earlier, and its clock may be behind.
         let from = known.map_or(since, |gap| Timestamp::from_millisecond(gap.after).unwrap_or(since));
         let is_late = from > since + CLOCK_OFF;
         let told = known.map_or(0, |gap| gap.count);
-        let count = |config| Calendar::new(config, from).map_or(0, |calendar| calendar.count_between(from, until));
+        let count = |config| Calendar::new(config, from).map_or(0, |calendar| calendar.count_between(from, end));
         let earliest = from.min(change.now - SLEPT);
         let is_right = self.configs_since(earliest).map(count).any(|count| count == told)
-            || self.counts_by_two(from, until, earliest).any(|count| count == told);
+            || self.counts_by_two(from, end, earliest).any(|count| count == told);
         (is_late || !is_right)
             .then(|| format!("times between {since} and {until}, its first, have no verdict: {known:?}"))
     }
@@ -296,6 +302,32 @@ impl JobAccount {
             .filter(move |(_, until)| is_seen(until))
             .map(|(config, _)| config)
     }
+}
+
+/// The times that a change says have passed without a run since the last.
+fn told_of(since: Timestamp, before: &Record, after: &Record) -> Option<Gap> {
+    let gap = after.skipped.clone().filter(|_| after.skipped != before.skipped)?;
+    let is_of_one =
+        |old: &&Gap| old.after == gap.after && old.reason == gap.reason && old.before > since.as_millisecond();
+    match before.skipped.as_ref().filter(is_of_one) {
+        // One range of both.
+        Some(old) => Some(Gap {
+            after: since.as_millisecond(),
+            count: gap.count.saturating_sub(old.count),
+            ..gap
+        }),
+        None => Some(gap),
+    }
+}
+
+/// The end of the times that are told to have passed, if the newest that is accounted for has a word: it is run, or is among
+/// them. A time is a full second.
+fn end_of(until: Timestamp, told: Option<&Gap>, after: &Record) -> Option<Timestamp> {
+    if told.is_some_and(|gap| gap.before > until.as_millisecond()) {
+        return Some(until + SignedDuration::from_secs(1));
+    }
+    let is_run = after.run.as_ref().is_some_and(|run| run.due == until.as_millisecond());
+    is_run.then_some(until)
 }
 
 /// A failover is the next attempt of a run that did not end, and never a run of its own.

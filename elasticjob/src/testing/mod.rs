@@ -9,7 +9,8 @@
 //! - tokens grow, no scheduled time is run twice, and no run begins whose end is recorded;
 //! - the account of each item has no gap and tells no time twice; what an instance died running is taken over, as the
 //!   next attempt, where the job has `failover`, and nothing else ever is;
-//! - a time that comes just after an instance or new items have come is run at by each item;
+//! - a time that comes just after an instance or new items have come is run at by each item, and one that passes
+//!   an item which is switched off is told;
 //! - an instance whose link carries everything claims nothing that an operator has switched off, nor what is to move; an item
 //!   moves, and its mark goes, when its run has ended;
 //! - the next attempt of a run has its requests and its parameter; a run is given up after as many attempts as are allowed,

@@ -1,5 +1,5 @@
-//! Whether a scheduled time is run at where it is easily lost: just after a start, and just after new items came. Once all
-//! faults are over.
+//! Whether every scheduled time has its verdict where it is easily lost: just after a start, just after new items came, and of
+//! items that do not run. Once all faults are over.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -38,8 +38,37 @@ fn held_of(job: &Job) -> Duration {
 impl World {
     /// Checks it, in each of these cases.
     pub(super) async fn check_verdicts(&mut self) {
+        self.check_items_that_are_off().await;
         self.check_new_items().await;
         self.check_first_time().await;
+    }
+
+    /// Times that pass items which an operator has switched off are accounted for when they have come.
+    async fn check_items_that_are_off(&mut self) {
+        let longest = self.jobs.iter().map(Job::period).max().unwrap_or_default();
+        for job in &self.jobs {
+            self.observer.create(&format!("/{}/sharding/0/disabled", job.name), "");
+        }
+        self.pass_time_until(Instant::now() + longest * 3 + HELD).await;
+        let now = origin() + (Instant::now() - self.began);
+        for job in &self.jobs {
+            let calendar = Calendar::new(&job.config, now);
+            let newest = calendar.and_then(|calendar| calendar.newest(now - HELD, Timestamp::MIN));
+            let record = self.observer.account().record(&job.name, 0);
+            let until = record.and_then(|record| record.until(Timestamp::MAX));
+            let reason = record.and_then(|record| Some(record.skipped.as_ref()?.reason.as_str()));
+            if until < newest || reason != Some("switched off") {
+                let what = format!(
+                    "{}/0 is switched off, {newest:?} passed: {until:?}, {reason:?}",
+                    job.name
+                );
+                self.history.violation(what);
+            }
+        }
+        for job in &self.jobs {
+            self.observer.delete(&format!("/{}/sharding/0/disabled", job.name));
+        }
+        self.pass_time_until(Instant::now() + longest + HELD).await;
     }
 
     /// Items that come just before a scheduled time are run at it, or told to have missed it.

@@ -10,6 +10,8 @@ use crate::cluster::transaction::Transaction;
 use crate::cluster::view::View;
 use crate::registry::{Answer, CreateMode, Read, Stat, Step};
 
+use super::passing::PassedItem;
+
 /// A claim that was sent, or is to be.
 #[derive(Clone, Debug)]
 pub(crate) struct Claim {
@@ -19,6 +21,8 @@ pub(crate) struct Claim {
     /// How the `running` marks live; `None` where the job is not to be monitored.
     pub(super) mark: Option<CreateMode>,
     pub(super) items: Vec<ClaimedItem>,
+    /// Items that do not run, and have their verdict with it.
+    pub(super) passed: Vec<PassedItem>,
     pub(super) is_retry: bool,
 }
 
@@ -52,7 +56,7 @@ pub(super) struct ClaimedItem {
 
 impl Claim {
     pub(crate) fn is_empty(&self) -> bool {
-        self.items.is_empty()
+        self.items.is_empty() && self.passed.is_empty()
     }
 
     /// A claim of items that wait to be taken over, to be added.
@@ -64,6 +68,7 @@ impl Claim {
             },
             mark: Some(CreateMode::Persistent),
             items: Vec::new(),
+            passed: Vec::new(),
             is_retry: true,
         }
     }
@@ -95,23 +100,32 @@ impl Claim {
         matches!(self.kind, Kind::Takeover { .. })
     }
 
+    /// Returns the items that it claims.
     pub(super) fn items(&self) -> impl Iterator<Item = u32> {
         self.items.iter().map(|claimed| claimed.item)
     }
 
-    pub(super) fn claimed(&self) -> impl Iterator<Item = &ClaimedItem> {
-        self.items.iter()
+    /// Returns all of it, with the answers to the settings of the ledgers, which are all that a claim sets.
+    pub(super) fn with_stats(&self, stats: impl IntoIterator<Item = Stat>) -> Granted {
+        let mut stats = stats.into_iter();
+        Granted {
+            items: self.items.iter().cloned().zip(&mut stats).collect(),
+            passed: self.passed.iter().cloned().zip(stats).collect(),
+        }
     }
 
     pub(super) fn of(&self, item: u32) -> Option<&ClaimedItem> {
         self.items.iter().find(|claimed| claimed.item == item)
     }
 
-    /// The transaction: the epoch as expected; each item's mark created and ledger set.
+    /// The transaction: the epoch as expected; each item's mark created and ledger set, and the ledger of each that is passed.
     pub(super) fn steps(&self, view: &View) -> Vec<Step> {
         let mut transaction = self.right(view);
         for claimed in &self.items {
             self.take(&mut transaction, view, claimed);
+        }
+        for passed in &self.passed {
+            pass(&mut transaction, passed);
         }
         transaction.into_steps()
     }
@@ -175,14 +189,26 @@ impl Claim {
         let is_fitting =
             |claimed: &&ClaimedItem| transaction.add_if_it_fits(|transaction| self.take(transaction, view, claimed));
         let fitting = self.items.iter().take_while(is_fitting).count();
-        let items = self.items.split_off(fitting.max(1).min(self.items.len()));
-        (!items.is_empty()).then(|| Self {
+        // The claims first: what only passes can wait.
+        let is_fitting = |passed: &&PassedItem| transaction.add_if_it_fits(|transaction| pass(transaction, passed));
+        let passing = match fitting == self.items.len() {
+            true => self.passed.iter().take_while(is_fitting).count(),
+            false => 0,
+        };
+        let (fitting, passing) = match fitting + passing {
+            // One that is too large alone is sent alone.
+            0 => (self.items.len().min(1), usize::from(self.items.is_empty())),
+            _ => (fitting, passing),
+        };
+        let rest = Self {
             epoch: self.epoch,
             kind: self.kind.clone(),
             mark: self.mark,
-            items,
+            items: self.items.split_off(fitting),
+            passed: self.passed.split_off(passing.min(self.passed.len())),
             is_retry: self.is_retry,
-        })
+        };
+        (!rest.is_empty()).then_some(rest)
     }
 
     /// What to read to know why it was refused, or whether it happened.
@@ -203,7 +229,25 @@ impl Claim {
             reads.push(state(ItemKind::Running));
             reads.push(Read::Data(Node::LedgerItem(claimed.item).of(job)));
         }
+        for PassedItem { item, .. } in &self.passed {
+            let kind = ItemKind::Owner;
+            reads.push(Read::Data(Node::ItemState { item: *item, kind }.of(job)));
+            reads.push(Read::Data(Node::LedgerItem(*item).of(job)));
+        }
         reads
+    }
+}
+
+/// What of a claim was granted, with the stats of the ledgers.
+#[derive(Debug, Default)]
+pub(super) struct Granted {
+    pub(super) items: Vec<(ClaimedItem, Stat)>,
+    pub(super) passed: Vec<(PassedItem, Stat)>,
+}
+
+impl Granted {
+    pub(super) fn is_empty(&self) -> bool {
+        self.items.is_empty() && self.passed.is_empty()
     }
 }
 
@@ -213,6 +257,12 @@ impl ClaimedItem {
         let is_this = |run: &Run| run.is_same_attempt(&self.run) && run.end.is_none();
         record.run.as_ref().is_some_and(is_this)
     }
+}
+
+/// Adds what lets a time pass one item.
+fn pass(transaction: &mut Transaction<'_>, passed: &PassedItem) {
+    let record = passed.record.to_bytes();
+    transaction.set(Node::LedgerItem(passed.item), record, expected(passed.version));
 }
 
 /// What decides whether anything may be claimed at all, the epoch first: a pause that begins after both were read, or in

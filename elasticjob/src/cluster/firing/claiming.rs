@@ -10,7 +10,8 @@ use crate::cluster::mutation::Mutation;
 use crate::cluster::view::ItemView;
 use crate::registry::{Answer, CreateMode, Error, Stat, Step, WriteError, Written};
 
-use super::claim::{Claim, ClaimedItem, Found, Kind, due_of};
+use super::claim::{Claim, ClaimedItem, Found, Granted, Kind, due_of};
+use super::passing::Concern;
 use super::{Circumstances, Claiming, Firings, Occasion, Running, Slot, Start, not_started};
 
 /// What a claim led to.
@@ -21,6 +22,8 @@ pub(crate) struct ClaimOutcome {
     pub(crate) refused: Vec<(u32, &'static str)>,
     /// Times before this one that passed without a run.
     pub(crate) skipped: Vec<(u32, Gap)>,
+    /// Times that have passed items which do not run.
+    pub(crate) passed: Vec<(u32, Gap)>,
     /// Runs that dead instances left open, and that the claim ended as lost.
     pub(crate) lost: Vec<(u32, Run)>,
 }
@@ -46,6 +49,7 @@ impl Firings {
             kind: Kind::Owned,
             mark,
             items: items.into_iter().filter_map(claimed).collect(),
+            passed: self.passing(circumstances, occasion),
             is_retry: false,
         }
     }
@@ -148,9 +152,8 @@ impl Firings {
                     Written::Set(stat) => Some(stat),
                     _ => None,
                 });
-                // The ledgers are all that a claim sets.
-                let claimed: Vec<_> = claim.items.iter().cloned().zip(stats).collect();
-                self.begin(circumstances, claimed, &claim)
+                let granted = claim.with_stats(stats);
+                self.begin(circumstances, granted, &claim)
             }
             Err(WriteError {
                 error: Error::SessionExpired,
@@ -186,7 +189,11 @@ impl Firings {
                     return ClaimOutcome::default();
                 }
                 // What we believe of the ledgers was wrong twice.
-                claim.items().for_each(|item| drop(self.slots.remove(&item)));
+                let passed = claim.passed.iter().map(|passed| passed.item);
+                claim
+                    .items()
+                    .chain(passed)
+                    .for_each(|item| drop(self.slots.remove(&item)));
                 ClaimOutcome {
                     refused: claim.items().map(|item| (item, "running elsewhere")).collect(),
                     ..Default::default()
@@ -230,6 +237,7 @@ impl Firings {
             kind: Kind::Owned,
             mark: claim.mark,
             items: Vec::new(),
+            passed: Vec::new(),
             is_retry: true,
         };
         for claimed in claim.items {
@@ -241,14 +249,7 @@ impl Firings {
                 outcome.refused.push((item, "its ledger is gone"));
                 continue;
             };
-            let known = self.slots.get(&item);
-            let slot = Slot {
-                version: stat.version,
-                record: Record::parse(&data),
-                since: known.and_then(|slot| slot.since),
-                was_busy: known.is_some_and(|slot| slot.was_busy),
-            };
-            self.slots.insert(item, Box::new(slot.clone()));
+            let slot = self.slot_read_again(item, &data, stat);
             let refusal = if owner.is_none_or(|(owner, _)| owner != me.as_str().as_bytes()) {
                 Some("given to another instance")
             } else if claim.mark.is_some() && mark.is_some() {
@@ -278,14 +279,31 @@ impl Firings {
                 }
             }
         }
+        for passed in claim.passed {
+            let (owner, ledger) = (answers.next(), answers.next());
+            let Some((data, stat)) = ledger else {
+                self.slots.remove(&passed.item);
+                continue;
+            };
+            let slot = self.slot_read_again(passed.item, &data, stat);
+            let owner = owner.and_then(|(owner, _)| InstanceId::parse(&String::from_utf8_lossy(&owner)));
+            // It has come to another instance, which accounts for it.
+            let is_elsewhere = owner.is_some_and(|owner| owner != *me && view.is_alive(&owner));
+            if !is_elsewhere {
+                let passed = self.passed_item(circumstances, passed.item, &slot, passed.time, passed.reason);
+                retry.passed.extend(passed);
+            }
+        }
         outcome.refused.iter().for_each(|(item, _)| self.close(*item));
         if retry.is_empty() {
             return (None, outcome);
         }
         // What is known of the items now may take more room than before.
         if let (Some(mut rest), Some(current)) = (retry.split_off(view), &mut self.current) {
-            rest.items
-                .extend(current.rest.take().into_iter().flat_map(|later| later.items));
+            if let Some(later) = current.rest.take() {
+                rest.items.extend(later.items);
+                rest.passed.extend(later.passed);
+            }
             current.rest = Some(rest);
         }
         let steps = retry.steps(view);
@@ -313,16 +331,26 @@ impl Firings {
         };
         let mut answers = Found::new(answers);
         let (_epoch, _pause) = (answers.next(), answers.next());
-        let mut claimed = Vec::new();
+        let mut granted = Granted::default();
         for item in &claim.items {
             let (_owner, _mark, ledger) = (answers.next(), answers.next(), answers.next());
             let Some((data, stat)) = ledger else { continue };
             let is_made = item.is_in(&Record::parse(&data)) && !Mutation::DisbelieveClaim.is_on();
             if is_made || Mutation::BelieveClaim.is_on() {
-                claimed.push((item.clone(), stat));
+                granted.items.push((item.clone(), stat));
             }
         }
-        if claimed.is_empty() {
+        for passed in &claim.passed {
+            let (_owner, ledger) = (answers.next(), answers.next());
+            let Some((data, stat)) = ledger else { continue };
+            if Record::parse(&data) == passed.record {
+                granted.passed.push((passed.clone(), stat));
+            } else {
+                // What is known of it is of before, or another instance has written since.
+                self.slots.remove(&passed.item);
+            }
+        }
+        if granted.is_empty() {
             // It did not happen.
             self.abandon(&claim);
             let is_all = self
@@ -338,22 +366,30 @@ impl Firings {
             }
             return ClaimOutcome::default();
         }
-        self.begin(circumstances, claimed, &claim)
+        self.begin(circumstances, granted, &claim)
     }
 
     /// Starts what is claimed, except for what was given away meanwhile.
-    pub(super) fn begin(
-        &mut self,
-        circumstances: &Circumstances<'_>,
-        claimed: Vec<(ClaimedItem, Stat)>,
-        claim: &Claim,
-    ) -> ClaimOutcome {
+    pub(super) fn begin(&mut self, circumstances: &Circumstances<'_>, granted: Granted, claim: &Claim) -> ClaimOutcome {
         let Circumstances { view, me, elapsed, .. } = *circumstances;
         let mut outcome = ClaimOutcome::default();
         if let Some(current) = &mut self.current {
-            current.is_begun |= !claim.is_takeover() && !claimed.is_empty();
+            current.is_begun |= !claim.is_takeover() && !granted.items.is_empty();
         }
-        for (claimed, stat) in claimed {
+        let is_own = |item: u32| view.items.get(&item).and_then(|item| item.owner.as_ref()) == Some(me);
+        for (passed, stat) in granted.passed {
+            let slot = Slot {
+                version: stat.version,
+                record: passed.record,
+                since: None,
+                was_busy: false,
+                concern: passed.concern,
+            };
+            self.slots.insert(passed.item, Box::new(slot));
+            outcome.passed.push((passed.item, passed.gap));
+            outcome.lost.extend(passed.lost.map(|run| (passed.item, run)));
+        }
+        for (claimed, stat) in granted.items {
             let ClaimedItem {
                 item,
                 run,
@@ -372,8 +408,7 @@ impl Firings {
                 is_failover: claim.is_takeover(),
                 is_failovering: claim.is_takeover(),
             });
-            let is_owner = view.items.get(&item).and_then(|item| item.owner.as_ref()) == Some(me);
-            if is_owner || claim.is_takeover() {
+            if is_own(item) || claim.is_takeover() {
                 self.running.insert(item, running);
                 outcome.starts.push(Start {
                     item,
@@ -387,6 +422,20 @@ impl Firings {
             }
         }
         outcome
+    }
+
+    /// Keeps the ledger of an item that was read again, beside what is known of it otherwise.
+    fn slot_read_again(&mut self, item: u32, data: &[u8], stat: Stat) -> Slot {
+        let known = self.slots.get(&item);
+        let slot = Slot {
+            version: stat.version,
+            record: Record::parse(data),
+            since: known.and_then(|slot| slot.since),
+            was_busy: known.is_some_and(|slot| slot.was_busy),
+            concern: known.map_or(Concern::Own, |slot| slot.concern),
+        };
+        self.slots.insert(item, Box::new(slot.clone()));
+        slot
     }
 
     fn abandon(&mut self, claim: &Claim) {
@@ -408,7 +457,12 @@ pub(super) fn looks_back(item: u32, slot: &Slot, time: Timestamp, circumstances:
 }
 
 /// Whether a ledger admits a run for this time.
-fn admits(slot: &Slot, source: Source, time: Timestamp, circumstances: &Circumstances<'_>) -> Result<(), Refusal> {
+pub(super) fn admits(
+    slot: &Slot,
+    source: Source,
+    time: Timestamp,
+    circumstances: &Circumstances<'_>,
+) -> Result<(), Refusal> {
     let Circumstances { view, me, now, .. } = *circumstances;
     let is_alive = |owner: &str| InstanceId::parse(owner).is_some_and(|owner| view.is_alive(&owner));
     slot.record.admits(source, time, now, me.as_str(), is_alive)

@@ -11,7 +11,8 @@ use crate::cluster::view::View;
 use crate::limits;
 use crate::registry::{Answer, Error, Read, Stat, WriteError, Written, size_of};
 
-use super::claim::{Found, check_epoch};
+use super::claim::{Found, Granted, check_epoch};
+use super::passing::Concern;
 use super::state::Batch;
 use super::{Circumstances, ClaimOutcome, Ended, FiringRequest, Firings, Recording, Running, Slot, Start};
 
@@ -179,8 +180,8 @@ impl Firings {
             self.conclude(item, *ended, stat, &mut recordings);
         }
         if let Some(make_up) = batch.make_up {
-            let claimed = make_up.with_stats(stats);
-            recordings.made_up = self.begin_make_up(circumstances, make_up, claimed);
+            let granted = make_up.claim.with_stats(stats);
+            recordings.made_up = self.begin_make_up(circumstances, make_up, granted);
         }
         recordings
     }
@@ -208,7 +209,7 @@ impl Firings {
         let is_mine = |found: Option<(Vec<u8>, Stat)>| {
             found.is_some_and(|(holder, _)| holder == circumstances.me.as_str().as_bytes())
         };
-        let mut claimed = Vec::new();
+        let mut granted = Granted::default();
         for item in batch.items() {
             let (mark, failover, failovering) = (answers.next(), answers.next(), answers.next());
             let ledger = answers.next().map(|(data, stat)| (Record::parse(&data), stat));
@@ -222,7 +223,7 @@ impl Firings {
                 if let Some(ended) = ended {
                     self.conclude(item, *ended, *stat, &mut recordings);
                 }
-                claimed.push((follower, *stat));
+                granted.items.push((follower, *stat));
                 continue;
             }
             let Some(mut ended) = ended else { continue };
@@ -251,9 +252,12 @@ impl Firings {
                 }
             }
         }
+        // What became of those that it let pass is read before the next claim.
+        let passed = batch.make_up.iter().flat_map(|make_up| &make_up.claim.passed);
+        passed.for_each(|passed| drop(self.slots.remove(&passed.item)));
         match batch.make_up {
-            Some(make_up) if claimed.is_empty() => self.put_back(make_up),
-            Some(make_up) => recordings.made_up = self.begin_make_up(circumstances, make_up, claimed),
+            Some(make_up) if granted.is_empty() => self.put_back(make_up),
+            Some(make_up) => recordings.made_up = self.begin_make_up(circumstances, make_up, granted),
             None => {}
         }
         (unrecorded, recordings)
@@ -272,6 +276,7 @@ impl Firings {
                     record,
                     since: None,
                     was_busy: false,
+                    concern: Concern::Own,
                 }),
             );
             self.close(item);
@@ -320,6 +325,7 @@ impl Ended {
             record: self.record(),
             since: None,
             was_busy: false,
+            concern: Concern::Own,
         }
     }
 

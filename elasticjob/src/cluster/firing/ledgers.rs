@@ -9,6 +9,7 @@ use crate::cluster::transaction::Transaction;
 use crate::limits;
 use crate::registry::{Answer, CreateMode, Read, Step};
 
+use super::passing::{Accountable, Concern};
 use super::{Circumstances, FiringRequest, Firings, claim};
 
 /// Times that passed without a run are accounted for up to so long ago.
@@ -23,22 +24,18 @@ pub(super) struct Slot {
     pub(super) since: Option<Timestamp>,
     /// Whether it ran on another instance until it became ours.
     pub(super) was_busy: bool,
+    /// Why it was ours to account for when its ledger was read.
+    pub(super) concern: Concern,
 }
 
 impl Firings {
-    /// Reads the ledgers of items that became ours, and forgets those that are not any more.
+    /// Reads the ledgers of items that became ours to account for, and forgets those that are not any more.
     pub(super) fn load_ledgers(&mut self, circumstances: &Circumstances<'_>) -> Option<FiringRequest> {
-        let Circumstances { view, me, config, .. } = *circumstances;
-        let total = config.sharding_total_count().get();
-        let is_ours = |item: u32| {
-            item < total
-                && view
-                    .items
-                    .get(&item)
-                    .is_some_and(|item| item.owner.as_ref() == Some(me))
-        };
-        self.slots.retain(|item, _| is_ours(*item));
-        self.doubtful.retain(|item| is_ours(*item));
+        let accountable = Accountable::of(circumstances);
+        // One that had no instance and is ours now is looked at again: a time may have passed it meanwhile.
+        self.slots
+            .retain(|item, slot| accountable.concern(*item) == Some(slot.concern));
+        self.doubtful.retain(|item| accountable.concern(*item).is_some());
         if self.is_stopped {
             // Nothing more is started, and what runs has its own.
             return None;
@@ -46,8 +43,11 @@ impl Firings {
         let is_known = |item: &u32| {
             self.slots.contains_key(item) || self.running.contains_key(item) || self.ended.contains_key(item)
         };
-        let own = self.own_items(circumstances).map(|(item, _)| item);
-        let missing: Vec<u32> = own.filter(|item| !is_known(item)).take(limits::batch()).collect();
+        let unknown = accountable
+            .items()
+            .map(|(item, ..)| item)
+            .filter(|item| !is_known(item));
+        let missing: Vec<u32> = unknown.take(limits::batch()).collect();
         if missing.is_empty() {
             return None;
         }
@@ -66,14 +66,20 @@ impl Firings {
         items: &[u32],
         answers: Vec<Answer>,
     ) -> Vec<Step> {
-        let Circumstances { view, now, extent, .. } = *circumstances;
+        let Circumstances {
+            view, me, now, extent, ..
+        } = *circumstances;
         let was_of_java = |item: &u32| view.items.get(item).is_some_and(|item| item.was_of_java);
+        let concern = |item: &u32| match view.items.get(item).and_then(|item| item.owner.as_ref()) {
+            Some(owner) if owner == me => Concern::Own,
+            _ => Concern::Rest,
+        };
         let mut transaction = Transaction::on(view);
         for (item, answer) in items.iter().zip(answers) {
             match answer {
                 Answer::Data(Some((data, stat))) => {
                     // One that is looked at again has been ours all the time.
-                    self.must_look_back |= !self.doubtful.remove(item);
+                    self.must_look_back |= !self.doubtful.remove(item) && concern(item) == Concern::Own;
                     self.slots.insert(
                         *item,
                         Box::new(Slot {
@@ -81,6 +87,7 @@ impl Firings {
                             record: Record::parse(&data),
                             since: was_of_java(item).then_some(now),
                             was_busy: view.was_busy(*item),
+                            concern: concern(item),
                         }),
                     );
                 }
@@ -162,6 +169,11 @@ impl Slot {
             let here = extent.since(item);
             self.record.since().map_or(here, |since| since.min(here))
         })
+    }
+
+    /// Returns the ledger once times up to this one have passed.
+    pub(super) fn passed(&self, time: Timestamp, gap: &Gap, now: Timestamp) -> Record {
+        self.record.ran_elsewhere(self.since, now).passed(time, gap, now)
     }
 
     /// The ledger with a claim in it.

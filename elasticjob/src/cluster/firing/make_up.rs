@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 use crate::cluster::ledger::Source;
 use crate::cluster::mutation::Mutation;
 use crate::limits;
-use crate::registry::{Stat, Step, size_of};
+use crate::registry::{Step, size_of};
 
-use super::claim::ClaimedItem;
+use super::claim::Granted;
 use super::occasion::COALESCED;
 use super::{Circumstances, Claim, ClaimOutcome, Claiming, Current, Firings, Occasion};
 
@@ -78,7 +78,7 @@ impl Firings {
         let claim = self.new_claim(circumstances, &occasion, ending);
         let view = circumstances.view;
         let is_fitting = size_of(ends) + size_of(&claim.steps(view)) <= limits::worker_transaction_size(view.job());
-        if claim.is_empty() || !is_fitting {
+        if claim.items.is_empty() || !is_fitting {
             return None;
         }
         if !occasion.is_for_marked {
@@ -92,7 +92,7 @@ impl Firings {
         &mut self,
         circumstances: &Circumstances<'_>,
         make_up: MakeUp,
-        claimed: Vec<(ClaimedItem, Stat)>,
+        granted: Granted,
     ) -> ClaimOutcome {
         let MakeUp { occasion, claim } = make_up;
         let listening = self.listening_of_make_up();
@@ -103,7 +103,7 @@ impl Firings {
             rest: None,
             is_begun: true,
         });
-        self.begin(circumstances, claimed, &claim)
+        self.begin(circumstances, granted, &claim)
     }
 
     /// It was not claimed: its time is as missed as it was.
@@ -119,12 +119,5 @@ impl Firings {
         } else {
             self.missed = Some(time);
         }
-    }
-}
-
-impl MakeUp {
-    /// The items with the answers to the settings of their ledgers.
-    pub(super) fn with_stats(&self, written: impl Iterator<Item = Stat>) -> Vec<(ClaimedItem, Stat)> {
-        self.claim.claimed().cloned().zip(written).collect()
     }
 }

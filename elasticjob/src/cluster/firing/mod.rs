@@ -17,6 +17,7 @@ mod ledgers;
 mod listening;
 mod make_up;
 mod occasion;
+mod passing;
 mod pause;
 mod request;
 mod state;
@@ -166,9 +167,10 @@ impl Firings {
         self.ordered.clear();
     }
 
-    /// Whether a time that comes now has to wait for the end of a firing.
+    /// Whether a time that comes now has to wait for the end of a firing. One that runs no item is in no other's way.
     pub(crate) fn is_firing(&self) -> bool {
-        self.current.is_some()
+        let is_going_on = |current: &Current| !current.open.is_empty() || current.listening != Listening::Over;
+        self.current.as_ref().is_some_and(is_going_on)
     }
 
     /// The items whose runs something waits for: an order, or a time that has come and that other items could run at.
@@ -357,8 +359,11 @@ impl Firings {
             // No item of this instance runs: that is no firing of it, and its listeners hear nothing.
             return None;
         }
-        let open = claim.items().collect();
-        let listening = self.listening();
+        let open: BTreeSet<u32> = claim.items().collect();
+        let listening = match open.is_empty() {
+            true => Listening::Over,
+            false => self.listening(),
+        };
         self.current = Some(Current {
             occasion,
             open,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use elasticjob_config::job::{Difference, Warning};
 use jiff::Timestamp;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::cluster::firing::Start;
 use crate::cluster::launch::Finished;
@@ -242,6 +242,18 @@ impl Account {
     pub(super) fn skipped(&self, item: u32, gap: &Gap) {
         let times = times(gap);
         info!(job = &*self.job, item, count = times.count, after = %times.after, reason = times.reason, "scheduled times passed without a run");
+        self.pass(item, times);
+    }
+
+    /// A scheduled time passed an item that does not run. An operator knows: the item is switched off, or health says that it
+    /// has no instance.
+    pub(super) fn passed(&self, item: u32, gap: &Gap) {
+        let times = times(gap);
+        debug!(job = &*self.job, item, count = times.count, after = %times.after, reason = times.reason, "scheduled time passed");
+        self.pass(item, times);
+    }
+
+    fn pass(&self, item: u32, times: SkippedTimes) {
         self.metrics.skipped(times.count);
         self.events.publish(|| JobEvent::Skipped {
             job: Arc::clone(&self.job),

@@ -306,6 +306,9 @@ impl Worker {
         for (item, gap) in outcome.skipped {
             self.account.skipped(item, &gap);
         }
+        for (item, gap) in outcome.passed {
+            self.account.passed(item, &gap);
+        }
         self.start(live, outcome.starts);
     }
 

@@ -216,8 +216,8 @@ async fn a_time_that_another_instance_ran_meanwhile_should_not_be_said_to_be_ski
     let mut cluster = Cluster::new().await;
     let only = cluster.join("10.0.0.1", every_second(1), quick());
     cluster.until(5.5).await;
-    let disabled = "/job/sharding/0/disabled".to_owned();
-    cluster.create(&disabled, "").await;
+    let mark = "/job/sharding/0/running";
+    cluster.create(mark, &only.id()).await;
     cluster.until(8.4).await;
     // It had the item for a moment, at 7.
     let ledger = cluster.data("/job/ledger/items/0").await.unwrap();
@@ -226,13 +226,7 @@ async fn a_time_that_another_instance_ran_meanwhile_should_not_be_said_to_be_ski
     cluster
         .set("/job/ledger/items/0", &ledger.replace(&before, &after))
         .await;
-    let version = None;
-    let path = disabled;
-    cluster
-        .observer
-        .write(vec![Step::Delete { path, version }])
-        .await
-        .unwrap();
+    cluster.delete(mark).await;
     let mut events = only.events();
     cluster.until(9.5).await;
     assert_eq!(cluster.history.count_at(at(9)), 1);

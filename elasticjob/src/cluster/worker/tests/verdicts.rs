@@ -1,9 +1,9 @@
-//! Every scheduled time of an item has a verdict: of runs that no instance ends, of times that come while something else
-//! runs, and of the first times after a start or after the job grew.
+//! Every scheduled time of an item has a verdict: of runs that no instance ends, of items that do not run, of times that come
+//! while something else runs, and of the first times after a start or after the job grew.
 
 use super::*;
 use crate::cluster::ledger::Record;
-use crate::trace::LostRun;
+use crate::trace::{LostRun, SkippedTimes};
 
 /// At seconds 0, 20 and 40 of each minute.
 fn every_twenty_seconds(total: u32) -> elasticjob_config::job::Builder {
@@ -44,6 +44,13 @@ impl Cluster {
 fn lost(event: JobEvent) -> Option<(u32, LostRun)> {
     match event {
         JobEvent::Lost { item, run, .. } => Some((item, run?)),
+        _ => None,
+    }
+}
+
+fn skipped(event: JobEvent) -> Option<(u32, SkippedTimes)> {
+    match event {
+        JobEvent::Skipped { item, times, .. } => Some((item, times)),
         _ => None,
     }
 }
@@ -92,6 +99,129 @@ mod runs {
         cluster.until(85.0).await;
         let record = cluster.record(0).await;
         assert_eq!(record.answer_to("q1"), Some(&End::new(Verdict::Lost)), "{record:?}");
+    }
+}
+
+mod items {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn accounts_for_times_of_an_item_that_is_switched_off() {
+        let mut cluster = Cluster::new().await;
+        let only = cluster.join("10.0.0.1", every_twenty_seconds(2).build().unwrap(), quick());
+        cluster.until(25.0).await;
+        cluster.create("/job/sharding/1/disabled", "").await;
+        cluster.until(35.0).await;
+        let (mut events, before) = (only.events(), only.registry.counts());
+        cluster.until(45.0).await;
+        let off = |count: i64| {
+            Some((
+                20,
+                20 * count + 21,
+                u64::try_from(count).unwrap(),
+                "switched off".to_owned(),
+            ))
+        };
+        assert_eq!(cluster.skipped(1).await, off(1));
+        cluster.until(65.0).await;
+        assert_eq!(cluster.skipped(1).await, off(2), "one range of times");
+        let counts = only.registry.counts() - before;
+        assert_eq!(counts.writes, 2 * 2, "with the claims of item 0: {counts:?}");
+        for second in [40, 60] {
+            let (item, times) = told(&mut events, skipped).await;
+            assert_eq!((item, times.count, &*times.reason), (1, 1, "switched off"));
+            assert_eq!((times.after, times.before), (at(second - 20), at(second + 1)));
+        }
+        cluster.delete("/job/sharding/1/disabled").await;
+        cluster.until(85.0).await;
+        assert_eq!(cluster.skipped(1).await, off(2), "nothing is told twice");
+        assert_eq!(cluster.seconds(1), [20, 80]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn accounts_for_times_at_which_all_items_are_switched_off() {
+        let mut cluster = Cluster::new().await;
+        let only = cluster.join("10.0.0.1", every_twenty_seconds(2).build().unwrap(), quick());
+        cluster.until(25.0).await;
+        for item in 0..2 {
+            cluster.create(&format!("/job/sharding/{item}/disabled"), "").await;
+        }
+        cluster.until(35.0).await;
+        let before = only.registry.counts();
+        cluster.until(65.0).await;
+        let counts = only.registry.counts() - before;
+        assert_eq!(counts.writes, 2, "one a time: {counts:?}");
+        for item in 0..2 {
+            assert_eq!(
+                cluster.skipped(item).await,
+                Some((20, 61, 2, "switched off".to_owned()))
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn accounts_for_times_while_all_servers_are_switched_off() {
+        let mut cluster = Cluster::new().await;
+        let config = every_twenty_seconds(2).build().unwrap();
+        let instances = [("10.0.0.1", config.clone()), ("10.0.0.2", config)];
+        let instances = instances.map(|(ip, config)| cluster.join(ip, config, quick()));
+        cluster.until(25.0).await;
+        for ip in ["10.0.0.1", "10.0.0.2"] {
+            cluster.set(&format!("/job/servers/{ip}"), "DISABLED").await;
+        }
+        cluster.until(65.0).await;
+        for item in 0..2 {
+            assert_eq!(
+                cluster.skipped(item).await,
+                Some((20, 61, 2, "switched off".to_owned()))
+            );
+        }
+        drop(instances);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn accounts_for_times_of_an_item_that_has_no_instance() {
+        let mut cluster = Cluster::new().await;
+        let config = every_twenty_seconds(2).sharding_strategy("LABEL");
+        let config = config.prop("label.items", "0=gpu").build().unwrap();
+        let able = cluster.join_labelled("10.0.0.1", 7, config.clone(), quick(), &["gpu"]);
+        let other = cluster.join("10.0.0.2", config, quick());
+        cluster.until(25.0).await;
+        able.stop(Duration::ZERO).await;
+        cluster.until(35.0).await;
+        let before = other.registry.counts();
+        cluster.until(65.0).await;
+        let counts = other.registry.counts() - before;
+        assert_eq!(counts.writes, 2 * 2, "with the claims of item 1: {counts:?}");
+        assert_eq!(cluster.skipped(0).await, Some((20, 61, 2, "no instance".to_owned())));
+        let late = cluster.join_labelled(
+            "10.0.0.3",
+            9,
+            every_twenty_seconds(2).build().unwrap(),
+            quick(),
+            &["gpu"],
+        );
+        cluster.until(85.0).await;
+        assert_eq!(by(&cluster.history.at(at(80)), &late.id()), [0]);
+        assert_eq!(cluster.seconds(0), [20, 80]);
+        assert_eq!(cluster.skipped(0).await, Some((20, 61, 2, "no instance".to_owned())));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn leaves_to_a_java_leader_what_has_no_instance() {
+        let mut cluster = Cluster::new().await;
+        let _only = cluster.join("10.0.0.1", every_twenty_seconds(2).build().unwrap(), quick());
+        cluster.until(25.0).await;
+        let java = "10.0.0.9@-@1";
+        cluster.register_java(java).await;
+        cluster.set("/job/leader/election/instance", java).await;
+        cluster.delete("/job/sharding/1/instance").await;
+        cluster.until(45.0).await;
+        assert_eq!(
+            cluster.record(1).await.until(at(45)),
+            Some(at(20)),
+            "it may have given it to a member of its own"
+        );
     }
 }
 

@@ -400,10 +400,8 @@ impl Governor {
                 self.prepared = Some(Move::write(Purpose::ClearFailover { lost }, steps));
             }
             Purpose::SurveyDisobedient(servers) => {
-                let steps = pause::switch_off(situation.view, servers, answers);
-                if !steps.is_empty() {
-                    let purpose = Purpose::SwitchOffDisobedient(servers.clone());
-                    self.prepared = Some(Move::write(purpose, steps));
+                if let Some((switched, steps)) = pause::switch_off(situation.view, servers, answers) {
+                    self.prepared = Some(Move::write(Purpose::SwitchOffDisobedient(switched), steps));
                 }
             }
             Purpose::SurveyItems(scope) => {

@@ -96,10 +96,10 @@ pub(crate) fn survey(view: &View, servers: &[String]) -> Vec<Read> {
     parents.into_iter().chain(servers.iter().flat_map(of)).collect()
 }
 
-/// The transaction that switches servers off by what a [`survey`] found; empty if the pause is over, or nothing is to be
-/// switched any more.
-pub(crate) fn switch_off(view: &View, servers: &[String], answers: Vec<Answer>) -> Vec<Step> {
-    let Some(pause) = &view.pause else { return Vec::new() };
+/// The transaction that switches servers off by what a [`survey`] found, as many as fit into it, with their addresses. `None` if
+/// the pause is over, or nothing is to be switched any more.
+pub(crate) fn switch_off(view: &View, servers: &[String], answers: Vec<Answer>) -> Option<(Vec<String>, Vec<Step>)> {
+    let pause = view.pause.as_ref()?;
     let mut answers = answers.into_iter().map(|answer| match answer {
         Answer::Data(found) => found,
         _ => None,
@@ -110,25 +110,29 @@ pub(crate) fn switch_off(view: &View, servers: &[String], answers: Vec<Answer>) 
         found.read(&node.of(view.job()), answers.next().flatten());
     }
     let mut transaction = Transaction::on(&found);
-    transaction.check(Node::Pause, None);
     let note = note_of_switch(pause.note.as_ref()).to_bytes();
-    let mut is_needed = false;
+    let mut switched = Vec::new();
     for ip in servers {
         let (switch, noted) = (answers.next().flatten(), answers.next().flatten());
         let Some((_, stat)) = switch.filter(|(data, _)| ServerStatus::parse(data) == ServerStatus::Enabled) else {
             continue;
         };
-        is_needed = true;
-        transaction.set(Node::Server(ip), "DISABLED", Some(stat.version));
-        match noted {
-            Some(_) => transaction.set(Node::ServerNote(ip), note.clone(), None),
-            None => transaction.create(Node::ServerNote(ip), note.clone(), CreateMode::Persistent),
-        };
+        let is_added = transaction.add_if_it_fits(|transaction| {
+            transaction.set(Node::Server(ip), "DISABLED", Some(stat.version));
+            match noted {
+                Some(_) => transaction.set(Node::ServerNote(ip), note.clone(), None),
+                None => transaction.create(Node::ServerNote(ip), note.clone(), CreateMode::Persistent),
+            };
+        });
+        if !is_added {
+            // The others are disobedient still, and come next.
+            break;
+        }
+        switched.push(ip.clone());
     }
-    match is_needed {
-        true => transaction.into_steps(),
-        false => Vec::new(),
-    }
+    let mut during_pause = Transaction::on(&found);
+    during_pause.check(Node::Pause, None).extend(transaction.into_steps());
+    (!switched.is_empty()).then(|| (switched, during_pause.into_steps()))
 }
 
 #[cfg(test)]
@@ -179,16 +183,14 @@ mod tests {
             data("DISABLED"),
             none(),
         ];
-        let steps: Vec<String> = switch_off(&view, &servers, answers)
-            .iter()
-            .map(|step| step.path().to_owned())
-            .collect();
+        let (switched, steps) = switch_off(&view, &servers, answers).expect("a switch is on");
+        assert_eq!(switched, ["b"]);
         assert_eq!(
-            steps,
+            steps.iter().map(Step::path).collect::<Vec<_>>(),
             ["/job/ledger/pause", "/job/servers/b", "/job/ledger/notes/servers/b"]
         );
         let all_off = vec![data(""), data(""), data(""), data("DISABLED"), none(), none(), none()];
-        assert_eq!(switch_off(&view, &servers, all_off), []);
+        assert_eq!(switch_off(&view, &servers, all_off), None);
     }
 
     #[test]

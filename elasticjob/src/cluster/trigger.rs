@@ -3,9 +3,11 @@
 //! The node is all that a Java member looks at; ours read the orders in it, so that whoever asked can find the outcome
 //! in the ledger. Requests that were not taken yet and have the same parameter are joined: one run answers them.
 
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
 use serde::{Deserialize, Serialize};
 
-use crate::registry::{Answer, CreateMode, Error, Read, Session, Stat};
+use crate::registry::{Answer, CreateMode, Error, Read, Session, Stat, Step};
 
 use super::layout::Node;
 use super::transaction::Transaction;
@@ -47,71 +49,133 @@ impl Order {
 }
 
 /// Records an order with all instances there are. Returns when it is recorded, with their ids.
+///
+/// If it is too large for one transaction, it is recorded in several. Each instance that has it runs its items, so an error that
+/// comes in between leaves the order with some of the instances.
 pub(crate) async fn request(session: &dyn Session, job: &str, order: &Order) -> Result<Vec<String>, Error> {
+    let mut recorded = BTreeSet::new();
     let mut refused = Error::ConnectionLoss;
     for _ in 0..ATTEMPTS {
+        let found = Found::read(session, job).await?;
+        let parts = found.parts(order, &recorded);
+        let Err(error) = write(session, parts, &mut recorded).await else {
+            return Ok(recorded.into_iter().collect());
+        };
+        match error {
+            raced @ (Error::NodeExists | Error::NoNode | Error::BadVersion) => refused = raced,
+            other => return Err(other),
+        }
+    }
+    Err(refused)
+}
+
+async fn write(session: &dyn Session, parts: Vec<Part>, recorded: &mut BTreeSet<String>) -> Result<(), Error> {
+    for Part { steps, instances } in parts {
+        session.write(steps).await.map_err(|refused| refused.error)?;
+        recorded.extend(instances);
+    }
+    Ok(())
+}
+
+/// What is written in one transaction, and the instances that have the order then.
+struct Part {
+    steps: Vec<Step>,
+    instances: Vec<String>,
+}
+
+/// The instances of a job, and the orders that wait.
+struct Found {
+    /// Knows of the parent of the orders alone.
+    view: View,
+    instances: Vec<String>,
+    /// Those of them that are ours.
+    members: BTreeSet<String>,
+    pending: BTreeMap<String, (Vec<u8>, Stat)>,
+}
+
+impl Found {
+    async fn read(session: &dyn Session, job: &str) -> Result<Self, Error> {
         let names = [Node::Instances, Node::Members, Node::Trigger].map(|node| Read::Children(node.of(job)));
         let mut answers = session.read(names.to_vec()).await?.into_iter();
         let mut children = || match answers.next() {
             Some(Answer::Children(children)) => children,
             _ => None,
         };
-        let (instances, members, pending) = (
-            children().unwrap_or_default(),
-            children().unwrap_or_default(),
-            children(),
-        );
-
+        let (instances, members, pending) = (children(), children(), children());
         let mut view = View::new(job);
         if pending.is_some() {
             view.read(&Node::Trigger.of(job), Some((Vec::new(), Stat::default())));
         }
         let pending = pending.unwrap_or_default();
-        let data = session
-            .read(
-                pending
-                    .iter()
-                    .map(|id| Read::Data(Node::TriggerFor(id).of(job)))
-                    .collect(),
-            )
-            .await?;
+        let reads = pending.iter().map(|id| Read::Data(Node::TriggerFor(id).of(job)));
+        let data = session.read(reads.collect()).await?;
+        let found = pending.into_iter().zip(data).filter_map(|(id, answer)| match answer {
+            Answer::Data(Some(found)) => Some((id, found)),
+            _ => None,
+        });
+        Ok(Self {
+            view,
+            instances: instances.unwrap_or_default(),
+            members: members.unwrap_or_default().into_iter().collect(),
+            pending: found.collect(),
+        })
+    }
 
-        let mut transaction = Transaction::on(&view);
-        for (id, answer) in pending.iter().zip(data) {
-            match answer {
-                Answer::Data(Some((data, stat))) if instances.contains(id) => {
-                    let mut orders = Order::parse(&data);
-                    order.clone().join(&mut orders);
-                    let joined = Order::to_bytes(&orders);
-                    // Somebody may take it meanwhile: then the version is gone with it.
-                    transaction.set(Node::TriggerFor(id), joined, Some(stat.version));
-                }
-                // Left over from an instance that is gone.
-                Answer::Data(Some(_)) => {
-                    transaction.delete(Node::TriggerFor(id));
-                }
-                _ => {}
+    /// What records the order with all instances but those that have it already, in as few transactions as take it.
+    fn parts(mut self, order: &Order, recorded: &BTreeSet<String>) -> Vec<Part> {
+        let job = self.view.job().to_owned();
+        let gone: Vec<String> = self
+            .pending
+            .keys()
+            .filter(|id| !self.instances.contains(id))
+            .cloned()
+            .collect();
+        let mut waiting: VecDeque<(String, bool)> = gone.into_iter().map(|id| (id, false)).collect();
+        let asked = self.instances.iter().filter(|id| !recorded.contains(*id));
+        waiting.extend(asked.map(|id| (id.clone(), true)));
+        let mut parts = Vec::new();
+        while !waiting.is_empty() {
+            let mut transaction = Transaction::on(&self.view);
+            let mut instances = Vec::new();
+            while let Some((id, is_there)) = waiting.front()
+                && transaction.add_if_it_fits(|transaction| {
+                    match is_there {
+                        true => self.ask(transaction, id, order),
+                        // Left over from an instance that is gone.
+                        false => transaction.delete(Node::TriggerFor(id)),
+                    };
+                })
+            {
+                instances.extend(waiting.pop_front().filter(|(_, is_there)| *is_there).map(|(id, _)| id));
+            }
+            let steps = transaction.into_steps();
+            parts.push(Part { steps, instances });
+            // The first part creates it where it is missing.
+            self.view
+                .read(&Node::Trigger.of(&job), Some((Vec::new(), Stat::default())));
+        }
+        parts
+    }
+
+    fn ask<'t, 'v>(&self, transaction: &'t mut Transaction<'v>, id: &str, order: &Order) -> &'t mut Transaction<'v> {
+        let node = Node::TriggerFor(id);
+        match self.pending.get(id) {
+            Some((data, stat)) => {
+                let mut orders = Order::parse(data);
+                order.clone().join(&mut orders);
+                // The instance may take it meanwhile: then the version is gone with it.
+                transaction.set(node, Order::to_bytes(&orders), Some(stat.version))
+            }
+            None => {
+                // Java writes nothing into it, and no Java member reads it.
+                let data = match self.members.contains(id) {
+                    true => Order::to_bytes(std::slice::from_ref(order)),
+                    false => Vec::new(),
+                };
+                transaction.create(node, data, CreateMode::Persistent)
             }
         }
-        for id in instances.iter().filter(|id| !pending.contains(id)) {
-            // Java writes nothing into it, and no Java member reads it.
-            let is_ours = members.contains(id);
-            let data = if is_ours {
-                Order::to_bytes(std::slice::from_ref(order))
-            } else {
-                Vec::new()
-            };
-            transaction.create(Node::TriggerFor(id), data, CreateMode::Persistent);
-        }
-        match session.write(transaction.into_steps()).await {
-            Ok(_) => return Ok(instances),
-            Err(error) => match error.error {
-                raced @ (Error::NodeExists | Error::NoNode | Error::BadVersion) => refused = raced,
-                other => return Err(other),
-            },
-        }
     }
-    Err(refused)
 }
 
 #[cfg(test)]
@@ -146,6 +210,54 @@ mod tests {
     fn an_order_of_a_java_console_should_be_one_without_a_name() {
         for data in ["", "[]", "not ours"] {
             assert_eq!(Order::parse(data.as_bytes()), [Order::default()], "{data}");
+        }
+    }
+
+    mod parts {
+        use super::*;
+
+        fn found(instances: &[&str], pending: &[&str]) -> Found {
+            let data = || (Order::to_bytes(&[order("earlier", None)]), Stat::default());
+            let mut view = View::new("job");
+            if !pending.is_empty() {
+                view.read("/job/trigger", Some((Vec::new(), Stat::default())));
+            }
+            Found {
+                view,
+                instances: instances.iter().map(|id| (*id).to_owned()).collect(),
+                members: instances.iter().map(|id| (*id).to_owned()).collect(),
+                pending: pending.iter().map(|id| ((*id).to_owned(), data())).collect(),
+            }
+        }
+
+        fn paths(parts: &[Part]) -> Vec<Vec<&str>> {
+            parts
+                .iter()
+                .map(|part| part.steps.iter().map(Step::path).collect())
+                .collect()
+        }
+
+        #[test]
+        fn ask_nobody_again_after_a_part_that_was_refused() {
+            let recorded = BTreeSet::from(["a".to_owned(), "b".to_owned()]);
+            let found = found(&["a", "b", "c", "d"], &["a", "d", "gone"]);
+            let parts = found.parts(&order("new", None), &recorded);
+            assert_eq!(
+                paths(&parts),
+                [["/job/trigger/gone", "/job/trigger/c", "/job/trigger/d"]]
+            );
+            assert_eq!(parts[0].instances, ["c", "d"]);
+        }
+
+        #[cfg(feature = "testing")]
+        #[test]
+        fn create_the_parent_once() {
+            let _limits = crate::limits::lower(700, 1000);
+            let parts = found(&["a", "b"], &[]).parts(&order(&"n".repeat(100), None), &BTreeSet::new());
+            assert_eq!(
+                paths(&parts),
+                [vec!["/job/trigger", "/job/trigger/a"], vec!["/job/trigger/b"]]
+            );
         }
     }
 }

@@ -20,6 +20,7 @@ mod instance;
 mod item;
 mod listing;
 mod next;
+mod parts;
 mod pause;
 mod removal;
 mod report;

@@ -1,7 +1,5 @@
 //! Pausing a whole job, and ending that.
 
-use std::collections::BTreeSet;
-
 use serde::Serialize;
 
 use crate::cluster::layout::Node;
@@ -10,14 +8,12 @@ use crate::cluster::pause::note_of_switch;
 use crate::cluster::resharding::Basis;
 use crate::cluster::transaction::Transaction;
 use crate::cluster::view::ServerStatus;
-use crate::registry::{CreateMode, Step};
+use crate::registry::CreateMode;
 
+use super::parts::Part;
 use super::survey::{Depth, Survey};
-use super::switch::{Switch, write_note};
+use super::switch::{Switch, throw};
 use super::{Error, Operations, Switched};
-
-/// Most servers that are switched in one transaction.
-const BATCH: usize = 400;
 
 /// What became of the pause of a whole job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -35,18 +31,11 @@ pub enum PauseChange {
     Stays,
 }
 
-/// A part of a change, and whether it was the last.
-pub(super) struct Part {
-    /// The servers that are switched by now, as far as that is seen.
-    servers: Vec<String>,
-    is_last: bool,
-    change: PauseChange,
-}
-
 impl Operations {
     /// Pauses a job, and switches off each server on which something else than members that obey the pause may run.
     pub(super) async fn pause(&self, job: &str, note: &Note) -> Result<Switched, Error> {
-        self.in_parts(job, |survey| Ok(begin(survey, note))).await
+        self.switch_in_parts(job, Depth::Whole, |survey| Ok(begin(survey, note)))
+            .await
     }
 
     /// Ends the pause of a job, and switches on what it switched off; `None` if the job is not paused.
@@ -54,31 +43,12 @@ impl Operations {
         let Some(pause) = self.survey(job, Depth::Brief).await?.view.pause else {
             return Ok(None);
         };
-        Ok(Some(self.in_parts(job, |survey| end(survey, pause.modified)).await?))
-    }
-
-    /// Makes a change in as many transactions as it takes.
-    async fn in_parts(
-        &self,
-        job: &str,
-        decide: impl Fn(&Survey) -> Result<(Vec<Step>, Part), Error>,
-    ) -> Result<Switched, Error> {
-        let mut servers = BTreeSet::new();
-        loop {
-            let part = self.change(job, Depth::Whole, &decide).await?;
-            servers.extend(part.servers);
-            if part.is_last {
-                return Ok(Switched {
-                    job_name: job.to_owned(),
-                    servers: servers.into_iter().collect(),
-                    pause: Some(part.change),
-                });
-            }
-        }
+        let decide = |survey: &Survey| end(survey, pause.modified);
+        Ok(Some(self.switch_in_parts(job, Depth::Whole, decide).await?))
     }
 }
 
-fn begin(survey: &Survey, note: &Note) -> (Vec<Step>, Part) {
+fn begin(survey: &Survey, note: &Note) -> Part<Switched> {
     let view = &survey.view;
     let mut transaction = Transaction::on(view);
     match &view.pause {
@@ -99,27 +69,37 @@ fn begin(survey: &Survey, note: &Note) -> (Vec<Step>, Part) {
         .servers
         .iter()
         .filter(|(_, status)| **status == ServerStatus::Enabled);
-    let meant: Vec<&String> = enabled.map(|(ip, _)| ip).filter(|ip| !is_left_on(ip)).collect();
-    let mut servers: Vec<String> = meant.iter().take(BATCH).map(|ip| (*ip).clone()).collect();
-    throw(&mut transaction, survey, &servers, Some(&note_of_switch(Some(note))));
+    let meant = enabled.map(|(ip, _)| ip).filter(|ip| !is_left_on(ip));
+    let note = note_of_switch(Some(note));
+    let (mut servers, is_last) = throw(&mut transaction, survey, meant, Some(&note));
     servers.extend(switched_off(survey).cloned());
     let change = match view.instances.iter().any(|id| view.obeys_pause(id)) {
         true => PauseChange::Begun,
         false => PauseChange::BegunUnkept,
     };
-    let is_last = meant.len() <= BATCH;
-    (
-        transaction.into_steps(),
-        Part {
+    part(survey, transaction, servers, is_last, change)
+}
+
+fn part(
+    survey: &Survey,
+    transaction: Transaction<'_>,
+    servers: Vec<String>,
+    is_last: bool,
+    change: PauseChange,
+) -> Part<Switched> {
+    Part {
+        steps: transaction.into_steps(),
+        result: Switched {
+            job_name: survey.job().to_owned(),
             servers,
-            is_last,
-            change,
+            pause: Some(change),
         },
-    )
+        is_last,
+    }
 }
 
 /// Ends the pause that was written by the transaction `meant`, and no other: a newer word counts.
-pub(super) fn end(survey: &Survey, meant: i64) -> Result<(Vec<Step>, Part), Error> {
+pub(super) fn end(survey: &Survey, meant: i64) -> Result<Part<Switched>, Error> {
     let mut transaction = Transaction::on(&survey.view);
     match &survey.view.pause {
         Some(pause) if pause.modified == meant => {
@@ -134,14 +114,8 @@ pub(super) fn end(survey: &Survey, meant: i64) -> Result<(Vec<Step>, Part), Erro
         // It is over already: an answer was lost, or this is a further part.
         None => {}
     }
-    let servers: Vec<String> = switched_off(survey).take(BATCH).cloned().collect();
-    throw(&mut transaction, survey, &servers, None);
-    let part = Part {
-        is_last: switched_off(survey).count() <= BATCH,
-        servers,
-        change: PauseChange::Ended,
-    };
-    Ok((transaction.into_steps(), part))
+    let (servers, is_last) = throw(&mut transaction, survey, switched_off(survey), None);
+    Ok(part(survey, transaction, servers, is_last, PauseChange::Ended))
 }
 
 /// The servers that a pause switched off, unless somebody threw their switches since.
@@ -156,15 +130,6 @@ fn switched_off(survey: &Survey) -> impl Iterator<Item = &String> {
         .iter()
         .filter(|(_, status)| **status == ServerStatus::Disabled);
     disabled.map(|(ip, _)| ip).filter(is_of_pause)
-}
-
-/// Switches servers off with a note, or on without.
-fn throw(transaction: &mut Transaction<'_>, survey: &Survey, servers: &[String], note: Option<&Note>) {
-    let text = if note.is_some() { "DISABLED" } else { "ENABLED" };
-    for ip in servers {
-        transaction.set(Node::Server(ip), text, None);
-        write_note(transaction, survey, &Switch::Server(ip.clone()), note);
-    }
 }
 
 /// Writes what the epoch says once more, so that every claim that is on its way is of an earlier one.

@@ -4,17 +4,16 @@ use std::collections::BTreeSet;
 
 use crate::cluster::instance::InstanceId;
 use crate::cluster::layout::Node;
-use crate::cluster::transaction::Transaction;
-use crate::registry::{Answer, Read, Step};
+use crate::cluster::transaction::{Transaction, packed};
+use crate::limits;
+use crate::registry::{Answer, Read, Step, size_of};
 
+use super::parts::Part;
 use super::shell::read_all;
 use super::survey::{Depth, Survey};
 use super::switch::Switch;
 use super::switch::write_note;
 use super::{Error, Operations, Switched, Target};
-
-/// Most nodes that are deleted in one transaction.
-const BATCH: usize = 400;
 
 /// How often a subtree is deleted that others write to meanwhile.
 const ATTEMPTS: u32 = 10;
@@ -29,7 +28,7 @@ impl Operations {
     pub async fn shut_down(&self, target: &Target) -> Result<Vec<Switched>, Error> {
         let jobs = self.jobs_of(target).await?;
         let done = self.each(jobs, async |job| {
-            self.change(&job, Depth::Brief, |survey| Ok(shutdown(survey, target)))
+            self.switch_in_parts(&job, Depth::Brief, |survey| Ok(shutdown(survey, target)))
                 .await
         });
         done.await
@@ -61,7 +60,7 @@ impl Operations {
     pub async fn remove(&self, target: &Target) -> Result<Vec<Switched>, Error> {
         let jobs = self.jobs_of(target).await?;
         let done = self.each(jobs, async |job| {
-            self.change(&job, Depth::Whole, |survey| Ok(removal(survey, target)))
+            self.switch_in_parts(&job, Depth::Whole, |survey| Ok(removal(survey, target)))
                 .await
         });
         done.await
@@ -89,15 +88,13 @@ impl Operations {
             if paths.is_empty() {
                 return Ok(deleted);
             }
-            for batch in paths.chunks(BATCH) {
-                let steps = batch.iter().map(|path| Step::Delete {
-                    path: path.clone(),
-                    version: None,
-                });
-                if !self.write(steps.collect()).await? {
+            let steps = paths.into_iter().map(|path| vec![Step::Delete { path, version: None }]);
+            for batch in packed(steps, limits::transaction_size(), size_of) {
+                let count = batch.len();
+                if !self.write(batch).await? {
                     break;
                 }
-                deleted += batch.len();
+                deleted += count;
             }
         }
         Err(Error::Busy { job: job.to_owned() })
@@ -147,36 +144,53 @@ fn is_meant(target: &Target, ip: &str) -> bool {
     target.server_name().is_none_or(|server| server == ip)
 }
 
-fn shutdown(survey: &Survey, target: &Target) -> (Vec<Step>, Switched) {
+fn shutdown(survey: &Survey, target: &Target) -> Part<Switched> {
     let mut transaction = Transaction::on(&survey.view);
-    let mut servers: Vec<String> = Vec::new();
-    for id in survey.view.instances.iter().filter(|id| is_meant(target, id.server())) {
-        transaction.delete(Node::Instance(id.as_str()));
-        servers.push(id.server().to_owned());
-    }
-    servers.dedup();
-    let job_name = survey.job().to_owned();
-    let pause = None;
-    (
-        transaction.into_steps(),
-        Switched {
-            job_name,
-            servers,
-            pause,
-        },
-    )
+    let (servers, is_last) = delete_instances(&mut transaction, survey, target);
+    part(survey, transaction, servers, is_last)
 }
 
-fn removal(survey: &Survey, target: &Target) -> (Vec<Step>, Switched) {
-    let (mut steps, mut switched) = shutdown(survey, target);
+/// The instances go first: one whose server is gone would be on a server that nobody knows.
+fn removal(survey: &Survey, target: &Target) -> Part<Switched> {
     let mut transaction = Transaction::on(&survey.view);
+    let (mut servers, mut is_last) = delete_instances(&mut transaction, survey, target);
     for ip in survey.view.servers.keys().filter(|ip| is_meant(target, ip)) {
-        transaction.delete(Node::Server(ip));
-        write_note(&mut transaction, survey, &Switch::Server(ip.clone()), None);
-        if !switched.servers.contains(ip) {
-            switched.servers.push(ip.clone());
+        is_last = is_last
+            && transaction.add_if_it_fits(|transaction| {
+                transaction.delete(Node::Server(ip));
+                write_note(transaction, survey, &Switch::Server(ip.clone()), None);
+            });
+        if !is_last {
+            break;
         }
+        servers.push(ip.clone());
     }
-    steps.extend(transaction.into_steps());
-    (steps, switched)
+    part(survey, transaction, servers, is_last)
+}
+
+/// Deletes as many of the instances as fit into the transaction. Returns their servers, and whether they are all.
+fn delete_instances(transaction: &mut Transaction<'_>, survey: &Survey, target: &Target) -> (Vec<String>, bool) {
+    let mut servers = Vec::new();
+    for id in survey.view.instances.iter().filter(|id| is_meant(target, id.server())) {
+        let is_added = transaction.add_if_it_fits(|transaction| {
+            transaction.delete(Node::Instance(id.as_str()));
+        });
+        if !is_added {
+            return (servers, false);
+        }
+        servers.push(id.server().to_owned());
+    }
+    (servers, true)
+}
+
+fn part(survey: &Survey, transaction: Transaction<'_>, servers: Vec<String>, is_last: bool) -> Part<Switched> {
+    Part {
+        steps: transaction.into_steps(),
+        result: Switched {
+            job_name: survey.job().to_owned(),
+            servers,
+            pause: None,
+        },
+        is_last,
+    }
 }

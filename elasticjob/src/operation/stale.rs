@@ -6,10 +6,12 @@
 
 use crate::cluster::layout::{ItemKind, Node};
 use crate::cluster::ledger::{End, Verdict};
-use crate::cluster::transaction::Transaction;
+use crate::cluster::transaction::{Transaction, packed};
 use crate::cluster::view::{ItemView, MarkHolder, ServerStatus};
-use crate::registry::{CreateMode, Step};
+use crate::limits;
+use crate::registry::{CreateMode, Step, size_of};
 
+use super::parts::Part;
 use super::survey::{Depth, Survey};
 use super::switch::Switch;
 use super::{Error, Operations};
@@ -21,7 +23,7 @@ impl Operations {
     /// [`Error::NoSuchJob`], [`Error::Registry`].
     pub async fn stale(&self, job: &str) -> Result<Vec<String>, Error> {
         let survey = self.survey(job, Depth::Whole).await?;
-        Ok(paths(&survey, &steps(&survey)))
+        Ok(paths(&survey, &groups(&survey).concat()))
     }
 
     /// Removes what of a job is stale; gives what that was, as paths below it, sorted.
@@ -29,12 +31,18 @@ impl Operations {
     /// # Errors
     /// [`Error::NoSuchJob`], [`Error::Busy`], [`Error::Registry`].
     pub async fn remove_stale(&self, job: &str) -> Result<Vec<String>, Error> {
-        self.change(job, Depth::Whole, |survey| {
-            let steps = steps(survey);
-            let paths = paths(survey, &steps);
-            Ok((steps, paths))
-        })
-        .await
+        let decide = |survey: &Survey| {
+            let mut parts = packed(groups(survey), limits::worker_transaction_size(job), size_of).into_iter();
+            let steps = parts.next().unwrap_or_default();
+            Ok(Part {
+                result: paths(survey, &steps),
+                steps,
+                is_last: parts.next().is_none(),
+            })
+        };
+        let mut removed = self.change_in_parts(job, Depth::Whole, decide).await?.concat();
+        removed.sort();
+        Ok(removed)
     }
 }
 
@@ -49,42 +57,54 @@ fn paths(survey: &Survey, steps: &[Step]) -> Vec<String> {
     paths
 }
 
-fn steps(survey: &Survey) -> Vec<Step> {
+/// What removes all that is stale, in groups of steps that go together. Each is sound without the others.
+fn groups(survey: &Survey) -> Vec<Vec<Step>> {
     let view = &survey.view;
-    let mut transaction = Transaction::on(view);
+    let group = |add: &dyn Fn(&mut Transaction<'_>)| {
+        let mut transaction = Transaction::on(view);
+        add(&mut transaction);
+        transaction.into_steps()
+    };
+    let delete = |node: Node<'_>| {
+        group(&|transaction| {
+            transaction.delete(node);
+        })
+    };
+    let mut groups = Vec::new();
     for (ip, status) in &view.servers {
         if *status != ServerStatus::Disabled && survey.instances_on(ip).next().is_none() {
-            transaction.delete(Node::Server(ip));
+            groups.push(delete(Node::Server(ip)));
         }
     }
     for id in view.triggers.keys().filter(|id| !view.is_alive(id)) {
-        transaction.delete(Node::TriggerFor(id.as_str()));
+        groups.push(delete(Node::TriggerFor(id.as_str())));
     }
     for switch in survey.notes.keys().filter(|switch| survey.note_of(switch).is_none()) {
-        transaction.delete(match switch {
+        groups.push(delete(match switch {
             Switch::Server(ip) => Node::ServerNote(ip),
             Switch::Item(item) => Node::ItemNote(*item),
-        });
+        }));
     }
     if view.members.is_empty() {
         let marked = view.items.iter().filter(|(_, item)| has_dead_mark(survey, item));
-        marked.for_each(|(item, _)| unmark(&mut transaction, survey, *item));
+        groups.extend(marked.map(|(item, _)| group(&|transaction| unmark(transaction, survey, *item))));
     }
     let total = survey
         .configuration()
         .and_then(Result::ok)
         .map(|config| config.sharding_total_count().get());
     if let Some(total) = total {
-        for item in view.failover_queue.range(total..) {
-            transaction.delete(Node::FailoverItem(*item));
-        }
+        groups.extend(
+            view.failover_queue
+                .range(total..)
+                .map(|item| delete(Node::FailoverItem(*item))),
+        );
         let beyond = view.items.range(total..).filter(|(_, item)| item.exists);
         // One that runs is somebody's still.
-        for (item, state) in beyond.filter(|(_, state)| state.mark.is_none()) {
-            remove_item(&mut transaction, *item, state);
-        }
+        let idle = beyond.filter(|(_, state)| state.mark.is_none());
+        groups.extend(idle.map(|(item, state)| group(&|transaction| remove_item(transaction, *item, state))));
     }
-    transaction.into_steps()
+    groups
 }
 
 fn has_dead_mark(survey: &Survey, item: &ItemView) -> bool {

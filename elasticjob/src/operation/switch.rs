@@ -1,5 +1,7 @@
 //! Switching servers and items on and off.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use crate::cluster::layout::{ItemKind, Node};
@@ -8,6 +10,7 @@ use crate::cluster::transaction::Transaction;
 use crate::cluster::view::ServerStatus;
 use crate::registry::{CreateMode, Step};
 
+use super::parts::Part;
 use super::pause::PauseChange;
 use super::survey::{Depth, Survey};
 use super::{Error, Note, Operations, Target};
@@ -66,8 +69,8 @@ impl Operations {
         }
         let jobs = self.jobs_of(target).await?;
         let switched = self.each(jobs, async |job| {
-            let decide = |survey: &Survey| turn(survey, target, Some(&note));
-            self.change(&job, Depth::Whole, decide).await
+            let decide = |survey: &Survey| Ok(turn(survey, target, Some(&note)));
+            self.switch_in_parts(&job, Depth::Whole, decide).await
         });
         switched.await
     }
@@ -87,7 +90,7 @@ impl Operations {
         }
         let jobs = self.jobs_of(target).await?;
         let switched = self.each(jobs, async |job| {
-            self.change(&job, Depth::Whole, |survey| turn(survey, target, None))
+            self.switch_in_parts(&job, Depth::Whole, |survey| Ok(turn(survey, target, None)))
                 .await
         });
         switched.await
@@ -110,6 +113,24 @@ impl Operations {
     pub async fn enable_item(&self, job: &str, item: u32) -> Result<(), Error> {
         self.change(job, Depth::Whole, |survey| turn_item(survey, item, None))
             .await
+    }
+
+    /// Changes what concerns servers of a job, in as many transactions as it takes.
+    pub(super) async fn switch_in_parts(
+        &self,
+        job: &str,
+        depth: Depth,
+        decide: impl Fn(&Survey) -> Result<Part<Switched>, Error>,
+    ) -> Result<Switched, Error> {
+        let parts = self.change_in_parts(job, depth, decide).await?;
+        let pause = parts.last().and_then(|last| last.pause);
+        // A later part no longer sees what an earlier one has removed.
+        let servers: BTreeSet<String> = parts.into_iter().flat_map(|part| part.servers).collect();
+        Ok(Switched {
+            job_name: job.to_owned(),
+            servers: servers.into_iter().collect(),
+            pause,
+        })
     }
 
     /// The jobs that an operation is about, all of which know the server, if it is about one.
@@ -154,32 +175,51 @@ fn checked(note: Note) -> Result<Note, Error> {
 }
 
 /// Throws the switches of a job's servers: off with a note, on without.
-fn turn(survey: &Survey, target: &Target, note: Option<&Note>) -> Result<(Vec<Step>, Switched), Error> {
+fn turn(survey: &Survey, target: &Target, note: Option<&Note>) -> Part<Switched> {
     let is_meant = |ip: &str| target.server_name().is_none_or(|server| server == ip);
-    let servers = survey.view.servers.iter().filter(|(ip, _)| is_meant(ip));
-    let mut transaction = Transaction::on(&survey.view);
-    let mut names = Vec::new();
-    for (ip, status) in servers {
-        names.push(ip.clone());
-        let switch = Switch::Server(ip.clone());
-        // Once the switch is as wanted with the note that is wanted there is nothing to do: an answer may have been lost.
-        let is_done = match note {
-            Some(note) => *status == ServerStatus::Disabled && survey.note_of(&switch) == Some(note),
-            None => *status == ServerStatus::Enabled,
-        };
-        if is_done {
-            continue;
+    let meant = || survey.view.servers.iter().filter(|(ip, _)| is_meant(ip));
+    // Once the switch is as wanted with the note that is wanted there is nothing to do: an answer may have been lost.
+    let is_done = |(ip, status): &(&String, &ServerStatus)| match note {
+        Some(note) => {
+            **status == ServerStatus::Disabled && survey.note_of(&Switch::Server((*ip).clone())) == Some(note)
         }
-        let text = if note.is_some() { "DISABLED" } else { "ENABLED" };
-        transaction.set(Node::Server(ip), text, None);
-        write_note(&mut transaction, survey, &switch, note);
-    }
-    let switched = Switched {
-        job_name: survey.job().to_owned(),
-        servers: names,
-        pause: survey.view.is_paused().then_some(PauseChange::Stays),
+        None => **status == ServerStatus::Enabled,
     };
-    Ok((transaction.into_steps(), switched))
+    let mut transaction = Transaction::on(&survey.view);
+    let to_be_thrown = meant().filter(|server| !is_done(server)).map(|(ip, _)| ip);
+    let (_, is_last) = throw(&mut transaction, survey, to_be_thrown, note);
+    Part {
+        steps: transaction.into_steps(),
+        result: Switched {
+            job_name: survey.job().to_owned(),
+            servers: meant().map(|(ip, _)| ip.clone()).collect(),
+            pause: survey.view.is_paused().then_some(PauseChange::Stays),
+        },
+        is_last,
+    }
+}
+
+/// Throws the switches of as many of the servers as fit into the transaction, off with a note or on without. Returns which
+/// these are, and whether they are all.
+pub(super) fn throw<'a>(
+    transaction: &mut Transaction<'_>,
+    survey: &Survey,
+    servers: impl IntoIterator<Item = &'a String>,
+    note: Option<&Note>,
+) -> (Vec<String>, bool) {
+    let text = if note.is_some() { "DISABLED" } else { "ENABLED" };
+    let mut thrown = Vec::new();
+    for ip in servers {
+        let is_added = transaction.add_if_it_fits(|transaction| {
+            transaction.set(Node::Server(ip), text, None);
+            write_note(transaction, survey, &Switch::Server(ip.clone()), note);
+        });
+        if !is_added {
+            return (thrown, false);
+        }
+        thrown.push(ip.clone());
+    }
+    (thrown, true)
 }
 
 fn turn_item(survey: &Survey, item: u32, note: Option<&Note>) -> Result<(Vec<Step>, ()), Error> {

@@ -1,5 +1,7 @@
 //! Operations on an embedded registry that holds what members of any kind may have left there.
 
+mod many;
+
 use std::sync::Arc;
 
 use elasticjob_config::job::JobConfig;

@@ -67,8 +67,9 @@ impl Operations {
     /// it.
     ///
     /// # Errors
-    /// [`Error::NoSuchJob`], [`Error::Paused`], [`Error::NoInstance`], [`Error::ParameterTooLong`], [`Error::Registry`]. Where the registry's
-    /// answer was lost the run may come nevertheless.
+    /// [`Error::NoSuchJob`], [`Error::Paused`], [`Error::NoInstance`], [`Error::ParameterTooLong`], [`Error::Registry`]. If the
+    /// registry's answer was lost, the run may come nevertheless: on all instances or, in a job of more than about a thousand,
+    /// on some of them.
     ///
     /// # Cancel safety
     /// Dropping the future leaves open whether the run comes.

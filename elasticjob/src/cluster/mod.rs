@@ -45,5 +45,6 @@ mod subtree;
 pub(crate) mod transaction;
 pub(crate) mod trigger;
 pub(crate) mod view;
+pub(crate) mod walk;
 pub(crate) mod wind_down;
 pub(crate) mod worker;

@@ -3,11 +3,12 @@
 //! Whatever they are: what is found by its session alone cannot be forgotten.
 
 use crate::limits;
-use crate::registry::{Answer, Error, Read, Step, size_of};
+use crate::registry::{Error, Step, size_of};
 
 use super::layout::Node;
 use super::session::Membership;
 use super::transaction::packed;
+use super::walk::walk;
 
 /// How much is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,9 +17,6 @@ pub(crate) enum Extent {
     /// What says that items run stays, and that we are alive: they are nobody else's yet.
     AllButRuns,
 }
-
-/// Most nodes that are read in one request.
-const BATCH: usize = 200;
 
 /// Removes what the session has in the job's subtree.
 ///
@@ -29,28 +27,17 @@ pub(crate) async fn remove(membership: &Membership, job: &str, extent: Extent) -
     // What was sent before a connection was lost has happened by now, or never will.
     membership.sync().await?;
     let mut found = Vec::new();
-    let mut level = vec![Node::Root.of(job)];
-    while !level.is_empty() {
-        let mut next = Vec::new();
-        for paths in level.chunks(BATCH) {
-            let reads = paths
-                .iter()
-                .flat_map(|path| [Read::Data(path.clone()), Read::Children(path.clone())]);
-            let mut answers = membership.read(reads.collect()).await?.into_iter();
-            for path in paths {
-                if let Some(Answer::Data(Some((_, stat)))) = answers.next()
-                    && stat.ephemeral_owner == session
-                {
-                    found.push(path.clone());
-                }
-                if let Some(Answer::Children(Some(children))) = answers.next() {
-                    let below = children.into_iter().map(|name| format!("{path}/{name}"));
-                    next.extend(below.filter(|path| may_hold_some(job, path)));
-                }
-            }
+    walk::<Error>(&**membership.session(), Node::Root.of(job), |node| {
+        if node.stat.ephemeral_owner == session {
+            found.push(node.path);
         }
-        level = next;
-    }
+        Ok(node
+            .children
+            .into_iter()
+            .filter(|path| may_hold_some(job, path))
+            .collect())
+    })
+    .await?;
     let is_removed = |path: &String| extent == Extent::All || !is_of_runs(job, path);
     let steps = found
         .into_iter()

@@ -1,41 +1,23 @@
-//! Reading a job's whole subtree, level by level.
+//! Reading what is to be known of a job's subtree.
 
-use crate::registry::{Answer, Error, Read, Stat};
+use crate::registry::{Error, Stat};
 
 use super::layout::{Guarantee, Moment, Node};
 use super::session::Membership;
 use super::view::View;
-
-/// Most nodes that are read in one request: their answers stay well below what a connection takes at once.
-const BATCH: usize = 400;
+use super::walk::walk;
 
 /// Reads all of a job's nodes that the view has an interest in.
 ///
 /// What is written meanwhile may be missed: the watch has to be set before, and its events noted afterwards.
 pub(crate) async fn read(membership: &Membership, job: &str) -> Result<View, Error> {
     let mut view = View::new(job);
-    let mut level = vec![Node::Root.of(job)];
-    while !level.is_empty() {
-        let mut next = Vec::new();
-        for paths in level.chunks(BATCH) {
-            let reads = paths
-                .iter()
-                .flat_map(|path| [Read::Data(path.clone()), Read::Children(path.clone())])
-                .collect();
-            let mut answers = membership.read(reads).await?.into_iter();
-            for path in paths {
-                let (data, children) = (answers.next(), answers.next());
-                if let Some(Answer::Data(Some(found))) = data {
-                    view.read(path, Some(found));
-                }
-                if let Some(Answer::Children(Some(children))) = children {
-                    let below = children.into_iter().map(|name| format!("{path}/{name}"));
-                    next.extend(below.filter(|path| is_read(&mut view, job, path)));
-                }
-            }
-        }
-        level = next;
-    }
+    walk::<Error>(&**membership.session(), Node::Root.of(job), |node| {
+        view.read(&node.path, Some((node.data, node.stat)));
+        let children = node.children.into_iter();
+        Ok(children.filter(|path| is_read(&mut view, job, path)).collect())
+    })
+    .await?;
     Ok(view)
 }
 

@@ -191,14 +191,16 @@ fn explain(survey: &Survey, now: Timestamp) -> Explanation {
     }
     let total = config.as_ref().map_or(0, |config| config.sharding_total_count().get());
     // An item of a job that is held up as a whole does not wait for its time either.
-    let scheduled = config.as_ref().filter(|_| !findings.iter().any(Finding::is_obstacle));
+    let is_held_up = findings.iter().any(Finding::is_obstacle);
+    let scheduled = config.as_ref().filter(|_| !is_held_up);
+    let next = scheduled.and_then(|config| next::of(config, now, 1).pop());
     Explanation {
         job_name: survey.job().to_owned(),
         findings: obstacles_first(findings),
         items: (0..total)
             .map(|item| ItemExplanation {
                 item,
-                findings: obstacles_first(of_item(survey, scheduled, item, now)),
+                findings: obstacles_first(of_item(survey, item, next)),
             })
             .collect(),
     }
@@ -206,6 +208,8 @@ fn explain(survey: &Survey, now: Timestamp) -> Explanation {
 
 fn obstacles_first(mut findings: Vec<Finding>) -> Vec<Finding> {
     findings.sort_by_key(|finding| !finding.is_obstacle());
+    // A job may have a million items.
+    findings.shrink_to_fit();
     findings
 }
 
@@ -295,7 +299,7 @@ fn of_schedule(config: &JobConfig, now: Timestamp) -> Vec<Finding> {
     findings
 }
 
-fn of_item(survey: &Survey, config: Option<&JobConfig>, item: u32, now: Timestamp) -> Vec<Finding> {
+fn of_item(survey: &Survey, item: u32, next: Option<Timestamp>) -> Vec<Finding> {
     let view = &survey.view;
     let none = ItemView::default();
     let state = view.items.get(&item).map_or(&none, |state| &**state);
@@ -340,7 +344,7 @@ fn of_item(survey: &Survey, config: Option<&JobConfig>, item: u32, now: Timestam
         });
     }
     if !findings.iter().any(Finding::is_obstacle)
-        && let Some(next) = config.and_then(|config| next::of(config, now, 1).pop())
+        && let Some(next) = next
     {
         findings.push(Finding::Waits { next });
     }

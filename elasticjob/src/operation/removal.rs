@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use crate::cluster::instance::InstanceId;
 use crate::cluster::layout::Node;
 use crate::cluster::transaction::{Transaction, packed};
+use crate::cluster::walk::walk;
 use crate::limits;
-use crate::registry::{Answer, Read, Step, size_of};
+use crate::registry::{self, Step, size_of};
 
 use super::parts::Part;
-use super::shell::read_all;
 use super::survey::{Depth, Survey};
 use super::switch::Switch;
 use super::switch::write_note;
@@ -117,24 +117,15 @@ impl Operations {
         }
     }
 
-    /// A node and everything below it, the deepest first; nothing where it is not there.
+    /// Returns a node and everything below it, children before their parents; nothing if it is not there.
     async fn paths_below(&self, root: &str) -> Result<Vec<String>, Error> {
         let session = self.session().await?;
         let mut found = Vec::new();
-        let mut level = vec![root.to_owned()];
-        while !level.is_empty() {
-            let reads = level.iter().cloned().map(Read::Children).collect();
-            let answers = read_all(&*session, reads).await.map_err(|error| self.failed(error))?;
-            let mut next = Vec::new();
-            for (path, answer) in level.into_iter().zip(answers) {
-                let Answer::Children(Some(names)) = answer else {
-                    continue;
-                };
-                next.extend(names.into_iter().map(|name| format!("{path}/{name}")));
-                found.push(path);
-            }
-            level = next;
-        }
+        let walked = walk::<registry::Error>(&*session, root.to_owned(), |node| {
+            found.push(node.path);
+            Ok(node.children)
+        });
+        walked.await.map_err(|error| self.failed(error))?;
         found.reverse();
         Ok(found)
     }

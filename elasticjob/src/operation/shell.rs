@@ -16,6 +16,9 @@ const BATCH: usize = 400;
 /// most requests at a time.
 const IN_FLIGHT: usize = 8;
 
+/// Of so many nodes, or items, what is read is held at once beside what it says.
+const READ_TOGETHER: usize = 10_000;
+
 /// Most jobs that are changed at a time.
 const CHANGES_IN_FLIGHT: usize = 8;
 
@@ -96,14 +99,20 @@ impl Operations {
             .map(|job| Survey::new(job, depth))
             .collect();
         for _round in 0..2 {
-            let reads: Vec<Vec<Read>> = surveys.iter_mut().map(Survey::take_reads).collect();
-            let answers = read_all(session, reads.concat())
-                .await
-                .map_err(|error| self.failed(error))?;
-            let mut answers = answers.into_iter();
-            for (survey, reads) in surveys.iter_mut().zip(&reads) {
-                for (read, answer) in reads.iter().zip(&mut answers) {
-                    survey.note(read, answer);
+            let mut wanted = Vec::new();
+            for (index, survey) in surveys.iter_mut().enumerate() {
+                wanted.extend(survey.take_wanted().into_iter().map(|wanted| (index, wanted)));
+            }
+            for some in wanted.chunks(READ_TOGETHER) {
+                let reads = some
+                    .iter()
+                    .flat_map(|(index, wanted)| surveys[*index].reads(wanted).into_iter().map(|read| (*index, read)));
+                let (surveyed, reads): (Vec<usize>, Vec<Read>) = reads.unzip();
+                let answers = read_all(session, reads.clone())
+                    .await
+                    .map_err(|error| self.failed(error))?;
+                for ((index, read), answer) in surveyed.iter().zip(&reads).zip(answers) {
+                    surveys[*index].note(read, answer);
                 }
             }
         }

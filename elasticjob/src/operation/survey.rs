@@ -40,8 +40,18 @@ pub(super) struct Survey {
     pub(super) standbys: BTreeMap<String, Standby>,
     /// The transaction that threw each switch that is there.
     thrown: BTreeMap<Switch, i64>,
-    /// What the second round has to read.
-    next: Vec<Read>,
+    /// What the next round has to read.
+    next: Vec<Wanted>,
+}
+
+/// Something to be read.
+#[derive(Debug)]
+pub(super) enum Wanted {
+    Node(Read),
+    /// The state of an item. A job may have a million, of each of which several nodes are read.
+    Item(u32),
+    /// The ledger of an item.
+    Ledger(u32),
 }
 
 /// Something of ours in the registry.
@@ -90,13 +100,30 @@ impl Survey {
             notes: BTreeMap::new(),
             standbys: BTreeMap::new(),
             thrown: BTreeMap::new(),
-            next,
+            next: next.into_iter().map(Wanted::Node).collect(),
         }
     }
 
     /// What is to be read next; nothing after the second round.
-    pub(super) fn take_reads(&mut self) -> Vec<Read> {
+    pub(super) fn take_wanted(&mut self) -> Vec<Wanted> {
         std::mem::take(&mut self.next)
+    }
+
+    /// The reads for what is wanted.
+    pub(super) fn reads(&self, wanted: &Wanted) -> Vec<Read> {
+        let of = |node: Node<'_>| Read::Data(node.of(self.job()));
+        match *wanted {
+            Wanted::Node(ref read) => vec![read.clone()],
+            Wanted::Ledger(item) => vec![of(Node::LedgerItem(item))],
+            Wanted::Item(item) => {
+                let kinds: &[ItemKind] = match self.depth {
+                    Depth::Brief => &[ItemKind::Owner],
+                    Depth::Whole => &ItemKind::ALL,
+                };
+                let states = kinds.iter().map(|kind| of(Node::ItemState { item, kind: *kind }));
+                states.collect()
+            }
+        }
     }
 
     /// Takes in what was read.
@@ -159,22 +186,17 @@ impl Survey {
                 }
                 Some(Node::Item(item)) => {
                     self.view.read(&path, Some((Vec::new(), Stat::default())));
-                    let kinds: &[ItemKind] = match self.depth {
-                        Depth::Brief => &[ItemKind::Owner],
-                        Depth::Whole => &ItemKind::ALL,
-                    };
-                    let of = |kind: &ItemKind| Read::Data(Node::ItemState { item, kind: *kind }.of(&job));
-                    self.next.extend(kinds.iter().map(of));
+                    self.next.push(Wanted::Item(item));
                 }
+                Some(Node::LedgerItem(item)) => self.next.push(Wanted::Ledger(item)),
                 Some(
                     Node::Server(_)
                     | Node::Member(_)
                     | Node::Standby(_)
                     | Node::TriggerFor(_)
-                    | Node::LedgerItem(_)
                     | Node::ServerNote(_)
                     | Node::ItemNote(_),
-                ) => self.next.push(Read::Data(path)),
+                ) => self.next.push(Wanted::Node(Read::Data(path))),
                 _ => {}
             }
         }

@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::registry::{self, Answer, Read, Session};
-
-/// Most nodes whose data is read in one request: it may be large.
-const BATCH: usize = 50;
+use crate::cluster::walk::walk;
+use crate::registry::{self, Session};
 
 /// How large a subtree may be that is read at once.
 #[derive(Clone, Copy, Debug)]
@@ -31,34 +29,17 @@ pub(crate) async fn subtree(
 ) -> Result<Vec<(String, Vec<u8>)>, TreeError> {
     let mut found: BTreeMap<String, (Vec<u8>, Vec<String>)> = BTreeMap::new();
     let mut bytes = 0;
-    let mut level = vec![root.to_owned()];
-    while !level.is_empty() {
-        let mut next = Vec::new();
-        for paths in level.chunks(BATCH) {
-            let reads = paths
-                .iter()
-                .flat_map(|path| [Read::Data(path.clone()), Read::Children(path.clone())]);
-            let mut answers = session.read(reads.collect()).await?.into_iter();
-            for path in paths {
-                let (data, children) = (answers.next(), answers.next());
-                let Some(Answer::Data(Some((data, _)))) = data else {
-                    continue;
-                };
-                let names = match children {
-                    Some(Answer::Children(Some(names))) => names,
-                    _ => Vec::new(),
-                };
-                bytes += path.len() + data.len();
-                let below: Vec<String> = names.into_iter().map(|name| format!("{path}/{name}")).collect();
-                next.extend_from_slice(&below);
-                found.insert(path.clone(), (data, below));
-            }
-            if bytes > limits.bytes || found.len() + next.len() > limits.nodes {
-                return Err(TreeError::TooLarge(limits));
-            }
+    let mut known = 1;
+    walk(session, root.to_owned(), |node| {
+        bytes += node.path.len() + node.data.len();
+        known += node.children.len();
+        if bytes > limits.bytes || known > limits.nodes {
+            return Err(TreeError::TooLarge(limits));
         }
-        level = next;
-    }
+        found.insert(node.path, (node.data, node.children.clone()));
+        Ok(node.children)
+    })
+    .await?;
     Ok(in_order(found, root))
 }
 

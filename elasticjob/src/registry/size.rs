@@ -68,22 +68,22 @@ pub(super) fn check_reads(reads: &[Read]) -> Result<(), Error> {
 }
 
 /// The reads, in order, in as few requests as take them; one at least.
-pub(super) fn parts(mut reads: Vec<Read>) -> Vec<Vec<Read>> {
+pub(super) fn parts(reads: Vec<Read>) -> Vec<Vec<Read>> {
     let limit = limits::transaction_size();
-    let mut parts = Vec::new();
-    loop {
-        let mut size = 0;
-        let fitting = reads.iter().take_while(|read| {
-            size += size_of_read(read);
-            size <= limit
-        });
+    let mut full = Vec::new();
+    let (mut last, mut last_size) = (Vec::new(), 0);
+    for read in reads {
+        let size = size_of_read(&read);
         // One that is too large alone is refused alone, with its size.
-        let rest = reads.split_off(fitting.count().max(1).min(reads.len()));
-        parts.push(std::mem::replace(&mut reads, rest));
-        if reads.is_empty() {
-            return parts;
+        if last_size + size > limit && !last.is_empty() {
+            full.push(std::mem::take(&mut last));
+            last_size = 0;
         }
+        last_size += size;
+        last.push(read);
     }
+    full.push(last);
+    full
 }
 
 fn size_of_read(read: &Read) -> usize {

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::{PROVIDED, is_secret, without_secrets};
+use crate::text::without_mark;
 use crate::yaml::tree::{self, Content, Limits, Node, Position};
 use crate::yaml::verbatim::in_one_line;
 
@@ -23,9 +24,8 @@ use crate::yaml::verbatim::in_one_line;
 /// ```
 #[must_use]
 pub fn document_without_secrets(text: &str) -> Cow<'_, str> {
-    let lines = tree::with_line_feeds(text);
-    let documents = match tree::parse(&lines, Limits::STORED) {
-        Ok(documents) => documents,
+    let (documents, lines) = match tree::read(without_mark(text), Limits::STORED) {
+        Ok(read) => read,
         Err(tree::SyntaxError { line, column, .. }) => {
             let reason =
                 format!("not shown, since it may hold secrets and is not YAML (line {line}, column {column})\n");
@@ -40,8 +40,8 @@ pub fn document_without_secrets(text: &str) -> Cow<'_, str> {
         return without_secrets(text);
     }
     Cow::Owned(match (documents.as_slice(), masked.as_slice()) {
-        ([document], [masked]) => written(&lines, document, masked),
-        // No member writes several, and none can read them.
+        ([document], [masked]) if lines.are_as_written() => written(lines.text(), document, masked),
+        // Several documents, which no member writes or can read; or lines that are none to other readers.
         _ => masked
             .iter()
             .map(|masked| format!("---{}\n", in_one_line(masked)))

@@ -118,6 +118,11 @@ impl<'a> Lines<'a> {
         &self.text
     }
 
+    /// Whether these lines are those that every reader finds.
+    pub(crate) fn are_as_written(&self) -> bool {
+        matches!(&self.breaks, Breaks::LineFeeds(separated) if separated.is_empty())
+    }
+
     /// Whether a block whose content starts here goes on to the end of the text, which is in a line without line feed.
     fn end_in_block(&self, start: Position) -> bool {
         let column = start.column.max(1);

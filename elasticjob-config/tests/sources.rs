@@ -150,8 +150,9 @@ fn every_format_should_say_the_same() {
     let of = |name: &str, text: &str| {
         let mut settings = load(&[(name, text)], |loader| loader).unwrap();
         // All but where it stands.
-        settings.jobs.values_mut().for_each(|job| job.prop_origins.clear());
         settings.sources = Sources::default();
+        settings.origins.clear();
+        settings.jobs.values_mut().for_each(|job| job.origins.clear());
         settings
     };
     let expected = of("application.yaml", yaml);

@@ -21,7 +21,7 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 use tracing::error;
 
-use crate::job::BoxError;
+use crate::job::{BoxError, type_name};
 
 /// The longest text of one error that is kept, in bytes.
 const TEXT_LIMIT: usize = 64 * 1024;
@@ -67,7 +67,7 @@ pub(crate) fn call<T>(code: impl FnOnce() -> T) -> Result<T, Panicked> {
 /// Drops a value of the application. A panic is an error in the log.
 pub(crate) fn discard<T>(value: T) {
     if let Err(Panicked(message)) = call(|| drop(value)) {
-        error!(kind = std::any::type_name::<T>(), panic = %message, "a value panicked when it was dropped");
+        error!(kind = type_name::shown(std::any::type_name::<T>()), panic = %message, "a value panicked when it was dropped");
     }
 }
 

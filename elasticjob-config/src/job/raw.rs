@@ -73,7 +73,22 @@ impl RawJobConfig {
         self.check_from(Origin::User)
     }
 
-    pub(super) fn check_from(mut self, origin: Origin) -> Result<JobConfig, Errors> {
+    pub(super) fn check_from(self, origin: Origin) -> Result<JobConfig, Errors> {
+        let name = self.job_name.clone();
+        match self.check_all(origin) {
+            (Some(config), faults) if faults.is_empty() => Ok(config),
+            (_, faults) => Err(Errors::new(name, faults)),
+        }
+    }
+
+    /// Checks everything and goes on where something is wrong, so that more can be checked: what is at fault is left at its
+    /// default. There is no configuration without a valid name.
+    #[cfg(feature = "sources")]
+    pub(crate) fn check_as_far_as_possible(self) -> (Option<JobConfig>, Vec<Fault>) {
+        self.check_all(Origin::User)
+    }
+
+    fn check_all(mut self, origin: Origin) -> (Option<JobConfig>, Vec<Fault>) {
         let mut faults = Vec::new();
         let name = JobName::parse(&self.job_name)
             .map_err(|error| faults.push(Fault::new("jobName", None, error.to_string())))
@@ -111,15 +126,12 @@ impl RawJobConfig {
             ));
         }
 
-        let (Some(name), Some(total), Some(item_parameters), true) = (name, total, item_parameters, faults.is_empty())
-        else {
-            return Err(Errors::new(self.job_name, faults));
-        };
-        Ok(JobConfig {
+        let item_parameters = item_parameters.unwrap_or_default();
+        let config = name.map(|name| JobConfig {
             name,
             cron,
             time_zone,
-            sharding_total_count: total,
+            sharding_total_count: total.unwrap_or_else(|| items_named_by(&item_parameters)),
             item_parameters,
             item_parameters_text,
             job_parameter: self.job_parameter.unwrap_or_default(),
@@ -139,7 +151,8 @@ impl RawJobConfig {
             label: self.label,
             static_sharding: self.static_sharding.unwrap_or(false),
             kept: self.kept,
-        })
+        });
+        (config, faults)
     }
 }
 
@@ -218,6 +231,15 @@ fn parsed<T>(
 /// The value is shown beside the fault, so what remains is what is wrong with it.
 fn join<'a>(messages: impl Iterator<Item = &'a str>) -> String {
     messages.collect::<Vec<_>>().join("; ")
+}
+
+/// As many items as parameters are given for: what a total count that is wrong was probably meant to be.
+fn items_named_by(parameters: &ItemParameters) -> NonZeroU32 {
+    let last = parameters.iter().filter_map(|(item, _)| u32::try_from(item).ok()).max();
+    let total = last
+        .map_or(1, |last| last.saturating_add(1))
+        .min(MAX_SHARDING_TOTAL_COUNT);
+    NonZeroU32::new(total).unwrap_or(NonZeroU32::MIN)
 }
 
 fn total_count(faults: &mut Vec<Fault>, count: Option<i64>) -> Option<NonZeroU32> {

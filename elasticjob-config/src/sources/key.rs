@@ -147,6 +147,16 @@ pub(super) enum Key {
 }
 
 impl Key {
+    /// The name of the setting within its job or the application, as it stands in files: `cron`, `props.script.command.line`.
+    pub(super) fn setting(&self) -> String {
+        match self {
+            Self::Setting(name) | Self::JobSetting(_, name) => (*name).to_owned(),
+            Self::DataSource(name) => format!("tracing.data-source.{name}"),
+            Self::Prop(_, name) => format!("props.{name}"),
+            Self::Job(_) => String::new(),
+        }
+    }
+
     /// The job whose setting this is.
     pub(super) fn job(&self) -> Option<&str> {
         match self {

@@ -193,6 +193,24 @@ impl Loader {
     /// # Errors
     /// All faults of all layers at once.
     pub fn load(&self) -> Result<Settings, Errors> {
+        let (settings, checked) = self.read();
+        checked.map(|()| settings)
+    }
+
+    /// Reads and checks as [`load`](Self::load) does, and returns what there is beside all faults, so that a caller that
+    /// checks more can report its own at the same time.
+    ///
+    /// A setting that is at fault has its default; a job whose name is at fault is not among the jobs.
+    ///
+    /// ```
+    /// use elasticjob_config::sources::Loader;
+    ///
+    /// let set = |key: &str, value: &str| (format!("ELASTICJOB_{key}"), value.to_owned());
+    /// let (settings, checked) = Loader::new().environment([set("LABELS", "gpu"), set("DUMP_PORT", "many")]).read();
+    /// assert_eq!(settings.labels, ["gpu"]);
+    /// assert_eq!(checked.unwrap_err().iter().count(), 1);
+    /// ```
+    pub fn read(&self) -> (Settings, Result<(), Errors>) {
         let mut faults = Vec::new();
         let Gathered {
             leaves,
@@ -219,22 +237,22 @@ impl Loader {
         data_source.complete(&mut application);
         let mut binder = Binder::new(application, &lookup, faults);
         if !binder.is_enabled() {
-            return Ok(disabled(profiles, sources));
+            return (disabled(profiles, sources), Ok(()));
         }
         let (settings, faults) = binder.bind(jobs, &declarations, profiles, sources);
-        Errors::check(faults).map(|()| settings)
+        (settings, Errors::check(faults))
     }
 
     /// Reads files and handed-in configurations, and takes what counts with the active profiles.
     fn gather(&self, faults: &mut Vec<Error>) -> Gathered {
         let mut files = Files::default();
-        let mut documents = self.read(&mut files, None, faults).unwrap_or_default();
+        let mut documents = self.read_files(&mut files, None, faults).unwrap_or_default();
         let mut further_files = Files::default();
         let further = self.further(&mut further_files, faults);
         let profiles = self.choose_profiles(documents.iter().chain(&further), faults);
         let mut known = BTreeSet::new();
         for name in profiles.accepted() {
-            if let Some(of_profile) = self.read(&mut files, Some(name), faults) {
+            if let Some(of_profile) = self.read_files(&mut files, Some(name), faults) {
                 known.insert(name.clone());
                 documents.extend(of_profile);
             }
@@ -313,7 +331,7 @@ impl Loader {
         choice.profiles(faults)
     }
 
-    fn read(&self, files: &mut Files, profile: Option<&str>, faults: &mut Vec<Error>) -> Option<Vec<Document>> {
+    fn read_files(&self, files: &mut Files, profile: Option<&str>, faults: &mut Vec<Error>) -> Option<Vec<Document>> {
         files.application(self.directory.as_deref()?, profile, faults)
     }
 
@@ -405,5 +423,6 @@ fn disabled(profiles: Vec<String>, sources: Sources) -> Settings {
         dump: None,
         profiles,
         sources,
+        origins: BTreeMap::new(),
     }
 }

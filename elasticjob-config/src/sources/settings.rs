@@ -37,6 +37,27 @@ pub struct Settings {
     pub profiles: Vec<String>,
     /// Which files all this comes from.
     pub sources: Sources,
+    /// Where each of the settings above was written, by its name: `metrics.port`.
+    pub origins: BTreeMap<&'static str, Origin>,
+}
+
+impl Settings {
+    /// Returns a fault of a setting, `metrics.port`, as a caller finds it that knows more of its meaning.
+    ///
+    /// Its place is where the setting was written, or else a setting of the same section.
+    #[must_use]
+    pub fn fault(&self, setting: &str, value: Option<&str>, problem: impl Into<String>) -> Error {
+        let section = setting.split('.').next().unwrap_or(setting);
+        let of_section = || {
+            let mut origins = self.origins.iter();
+            let is_below = |name: &str| name.strip_prefix(section).is_some_and(|rest| rest.starts_with('.'));
+            origins.find(|(name, _)| is_below(name)).map(|(_, origin)| origin)
+        };
+        let mut error = Error::new(format!("elasticjob.{setting}"), problem);
+        error.value = value.map(ToOwned::to_owned);
+        error.origin = self.origins.get(setting).or_else(of_section).cloned();
+        error
+    }
 }
 
 /// Where settings were looked for.
@@ -127,19 +148,37 @@ pub struct JobSettings {
     pub bootstrap: Option<String>,
     /// Where the job is declared or first mentioned.
     pub origin: Origin,
-    /// Where each of the job's props was written.
-    pub prop_origins: BTreeMap<String, Origin>,
+    /// Where each setting of the job was written, by its name in files: `cron`, `props.script.command.line`.
+    pub origins: BTreeMap<String, Origin>,
+    /// The settings that a fault is about, so that the configuration has their defaults. [`Loader::read`] alone returns jobs
+    /// that have some.
+    ///
+    /// [`Loader::read`]: super::Loader::read
+    pub faulty: BTreeSet<String>,
 }
 
 impl JobSettings {
-    /// A fault of one of the job's props, told as all others are: by whoever knows what the props mean.
+    /// Returns where the value of a setting in force was written, `cron` or `props.script.command.line`: of one that was
+    /// written nowhere, where the job is declared.
+    #[must_use]
+    pub fn place(&self, setting: &str) -> &Origin {
+        self.origins.get(setting).unwrap_or(&self.origin)
+    }
+
+    /// Whether a fault is about this setting, or about one below it: `props` if it is about any property.
+    #[must_use]
+    pub fn is_faulty(&self, setting: &str) -> bool {
+        let is_below = |name: &String| name.strip_prefix(setting).is_some_and(|rest| rest.starts_with('.'));
+        self.faulty.contains(setting) || self.faulty.iter().any(is_below)
+    }
+
+    /// Returns a fault of a setting at its place, as a caller finds it that knows more of its meaning.
     ///
     /// `value` is what may be shown of it.
     #[must_use]
-    pub fn prop_fault(&self, key: &str, value: Option<&str>, problem: impl Into<String>) -> Error {
-        let written = Key::Prop(self.config.name().to_string(), key.to_owned()).to_string();
-        let origin = self.prop_origins.get(key).unwrap_or(&self.origin);
-        let mut error = Error::new(written, problem).at(origin.clone());
+    pub fn fault(&self, setting: &str, value: Option<&str>, problem: impl Into<String>) -> Error {
+        let written = format!("{}.{setting}", Key::Job(self.config.name().to_string()));
+        let mut error = Error::new(written, problem).at(self.place(setting).clone());
         error.value = value.map(ToOwned::to_owned);
         error
     }
@@ -153,6 +192,10 @@ pub enum Implementation {
     Declared(String),
     /// `elastic-job-type`: a type of job, such as `SCRIPT`, that needs no code.
     Type(String),
+    /// Nothing, as a fault says. [`Loader::read`] alone returns such a job.
+    ///
+    /// [`Loader::read`]: super::Loader::read
+    Missing,
 }
 
 /// How an instance finds its address.

@@ -42,7 +42,7 @@ impl NetworkSettings {
             .and_then(|text| parse_ip(text).map_err(|fault| faults.push(fault)).ok());
         let pattern = self.preferred_ip.as_deref().and_then(|text| {
             let fault = InvalidSetting {
-                key: "elasticjob.network.preferred-ip",
+                setting: "network.preferred-ip",
                 value: text.to_owned(),
                 expected: "an address (10.0.1.7), the beginning of one (10.0.1. or 10.0.1.*), or a network (10.0.1.0/24); \
                            other regular expressions are not supported",
@@ -65,7 +65,7 @@ impl NetworkSettings {
 
 fn parse_ip(text: &str) -> Result<Ipv4Addr, InvalidSetting> {
     let fault = || InvalidSetting {
-        key: "elasticjob.network.ip",
+        setting: "network.ip",
         value: text.to_owned(),
         expected: "the IPv4 address of one machine, such as 10.0.1.7",
     };
@@ -76,11 +76,11 @@ fn parse_ip(text: &str) -> Result<Ipv4Addr, InvalidSetting> {
 
 /// A setting that says nothing we understand.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("invalid `{key}` `{value}`: expected {expected}")]
+#[error("invalid `elasticjob.{setting}` `{value}`: expected {expected}")]
 pub(crate) struct InvalidSetting {
-    key: &'static str,
-    value: String,
-    expected: &'static str,
+    pub(crate) setting: &'static str,
+    pub(crate) value: String,
+    pub(crate) expected: &'static str,
 }
 
 /// What our address should be.

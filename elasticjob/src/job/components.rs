@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use super::type_name::shown;
 use crate::guard::Held;
 
 /// The components of an application, at most one of each type.
@@ -25,7 +26,7 @@ use crate::guard::Held;
 /// assert!(components.get::<dyn Mailer>().is_some());
 ///
 /// let again = components.provide(String::new()).unwrap_err();
-/// assert_eq!(again.to_string(), "component alloc::string::String was provided twice");
+/// assert_eq!(again.to_string(), "component String was provided twice");
 /// # Ok::<_, BoxError>(())
 /// ```
 #[derive(Default)]
@@ -93,14 +94,14 @@ impl fmt::Debug for Components {
 
 /// Two components of one type: jobs could not tell them apart.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("component {type_name} was provided twice")]
+#[error("component {} was provided twice", shown(.type_name))]
 pub struct DuplicateComponent {
     type_name: &'static str,
 }
 
 /// A job needs a component that the application did not provide.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no component {type_name} was provided: hand it in with `ElasticJob::builder().component(..)`")]
+#[error("no component {} was provided: hand it in with `ElasticJob::builder().component(..)`", shown(.type_name))]
 pub struct MissingComponent {
     type_name: &'static str,
 }

@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use elasticjob_config::sources::{JobSettings, Origin};
+
 use super::components::{Components, MissingComponent};
 use super::declaration::Place;
+use super::type_name;
 use crate::guard;
 
 /// One job at start: what it will be given, and the faults found in that.
@@ -48,6 +51,8 @@ pub(crate) struct StartParts<'a> {
     pub(crate) item_parameters: BTreeMap<u32, &'a str>,
     pub(crate) props: &'a BTreeMap<String, String>,
     pub(crate) components: &'a Components,
+    /// Where the job's settings were written, and which of them are at fault; `None` for what has no settings.
+    pub(crate) settings: Option<&'a JobSettings>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -103,12 +108,38 @@ impl<'a> Start<'a> {
 
     /// Reports a fault of what is checked now. Job, place, and the parameter's name and type are added to it.
     pub fn fault(&mut self, message: impl fmt::Display) {
+        self.report(None, message);
+    }
+
+    /// Reports a fault of a setting of the job, by its name in configuration files: `job-parameter`, `props.region`. The fault
+    /// names the place where the value in force was written. It is not reported again if the setting could not be read.
+    ///
+    /// ```
+    /// use elasticjob::job::Start;
+    ///
+    /// fn check(start: &mut Start<'_>) {
+    ///     if start.props().get("region").is_none_or(|region| region.len() != 2) {
+    ///         start.fault_of("props.region", "property `region` is a country of two letters");
+    ///     }
+    /// }
+    /// ```
+    pub fn fault_of(&mut self, setting: &str, message: impl fmt::Display) {
+        match self.parts.settings {
+            Some(settings) if settings.is_faulty(setting) => guard::discard(message),
+            Some(settings) => self.report(Some(settings.place(setting).clone()), message),
+            None => self.report(None, message),
+        }
+    }
+
+    fn report(&mut self, origin: Option<Origin>, message: impl fmt::Display) {
         let text = guard::text(&message);
         guard::discard(message);
         self.faults.push(Fault {
             kind: self.parts.kind,
             job: self.parts.job_name.to_owned(),
             place: self.parts.place,
+            // Of a value from the attribute the place of the declaration says the same.
+            origin: origin.filter(|origin| !matches!(origin, Origin::Attribute(_))),
             subject: self.subject,
             message: text,
         });
@@ -160,6 +191,8 @@ pub struct Fault {
     kind: &'static str,
     job: String,
     place: Place,
+    /// Where the value was written, if not in the declaration.
+    origin: Option<Origin>,
     subject: Option<Subject>,
     message: String,
 }
@@ -182,11 +215,17 @@ impl fmt::Display for Fault {
             kind,
             job,
             place,
+            origin,
             subject,
             message,
         } = self;
+        let place = match origin {
+            Some(origin) => origin.to_string(),
+            None => place.to_string(),
+        };
         match subject {
             Some(Subject { word, name, type_name }) => {
+                let type_name = type_name::shown(type_name);
                 write!(f, "{kind} {job} ({place}), {word} `{name}: {type_name}`: {message}")
             }
             None => write!(f, "{kind} {job} ({place}): {message}"),
@@ -232,6 +271,7 @@ mod tests {
             item_parameters: (0..).zip(items.iter().copied()).collect(),
             props: &props,
             components: &components,
+            settings: None,
         });
         check(&mut start);
         let place = format!(" ({})", start.parts.place);
@@ -250,31 +290,17 @@ mod tests {
             },
         );
         let found = faults("x", &["1", "y"], "256", |start| job.check(start));
-        let module = "elasticjob::job::extract";
         assert_eq!(
             found,
             [
-                format!(
-                    "job orders, parameter `2: {module}::component::Component<u64>`: no component u64 was provided: \
-                     hand it in with `ElasticJob::builder().component(..)`"
-                ),
-                format!(
-                    "job orders, parameter `3: {module}::parameter::JobParameter<i8>`: job parameter `x` does not parse as i8: \
-                     invalid digit found in string"
-                ),
-                format!(
-                    "job orders, parameter `4: {module}::parameter::ItemParameter<i8>`: parameter `y` of sharding \
-                     item 1 does not parse as i8: invalid digit found in string"
-                ),
-                format!(
-                    "job orders, parameter `4: {module}::parameter::ItemParameter<i8>`: sharding item 2 has no \
-                     parameter, expected i8"
-                ),
-                format!(
-                    "job orders, parameter `5: {module}::props::Props<{}::Limits>`: property `batch`: expected a \
-                     whole number from 0 to 255",
-                    module_path!()
-                ),
+                "job orders, parameter `2: Component<u64>`: no component u64 was provided: hand it in with \
+                 `ElasticJob::builder().component(..)`",
+                "job orders, parameter `3: JobParameter<i8>`: job parameter `x` does not parse as i8: invalid digit found \
+                 in string",
+                "job orders, parameter `4: ItemParameter<i8>`: parameter `y` of sharding item 1 does not parse as i8: \
+                 invalid digit found in string",
+                "job orders, parameter `4: ItemParameter<i8>`: sharding item 2 has no parameter, expected i8",
+                "job orders, parameter `5: Props<Limits>`: property `batch`: expected a whole number from 0 to 255",
             ]
         );
     }

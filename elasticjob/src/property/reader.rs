@@ -3,6 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use elasticjob_config::{PROVIDED, is_secret, shown, spelling};
 
 use crate::guard;
+use crate::job::type_name;
 
 use super::{Accepts, Fault, Faults, Properties};
 
@@ -64,7 +65,7 @@ impl<'a> Reader<'a> {
             self.faults.push(Fault {
                 key: key.to_owned(),
                 value: None,
-                problem: format!("{} {panicked}", std::any::type_name::<P>()),
+                problem: format!("{} {panicked}", type_name::shown(std::any::type_name::<P>())),
             });
             None
         });

@@ -319,14 +319,13 @@ impl Builder {
             );
             discovery::add(&mut self.pools, Pools::discovered(), &self.components, &mut faults);
         }
-        let jobs = match std::mem::take(&mut self.jobs).finish() {
-            Ok(jobs) => jobs,
-            Err(duplicates) => {
-                faults.push(duplicates);
-                return Err(Error::Invalid(faults));
-            }
-        };
-        let declared = jobs.iter().map(|job| Declared {
+        // One fault after the other is collected, and nothing that is wrong hides what else is.
+        let jobs = std::mem::take(&mut self.jobs).sorted();
+        if let Some(duplicates) = discovery::duplicates(&jobs) {
+            faults.push(duplicates);
+        }
+        let by_name = jobs.chunk_by(|a, b| a.name() == b.name());
+        let declared = by_name.map(|of_one_name| &of_one_name[0]).map(|job| Declared {
             name: job.name().to_owned(),
             origin: job.place().to_string(),
             values: job.values().to_vec(),
@@ -342,17 +341,13 @@ impl Builder {
             // The program names one, and what files say of it does not matter.
             loader = loader.set("reg-center.required", "false");
         }
-        let loaded = loader.load();
+        let (settings, checked) = loader.read();
         // All that the jobs declare would be held while they are made.
         drop(loader);
-        let settings = match loaded {
-            Ok(settings) => settings,
-            Err(errors) => {
-                errors.iter().for_each(|error| faults.push(error));
-                return Err(Error::Invalid(faults));
-            }
-        };
-        report(&settings);
+        match checked {
+            Ok(()) => report(&settings),
+            Err(errors) => errors.iter().for_each(|error| faults.push(error)),
+        }
         check::application(self, jobs, settings, faults)
     }
 }

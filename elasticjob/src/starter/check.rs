@@ -1,6 +1,7 @@
 //! Everything that can be known before anything runs.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::mem;
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use crate::error_handler::{self, DEFAULT_HANDLER, ErrorHandlerKind};
 use crate::executor::{self, DEFAULT_POOL, Tries, Work};
 use crate::guard;
 use crate::host;
-use crate::job::{Registration, Start, StartParts};
+use crate::job::{Fault, Registration, Start, StartParts};
 use crate::property::Reader;
 use crate::registry::Registry;
 use crate::registry::memory::MemoryRegistry;
@@ -25,7 +26,9 @@ use super::builder::{Builder, paths, system_clock};
 use super::error::{Error, Faults};
 use super::ready::{CheckedJob, Ready};
 
-/// Checks an application whose configuration could be read.
+const STRATEGY: &str = "job-sharding-strategy-type";
+
+/// Checks an application, as far as its configuration could be read: what is wrong with that is among the faults.
 pub(super) fn application(
     mut builder: Builder,
     registrations: Vec<Registration>,
@@ -38,24 +41,34 @@ pub(super) fn application(
     let preferences = match preferences(&settings) {
         Ok(preferences) => Some(preferences),
         Err(errors) => {
-            errors.iter().for_each(|error| faults.push(error));
+            for error in &errors {
+                faults.push(settings.fault(
+                    error.setting,
+                    Some(&error.value),
+                    format!("expected {}", error.expected),
+                ));
+            }
             None
         }
     };
     let registry = registry(&mut builder, &settings, &mut faults);
-    if settings.enabled && settings.jobs.is_empty() {
+    // Of a job whose name is at fault there are no settings.
+    if settings.enabled && settings.jobs.is_empty() && faults.is_empty() {
         faults.push(
             "there is no job: none is declared in a crate that is linked (`use my_jobs as _;` links one), none registered",
         );
     }
-    let registrations: BTreeMap<&str, &Registration> = registrations.iter().map(|job| (job.name(), job)).collect();
+    let mut by_name: Registrations<'_> = BTreeMap::new();
+    for registration in &registrations {
+        by_name.entry(registration.name()).or_default().push(registration);
+    }
     let now = builder
         .clock
         .as_ref()
         .map_or_else(|| system_clock().now(), |clock| clock.now());
     let mut jobs = Vec::new();
     for settings in mem::take(&mut settings.jobs).into_values() {
-        jobs.extend(job(&builder, &registrations, settings, now, &mut faults));
+        jobs.extend(job(&builder, &by_name, settings, now, &mut faults));
     }
     match (preferences, registry) {
         (Some(preferences), Some((registry, retry))) if faults.is_empty() => {
@@ -68,16 +81,19 @@ pub(super) fn application(
     }
 }
 
+/// The jobs that the program has, by name: one of each, unless names are at fault.
+type Registrations<'a> = BTreeMap<&'a str, Vec<&'a Registration>>;
+
 /// Refuses what configuration can say and this program cannot do.
 fn refuse_unavailable(settings: &Settings, faults: &mut Faults) {
     if settings.tracing.is_some() && !cfg!(feature = "_history") {
-        faults.push(
-            "`elasticjob.tracing`: this program was built without one of the features `history-sqlite`, \
-             `history-postgres` and `history-mysql`",
-        );
+        let problem = "this program was built without one of the features `history-sqlite`, `history-postgres` and \
+                       `history-mysql`";
+        faults.push(settings.fault("tracing.type", None, problem));
     }
     if settings.metrics.is_some() && !cfg!(feature = "prometheus") {
-        faults.push("`elasticjob.metrics`: this program was built without the feature `prometheus`");
+        let problem = "this program was built without the feature `prometheus`";
+        faults.push(settings.fault("metrics.port", None, problem));
     }
 }
 
@@ -130,7 +146,13 @@ fn registry(
                 limit: zookeeper.max_sleep_time,
                 attempts: zookeeper.fail_fast.then_some(zookeeper.max_retries),
             };
-            connector(zookeeper, faults).map(|registry| (registry, policy))
+            match connector(zookeeper) {
+                Ok(registry) => Some((registry, policy)),
+                Err(problem) => {
+                    faults.push(settings.fault("reg-center.server-lists", None, problem));
+                    None
+                }
+            }
         }
         RegistrySettings::Unnamed => {
             warn!(
@@ -146,48 +168,37 @@ fn registry(
 }
 
 #[cfg(feature = "zookeeper")]
-fn connector(
-    settings: &elasticjob_config::sources::ZooKeeperSettings,
-    faults: &mut Faults,
-) -> Option<Arc<dyn Registry>> {
+fn connector(settings: &elasticjob_config::sources::ZooKeeperSettings) -> Result<Arc<dyn Registry>, String> {
     use crate::registry::zookeeper::ZooKeeperRegistry;
     match ZooKeeperRegistry::from_settings(settings) {
-        Ok(registry) => Some(Arc::new(registry)),
-        Err(error) => {
-            faults.push(format!("`elasticjob.reg-center`: {error}"));
-            None
-        }
+        Ok(registry) => Ok(Arc::new(registry)),
+        Err(error) => Err(error.to_string()),
     }
 }
 
 #[cfg(not(feature = "zookeeper"))]
-fn connector(
-    _settings: &elasticjob_config::sources::ZooKeeperSettings,
-    faults: &mut Faults,
-) -> Option<Arc<dyn Registry>> {
-    faults.push("`elasticjob.reg-center`: this program was built without the feature `zookeeper`");
-    None
+fn connector(_settings: &elasticjob_config::sources::ZooKeeperSettings) -> Result<Arc<dyn Registry>, String> {
+    Err("this program was built without the feature `zookeeper`".to_owned())
 }
 
 /// Checks one job and makes it; `None` where that failed.
 fn job(
     builder: &Builder,
-    registrations: &BTreeMap<&str, &Registration>,
+    registrations: &Registrations<'_>,
     settings: JobSettings,
     now: Timestamp,
     faults: &mut Faults,
 ) -> Option<CheckedJob> {
     let config = &settings.config;
     let name = config.name().as_str();
-    let place = &settings.origin;
     for listener in config.listener_types() {
         if let Err(error) = builder.listeners.get(listener) {
-            faults.push(format!("job {name} ({place}): {error}"));
+            faults.push(of_setting(&settings, "job-listener-types", error));
         }
     }
     let pool = config.executor_service_handler().unwrap_or(DEFAULT_POOL);
     if let Err(error) = builder.pools.pool(pool, name) {
-        faults.push(format!("job {name} ({place}): {error}"));
+        faults.push(of_setting(&settings, "job-executor-service-handler-type", error));
     }
     if let Some(cron) = config.cron() {
         let zone = config
@@ -195,10 +206,8 @@ fn job(
             .cloned()
             .unwrap_or_else(elasticjob_config::zone::Zone::system);
         if !cron.fires_after(now, zone.time_zone()) {
-            faults.push(format!(
-                "job {name} ({place}): cron `{cron}` never fires again in {}",
-                zone.name()
-            ));
+            let problem = format!("cron `{cron}` never fires again in {}", zone.name());
+            faults.push(of_setting(&settings, "cron", problem));
         }
     }
     let work = work(builder, registrations, &settings, faults);
@@ -207,16 +216,15 @@ fn job(
         // Made again when the job starts: this only looks whether it can be.
         let _ = work.open(&mut reader);
     }
-    match builder
-        .strategies
-        .get(config.sharding_strategy().unwrap_or(DEFAULT_STRATEGY))
-    {
-        Ok(strategy) => {
-            if let Err(fault) = sharding::check(&*strategy, config.sharding_total_count().get(), &mut reader) {
-                faults.push(format!("job {name} ({place}): {fault}"));
-            }
-        }
-        Err(error) => faults.push(format!("job {name} ({place}): {error}")),
+    let strategy = config.sharding_strategy().unwrap_or(DEFAULT_STRATEGY);
+    let checked = builder.strategies.get(strategy).map(|strategy| {
+        let total = config.sharding_total_count().get();
+        sharding::check(&*strategy, total, &mut reader)
+    });
+    match checked {
+        Ok(Ok(())) => {}
+        Ok(Err(fault)) => faults.push(of_setting(&settings, STRATEGY, fault)),
+        Err(unknown) => faults.push(of_setting(&settings, STRATEGY, unknown)),
     }
     // Together they know all props whose names begin as ours do.
     let _: (Option<Policy>, Option<Tries>) = (reader.read(), reader.read());
@@ -225,7 +233,11 @@ fn job(
     }
     if let Err(found) = reader.finish(Some(())) {
         for fault in found.iter() {
-            faults.push(settings.prop_fault(fault.key(), fault.value(), fault.problem()));
+            let prop = format!("props.{}", fault.key());
+            if settings.is_faulty(&prop) {
+                continue;
+            }
+            faults.push(settings.fault(&prop, fault.value(), fault.problem()));
         }
         return None;
     }
@@ -239,7 +251,7 @@ fn job(
         implementation,
         bootstrap: settings.bootstrap,
         declared,
-        origin: place.to_string(),
+        origin: settings.origin.to_string(),
         work: work?,
     })
 }
@@ -247,7 +259,7 @@ fn job(
 /// Who does a job's work; `None` where nobody can, as the faults say.
 fn work(
     builder: &Builder,
-    registrations: &BTreeMap<&str, &Registration>,
+    registrations: &Registrations<'_>,
     settings: &JobSettings,
     faults: &mut Faults,
 ) -> Option<Work> {
@@ -260,37 +272,25 @@ fn work(
                 Ok(executor) => Some(Work::Typed(executor)),
                 Err(error) => {
                     let feature = executor::missing_feature(kind);
-                    faults.push(not_there("elastic-job-type", kind, settings, feature, error));
+                    faults.push(of_setting(
+                        settings,
+                        "elastic-job-type",
+                        not_there("elastic-job-type", kind, feature, error),
+                    ));
                     None
                 }
             };
         }
         _ => return None,
     };
-    let registration = registrations.get(declared)?;
-    if let (true, Some(cron)) = (registration.is_one_off(), config.cron()) {
-        let declaration = registration.place();
-        faults.push(format!(
-            "job {name} ({place}): cron `{cron}` for a job that is declared `one_off` ({declaration})"
-        ));
+    let of_this_name = registrations.get(declared)?;
+    let mut is_sound = true;
+    for registration in of_this_name {
+        let found = misses(builder, registration, settings);
+        is_sound &= found.is_empty();
+        found.into_iter().for_each(|fault| faults.push(fault));
     }
-    let mut start = Start::new(StartParts {
-        kind: "job",
-        job_name: name,
-        place: registration.place(),
-        sharding_total_count: config.sharding_total_count().get(),
-        job_parameter: config.job_parameter(),
-        item_parameters: item_parameters(config),
-        props: config.props(),
-        components: &builder.components,
-    });
-    start.guarded(|start| registration.check(start));
-    let found = start.into_faults();
-    let is_sound = found.is_empty();
-    found.into_iter().for_each(|fault| faults.push(fault));
-    if !is_sound {
-        return None;
-    }
+    let registration = of_this_name.first().filter(|_| is_sound)?;
     match guard::call(|| registration.build(&builder.components)) {
         Ok(Ok(made)) => Some(Work::Declared {
             job: made.into(),
@@ -307,6 +307,29 @@ fn work(
     }
 }
 
+/// What a job of the program does not get, or not as it takes it.
+fn misses(builder: &Builder, registration: &Registration, settings: &JobSettings) -> Vec<Fault> {
+    let config = &settings.config;
+    let mut start = Start::new(StartParts {
+        kind: "job",
+        job_name: config.name().as_str(),
+        place: registration.place(),
+        sharding_total_count: config.sharding_total_count().get(),
+        job_parameter: config.job_parameter(),
+        item_parameters: item_parameters(config),
+        props: config.props(),
+        components: &builder.components,
+        settings: Some(settings),
+    });
+    if let (true, Some(cron)) = (registration.is_one_off(), config.cron()) {
+        let declaration = registration.place();
+        let problem = format!("cron `{cron}` for a job that is declared `one_off` ({declaration})");
+        start.fault_of("cron", problem);
+    }
+    start.guarded(|start| registration.check(start));
+    start.into_faults()
+}
+
 /// The kind of the job's error handler; `None` where there is none of that name, as the faults say.
 fn error_handler(builder: &Builder, settings: &JobSettings, faults: &mut Faults) -> Option<Arc<ErrorHandlerKind>> {
     let name = settings.config.error_handler().unwrap_or(DEFAULT_HANDLER);
@@ -315,19 +338,23 @@ fn error_handler(builder: &Builder, settings: &JobSettings, faults: &mut Faults)
         Err(error) => error,
     };
     let feature = error_handler::missing_feature(name);
-    faults.push(not_there("error handler", name, settings, feature, error));
+    let problem = not_there("error handler", name, feature, error);
+    faults.push(of_setting(settings, "job-error-handler-type", problem));
     None
 }
 
 /// A name that stands for nothing here: the feature that would bring it, or what there is.
-fn not_there(kind: &str, name: &str, settings: &JobSettings, feature: Option<&str>, error: UnknownName) -> String {
-    let (job, place) = (settings.config.name(), &settings.origin);
+fn not_there(kind: &str, name: &str, feature: Option<&str>, error: UnknownName) -> String {
     match feature {
-        Some(feature) => {
-            format!("job {job} ({place}): {kind} `{name}`: this program was built without the feature `{feature}`")
-        }
-        None => format!("job {job} ({place}): {error}"),
+        Some(feature) => format!("{kind} `{name}`: this program was built without the feature `{feature}`"),
+        None => error.to_string(),
     }
+}
+
+/// A fault of a job's setting, with the place of the value in force.
+fn of_setting(settings: &JobSettings, setting: &str, problem: impl fmt::Display) -> String {
+    let (job, place) = (settings.config.name(), settings.place(setting));
+    format!("job {job} ({place}): {problem}")
 }
 
 fn item_parameters(config: &elasticjob_config::job::JobConfig) -> BTreeMap<u32, &str> {

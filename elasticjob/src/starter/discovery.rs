@@ -67,6 +67,15 @@ impl Jobs {
     /// # Errors
     /// All jobs that share their name with another.
     pub fn finish(self) -> Result<Vec<Registration>, DuplicateJobs> {
+        let jobs = self.sorted();
+        match duplicates(&jobs) {
+            Some(duplicates) => Err(duplicates),
+            None => Ok(jobs),
+        }
+    }
+
+    /// The jobs, sorted by name, those that share one beside each other.
+    pub(super) fn sorted(self) -> Vec<Registration> {
         let mut jobs: Vec<Registration> = Vec::with_capacity(self.registrations.len());
         // Where in `jobs` a declaration is. A declaration is a static, so its address is its identity.
         let mut declared: HashMap<*const Declaration, usize> = HashMap::new();
@@ -80,16 +89,12 @@ impl Jobs {
             }
         }
         jobs.sort_by(|a, b| (a.name(), a.place()).cmp(&(b.name(), b.place())));
-        let duplicates = duplicates(&jobs);
-        if duplicates.0.is_empty() {
-            Ok(jobs)
-        } else {
-            Err(duplicates)
-        }
+        jobs
     }
 }
 
-fn duplicates(sorted: &[Registration]) -> DuplicateJobs {
+/// The names that several of the sorted jobs have, if there are any.
+pub(super) fn duplicates(sorted: &[Registration]) -> Option<DuplicateJobs> {
     let groups = sorted
         .chunk_by(|a, b| a.name() == b.name())
         .filter(|group| group.len() > 1);
@@ -97,7 +102,8 @@ fn duplicates(sorted: &[Registration]) -> DuplicateJobs {
         name: group[0].name().to_owned(),
         places: group.iter().map(Registration::place).collect(),
     };
-    DuplicateJobs(groups.map(duplicate).collect())
+    let duplicates: Vec<_> = groups.map(duplicate).collect();
+    (!duplicates.is_empty()).then_some(DuplicateJobs(duplicates))
 }
 
 /// Adds declared implementations to the catalogue of their kind, made of the application's components.
@@ -121,6 +127,7 @@ pub(super) fn add<T: ?Sized + 'static>(
             item_parameters: BTreeMap::new(),
             props: &no_props,
             components,
+            settings: None,
         });
         start.guarded(|start| declared.check(start));
         let found = start.into_faults();

@@ -162,10 +162,11 @@ impl Binder<'_> {
         let mut bootstraps: BTreeMap<String, String> = BTreeMap::new();
         for name in declarations.running().iter() {
             let declared = declarations.of(name);
+            let faults_before = self.faults.len();
             let attribute = declared.map(|declared| attribute(name, declared, &mut self.faults));
             let layers: Vec<Layer> = attribute.into_iter().chain(configured.remove(name)).collect();
             let mut binder = Binder::new(layer::merge(&layers), self.lookup, mem::take(&mut self.faults));
-            if let Some(settings) = binder.job(name, declarations) {
+            if let Some(settings) = binder.job(name, declarations, faults_before) {
                 if let Some(bootstrap) = &settings.bootstrap
                     && let Some(other) = bootstraps.insert(bootstrap.clone(), name.to_owned())
                     && let Some(bound) = binder.bound(&Key::JobSetting(name.to_owned(), "job-bootstrap-bean-name"))
@@ -179,24 +180,22 @@ impl Binder<'_> {
         jobs
     }
 
-    fn job(&mut self, name: &str, declarations: &Declarations<'_>) -> Option<JobSettings> {
+    /// Goes on where something is wrong. `faults_before` is how many faults there were before those of this job.
+    fn job(&mut self, name: &str, declarations: &Declarations<'_>, faults_before: usize) -> Option<JobSettings> {
         let origin = self.origin_of(name, declarations)?;
         let implementation = self.implementation(name, declarations, &origin);
-        let faults_before = self.faults.len();
-        let raw = self.raw(name);
-        let config = raw.check();
-        if let Err(errors) = &config {
-            for fault in errors.faults() {
-                self.job_fault(name, fault, &origin, faults_before);
-            }
+        let (config, faults) = self.raw(name).check_as_far_as_possible();
+        for fault in &faults {
+            self.job_fault(name, fault, &origin, faults_before);
         }
         let text = |key| self.text(&Key::JobSetting(name.to_owned(), key));
         Some(JobSettings {
-            config: config.ok()?,
-            implementation: implementation?,
+            config: config?,
+            implementation: implementation.unwrap_or(Implementation::Missing),
             class: text("elastic-job-class"),
             bootstrap: text("job-bootstrap-bean-name"),
-            prop_origins: self.prop_origins(),
+            origins: self.job_origins(),
+            faulty: self.faulty(faults_before),
             origin,
         })
     }
@@ -288,10 +287,19 @@ impl Binder<'_> {
         raw
     }
 
-    fn prop_origins(&self) -> BTreeMap<String, Origin> {
-        self.props()
-            .map(|(key, bound)| (key.to_owned(), bound.origin.clone()))
+    fn job_origins(&self) -> BTreeMap<String, Origin> {
+        let settings = self.entries.iter().filter(|(key, _)| !matches!(key, Key::Job(_)));
+        settings
+            .map(|(key, bound)| (key.setting(), bound.origin.clone()))
             .collect()
+    }
+
+    /// The settings that the newer faults are about.
+    fn faulty(&self, faults_before: usize) -> BTreeSet<String> {
+        let written: BTreeSet<&str> = self.faults[faults_before..].iter().map(|fault| &*fault.key).collect();
+        let is_faulty = |(_, bound): &(&Key, &Bound)| written.contains(&*bound.written);
+        let faulty = self.entries.iter().filter(is_faulty).map(|(key, _)| key);
+        faulty.chain(&self.unusable).map(Key::setting).collect()
     }
 
     /// The properties of the job.
@@ -326,9 +334,13 @@ impl Binder<'_> {
             }
             return;
         }
-        let key = key.unwrap_or_else(|| Key::Job(job.to_owned())).to_string();
-        let mut error = Error::new(key, fault.problem.clone()).at(origin.clone());
+        let key = key.unwrap_or_else(|| Key::Job(job.to_owned()));
+        if self.unusable.contains(&key) {
+            return;
+        }
+        let mut error = Error::new(key.to_string(), fault.problem.clone()).at(origin.clone());
         error.value = fault.value.clone().filter(|_| !secret::is_secret(&fault.key));
         self.faults.push(error);
+        self.unusable.push(key);
     }
 }

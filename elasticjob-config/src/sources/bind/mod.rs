@@ -37,6 +37,8 @@ pub(super) struct Binder<'a> {
     entries: BTreeMap<Key, Bound>,
     lookup: &'a Lookup<'a>,
     faults: Vec<Error>,
+    /// Settings without a value that can be used, as a fault says.
+    unusable: Vec<Key>,
 }
 
 impl<'a> Binder<'a> {
@@ -46,6 +48,7 @@ impl<'a> Binder<'a> {
             entries: BTreeMap::new(),
             lookup,
             faults,
+            unusable: Vec::new(),
         };
         for (key, entry) in entries {
             let is_secret = is_secret(&key);
@@ -70,6 +73,7 @@ impl<'a> Binder<'a> {
                         .value(shown(&entry.text))
                         .at(entry.origin);
                     binder.faults.push(error);
+                    binder.unusable.push(key);
                 }
             }
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::{Span, SpanRelativeTo};
 
 use super::{Binder, Declarations};
+use crate::sources::error::Origin;
 use crate::sources::key::Key;
 use crate::sources::layer::Layer;
 use crate::sources::settings::{
@@ -44,7 +45,16 @@ impl Binder<'_> {
             dump: self.dump(),
             profiles,
             sources,
+            origins: self.origins(),
         }
+    }
+
+    fn origins(&self) -> BTreeMap<&'static str, Origin> {
+        let origin = |(key, bound): (&Key, &super::Bound)| match key {
+            Key::Setting(name) => Some((*name, bound.origin.clone())),
+            _ => None,
+        };
+        self.entries.iter().filter_map(origin).collect()
     }
 
     fn labels(&mut self) -> Vec<String> {

@@ -8,6 +8,7 @@ use std::str::FromStr;
 use elasticjob_config::ranges::Ranges;
 
 use super::FromRun;
+use crate::job::type_name::shown;
 use crate::job::{BoxError, RunContext, Start};
 
 /// Of reasons why parameters do not parse, the further ones count as the last of these.
@@ -53,7 +54,7 @@ impl<T: FromStr<Err: Display>> FromRun for JobParameter<T> {
 
     fn check(start: &mut Start<'_>) {
         if let Err(fault) = job_parameter::<T>(start.job_parameter()) {
-            start.fault(fault);
+            start.fault_of("job-parameter", fault);
         }
     }
 }
@@ -87,7 +88,7 @@ impl<T: FromStr<Err: Display>> FromRun for ItemParameter<T> {
             .collect();
         check_given::<T>(start);
         if !missing.is_empty() {
-            start.fault(no_parameter::<T>(&missing));
+            start.fault_of("sharding-item-parameters", no_parameter::<T>(&missing));
         }
     }
 }
@@ -123,7 +124,7 @@ fn check_given<T: FromStr<Err: Display>>(start: &mut Start<'_>) {
         }
     }
     for wrong in wrong {
-        start.fault(wrong.said::<T>());
+        start.fault_of("sharding-item-parameters", wrong.said::<T>());
     }
 }
 
@@ -141,7 +142,7 @@ impl Wrong<'_> {
             1 => format!("parameter `{text}` of sharding item {items} does not"),
             _ => format!("parameters of sharding items {items}, such as `{text}`, do not"),
         };
-        format!("{do_not} parse as {}: {error}", type_name::<T>())
+        format!("{do_not} parse as {}: {error}", shown(type_name::<T>()))
     }
 }
 
@@ -150,11 +151,11 @@ fn job_parameter<T: FromStr<Err: Display>>(text: &str) -> Result<T, String> {
         Ok(value) => Ok(value),
         Err(error) if text.is_empty() => Err(format!(
             "the job has no parameter, expected {}: {error}",
-            type_name::<T>()
+            shown(type_name::<T>())
         )),
         Err(error) => Err(format!(
             "job parameter `{text}` does not parse as {}: {error}",
-            type_name::<T>()
+            shown(type_name::<T>())
         )),
     }
 }
@@ -175,5 +176,5 @@ fn no_parameter<T>(items: &Ranges) -> String {
         1 => format!("sharding item {items} has"),
         _ => format!("sharding items {items} have"),
     };
-    format!("{have} no parameter, expected {}", type_name::<T>())
+    format!("{have} no parameter, expected {}", shown(type_name::<T>()))
 }

@@ -8,6 +8,7 @@ use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, IntoDeserialize
 use serde::forward_to_deserialize_any;
 
 use super::FromRun;
+use crate::guard;
 use crate::job::{BoxError, RunContext, Start};
 
 /// The job's props as a `T`: numbers, booleans and unit enums are read from their text.
@@ -49,8 +50,12 @@ impl<T: DeserializeOwned> FromRun for Props<T> {
     }
 
     fn check(start: &mut Start<'_>) {
-        if let Err(error) = read::<T>(start.props()) {
-            start.fault(error);
+        match read::<T>(start.props()) {
+            Ok(read) => guard::discard(read),
+            Err(error) => {
+                let setting = error.setting();
+                start.fault_of(&setting, error);
+            }
         }
     }
 }
@@ -66,6 +71,16 @@ enum Error {
     Whole(String),
     #[error("property `{key}`: {message}")]
     Value { key: String, message: String },
+}
+
+impl Error {
+    /// The setting at fault, as it is called in files.
+    fn setting(&self) -> String {
+        match self {
+            Self::Whole(_) => "props".to_owned(),
+            Self::Value { key, .. } => format!("props.{key}"),
+        }
+    }
 }
 
 impl serde::de::Error for Error {

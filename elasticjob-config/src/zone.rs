@@ -17,6 +17,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use jiff::tz::{Offset, TimeZone};
 
 /// A time zone with its name. Cheap to clone.
@@ -79,6 +80,34 @@ impl Zone {
     pub fn java_name(&self) -> Option<&str> {
         self.name.strip_prefix("GMT").and_then(java_offset).map(|_| self.name())
     }
+}
+
+/// Returns the zone that Java takes the variable `TZ` for, if that is another one than this process is in.
+///
+/// POSIX counts the offset of `TZ=GMT+8` to the west, Java to the east; what Java does not know is GMT to it.
+///
+/// ```
+/// use elasticjob_config::zone::read_by_java_otherwise;
+///
+/// assert_eq!(read_by_java_otherwise("GMT+8").as_deref(), Some("GMT+8"));
+/// assert_eq!(read_by_java_otherwise("CST-8").as_deref(), Some("GMT"));
+/// assert_eq!(read_by_java_otherwise("Asia/Shanghai"), None);
+/// ```
+#[must_use]
+pub fn read_by_java_otherwise(tz: &str) -> Option<String> {
+    let tz = tz.strip_prefix(':').unwrap_or(tz);
+    if TimeZone::get(tz).is_ok() {
+        return None;
+    }
+    let ours = TimeZone::posix(tz).ok()?;
+    let of_java = tz.strip_prefix("GMT").and_then(java_offset);
+    let java = of_java.unwrap_or(Offset::UTC);
+    // Half a year apart, so that summer time shows.
+    let [winter, summer] = [0, 180 * 86_400].map(|second| Timestamp::from_second(second).unwrap_or_default());
+    if [winter, summer].iter().all(|moment| ours.to_offset(*moment) == java) {
+        return None;
+    }
+    Some(of_java.map_or("GMT", |_| tz).to_owned())
 }
 
 impl fmt::Display for Zone {
@@ -293,6 +322,27 @@ mod tests {
         check_suggestion("New York", Some("America/New_York"));
         check_suggestion("", None);
         check_suggestion("nowhere at all", None);
+    }
+
+    #[test]
+    fn variables_that_java_reads_otherwise_are_found() {
+        for (tz, expected) in [
+            ("GMT+8", Some("GMT+8")),
+            ("GMT-3:30", Some("GMT-3:30")),
+            ("UTC+8", Some("GMT")),
+            ("<+08>-8", Some("GMT")),
+            ("GMT0", None),
+            ("GMT", None),
+            ("UTC0", None),
+            ("GMT0BST,M3.5.0/1,M10.5.0", Some("GMT")),
+            ("Asia/Shanghai", None),
+            (":Asia/Shanghai", None),
+            ("Etc/GMT-8", None),
+            ("", None),
+            ("no zone", None),
+        ] {
+            assert_eq!(read_by_java_otherwise(tz).as_deref(), expected, "{tz}");
+        }
     }
 
     #[test]

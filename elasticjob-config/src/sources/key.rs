@@ -122,6 +122,15 @@ const JAVA_NAMES: &[(&str, &str, &str)] = &[
     ),
 ];
 
+/// What Java's starter takes and cannot be had here, and what to do instead.
+const JAVA_ALONE: &[(&str, &str)] = &[(
+    "tracing.data-source-bean-name",
+    "names a bean of Java: give the database itself by `tracing.data-source`, or by `spring.datasource`",
+)];
+
+/// Settings of the application that are lists.
+const LISTS: &[&str] = &["labels", "tracing.include-job-names", "tracing.exclude-job-names"];
+
 /// Keys of `props` whose spelling an environment variable cannot give.
 const CAMEL_CASE_PROPS: &[&str] = &[
     "email.useSsl",
@@ -157,6 +166,15 @@ impl Key {
         }
     }
 
+    /// Whether this is a list of texts.
+    pub(super) fn is_list(&self) -> bool {
+        match self {
+            Self::Setting(name) => LISTS.contains(name),
+            Self::JobSetting(_, name) => *name == "job-listener-types",
+            Self::DataSource(_) | Self::Job(_) | Self::Prop(..) => false,
+        }
+    }
+
     /// The job whose setting this is.
     pub(super) fn job(&self) -> Option<&str> {
         match self {
@@ -175,6 +193,8 @@ pub(super) enum Unknown {
     Nothing(Option<String>),
     /// It means each of these just as well.
     Ambiguous(Vec<Key>),
+    /// It means something in Java alone.
+    OfJava(&'static str),
 }
 
 /// The names of the jobs, which are never taken for each other. Likeness finds what an environment variable, or a slip of
@@ -217,13 +237,19 @@ impl FromIterator<String> for JobNames {
     }
 }
 
-/// The parts of a key: dots separate, unless brackets hold a part together as in `jobs.[my.job].cron`.
+/// The parts of a key: dots separate, unless brackets hold a part together as in `jobs.[my.job].cron`, which is also written
+/// `jobs[my.job].cron`.
 pub(super) fn parts(key: &str) -> Vec<String> {
     let mut parts = vec![String::new()];
     let mut is_bracketed = false;
     for c in key.chars() {
         match c {
-            '[' if !is_bracketed => is_bracketed = true,
+            '[' if !is_bracketed => {
+                is_bracketed = true;
+                if parts.last().is_some_and(|part| !part.is_empty()) {
+                    parts.push(String::new());
+                }
+            }
             ']' if is_bracketed => is_bracketed = false,
             '.' if !is_bracketed => parts.push(String::new()),
             c => parts.last_mut().expect("there is always a part").push(c),
@@ -381,9 +407,11 @@ fn known(settings: &[&'static str], written: &str) -> Result<(&'static str, &'st
     let java = JAVA_NAMES
         .iter()
         .find(|(java, ours, _)| settings.contains(ours) && canonical(java) == wanted);
-    match java {
-        Some((_, ours, unit)) => Ok((ours, unit)),
-        None => Err(Unknown::Nothing(nearest(
+    let of_java = JAVA_ALONE.iter().find(|(java, _)| canonical(java) == wanted);
+    match (java, of_java) {
+        (Some((_, ours, unit)), _) => Ok((ours, unit)),
+        (None, Some((_, instead))) => Err(Unknown::OfJava(instead)),
+        (None, None) => Err(Unknown::Nothing(nearest(
             &wanted,
             settings.iter().chain(SECTIONS).copied(),
         ))),

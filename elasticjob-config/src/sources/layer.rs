@@ -70,6 +70,7 @@ pub(super) fn unknown_key(written: impl Into<String>, unknown: key::Unknown) -> 
     let problem = match unknown {
         key::Unknown::Nothing(None) => "is not a setting of ElasticJob".to_owned(),
         key::Unknown::Nothing(Some(nearest)) => format!("is not a setting of ElasticJob, did you mean `{nearest}`?"),
+        key::Unknown::OfJava(instead) => instead.to_owned(),
         key::Unknown::Ambiguous(keys) => {
             let keys: Vec<String> = keys.iter().map(|key| format!("`{key}`")).collect();
             format!("may mean each of {}: set these in a file or by code", keys.join(", "))

@@ -1,7 +1,8 @@
 //! `${NAME:default}` in texts.
 //!
 //! A name is looked for in the environment as it stands, then as a key of the configuration, whoever's, then in the
-//! environment in capitals (`${zk.host}` finds `ZK_HOST`). A default may hold placeholders. `\${` stands for `${`.
+//! environment in capitals (`${zk.host}` finds `ZK_HOST`). Name and default may hold placeholders: `${zk.${env}.host}`. `\${`
+//! stands for `${`.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -96,12 +97,26 @@ impl Lookup<'_> {
         Ok(resolved)
     }
 
+    /// The name that a placeholder looks for, which may be made of others.
+    fn name(&self, written: &str, open: &mut Vec<String>) -> Result<String, String> {
+        if !written.contains("${") {
+            return Ok(written.trim().to_owned());
+        }
+        refuse_depth(open)?;
+        open.push(written.to_owned());
+        let name = self.resolve_within(written, open);
+        open.pop();
+        Ok(name?.trim().to_owned())
+    }
+
     fn value(&self, inner: &str, open: &mut Vec<String>) -> Result<String, String> {
         self.spent.look_up()?;
-        let (name, default) = match inner.split_once(':') {
-            Some((name, default)) => (name.trim(), Some(default)),
-            None => (inner.trim(), None),
+        let (name, default) = match colon(inner) {
+            Some(colon) => (&inner[..colon], Some(&inner[colon + 1..])),
+            None => (inner, None),
         };
+        let name = self.name(name, open)?;
+        let name = name.as_str();
         if let Some(start) = open.iter().position(|opened| opened == name) {
             let circle = [&open[start..], &[name.to_owned()]].concat();
             return Err(format!("the placeholder refers to itself: {}", circle.join(" -> ")));
@@ -109,12 +124,7 @@ impl Lookup<'_> {
         if let Some(text) = self.environment.get(name) {
             return Ok(text.clone());
         }
-        if open.len() == DEEPEST {
-            let first = open[..3].join("` -> `");
-            return Err(format!(
-                "placeholders lead deeper than {DEEPEST} levels: `{first}` -> and so on"
-            ));
-        }
+        refuse_depth(open)?;
         open.push(name.to_owned());
         let value = if let Some(text) = self.keys.get(&key::identity(&key::parts(name))) {
             self.resolve_within(text, open)
@@ -133,15 +143,35 @@ impl Lookup<'_> {
     }
 }
 
+fn refuse_depth(open: &[String]) -> Result<(), String> {
+    if open.len() < DEEPEST {
+        return Ok(());
+    }
+    let first = open[..3].join("` -> `");
+    Err(format!(
+        "placeholders lead deeper than {DEEPEST} levels: `{first}` -> and so on"
+    ))
+}
+
 /// Where the placeholder ends whose inside begins the text.
 fn closing_brace(text: &str) -> Option<usize> {
-    let mut depth = 0;
+    outside_of_placeholders(text, '}')
+}
+
+/// Where the default of a placeholder begins.
+fn colon(inner: &str) -> Option<usize> {
+    outside_of_placeholders(inner, ':')
+}
+
+/// Where a character is that stands in no placeholder of the text.
+fn outside_of_placeholders(text: &str, wanted: char) -> Option<usize> {
+    let mut depth = 0_usize;
     let mut previous = ' ';
     for (index, c) in text.char_indices() {
         match c {
             '{' if previous == '$' => depth += 1,
-            '}' if depth == 0 => return Some(index),
-            '}' => depth -= 1,
+            c if depth == 0 && c == wanted => return Some(index),
+            '}' => depth = depth.saturating_sub(1),
             _ => {}
         }
         previous = c;

@@ -123,7 +123,9 @@ fn document(path: &str, before: usize, lines: &[&str]) -> Result<Tree, Error> {
             )
             .at(origin));
         };
-        entries.place(name, value, origin);
+        if let Err(problem) = entries.place(&name, value, origin.clone()) {
+            return Err(Error::new(name, problem).at(origin));
+        }
     }
     Ok(Tree {
         origin: origin(None),
@@ -157,14 +159,14 @@ struct Entries {
 
 impl Entries {
     /// Adds an entry; `name[0]`, `name[1]` and so on make a list.
-    fn place(&mut self, name: String, value: String, origin: Origin) {
+    fn place(&mut self, name: &str, value: String, origin: Origin) -> Result<(), String> {
         let item = Tree {
             origin: origin.clone(),
             content: Content::Text(value),
         };
-        let Some(list) = list(&name) else {
-            self.entries.push((name, item));
-            return;
+        let Some((list, number)) = item_of_list(name) else {
+            self.entries.push((name.to_owned(), item));
+            return Ok(());
         };
         let index = *self.lists.entry(Counted(list.to_owned())).or_insert_with(|| {
             let content = Content::List(Vec::new());
@@ -172,16 +174,23 @@ impl Entries {
             self.entries.len() - 1
         });
         if let Content::List(items) = &mut self.entries[index].1.content {
+            let next = items.len();
+            if number.parse() != Ok(next) {
+                return Err(format!(
+                    "the items of a list are numbered from 0 on, in their order: [{next}] is next"
+                ));
+            }
             items.push(item);
         }
+        Ok(())
     }
 }
 
-/// The list whose item is called so.
-fn list(name: &str) -> Option<&str> {
+/// The list whose item is called so, and the number of the item.
+fn item_of_list(name: &str) -> Option<(&str, &str)> {
     let (list, index) = name.strip_suffix(']')?.rsplit_once('[')?;
     let is_index = !index.is_empty() && index.bytes().all(|c| c.is_ascii_digit());
-    is_index.then_some(list)
+    is_index.then_some((list, index))
 }
 
 /// An odd number of backslashes at its end continues a line.

@@ -105,7 +105,9 @@ impl<'a> File<'a> {
             Value::String(text) => Content::Text(text.value().clone()),
             Value::Array(items) => Content::List(items.iter().map(|item| self.value(item, origin.clone())).collect()),
             Value::InlineTable(table) => return self.table(table, origin),
-            Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) => {
+            // In any notation: `0x5`, `1_000`.
+            Value::Integer(number) => Content::Text(number.value().to_string()),
+            Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) => {
                 let text = value.span().map_or("", |span| &self.text[span]);
                 Content::Text(text.to_owned())
             }

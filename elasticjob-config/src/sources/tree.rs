@@ -29,6 +29,18 @@ pub(super) struct Leaf {
 }
 
 impl Tree {
+    pub(super) fn is_map(&self) -> bool {
+        matches!(self.content, Content::Map(_))
+    }
+
+    /// The entries of a map, none of anything else.
+    pub(super) fn into_entries(self) -> Vec<(String, Self)> {
+        match self.content {
+            Content::Map(entries) => entries,
+            Content::Text(_) | Content::List(_) => Vec::new(),
+        }
+    }
+
     /// All texts of a tree. A list of texts becomes one with commas, as all lists of ours can be written.
     pub(super) fn leaves(self, faults: &mut Vec<Error>) -> Vec<Leaf> {
         let mut leaves = Vec::new();

@@ -6,6 +6,7 @@ use super::error::{Error, Origin};
 use super::tree::{Content, Tree};
 use crate::work::Counted;
 use crate::yaml::tree::{self as yaml, Limits, Node};
+use crate::yaml::value::printed_by_java;
 
 /// Reads a file's documents.
 pub(super) fn parse(path: &str, text: &str) -> Result<Vec<Tree>, Error> {
@@ -19,16 +20,32 @@ pub(super) fn parse(path: &str, text: &str) -> Result<Vec<Tree>, Error> {
     Ok(documents.into_iter().map(|root| tree(path, root)).collect())
 }
 
+/// The text that Spring makes of a scalar, key or value: Java parses what is not quoted by YAML 1.1, so that `010` is 8, `yes`
+/// is true and `1.50` is 1.5, and prints the value again.
+fn text(scalar: &Node) -> String {
+    let text = scalar.scalar().unwrap_or_default();
+    match scalar.is_plain() {
+        true => printed_by_java(text).unwrap_or_default(),
+        false => text.to_owned(),
+    }
+}
+
+/// Adds what `<<` brings: of several maps the first counts.
+fn merge(entries: Vec<(String, Tree)>, merged: &mut Vec<(String, Tree)>) {
+    for (name, value) in entries {
+        if merged.iter().all(|(taken, _)| *taken != name) {
+            merged.push((name, value));
+        }
+    }
+}
+
 fn tree(path: &str, node: Node) -> Tree {
     let origin = Origin::File {
         path: path.to_owned(),
         line: Some(node.start.line),
     };
     let content = match node.content {
-        yaml::Content::Scalar { text, is_plain } => {
-            let is_null = is_plain && matches!(text.as_str(), "~" | "null" | "Null" | "NULL");
-            Content::Text(if is_null { String::new() } else { text })
-        }
+        yaml::Content::Scalar { .. } => Content::Text(text(&node)),
         yaml::Content::Sequence(items) => Content::List(items.into_iter().map(|item| tree(path, item)).collect()),
         yaml::Content::Mapping(entries) => {
             let mut merged = Vec::new();
@@ -40,17 +57,16 @@ fn tree(path: &str, node: Node) -> Tree {
                 if let Origin::File { line: position, .. } = &mut value.origin {
                     *position = Some(line);
                 }
-                match (is_merge, value.content) {
-                    (true, Content::Map(entries)) => merged.extend(entries),
-                    (_, content) => {
-                        let name = key.scalar().unwrap_or_default().to_owned();
-                        own.push((
-                            name,
-                            Tree {
-                                origin: value.origin,
-                                content,
-                            },
-                        ));
+                match value.content {
+                    Content::Map(entries) if is_merge => merge(entries, &mut merged),
+                    Content::List(items) if is_merge && items.iter().all(Tree::is_map) => {
+                        items
+                            .into_iter()
+                            .for_each(|item| merge(item.into_entries(), &mut merged));
+                    }
+                    content => {
+                        let origin = value.origin;
+                        own.push((text(&key), Tree { origin, content }));
                     }
                 }
             }

@@ -123,13 +123,31 @@ fn documents(lines: &Lines<'_>, limits: Limits) -> Result<Vec<Node>, SyntaxError
     let mut parser = Parser::new_from_str(text).keep_tags(true);
     let mut builder = Builder::new(limits, Restored::new(lines));
     loop {
-        let (event, mark) = parser.next_token()?;
+        let (event, mark) = parser.next_token().map_err(|error| with_hint(error.into(), text))?;
         if event == Event::StreamEnd {
             builder.restored.finish()?;
             return Ok(builder.documents);
         }
         builder.accept(event, mark)?;
     }
+}
+
+/// Says that a value has to be quoted, if the line of the fault has one that cannot stand without: `cron: * * * * * ?`.
+fn with_hint(mut error: SyntaxError, text: &str) -> SyntaxError {
+    let line = text.lines().nth(error.line.saturating_sub(1)).unwrap_or_default();
+    let value = line
+        .split_once(": ")
+        .or_else(|| line.split_once("- "))
+        .map_or("", |(_, value)| value.trim());
+    if value.starts_with(['*', '@', '`', '%']) {
+        let first = &value[..1];
+        let quoted = format!("\"{}\"", value.replace('"', "\\\""));
+        error.problem = format!(
+            "a value that begins with `{first}` has to stand in quotes: `{quoted}` ({})",
+            error.problem
+        );
+    }
+    error
 }
 
 /// YAML knows no control characters but in escapes, and the parser takes a NUL for the end of the text.

@@ -56,6 +56,8 @@ pub struct Builder {
     pub(super) is_discovering: bool,
     pub(super) registry: Option<Arc<dyn Registry>>,
     pub(super) clock: Option<Arc<dyn Clock>>,
+    /// The variable `TZ`.
+    pub(super) time_zone: Option<String>,
 }
 
 impl Builder {
@@ -76,6 +78,7 @@ impl Builder {
             is_discovering: true,
             registry: None,
             clock: None,
+            time_zone: None,
         }
     }
 
@@ -331,6 +334,7 @@ impl Builder {
             values: job.values().to_vec(),
         });
         let environment = self.environment.take().unwrap_or_else(|| std::env::vars().collect());
+        self.time_zone = environment.get("TZ").cloned();
         let mut loader = std::mem::take(&mut self.loader)
             .declared(declared.collect())
             .environment(environment);

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use elasticjob_config::job::JobConfig;
 use elasticjob_config::sources::Settings;
+use elasticjob_config::zone;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tracing::{info, warn};
@@ -61,6 +62,8 @@ pub struct Ready {
     dump_address: Option<SocketAddr>,
     #[cfg(feature = "_history")]
     history: Option<history::Setup>,
+    /// The variable `TZ`.
+    time_zone: Option<String>,
     /// What this instance says that it can run.
     labels: Arc<[String]>,
 }
@@ -105,6 +108,7 @@ impl Ready {
             dump_address: settings.dump.map(|dump| SocketAddr::new(dump.host, dump.port)),
             #[cfg(feature = "_history")]
             history: None,
+            time_zone: builder.time_zone,
             labels: settings.labels.into(),
         }
     }
@@ -156,6 +160,9 @@ impl Ready {
         );
         if cfg!(panic = "abort") {
             warn!("built with `panic = \"abort\"`: a panic of a job ends the process, and all that runs in it");
+        }
+        if let Some(tz) = &self.time_zone {
+            warn_of_zone(tz, &self.jobs);
         }
         let names = self.jobs.iter().map(|job| job.config.name().as_str());
         trace::names::warn_of_unknown_to(&self.trace_listeners, names.clone());
@@ -300,6 +307,22 @@ impl Ready {
 
     fn address(&self) -> Result<String, Error> {
         self.preferences.address().map(|ip| ip.to_string()).map_err(invalid)
+    }
+}
+
+/// Java members that share a job without a zone of its own fire it by the zone of their machine.
+fn warn_of_zone(tz: &str, jobs: &[CheckedJob]) {
+    let goes_by_machine = |job: &CheckedJob| job.config.cron().is_some() && job.config.time_zone().is_none();
+    if let Some(java) = zone::read_by_java_otherwise(tz)
+        && jobs.iter().any(goes_by_machine)
+    {
+        let offset = jiff::Zoned::now().offset();
+        warn!(
+            tz,
+            %offset,
+            java,
+            "the variable TZ is read by POSIX, and by Java otherwise: give jobs that Java members share a `time-zone`"
+        );
     }
 }
 

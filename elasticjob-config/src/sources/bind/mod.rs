@@ -126,7 +126,7 @@ impl<'a> Binder<'a> {
     }
 
     fn number<T: FromStr>(&mut self, key: &Key, expected: &str) -> Option<T> {
-        self.parsed(key, expected, |text| text.trim().parse().ok())
+        self.parsed(key, expected, |text| number(text.trim()))
     }
 
     fn list(&mut self, key: &Key) -> Vec<String> {
@@ -167,6 +167,15 @@ impl<'a> Binder<'a> {
             .value(bound.shown.clone())
             .at(bound.origin.clone());
         self.faults.push(error);
+    }
+}
+
+/// A number, or a whole one in hexadecimal digits: `0x1F`, which Spring reads from every source.
+fn number<T: FromStr>(text: &str) -> Option<T> {
+    let hexadecimal = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
+    match hexadecimal {
+        Some(digits) if !digits.starts_with('+') => u64::from_str_radix(digits, 16).ok()?.to_string().parse().ok(),
+        _ => text.parse().ok(),
     }
 }
 

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Fault, JobConfig, RawJobConfig};
+use super::{Fault, JobConfig, RawJobConfig, Warning};
 
 /// A setting that can hold what Java does not know.
 pub(super) struct Extension {
@@ -31,6 +31,16 @@ pub(super) struct Extension {
         expect(dead_code, reason = "only the reader of the registry needs it")
     )]
     pub(super) slot: fn(&mut RawJobConfig) -> &mut Option<String>,
+}
+
+impl Extension {
+    /// What Java members make of a value of ours.
+    pub(super) fn unknown_to_java(&self, value: &str) -> Warning {
+        Warning {
+            key: self.java_key.to_owned(),
+            message: format!("Java members of the job do not know `{value}` and use {}", self.without),
+        }
+    }
 }
 
 /// How a value is written.

@@ -17,7 +17,27 @@ impl JobConfig {
     #[must_use]
     pub fn notices(&self, has_java_members: bool) -> Vec<Warning> {
         let pool = has_java_members.then(|| self.pool_notice()).flatten();
-        self.failover_notice().into_iter().chain(pool).collect()
+        let unknown = has_java_members.then(|| self.unknown_to_java());
+        let of_java = pool.into_iter().chain(unknown.into_iter().flatten());
+        self.failover_notice().into_iter().chain(of_java).collect()
+    }
+
+    /// Settings that Java does not have, and what its members do instead.
+    fn unknown_to_java(&self) -> impl Iterator<Item = Warning> {
+        EXTENSIONS
+            .iter()
+            .filter_map(|extension| match (extension.value)(self)? {
+                Spelling::Ours(value)
+                    if self
+                        .kept
+                        .foreign_types
+                        .get(extension.java_key)
+                        .is_none_or(|kept| kept != value) =>
+                {
+                    Some(extension.unknown_to_java(value))
+                }
+                _ => None,
+            })
     }
 
     fn failover_notice(&self) -> Option<Warning> {
@@ -67,8 +87,22 @@ mod tests {
         assert_eq!(keys(Some("SINGLE_THREAD"), true), [POOL_KEYS[0]]);
         assert_eq!(keys(Some("CPU"), true), [POOL_KEYS[0]]);
         assert!(keys(Some("SINGLE_THREAD"), false).is_empty());
-        assert!(keys(Some("FIXED(3)"), true).is_empty(), "it stands in the props");
+        assert_eq!(keys(Some("FIXED(3)"), true), [POOL_KEYS[0]], "it stands in the props");
+        assert!(keys(Some("FIXED(3)"), false).is_empty());
         assert!(keys(None, true).is_empty());
+    }
+
+    #[test]
+    fn what_java_does_not_know_is_told_if_there_are_java_members() {
+        let builder = JobConfig::builder("job")
+            .sharding_total_count(1)
+            .error_handler("WEBHOOK");
+        let config = builder.build().expect("it is valid");
+        assert!(config.notices(false).is_empty());
+        assert_eq!(
+            config.notices(true)[0].to_string(),
+            "`jobErrorHandlerType`: Java members of the job do not know `WEBHOOK` and use LOG"
+        );
     }
 
     #[cfg(feature = "sources")]

@@ -69,13 +69,7 @@ impl JobConfig {
                 }
                 Some(Spelling::Ours(value)) => {
                     props.insert(extension.prop.to_owned(), value.to_owned());
-                    warnings.push(Warning {
-                        key: extension.java_key.to_owned(),
-                        message: format!(
-                            "Java members of the job do not know `{value}` and use {}",
-                            extension.without
-                        ),
-                    });
+                    warnings.push(extension.unknown_to_java(value));
                 }
             }
         }

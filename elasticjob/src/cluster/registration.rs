@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use elasticjob_config::job::JobConfig;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::guard;
 use crate::registry::{self, Answer, CreateMode, Error as Registry, Read, Stat};
@@ -186,8 +186,9 @@ impl Application {
 
     fn text(&self, config: &JobConfig) -> String {
         let form = config.to_registry();
+        // A warning where there is a Java member.
         for warning in &form.warnings {
-            warn!(job = self.name(), key = warning.key, "{}", warning.message);
+            debug!(job = self.name(), key = warning.key, "{}", warning.message);
         }
         form.yaml
     }

@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tracing::{debug, info, warn};
+use tracing::{debug, field, info, warn};
 
-use crate::registry::{self, Answer, Read, Registry, Session, SessionState, Step, WriteError, Written};
+use crate::registry::{self, Answer, Read, Registry, Session, SessionState, Step, WriteError, Written, memory};
 use crate::schedule::Clock;
 use crate::tasks::Tasks;
 
@@ -175,7 +175,9 @@ impl Keeper {
                 continue;
             }
             let membership = Arc::new(self.join(session, sent_at));
-            info!(instance = %membership.id, timeout = ?membership.timeout(), "joined the registry centre");
+            // A session of the embedded registry ends with the process alone.
+            let timeout = Some(membership.timeout()).filter(|timeout| *timeout < memory::SESSION_TIMEOUT);
+            info!(instance = %membership.id, timeout = timeout.map(field::debug), "joined the registry centre");
             self.memberships.send_replace(Some(Arc::clone(&membership)));
             let is_stopped = tokio::select! {
                 biased;

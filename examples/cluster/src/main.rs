@@ -1,5 +1,7 @@
 //! A cron job with six sharding items, shared by as many processes as are started.
 
+use std::io::IsTerminal as _;
+
 use elasticjob::prelude::*;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -24,6 +26,7 @@ fn time_of_day(time: Timestamp) -> String {
 #[tokio::main]
 async fn main() -> elasticjob::Result<()> {
     tracing_subscriber::fmt()
+        .with_ansi(std::io::stdout().is_terminal())
         .compact()
         .without_time()
         .with_target(false)

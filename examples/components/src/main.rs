@@ -2,6 +2,7 @@
 
 mod pool;
 
+use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use elasticjob::prelude::*;
@@ -40,6 +41,7 @@ impl SimpleJob for Report {
 #[tokio::main]
 async fn main() -> elasticjob::Result<()> {
     tracing_subscriber::fmt()
+        .with_ansi(std::io::stdout().is_terminal())
         .compact()
         .without_time()
         .with_target(false)

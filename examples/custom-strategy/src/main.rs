@@ -2,6 +2,8 @@
 
 mod by_size;
 
+use std::io::IsTerminal as _;
+
 use elasticjob::prelude::*;
 
 /// Makes small pictures of one part of the large ones.
@@ -18,6 +20,7 @@ async fn resize_images(shard: ShardingContext) {
 #[tokio::main]
 async fn main() -> elasticjob::Result<()> {
     tracing_subscriber::fmt()
+        .with_ansi(std::io::stdout().is_terminal())
         .compact()
         .without_time()
         .with_target(false)

@@ -1,6 +1,7 @@
 //! Requests as a sharded job: all of it stands in `application.yaml`. The service that is asked is here, too, so that there
 //! is something to see.
 
+use std::io::IsTerminal as _;
 use std::net::Ipv4Addr;
 
 use anyhow::Context as _;
@@ -23,6 +24,7 @@ async fn close_day(headers: HeaderMap) -> Result<String, StatusCode> {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     tracing_subscriber::fmt()
+        .with_ansi(std::io::stdout().is_terminal())
         .compact()
         .without_time()
         .with_target(false)

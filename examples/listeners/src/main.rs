@@ -2,6 +2,7 @@
 
 mod ballots;
 
+use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use elasticjob::prelude::*;
@@ -55,6 +56,7 @@ impl DistributeOnceJobListener for Report {
 #[tokio::main]
 async fn main() -> elasticjob::Result<()> {
     tracing_subscriber::fmt()
+        .with_ansi(std::io::stdout().is_terminal())
         .compact()
         .without_time()
         .with_target(false)

@@ -1,5 +1,6 @@
 //! A job that one can watch: its runs are in a database, how it does in metrics.
 
+use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use elasticjob::prelude::*;
@@ -20,7 +21,9 @@ async fn fetch_prices(market: ItemParameter<String>) -> Result<(), String> {
 
 #[tokio::main]
 async fn main() -> elasticjob::Result<()> {
-    tracing_subscriber::fmt().init();
+    tracing_subscriber::fmt()
+        .with_ansi(std::io::stdout().is_terminal())
+        .init();
     let application = ElasticJob::builder().directory(env!("CARGO_MANIFEST_DIR")).build()?;
     application.run().await
 }

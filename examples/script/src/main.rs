@@ -1,10 +1,13 @@
 //! A shell script as a sharded job: all of it stands in `application.yaml`.
 
+use std::io::IsTerminal as _;
+
 use elasticjob::prelude::*;
 
 #[tokio::main]
 async fn main() -> elasticjob::Result<()> {
     tracing_subscriber::fmt()
+        .with_ansi(std::io::stdout().is_terminal())
         .compact()
         .without_time()
         .with_target(false)

@@ -56,6 +56,8 @@ impl Program {
     /// What it has said since the last call.
     pub(crate) fn new_lines(&mut self) -> Vec<String> {
         let lines: Vec<String> = self.lines.try_iter().collect();
+        // What goes to a pipe is read by programs.
+        assert!(lines.iter().all(|line| !line.contains('\u{1b}')), "colours: {lines:?}");
         self.seen.extend_from_slice(&lines);
         lines
     }

@@ -1,44 +1,14 @@
-//! What the settings are called, and what a reader of them may have meant.
+//! Which setting a key means, and what its writer may have meant.
 //!
 //! A key is known by its letters and digits alone, so `regCenter`, `reg-center` and `REG_CENTER` are one. Names of jobs
 //! and keys of `props` belong to the user and stay as they are.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::reference::{APPLICATION, JAVA_NAMES, JOB, SHORT, Setting, Takes};
 use crate::spelling::nearest;
 
 pub(super) use crate::spelling::canonical;
-
-/// The settings of the application, below `elasticjob`.
-const SETTINGS: &[&str] = &[
-    "enabled",
-    "labels",
-    "profiles.active",
-    "reg-center.type",
-    "reg-center.required",
-    "reg-center.server-lists",
-    "reg-center.namespace",
-    "reg-center.base-sleep-time",
-    "reg-center.max-sleep-time",
-    "reg-center.max-retries",
-    "reg-center.session-timeout",
-    "reg-center.connection-timeout",
-    "reg-center.digest",
-    "reg-center.fail-fast",
-    "shutdown.grace-period",
-    "network.preferred-interface",
-    "network.preferred-ip",
-    "network.ip",
-    "metrics.host",
-    "metrics.port",
-    "dump.enabled",
-    "dump.host",
-    "dump.port",
-    "tracing.type",
-    "tracing.include-job-names",
-    "tracing.exclude-job-names",
-    "tracing.retention",
-];
 
 /// What settings stand below.
 const SECTIONS: &[&str] = &[
@@ -54,82 +24,11 @@ const SECTIONS: &[&str] = &[
     "preferred",
 ];
 
-/// The settings of a job, below `elasticjob.jobs.NAME`.
-const JOB_SETTINGS: &[&str] = &[
-    "elastic-job-class",
-    "elastic-job-type",
-    "cron",
-    "time-zone",
-    "job-bootstrap-bean-name",
-    "sharding-total-count",
-    "sharding-item-parameters",
-    "job-parameter",
-    "monitor-execution",
-    "failover",
-    "misfire",
-    "max-time-diff",
-    "reconcile-interval",
-    "job-sharding-strategy-type",
-    "job-executor-service-handler-type",
-    "job-error-handler-type",
-    "job-listener-types",
-    "description",
-    "disabled",
-    "overwrite",
-    "label",
-    "static-sharding",
-];
-
-/// The props that are settings of ours, and how they may be written in place of `props`.
-const SHORT_PROPS: &[(&str, &str)] = &[
-    ("streaming", "streaming.process"),
-    ("timeout", "elasticjob.timeout"),
-    ("retry", "elasticjob.retry"),
-    ("retry-backoff", "elasticjob.retry.backoff"),
-    ("retry-max-backoff", "elasticjob.retry.max-backoff"),
-];
-
-/// Java's names for the same things, and the unit that their numbers are in.
-const JAVA_NAMES: &[(&str, &str, &str)] = &[
-    (
-        "reg-center.base-sleep-time-milliseconds",
-        "reg-center.base-sleep-time",
-        "ms",
-    ),
-    (
-        "reg-center.max-sleep-time-milliseconds",
-        "reg-center.max-sleep-time",
-        "ms",
-    ),
-    (
-        "reg-center.session-timeout-milliseconds",
-        "reg-center.session-timeout",
-        "ms",
-    ),
-    (
-        "reg-center.connection-timeout-milliseconds",
-        "reg-center.connection-timeout",
-        "ms",
-    ),
-    ("preferred.network.interface", "network.preferred-interface", ""),
-    ("preferred.network.ip", "network.preferred-ip", ""),
-    ("max-time-diff-seconds", "max-time-diff", "s"),
-    ("reconcile-interval-minutes", "reconcile-interval", "m"),
-    (
-        "job-executor-thread-pool-size-provider-type",
-        "job-executor-service-handler-type",
-        "",
-    ),
-];
-
 /// What Java's starter takes and cannot be had here, and what to do instead.
 const JAVA_ALONE: &[(&str, &str)] = &[(
     "tracing.data-source-bean-name",
     "names a bean of Java: give the database itself by `tracing.data-source`, or by `spring.datasource`",
 )];
-
-/// Settings of the application that are lists.
-const LISTS: &[&str] = &["labels", "tracing.include-job-names", "tracing.exclude-job-names"];
 
 /// Keys of `props` whose spelling an environment variable cannot give.
 const CAMEL_CASE_PROPS: &[&str] = &[
@@ -169,8 +68,8 @@ impl Key {
     /// Whether this is a list of texts.
     pub(super) fn is_list(&self) -> bool {
         match self {
-            Self::Setting(name) => LISTS.contains(name),
-            Self::JobSetting(_, name) => *name == "job-listener-types",
+            Self::Setting(name) => is_list(APPLICATION, name),
+            Self::JobSetting(_, name) => is_list(JOB, name),
             Self::DataSource(_) | Self::Job(_) | Self::Prop(..) => false,
         }
     }
@@ -268,7 +167,7 @@ pub(super) fn find(path: &[String]) -> Result<Known, Unknown> {
             Ok((Key::DataSource(rest.join(".")), ""))
         }
         _ => {
-            let (name, unit) = known(SETTINGS, &path.join("."))?;
+            let (name, unit) = known(APPLICATION, &path.join("."))?;
             Ok((Key::Setting(name), unit))
         }
     }
@@ -309,13 +208,13 @@ fn find_job_setting(job: String, rest: &[String]) -> Result<Known, Unknown> {
 /// The setting of a job, by the name that it has in files or for short.
 fn known_of_job(job: &str, written: &str) -> Result<Known, Unknown> {
     let wanted = canonical(written);
-    if let Some((_, prop)) = SHORT_PROPS.iter().find(|(short, _)| canonical(short) == wanted) {
+    if let Some((_, prop)) = SHORT.iter().find(|(short, _)| canonical(short.name) == wanted) {
         return Ok((Key::Prop(job.to_owned(), (*prop).to_owned()), ""));
     }
-    match known(JOB_SETTINGS, written) {
+    match known(JOB, written) {
         Ok((name, unit)) => Ok((Key::JobSetting(job.to_owned(), name), unit)),
         Err(Unknown::Nothing(None)) => {
-            let short = SHORT_PROPS.iter().map(|(short, _)| *short);
+            let short = SHORT.iter().map(|(short, _)| short.name);
             Err(Unknown::Nothing(nearest(&wanted, short)))
         }
         Err(unknown) => Err(unknown),
@@ -336,7 +235,7 @@ pub(super) fn find_variable(tokens: &[&str], jobs: &JobNames, props: &[(String, 
     } else {
         all
     };
-    let (name, unit) = known(SETTINGS, &all)?;
+    let (name, unit) = known(APPLICATION, &all)?;
     Ok((Key::Setting(name), unit))
 }
 
@@ -388,7 +287,7 @@ fn prop_of_variable(job: &str, tokens: &[&str], props: &[(String, String)]) -> R
     let ours = CAMEL_CASE_PROPS
         .iter()
         .copied()
-        .chain(SHORT_PROPS.iter().map(|(_, prop)| *prop));
+        .chain(SHORT.iter().map(|(_, prop)| *prop));
     let known = set.into_iter().chain(ours).find(|key| canonical(key) == wanted);
     Ok(prop(known.unwrap_or(&tokens.join(".").to_lowercase())))
 }
@@ -399,23 +298,31 @@ fn strip_tokens<'a, 'b>(tokens: &'a [&'b str], prefix: &str) -> Option<&'a [&'b 
     Some(&tokens[end..])
 }
 
-fn known(settings: &[&'static str], written: &str) -> Result<(&'static str, &'static str), Unknown> {
+fn known(settings: &'static [Setting], written: &str) -> Result<(&'static str, &'static str), Unknown> {
     let wanted = canonical(written);
-    if let Some(name) = settings.iter().find(|name| canonical(name) == wanted) {
-        return Ok((name, ""));
+    let find = |name: &str| settings.iter().find(|setting| canonical(setting.name) == name);
+    if let Some(setting) = find(&wanted) {
+        return Ok((setting.name, ""));
     }
-    let java = JAVA_NAMES
-        .iter()
-        .find(|(java, ours, _)| settings.contains(ours) && canonical(java) == wanted);
+    let named = JAVA_NAMES.iter().filter(|(java, ..)| canonical(java) == wanted);
+    let mut java = named.filter_map(|(_, ours, unit)| Some((find(&canonical(ours))?.name, *unit)));
     let of_java = JAVA_ALONE.iter().find(|(java, _)| canonical(java) == wanted);
-    match (java, of_java) {
-        (Some((_, ours, unit)), _) => Ok((ours, unit)),
+    match (java.next(), of_java) {
+        (Some(known), _) => Ok(known),
         (None, Some((_, instead))) => Err(Unknown::OfJava(instead)),
-        (None, None) => Err(Unknown::Nothing(nearest(
-            &wanted,
-            settings.iter().chain(SECTIONS).copied(),
-        ))),
+        (None, None) => {
+            let names = settings.iter().map(|setting| setting.name);
+            Err(Unknown::Nothing(nearest(
+                &wanted,
+                names.chain(SECTIONS.iter().copied()),
+            )))
+        }
     }
+}
+
+fn is_list(settings: &[Setting], name: &str) -> bool {
+    let named = settings.iter().find(|setting| setting.name == name);
+    named.is_some_and(|setting| setting.takes == Takes::List)
 }
 
 impl std::fmt::Display for Key {
@@ -444,7 +351,8 @@ mod tests {
 
     #[test]
     fn short_names_should_be_those_of_props() {
-        for (short, prop) in SHORT_PROPS {
+        for (short, prop) in SHORT {
+            let short = short.name;
             let path = ["jobs", "a", short].map(str::to_owned);
             let found = find(&path).ok().expect("it is known");
             assert_eq!(found, (Key::Prop("a".to_owned(), (*prop).to_owned()), ""));

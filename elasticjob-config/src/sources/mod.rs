@@ -54,6 +54,7 @@ mod layer;
 mod placeholder;
 mod profile;
 mod properties;
+mod reference;
 mod registry_only;
 mod server;
 mod settings;

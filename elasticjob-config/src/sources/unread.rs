@@ -38,9 +38,9 @@ pub(super) fn misspelt(leaves: &[Leaf]) -> Vec<Error> {
     faults
 }
 
-/// Whether a name is ours or nearly so.
+/// Whether a name is ours or nearly so. The beginning alone is of others: `elastic`.
 pub(super) fn is_near(name: &str) -> bool {
-    nearest(name, [OURS].into_iter()).is_some()
+    canonical(name).len() + 2 >= OURS.len() && nearest(name, [OURS].into_iter()).is_some()
 }
 
 /// The variable that was probably meant by one that does not begin with `ELASTICJOB_`, if the rest of it is a setting.

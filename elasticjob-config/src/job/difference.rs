@@ -6,12 +6,13 @@ use std::fmt;
 use super::JobConfig;
 
 /// What a setting is where it is left out, if a text says the same.
-const DEFAULTS: [(&str, &str); 6] = [
+const DEFAULTS: [(&str, &str); 7] = [
     ("jobShardingStrategyType", "AVG_ALLOCATION"),
     ("jobExecutorServiceHandlerType", "CPU"),
     ("jobErrorHandlerType", "LOG"),
     ("props.streaming.process", "false"),
     ("props.elasticjob.failover-attempts", "3"),
+    ("props.elasticjob.failed-runs", "3"),
     ("props.elasticjob.retry", "0"),
 ];
 

@@ -2,6 +2,8 @@
 
 /// Letters and digits in lower case: what is left of a name when its spelling does not matter.
 pub(crate) fn canonical(name: &str) -> String {
+    #[cfg(feature = "sources")]
+    crate::work::step();
     name.chars()
         .filter(|c| c.is_alphanumeric())
         .flat_map(char::to_lowercase)
@@ -34,6 +36,18 @@ pub fn nearest<'a>(written: &str, names: impl Iterator<Item = &'a str>) -> Optio
     longer.next().is_none().then(|| only.to_owned())
 }
 
+/// Names in back quotes. If there are many, the last of them are counted.
+#[cfg(feature = "sources")]
+pub(crate) fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    const MOST: usize = 20;
+    let mut names = names;
+    let first: Vec<String> = names.by_ref().take(MOST).map(|name| format!("`{name}`")).collect();
+    match names.count() {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
+}
+
 fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
@@ -46,4 +60,19 @@ fn distance(a: &str, b: &str) -> usize {
         }
     }
     row[b.len()]
+}
+
+#[cfg(all(test, feature = "sources"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_names_are_counted() {
+        assert_eq!(listed(["a", "b"].into_iter()), "`a`, `b`");
+        let listed = listed(std::iter::repeat_n("a", 10_000));
+        assert_eq!(
+            (listed.matches("`a`").count(), listed.ends_with("`a` and 9980 more")),
+            (20, true)
+        );
+    }
 }

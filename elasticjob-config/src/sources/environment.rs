@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 
 use super::error::{Error, Origin};
-use super::key::{self, JobNames, Key, Known, Unknown};
+use super::key::{self, JobNames, JobProps, Key, Known, Unknown};
 use super::layer::{self, Entry, Layer};
 use super::tree;
 use super::unread;
+use crate::spelling;
 
 const PREFIX: &str = "ELASTICJOB_";
 
@@ -16,7 +17,7 @@ const PREFIX: &str = "ELASTICJOB_";
 pub(super) fn layer(
     environment: &BTreeMap<String, String>,
     jobs: &JobNames,
-    props: &[(String, String)],
+    props: &JobProps,
     faults: &mut Vec<Error>,
 ) -> Layer {
     let mut layer = Layer::default();
@@ -53,8 +54,10 @@ pub(super) fn layer(
                 lists.entry(key).or_default().insert(index, (text, origin));
             }
             Err(Unknown::Nothing(None)) if name.is_of_job() => {
-                let names: Vec<String> = jobs.iter().map(|name| format!("`{name}`")).collect();
-                let problem = format!("names no job and setting; the jobs are: {}", names.join(", "));
+                let problem = format!(
+                    "names no job and setting; the jobs are: {}",
+                    spelling::listed(jobs.iter())
+                );
                 faults.push(Error::new("", problem).at(origin));
             }
             Err(unknown) => faults.push(layer::unknown_key(name.written(), unknown).at(origin)),
@@ -123,7 +126,7 @@ impl<'a> Name<'a> {
     }
 
     /// The setting, and which item of it if the name ends with a number that only a list can have.
-    fn find(&self, jobs: &JobNames, props: &[(String, String)]) -> Result<(Known, Option<usize>), Unknown> {
+    fn find(&self, jobs: &JobNames, props: &JobProps) -> Result<(Known, Option<usize>), Unknown> {
         let (found, list, index) = match self {
             Self::Words { words, .. } => {
                 let found = key::find_variable(words, jobs, props);

@@ -83,6 +83,9 @@ impl Key {
     }
 }
 
+/// A variable of more words is no setting: each of them may end the name of a job, and is looked at with all before it.
+const MOST_TOKENS: usize = 128;
+
 /// A key, and the unit of the number behind it.
 pub(super) type Known = (Key, &'static str);
 
@@ -133,6 +136,27 @@ impl FromIterator<String> for JobNames {
             }
         }
         jobs
+    }
+}
+
+/// The properties of jobs that are set, by their job and their letters and digits.
+#[derive(Clone, Debug, Default)]
+pub(super) struct JobProps(BTreeMap<(String, String), BTreeSet<String>>);
+
+impl JobProps {
+    fn alike(&self, job: &str, letters: &str) -> Vec<&str> {
+        let alike = self.0.get(&(job.to_owned(), letters.to_owned()));
+        alike.into_iter().flatten().map(String::as_str).collect()
+    }
+}
+
+impl FromIterator<(String, String)> for JobProps {
+    fn from_iter<T: IntoIterator<Item = (String, String)>>(props: T) -> Self {
+        let mut by_letters: BTreeMap<_, BTreeSet<String>> = BTreeMap::new();
+        for (job, key) in props {
+            by_letters.entry((job, canonical(&key))).or_default().insert(key);
+        }
+        Self(by_letters)
     }
 }
 
@@ -222,7 +246,10 @@ fn known_of_job(job: &str, written: &str) -> Result<Known, Unknown> {
 }
 
 /// Finds the setting of an environment variable, whose name tells neither dots from dashes nor where a job's name ends.
-pub(super) fn find_variable(tokens: &[&str], jobs: &JobNames, props: &[(String, String)]) -> Result<Known, Unknown> {
+pub(super) fn find_variable(tokens: &[&str], jobs: &JobNames, props: &JobProps) -> Result<Known, Unknown> {
+    if tokens.len() > MOST_TOKENS {
+        return Err(Unknown::Nothing(None));
+    }
     let all = canonical(&tokens.concat());
     if let ["JOBS", rest @ ..] = tokens {
         return find_job_variable(rest, jobs, props);
@@ -241,7 +268,7 @@ pub(super) fn find_variable(tokens: &[&str], jobs: &JobNames, props: &[(String, 
 
 /// A variable does not tell where the name of its job ends: each job and setting that it can mean is looked for. What it
 /// means beside others must not depend on which of them is found first.
-fn find_job_variable(tokens: &[&str], jobs: &JobNames, props: &[(String, String)]) -> Result<Known, Unknown> {
+fn find_job_variable(tokens: &[&str], jobs: &JobNames, props: &JobProps) -> Result<Known, Unknown> {
     let mut found: Vec<Known> = Vec::new();
     let mut ambiguous = Vec::new();
     let mut nothing = None;
@@ -265,7 +292,7 @@ fn find_job_variable(tokens: &[&str], jobs: &JobNames, props: &[(String, String)
     }
 }
 
-fn find_setting_of_variable(job: &str, tokens: &[&str], props: &[(String, String)]) -> Result<Known, Unknown> {
+fn find_setting_of_variable(job: &str, tokens: &[&str], props: &JobProps) -> Result<Known, Unknown> {
     match tokens {
         ["PROPS", keys @ ..] if !keys.is_empty() => prop_of_variable(job, keys, props).map(|key| (key, "")),
         _ => known_of_job(job, &tokens.concat()),
@@ -273,14 +300,10 @@ fn find_setting_of_variable(job: &str, tokens: &[&str], props: &[(String, String
 }
 
 /// A property that is set elsewhere, or one of ElasticJob's, gives its spelling; else tokens are joined by dots.
-fn prop_of_variable(job: &str, tokens: &[&str], props: &[(String, String)]) -> Result<Key, Unknown> {
+fn prop_of_variable(job: &str, tokens: &[&str], props: &JobProps) -> Result<Key, Unknown> {
     let wanted = canonical(&tokens.concat());
     let prop = |key: &str| Key::Prop(job.to_owned(), key.to_owned());
-    let set: BTreeSet<&str> = props
-        .iter()
-        .filter(|(owner, key)| owner == job && canonical(key) == wanted)
-        .map(|(_, key)| key.as_str())
-        .collect();
+    let set = props.alike(job, &wanted);
     if set.len() > 1 {
         return Err(Unknown::Ambiguous(set.into_iter().map(prop).collect()));
     }
@@ -361,10 +384,40 @@ mod tests {
         let jobs = JobNames::from_iter(["a".to_owned()]);
         let variable = |name: &str| {
             let tokens: Vec<&str> = name.split('_').collect();
-            find_variable(&tokens, &jobs, &[]).ok().map(|(key, _)| key)
+            find_variable(&tokens, &jobs, &JobProps::default())
+                .ok()
+                .map(|(key, _)| key)
         };
         let expected = Some(Key::Prop("a".to_owned(), "elasticjob.retry.max-backoff".to_owned()));
         assert_eq!(variable("JOBS_A_RETRY_MAX_BACKOFF"), expected);
         assert_eq!(variable("JOBS_A_PROPS_ELASTICJOB_RETRY_MAX_BACKOFF"), expected);
+    }
+
+    mod cost {
+        use super::*;
+        use crate::work::assert_grows_with_input;
+
+        #[test]
+        fn of_variables_grows_with_their_number() {
+            let jobs = JobNames::from_iter(["a".to_owned()]);
+            assert_grows_with_input(|size| {
+                let props: JobProps = (0..size)
+                    .map(|prop| ("a".to_owned(), format!("some.k{prop}")))
+                    .collect();
+                for prop in 0..size {
+                    let last = format!("K{prop}");
+                    let found = find_variable(&["JOBS", "A", "PROPS", "SOME", &last], &jobs, &props);
+                    let expected = Key::Prop("a".to_owned(), format!("some.k{prop}"));
+                    assert_eq!(found.ok().map(|(key, _)| key), Some(expected));
+                }
+            });
+        }
+
+        #[test]
+        fn of_a_variable_is_bounded() {
+            let jobs = JobNames::from_iter(["a".to_owned()]);
+            let tokens: Vec<&str> = ["JOBS"].into_iter().chain(std::iter::repeat_n("A", 50_000)).collect();
+            assert!(find_variable(&tokens, &jobs, &JobProps::default()).is_err());
+        }
     }
 }

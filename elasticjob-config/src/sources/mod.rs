@@ -338,18 +338,23 @@ impl Loader {
 
     fn overridden(&self) -> Vec<Leaf> {
         let mut leaves: Vec<Leaf> = Vec::new();
+        let mut places = BTreeMap::new();
         for (key, value) in &self.overrides {
             let mut path = key::parts(key);
             if !tree::is_ours(&path) {
                 path.insert(0, "elasticjob".to_owned());
             }
-            // Set again by code means changed.
-            leaves.retain(|leaf| key::identity(&leaf.path) != key::identity(&path));
-            leaves.push(Leaf {
+            let place = *places.entry(key::identity(&path)).or_insert(leaves.len());
+            let leaf = Leaf {
                 path,
                 text: value.clone(),
                 origin: Origin::Builder,
-            });
+            };
+            // Set again by code means changed.
+            match leaves.get_mut(place) {
+                Some(earlier) => *earlier = leaf,
+                None => leaves.push(leaf),
+            }
         }
         leaves
     }
@@ -425,5 +430,27 @@ fn disabled(profiles: Vec<String>, sources: Sources) -> Settings {
         profiles,
         sources,
         origins: BTreeMap::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::work::assert_grows_with_input;
+
+    #[test]
+    fn the_cost_of_settings_by_code_grows_with_their_number() {
+        assert_grows_with_input(|size| {
+            let set =
+                |loader: Loader, index: usize| loader.set(format!("jobs.j{}.cron", index % size), index.to_string());
+            let leaves = (0..2 * size).fold(Loader::new(), set).overridden();
+            assert_eq!(leaves.len(), size);
+            assert!(
+                leaves
+                    .iter()
+                    .zip(size..)
+                    .all(|(leaf, index)| leaf.text == index.to_string())
+            );
+        });
     }
 }

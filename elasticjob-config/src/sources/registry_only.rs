@@ -1,7 +1,7 @@
 //! Where the registry centre and the history are, for programs that are none of the applications: the command line.
 
 use super::bind::Binder;
-use super::key::{self, JobNames};
+use super::key::{self, JobNames, JobProps};
 use super::layer::{self, Layer};
 use super::tree::{self, Leaf};
 use super::{Error, Errors, Gathered, Loader, RegistrySettings, Sources, TracingSettings, environment, spring};
@@ -68,7 +68,7 @@ impl Loader {
             .filter(|(name, _)| key::canonical(name).starts_with(&format!("elasticjob{section}")))
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
-        let environment = environment::layer(&variables, &JobNames::default(), &[], &mut faults);
+        let environment = environment::layer(&variables, &JobNames::default(), &JobProps::default(), &mut faults);
         layers.push(environment);
         layers.push(Layer::of_leaves(&overrides, &mut faults));
         let mut entries = layer::merge(&layers);

@@ -8,7 +8,7 @@ use crate::job::{Fault, RawJobConfig};
 use crate::secret;
 use crate::sources::Declared;
 use crate::sources::error::{Error, Origin};
-use crate::sources::key::{self, JobNames, Key};
+use crate::sources::key::{self, JobNames, JobProps, Key};
 use crate::sources::layer::{self, Entry, Layer};
 use crate::sources::placeholder::Lookup;
 use crate::sources::settings::{Implementation, JobSettings};
@@ -72,7 +72,7 @@ impl<'a> Declarations<'a> {
     }
 
     /// The properties that some layers or an attribute set, by their job.
-    pub(in crate::sources) fn props(&self, layers: &[Layer]) -> Vec<(String, String)> {
+    pub(in crate::sources) fn props(&self, layers: &[Layer]) -> JobProps {
         let keys = layers.iter().flat_map(|layer| layer.entries.keys());
         let configured = keys.filter_map(|key| match key {
             Key::Prop(job, name) => Some((job.clone(), name.clone())),
@@ -120,12 +120,8 @@ impl<'a> Declarations<'a> {
         if self.declared.is_empty() {
             return "the program declares no job".to_owned();
         }
-        let names: Vec<String> = self
-            .declared
-            .iter()
-            .map(|declared| format!("`{}`", declared.name))
-            .collect();
-        format!("the program declares {}", names.join(", "))
+        let names = self.declared.iter().map(|declared| declared.name.as_str());
+        format!("the program declares {}", spelling::listed(names))
     }
 }
 

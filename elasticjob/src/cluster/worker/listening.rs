@@ -233,6 +233,10 @@ impl Worker {
         let held = match telling {
             Telling::Current(moment) => {
                 self.firings.told(moment, is_given_up);
+                if moment == Moment::Completed || is_given_up {
+                    // Nothing of it is told any more. Else our own leaving would be taken for a removal amid of it.
+                    self.tellings.current = None;
+                }
                 std::mem::take(&mut self.tellings.held)
             }
             Telling::Takeover(id, Moment::Started) => {

@@ -1039,3 +1039,60 @@ mod starts {
         assert_eq!(journal.at("after", at(7)).len(), 0);
     }
 }
+
+mod leaving {
+    use std::io;
+
+    use super::*;
+
+    /// What is logged on this thread.
+    #[derive(Clone, Default)]
+    struct Logged(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Logged {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What an instance logs that leaves after its firing, or in it.
+    async fn logged_by_one_that_leaves(listeners: &[&str], fails: bool) -> String {
+        let logged = Logged::default();
+        let writer = logged.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .finish();
+        let _logging = tracing::subscriber::set_default(subscriber);
+        let mut cluster = Cluster::new().await;
+        let journal = Journal::of(&cluster);
+        let scribe = |who| Scribe {
+            fails,
+            ..Scribe::new(who, &journal)
+        };
+        cluster.listen("EACH", ListenerKind::regular(scribe("each")));
+        cluster.listen("ONCE", ListenerKind::distribute_once(Once(scribe("once"))));
+        let only = cluster.join("10.0.0.1", listened_to(2, listeners), quick());
+        cluster.until(6.0).await;
+        only.stop(Duration::from_secs(8)).await;
+        assert!(!journal.at("before", at(5)).is_empty());
+        String::from_utf8(logged.0.lock().unwrap().clone()).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn is_not_taken_for_a_removal() {
+        for listeners in [&["EACH"][..], &["ONCE"], &["EACH", "ONCE"]] {
+            for fails in [false, true] {
+                let log = logged_by_one_that_leaves(listeners, fails).await;
+                assert!(
+                    !log.contains("removed from the registry"),
+                    "{listeners:?} {fails}: {log}"
+                );
+            }
+        }
+    }
+}

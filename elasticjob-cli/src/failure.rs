@@ -18,7 +18,8 @@ Exit codes:
   4  refused: it does not fit what there is, such as a job that runs or a configuration that changed meanwhile
   5  the registry centre, a dump port or a database did not answer
   6  nobody said yes
-  7  this machine does not do what is asked of it, such as reading a file";
+  7  this machine does not do what is asked of it, such as reading a file
+  8  a run that was waited for has not ended in time";
 
 /// How a command ended that was carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub(crate) enum Outcome {
     Done,
     /// The answer is no.
     No,
+    /// There is no answer yet.
+    Late,
 }
 
 /// Why a command was not carried out.
@@ -57,6 +60,7 @@ impl From<Outcome> for ExitCode {
         match outcome {
             Outcome::Done => Self::SUCCESS,
             Outcome::No => Self::from(1),
+            Outcome::Late => Self::from(8),
         }
     }
 }

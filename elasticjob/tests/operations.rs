@@ -1,6 +1,7 @@
 //! Operations on applications that run.
 
-use std::sync::Arc;
+use std::io;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use elasticjob::operation::{ItemStatus, Operations, Target};
@@ -8,6 +9,7 @@ use elasticjob::prelude::*;
 use elasticjob::registry::memory::MemoryRegistry;
 use elasticjob::starter::ItemOutcome;
 use tokio::sync::mpsc;
+use tracing_subscriber::fmt::MakeWriter;
 
 /// Longer than anything takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -32,6 +34,38 @@ async fn application(registry: &MemoryRegistry, given: mpsc::Sender<(u32, String
         .await?;
     running.ready().await?;
     Ok(running)
+}
+
+/// What was logged.
+#[derive(Clone, Debug, Default)]
+struct Logged(Arc<Mutex<Vec<u8>>>);
+
+impl Logged {
+    /// The lines with this message.
+    fn lines(&self, message: &str) -> Vec<String> {
+        let text = String::from_utf8(self.0.lock().expect("no writer panics").clone()).expect("it is text");
+        let lines = text.lines().filter(|line| line.contains(message));
+        lines.map(str::to_owned).collect()
+    }
+}
+
+impl io::Write for Logged {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("no writer panics").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Logged {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
 }
 
 /// Looks until it is so.
@@ -67,6 +101,53 @@ async fn a_requested_run_should_be_given_its_parameter_and_the_next_the_jobs_own
         }
         assert!(run.is_over(), "{run:?}");
     }
+    running.shutdown(PATIENCE).await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_caller_that_waits_should_learn_what_holds_its_run_up() -> elasticjob::Result<()> {
+    let logged = Logged::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(logged.clone())
+        .finish();
+    // The runtime of the test has one thread.
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let (sender, _given) = mpsc::channel(64);
+    let running = application(&MemoryRegistry::new(), sender).await?;
+    let operations = running.operations();
+    let job = running.one_off_named("rebuild")?;
+    let server = operations.servers().await.expect("it is there")[0].server_ip.clone();
+    let target = Target::server(&server);
+    let note = operations.note(Some("alice"), Some("new disk"));
+    operations.disable(&target, Some(note)).await.expect("it is there");
+
+    let held_up = job.execute_and_wait(Duration::from_secs(1)).await?;
+    assert!(
+        held_up.items.values().all(|outcome| *outcome == ItemOutcome::Pending),
+        "{held_up:?}"
+    );
+    let said: Vec<String> = held_up
+        .obstacles
+        .iter()
+        .map(|obstacle| obstacle.finding.to_string())
+        .collect();
+    assert_eq!(said[0], "all servers that have instances are switched off");
+    let warnings = logged.lines("a run that was asked for is held up");
+    assert!(
+        warnings
+            .iter()
+            .all(|line| line.contains("WARN") && line.contains("job=\"rebuild\"")),
+        "{warnings:?}"
+    );
+    assert!(warnings[1].contains("by alice: new disk"), "{warnings:?}");
+
+    let ended = tokio::join!(job.execute_and_wait(PATIENCE), async {
+        operations.enable(&target).await.expect("it is there");
+    });
+    let ended = ended.0?;
+    assert!(ended.is_success() && ended.obstacles.is_empty(), "{ended:?}");
     running.shutdown(PATIENCE).await;
     Ok(())
 }

@@ -277,6 +277,49 @@ async fn a_run_that_is_waited_for_should_be_told_item_by_item() -> anyhow::Resul
 }
 
 #[tokio::test]
+async fn a_run_that_is_held_up_should_say_by_what() -> anyhow::Result<()> {
+    let operator = Operator::new("cli-held-up")?;
+    let _members = operator.members(&[1, 2]).await?;
+    for host in [1, 2] {
+        operator
+            .succeeds(&[
+                "disable",
+                SHARE,
+                "--server",
+                &ip(host),
+                "--reason",
+                "new disk",
+                "--by",
+                "alice",
+            ])
+            .await;
+    }
+    let off = "held up: all servers that have instances are switched off";
+    let late = operator.does(&["trigger", SHARE, "--wait=1"]).await;
+    assert_eq!(late.code, Some(8), "{late:?}");
+    assert!(
+        late.err.contains(off) && late.err.contains("by alice: new disk"),
+        "{late:?}"
+    );
+    assert!(late.out.contains("✗ all servers"), "{late:?}");
+    let asked = operator.does(&["trigger", SHARE]).await;
+    assert_eq!(asked.code, Some(0), "{asked:?}");
+    assert!(asked.err.contains(off), "{asked:?}");
+
+    let waits = operator.does(&["trigger", SHARE, "--wait=60", "--json"]);
+    let (ended, ()) = tokio::join!(waits, async {
+        for host in [1, 2] {
+            operator.succeeds(&["enable", SHARE, "--server", &ip(host)]).await;
+        }
+    });
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let run: Value = serde_json::from_str(&ended.out)?;
+    assert_eq!(run["items"]["9"]["outcome"], "SUCCEEDED", "{ended:?}");
+    assert_eq!(run["obstacles"], serde_json::json!([]), "{ended:?}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_configuration_should_be_compared_and_changed_by_its_version() -> anyhow::Result<()> {
     let operator = Operator::new("cli-config")?;
     let _members = operator.members(&[1, 2]).await?;

@@ -2,11 +2,12 @@ use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
 use clap::Args;
-use elasticjob::operation::{Requested, RequestedRun};
+use elasticjob::operation::{Obstacle, Requested, RequestedRun};
 use elasticjob::starter::ItemOutcome;
 
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
+use crate::output::said;
 
 /// Have a job run now, once
 #[derive(Clone, Debug, Args)]
@@ -18,7 +19,8 @@ pub(crate) struct Arguments {
     #[arg(short, long, value_name = "TEXT")]
     parameter: Option<String>,
 
-    /// Wait until all items have ended, and say how; so many seconds at most
+    /// Wait until all items have ended, and say how; so many seconds at most. What holds the run up is said at once, and
+    /// again when that changes
     #[arg(short, long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "3600")]
     wait: Option<u32>,
 }
@@ -27,27 +29,33 @@ impl Arguments {
     pub(crate) async fn run(self, context: &Context) -> Result<Outcome, Failure> {
         let operations = context.operations()?;
         let requested = operations.trigger(&self.job, self.parameter.as_deref()).await?;
+        let mut progress = Progress::new(&requested);
         let Some(seconds) = self.wait else {
+            // The request is recorded, whatever can be seen of the run.
+            if let Ok(run) = operations.outcome(&requested, Duration::ZERO).await {
+                progress.say_obstacles(&run);
+            }
             context.show(&requested)?;
             return Ok(Outcome::Done);
         };
-        let mut progress = Progress::new(&requested);
         let timeout = Duration::from_secs(seconds.into());
         let followed = operations.follow(&requested, timeout, |run| progress.show(run)).await;
         progress.clear();
         let run = followed?;
         context.show(&run)?;
-        Ok(match run.is_success() {
-            true => Outcome::Done,
-            false => Outcome::No,
+        Ok(match (run.is_success(), run.is_over()) {
+            (true, _) => Outcome::Done,
+            (false, true) => Outcome::No,
+            (false, false) => Outcome::Late,
         })
     }
 }
 
-/// A line on the terminal that says how far a run is.
+/// Says what holds a run up, and how far it is, in a line on the terminal.
 struct Progress {
     is_shown: bool,
     instances: usize,
+    obstacles: Vec<Obstacle>,
 }
 
 impl Progress {
@@ -55,15 +63,32 @@ impl Progress {
         Self {
             is_shown: io::stderr().is_terminal(),
             instances: requested.instances.len(),
+            obstacles: Vec::new(),
         }
     }
 
     fn show(&mut self, run: &RequestedRun) {
+        self.say_obstacles(run);
         let ended = run.items.values().filter(|outcome| **outcome != ItemOutcome::Pending);
         let (ended, total, instances) = (ended.count(), run.items.len(), self.instances);
         if self.is_shown {
             eprint!("\r\x1b[K{ended} of {total} items have ended, on {instances} instances");
         }
+    }
+
+    /// Says what holds the run up, unless that was said last.
+    fn say_obstacles(&mut self, run: &RequestedRun) {
+        if run.obstacles == self.obstacles {
+            return;
+        }
+        self.clear();
+        for obstacle in &run.obstacles {
+            eprintln!("held up: {}", said(obstacle));
+        }
+        if run.obstacles.is_empty() {
+            eprintln!("not held up any more");
+        }
+        self.obstacles.clone_from(&run.obstacles);
     }
 
     fn clear(&mut self) {

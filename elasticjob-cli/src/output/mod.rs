@@ -20,7 +20,7 @@ use crate::failure::Failure;
 
 pub(crate) use config::{ChangeReport, SettingsReport};
 pub(crate) use history::{Counts, RunPage, Skips, Took};
-pub(crate) use operations::{Deed, Done, Instance, Item, Nodes, Paths};
+pub(crate) use operations::{Deed, Done, Instance, Item, Nodes, Paths, said};
 pub(crate) use style::{Style, Tone};
 
 /// How answers look.

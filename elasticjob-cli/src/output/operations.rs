@@ -1,10 +1,11 @@
 //! What was done.
 
 use comfy_table::Cell;
-use elasticjob::operation::{Drained, PauseChange, Requested, RequestedRun, Switched};
+use elasticjob::operation::{Drained, Obstacle, PauseChange, Requested, RequestedRun, Switched};
 use elasticjob::starter::ItemOutcome;
 use serde::Serialize;
 
+use super::numbers::ranges;
 use super::table::{Table, plain};
 use super::{Show, Style, Tone};
 
@@ -169,7 +170,20 @@ impl Show for RequestedRun {
                 },
             ]);
         }
-        table.text("The job has no items.")
+        let mut text = table.text("The job has no items.");
+        for obstacle in &self.obstacles {
+            text.push_str(&format!("{} {}\n", style.paint(Tone::Bad, "✗"), said(obstacle)));
+        }
+        text
+    }
+}
+
+/// What holds a run up, with the items that it holds up.
+pub(crate) fn said(obstacle: &Obstacle) -> String {
+    match &obstacle.items[..] {
+        [] => obstacle.finding.to_string(),
+        [item] => format!("item {item}: {}", obstacle.finding),
+        items => format!("items {}: {}", ranges(items), obstacle.finding),
     }
 }
 

@@ -173,7 +173,7 @@ impl Operations {
     }
 }
 
-fn explain(survey: &Survey, now: Timestamp) -> Explanation {
+pub(super) fn explain(survey: &Survey, now: Timestamp) -> Explanation {
     let config = survey.configuration();
     let mut findings = match &config {
         None => vec![Finding::NoConfiguration],

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::Serialize;
 use tokio::time::{Instant, timeout_at};
 
@@ -13,6 +14,7 @@ use crate::cluster::worker::{foreseen, outcome};
 use crate::registry::WatchEvent;
 use crate::starter::ItemOutcome;
 
+use super::obstacle::{Obstacle, obstacles};
 use super::survey::{Depth, Survey};
 use super::{Error, Operations, listing};
 
@@ -43,6 +45,8 @@ pub struct RequestedRun {
     pub request: String,
     /// What became of each item.
     pub items: BTreeMap<u32, ItemOutcome>,
+    /// What holds up the items that have not ended, if anything does.
+    pub obstacles: Vec<Obstacle>,
 }
 
 impl RequestedRun {
@@ -118,7 +122,8 @@ impl Operations {
         self.follow(requested, timeout, |_| {}).await
     }
 
-    /// As [`outcome`](Self::outcome), and tells what is known each time that is looked for.
+    /// As [`outcome`](Self::outcome), and hands what is known, and what holds the run up, to `progress`: at once, and each time
+    /// that something of the job changes.
     ///
     /// # Errors
     /// As there.
@@ -141,7 +146,11 @@ impl Operations {
                 .await
                 .map_err(|error| self.failed(error))?;
             loop {
-                let run = run(&self.survey_by(&*session, job, Depth::Whole).await?, requested)?;
+                let run = run(
+                    &self.survey_by(&*session, job, Depth::Whole).await?,
+                    requested,
+                    self.now(),
+                )?;
                 if run.is_over() {
                     return Ok(run);
                 }
@@ -170,19 +179,37 @@ impl Operations {
     }
 }
 
-fn run(survey: &Survey, requested: &Requested) -> Result<RequestedRun, Error> {
+fn run(survey: &Survey, requested: &Requested, now: Timestamp) -> Result<RequestedRun, Error> {
+    let items = items(survey, &requested.request)?;
+    let pending: Vec<u32> = pending_of(&items).collect();
+    Ok(RequestedRun {
+        job_name: requested.job_name.clone(),
+        request: requested.request.clone(),
+        items,
+        obstacles: obstacles(survey, &requested.request, &pending, now),
+    })
+}
+
+/// The items that have not ended for a request.
+pub(super) fn pending(survey: &Survey, request: &str) -> Result<Vec<u32>, Error> {
+    Ok(pending_of(&items(survey, request)?).collect())
+}
+
+fn pending_of(items: &BTreeMap<u32, ItemOutcome>) -> impl Iterator<Item = u32> {
+    let is_pending = |(_, outcome): &(&u32, &ItemOutcome)| **outcome == ItemOutcome::Pending;
+    items.iter().filter(is_pending).map(|(item, _)| *item)
+}
+
+/// What became of each item for a request.
+fn items(survey: &Survey, request: &str) -> Result<BTreeMap<u32, ItemOutcome>, Error> {
     let total = listing::configured(survey)?.sharding_total_count().get();
     let of = |item| {
         let ended = survey
             .ledgers
             .get(&item)
-            .and_then(|stored| stored.value.answer_to(&requested.request));
+            .and_then(|stored| stored.value.answer_to(request));
         let known = ended.map(outcome).or_else(|| foreseen(&survey.view, item));
         (item, known.unwrap_or(ItemOutcome::Pending))
     };
-    Ok(RequestedRun {
-        job_name: requested.job_name.clone(),
-        request: requested.request.clone(),
-        items: (0..total).map(of).collect(),
-    })
+    Ok((0..total).map(of).collect())
 }

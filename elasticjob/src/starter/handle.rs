@@ -211,6 +211,7 @@ impl ElasticJob {
             name.to_owned(),
             job.handle.commands.clone(),
             Arc::clone(&self.running.process),
+            self.operations(),
         )
     }
 

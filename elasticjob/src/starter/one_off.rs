@@ -7,12 +7,20 @@ use std::time::Duration;
 
 use futures_channel::mpsc::UnboundedSender;
 use tokio::sync::{oneshot, watch};
+use tokio::time::Instant;
+use tracing::{debug, warn};
 
 use crate::cluster::process::Process;
 use crate::cluster::worker::{Command, ItemOutcome, Progress, TriggerError, Waiter};
 use crate::job::Job;
+use crate::operation::{Obstacle, Operations};
 
 use super::error::Error;
+
+/// What holds up a run that was asked for is looked into after this long,
+const FIRST_LOOK: Duration = Duration::from_secs(5);
+/// and again after this long each time.
+const NEXT_LOOK: Duration = Duration::from_secs(30);
 
 /// A job without a schedule, to be run when somebody asks.
 #[derive(Clone)]
@@ -20,6 +28,8 @@ pub struct OneOff {
     name: String,
     commands: UnboundedSender<Command>,
     process: Arc<Process>,
+    /// To see what holds a run up.
+    operations: Operations,
 }
 
 /// The one-off job that was declared as `J`; it can do what [`OneOff`] can.
@@ -38,6 +48,9 @@ pub struct Execution {
     pub request: String,
     /// What became of each item.
     pub items: BTreeMap<u32, ItemOutcome>,
+    /// What held up the items that have not ended in time, as it was last looked at: after half of the timeout or 5 s, and
+    /// each 30 s from then on. Empty if nothing did, or all have ended.
+    pub obstacles: Vec<Obstacle>,
 }
 
 impl Execution {
@@ -49,11 +62,17 @@ impl Execution {
 }
 
 impl OneOff {
-    pub(super) fn new(name: String, commands: UnboundedSender<Command>, process: Arc<Process>) -> Self {
+    pub(super) fn new(
+        name: String,
+        commands: UnboundedSender<Command>,
+        process: Arc<Process>,
+        operations: Operations,
+    ) -> Self {
         Self {
             name,
             commands,
             process,
+            operations,
         }
     }
 
@@ -77,7 +96,8 @@ impl OneOff {
     }
 
     /// As [`execute`](Self::execute), then waits until all items have ended, on whichever instance, for `timeout` at
-    /// most. Items that have not ended by then are [`ItemOutcome::Pending`] in the answer.
+    /// most. Items that have not ended by then are [`ItemOutcome::Pending`] in the answer. What holds them up is in
+    /// [`Execution::obstacles`], and is logged as a warning while they are waited for.
     ///
     /// # Errors
     /// As `execute`.
@@ -85,7 +105,7 @@ impl OneOff {
     /// # Cancel safety
     /// As `execute`; the run goes on without the waiter.
     pub async fn execute_and_wait(&self, timeout: Duration) -> Result<Execution, Error> {
-        let deadline = tokio::time::Instant::now() + timeout;
+        let deadline = Instant::now() + timeout;
         let request = self.process.ids().run();
         let (progress, mut observed) = watch::channel(Progress::default());
         self.send(Command::Await(Waiter {
@@ -95,11 +115,60 @@ impl OneOff {
         self.request(request.clone()).await?;
         // The worker lets go of its end when all is known.
         let known = async { while observed.changed().await.is_ok() {} };
-        let _ = tokio::time::timeout_at(deadline, known).await;
+        let obstacles = self.look_into(&request, known, deadline).await;
         let Progress { total, outcomes } = observed.borrow().clone();
         let mut items: BTreeMap<u32, ItemOutcome> = (0..total).map(|item| (item, ItemOutcome::Pending)).collect();
         items.extend(outcomes);
-        Ok(Execution { request, items })
+        Ok(Execution {
+            request,
+            items,
+            obstacles,
+        })
+    }
+
+    /// Waits for `known`, until the deadline at most, and says meanwhile what holds the run up; returns what still does.
+    async fn look_into(&self, request: &str, known: impl Future<Output = ()>, deadline: Instant) -> Vec<Obstacle> {
+        let mut known = std::pin::pin!(known);
+        let mut obstacles = Vec::new();
+        let half = deadline.saturating_duration_since(Instant::now()) / 2;
+        let mut next_look = Instant::now() + FIRST_LOOK.min(half);
+        loop {
+            let found = tokio::select! {
+                biased;
+                () = &mut known => break Vec::new(),
+                () = tokio::time::sleep_until(deadline) => break obstacles,
+                found = self.obstacles_at(next_look, request) => found,
+            };
+            if found != obstacles {
+                self.tell(&found);
+            }
+            obstacles = found;
+            next_look = Instant::now() + NEXT_LOOK;
+        }
+    }
+
+    /// What holds the run up at this moment; nothing if that cannot be seen.
+    async fn obstacles_at(&self, at: Instant, request: &str) -> Vec<Obstacle> {
+        tokio::time::sleep_until(at).await;
+        match self.operations.obstacles(&self.name, request).await {
+            Ok(obstacles) => obstacles,
+            Err(error) => {
+                let error: &dyn std::error::Error = &error;
+                debug!(job = self.name, request, error, "cannot see what holds the run up");
+                Vec::new()
+            }
+        }
+    }
+
+    /// Warns of what holds the run up.
+    fn tell(&self, obstacles: &[Obstacle]) {
+        let job = &*self.name;
+        for Obstacle { finding, items } in obstacles {
+            match items.len() {
+                0 => warn!(job, obstacle = %finding, "a run that was asked for is held up"),
+                items => warn!(job, items, obstacle = %finding, "a run that was asked for is held up"),
+            }
+        }
     }
 
     async fn request(&self, request: String) -> Result<(), Error> {

@@ -24,11 +24,25 @@ const VERSION: &str = "3.0.3";
 /// What both programs are started with: small, quick to start, and without files in common places.
 const OPTIONS: &str = "-Xms16m -Xmx96m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:-UsePerfData";
 
-/// Both programs: name and class.
-const PROGRAMS: [(&str, &str); 2] = [
-    ("member", "elasticjob.peer.Member"),
-    ("operator", "elasticjob.peer.Operator"),
-];
+/// The members and the operator.
+const PROJECT: Project = Project {
+    folder: "java-peer",
+    version: "elasticjob.version",
+    programs: &[
+        ("member", "elasticjob.peer.Member"),
+        ("operator", "elasticjob.peer.Operator"),
+    ],
+};
+
+/// A project of Maven, and what is made of it.
+pub(crate) struct Project {
+    /// Its folder in that of this crate.
+    pub(crate) folder: &'static str,
+    /// The property that names the version of the library that it is built for.
+    pub(crate) version: &'static str,
+    /// Its programs: name and class.
+    pub(crate) programs: &'static [(&'static str, &'static str)],
+}
 
 /// The version of ElasticJob that Java members are of.
 #[must_use]
@@ -55,7 +69,7 @@ pub fn member_of(version: &str) -> anyhow::Result<PathBuf> {
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
     let directory = match built.get(version) {
         Some(directory) => directory.clone(),
-        None => build(version)?,
+        None => PROJECT.build(version)?,
     };
     built.insert(version.to_owned(), directory.clone());
     Ok(directory.join("member"))
@@ -70,42 +84,62 @@ pub fn is_at_hand() -> bool {
 
 /// Where the programs are, built if need be.
 fn programs() -> &'static Path {
-    static BUILT: LazyLock<PathBuf> = LazyLock::new(|| build(&version()).expect("Maven builds the Java members"));
+    static BUILT: LazyLock<PathBuf> =
+        LazyLock::new(|| PROJECT.build(&version()).expect("Maven builds the Java members"));
     &BUILT
 }
 
-fn build(version: &str) -> anyhow::Result<PathBuf> {
-    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("java-peer");
-    let directory = cache()?.join(format!("{version}-{:016x}", fingerprint(&sources)?));
-    if directory.exists() {
-        return Ok(directory);
+impl Project {
+    /// Builds the programs for this version of the library unless they are there, and returns where they are.
+    pub(crate) fn build(&self, version: &str) -> anyhow::Result<PathBuf> {
+        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join(self.folder);
+        let directory = cache()?.join(format!("{version}-{:016x}", self.fingerprint(&sources)?));
+        if directory.exists() {
+            return Ok(directory);
+        }
+        // Under its name when it is whole.
+        let unfinished = directory.with_extension(format!("{}.unfinished", std::process::id()));
+        let output = Command::new("mvn")
+            .args(["--batch-mode", "--quiet", "--file"])
+            .arg(sources.join("pom.xml"))
+            .arg(format!("-D{}={version}", self.version))
+            .arg(format!("-Dpeer.directory={}", unfinished.display()))
+            .arg("compile")
+            .output()
+            .context("these tests need Maven and a JDK: apt-get install maven openjdk-17-jdk-headless")?;
+        let said = String::from_utf8_lossy(&output.stdout);
+        ensure!(
+            output.status.success(),
+            "{} of {version} does not build: {said}",
+            self.folder
+        );
+        for (name, class) in self.programs {
+            let program = unfinished.join(name);
+            fs::write(&program, script(&directory, class))?;
+            fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
+        }
+        if let Err(error) = fs::rename(&unfinished, &directory) {
+            // Somebody else may have been quicker.
+            fs::remove_dir_all(&unfinished)?;
+            ensure!(directory.exists(), "no {}: {error}", directory.display());
+        }
+        Ok(directory)
     }
-    // Under its name when it is whole.
-    let unfinished = directory.with_extension(format!("{}.unfinished", std::process::id()));
-    let output = Command::new("mvn")
-        .args(["--batch-mode", "--quiet", "--file"])
-        .arg(sources.join("pom.xml"))
-        .arg(format!("-Delasticjob.version={version}"))
-        .arg(format!("-Dpeer.directory={}", unfinished.display()))
-        .arg("compile")
-        .output()
-        .context("these tests need Maven and a JDK: apt-get install maven openjdk-17-jdk-headless")?;
-    let said = String::from_utf8_lossy(&output.stdout);
-    ensure!(
-        output.status.success(),
-        "Java members of {version} do not build: {said}"
-    );
-    for (name, class) in PROGRAMS {
-        let program = unfinished.join(name);
-        fs::write(&program, script(&directory, class))?;
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
+
+    /// A number for the sources and what the programs are made of besides.
+    fn fingerprint(&self, sources: &Path) -> anyhow::Result<u64> {
+        let mut files = BTreeMap::new();
+        read_into(&mut files, sources)?;
+        let mut hasher = DefaultHasher::new();
+        for (_, class) in self.programs {
+            hasher.write(script(Path::new(""), class).as_bytes());
+        }
+        for (path, content) in files {
+            hasher.write(path.as_os_str().as_encoded_bytes());
+            hasher.write(&content);
+        }
+        Ok(hasher.finish())
     }
-    if let Err(error) = fs::rename(&unfinished, &directory) {
-        // Somebody else may have been quicker.
-        fs::remove_dir_all(&unfinished)?;
-        ensure!(directory.exists(), "no {}: {error}", directory.display());
-    }
-    Ok(directory)
 }
 
 /// A program that becomes the Java machine, so that its process is that of the member. All speak UTF-8, as files do.
@@ -124,21 +158,6 @@ fn cache() -> anyhow::Result<PathBuf> {
         .context("none of ELASTICJOB_JAVA_PEER_CACHE, XDG_CACHE_HOME and HOME is set")?;
     fs::create_dir_all(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
     Ok(directory)
-}
-
-/// A number for the sources and what the programs are made of besides.
-fn fingerprint(sources: &Path) -> anyhow::Result<u64> {
-    let mut files = BTreeMap::new();
-    read_into(&mut files, sources)?;
-    let mut hasher = DefaultHasher::new();
-    for (_, class) in PROGRAMS {
-        hasher.write(script(Path::new(""), class).as_bytes());
-    }
-    for (path, content) in files {
-        hasher.write(path.as_os_str().as_encoded_bytes());
-        hasher.write(&content);
-    }
-    Ok(hasher.finish())
 }
 
 fn read_into(files: &mut BTreeMap<PathBuf, Vec<u8>>, directory: &Path) -> anyhow::Result<()> {

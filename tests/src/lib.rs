@@ -20,5 +20,6 @@ pub mod metered;
 pub mod process;
 pub mod programs;
 pub mod proxy;
+pub mod snakeyaml;
 pub mod stream;
 pub mod zookeeper;

@@ -10,6 +10,7 @@ mod misfire;
 mod one_off;
 mod operators;
 mod sharing;
+mod stored_texts;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

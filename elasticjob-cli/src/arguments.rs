@@ -76,7 +76,7 @@ impl CommandLine {
             Command::Completions(arguments) => arguments.run(&context),
         };
         context.close().await;
-        result
+        result.map_err(|failure| failure.at(context.registry_name()))
     }
 }
 

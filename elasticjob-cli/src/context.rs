@@ -37,6 +37,11 @@ impl Context {
         Ok(self.operations.get_or_init(|| operations))
     }
 
+    /// The registry centre that the command has asked, if it has asked one.
+    pub(crate) fn registry_name(&self) -> Option<String> {
+        self.operations.get().map(Operations::registry)
+    }
+
     /// What reads the configuration that is meant.
     pub(crate) fn loader(&self) -> Loader {
         self.registry.loader()

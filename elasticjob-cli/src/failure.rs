@@ -37,7 +37,7 @@ pub(crate) enum Outcome {
 pub(crate) enum Failure {
     #[error("{0}")]
     Usage(String),
-    #[error("{0}")]
+    #[error(transparent)]
     Settings(#[from] sources::Errors),
     #[error(transparent)]
     Operation(#[from] operation::Error),
@@ -45,6 +45,9 @@ pub(crate) enum Failure {
     History(#[from] history::Error),
     #[error("{0}")]
     NotThere(String),
+    /// It is not there, in this registry centre.
+    #[error("{error} ({registry})")]
+    NotIn { error: operation::Error, registry: String },
     #[error("{0}")]
     Refused(String),
     #[error("nothing was done: nobody said yes (`--yes` says it beforehand)")]
@@ -66,6 +69,14 @@ impl From<Outcome> for ExitCode {
 }
 
 impl Failure {
+    /// Names the registry centre if what was asked for is not there: it may be the wrong one.
+    pub(crate) fn at(self, registry: Option<String>) -> Self {
+        match (self, registry) {
+            (Self::Operation(error), Some(registry)) if error.is_not_found() => Self::NotIn { error, registry },
+            (failure, _) => failure,
+        }
+    }
+
     /// Says what went wrong, with all that is behind it; gives the exit code.
     pub(crate) fn report(&self) -> ExitCode {
         if self.is_of_reader() {
@@ -96,7 +107,7 @@ impl Failure {
         use operation::Error as Operation;
         match self {
             Self::Usage(_) | Self::Settings(_) => 2,
-            Self::NotThere(_) => 3,
+            Self::NotThere(_) | Self::NotIn { .. } => 3,
             Self::Operation(error) if error.is_not_found() => 3,
             Self::History(_) => 5,
             Self::Operation(Operation::Registry { .. } | Operation::Busy { .. } | Operation::Dump { .. }) => 5,

@@ -22,7 +22,8 @@ pub(crate) struct WatchArguments {
 }
 
 impl WatchArguments {
-    /// Shows what `look` sees, once or again and again. A registry that does not answer ends a single look only.
+    /// Shows what `look` sees, once or again and again. A registry that does not answer, or has nothing of it, ends a
+    /// single look only.
     pub(crate) async fn look<T: Show>(
         &self,
         context: &Context,
@@ -30,8 +31,15 @@ impl WatchArguments {
     ) -> Result<Outcome, Failure> {
         let operations = context.operations()?;
         let Some(interval) = self.watch else {
-            context.show(&look(operations).await?)?;
-            return Ok(Outcome::Done);
+            let answer = look(operations).await?;
+            let Some(nothing) = answer.is_nothing() else {
+                context.show(&answer)?;
+                return Ok(Outcome::Done);
+            };
+            if context.output().is_json() {
+                context.show(&answer)?;
+            }
+            return Err(Failure::NotThere(format!("{nothing} in {}", operations.registry())));
         };
         loop {
             match look(operations).await.map_err(Failure::from) {

@@ -11,6 +11,7 @@ use rustls::crypto::ring;
 use rustls::{ClientConfig, RootCertStore};
 use tracing::debug;
 
+use crate::error_handler::Chain;
 use crate::property::Accepts;
 
 /// Made once: reading the system's certificates takes a while.
@@ -49,7 +50,7 @@ fn tls() -> ClientConfig {
     let mut roots = RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     let found = rustls_native_certs::load_native_certs();
     for error in found.errors {
-        debug!(%error, "certificates of the system cannot be read");
+        debug!(error = %Chain(&error), "certificates of the system cannot be read");
     }
     roots.add_parsable_certificates(found.certs);
     let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))

@@ -661,9 +661,17 @@ async fn what_goes_wrong_should_be_told_by_the_exit_code_too() -> anyhow::Result
     ];
     let unreachable = said(command(&[&["jobs"][..], &at[..]].concat()), "").await;
     assert_eq!(unreachable.code, Some(5), "{unreachable:?}");
-    assert!(unreachable.err.contains(&closed), "{unreachable:?}");
+    assert!(
+        unreachable.err.contains(&format!("{closed} refuses connections")),
+        "{unreachable:?}"
+    );
     let invalid = said(command(&["jobs", "--namespace", "", "--server-lists", "a:b:c"]), "").await;
     assert_eq!(invalid.code, Some(2), "{invalid:?}");
+    assert_eq!(
+        invalid.err.matches("faults").count(),
+        1,
+        "all is said once: {invalid:?}"
+    );
     assert_eq!(said(command(&["disable"]), "").await.code, Some(2));
 
     let zone = [
@@ -703,11 +711,24 @@ async fn a_registry_of_a_configuration_file_should_be_found_and_its_jobs_not_mat
     let mut jobs = command(&["jobs"]);
     jobs.current_dir(directory);
     let jobs = said(jobs, "").await;
+    assert_eq!((jobs.code, jobs.out.as_str()), (Some(3), ""), "{jobs:?}");
+    let there = format!("zookeeper at {}, namespace /cli-file", Server::shared().address());
+    assert_eq!(jobs.err, format!("error: there is no job in {there}\n"));
+    let other = operator.does(&["explain", "settle"]).await;
+    assert_eq!(other.code, Some(3), "{other:?}");
     assert_eq!(
-        (jobs.code, jobs.out.as_str()),
-        (Some(0), "There is no job.\n"),
-        "{jobs:?}"
+        other.err,
+        format!("error: there is no job `settle` in the registry ({there})\n")
     );
+    let listed = operator.does(&["jobs", "--json"]).await;
+    assert_eq!(listed.code, Some(3), "{listed:?}");
+    assert_eq!(
+        serde_json::from_str::<Value>(&listed.out)?["jobs"],
+        serde_json::json!([])
+    );
+    assert_eq!(operator.does(&["servers"]).await.code, Some(3));
+    let selected = operator.does(&["jobs", "--status", "crashed"]).await;
+    assert_eq!(selected.code, Some(0), "{selected:?}");
     Ok(())
 }
 

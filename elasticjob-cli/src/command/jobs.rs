@@ -3,6 +3,7 @@ use elasticjob::operation::{JobStatus, Operations};
 
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
+use crate::output::Selected;
 use crate::watch::WatchArguments;
 
 /// List the jobs, and what else there is in the namespace
@@ -32,16 +33,17 @@ enum Status {
 
 impl Arguments {
     pub(crate) async fn run(self, context: &Context) -> Result<Outcome, Failure> {
+        let Some(status) = self.status else {
+            return self.watch.look(context, Operations::jobs).await;
+        };
         let look = async |operations: &Operations| {
             let mut listing = operations.jobs().await?;
-            if let Some(status) = self.status {
-                listing.jobs.retain(|job| match status {
-                    Status::Paused => job.is_paused,
-                    other => job.status == other.into(),
-                });
-                listing.others.clear();
-            }
-            Ok(listing)
+            listing.jobs.retain(|job| match status {
+                Status::Paused => job.is_paused,
+                other => job.status == other.into(),
+            });
+            listing.others.clear();
+            Ok(Selected(listing))
         };
         self.watch.look(context, look).await
     }

@@ -7,6 +7,7 @@ use elasticjob::operation::{
     InstanceReport, ItemReport, ItemStatus, JobBrief, JobOnServer, JobReport, JobStatus, Listing, Note, RunReport,
     ServerBrief, ServerReport, ServerSwitch, Unlisted, UnlistedReason,
 };
+use serde::Serialize;
 
 use super::numbers::ranges;
 use super::table::{Table, optional, plain};
@@ -43,6 +44,21 @@ impl Show for Listing {
             text.push_str(&others(style, &self.others));
         }
         text
+    }
+
+    fn is_nothing(&self) -> Option<&'static str> {
+        (self.jobs.is_empty() && self.others.is_empty()).then_some("there is no job")
+    }
+}
+
+/// Those of the jobs that were asked for: that there is none of them says nothing of the namespace.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+pub(crate) struct Selected(pub(crate) Listing);
+
+impl Show for Selected {
+    fn text(&self, style: Style) -> String {
+        self.0.text(style)
     }
 }
 
@@ -197,6 +213,10 @@ impl Show for Vec<ServerBrief> {
         }
         table.text("There is no server.")
     }
+
+    fn is_nothing(&self) -> Option<&'static str> {
+        self.is_empty().then_some("there is no server")
+    }
 }
 
 impl Show for Vec<JobOnServer> {
@@ -206,6 +226,10 @@ impl Show for Vec<JobOnServer> {
             table.row([plain(&job.job_name), status(job.status), plain(job.instance_count)]);
         }
         table.text("No job knows this server.")
+    }
+
+    fn is_nothing(&self) -> Option<&'static str> {
+        self.is_empty().then_some("no job knows this server")
     }
 }
 

@@ -20,6 +20,7 @@ use crate::failure::Failure;
 
 pub(crate) use config::{ChangeReport, SettingsReport};
 pub(crate) use history::{Counts, RunPage, Skips, Took};
+pub(crate) use job::Selected;
 pub(crate) use operations::{Deed, Done, Instance, Item, Nodes, Paths, said};
 pub(crate) use style::{Style, Tone};
 
@@ -48,6 +49,11 @@ enum Color {
 pub(crate) trait Show: Serialize {
     /// As text for people, each line ended.
     fn text(&self, style: Style) -> String;
+
+    /// If it shows that the namespace has nothing of what was looked for: that, for an error. It may be the wrong one.
+    fn is_nothing(&self) -> Option<&'static str> {
+        None
+    }
 }
 
 /// Where answers go.
@@ -75,6 +81,10 @@ impl OutputArguments {
 }
 
 impl Output {
+    pub(crate) fn is_json(&self) -> bool {
+        self.is_json
+    }
+
     /// Shows an answer.
     pub(crate) fn show(&self, answer: &impl Show) -> Result<(), Failure> {
         match self.is_json {

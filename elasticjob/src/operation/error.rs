@@ -1,8 +1,10 @@
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 
 use elasticjob_config::job;
 
+use crate::error_handler::Chain;
 use crate::registry;
 
 use super::Note;
@@ -161,6 +163,22 @@ impl Error {
             Self::Busy { .. } | Self::NoInstance { .. } | Self::Dump { .. } => true,
             _ => false,
         }
+    }
+
+    /// Shows the error with all that led to it, in one line. `Display` shows the error alone.
+    ///
+    /// ```
+    /// use elasticjob::operation::Error;
+    ///
+    /// let source = elasticjob::registry::Error::ConnectionLoss;
+    /// let error = Error::Registry { registry: "zookeeper at zk1:2181".to_owned(), source };
+    /// assert_eq!(
+    ///     error.chain().to_string(),
+    ///     "the registry (zookeeper at zk1:2181) did not answer, or refused: connection to the registry lost, outcome unknown"
+    /// );
+    /// ```
+    pub fn chain(&self) -> impl fmt::Display + '_ {
+        Chain(self)
     }
 
     /// Whether what was asked for is not there.

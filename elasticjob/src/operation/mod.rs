@@ -118,6 +118,12 @@ impl Operations {
         }
     }
 
+    /// Names the registry centre, without secrets: `zookeeper at 10.0.0.1:2181, namespace /shop`.
+    #[must_use]
+    pub fn registry(&self) -> String {
+        self.shared.registry.describe()
+    }
+
     /// Ends the session, if one is open. The next call opens another.
     pub async fn close(&self) {
         let session = self

@@ -22,6 +22,7 @@ use tokio::sync::Semaphore;
 use tracing::debug;
 
 use crate::callers::{self, Progress};
+use crate::error_handler::Chain;
 use crate::tasks::Tasks;
 use crate::telemetry::{Exposition, UPKEEP_INTERVAL};
 
@@ -132,7 +133,7 @@ async fn answer(stream: TcpStream, answers: Answers, progress: Progress) {
         .keep_alive(false)
         .serve_connection(TokioIo::new(stream), service);
     if let Err(error) = connection.await {
-        debug!(%error, "connection to the endpoint ended early");
+        debug!(error = %Chain(&error), "connection to the endpoint ended early");
     }
 }
 

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use crate::cluster::registration::RegistrationError;
 use crate::cluster::worker::TriggerError;
+use crate::error_handler::Chain;
 use crate::registry;
 
 /// Why jobs do not start, or a request to them failed.
@@ -69,6 +70,13 @@ impl Error {
                 ..
             }
         )
+    }
+}
+
+impl Error {
+    /// Shows the error with all that led to it, in one line. `Display` shows the error alone.
+    pub fn chain(&self) -> impl fmt::Display + '_ {
+        Chain(self)
     }
 }
 

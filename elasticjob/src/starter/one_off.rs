@@ -153,8 +153,7 @@ impl OneOff {
         match self.operations.obstacles(&self.name, request).await {
             Ok(obstacles) => obstacles,
             Err(error) => {
-                let error: &dyn std::error::Error = &error;
-                debug!(job = self.name, request, error, "cannot see what holds the run up");
+                debug!(job = self.name, request, error = %error.chain(), "cannot see what holds the run up");
                 Vec::new()
             }
         }

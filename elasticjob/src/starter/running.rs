@@ -278,7 +278,7 @@ impl Running {
     }
 
     fn fail(&self, error: Error) {
-        error!(%error, "the jobs cannot go on");
+        error!(error = %error.chain(), "the jobs cannot go on");
         self.failure
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -340,7 +340,7 @@ async fn check(workers: &[Worker], membership: &Arc<Membership>) -> Result<(), F
     let mut is_unknown = false;
     for error in results.into_iter().filter_map(Result::err) {
         if error.is_passing() {
-            warn!(%error, "cannot look the jobs up yet");
+            warn!(error = %Chain(&error), "cannot look the jobs up yet");
             is_unknown = true;
         } else {
             faults.push(Chain(&error).to_string());

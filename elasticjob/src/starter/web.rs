@@ -5,6 +5,7 @@ use axum_core::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::request::Parts;
 
+use crate::error_handler::Chain;
 use crate::job::Job;
 
 use super::error::Error;
@@ -33,18 +34,55 @@ pub enum OneOffRejection {
 
 impl IntoResponse for OneOffRejection {
     fn into_response(self) -> Response {
-        (StatusCode::INTERNAL_SERVER_ERROR, self.to_string()).into_response()
+        (StatusCode::INTERNAL_SERVER_ERROR, Chain(&self).to_string()).into_response()
     }
 }
 
-/// A request for a run that could not be recorded: 503 where another try may succeed, else 500.
+/// A request for a run that could not be recorded: 503 if another try may succeed, else 500, with all that led to it.
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
-        let status = if self.is_retryable() {
-            StatusCode::SERVICE_UNAVAILABLE
-        } else {
-            StatusCode::INTERNAL_SERVER_ERROR
+        answer(&self).into_response()
+    }
+}
+
+fn answer(error: &Error) -> (StatusCode, String) {
+    let status = match error.is_retryable() {
+        true => StatusCode::SERVICE_UNAVAILABLE,
+        false => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    (status, error.chain().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry;
+    use crate::starter::TriggerError;
+
+    #[test]
+    fn a_request_that_is_refused_should_say_why_over_http() {
+        let error = |source| Error::Trigger {
+            job: "rebuild".to_owned(),
+            source: TriggerError::Registry(source),
         };
-        (status, self.to_string()).into_response()
+        assert_eq!(
+            answer(&error(registry::Error::ConnectionLoss)),
+            (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "job `rebuild`: no run can be asked for: the request could not be recorded: connection to the registry lost, \
+                 outcome unknown"
+                    .to_owned()
+            )
+        );
+        let error = Error::Registry {
+            registry: "zookeeper at zk1:2181, namespace /shop".to_owned(),
+            source: registry::Error::Refused("no access to namespace /shop".to_owned()),
+        };
+        let (status, text) = answer(&error);
+        assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(
+            text.ends_with("the registry refused: no access to namespace /shop"),
+            "{text}"
+        );
     }
 }

@@ -27,6 +27,7 @@ use crate::cluster::scope::{self, Scope};
 use crate::cluster::session::Membership;
 use crate::cluster::subtree;
 use crate::cluster::view::{Interest, View};
+use crate::error_handler::Chain;
 use crate::guard;
 use crate::registry::{self, BoxFuture, SessionState, WatchEvent};
 use crate::schedule::{Calendar, Clock};
@@ -154,7 +155,7 @@ impl Worker {
                     }
                     warn!(
                         job = self.application.name(),
-                        error = &error as &dyn std::error::Error,
+                        error = %Chain(&error),
                         "cannot register yet"
                     );
                     tokio::time::sleep(REGISTER_PAUSE).await;

@@ -44,6 +44,11 @@ impl Address {
         Ok(Self { servers, namespace })
     }
 
+    /// The servers, each as `host:port`.
+    pub(super) fn list(&self) -> &[String] {
+        &self.servers
+    }
+
     /// The servers as the client wants them.
     pub(super) fn servers(&self) -> String {
         self.servers.join(",")

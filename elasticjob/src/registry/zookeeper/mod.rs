@@ -10,10 +10,12 @@
 //! by those who know it only. The namespace and what is above it are containers, as Curator makes them.
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use elasticjob_config::sources::ZooKeeperSettings;
+use tokio::time::{Instant, timeout, timeout_at};
 use zookeeper_client as zk;
 
 use self::address::Address;
@@ -23,6 +25,7 @@ use super::{BoxFuture, Error, Registry, Session};
 mod address;
 mod convert;
 mod namespace;
+mod probe;
 mod session;
 mod watch;
 mod worker;
@@ -112,23 +115,7 @@ impl ZooKeeperRegistry {
     }
 
     async fn open(&self) -> Result<Arc<dyn Session>, Error> {
-        // One session is one attempt: with a deadline, and without waiting for servers that refuse.
-        let attempt = tokio::time::timeout(self.connection_timeout, async {
-            let client = self
-                .connector()
-                .connect(&self.address.servers())
-                .await
-                .map_err(|error| self.explain(error))?;
-            namespace::ensure(&client, &self.address.namespace, self.acls()).await?;
-            Ok(client)
-        });
-        let client = attempt.await.unwrap_or_else(|_| {
-            let waited = self.connection_timeout;
-            Err(Error::Unreachable(format!(
-                "{} did not answer within {waited:?}",
-                self.address.servers()
-            )))
-        })?;
+        let client = self.connected().await?;
         let namespace = namespace::Namespace {
             path: self.address.namespace.as_str().into(),
             acls: self.acls(),
@@ -138,6 +125,42 @@ impl ZooKeeperRegistry {
             namespace,
             self.connection_timeout,
         )?))
+    }
+
+    /// Connects, and makes sure of the namespace. One session is one attempt: with a deadline, and without waiting for
+    /// servers that refuse.
+    async fn connected(&self) -> Result<zk::Client, Error> {
+        let deadline = Instant::now() + self.connection_timeout;
+        let mut attempt = pin!(timeout_at(deadline, async {
+            let connected = self.connector().connect(&self.address.servers()).await;
+            let client = connected.map_err(|error| self.explain(error))?;
+            namespace::ensure(&client, &self.address.namespace, self.acls())
+                .await
+                .map_err(Failed::Known)?;
+            Ok(client)
+        }));
+        // What the servers do is asked before the time is over, while the attempt goes on.
+        let patience = self.connection_timeout - self.connection_timeout / 4;
+        let (result, found) = match timeout(patience, &mut attempt).await {
+            Ok(result) => (result, None),
+            Err(_) => {
+                let found = probe::describe(self.address.list(), self.connection_timeout / 4);
+                let (result, found) = tokio::join!(attempt, found);
+                (result, Some(found))
+            }
+        };
+        let waited = match result {
+            Ok(Ok(client)) => return Ok(client),
+            Ok(Err(Failed::Known(error))) => return Err(error),
+            Ok(Err(Failed::NoSession)) => None,
+            Err(_) => Some(self.connection_timeout),
+        };
+        let found = match found {
+            Some(found) => found,
+            None => probe::describe(self.address.list(), self.connection_timeout / 4).await,
+        };
+        let waited = waited.map(|waited| format!(" within {waited:?}")).unwrap_or_default();
+        Err(Error::Unreachable(format!("no session{waited}: {found}")))
     }
 
     fn connector(&self) -> zk::Connector {
@@ -158,14 +181,23 @@ impl ZooKeeperRegistry {
         }
     }
 
-    fn explain(&self, error: zk::Error) -> Error {
+    fn explain(&self, error: zk::Error) -> Failed {
         let servers = self.address.servers();
         match error {
-            zk::Error::AuthFailed => Error::Refused(format!("{servers} did not accept our authentication")),
-            zk::Error::NoHosts => Error::Unreachable(format!("none of {servers} accepts connections")),
-            error => Error::Unreachable(format!("{servers}: {error}")),
+            zk::Error::NoHosts => Failed::NoSession,
+            zk::Error::AuthFailed => {
+                Failed::Known(Error::Refused(format!("{servers} did not accept our authentication")))
+            }
+            error => Failed::Known(Error::Unreachable(format!("{servers}: {error}"))),
         }
     }
+}
+
+/// Why an attempt to connect failed.
+enum Failed {
+    /// All servers were tried.
+    NoSession,
+    Known(Error),
 }
 
 impl Registry for ZooKeeperRegistry {
@@ -191,5 +223,55 @@ impl fmt::Debug for ZooKeeperRegistry {
             .field("connection_timeout", &self.connection_timeout)
             .field("digest", &self.digest.as_ref().map(|_| "[provided]"))
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Why there is no session.
+    async fn error(servers: &str) -> String {
+        let registry = ZooKeeperRegistry::new(servers, "shop").unwrap();
+        let registry = registry.with_connection_timeout(Duration::from_secs(2));
+        let error = registry.connect().await.unwrap_err();
+        assert!(matches!(error, Error::Unreachable(_)), "{error:?}");
+        error.to_string()
+    }
+
+    async fn listener() -> (TcpListener, String) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        (listener, address)
+    }
+
+    #[tokio::test]
+    async fn what_each_server_does_should_be_said() {
+        let (silent, accepting) = listener().await;
+        let (closed, refusing) = listener().await;
+        drop(closed);
+        let unresolvable = "no-such-host.invalid:2181";
+        let text = error(&accepting).await;
+        assert!(
+            text.contains(&format!("{accepting} accepts connections and gives no session")),
+            "{text}"
+        );
+        drop(silent);
+        let text = error(&refusing).await;
+        assert!(
+            text.ends_with(&format!("no session: {refusing} refuses connections")),
+            "{text}"
+        );
+        let text = error(unresolvable).await;
+        assert!(text.contains(&format!("{unresolvable} cannot be resolved: ")), "{text}");
+        let text = error(&format!("{refusing},{unresolvable}")).await;
+        assert!(
+            text.contains("refuses connections; ") && text.contains("cannot be resolved"),
+            "each of several: {text}"
+        );
     }
 }

@@ -39,7 +39,9 @@ fn jdbc(url: &str) -> Option<(String, String, String)> {
     };
     let scheme = if scheme == "postgres" { "postgresql" } else { scheme };
     let (user, address) = rest.rsplit_once('@')?;
-    let (user, password) = user.split_once(':').unwrap_or((user, ""));
+    // Encoded there, and as it is in Spring's settings.
+    let (user, _) = user.split_once(':')?;
+    let password = elasticjob_tests::databases::PASSWORD;
     Some((
         format!("jdbc:{scheme}://{address}"),
         user.to_owned(),

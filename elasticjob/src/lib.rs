@@ -71,6 +71,7 @@ mod http_client;
 mod limits;
 mod tasks;
 mod telemetry;
+mod threads;
 
 #[doc(hidden)]
 pub mod __private;

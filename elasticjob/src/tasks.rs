@@ -26,6 +26,7 @@ use tracing::error;
 
 use crate::guard::{self, Panicked};
 use crate::registry::BoxFuture;
+use crate::threads::THREADS;
 
 /// Owns the tasks of the framework, or of one part of it. Clones own the same tasks.
 #[derive(Clone, Debug)]
@@ -43,6 +44,13 @@ impl Tasks {
     /// Outside of a tokio runtime.
     pub(crate) fn new() -> Self {
         Self::with_spawner(Arc::new(Runtime(Handle::current())))
+    }
+
+    /// As [`Tasks::new`], for tests in which virtual time stands still while work blocks: tokio sees to that for threads
+    /// of its own.
+    #[cfg(test)]
+    pub(crate) fn in_virtual_time() -> Self {
+        Self::with_spawner(Arc::new(tests::VirtualTime(Handle::current())))
     }
 
     /// Tasks that `spawner` runs.
@@ -87,9 +95,9 @@ impl Tasks {
         self.start(name, OnPanic::CancelAll, future)
     }
 
-    /// Runs work that blocks its thread, on a thread made for that.
+    /// Runs work that blocks its thread, on one of [`threads`](crate::threads).
     ///
-    /// Nothing can stop such work from outside; it is waited for like any task.
+    /// Nothing can stop such work from outside; it is waited for like any task, but the end of the process does not wait.
     pub(crate) fn spawn_blocking<T, W>(&self, name: &'static str, work: W) -> Task<T>
     where
         T: Send + 'static,
@@ -214,7 +222,7 @@ impl Spawner for Runtime {
     }
 
     fn spawn_blocking(&self, _name: &'static str, work: Box<dyn FnOnce() + Send>) {
-        drop(self.0.spawn_blocking(work));
+        THREADS.run(self.0.clone(), work);
     }
 }
 
@@ -245,6 +253,20 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    /// Runs work that blocks on threads of tokio.
+    #[derive(Debug)]
+    pub(super) struct VirtualTime(pub(super) Handle);
+
+    impl Spawner for VirtualTime {
+        fn spawn(&self, name: &'static str, task: BoxFuture<'static, ()>) {
+            Runtime(self.0.clone()).spawn(name, task);
+        }
+
+        fn spawn_blocking(&self, _name: &'static str, work: Box<dyn FnOnce() + Send>) {
+            drop(self.0.spawn_blocking(work));
+        }
+    }
 
     fn soon() -> Instant {
         Instant::now() + Duration::from_secs(1)
@@ -298,7 +320,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn waiting_should_include_blocking_work() {
-        let tasks = Tasks::new();
+        let tasks = Tasks::in_virtual_time();
         let (release, released) = std::sync::mpsc::channel::<()>();
         tasks.spawn_blocking("waits", move || released.recv());
         assert_eq!(

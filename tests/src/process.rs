@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use crate::command::{Answer, Command};
 
 /// How long a member may take to end, or to answer.
-const PATIENCE: Duration = Duration::from_secs(40);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A member to be started, in a directory and with an environment of its own.
 #[derive(Clone, Debug)]

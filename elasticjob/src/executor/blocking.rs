@@ -7,7 +7,16 @@ use crate::job::BlockingExecutor;
 use crate::registry::BoxFuture;
 use crate::tasks::Tasks;
 
-use super::Permit;
+use super::{Permit, Ticket};
+
+/// What a run holds until it is over, and its blocking work with it.
+#[derive(Debug)]
+pub(super) struct Stay {
+    /// Its room in the pool: work that overruns still counts.
+    pub(super) _permit: Permit,
+    /// Its place among the runs that go on.
+    pub(super) ticket: Ticket,
+}
 
 /// Runs the blocking work of one run of an item, and only while that run lasts.
 #[derive(Debug)]
@@ -17,23 +26,23 @@ pub(super) struct RunBlocking {
     pub(super) fence: Fence,
     /// Cancelled when the run is to stop, and when it is over.
     pub(super) cancellation: CancellationToken,
-    /// Work holds it while it lasts, so that what overruns still counts in its pool. Weak, because the job may
-    /// keep this executor for as long as it likes.
-    pub(super) permit: Weak<Permit>,
+    /// Weak, because the job may keep this executor for as long as it likes.
+    pub(super) stay: Weak<Stay>,
 }
 
 impl BlockingExecutor for RunBlocking {
     /// Refuses work once the run is to stop; also such as waited for a thread until then.
     fn run(&self, work: Box<dyn FnOnce() + Send>) -> BoxFuture<'static, ()> {
-        let Some(permit) = self.permit.upgrade() else {
+        let Some(stay) = self.stay.upgrade() else {
             return Box::pin(async {});
         };
         let (fence, cancellation) = (self.fence.clone(), self.cancellation.clone());
         let task = self.tasks.spawn_blocking("blocking job", move || {
             if !fence.is_passed() && !cancellation.is_cancelled() {
+                let _goes_on = stay.ticket.blocking();
                 work();
             }
-            drop(permit);
+            drop(stay);
         });
         Box::pin(async move {
             // It ended, or was dropped with the runtime: whoever waits for its result sees which.

@@ -1,3 +1,4 @@
+use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,8 +8,8 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::blocking::RunBlocking;
-use super::{Outcome, Permit, Permits};
+use super::blocking::{RunBlocking, Stay};
+use super::{Outcome, Permit, Permits, Ticket};
 use crate::cluster::fence::{Fence, Gated, Stopped};
 use crate::guard::{self, Panicked};
 use crate::job::{BlockingExecutor, BoxError, Progress};
@@ -29,6 +30,8 @@ pub(crate) struct Item {
     pub(crate) stop: CancellationToken,
     /// Own the threads of blocking work.
     pub(crate) tasks: Tasks,
+    /// Lists the run as one that goes on.
+    pub(crate) ticket: Ticket,
     /// How long blocking work, which cannot be stopped, is waited for once the run is over.
     pub(crate) grace: Duration,
 }
@@ -66,7 +69,10 @@ pub(crate) async fn run_item<S>(item: &Item, permit: Permit, timeout: Option<Dur
 where
     S: FnOnce(Running) -> BoxFuture<'static, Result<(), BoxError>> + Send,
 {
-    let permit = Arc::new(permit);
+    let stay = Arc::new(Stay {
+        _permit: permit,
+        ticket: item.ticket.clone(),
+    });
     let progress = Progress::default();
     let work = item.tasks.child();
     let cancellation = item.stop.child_token();
@@ -79,7 +85,7 @@ where
             tasks: work.clone(),
             fence: item.fence.clone(),
             cancellation,
-            permit: Arc::downgrade(&permit),
+            stay: Arc::downgrade(&stay),
         }),
         progress: progress.clone(),
     };
@@ -87,7 +93,11 @@ where
     let watched = progress.clone();
     let job = within(timeout, watched, move || start(running)).boxed();
     let job = Gated::new(job, item.fence.clone(), item.stop.clone());
-    let outcome = outcome_of(guard::future(job).await);
+    let polled = {
+        let mut job = pin!(guard::future(job));
+        poll_fn(|cx| item.ticket.polled(|| job.as_mut().poll(cx))).await
+    };
+    let outcome = outcome_of(polled);
     drop(over);
 
     // Boxed, and only where there is any: few runs wait here, and all would keep room for it.
@@ -154,7 +164,7 @@ mod tests {
     use tokio::time::{advance, sleep};
 
     use super::*;
-    use crate::executor::Pool;
+    use crate::executor::{Pool, Underway};
     use crate::job::{RunContext, ShardingContext};
     use crate::schedule::ManualClock;
     use crate::tasks::Task;
@@ -170,7 +180,7 @@ mod tests {
     /// An instance with room for one item, whose fence passes in 6 s.
     fn set_up() -> Setting {
         let clock = Arc::new(ManualClock::starting_at(Timestamp::UNIX_EPOCH));
-        let tasks = Tasks::new();
+        let tasks = Tasks::in_virtual_time();
         let fence = Fence::on_tokio_time(clock.clone(), SESSION_TIMEOUT, Duration::ZERO, &tasks);
         let permits = Pool::of(NonZeroUsize::MIN).open().permits();
         let item = Item {
@@ -178,6 +188,7 @@ mod tests {
             fence,
             stop: CancellationToken::new(),
             tasks,
+            ticket: Underway::default().enter("job".into(), 0, "run".into()),
             grace: GRACE,
         };
         Setting { clock, item }

@@ -19,6 +19,7 @@ pub mod script;
 mod streaming;
 mod tries;
 mod typed;
+mod underway;
 
 pub(crate) use item::Item;
 pub(crate) use outcome::Outcome;
@@ -29,3 +30,4 @@ pub(crate) use tries::Tries;
 pub(crate) use typed::Work;
 pub(crate) use typed::missing_feature;
 pub use typed::{AnyJobExecutor, JobExecutor, JobExecutors};
+pub(crate) use underway::{Holds, Ticket, Underway};

@@ -27,7 +27,7 @@ use crate::telemetry;
 
 use super::item::Running;
 use super::tries::{Identity, Tried};
-use super::{DEFAULT_POOL, Item, NoPool, OpenPool, Outcome, Pools, Tries, Work};
+use super::{DEFAULT_POOL, Item, NoPool, OpenPool, Outcome, Pools, Tries, Underway, Work};
 
 /// Blocking work that was told to stop is waited for this long before its item's end is recorded: until then the
 /// item's mark keeps others from running it. Whoever leaves the cluster earlier leaves without it.
@@ -42,6 +42,7 @@ pub(crate) struct Equipment {
     pub(crate) error_handlers: ErrorHandlers,
     pub(crate) listeners: JobListeners,
     pub(crate) post: Post,
+    pub(crate) underway: Underway,
 }
 
 /// Runs the items of one job.
@@ -198,6 +199,10 @@ impl Runner for JobRunner {
             fence,
             stop: cancellation,
             tasks: tasks.clone(),
+            ticket: self
+                .equipment
+                .underway
+                .enter(Arc::clone(&self.name), start.item, start.run.id.as_str().into()),
             grace: BLOCKING_GRACE,
         };
         let components = Arc::clone(&self.equipment.components);

@@ -275,7 +275,7 @@ mod tests {
 
     use super::*;
     use crate::cluster::fence::Fence;
-    use crate::executor::Pool;
+    use crate::executor::{Pool, Underway};
     use crate::job::{RunContext, ShardingContext, permanent};
     use crate::schedule::ManualClock;
     use crate::tasks::Tasks;
@@ -295,13 +295,14 @@ mod tests {
     }
 
     fn item() -> Item {
-        let tasks = Tasks::new();
+        let tasks = Tasks::in_virtual_time();
         let clock = Arc::new(ManualClock::starting_at(Timestamp::UNIX_EPOCH));
         Item {
             permits: Pool::of(NonZeroUsize::MIN).open().permits(),
             fence: Fence::on_tokio_time(clock, SESSION_TIMEOUT, Duration::ZERO, &tasks),
             stop: CancellationToken::new(),
             tasks,
+            ticket: Underway::default().enter("job".into(), 0, "run".into()),
             grace: GRACE,
         }
     }

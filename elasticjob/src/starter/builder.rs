@@ -58,6 +58,7 @@ pub struct Builder {
     pub(super) clock: Option<Arc<dyn Clock>>,
     /// The variable `TZ`.
     pub(super) time_zone: Option<String>,
+    pub(super) exits_when_stuck: bool,
 }
 
 impl Builder {
@@ -79,6 +80,7 @@ impl Builder {
             registry: None,
             clock: None,
             time_zone: None,
+            exits_when_stuck: true,
         }
     }
 
@@ -260,6 +262,13 @@ impl Builder {
         if let Err(fault) = self.job_executors.register(name, Arc::new(executor)) {
             self.faults.push(fault);
         }
+        self
+    }
+
+    /// Says whether [`run`](super::Ready::run) ends the process if it cannot end by itself after a signal to stop, since a job's
+    /// async code blocks a thread of the runtime. By default it does.
+    pub fn exit_when_stuck(mut self, on: bool) -> Self {
+        self.exits_when_stuck = on;
         self
     }
 

@@ -4,8 +4,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use crate::cluster::worker::JobState;
 use crate::job::Job;
 use crate::operation::Operations;
@@ -246,12 +244,12 @@ impl ElasticJob {
     /// Stops: no new firing; running items may finish within `grace`, then are cancelled; their ends are recorded, the
     /// instances leave the cluster, the session is closed.
     ///
-    /// Waits for all that, and no longer than `grace` and some seconds.
+    /// Waits for all that, and no longer than `grace` and 30 s. The log names each item that goes on then.
     ///
     /// # Cancel safety
     /// Dropping the future lets the jobs stop by themselves, and leaves the session open until the process ends.
     pub async fn shutdown(&self, grace: Duration) {
-        self.running.shutdown(Instant::now() + grace).await;
+        self.running.shutdown(grace).await;
     }
 }
 

@@ -16,6 +16,7 @@ mod one_off;
 mod ready;
 mod running;
 mod signal;
+mod watchdog;
 #[cfg(feature = "axum")]
 mod web;
 

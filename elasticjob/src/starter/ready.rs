@@ -18,7 +18,7 @@ use crate::cluster::registration::Application;
 use crate::cluster::session::{FenceAlarm, Keeper, Retry};
 use crate::cluster::worker::Worker;
 use crate::error_handler::{ErrorHandlers, Post};
-use crate::executor::{Equipment, JobRunner, Pools, Work};
+use crate::executor::{Equipment, JobRunner, Pools, Underway, Work};
 use crate::host;
 use crate::job::Components;
 use crate::listener::JobListeners;
@@ -40,6 +40,7 @@ use super::error::{Error, Faults};
 use super::handle::ElasticJob;
 use super::running::{Parts, RunningJob};
 use super::signal;
+use super::watchdog::Watchdog;
 
 /// An application that is in order and can be started.
 #[must_use = "nothing runs before `start` or `run`"]
@@ -56,6 +57,8 @@ pub struct Ready {
     preferences: host::Preferences,
     clock: Option<Arc<dyn Clock>>,
     grace_period: Duration,
+    exits_when_stuck: bool,
+    underway: Underway,
     is_enabled: bool,
     #[cfg(feature = "prometheus")]
     metrics: Option<SocketAddr>,
@@ -102,6 +105,8 @@ impl Ready {
             preferences,
             clock: builder.clock,
             grace_period: settings.grace_period,
+            exits_when_stuck: builder.exits_when_stuck,
+            underway: Underway::default(),
             is_enabled: settings.enabled,
             #[cfg(feature = "prometheus")]
             metrics: settings.metrics.map(|metrics| (metrics.host, metrics.port).into()),
@@ -203,6 +208,7 @@ impl Ready {
         let process = Process::new(clock, memberships, self.strategies, ids, self.grace_period);
         let process = Arc::new(process.with_taps(taps));
         let equipment = Arc::new(Equipment {
+            underway: self.underway.clone(),
             tasks: tasks.clone(),
             components: Arc::new(self.components),
             pools: self.pools,
@@ -248,6 +254,7 @@ impl Ready {
             is_patient: self.policy.attempts.is_none(),
             dump_address,
             tellers,
+            underway: self.underway,
             #[cfg(feature = "_history")]
             history,
             #[cfg(feature = "prometheus")]
@@ -258,6 +265,12 @@ impl Ready {
 
     /// Starts the jobs, runs until SIGTERM or ctrl-c, then stops them within the grace period of the configuration.
     ///
+    /// It returns 30 s after the grace period at the latest, whatever the jobs do; the log names each item that goes on. The
+    /// process can end then: its end does not wait for blocking work. Async code of a job that blocks a thread of the runtime
+    /// cannot be dropped, and would keep the process without end. So the process is ended with the exit status 70, 40 s after the
+    /// grace period, if that is so then or this has not returned, unless
+    /// [`exit_when_stuck`](super::Builder::exit_when_stuck) says otherwise.
+    ///
     /// # Errors
     /// As [`start`](Self::start); and when the jobs could not go on later.
     pub async fn run(self) -> Result<(), Error> {
@@ -267,6 +280,9 @@ impl Ready {
             return Ok(());
         }
         let grace_period = self.grace_period;
+        let watchdog = self
+            .exits_when_stuck
+            .then(|| Watchdog::start(grace_period, self.underway.clone()));
         let (mut start, mut stop) = (pin!(self.start()), pin!(signal::stop_signal()));
         let (running, is_to_stop) = tokio::select! {
             biased;
@@ -280,8 +296,8 @@ impl Ready {
                 () = stop => {}
             }
         }
-        info!(?grace_period, "stopping: no new firing, running items may finish");
         running.shutdown(grace_period).await;
+        drop(watchdog);
         Ok(())
     }
 

@@ -14,6 +14,7 @@ use crate::cluster::process::Process;
 use crate::cluster::session::{Keeper, Membership};
 use crate::cluster::worker::{Command, JobState, Worker, WorkerHandle};
 use crate::error_handler::Chain;
+use crate::executor::Underway;
 use crate::guard::{self, Panicked};
 use crate::operation::Operations;
 use crate::registry::BoxFuture;
@@ -31,7 +32,7 @@ use super::health::{Health, JobHealth, SessionHealth};
 const CHECKS: usize = 64;
 
 /// What is left to do after the last item ended: nodes removed, session closed.
-const LEAVE_LIMIT: Duration = Duration::from_secs(15);
+pub(super) const LEAVE_LIMIT: Duration = Duration::from_secs(15);
 
 /// What an application is started from.
 pub(super) struct Parts {
@@ -45,6 +46,7 @@ pub(super) struct Parts {
     /// Where the dump port listens, if there is one.
     pub(super) dump_address: Option<SocketAddr>,
     pub(super) tellers: Tellers,
+    pub(super) underway: Underway,
     #[cfg(feature = "_history")]
     pub(super) history: Option<history::Kept>,
     #[cfg(feature = "prometheus")]
@@ -60,6 +62,7 @@ pub(super) struct Running {
     pub(super) operations: Operations,
     pub(super) dump_address: Option<SocketAddr>,
     pub(super) tellers: Tellers,
+    underway: Underway,
     #[cfg(feature = "_history")]
     pub(super) history: Option<history::Kept>,
     pub(super) phase: watch::Sender<Phase>,
@@ -104,6 +107,7 @@ impl Running {
             is_patient,
             dump_address,
             tellers,
+            underway,
             #[cfg(feature = "_history")]
             history,
             #[cfg(feature = "prometheus")]
@@ -119,6 +123,7 @@ impl Running {
             operations,
             dump_address,
             tellers,
+            underway,
             #[cfg(feature = "_history")]
             history,
             phase,
@@ -296,8 +301,14 @@ impl Running {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Stops all jobs, whose items are cancelled at this moment.
-    pub(super) async fn shutdown(&self, cancel_at: Instant) {
+    /// Stops all jobs, whose items are cancelled after the grace period.
+    pub(super) async fn shutdown(&self, grace_period: Duration) {
+        let cancel_at = Instant::now() + grace_period;
+        let items = self.underway.leftovers().len();
+        info!(
+            ?grace_period,
+            items, "stopping: no new firing, running items may finish"
+        );
         self.phase.send_if_modified(|phase| {
             let is_up = !matches!(phase, Phase::Failed | Phase::Stopped);
             if is_up {
@@ -320,6 +331,9 @@ impl Running {
         }
         self.operations.close().await;
         self.abandon().await;
+        for leftover in self.underway.leftovers() {
+            leftover.log();
+        }
         self.phase.send_replace(Phase::Stopped);
         info!("stopped");
     }

@@ -14,7 +14,7 @@ use crate::cluster::registration::{self, RegistrationError};
 use crate::cluster::session::{FenceAlarm, Keeper, Retry};
 use crate::cluster::worker::{Command, JobState, Worker, WorkerHandle};
 use crate::error_handler::{ErrorHandlers, Post};
-use crate::executor::{Equipment, JobRunner, Pools, Work};
+use crate::executor::{Equipment, JobRunner, Pools, Underway, Work};
 use crate::job::Components;
 use crate::listener::JobListeners;
 use crate::registry::memory::Link;
@@ -151,6 +151,7 @@ impl Node {
             Duration::from_secs(10),
         ));
         let equipment = Arc::new(Equipment {
+            underway: Underway::default(),
             tasks: tasks.clone(),
             components: Arc::clone(&application.components),
             pools: application.pools.clone(),

@@ -2,7 +2,7 @@
 //!
 //! Its configuration comes from where any application's does. `MEMBER_HISTORY` names the file that its items write
 //! to, `MEMBER_WORK` says how long they work, `MEMBER_LISTENS` how long its listeners take; with `MEMBER_STREAM` there is a job
-//! that streams. It obeys a few commands on its standard input, answers on its standard
+//! that streams; with `MEMBER_HAS_ONE_THREAD` its runtime has one thread. It obeys a few commands on its standard input, answers on its standard
 //! output, and ends when the input does, which is when whoever started it is gone.
 
 use std::io::BufRead as _;
@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use elasticjob::executor::{ExecutorServiceHandler, Pool};
 use elasticjob::prelude::*;
-use elasticjob::property::{Properties, Reader, accept};
+use elasticjob::property::{Accepts, Properties, Reader, accept};
 use elasticjob::sharding::{Assignment, ShardingRequest, ShardingStrategy};
 use elasticjob_tests::command::{Answer, Command};
 use elasticjob_tests::hearing::Ears;
@@ -131,6 +131,49 @@ impl JobExecutor for Note {
     }
 }
 
+/// How jobs of type `STUCK` never end.
+enum How {
+    Blocking,
+    Polling,
+}
+
+impl Properties for How {
+    const PREFIXES: &'static [&'static str] = &["stuck."];
+
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        const HOW: Accepts<How> = Accepts::new("`blocking` or `polling`", |text| match text {
+            "blocking" => Some(How::Blocking),
+            "polling" => Some(How::Polling),
+            _ => None,
+        });
+        reader.required("stuck.how", &HOW)
+    }
+}
+
+/// Blocks its thread, and never returns.
+fn park_for_ever() {
+    loop {
+        std::thread::park();
+    }
+}
+
+/// Jobs of type `STUCK` never end, whatever they are told.
+#[derive(Default)]
+struct Stuck;
+
+#[job_executor(name = "STUCK")]
+impl JobExecutor for Stuck {
+    type Properties = How;
+
+    async fn execute(&self, run: &RunContext, how: &How) -> Result<(), BoxError> {
+        match how {
+            How::Blocking => run.run_blocking(park_for_ever).await?,
+            How::Polling => park_for_ever(),
+        }
+        Ok(())
+    }
+}
+
 /// Two items at once.
 #[derive(Default)]
 struct Pair;
@@ -142,8 +185,15 @@ impl ExecutorServiceHandler for Pair {
     }
 }
 
-#[tokio::main(worker_threads = 2)]
-async fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<()> {
+    let mut runtime = match std::env::var_os("MEMBER_HAS_ONE_THREAD") {
+        Some(_) => tokio::runtime::Builder::new_current_thread(),
+        None => tokio::runtime::Builder::new_multi_thread(),
+    };
+    runtime.worker_threads(2).enable_all().build()?.block_on(member())
+}
+
+async fn member() -> anyhow::Result<()> {
     tracing_subscriber::fmt()
         .with_ansi(false)
         .with_writer(std::io::stderr)

@@ -119,3 +119,77 @@ async fn a_rolling_restart_of_all_should_neither_miss_a_time_nor_run_one_twice()
     );
     Ok(())
 }
+
+mod a_process_with_an_item_that_never_ends {
+    use std::process::ExitStatus;
+
+    use tokio::time::Instant;
+
+    use super::*;
+
+    /// How a member ended that was told to stop.
+    struct Ended {
+        status: ExitStatus,
+        log: String,
+        took: Duration,
+    }
+
+    /// Starts a member with an item that is stuck like this, and tells it to stop.
+    async fn stopped(namespace: &str, how: &str, has_one_thread: bool) -> anyhow::Result<Ended> {
+        let cluster = cluster(namespace)?;
+        let yaml = format!(
+            "elasticjob:\n  jobs:\n    jammed:\n      elastic-job-type: STUCK\n      cron: '* * * * * ?'\n      \
+             sharding-total-count: 1\n      props:\n        stuck.how: {how}\n"
+        );
+        let mut member = at_work(&cluster, 1, Duration::from_millis(10))
+            .with("ELASTICJOB_SHUTDOWN_GRACE_PERIOD", "500ms")
+            .configured(&yaml);
+        if has_one_thread {
+            member = member.with("MEMBER_HAS_ONE_THREAD", "1");
+        }
+        let mut member = member.start()?;
+        cluster
+            .until("the item runs", async || {
+                let mark = cluster.text("/jammed/sharding/0/running").await?;
+                ensure!(mark.is_some(), "no mark");
+                Ok(())
+            })
+            .await;
+        let asked = Instant::now();
+        member.terminate()?;
+        let (status, log) = member.ended().await?;
+        Ok(Ended {
+            status,
+            log,
+            took: asked.elapsed(),
+        })
+    }
+
+    /// Whether the log names the item, and what it holds.
+    fn names(log: &str, holds: &str) -> bool {
+        let mut errors = log.lines().filter(|line| line.contains("ERROR"));
+        errors.any(|line| line.contains("job=\"jammed\" item=0") && line.contains(holds))
+    }
+
+    #[tokio::test]
+    async fn ends_by_itself_although_a_thread_blocks() -> anyhow::Result<()> {
+        let Ended { status, log, took } = stopped("leaving-blocked", "blocking", false).await?;
+        assert!(status.success(), "{status}: {log}");
+        assert!(names(&log, "a thread for blocking work"), "{log}");
+        assert!(took < Duration::from_secs(35), "{took:?}");
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn is_ended_if_it_blocks_a_thread_of_its_runtime() -> anyhow::Result<()> {
+        for has_one_thread in [false, true] {
+            let namespace = format!("leaving-jammed-{has_one_thread}");
+            let Ended { status, log, took } = stopped(&namespace, "polling", has_one_thread).await?;
+            assert_eq!(status.code(), Some(70), "{log}");
+            assert!(names(&log, "a thread of the runtime"), "{log}");
+            assert!(log.contains("the application cannot stop by itself"), "{log}");
+            assert!(took < Duration::from_secs(50), "{took:?}");
+        }
+        Ok(())
+    }
+}

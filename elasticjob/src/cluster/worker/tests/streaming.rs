@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use super::*;
 use crate::error_handler::{ErrorHandlers, Post};
-use crate::executor::{DEFAULT_POOL, Equipment, JobRunner, Pool, Pools, Work as ExecutorWork};
+use crate::executor::{DEFAULT_POOL, Equipment, JobRunner, Pool, Pools, Underway, Work as ExecutorWork};
 use crate::job::{Components, ShardingContext, dataflow};
 
 /// The item whose data runs out.
@@ -116,6 +116,7 @@ impl Cluster {
                 host: "host".into(),
             };
             let equipment = Equipment {
+                underway: Underway::default(),
                 tasks: tasks.clone(),
                 components: Arc::default(),
                 pools,

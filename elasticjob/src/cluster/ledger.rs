@@ -171,15 +171,14 @@ impl Record {
         if Mutation::IgnoreLedger.is_on() {
             return Ok(());
         }
-        if source != Source::Trigger && self.until(now).is_some_and(|until| due <= until) {
-            return Err(Refusal::Accounted);
+        let is_open_elsewhere = |run: &Run| run.end.is_none() && run.owner != claimer && is_alive(&run.owner);
+        if self.run.as_ref().is_some_and(is_open_elsewhere) && !Mutation::ClaimRunElsewhere.is_on() {
+            // Also if the time is accounted for: its owner is about to write the ledger, so this refusal does not last.
+            return Err(Refusal::RunningElsewhere);
         }
-        match &self.run {
-            _ if Mutation::ClaimRunElsewhere.is_on() => Ok(()),
-            Some(run) if run.end.is_none() && run.owner != claimer && is_alive(&run.owner) => {
-                Err(Refusal::RunningElsewhere)
-            }
-            _ => Ok(()),
+        match source != Source::Trigger && self.until(now).is_some_and(|until| due <= until) {
+            true => Err(Refusal::Accounted),
+            false => Ok(()),
         }
     }
 

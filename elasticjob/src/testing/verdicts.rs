@@ -2,6 +2,7 @@
 //! items that do not run. Once all faults are over.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -96,7 +97,7 @@ impl World {
             self.history.note(format!("{name} has {total} items just before {due}"));
             let held = held_of(&self.jobs[index]);
             self.pass_time_until(self.instant_of(due) + held).await;
-            self.check_run_at(&name, total, due);
+            self.check_run_at(&name, total - 2..total, due);
             self.observer.set(&format!("/{name}/config"), &before);
             self.pass_time_until(Instant::now() + held).await;
         }
@@ -140,7 +141,7 @@ impl World {
             let (total, held) = (job.config.sharding_total_count().get(), held_of(job));
             let end = (self.instant_of(due) + held).max(Instant::now());
             self.pass_time_until(end).await;
-            self.check_run_at(&name, total, due);
+            self.check_run_at(&name, 0..total, due);
         }
     }
 
@@ -156,7 +157,9 @@ impl World {
         self.began + Duration::try_from(time.duration_since(origin())).unwrap_or_default()
     }
 
-    fn check_run_at(&self, name: &str, total: u32, due: Timestamp) {
+    /// Items for which this is the first time have to run. Of the others one may have been claimed by an instance just before it
+    /// was given to the next: then the time is missed, with a word.
+    fn check_run_at(&self, name: &str, first: Range<u32>, due: Timestamp) {
         let runs = self.history.runs();
         let of_time = runs
             .iter()
@@ -170,12 +173,16 @@ impl World {
         let is_listened_to = self.jobs.iter().any(|job| job.name == name && job.is_listened_to());
         let is_told = |item: u32| {
             let record = self.observer.account().record(name, item);
-            is_listened_to && record.is_some_and(|record| record.until(Timestamp::MAX) >= Some(due))
+            (is_listened_to || !first.contains(&item))
+                && record.is_some_and(|record| record.until(Timestamp::MAX) >= Some(due))
         };
         let is_missing = |item: &u32| !ran.contains(item) && !is_told(*item);
-        let missing: Vec<u32> = (0..total).filter(is_missing).collect();
+        let missing: Vec<u32> = (0..first.end).filter(is_missing).collect();
         if !missing.is_empty() {
-            let what = format!("{name}: items {missing:?} of {total} were not run at {due}, their first time");
+            let what = format!(
+                "{name}: items {missing:?} of {} were not run at {due}, the first of {first:?}",
+                first.end
+            );
             self.history.violation(what);
         }
     }

@@ -2,7 +2,7 @@
 //! while something else runs, and of the first times after a start or after the job grew.
 
 use super::*;
-use crate::cluster::ledger::Record;
+use crate::cluster::ledger::{End, Record, Run, Verdict};
 use crate::trace::{LostRun, SkippedTimes};
 
 /// At seconds 0, 20 and 40 of each minute.
@@ -57,6 +57,38 @@ fn skipped(event: JobEvent) -> Option<(u32, SkippedTimes)> {
 
 mod runs {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn of_other_instances_that_ended_meanwhile_hold_no_time_up() {
+        let mut cluster = Cluster::new().await;
+        let one = cluster.join("10.0.0.1", every_second(2), quick());
+        let other = cluster.join("10.0.0.2", every_second(2), quick());
+        cluster.until(5.5).await;
+        let item = (0..2)
+            .find(|item| cluster.history.at(at(5)).contains(&(*item, one.id())))
+            .expect("each has one");
+        // As if the other instance had claimed the item for later times just before the leader gave it to this one.
+        let mut record = cluster.record(item).await;
+        record = record.claimed(
+            Run {
+                id: "before".to_owned(),
+                due: at(10).as_millisecond(),
+                owner: other.id(),
+                end: None,
+                ..record.run.clone().expect("a run")
+            },
+            at(10),
+        );
+        let path = format!("/job/ledger/items/{item}");
+        let text = |record: &Record| String::from_utf8(record.to_bytes()).unwrap();
+        cluster.set(&path, &text(&record)).await;
+        cluster.until(9.5).await;
+        record.run.as_mut().expect("a run").end = Some(End::because(Verdict::Skipped, "given to another instance"));
+        cluster.set(&path, &text(&record)).await;
+        cluster.until(12.5).await;
+        let seconds: Vec<i64> = cluster.seconds(item).into_iter().filter(|second| *second > 5).collect();
+        assert_eq!(seconds, [11, 12]);
+    }
 
     #[tokio::test(start_paused = true)]
     async fn ends_run_of_dead_owner_as_lost_with_the_next_claim() {

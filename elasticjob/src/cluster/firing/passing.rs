@@ -130,6 +130,12 @@ impl Firings {
         reason: &'static str,
     ) -> Option<PassedItem> {
         claiming::admits(slot, Source::Schedule, time, circumstances).ok()?;
+        let lost = slot.record.replaced(None);
+        let config = circumstances.config;
+        if lost.is_some() && config.failover() && config.monitor_execution() {
+            // A run that its dead instance left open is taken over first. Its mark may be one that this instance does not follow.
+            return None;
+        }
         let oldest = time.saturating_sub(ACCOUNTED).unwrap_or(Timestamp::MIN);
         let after = slot.accounted(item, circumstances).max(oldest);
         // A time is a full second.
@@ -149,7 +155,7 @@ impl Firings {
             version: slot.version,
             record: slot.passed(time, &gap, circumstances.now),
             gap,
-            lost: slot.record.replaced(None),
+            lost,
         })
     }
 }

@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::cluster::ledger::{End, Record, Run, Verdict};
+use crate::limits;
 use crate::trace::{LostRun, SkippedTimes};
 
 /// At seconds 0, 20 and 40 of each minute.
@@ -209,6 +210,34 @@ mod items {
             );
         }
         drop(instances);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn leaves_open_runs_to_their_takeover_while_all_servers_are_switched_off() {
+        let _limits = limits::lower(1_000_000, 1);
+        let mut cluster = Cluster::new().await;
+        let config = every_twenty_seconds(2).failover(true).build().unwrap();
+        let first = cluster.join("10.0.0.1", config.clone(), lasting(Duration::from_secs(60)));
+        let second = cluster.join("10.0.0.2", config, quick());
+        cluster.until(22.0).await;
+        let runs = cluster.history.at(at(20));
+        let [item] = by(&runs, &first.id())[..] else {
+            panic!("each has one: {runs:?}");
+        };
+        let run = cluster.record(item).await.run.expect("a run").id;
+        for ip in ["10.0.0.1", "10.0.0.2"] {
+            cluster.set(&format!("/job/servers/{ip}"), "DISABLED").await;
+        }
+        first.kill();
+        cluster.until(85.0).await;
+        let left = cluster.record(item).await.run.expect("a run");
+        assert_eq!((left.id, left.end), (run.clone(), None));
+        cluster.set("/job/servers/10.0.0.2", "ENABLED").await;
+        cluster.until(95.0).await;
+        assert_eq!(
+            cluster.attempts(item, at(20)),
+            [(1, first.id_before()), (2, second.id())]
+        );
     }
 
     #[tokio::test(start_paused = true)]

@@ -23,7 +23,7 @@ enum Command {
         /// The job
         job: String,
 
-        /// The text as it is in the registry centre, secrets included, for `diff` and `set --file`
+        /// The text as it is in the registry centre, secrets included, for `diff` and `set --from`
         #[arg(long)]
         yaml: bool,
     },

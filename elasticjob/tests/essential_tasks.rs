@@ -1,4 +1,4 @@
-//! A panic of a task that all jobs depend on ends the application with an error: it neither hangs nor goes on half.
+//! A fault of what all jobs depend on ends the application: it neither hangs nor goes on half.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,11 +15,12 @@ use tokio::time::timeout;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// When the registry panics, by a fault of its own.
+/// When the registry panics, by a fault of its own, or gives no answer.
 #[derive(Clone, Debug, Default)]
 struct Faults {
     in_connect: Arc<AtomicBool>,
     in_read: Arc<AtomicBool>,
+    in_close: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
@@ -83,7 +84,10 @@ impl Session for FaultySession {
     }
 
     fn close(&self) -> BoxFuture<'static, ()> {
-        self.session.close()
+        match self.faults.in_close.load(Ordering::Relaxed) {
+            true => Box::pin(std::future::pending()),
+            false => self.session.close(),
+        }
     }
 }
 
@@ -134,4 +138,15 @@ async fn a_worker_that_cannot_come_back_ends_the_application() {
     let error = stopped.err().map(|error| error.to_string()).unwrap_or_default();
     assert!(error.contains("task `worker` panicked: no idea how to read"), "{error}");
     assert!(!running.health().is_live);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_does_not_close_holds_the_end_up_for_a_bounded_time() {
+    let (registry, faults) = (MemoryRegistry::new(), Faults::default());
+    let running = start(&registry, &faults).await.unwrap();
+    running.ready().await.unwrap();
+    assert_eq!(running.operations().jobs().await.unwrap().jobs.len(), 1);
+    faults.in_close.store(true, Ordering::Relaxed);
+    let stopped = timeout(Duration::from_secs(5 + 31), running.shutdown(Duration::from_secs(5))).await;
+    assert!(stopped.is_ok(), "30 s after the grace period at the latest");
 }

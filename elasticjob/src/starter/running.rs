@@ -329,8 +329,9 @@ impl Running {
                 Err(_) => warn!(job = name, "still not stopped, going on without it"),
             }
         }
-        self.operations.close().await;
-        self.abandon().await;
+        // Beside the tasks: a registry that does not answer holds the end up once.
+        let closing = tokio::time::timeout(LEAVE_LIMIT, self.operations.close());
+        let _ = tokio::join!(self.abandon(), closing);
         for leftover in self.underway.leftovers() {
             leftover.log();
         }

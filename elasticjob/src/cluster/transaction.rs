@@ -1,7 +1,7 @@
 //! Transactions in terms of nodes, with the parents that are missing.
 
 use crate::limits;
-use crate::registry::{CreateMode, Step, size_of};
+use crate::registry::{self, CreateMode, Step, size_of};
 
 use super::layout::Node;
 use super::view::View;
@@ -146,20 +146,11 @@ pub(crate) fn packed(
     limit: usize,
     size_of: impl Fn(&[Step]) -> usize,
 ) -> Vec<Vec<Step>> {
-    let mut full = Vec::new();
-    let mut last: Vec<Step> = Vec::new();
-    let mut last_size = 0;
-    for steps in groups {
-        let size = size_of(&steps);
-        if last_size + size > limit && !last.is_empty() {
-            full.push(std::mem::take(&mut last));
-            last_size = 0;
-        }
-        last_size += size;
-        last.extend(steps);
-    }
-    full.push(last);
-    full
+    let parts = registry::packed(groups, limit, |steps| size_of(steps));
+    parts
+        .into_iter()
+        .map(|groups| groups.into_iter().flatten().collect())
+        .collect()
 }
 
 /// The parents of a node below the job's root, outermost first.

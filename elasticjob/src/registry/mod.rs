@@ -35,6 +35,7 @@ mod size;
 pub mod zookeeper;
 
 pub use error::{Error, WriteError};
+pub(crate) use size::packed;
 pub use size::{MAX_TRANSACTION_SIZE, size_of};
 
 /// A future on the heap, as the object-safe traits of this crate return it.

@@ -69,18 +69,27 @@ pub(super) fn check_reads(reads: &[Read]) -> Result<(), Error> {
 
 /// The reads, in order, in as few requests as take them; one at least.
 pub(super) fn parts(reads: Vec<Read>) -> Vec<Vec<Read>> {
-    let limit = limits::transaction_size();
+    // One that is too large alone is refused alone, with its size.
+    packed(reads, limits::transaction_size(), size_of_read)
+}
+
+/// Packs things, in order, into as few groups of at most `limit` bytes as take them; one at least. A thing that is too large
+/// alone has a group of its own.
+pub(crate) fn packed<T>(
+    things: impl IntoIterator<Item = T>,
+    limit: usize,
+    size_of: impl Fn(&T) -> usize,
+) -> Vec<Vec<T>> {
     let mut full = Vec::new();
     let (mut last, mut last_size) = (Vec::new(), 0);
-    for read in reads {
-        let size = size_of_read(&read);
-        // One that is too large alone is refused alone, with its size.
-        if last_size + size > limit && !last.is_empty() {
+    for thing in things {
+        let size = size_of(&thing);
+        if last_size + size > limit && last_size > 0 {
             full.push(std::mem::take(&mut last));
             last_size = 0;
         }
         last_size += size;
-        last.push(read);
+        last.push(thing);
     }
     full.push(last);
     full

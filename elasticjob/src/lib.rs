@@ -73,6 +73,10 @@ mod tasks;
 mod telemetry;
 mod threads;
 
+#[cfg(test)]
+#[path = "../tests/log/mod.rs"]
+mod test_log;
+
 #[doc(hidden)]
 pub mod __private;
 

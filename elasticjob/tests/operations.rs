@@ -1,7 +1,8 @@
 //! Operations on applications that run.
 
-use std::io;
-use std::sync::{Arc, Mutex};
+mod log;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use elasticjob::operation::{ItemStatus, Operations, Target};
@@ -9,7 +10,8 @@ use elasticjob::prelude::*;
 use elasticjob::registry::memory::MemoryRegistry;
 use elasticjob::starter::ItemOutcome;
 use tokio::sync::mpsc;
-use tracing_subscriber::fmt::MakeWriter;
+
+use self::log::Log;
 
 /// Longer than anything takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -34,38 +36,6 @@ async fn application(registry: &MemoryRegistry, given: mpsc::Sender<(u32, String
         .await?;
     running.ready().await?;
     Ok(running)
-}
-
-/// What was logged.
-#[derive(Clone, Debug, Default)]
-struct Logged(Arc<Mutex<Vec<u8>>>);
-
-impl Logged {
-    /// The lines with this message.
-    fn lines(&self, message: &str) -> Vec<String> {
-        let text = String::from_utf8(self.0.lock().expect("no writer panics").clone()).expect("it is text");
-        let lines = text.lines().filter(|line| line.contains(message));
-        lines.map(str::to_owned).collect()
-    }
-}
-
-impl io::Write for Logged {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().expect("no writer panics").extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Logged {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
 }
 
 /// Looks until it is so.
@@ -107,13 +77,8 @@ async fn a_requested_run_should_be_given_its_parameter_and_the_next_the_jobs_own
 
 #[tokio::test]
 async fn a_caller_that_waits_should_learn_what_holds_its_run_up() -> elasticjob::Result<()> {
-    let logged = Logged::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_ansi(false)
-        .with_writer(logged.clone())
-        .finish();
     // The runtime of the test has one thread.
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let (log, _here) = Log::record();
     let (sender, _given) = mpsc::channel(64);
     let running = application(&MemoryRegistry::new(), sender).await?;
     let operations = running.operations();
@@ -134,7 +99,9 @@ async fn a_caller_that_waits_should_learn_what_holds_its_run_up() -> elasticjob:
         .map(|obstacle| obstacle.finding.to_string())
         .collect();
     assert_eq!(said[0], "all servers that have instances are switched off");
-    let warnings = logged.lines("a run that was asked for is held up");
+    let text = log.text();
+    let held_up = |line: &&str| line.contains("a run that was asked for is held up");
+    let warnings: Vec<&str> = text.lines().filter(held_up).collect();
     assert!(
         warnings
             .iter()

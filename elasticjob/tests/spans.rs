@@ -1,7 +1,8 @@
 //! What a job logs can be told apart by firing and item.
 
-use std::io;
-use std::sync::{Arc, Mutex};
+mod log;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use elasticjob::ElasticJob;
@@ -10,29 +11,12 @@ use elasticjob::prelude::*;
 use elasticjob::registry::memory::MemoryRegistry;
 use elasticjob::trace::JobEvent;
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().expect("nobody panics while writing").write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
+use self::log::Log;
 
 #[tokio::test]
 async fn what_a_job_logs_should_stand_in_the_spans_of_its_firing_and_its_item() -> anyhow::Result<()> {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
     // All runs on this thread.
-    let _here = tracing::subscriber::set_default(subscriber);
+    let (log, _here) = Log::record();
 
     let work = async |_shard: ShardingContext| tracing::info!("at work");
     let running = ElasticJob::builder()
@@ -57,7 +41,7 @@ async fn what_a_job_logs_should_stand_in_the_spans_of_its_firing_and_its_item() 
     tokio::time::timeout(Duration::from_secs(60), watching).await??;
     running.shutdown(Duration::from_secs(5)).await;
 
-    let text = String::from_utf8(log.0.lock().expect("nobody panics while writing").clone())?;
+    let text = log.text();
     for run in ended {
         let scheduled = run.scheduled_time;
         let firing = format!("firing{{job=\"talk\" source=Schedule scheduled={scheduled}}}");

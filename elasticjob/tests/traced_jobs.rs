@@ -1,7 +1,7 @@
 //! Lists of the jobs whose events are recorded or told.
 
-use std::io;
-use std::sync::{Arc, Mutex};
+mod log;
+
 use std::time::Duration;
 
 use elasticjob::ElasticJob;
@@ -10,18 +10,7 @@ use elasticjob::job::job;
 use elasticjob::prelude::*;
 use elasticjob::trace::TraceListenerKind;
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().expect("nobody panics while writing").write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
+use self::log::Log;
 
 struct Deaf;
 
@@ -33,14 +22,8 @@ impl TraceListener for Deaf {
 
 #[tokio::test]
 async fn names_that_no_job_has_should_be_in_the_log_with_their_place() -> anyhow::Result<()> {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
     // All runs on this thread.
-    let _here = tracing::subscriber::set_default(subscriber);
+    let (log, _here) = Log::record();
 
     let directory = tempfile::tempdir()?;
     let database = directory.path().join("history.db");
@@ -62,7 +45,7 @@ async fn names_that_no_job_has_should_be_in_the_log_with_their_place() -> anyhow
         .await?;
     running.shutdown(Duration::from_secs(5)).await;
 
-    let text = String::from_utf8(log.0.lock().expect("nobody panics while writing").clone())?;
+    let text = log.text();
     let said: Vec<&str> = text
         .lines()
         .filter(|line| line.contains("no job has the name"))

@@ -1,35 +1,16 @@
 //! What an application says of the registry that nothing names, and of the files that it looked for.
 
-use std::io;
-use std::sync::{Arc, Mutex};
+mod log;
+
+use std::sync::Arc;
 
 use elasticjob::ElasticJob;
 use elasticjob::job::job;
 use elasticjob::prelude::*;
 use elasticjob::registry::memory::MemoryRegistry;
 use elasticjob::starter::Builder;
-use tracing_subscriber::fmt::MakeWriter;
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().expect("no test panics while it writes").write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Log {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
-}
+use self::log::Log;
 
 /// What building an application without files logs, or why it is refused.
 fn built(adjust: impl FnOnce(Builder) -> Builder) -> Result<String, String> {
@@ -42,15 +23,10 @@ fn built(adjust: impl FnOnce(Builder) -> Builder) -> Result<String, String> {
                 .sharding(1)
                 .cron("* * * * * ?"),
         );
-    let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_ansi(false)
-        .with_writer(log.clone())
-        .finish();
-    let ready = tracing::subscriber::with_default(subscriber, || adjust(builder).build());
+    let (log, _here) = Log::record();
+    let ready = adjust(builder).build();
     drop(ready.map_err(|error| error.to_string())?);
-    let bytes = log.0.lock().expect("no test panics while it writes").clone();
-    Ok(String::from_utf8(bytes).expect("it logs text"))
+    Ok(log.text())
 }
 
 mod a_registry {

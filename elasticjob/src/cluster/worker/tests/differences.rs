@@ -1,11 +1,7 @@
 //! What the configuration in the registry says otherwise than the application's own: said in the log and where operators look.
 
-use std::io;
-use std::sync::Mutex;
-
-use tracing_subscriber::fmt::MakeWriter;
-
 use super::*;
+use crate::test_log::Log;
 
 /// What a Java member stores of the same job, with its defaults spelt out.
 const JAVA: &str = "\
@@ -33,42 +29,10 @@ staticSharding: false
 timeZone: GMT
 ";
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn warnings(&self) -> Vec<String> {
-        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        let warnings = text.lines().filter(|line| line.contains("has another configuration"));
-        warnings.map(ToOwned::to_owned).collect()
-    }
-}
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Log {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
-}
-
-fn log() -> (Log, tracing::subscriber::DefaultGuard) {
-    let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_ansi(false)
-        .with_writer(log.clone())
-        .finish();
-    (log, tracing::subscriber::set_default(subscriber))
+fn warnings(log: &Log) -> Vec<String> {
+    let text = log.text();
+    let warnings = text.lines().filter(|line| line.contains("has another configuration"));
+    warnings.map(ToOwned::to_owned).collect()
 }
 
 fn differences(instance: &Instance) -> Option<String> {
@@ -82,7 +46,7 @@ async fn said_by(cluster: &Cluster, instance: &Instance) -> String {
 
 #[tokio::test(start_paused = true)]
 async fn are_warned_of_once_setting_by_setting_without_secrets() {
-    let (log, _guard) = log();
+    let (log, _guard) = Log::record();
     let mut cluster = Cluster::new().await;
     let stored = every_second(2)
         .to_builder()
@@ -103,20 +67,20 @@ async fn are_warned_of_once_setting_by_setting_without_secrets() {
                     shardingTotalCount is 2 in the registry, 3 here";
     assert_eq!(differences(&only).as_deref(), Some(expected));
     assert!(said_by(&cluster, &only).await.contains(expected), "for `explain`");
-    let [warning] = &log.warnings()[..] else {
-        panic!("{:?}", log.warnings());
+    let [warning] = &warnings(&log)[..] else {
+        panic!("{:?}", warnings(&log));
     };
     assert!(warning.contains("WARN") && warning.contains(expected), "{warning}");
 
     only.link.expire();
     cluster.until(12.5).await;
-    assert_eq!(log.warnings().len(), 1, "it is known");
+    assert_eq!(warnings(&log).len(), 1, "it is known");
     assert!(said_by(&cluster, &only).await.contains(expected));
 }
 
 #[tokio::test(start_paused = true)]
 async fn are_none_between_instances_of_one_application() {
-    let (log, _guard) = log();
+    let (log, _guard) = Log::record();
     let mut cluster = Cluster::new().await;
     let config = || {
         let config = every_second(2)
@@ -135,23 +99,23 @@ async fn are_none_between_instances_of_one_application() {
     ];
     cluster.until(3.5).await;
     assert_eq!(instances.each_ref().map(differences), [None, None]);
-    assert_eq!(log.warnings(), [""; 0]);
+    assert_eq!(warnings(&log), [""; 0]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn are_none_from_what_a_java_member_spells_out() {
-    let (log, _guard) = log();
+    let (log, _guard) = Log::record();
     let mut cluster = Cluster::new().await;
     cluster.create("/job", "com.acme.Job").await;
     cluster.create("/job/config", JAVA).await;
     let only = cluster.join("10.0.0.1", every_second(2), quick());
     cluster.until(2.5).await;
-    assert_eq!((differences(&only), log.warnings()), (None, Vec::new()));
+    assert_eq!((differences(&only), warnings(&log)), (None, Vec::new()));
 }
 
 #[tokio::test(start_paused = true)]
 async fn that_an_operator_makes_are_shown_while_they_last() {
-    let (log, _guard) = log();
+    let (log, _guard) = Log::record();
     let mut cluster = Cluster::new().await;
     let only = cluster.join("10.0.0.1", every_second(2), quick());
     cluster.until(2.5).await;
@@ -167,5 +131,5 @@ async fn that_an_operator_makes_are_shown_while_they_last() {
         said_by(&cluster, &only).await,
         r#"{"draining":false,"obeysPause":true}"#
     );
-    assert_eq!(log.warnings(), [""; 0]);
+    assert_eq!(warnings(&log), [""; 0]);
 }

@@ -1041,33 +1041,12 @@ mod starts {
 }
 
 mod leaving {
-    use std::io;
-
     use super::*;
-
-    /// What is logged on this thread.
-    #[derive(Clone, Default)]
-    struct Logged(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Logged {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
+    use crate::test_log::Log;
 
     /// What an instance logs that leaves after its firing, or in it.
     async fn logged_by_one_that_leaves(listeners: &[&str], fails: bool) -> String {
-        let logged = Logged::default();
-        let writer = logged.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_ansi(false)
-            .with_writer(move || writer.clone())
-            .finish();
-        let _logging = tracing::subscriber::set_default(subscriber);
+        let (log, _here) = Log::record();
         let mut cluster = Cluster::new().await;
         let journal = Journal::of(&cluster);
         let scribe = |who| Scribe {
@@ -1080,7 +1059,7 @@ mod leaving {
         cluster.until(6.0).await;
         only.stop(Duration::from_secs(8)).await;
         assert!(!journal.at("before", at(5)).is_empty());
-        String::from_utf8(logged.0.lock().unwrap().clone()).unwrap()
+        log.text()
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,43 +1,15 @@
 //! What the log says of a configuration that does otherwise than it seems to.
 
-use std::io;
-
 use super::*;
+use crate::test_log::Log;
 
-/// What is logged by this thread.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Lines {
-    fn count(&self, words: &str) -> usize {
-        String::from_utf8_lossy(&self.0.lock().unwrap()).matches(words).count()
-    }
-}
-
-impl io::Write for Lines {
-    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(text);
-        Ok(text.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Keeps what is logged until the guard is dropped.
-fn listening() -> (Lines, tracing::subscriber::DefaultGuard) {
-    let lines = Lines::default();
-    let writer = lines.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_ansi(false)
-        .with_writer(move || writer.clone());
-    (lines, tracing::subscriber::set_default(subscriber.finish()))
+fn count(log: &Log, words: &str) -> usize {
+    log.text().matches(words).count()
 }
 
 #[tokio::test(start_paused = true)]
 async fn failover_without_monitoring_is_said_to_have_no_effect_once() {
-    let (lines, _here) = listening();
+    let (log, _here) = Log::record();
     let mut cluster = Cluster::new().await;
     let config = every_second(1)
         .to_builder()
@@ -49,12 +21,12 @@ async fn failover_without_monitoring_is_said_to_have_no_effect_once() {
     cluster.until(10.0).await;
     only.link.expire();
     cluster.until(30.0).await;
-    assert_eq!(lines.count("has no effect while `monitorExecution` is off"), 1);
+    assert_eq!(count(&log, "has no effect while `monitorExecution` is off"), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_pool_that_some_java_versions_refuse_is_told_once_there_is_a_java_member() {
-    let (lines, _here) = listening();
+    let (log, _here) = Log::record();
     let mut cluster = Cluster::new().await;
     let config = every_second(1)
         .to_builder()
@@ -64,8 +36,8 @@ async fn a_pool_that_some_java_versions_refuse_is_told_once_there_is_a_java_memb
     let _only = cluster.join("10.0.0.1", config, quick());
     cluster.until(10.0).await;
     let refused = "names `SINGLE_THREAD`: Java members from 3.0.5 on know another key, and do not start by this one";
-    assert_eq!(lines.count(refused), 0);
+    assert_eq!(count(&log, refused), 0);
     cluster.register_java("10.0.0.9@-@1").await;
     cluster.until(20.0).await;
-    assert_eq!(lines.count(refused), 1);
+    assert_eq!(count(&log, refused), 1);
 }

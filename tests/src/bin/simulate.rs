@@ -2,13 +2,16 @@
 //!
 //! ```text
 //! simulate [--seeds N] [--from SEED]      many seeds; the last line is `seeds: N, violations: K`
+//! simulate .. --fingerprints FILE         writes the fingerprints of the histories, or compares them with those in the file
 //! simulate --seed SEED                    one, with its history, and with logs where RUST_LOG asks for them
 //! simulate .. --leave-out RULE            with a rule of the protocol left out, which must be found
 //! simulate --rules [RULE ..]              whether each rule that is left out, or each of these, is found within 6,000 seeds
 //! ```
 
+mod fingerprints;
 mod usage;
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
@@ -16,26 +19,30 @@ use std::thread;
 use anyhow::{Context, bail, ensure};
 use elasticjob::testing::{Mutation, simulate};
 
+use fingerprints::Fingerprints;
+
 /// Of so many seeds one is run twice, to see that its history is the same.
 const REPEATED: u64 = 50;
 
 /// Within so many seeds a rule that is left out has to be found.
 const RULE_SEEDS: u64 = 6_000;
 
-const USAGE: &str = "simulate [--seeds N] [--from SEED] [--seed SEED] [--leave-out RULE] | --rules [RULE ..]";
+const USAGE: &str =
+    "simulate [--seeds N] [--from SEED] [--seed SEED] [--leave-out RULE] [--fingerprints FILE] | --rules [RULE ..]";
 
 struct Options {
     first: u64,
     seeds: u64,
     replay: Option<u64>,
     left_out: Option<Mutation>,
+    fingerprints: Option<Fingerprints>,
 }
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let done = match arguments.split_first() {
         Some((first, rules)) if first == "--rules" => named(rules).map(|rules| find_rules(&rules)),
-        _ => Options::parse(arguments.into_iter()).map(|options| run(&options)),
+        _ => Options::parse(arguments.into_iter()).and_then(|options| run(&options)),
     };
     done.unwrap_or_else(|error| usage::refused(&error, USAGE))
 }
@@ -48,16 +55,16 @@ fn named(names: &[String]) -> anyhow::Result<Vec<Mutation>> {
     names.iter().map(|name| Ok(name.parse()?)).collect()
 }
 
-fn run(options: &Options) -> ExitCode {
+fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let violations = match options.replay {
         Some(seed) => replay(seed, options.left_out),
-        None => run_all(options),
+        None => run_all(options)?,
     };
     println!("seeds: {}, violations: {violations}", options.seeds);
-    match violations {
+    Ok(match violations {
         0 => ExitCode::SUCCESS,
         _ => ExitCode::FAILURE,
-    }
+    })
 }
 
 /// Looks for the first seed that finds each rule which is left out, and finds nothing if none is.
@@ -96,32 +103,53 @@ fn replay(seed: u64, left_out: Option<Mutation>) -> usize {
     report.violations().len()
 }
 
-/// Runs the seeds on all processors.
-fn run_all(options: &Options) -> usize {
+/// What a processor saw.
+#[derive(Default)]
+struct Seen {
+    violations: usize,
+    runs: usize,
+    fingerprints: BTreeMap<u64, u64>,
+}
+
+/// Runs the seeds on all processors. Returns the number of violations.
+fn run_all(options: &Options) -> anyhow::Result<usize> {
     let next = AtomicU64::new(options.first);
     let end = options.first + options.seeds;
     let run_some = || {
-        let (mut violations, mut runs) = (0, 0);
+        let mut seen = Seen::default();
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
             if seed >= end {
-                return (violations, runs);
+                return seen;
             }
             let report = simulate(seed, options.left_out);
-            runs += report.runs();
+            let fingerprint = report.fingerprint();
             let mut found = report.violations();
-            if seed.is_multiple_of(REPEATED) && simulate(seed, options.left_out).fingerprint() != report.fingerprint() {
+            if seed.is_multiple_of(REPEATED) && simulate(seed, options.left_out).fingerprint() != fingerprint {
                 found.push("the history is another one the second time".to_owned());
             }
+            found.extend(
+                options
+                    .fingerprints
+                    .as_ref()
+                    .and_then(|known| known.fault(seed, fingerprint)),
+            );
             for violation in &found {
                 println!("seed {seed}: {violation}");
             }
-            violations += found.len();
+            seen.violations += found.len();
+            seen.runs += report.runs();
+            seen.fingerprints.insert(seed, fingerprint);
         }
     };
-    let counts = on_all_processors(run_some);
-    println!("runs: {}", counts.iter().map(|(_, runs)| runs).sum::<usize>());
-    counts.iter().map(|(violations, _)| violations).sum()
+    let seen = on_all_processors(run_some);
+    println!("runs: {}", seen.iter().map(|seen| seen.runs).sum::<usize>());
+    let violations = seen.iter().map(|seen| seen.violations).sum();
+    if let Some(known) = &options.fingerprints {
+        let found = seen.into_iter().flat_map(|seen| seen.fingerprints).collect();
+        println!("fingerprints: {}", known.finish(&found)?);
+    }
+    Ok(violations)
 }
 
 /// What each processor made of `work`.
@@ -143,6 +171,7 @@ impl Options {
             seeds: 2_000,
             replay: None,
             left_out: None,
+            fingerprints: None,
         };
         while let Some(name) = arguments.next() {
             let value = arguments.next().with_context(|| format!("`{name}` needs a value"))?;
@@ -156,9 +185,12 @@ impl Options {
                 "--from" => options.first = number()?,
                 "--seed" => (options.replay, options.seeds) = (Some(number()?), 1),
                 "--leave-out" => options.left_out = Some(value.parse()?),
+                "--fingerprints" => options.fingerprints = Some(Fingerprints::read(&value)?),
                 _ => bail!("unknown option `{name}`"),
             }
         }
+        let is_replay = options.replay.is_some() && options.fingerprints.is_some();
+        ensure!(!is_replay, "`--fingerprints` is for many seeds, `--seed` replays one");
         let last = options.first.checked_add(options.seeds);
         ensure!(last.is_some(), "`--from` and `--seeds` go beyond the last seed");
         Ok(options)

@@ -5,6 +5,7 @@ use std::future::Future;
 pub use inventory;
 
 pub use crate::catalogue::{Declared, DeclaredParts};
+pub use crate::erased::BoxFuture;
 pub use crate::error_handler::{ErrorHandlerKind, error_handler_kind};
 pub use crate::executor::{AnyJobExecutor, ExecutorServiceHandler};
 pub use crate::job::{
@@ -12,7 +13,6 @@ pub use crate::job::{
     Kind, MissingComponent, Outcome, RunContext, SimpleJob, Start,
 };
 pub use crate::listener::{DeclaredListener, ListenerKind, listener_kind};
-pub use crate::registry::BoxFuture;
 pub use crate::sharding::ShardingStrategy;
 pub use crate::trace::TraceListenerKind;
 pub use elasticjob_config::sources::TracedJobs;

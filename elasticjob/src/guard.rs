@@ -21,7 +21,8 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 use tracing::error;
 
-use crate::job::{BoxError, type_name};
+use crate::erased::BoxError;
+use crate::type_name;
 
 /// The longest text of one error that is kept, in bytes.
 const TEXT_LIMIT: usize = 64 * 1024;

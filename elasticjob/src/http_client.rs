@@ -11,7 +11,7 @@ use rustls::crypto::ring;
 use rustls::{ClientConfig, RootCertStore};
 use tracing::debug;
 
-use crate::error_handler::Chain;
+use crate::chain::Chain;
 use crate::property::Accepts;
 
 /// Made once: reading the system's certificates takes a while.

@@ -55,6 +55,7 @@ pub mod operation;
 pub mod snapshot;
 
 pub mod registry;
+pub mod run;
 
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -63,7 +64,9 @@ pub mod catalogue;
 pub mod prelude;
 
 mod callers;
+mod chain;
 mod cluster;
+mod erased;
 mod guard;
 mod host;
 #[cfg(feature = "_http-client")]
@@ -72,6 +75,7 @@ mod limits;
 mod tasks;
 mod telemetry;
 mod threads;
+mod type_name;
 
 #[cfg(test)]
 #[path = "../tests/log/mod.rs"]

@@ -2,6 +2,10 @@
 //!
 //! Without the feature `testing` they are constants.
 
+/// The largest transaction, in bytes as [`size_of`](crate::registry::size_of) counts them, that a session sends: half of what
+/// a ZooKeeper server takes by default, since it answers anything larger by cutting the connection.
+pub const MAX_TRANSACTION_SIZE: usize = 512 * 1024;
+
 /// The largest transaction that a session sends, in bytes as [`size_of`](crate::registry::size_of) counts them.
 pub(crate) fn transaction_size() -> usize {
     current().transaction_size
@@ -36,7 +40,7 @@ struct Limits {
 }
 
 const REAL: Limits = Limits {
-    transaction_size: crate::registry::MAX_TRANSACTION_SIZE,
+    transaction_size: MAX_TRANSACTION_SIZE,
     whole_scope: 1_000,
 };
 

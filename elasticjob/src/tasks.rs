@@ -24,8 +24,8 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::error;
 
+use crate::erased::BoxFuture;
 use crate::guard::{self, Panicked};
-use crate::registry::BoxFuture;
 use crate::threads::THREADS;
 
 /// Owns the tasks of the framework, or of one part of it. Clones own the same tasks.

@@ -7,6 +7,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use crate::run::{Source, Verdict};
+
 use super::mutation::Mutation;
 
 /// Longest cause of a failure that is kept, in bytes. It travels with every claim of the item, so it is a hint
@@ -91,37 +93,6 @@ pub(crate) struct End {
 pub(crate) struct Answered {
     pub(crate) requests: Vec<String>,
     pub(crate) end: End,
-}
-
-/// Why an item is run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Source {
-    /// Its schedule says so.
-    Schedule,
-    /// A scheduled time came while the one before was running; it is made up right after.
-    Misfire,
-    /// Somebody asked for it.
-    Trigger,
-    /// The instance that ran it died.
-    Failover,
-}
-
-/// What became of an item at one scheduled time or request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Verdict {
-    /// It ran and returned success.
-    Succeeded,
-    /// It ran and returned an error, or panicked.
-    Failed,
-    /// It was stopped before it returned.
-    Cancelled,
-    /// Its instance died, or lost its session, while running it.
-    Lost,
-    /// It was not run, for a stated reason.
-    Skipped,
 }
 
 /// Why a claim may not be made.

@@ -41,6 +41,7 @@ mod remains;
 pub(crate) mod resharding;
 pub(crate) mod scope;
 pub(crate) mod session;
+pub(crate) mod session_metrics;
 mod subtree;
 pub(crate) mod transaction;
 pub(crate) mod trigger;

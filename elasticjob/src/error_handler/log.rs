@@ -1,6 +1,8 @@
 use tracing::error;
 
-use super::{Chain, Failure, JobErrorHandler, Reaction};
+use crate::chain::Chain;
+
+use super::{Failure, JobErrorHandler, Reaction};
 
 /// `LOG`: writes the failure to the log as an error, with all that led to it.
 #[derive(Clone, Copy, Debug, Default)]

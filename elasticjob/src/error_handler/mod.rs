@@ -85,10 +85,10 @@ use std::sync::Arc;
 use tracing::error;
 
 use crate::catalogue::{Catalogue, Declared};
+use crate::chain::Chain;
 use crate::guard::{self, Panicked};
 use crate::job::ShardingContext;
 
-mod chain;
 mod channel;
 mod factory;
 mod ignore;
@@ -96,7 +96,6 @@ mod log;
 mod notify;
 mod throw;
 
-pub(crate) use chain::Chain;
 pub(crate) use factory::NoHandler;
 pub use factory::{ErrorHandlerFactory, ErrorHandlerKind, ForJob, Notified};
 #[doc(hidden)]

@@ -1,6 +1,8 @@
 use tracing::error;
 
-use super::{Chain, Failure, JobErrorHandler, Reaction};
+use crate::chain::Chain;
+
+use super::{Failure, JobErrorHandler, Reaction};
 
 /// `THROW`: writes the failure to the log as an error, and gives the firing up.
 #[derive(Clone, Copy, Debug, Default)]

@@ -3,8 +3,8 @@ use std::sync::Weak;
 use tokio_util::sync::CancellationToken;
 
 use crate::cluster::fence::Fence;
+use crate::erased::BoxFuture;
 use crate::job::BlockingExecutor;
-use crate::registry::BoxFuture;
 use crate::tasks::Tasks;
 
 use super::{Permit, Ticket};

@@ -8,13 +8,14 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::blocking::{RunBlocking, Stay};
-use super::{Outcome, Permit, Permits, Ticket};
 use crate::cluster::fence::{Fence, Gated, Stopped};
+use crate::erased::BoxFuture;
 use crate::guard::{self, Panicked};
 use crate::job::{BlockingExecutor, BoxError, Progress};
-use crate::registry::BoxFuture;
 use crate::tasks::Tasks;
+
+use super::blocking::{RunBlocking, Stay};
+use super::{Outcome, Permit, Permits, Ticket};
 
 /// Blocking work of a run that took too long is told to end, and has this long before somebody reads that it goes on.
 const PATIENCE: Duration = Duration::from_secs(1);

@@ -1,8 +1,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::chain::Chain;
 use crate::cluster::fence::Stopped;
-use crate::error_handler::Chain;
 use crate::guard::{Cause, Panicked};
 use crate::job::BoxError;
 

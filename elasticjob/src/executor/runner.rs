@@ -11,17 +11,16 @@ use tokio::time::Instant;
 use tracing::{Instrument, debug, info_span, warn};
 
 use crate::catalogue::UnknownName;
+use crate::chain::Chain;
 use crate::cluster::fence::Stopped;
 use crate::cluster::launch::{Finished, Heard, Launch, Runner, Told};
 use crate::cluster::ledger::{CAUSE_LIMIT, End, Verdict};
-use crate::error_handler::{
-    self, Chain, DEFAULT_HANDLER, ErrorHandlers, Failure, JobErrorHandler, NoHandler, Post, Reaction,
-};
+use crate::erased::BoxFuture;
+use crate::error_handler::{self, DEFAULT_HANDLER, ErrorHandlers, Failure, JobErrorHandler, NoHandler, Post, Reaction};
 use crate::guard::Held;
 use crate::job::{Components, ErasedJob, RunContext, RunParts, ShardingContext, ShardingParts};
 use crate::listener::{JobListeners, Listeners, NoListener};
 use crate::property::{self, Reader};
-use crate::registry::BoxFuture;
 use crate::tasks::{Task, Tasks};
 use crate::telemetry;
 

@@ -12,14 +12,15 @@ use futures_util::FutureExt as _;
 use tokio::time::sleep;
 use tracing::{info, warn};
 
-use super::item::{Ended, Item, Running, run_item};
-use super::outcome::Outcome;
+use crate::chain::Chain;
 use crate::cluster::fence::{Gated, Stopped};
 use crate::cluster::wind_down::WindDown;
-use crate::error_handler::Chain;
+use crate::erased::BoxFuture;
 use crate::job::{BoxError, is_permanent};
 use crate::property::{Accepts, Properties, Reader, accept};
-use crate::registry::BoxFuture;
+
+use super::item::{Ended, Item, Running, run_item};
+use super::outcome::Outcome;
 
 const TIMEOUT: &str = "elasticjob.timeout";
 const RETRY: &str = "elasticjob.retry";

@@ -6,9 +6,9 @@ use std::future::Future;
 use std::sync::Arc;
 
 use crate::catalogue::{Catalogue, Declared};
+use crate::erased::BoxFuture;
 use crate::job::{BoxError, ErasedJob, Kind, Outcome, RunContext};
 use crate::property::{Properties, Reader};
-use crate::registry::BoxFuture;
 
 use super::streaming;
 

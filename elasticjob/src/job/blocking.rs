@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+use crate::erased::BoxFuture;
 use crate::guard::{self, Panicked};
-use crate::registry::BoxFuture;
 
 /// Runs work that may block. The runtime has a pool of threads; a simulation can run it in place.
 pub trait BlockingExecutor: fmt::Debug + Send + Sync + 'static {

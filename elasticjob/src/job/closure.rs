@@ -6,6 +6,8 @@ use std::marker::PhantomData;
 use std::panic::Location;
 use std::sync::Arc;
 
+use crate::erased::BoxFuture;
+
 use super::context::RunContext;
 use super::declaration::Kind;
 use super::erased::ErasedJob;
@@ -13,7 +15,6 @@ use super::extract::FromRun;
 use super::outcome::{IntoOutcome, Outcome};
 use super::registration::Registration;
 use super::start::Start;
-use crate::registry::BoxFuture;
 
 /// Makes a job of an async closure or function. Its parameters are extractors, eight at most.
 ///

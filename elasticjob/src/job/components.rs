@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use super::type_name::shown;
 use crate::guard::Held;
+use crate::type_name::shown;
 
 /// The components of an application, at most one of each type.
 ///

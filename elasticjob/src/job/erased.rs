@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use crate::erased::BoxFuture;
+
 use super::context::RunContext;
 use super::declaration::Kind;
 use super::outcome::Outcome;
 use super::simple::SimpleJob;
-use crate::registry::BoxFuture;
 
 /// A job whose items can be run.
 pub trait ErasedJob: Send + Sync + 'static {

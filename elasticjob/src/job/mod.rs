@@ -29,7 +29,6 @@ mod progress;
 mod registration;
 mod simple;
 mod start;
-pub(crate) mod type_name;
 
 pub use blocking::{BlockingError, BlockingExecutor, Inline};
 pub use closure::{Closure, job};

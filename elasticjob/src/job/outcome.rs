@@ -1,7 +1,6 @@
 //! How a job says what happened.
 
-/// The error of a job: any error there is.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub use crate::erased::BoxError;
 
 /// How the run of one item ended. What an error leads to is up to the job's error handler.
 pub type Outcome = Result<(), BoxError>;

@@ -3,8 +3,9 @@
 use std::error::Error;
 use std::fmt;
 
-use super::outcome::BoxError;
 use crate::guard;
+
+use super::outcome::BoxError;
 
 /// Marks an error as one that another try does not help against: the run fails at once, whatever `retry` says.
 ///
@@ -92,7 +93,7 @@ mod tests {
     fn it_should_be_shown_as_what_it_is() {
         let error = permanent("no account");
         assert_eq!(error.to_string(), "no account");
-        let shown = crate::error_handler::Chain(&error).to_string();
+        let shown = crate::chain::Chain(&error).to_string();
         assert_eq!(shown, "no account");
     }
 }

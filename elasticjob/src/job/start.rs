@@ -5,10 +5,11 @@ use std::fmt;
 
 use elasticjob_config::sources::{JobSettings, Origin};
 
+use crate::guard;
+use crate::type_name;
+
 use super::components::{Components, MissingComponent};
 use super::declaration::Place;
-use super::type_name;
-use crate::guard;
 
 /// One job at start: what it will be given, and the faults found in that.
 ///

@@ -4,11 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{DistributeOnceJobListener, Firing, JobListener};
 use crate::cluster::layout::Moment;
+use crate::erased::BoxFuture;
 use crate::guard::Held;
 use crate::job::BoxError;
-use crate::registry::BoxFuture;
+
+use super::{DistributeOnceJobListener, Firing, JobListener};
 
 /// How long a hook may take, and how long the beginning of a firing is waited for, unless it is said.
 const DEFAULT: Duration = Duration::from_secs(60);

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use elasticjob_config::job;
 
-use crate::error_handler::Chain;
+use crate::chain::Chain;
 use crate::registry;
 
 use super::Note;

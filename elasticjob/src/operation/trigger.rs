@@ -12,7 +12,7 @@ use crate::cluster::layout::Node;
 use crate::cluster::trigger::{self, Order};
 use crate::cluster::worker::{foreseen, outcome};
 use crate::registry::WatchEvent;
-use crate::starter::ItemOutcome;
+use crate::run::ItemOutcome;
 
 use super::obstacle::{Obstacle, obstacles};
 use super::survey::{Depth, Survey};

@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use elasticjob_config::{PROVIDED, is_secret, shown, spelling};
 
 use crate::guard;
-use crate::job::type_name;
+use crate::type_name;
 
 use super::{Accepts, Fault, Faults, Properties};
 

@@ -15,8 +15,6 @@
 //! Paths are absolute within the namespace (`/my_job/config`); the namespace itself is `/`.
 
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -34,12 +32,11 @@ mod size;
 #[cfg(feature = "zookeeper")]
 pub mod zookeeper;
 
+pub use crate::erased::BoxFuture;
+pub use crate::limits::MAX_TRANSACTION_SIZE;
 pub use error::{Error, WriteError};
 pub(crate) use size::packed;
-pub use size::{MAX_TRANSACTION_SIZE, size_of};
-
-/// A future on the heap, as the object-safe traits of this crate return it.
-pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+pub use size::size_of;
 
 /// A registry centre that sessions can be opened on.
 pub trait Registry: fmt::Debug + Send + Sync + 'static {

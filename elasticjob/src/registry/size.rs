@@ -1,11 +1,8 @@
 //! How large a request may be.
 
-use super::{Error, Read, Step, path};
 use crate::limits;
 
-/// The largest transaction, in bytes as [`size_of`] counts them, that a session sends: half of what a
-/// ZooKeeper server takes by default, since it answers anything larger by cutting the connection.
-pub const MAX_TRANSACTION_SIZE: usize = 512 * 1024;
+use super::{Error, Read, Step, path};
 
 /// What a step costs beside its path and data: headers, access rights, and the namespace before its path.
 /// The other half of the server's limit covers namespaces of up to 100 bytes on the shortest steps.
@@ -110,6 +107,7 @@ fn check_size(size: usize, limit: usize) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::MAX_TRANSACTION_SIZE;
 
     mod reads {
         use super::*;

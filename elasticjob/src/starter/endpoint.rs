@@ -22,7 +22,7 @@ use tokio::sync::Semaphore;
 use tracing::debug;
 
 use crate::callers::{self, Progress};
-use crate::error_handler::Chain;
+use crate::chain::Chain;
 use crate::tasks::Tasks;
 use crate::telemetry::{Exposition, UPKEEP_INTERVAL};
 

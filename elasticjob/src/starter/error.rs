@@ -2,9 +2,9 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 
+use crate::chain::Chain;
 use crate::cluster::registration::RegistrationError;
 use crate::cluster::worker::TriggerError;
-use crate::error_handler::Chain;
 use crate::registry;
 
 /// Why jobs do not start, or a request to them failed.

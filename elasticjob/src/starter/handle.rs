@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cluster::worker::JobState;
 use crate::job::Job;
 use crate::operation::Operations;
+use crate::run::JobState;
 #[cfg(feature = "_history")]
 use crate::trace::history;
 use crate::trace::{Events, Listening};

@@ -9,9 +9,10 @@ use serde::{Serialize, Serializer};
 use crate::cluster::note::Note;
 use crate::cluster::refusal::Trouble;
 use crate::cluster::session::Membership;
+use crate::cluster::worker::WorkerHandle;
 use crate::cluster::worker::standing::Standing;
-use crate::cluster::worker::{JobState, WorkerHandle};
 use crate::registry::SessionState;
+use crate::run::JobState;
 
 /// A worker that is so late does not answer. Longer than any pause of a machine that is merely busy.
 const STUCK_AFTER: Duration = Duration::from_secs(30);

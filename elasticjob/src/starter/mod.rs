@@ -32,4 +32,5 @@ pub use signal::stop_signal;
 pub use web::OneOffRejection;
 
 pub use crate::cluster::registration::RegistrationError;
-pub use crate::cluster::worker::{ItemOutcome, JobState, TriggerError};
+pub use crate::cluster::worker::TriggerError;
+pub use crate::run::{ItemOutcome, JobState};

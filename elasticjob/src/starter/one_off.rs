@@ -11,9 +11,10 @@ use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use crate::cluster::process::Process;
-use crate::cluster::worker::{Command, ItemOutcome, Progress, TriggerError, Waiter};
+use crate::cluster::worker::{Command, Progress, TriggerError, Waiter};
 use crate::job::Job;
 use crate::operation::{Obstacle, Operations};
+use crate::run::ItemOutcome;
 
 use super::error::Error;
 

@@ -16,6 +16,7 @@ use crate::cluster::ids::Ids;
 use crate::cluster::process::Process;
 use crate::cluster::registration::Application;
 use crate::cluster::session::{FenceAlarm, Keeper, Retry};
+use crate::cluster::session_metrics;
 use crate::cluster::worker::Worker;
 use crate::error_handler::{ErrorHandlers, Post};
 use crate::executor::{Equipment, JobRunner, Pools, Underway, Work};
@@ -199,7 +200,7 @@ impl Ready {
             memberships: publisher,
             failed_attempts: watch::Sender::new(0),
         };
-        tasks.spawn("session metrics", telemetry::follow_session(memberships.clone()));
+        tasks.spawn("session metrics", session_metrics::follow(memberships.clone()));
         let post = Post {
             tasks: tasks.clone(),
             clock: Arc::clone(&clock),

@@ -10,14 +10,15 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
+use crate::chain::Chain;
 use crate::cluster::process::Process;
 use crate::cluster::session::{Keeper, Membership};
-use crate::cluster::worker::{Command, JobState, Worker, WorkerHandle};
-use crate::error_handler::Chain;
+use crate::cluster::worker::{Command, Worker, WorkerHandle};
+use crate::erased::BoxFuture;
 use crate::executor::Underway;
 use crate::guard::{self, Panicked};
 use crate::operation::Operations;
-use crate::registry::BoxFuture;
+use crate::run::JobState;
 use crate::tasks::Tasks;
 use crate::trace::Tellers;
 #[cfg(feature = "_history")]

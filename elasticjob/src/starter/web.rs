@@ -5,7 +5,7 @@ use axum_core::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::request::Parts;
 
-use crate::error_handler::Chain;
+use crate::chain::Chain;
 use crate::job::Job;
 
 use super::error::Error;

@@ -3,7 +3,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-use crate::cluster::ledger::{Source, Verdict};
+use crate::run::{Source, Verdict};
 
 use super::facade::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use super::names;

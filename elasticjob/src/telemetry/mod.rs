@@ -28,7 +28,7 @@ pub(crate) use job::{JobMetrics, lateness};
 pub(crate) use last_success::LastSuccess;
 #[cfg(feature = "prometheus")]
 pub(crate) use prometheus::{Exposition, UPKEEP_INTERVAL};
-pub(crate) use session::follow as follow_session;
+pub(crate) use session::SessionGauge;
 
 /// The registry with its requests counted and timed.
 #[cfg(feature = "metrics")]

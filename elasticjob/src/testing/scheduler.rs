@@ -14,7 +14,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use tokio::task::unconstrained;
 use tokio::time::{Instant, sleep_until};
 
-use crate::registry::BoxFuture;
+use crate::erased::BoxFuture;
 use crate::tasks::Spawner;
 
 use super::threads;

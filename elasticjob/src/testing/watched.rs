@@ -8,9 +8,9 @@ use std::task::{Context, Poll};
 use elasticjob_config::job::JobConfig;
 
 use crate::cluster::launch::{Heard, Launch, Runner, Told};
+use crate::erased::BoxFuture;
 use crate::executor::JobRunner;
 use crate::job::{ErasedJob, Outcome, RunContext};
-use crate::registry::BoxFuture;
 use crate::tasks::Task;
 
 use super::history::{History, LiveRun};

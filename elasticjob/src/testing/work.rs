@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::erased::BoxFuture;
 use crate::job::{ErasedJob, Outcome, RunContext};
-use crate::registry::BoxFuture;
 
 use super::history::{History, LiveRun};
 use super::threads::sleep_blocking;

@@ -3,8 +3,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::cluster::ledger::Source;
-use crate::cluster::worker::ItemOutcome;
+use crate::run::ItemOutcome;
+use crate::run::Source;
 
 /// Something that became of an item.
 #[derive(Clone, Debug, PartialEq, Eq)]

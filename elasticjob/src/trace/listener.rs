@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use elasticjob_config::sources::TracedJobs;
 
-use super::JobEvent;
 use crate::catalogue::{Catalogue, Declared};
+use crate::erased::BoxFuture;
 use crate::guard::Held;
 use crate::job::BoxError;
-use crate::registry::BoxFuture;
+
+use super::JobEvent;
 
 /// Events that wait for a listener at most, unless it is said.
 const CAPACITY: usize = 10_000;

@@ -25,7 +25,7 @@ pub use event::{JobEvent, LostRun, RunEvent, SkippedTimes, TaskEvent, TaskState}
 pub use listener::{TraceListener, TraceListenerKind, TraceListeners};
 pub use teller::Listening;
 
-pub use crate::cluster::ledger::Source;
+pub use crate::run::Source;
 
 use bus::Dropped;
 pub(crate) use bus::{Bus, Tap};

@@ -9,12 +9,13 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use crate::chain::Chain;
+use crate::guard::{self, Cause};
+use crate::tasks::Tasks;
+
 use super::bus::{Capacity, Tap, Tapped};
 use super::listener::{TraceListenerKind, TraceListeners};
 use super::{Damped, Dropped, JobEvent};
-use crate::error_handler::Chain;
-use crate::guard::{self, Cause};
-use crate::tasks::Tasks;
 
 /// How long what waits is still told once the application stops.
 const FLUSH_LIMIT: Duration = Duration::from_secs(8);

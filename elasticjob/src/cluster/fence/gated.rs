@@ -5,8 +5,9 @@ use std::task::{Context, Poll, Waker};
 use tokio::task::unconstrained;
 use tokio_util::sync::CancellationToken;
 
+use crate::erased::BoxFuture;
+
 use super::Fence;
-use crate::registry::BoxFuture;
 
 /// A future that is polled only before its fence has passed and its token was cancelled.
 ///

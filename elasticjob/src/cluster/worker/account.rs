@@ -16,6 +16,7 @@ use crate::cluster::pause::StoredPause;
 use crate::cluster::policy::Policy;
 use crate::cluster::refusal::Trouble;
 use crate::registry::Error;
+use crate::run::ItemOutcome;
 use crate::telemetry::{JobMetrics, LastSuccess};
 use crate::trace::{Bus, JobEvent, LostRun, RunEvent, SkippedTimes};
 
@@ -146,7 +147,7 @@ impl Account {
         if let Some(end) = &ended.end {
             self.metrics.ended(end.verdict);
         }
-        let outcome = ended.end.as_ref().map_or(super::ItemOutcome::Pending, outcome);
+        let outcome = ended.end.as_ref().map_or(ItemOutcome::Pending, outcome);
         // What was begun by a session that is gone is not known any more.
         let running = self.running.remove(&item).unwrap_or_else(|| {
             Box::new(Running {

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, Sleep};
 use tracing::{debug, info, warn};
 
+use crate::chain::Chain;
 use crate::cluster::extent::Extent;
 use crate::cluster::firing::Circumstances;
 use crate::cluster::governor::Governor;
@@ -27,9 +28,10 @@ use crate::cluster::scope::{self, Scope};
 use crate::cluster::session::Membership;
 use crate::cluster::subtree;
 use crate::cluster::view::{Interest, View};
-use crate::error_handler::Chain;
+use crate::erased::BoxFuture;
 use crate::guard;
-use crate::registry::{self, BoxFuture, SessionState, WatchEvent};
+use crate::registry::{self, SessionState, WatchEvent};
+use crate::run::JobState;
 use crate::schedule::{Calendar, Clock};
 
 use super::answer::Answered;
@@ -38,7 +40,7 @@ use super::owners::{Owners, Told};
 use super::settings::Settings;
 use super::signals::gives_something_else;
 use super::watches::Watches;
-use super::{Command, JobState, Left, Worker, watches};
+use super::{Command, Left, Worker, watches};
 
 /// Between attempts to read the subtree, or to watch it, anew.
 const REFRESH_PAUSE: Duration = Duration::from_millis(200);

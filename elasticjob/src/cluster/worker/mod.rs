@@ -39,8 +39,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use crate::erased::BoxFuture;
 use crate::guard::{self, Panicked};
-use crate::registry::BoxFuture;
+use crate::run::JobState;
 
 use super::firing::Firings;
 use super::launch::{Finished, Runner};
@@ -58,7 +59,6 @@ use waiters::Waiters;
 
 pub(crate) use waiters::{foreseen, outcome};
 
-pub use waiters::ItemOutcome;
 pub(crate) use waiters::{Progress, Waiter};
 
 /// What a worker is told to do.
@@ -90,24 +90,6 @@ pub enum TriggerError {
     NotRegistered,
     /// The application is stopping, or the job has ended.
     #[error("the job has stopped")]
-    Stopped,
-}
-
-/// How it stands with a job on this instance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum JobState {
-    /// Not registered: there is no session at present, or not yet.
-    Waiting,
-    /// Not registered, although there is a session: this process cannot run it by the configuration in the registry, or what
-    /// decides about it panicked. It takes no items, and registers when there is another configuration, or after a pause.
-    StandingBy,
-    /// Registered; it fires as its schedule says.
-    Ready,
-    /// It starts nothing more, and leaves when its items have ended.
-    Draining,
-    /// It left the cluster.
     Stopped,
 }
 

@@ -18,11 +18,12 @@ use crate::cluster::refusal::{Standby, Trouble};
 use crate::cluster::remains::{self, Extent};
 use crate::cluster::session::Membership;
 use crate::registry::SessionState;
+use crate::run::JobState;
 
+use super::Worker;
 use super::leaving::OVERRUN_LIMIT;
 use super::listening::Tellings;
 use super::settings::Settings;
-use super::{JobState, Worker};
 
 /// The pause before a worker begins again doubles from the first to the second,
 const FIRST_PAUSE: Duration = Duration::from_secs(1);

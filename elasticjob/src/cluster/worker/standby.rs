@@ -17,8 +17,9 @@ use crate::cluster::session::Membership;
 use crate::cluster::transaction::Transaction;
 use crate::cluster::view::{StoredConfig, View};
 use crate::registry::{Answer, CreateMode, Error, Read, SessionState, Watch};
+use crate::run::JobState;
 
-use super::{JobState, Left, Worker};
+use super::{Left, Worker};
 
 /// Between attempts to reach the registry.
 const PAUSE: Duration = Duration::from_secs(1);

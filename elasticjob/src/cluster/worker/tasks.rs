@@ -7,9 +7,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::cluster::firing::Start;
+use crate::run::ItemOutcome;
 use crate::trace::{Bus, JobEvent, TaskEvent, TaskState};
-
-use super::ItemOutcome;
 
 /// Longest account of what failed that is kept of a task, in bytes.
 const MESSAGE_LIMIT: usize = 4000;

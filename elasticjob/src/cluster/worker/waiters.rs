@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use crate::cluster::ledger::{End, Record};
 use crate::cluster::view::View;
+use crate::run::{ItemOutcome, Verdict};
 
 /// What is known of a requested run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,45 +16,6 @@ pub(crate) struct Progress {
     /// How many items the job has.
     pub(crate) total: u32,
     pub(crate) outcomes: BTreeMap<u32, ItemOutcome>,
-}
-
-/// What became of one item of a run that was asked for.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(tag = "outcome", rename_all = "SCREAMING_SNAKE_CASE")]
-#[non_exhaustive]
-pub enum ItemOutcome {
-    /// It ran on an instance of ours, and returned success.
-    Succeeded,
-    /// It ran on an instance of ours, and returned an error or panicked.
-    Failed {
-        /// The error, cut to a few hundred bytes.
-        cause: String,
-    },
-    /// It was stopped before it returned, or its instance died.
-    Cancelled {
-        /// By what.
-        cause: String,
-    },
-    /// It was not run.
-    Skipped {
-        /// Why.
-        reason: String,
-    },
-    /// It belongs to an instance that does not say what becomes of it: a Java member.
-    Unknown,
-    /// It has not ended in the time that was given.
-    Pending,
-}
-
-impl ItemOutcome {
-    /// Returns why it did not succeed, if it says so.
-    pub(crate) fn cause(&self) -> Option<&str> {
-        match self {
-            Self::Failed { cause } | Self::Cancelled { cause } => Some(cause),
-            Self::Skipped { reason } => Some(reason),
-            Self::Succeeded | Self::Unknown | Self::Pending => None,
-        }
-    }
 }
 
 /// Somebody who waits.
@@ -124,7 +86,6 @@ pub(crate) fn foreseen(view: &View, item: u32) -> Option<ItemOutcome> {
 
 /// What an end is to whoever asks.
 pub(crate) fn outcome(end: &End) -> ItemOutcome {
-    use crate::cluster::ledger::Verdict;
     let cause = end.cause.clone().unwrap_or_default();
     match end.verdict {
         Verdict::Succeeded => ItemOutcome::Succeeded,

@@ -1,6 +1,7 @@
+use crate::erased::BoxFuture;
+
 use super::notice::Notice;
 use super::{Notifier, Undelivered};
-use crate::registry::BoxFuture;
 
 /// A [`Notifier`] of any type.
 pub(super) trait ErasedNotifier: Send + Sync + 'static {

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::super::{Chain, Failure};
+use crate::chain::Chain;
+
+use super::super::Failure;
 use super::damper::Held;
 
 /// As much of a text of a job's as is kept for a message. Services refuse long messages anyway.

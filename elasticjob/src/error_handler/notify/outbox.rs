@@ -12,13 +12,14 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{debug, error, warn};
 
+use crate::chain::Chain;
+use crate::guard;
+use crate::tasks::Tasks;
+
 use super::Undelivered;
 use super::damper::{Damper, Held};
 use super::erased::ErasedNotifier;
 use super::notice::{Notice, Occurrence};
-use crate::error_handler::Chain;
-use crate::guard;
-use crate::tasks::Tasks;
 
 /// So many notices of one job wait at most; those that come then are dropped, and counted.
 const CAPACITY: usize = 64;

@@ -306,7 +306,7 @@ mod tests {
 
     async fn run(script: Script) -> Result<(), String> {
         let ended = timeout(PATIENCE, script.run()).await.expect("the script ends");
-        ended.map_err(|failure| crate::error_handler::Chain(&failure).to_string())
+        ended.map_err(|failure| crate::chain::Chain(&failure).to_string())
     }
 
     #[tokio::test]

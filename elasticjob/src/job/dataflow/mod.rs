@@ -12,7 +12,7 @@ use super::context::{RunContext, ShardingContext};
 use super::declaration::Kind;
 use super::erased::{ErasedJob, JobTrait};
 use super::outcome::{BoxError, Outcome};
-use crate::registry::BoxFuture;
+use crate::erased::BoxFuture;
 
 pub use closure::{Fetch, IntoBatch, Process, dataflow};
 

@@ -7,9 +7,10 @@ use std::str::FromStr;
 
 use elasticjob_config::ranges::Ranges;
 
-use super::FromRun;
-use crate::job::type_name::shown;
 use crate::job::{BoxError, RunContext, Start};
+use crate::type_name::shown;
+
+use super::FromRun;
 
 /// Of reasons why parameters do not parse, the further ones count as the last of these.
 const MOST_LISTED: usize = 10;

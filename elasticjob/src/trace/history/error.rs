@@ -31,6 +31,6 @@ impl Error {
 
     /// With all that led to it, in one line.
     pub(crate) fn chain(&self) -> impl fmt::Display + '_ {
-        crate::error_handler::Chain(self)
+        crate::chain::Chain(self)
     }
 }

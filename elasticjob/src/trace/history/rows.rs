@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::cluster::worker::ItemOutcome;
+use crate::run::ItemOutcome;
 use crate::trace::{JobEvent, LostRun, RunEvent, SkippedTimes, Source, TaskEvent};
 
 use super::dialect::Dialect;

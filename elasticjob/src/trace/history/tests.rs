@@ -6,6 +6,9 @@ use jiff::Timestamp;
 use sqlx::Row as _;
 use tempfile::TempDir;
 
+use crate::run::ItemOutcome;
+use crate::trace::{JobEvent, LostRun, RunEvent, Source, TaskEvent, TaskState};
+
 use super::fit::Texts;
 use super::query::History;
 use super::rows::Rows;
@@ -13,8 +16,6 @@ use super::shape::Shape;
 use super::statement::Statement;
 use super::store::{Access, Store};
 use super::{Database, RecordedRun, RunFilter, RunOutcome};
-use crate::cluster::worker::ItemOutcome;
-use crate::trace::{JobEvent, LostRun, RunEvent, Source, TaskEvent, TaskState};
 
 struct Place {
     store: Store,

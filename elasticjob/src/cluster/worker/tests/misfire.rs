@@ -1,6 +1,7 @@
 //! Scheduled times that pass without a run.
 
 use super::*;
+use crate::run::ItemOutcome;
 use crate::trace::SkippedTimes;
 
 fn skipped_times(event: JobEvent) -> Option<SkippedTimes> {

@@ -3,6 +3,7 @@
 use super::*;
 use crate::executor::Work as ExecutorWork;
 use crate::job::{Components, job};
+use crate::run::ItemOutcome;
 
 /// Every 20 seconds from the fifth on; an item may take 10 seconds, and has three retries.
 fn retrying(total: u32) -> JobConfig {

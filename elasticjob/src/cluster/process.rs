@@ -10,7 +10,7 @@ use crate::trace::Bus;
 
 use super::fail_point::FailPoint;
 use super::ids::Ids;
-use super::session::Membership;
+use super::session::{Keeper, Membership, Place};
 
 /// Most jobs of a process that read or write their whole subtree at once, at the start and after a reconnect: a
 /// registry serves a few thousand requests a second, and others need it too.
@@ -32,14 +32,16 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    pub(crate) fn new(
-        clock: Arc<dyn Clock>,
-        memberships: watch::Receiver<Option<Arc<Membership>>>,
-        strategies: Strategies,
-        ids: Ids,
-        operator_grace: std::time::Duration,
-    ) -> Self {
-        Self {
+    /// Creates what the jobs of a process share, and the keeper of its sessions.
+    pub(crate) fn new(place: Place, strategies: Strategies, operator_grace: std::time::Duration) -> (Keeper, Self) {
+        let mut ids = place.ids;
+        let place = Place {
+            ids: ids.fork(),
+            ..place
+        };
+        let clock = Arc::clone(&place.clock);
+        let (keeper, memberships) = Keeper::new(place);
+        let process = Self {
             operator_grace,
             clock,
             memberships,
@@ -48,7 +50,8 @@ impl Process {
             starting: Semaphore::new(STARTING),
             fail_point: FailPoint::default(),
             ids: Mutex::new(ids),
-        }
+        };
+        (keeper, process)
     }
 
     /// Gives every event to these, too.

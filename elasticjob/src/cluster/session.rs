@@ -140,38 +140,64 @@ impl fmt::Debug for Membership {
 /// Opens sessions, one after the other, and publishes the membership that each gives.
 #[derive(Debug)]
 pub(crate) struct Keeper {
+    place: Place,
+    memberships: watch::Sender<Option<Arc<Membership>>>,
+    failed_attempts: watch::Sender<u32>,
+}
+
+/// Where a process runs: its registry, its clock, its tasks, and what it is known by.
+#[derive(Debug)]
+pub(crate) struct Place {
     pub(crate) registry: Arc<dyn Registry>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) tasks: Tasks,
     pub(crate) ids: Ids,
-    /// Which address is ours.
+    /// Its address, in the ids of its instances.
     pub(crate) ip: String,
     pub(crate) pid: u32,
     pub(crate) retry: Retry,
     pub(crate) alarm: FenceAlarm,
-    pub(crate) memberships: watch::Sender<Option<Arc<Membership>>>,
-    /// How often connecting has failed so far.
-    pub(crate) failed_attempts: watch::Sender<u32>,
 }
 
 impl Keeper {
+    /// Creates a keeper that has no session yet. Its memberships are published to the receiver: `None` while there is none.
+    pub(crate) fn new(place: Place) -> (Self, watch::Receiver<Option<Arc<Membership>>>) {
+        let (memberships, published) = watch::channel(None);
+        let keeper = Self {
+            place,
+            memberships,
+            failed_attempts: watch::Sender::new(0),
+        };
+        (keeper, published)
+    }
+
+    /// Returns the registry that the sessions are opened on.
+    pub(crate) fn registry(&self) -> &Arc<dyn Registry> {
+        &self.place.registry
+    }
+
+    /// Returns how many attempts to connect have failed so far.
+    pub(crate) fn failed_attempts(&self) -> watch::Receiver<u32> {
+        self.failed_attempts.subscribe()
+    }
+
     /// Keeps a session until `tasks` are told to end, and closes the last.
     ///
     /// # Errors
     /// When the registry refuses us, or all attempts of [`Retry`] failed.
     pub(crate) async fn run(mut self) -> Result<(), registry::Error> {
-        let token = self.tasks.token().clone();
+        let token = self.place.tasks.token().clone();
         loop {
             let session = tokio::select! {
                 biased;
                 session = self.connect() => session?,
                 () = token.cancelled() => return Ok(()),
             };
-            let sent_at = self.clock.elapsed();
+            let sent_at = self.place.clock.elapsed();
             if let Err(error) = session.sync().await {
                 debug!(%error, "a new registry session did not last");
                 session.close().await;
-                tokio::time::sleep(self.retry.base).await;
+                tokio::time::sleep(self.place.retry.base).await;
                 continue;
             }
             let membership = Arc::new(self.join(session, sent_at));
@@ -197,22 +223,22 @@ impl Keeper {
     }
 
     async fn connect(&mut self) -> Result<Arc<dyn Session>, registry::Error> {
-        let mut pause = self.retry.base;
+        let mut pause = self.place.retry.base;
         let mut attempt = 1;
         loop {
-            let error = match self.registry.connect().await {
+            let error = match self.place.registry.connect().await {
                 Ok(session) => return Ok(session),
                 Err(error) if error.is_permanent() => return Err(error),
                 Err(error) => error,
             };
             self.failed_attempts
                 .send_modify(|failed| *failed = failed.saturating_add(1));
-            if self.retry.attempts.is_some_and(|attempts| attempt > attempts) {
+            if self.place.retry.attempts.is_some_and(|attempts| attempt > attempts) {
                 return Err(error);
             }
-            warn!(%error, attempt, retry_in = ?pause, registry = self.registry.describe(), "waiting for the registry centre");
+            warn!(%error, attempt, retry_in = ?pause, registry = self.place.registry.describe(), "waiting for the registry centre");
             tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(self.retry.limit);
+            pause = (pause * 2).min(self.place.retry.limit);
             attempt = attempt.saturating_add(1);
         }
     }
@@ -220,19 +246,19 @@ impl Keeper {
     fn join(&mut self, session: Arc<dyn Session>, sent_at: Duration) -> Membership {
         let fence = self.fence(&session, sent_at);
         Membership {
-            id: InstanceId::fresh(&self.ip, self.pid, &mut self.ids),
-            latch: self.ids.uuid(),
-            clock: Arc::clone(&self.clock),
+            id: InstanceId::fresh(&self.place.ip, self.place.pid, &mut self.place.ids),
+            latch: self.place.ids.uuid(),
+            clock: Arc::clone(&self.place.clock),
             fence: Arc::new(Mutex::new(fence)),
             session,
         }
     }
 
     fn fence(&self, session: &Arc<dyn Session>, sent_at: Duration) -> Fence {
-        let clock = Arc::clone(&self.clock);
-        match self.alarm {
+        let clock = Arc::clone(&self.place.clock);
+        match self.place.alarm {
             FenceAlarm::Thread => Fence::new(clock, session.timeout(), sent_at),
-            FenceAlarm::Task => Fence::on_tokio_time(clock, session.timeout(), sent_at, &self.tasks),
+            FenceAlarm::Task => Fence::on_tokio_time(clock, session.timeout(), sent_at, &self.place.tasks),
         }
     }
 
@@ -252,7 +278,7 @@ impl Keeper {
                     continue;
                 }
             }
-            let sent_at = self.clock.elapsed();
+            let sent_at = self.place.clock.elapsed();
             match membership.sync().await {
                 Ok(()) if membership.fence().is_passed() => {
                     // The session outlived its fence: work that was stopped stays so, new work gets a new one.

@@ -11,6 +11,7 @@ use tracing::warn;
 
 use crate::catalogue::UnknownName;
 use crate::cluster::policy::Policy;
+use crate::cluster::session::Retry;
 use crate::error_handler::{self, DEFAULT_HANDLER, ErrorHandlerKind};
 use crate::executor::{self, DEFAULT_POOL, Tries, Work};
 use crate::guard;
@@ -22,9 +23,10 @@ use crate::registry::memory::MemoryRegistry;
 use crate::schedule::Clock;
 use crate::sharding::{self, DEFAULT_STRATEGY};
 
+use super::assemble::ApplicationJob;
 use super::builder::{Builder, paths, system_clock};
 use super::error::{Error, Faults};
-use super::ready::{CheckedJob, Ready};
+use super::ready::Ready;
 
 const STRATEGY: &str = "job-sharding-strategy-type";
 
@@ -118,20 +120,8 @@ fn preferences(settings: &Settings) -> Result<host::Preferences, Vec<host::Inval
     .check()
 }
 
-/// How often to try to connect: the pauses, and after how many attempts to give up.
-#[derive(Clone, Debug)]
-pub(super) struct ConnectPolicy {
-    pub(super) base: std::time::Duration,
-    pub(super) limit: std::time::Duration,
-    pub(super) attempts: Option<u32>,
-}
-
-fn registry(
-    builder: &mut Builder,
-    settings: &Settings,
-    faults: &mut Faults,
-) -> Option<(Arc<dyn Registry>, ConnectPolicy)> {
-    let patient = ConnectPolicy {
+fn registry(builder: &mut Builder, settings: &Settings, faults: &mut Faults) -> Option<(Arc<dyn Registry>, Retry)> {
+    let patient = Retry {
         base: std::time::Duration::from_secs(1),
         limit: std::time::Duration::from_secs(3),
         attempts: None,
@@ -141,13 +131,13 @@ fn registry(
     }
     match &settings.registry {
         RegistrySettings::ZooKeeper(zookeeper) => {
-            let policy = ConnectPolicy {
+            let retry = Retry {
                 base: zookeeper.base_sleep_time,
                 limit: zookeeper.max_sleep_time,
                 attempts: zookeeper.fail_fast.then_some(zookeeper.max_retries),
             };
             match connector(zookeeper) {
-                Ok(registry) => Some((registry, policy)),
+                Ok(registry) => Some((registry, retry)),
                 Err(problem) => {
                     faults.push(settings.fault("reg-center.server-lists", None, problem));
                     None
@@ -188,7 +178,7 @@ fn job(
     settings: JobSettings,
     now: Timestamp,
     faults: &mut Faults,
-) -> Option<CheckedJob> {
+) -> Option<ApplicationJob> {
     let config = &settings.config;
     let name = config.name().as_str();
     for listener in config.listener_types() {
@@ -246,7 +236,7 @@ fn job(
         Implementation::Type(kind) => (name.to_owned(), Some(kind.clone())),
         _ => return None,
     };
-    Some(CheckedJob {
+    Some(ApplicationJob {
         config: Arc::new(settings.config),
         implementation,
         bootstrap: settings.bootstrap,

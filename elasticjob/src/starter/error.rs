@@ -124,6 +124,13 @@ impl fmt::Display for Faults {
     }
 }
 
+/// Returns the error of an application with one fault.
+pub(super) fn invalid(fault: impl fmt::Display) -> Error {
+    let mut faults = Faults::default();
+    faults.push(fault);
+    Error::Invalid(faults)
+}
+
 /// Names as the end of a sentence that begins with "there".
 struct Names<'a>(&'a [String]);
 

@@ -4,6 +4,7 @@
 //! [`Builder::build`] checks everything, [`Ready::start`] joins the cluster, [`ElasticJob`] is the handle of what
 //! runs, [`ElasticJob::shutdown`] ends it.
 
+mod assemble;
 mod builder;
 mod check;
 mod discovery;
@@ -20,6 +21,8 @@ mod watchdog;
 #[cfg(feature = "axum")]
 mod web;
 
+#[cfg(feature = "testing")]
+pub(crate) use assemble::{Application, ApplicationJob, AssembledJob, Assembly, Surroundings, assemble};
 pub use builder::Builder;
 pub use discovery::{DuplicateJob, DuplicateJobs, Jobs};
 pub use error::{Error, Faults};

@@ -1,31 +1,22 @@
-use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use elasticjob_config::job::JobConfig;
 use elasticjob_config::sources::Settings;
 use elasticjob_config::zone;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 use tracing::{info, warn};
 
 use crate::cluster::ids::Ids;
-use crate::cluster::process::Process;
-use crate::cluster::registration::Application;
-use crate::cluster::session::{FenceAlarm, Keeper, Retry};
+use crate::cluster::session::{FenceAlarm, Place, Retry};
 use crate::cluster::session_metrics;
 use crate::cluster::worker::Worker;
-use crate::error_handler::{ErrorHandlers, Post};
-use crate::executor::{Equipment, JobRunner, Pools, Underway, Work};
+use crate::executor::Underway;
 use crate::host;
-use crate::job::Components;
-use crate::listener::JobListeners;
 use crate::registry::Registry;
 use crate::schedule::Clock;
-use crate::sharding::Strategies;
 use crate::snapshot;
 use crate::tasks::Tasks;
 use crate::telemetry;
@@ -33,11 +24,11 @@ use crate::telemetry;
 use crate::trace::history;
 use crate::trace::{self, TraceListeners};
 
+use super::assemble::{Application, ApplicationJob, AssembledJob, Assembly, Surroundings, assemble};
 use super::builder::{Builder, system_clock};
-use super::check::ConnectPolicy;
 #[cfg(feature = "prometheus")]
 use super::endpoint::Endpoint;
-use super::error::{Error, Faults};
+use super::error::{Error, invalid};
 use super::handle::ElasticJob;
 use super::running::{Parts, RunningJob};
 use super::signal;
@@ -46,15 +37,10 @@ use super::watchdog::Watchdog;
 /// An application that is in order and can be started.
 #[must_use = "nothing runs before `start` or `run`"]
 pub struct Ready {
-    jobs: Vec<CheckedJob>,
-    components: Components,
-    strategies: Strategies,
-    error_handlers: ErrorHandlers,
-    listeners: JobListeners,
+    application: Application,
     trace_listeners: TraceListeners,
-    pools: Pools,
     registry: Arc<dyn Registry>,
-    policy: ConnectPolicy,
+    retry: Retry,
     preferences: host::Preferences,
     clock: Option<Arc<dyn Clock>>,
     grace_period: Duration,
@@ -68,20 +54,6 @@ pub struct Ready {
     history: Option<history::Setup>,
     /// The variable `TZ`.
     time_zone: Option<String>,
-    /// What this instance says that it can run.
-    labels: Arc<[String]>,
-}
-
-/// A job that is in order.
-pub(super) struct CheckedJob {
-    pub(super) config: Arc<JobConfig>,
-    /// What the registry is told to be the job's class.
-    pub(super) implementation: Option<String>,
-    pub(super) bootstrap: Option<String>,
-    /// The name it is declared under.
-    pub(super) declared: String,
-    pub(super) origin: String,
-    pub(super) work: Work,
 }
 
 impl Ready {
@@ -90,19 +62,23 @@ impl Ready {
         settings: Settings,
         preferences: host::Preferences,
         registry: Arc<dyn Registry>,
-        policy: ConnectPolicy,
-        jobs: Vec<CheckedJob>,
+        retry: Retry,
+        jobs: Vec<ApplicationJob>,
     ) -> Self {
-        Self {
+        let application = Application {
             jobs,
-            components: builder.components,
+            components: Arc::new(builder.components),
             strategies: builder.strategies,
             error_handlers: builder.error_handlers,
             listeners: builder.listeners,
-            trace_listeners: builder.trace_listeners,
             pools: builder.pools,
+            labels: settings.labels.into(),
+        };
+        Self {
+            application,
+            trace_listeners: builder.trace_listeners,
             registry,
-            policy,
+            retry,
             preferences,
             clock: builder.clock,
             grace_period: settings.grace_period,
@@ -115,7 +91,6 @@ impl Ready {
             #[cfg(feature = "_history")]
             history: None,
             time_zone: builder.time_zone,
-            labels: settings.labels.into(),
         }
     }
 
@@ -127,7 +102,7 @@ impl Ready {
 
     /// The names of the jobs, sorted.
     pub fn job_names(&self) -> impl Iterator<Item = &str> {
-        self.jobs.iter().map(|job| job.config.name().as_str())
+        self.application.jobs.iter().map(|job| job.config.name().as_str())
     }
 
     /// Joins the cluster and starts the jobs.
@@ -161,16 +136,16 @@ impl Ready {
             registry = registry.describe(),
             ip,
             host = host::host_name(),
-            jobs = self.jobs.len(),
+            jobs = self.application.jobs.len(),
             "starting"
         );
         if cfg!(panic = "abort") {
             warn!("built with `panic = \"abort\"`: a panic of a job ends the process, and all that runs in it");
         }
         if let Some(tz) = &self.time_zone {
-            warn_of_zone(tz, &self.jobs);
+            warn_of_zone(tz, &self.application.jobs);
         }
-        let names = self.jobs.iter().map(|job| job.config.name().as_str());
+        let names = self.application.jobs.iter().map(|job| job.config.name().as_str());
         trace::names::warn_of_unknown_to(&self.trace_listeners, names.clone());
         let (taps, tellers) = trace::start_tellers(&self.trace_listeners, &tasks);
         #[cfg(feature = "_history")]
@@ -182,66 +157,27 @@ impl Ready {
             }
             None => (taps, None),
         };
-        let mut ids = Ids::random();
-        let (publisher, memberships) = watch::channel(None);
-        let keeper = Keeper {
-            registry: Arc::clone(&registry),
-            clock: Arc::clone(&clock),
-            tasks: tasks.child(),
-            ids: ids.fork(),
+        let is_patient = self.retry.attempts.is_none();
+        let place = Place {
+            registry,
+            clock,
+            tasks: tasks.clone(),
+            ids: Ids::random(),
             ip,
             pid: std::process::id(),
-            retry: Retry {
-                base: self.policy.base,
-                limit: self.policy.limit,
-                attempts: self.policy.attempts,
-            },
             alarm: FenceAlarm::Thread,
-            memberships: publisher,
-            failed_attempts: watch::Sender::new(0),
+            retry: self.retry,
         };
-        tasks.spawn("session metrics", session_metrics::follow(memberships.clone()));
-        let post = Post {
-            tasks: tasks.clone(),
-            clock: Arc::clone(&clock),
+        let surroundings = Surroundings {
             host: host::host_name().into(),
-        };
-        let process = Process::new(clock, memberships, self.strategies, ids, self.grace_period);
-        let process = Arc::new(process.with_taps(taps));
-        let equipment = Arc::new(Equipment {
+            operator_grace: self.grace_period,
             underway: self.underway.clone(),
-            tasks: tasks.clone(),
-            components: Arc::new(self.components),
-            pools: self.pools,
-            error_handlers: self.error_handlers,
-            listeners: self.listeners,
-            post,
-        });
-        let mut jobs = BTreeMap::new();
-        let mut workers = Vec::with_capacity(self.jobs.len());
-        for job in self.jobs {
-            let name = job.config.name().as_str().to_owned();
-            let runner = JobRunner::new(job.work, Arc::clone(&equipment), &job.config)
-                .map_err(|error| invalid(format!("job {name} ({}): {error}", job.origin)))?;
-            let is_one_off = job.config.cron().is_none();
-            let application = Application {
-                config: job.config,
-                implementation: job.implementation,
-                labels: Arc::clone(&self.labels),
-            };
-            let (worker, handle) = Worker::new(Arc::clone(&process), application, Box::new(runner))
-                .map_err(|error| invalid(format!("job {name} ({}): {error}", job.origin)))?;
-            workers.push(worker);
-            jobs.insert(
-                name,
-                RunningJob {
-                    handle,
-                    declared: job.declared,
-                    bootstrap: job.bootstrap,
-                    is_one_off,
-                },
-            );
-        }
+            taps,
+        };
+        let Assembly { keeper, process, jobs } =
+            assemble(self.application, place, surroundings, |_, runner| Box::new(runner))?;
+        tasks.spawn("session metrics", session_metrics::follow(process.memberships.clone()));
+        let (workers, jobs) = jobs.into_iter().map(running).unzip();
         let dump_address = dump.as_ref().and_then(|listener| listener.local_addr().ok());
         if let Some(listener) = dump {
             snapshot::serve(listener, &tasks, process.memberships.clone());
@@ -252,7 +188,7 @@ impl Ready {
             jobs,
             tasks,
             process,
-            is_patient: self.policy.attempts.is_none(),
+            is_patient,
             dump_address,
             tellers,
             underway: self.underway,
@@ -304,22 +240,8 @@ impl Ready {
 
     /// What runs in each process of a simulated cluster.
     #[cfg(feature = "testing")]
-    pub(crate) fn into_simulated(self) -> crate::testing::node::Application {
-        let jobs = self.jobs.into_iter();
-        crate::testing::node::Application {
-            jobs: jobs
-                .map(|job| crate::testing::node::ApplicationJob {
-                    config: job.config,
-                    implementation: job.implementation,
-                    work: job.work,
-                })
-                .collect(),
-            components: Arc::new(self.components),
-            strategies: self.strategies,
-            error_handlers: self.error_handlers,
-            listeners: self.listeners,
-            pools: self.pools,
-        }
+    pub(crate) fn into_application(self) -> Application {
+        self.application
     }
 
     fn address(&self) -> Result<String, Error> {
@@ -328,8 +250,8 @@ impl Ready {
 }
 
 /// Java members that share a job without a zone of its own fire it by the zone of their machine.
-fn warn_of_zone(tz: &str, jobs: &[CheckedJob]) {
-    let goes_by_machine = |job: &CheckedJob| job.config.cron().is_some() && job.config.time_zone().is_none();
+fn warn_of_zone(tz: &str, jobs: &[ApplicationJob]) {
+    let goes_by_machine = |job: &ApplicationJob| job.config.cron().is_some() && job.config.time_zone().is_none();
     if let Some(java) = zone::read_by_java_otherwise(tz)
         && jobs.iter().any(goes_by_machine)
     {
@@ -347,10 +269,16 @@ fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
     snapshot::bind(address).map_err(|source| Error::DumpPort { address, source })
 }
 
-fn invalid(fault: impl fmt::Display) -> Error {
-    let mut faults = Faults::default();
-    faults.push(fault);
-    Error::Invalid(faults)
+fn running(assembled: AssembledJob) -> (Worker, (String, RunningJob)) {
+    let AssembledJob { job, worker, handle } = assembled;
+    let name = job.config.name().as_str().to_owned();
+    let running = RunningJob {
+        handle,
+        declared: job.declared,
+        bootstrap: job.bootstrap,
+        is_one_off: job.config.cron().is_none(),
+    };
+    (worker, (name, running))
 }
 
 impl fmt::Debug for Ready {

@@ -115,7 +115,7 @@ impl Running {
             endpoint,
         } = parts;
         let (phase, mut observed) = watch::channel(Phase::Connecting);
-        let registry = Arc::clone(&keeper.registry);
+        let registry = Arc::clone(keeper.registry());
         let operations = Operations::with_clock(Arc::clone(&registry), Arc::clone(&process.clock));
         let running = Arc::new(Self {
             jobs,
@@ -136,7 +136,7 @@ impl Running {
         if let Some(endpoint) = endpoint {
             running.open(endpoint);
         }
-        let attempts = keeper.failed_attempts.subscribe();
+        let attempts = keeper.failed_attempts();
 
         let ending = Arc::downgrade(&running);
         tasks.spawn_essential("session", async move {

@@ -84,7 +84,7 @@ pub fn simulate(seed: u64, left_out: Option<Mutation>) -> Report {
 
 fn in_virtual_time(
     seed: u64,
-    application: Option<node::Application>,
+    application: Option<crate::starter::Application>,
     course: Course,
     left_out: Option<Mutation>,
 ) -> Report {

@@ -3,25 +3,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use elasticjob_config::job::JobConfig;
 use futures_util::FutureExt;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::cluster::ids::Ids;
+use crate::cluster::launch::Runner;
 use crate::cluster::process::Process;
-use crate::cluster::registration::{self, RegistrationError};
-use crate::cluster::session::{FenceAlarm, Keeper, Retry};
-use crate::cluster::worker::{Command, Worker, WorkerHandle};
-use crate::error_handler::{ErrorHandlers, Post};
-use crate::executor::{Equipment, JobRunner, Pools, Underway, Work};
-use crate::job::Components;
-use crate::listener::JobListeners;
+use crate::cluster::registration::RegistrationError;
+use crate::cluster::session::{FenceAlarm, Place, Retry};
+use crate::cluster::worker::{Command, WorkerHandle};
+use crate::executor::{Underway, Work};
 use crate::registry::memory::Link;
 use crate::registry::metered::Metered;
 use crate::run::JobState;
 use crate::schedule::Clock;
-use crate::sharding::Strategies;
+use crate::starter::{Application, ApplicationJob, AssembledJob, Assembly, Surroundings, assemble};
 use crate::tasks::{Task, Tasks};
 
 use super::clock::MachineClock;
@@ -31,25 +28,6 @@ use super::watched::{WatchedJob, WatchedRunner};
 
 /// How long a process that stops waits for its jobs beyond their grace.
 const LEAVE_LIMIT: Duration = Duration::from_secs(15);
-
-/// What runs in every process.
-#[derive(Clone)]
-pub(crate) struct Application {
-    pub(crate) jobs: Vec<ApplicationJob>,
-    pub(crate) components: Arc<Components>,
-    pub(crate) strategies: Strategies,
-    pub(crate) error_handlers: ErrorHandlers,
-    pub(crate) listeners: JobListeners,
-    pub(crate) pools: Pools,
-}
-
-/// One of its jobs.
-#[derive(Clone)]
-pub(crate) struct ApplicationJob {
-    pub(crate) config: Arc<JobConfig>,
-    pub(crate) implementation: Option<String>,
-    pub(crate) work: Work,
-}
 
 /// What a node is made of.
 pub(super) struct Parts {
@@ -122,16 +100,15 @@ impl Node {
             link,
             clock,
             history,
-            mut ids,
+            ids,
         } = parts;
         let tasks = Tasks::with_spawner(Arc::new(machine.clone()));
         let registry = Arc::new(Metered::new(link.clone()));
-        let (sender, memberships) = watch::channel(None);
-        let keeper = Keeper {
+        let place = Place {
             registry: Arc::clone(&registry) as _,
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             tasks: tasks.clone(),
-            ids: ids.fork(),
+            ids,
             ip: ip.clone(),
             pid: pid(index),
             retry: Retry {
@@ -140,64 +117,41 @@ impl Node {
                 attempts: None,
             },
             alarm: FenceAlarm::Task,
-            memberships: sender,
-            failed_attempts: watch::Sender::new(0),
         };
-        tasks.spawn_essential("session", keeper.run());
-        let process = Arc::new(Process::new(
-            Arc::clone(&clock) as Arc<dyn Clock>,
-            memberships,
-            application.strategies.clone(),
-            ids,
-            Duration::from_secs(10),
-        ));
-        let equipment = Arc::new(Equipment {
+        let surroundings = Surroundings {
+            host: ip.as_str().into(),
+            operator_grace: Duration::from_secs(10),
             underway: Underway::default(),
-            tasks: tasks.clone(),
-            components: Arc::clone(&application.components),
-            pools: application.pools.clone(),
-            error_handlers: application.error_handlers.clone(),
-            listeners: application.listeners.clone(),
-            post: Post {
-                tasks: tasks.clone(),
-                clock: Arc::clone(&clock) as Arc<dyn Clock>,
-                host: ip.as_str().into(),
-            },
-        });
-        let start = |job: &ApplicationJob| {
-            let name = job.config.name().as_str();
-            let work = match &job.work {
-                Work::Declared { job, kind } => Work::Declared {
-                    job: Arc::new(WatchedJob {
-                        job: Arc::clone(job),
-                        history: history.clone(),
-                    }),
-                    kind: *kind,
-                },
-                // Of a job type only claims and ends are seen.
-                typed => typed.clone(),
-            };
-            let runner = WatchedRunner {
-                runner: JobRunner::new(work, Arc::clone(&equipment), &job.config).expect("the application was checked"),
-                machine: index,
-                job: name.into(),
-                history: history.clone(),
-            };
-            let application = registration::Application {
-                config: Arc::clone(&job.config),
-                implementation: job.implementation.clone(),
-                labels: Arc::default(),
-            };
-            let (worker, handle) =
-                Worker::new(Arc::clone(&process), application, Box::new(runner)).expect("the application was checked");
-            RunningJob {
-                name: name.to_owned(),
-                handle,
-                worker: Some(tasks.spawn_essential("worker", worker.run())),
-                is_taken_away: false,
-            }
+            taps: Vec::new(),
         };
-        let jobs = application.jobs.iter().map(start).collect();
+        let mut application = application.clone();
+        for job in &mut application.jobs {
+            // Of a job type only claims and ends are seen.
+            if let Work::Declared { job, .. } = &mut job.work {
+                *job = Arc::new(WatchedJob {
+                    job: Arc::clone(job),
+                    history: history.clone(),
+                });
+            }
+        }
+        let watched = |job: &ApplicationJob, runner| {
+            Box::new(WatchedRunner {
+                runner,
+                machine: index,
+                job: job.config.name().as_str().into(),
+                history: history.clone(),
+            }) as Box<dyn Runner>
+        };
+        let Assembly { keeper, process, jobs } =
+            assemble(application, place, surroundings, watched).expect("the application was checked");
+        tasks.spawn_essential("session", keeper.run());
+        let start = |AssembledJob { job, worker, handle }| RunningJob {
+            name: job.config.name().as_str().to_owned(),
+            handle,
+            worker: Some(tasks.spawn_essential("worker", worker.run())),
+            is_taken_away: false,
+        };
+        let jobs = jobs.into_iter().map(start).collect();
         Self {
             index,
             ip,

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::executor::{DEFAULT_POOL, ExecutorServiceHandler, Pool, Pools};
-use crate::starter::Ready;
+use crate::starter::{Application, Ready};
 
-use super::node::Application;
 use super::{Report, in_virtual_time};
 
 /// An application, to be run as a cluster of its instances in virtual time.
@@ -116,7 +115,7 @@ impl Simulation {
     /// Inside of a tokio runtime: it makes its own.
     #[must_use]
     pub fn run(self, seed: u64) -> Report {
-        let mut application: Application = self.application.into_simulated();
+        let mut application: Application = self.application.into_application();
         application.pools = pools(&application.pools);
         in_virtual_time(seed, Some(application), self.course, None)
     }

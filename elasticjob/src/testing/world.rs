@@ -19,12 +19,13 @@ use crate::listener::{JobListeners, ListenerKind};
 use crate::operation::Operations;
 use crate::registry::memory::MemoryRegistry;
 use crate::sharding::{DEFAULT_STRATEGY, Strategies};
+use crate::starter::{Application, ApplicationJob};
 
 use super::clock::{Flaws, MachineClock, SKEW};
 use super::faults::{Action, Trap};
 use super::hearing::{self, COMPLETED_LIMIT, Hearer, STARTED_LIMIT};
 use super::history::History;
-use super::node::{Application, ApplicationJob, Condition, Node, Parts};
+use super::node::{Condition, Node, Parts};
 use super::observer::Observer;
 use super::scheduler::{Livelock, Paused, Scheduler};
 use super::simulation::{Course, pools};
@@ -171,6 +172,7 @@ impl World {
             error_handlers: ErrorHandlers::built_in(),
             listeners,
             pools: pools(&Pools::built_in()),
+            labels: Arc::default(),
         };
         (jobs, application)
     }
@@ -464,6 +466,9 @@ impl Job {
         let application_job = ApplicationJob {
             config: Arc::new(config.clone()),
             implementation: None,
+            bootstrap: None,
+            declared: name.to_owned(),
+            origin: "drawn".to_owned(),
             work: executor::Work::Declared {
                 job: Arc::new(work.clone()),
                 kind: Kind::Simple,

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::*;
 use crate::cluster::ids::Ids;
-use crate::cluster::session::{FenceAlarm, Keeper, Retry};
+use crate::cluster::session::{FenceAlarm, Keeper, Place, Retry};
 use crate::registry::memory::{Link, MemoryRegistry};
 use crate::registry::{Answer, CreateMode, Read, Registry, Session};
 use crate::schedule::ManualClock;
@@ -16,8 +15,8 @@ use crate::tasks::Tasks;
 /// Longer than anything takes, in virtual time.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A process and somebody who looks on.
-struct Place {
+/// A process and an observer.
+struct Fixture {
     link: Link,
     membership: Arc<Membership>,
     clock: Arc<dyn Clock>,
@@ -26,15 +25,14 @@ struct Place {
     _tasks: Tasks,
 }
 
-impl Place {
+impl Fixture {
     async fn new() -> Self {
         let registry = MemoryRegistry::new();
         let observer = registry.connect().await.unwrap();
         let link = registry.link("member");
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::starting_at(jiff::Timestamp::UNIX_EPOCH));
         let tasks = Tasks::new();
-        let (sender, mut memberships) = watch::channel(None);
-        let keeper = Keeper {
+        let (keeper, mut memberships) = Keeper::new(Place {
             registry: Arc::new(link.clone()),
             clock: Arc::clone(&clock),
             tasks: tasks.clone(),
@@ -47,9 +45,7 @@ impl Place {
                 attempts: None,
             },
             alarm: FenceAlarm::Task,
-            memberships: sender,
-            failed_attempts: watch::Sender::new(0),
-        };
+        });
         tasks.spawn("keeper", keeper.run());
         let membership = memberships.wait_for(Option::is_some).await.unwrap().clone().unwrap();
         // As the first gathering of a job finds it.
@@ -112,7 +108,7 @@ impl Place {
 
 #[tokio::test(start_paused = true)]
 async fn whoever_gives_a_gathering_up_should_leave_the_contender_of_another_firing_of_its_process() {
-    let place = Place::new().await;
+    let place = Fixture::new().await;
     let calling = place.gathering(1, 0);
     let gathered = calling.wait("listener", Instant::now() + PATIENCE).await;
     let Ok(Gathered::Ours(turn)) = gathered else {
@@ -126,7 +122,7 @@ async fn whoever_gives_a_gathering_up_should_leave_the_contender_of_another_firi
 
 #[tokio::test(start_paused = true)]
 async fn a_contender_that_is_on_its_way_when_it_is_given_up_should_not_stay() {
-    let place = Place::new().await;
+    let place = Fixture::new().await;
     let held_up = Arc::clone(&place.contending).lock_owned().await;
     let gathering = place.gathering(1, 0);
     let comes_on_its_way = async {

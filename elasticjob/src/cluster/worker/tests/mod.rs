@@ -45,7 +45,7 @@ use crate::cluster::fence::{Gated, Stopped};
 use crate::cluster::ids::Ids;
 use crate::cluster::launch::{Heard, Launch, Told};
 use crate::cluster::ledger::{End, Source, Verdict};
-use crate::cluster::session::{FenceAlarm, Keeper, Retry};
+use crate::cluster::session::{FenceAlarm, Place, Retry};
 use crate::listener::{JobListeners, Listeners};
 use crate::registry::memory::{Direction, Fate, Link, MemoryRegistry};
 use crate::registry::metered::Metered;
@@ -379,10 +379,9 @@ impl Cluster {
         let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as _;
         let link = self.registry.link(&format!("{ip}-{}", self.seed));
         let registry = Arc::new(Metered::new(link.clone()));
-        let (sender, memberships) = watch::channel(None);
-        let keeper = Keeper {
+        let place = Place {
             registry: Arc::clone(&registry) as _,
-            clock: Arc::clone(&clock),
+            clock,
             tasks: tasks.clone(),
             ids: Ids::seeded(self.seed),
             ip: ip.to_owned(),
@@ -393,18 +392,11 @@ impl Cluster {
                 attempts: None,
             },
             alarm: FenceAlarm::Task,
-            memberships: sender,
-            failed_attempts: watch::Sender::new(0),
         };
+        let (keeper, process) = Process::new(place, self.strategies.clone(), Duration::from_secs(30));
         tasks.spawn("keeper", keeper.run());
-        let ids = Ids::seeded(self.seed + 1000);
-        let process = Arc::new(Process::new(
-            Arc::clone(&clock),
-            memberships.clone(),
-            self.strategies.clone(),
-            ids,
-            Duration::from_secs(30),
-        ));
+        let memberships = process.memberships.clone();
+        let process = Arc::new(process);
         let runner = runner(&tasks);
         let application = Application {
             config: Arc::new(config),

@@ -1,0 +1,123 @@
+//! The one place that makes a process out of an application: a real one, and each of a simulated cluster.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use elasticjob_config::job::JobConfig;
+
+use crate::cluster::launch::Runner;
+use crate::cluster::process::Process;
+use crate::cluster::registration;
+use crate::cluster::session::{Keeper, Place};
+use crate::cluster::worker::{Worker, WorkerHandle};
+use crate::error_handler::{ErrorHandlers, Post};
+use crate::executor::{Equipment, JobRunner, Pools, Underway, Work};
+use crate::job::Components;
+use crate::listener::JobListeners;
+use crate::sharding::Strategies;
+use crate::trace::Tap;
+
+use super::error::{Error, invalid};
+
+/// What runs in each process of an application.
+#[derive(Clone)]
+pub(crate) struct Application {
+    pub(crate) jobs: Vec<ApplicationJob>,
+    pub(crate) components: Arc<Components>,
+    pub(crate) strategies: Strategies,
+    pub(crate) error_handlers: ErrorHandlers,
+    pub(crate) listeners: JobListeners,
+    pub(crate) pools: Pools,
+    /// What its instances say that they can run.
+    pub(crate) labels: Arc<[String]>,
+}
+
+/// One of its jobs, which is in order.
+#[derive(Clone)]
+pub(crate) struct ApplicationJob {
+    pub(crate) config: Arc<JobConfig>,
+    /// What the registry is told to be the job's class.
+    pub(crate) implementation: Option<String>,
+    pub(crate) bootstrap: Option<String>,
+    /// The name it is declared under.
+    pub(crate) declared: String,
+    /// Where it is declared.
+    pub(crate) origin: String,
+    pub(crate) work: Work,
+}
+
+/// What a process has beside its application and its place.
+pub(crate) struct Surroundings {
+    /// What notices of failures name as the machine.
+    pub(crate) host: Arc<str>,
+    /// How long running items go on if an operator shuts a job down here.
+    pub(crate) operator_grace: Duration,
+    pub(crate) underway: Underway,
+    /// Receive every event.
+    pub(crate) taps: Vec<Tap>,
+}
+
+/// A process, of which nothing runs yet.
+pub(crate) struct Assembly {
+    pub(crate) keeper: Keeper,
+    pub(crate) process: Arc<Process>,
+    pub(crate) jobs: Vec<AssembledJob>,
+}
+
+/// One of its jobs.
+pub(crate) struct AssembledJob {
+    pub(crate) job: ApplicationJob,
+    pub(crate) worker: Worker,
+    pub(crate) handle: WorkerHandle,
+}
+
+/// Makes the process. `observe` may put something around the runner of a job.
+///
+/// # Errors
+/// [`Error::Invalid`] if a job asks for what the application does not have.
+pub(crate) fn assemble(
+    application: Application,
+    place: Place,
+    surroundings: Surroundings,
+    observe: impl Fn(&ApplicationJob, JobRunner) -> Box<dyn Runner>,
+) -> Result<Assembly, Error> {
+    let Surroundings {
+        host,
+        operator_grace,
+        underway,
+        taps,
+    } = surroundings;
+    let (tasks, clock) = (place.tasks.clone(), Arc::clone(&place.clock));
+    let (keeper, process) = Process::new(place, application.strategies, operator_grace);
+    let process = Arc::new(process.with_taps(taps));
+    let equipment = Arc::new(Equipment {
+        underway,
+        tasks: tasks.clone(),
+        components: application.components,
+        pools: application.pools,
+        error_handlers: application.error_handlers,
+        listeners: application.listeners,
+        post: Post { tasks, clock, host },
+    });
+    let assembled = |job: ApplicationJob| {
+        let refused = |problem: String| {
+            invalid(format!(
+                "job {} ({}): {problem}",
+                job.config.name().as_str(),
+                job.origin
+            ))
+        };
+        let runner = JobRunner::new(job.work.clone(), Arc::clone(&equipment), &job.config)
+            .map_err(|error| refused(error.to_string()))?;
+        let of_registry = registration::Application {
+            config: Arc::clone(&job.config),
+            implementation: job.implementation.clone(),
+            labels: Arc::clone(&application.labels),
+        };
+        let (worker, handle) =
+            Worker::new(Arc::clone(&process), of_registry, observe(&job, runner)).map_err(refused)?;
+        Ok::<_, Error>(AssembledJob { job, worker, handle })
+    };
+    let jobs = application.jobs.into_iter().map(assembled).collect::<Result<_, _>>()?;
+    Ok(Assembly { keeper, process, jobs })
+}

@@ -13,6 +13,7 @@ use syn::{Attribute, Generics, Lit, Path, Token, Type};
 
 use crate::faults::{Faults, nearest};
 use crate::job::attribute::{self, Argument, Value};
+use crate::site;
 
 /// One such trait.
 pub(crate) struct Open {
@@ -265,6 +266,7 @@ impl Open {
         } = block;
         let erased = (self.erased)();
         let Settings { krate, durations, .. } = settings;
+        let site = site::expression();
         let mut made = (self.convert)(trait_span(implemented), implementor);
         let mut beside = TokenStream::new();
         if let Some(own) = &self.own {
@@ -298,8 +300,7 @@ impl Open {
                 static __ELASTICJOB_DECLARED: __elasticjob::Declared<#erased> =
                     __elasticjob::Declared::new(__elasticjob::DeclaredParts {
                         name: #name,
-                        file: ::core::file!(),
-                        line: ::core::line!(),
+                        site: #site,
                         check: __elasticjob_check,
                         build: __elasticjob_build,
                     });

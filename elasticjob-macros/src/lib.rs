@@ -11,6 +11,7 @@ mod faults;
 mod implementation;
 mod inject;
 mod job;
+mod site;
 
 /// Declares a job: an `async fn`, a `fn` (which runs where it may block), or an `impl` block of a job trait.
 ///

@@ -10,7 +10,7 @@ pub use crate::error_handler::{ErrorHandlerKind, error_handler_kind};
 pub use crate::executor::{AnyJobExecutor, ExecutorServiceHandler};
 pub use crate::job::{
     Components, Declaration, DeclarationParts, ErasedJob, FromComponents, FromRun, Inject, IntoOutcome, Job, JobTrait,
-    Kind, MissingComponent, Outcome, RunContext, SimpleJob, Start,
+    Kind, MissingComponent, Outcome, RunContext, SimpleJob, Site, Start,
 };
 pub use crate::listener::{DeclaredListener, ListenerKind, listener_kind};
 pub use crate::sharding::ShardingStrategy;
@@ -40,8 +40,13 @@ pub fn function(call: fn(RunContext) -> BoxFuture<'static, Outcome>) -> Box<dyn 
 pub static INVALID: Declaration = Declaration::new(DeclarationParts {
     name: "",
     path: "",
-    file: file!(),
-    line: line!(),
+    site: Site {
+        module: module_path!(),
+        file: file!(),
+        line: line!(),
+        is_test_build: false,
+        is_test_target: false,
+    },
     kind: Kind::Simple,
     values: &[],
     listeners: &[],

@@ -7,6 +7,7 @@ use super::item::{Function, Implementation, Item};
 use super::key;
 use super::model::Settings;
 use super::validate::Declared;
+use crate::site;
 
 /// The declaration of a job without faults.
 pub(crate) fn declaration(item: &Item, settings: &Settings, declared: &Declared) -> TokenStream {
@@ -159,6 +160,7 @@ fn submitted(
     let krate = settings.krate();
     let name = settings.text(&key::NAME).map_or(own_name, |(name, _)| name);
     let Parts { functions, kind } = parts;
+    let site = site::expression();
     let Declared { values, one_off } = declared;
     let values = values.iter().map(|(key, value)| quote!((#key, #value)));
     let listeners = settings.listeners().iter().map(|listener| {
@@ -180,8 +182,7 @@ fn submitted(
                 __elasticjob::Declaration::new(__elasticjob::DeclarationParts {
                     name: #name,
                     path: ::core::concat!(::core::module_path!(), "::", #own_name),
-                    file: ::core::file!(),
-                    line: ::core::line!(),
+                    site: #site,
                     kind: #kind,
                     values: &[#(#values),*],
                     listeners: &[#(#listeners),*],

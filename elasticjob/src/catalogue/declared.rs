@@ -1,7 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::job::{Components, MissingComponent, Place, Start};
+use crate::job::{Components, MissingComponent, Place, Site, Start};
 
 /// An implementation that an attribute declared, such as `#[job_executor(..)]`.
 pub struct Declared<T: ?Sized + 'static> {
@@ -13,8 +13,7 @@ pub struct Declared<T: ?Sized + 'static> {
 #[allow(missing_docs, missing_debug_implementations, reason = "for generated code alone")]
 pub struct DeclaredParts<T: ?Sized + 'static> {
     pub name: &'static str,
-    pub file: &'static str,
-    pub line: u32,
+    pub site: Site,
     pub check: fn(&mut Start<'_>),
     pub build: fn(&Components) -> Result<Arc<T>, MissingComponent>,
 }
@@ -32,7 +31,11 @@ impl<T: ?Sized> Declared<T> {
 
     /// Where it was declared.
     pub fn place(&self) -> Place {
-        Place::new(self.parts.file, self.parts.line)
+        self.parts.site.place()
+    }
+
+    pub(crate) fn site(&self) -> &Site {
+        &self.parts.site
     }
 
     /// Reports every component that it would miss.

@@ -5,6 +5,7 @@ use std::panic::Location;
 
 use super::components::{Components, MissingComponent};
 use super::erased::ErasedJob;
+use super::site::Site;
 use super::start::Start;
 
 /// A function or type that an attribute declared as a job.
@@ -34,8 +35,7 @@ inventory::collect!(&'static Declaration);
 pub struct DeclarationParts {
     pub name: &'static str,
     pub path: &'static str,
-    pub file: &'static str,
-    pub line: u32,
+    pub site: Site,
     pub kind: Kind,
     pub values: &'static [(&'static str, &'static str)],
     pub listeners: &'static [&'static str],
@@ -72,7 +72,11 @@ impl Declaration {
 
     /// Where it was declared.
     pub fn place(&self) -> Place {
-        Place::new(self.parts.file, self.parts.line)
+        self.parts.site.place()
+    }
+
+    pub(crate) fn site(&self) -> &Site {
+        &self.parts.site
     }
 
     /// What kind of job it is.

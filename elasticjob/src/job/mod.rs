@@ -28,6 +28,7 @@ mod permanent;
 mod progress;
 mod registration;
 mod simple;
+mod site;
 mod start;
 
 pub use blocking::{BlockingError, BlockingExecutor, Inline};
@@ -48,6 +49,8 @@ pub use permanent::{Permanent, is_permanent, permanent};
 pub(crate) use progress::Progress;
 pub use registration::Registration;
 pub use simple::SimpleJob;
+#[doc(hidden)]
+pub use site::Site;
 pub use start::{Fault, Start};
 
 pub(crate) use context::{RunParts, ShardingParts};

@@ -1,5 +1,6 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::panic::Location;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -24,6 +25,10 @@ use super::{Jobs, Ready};
 ///
 /// Nothing is checked before [`build`](Self::build), which reports everything at once.
 ///
+/// Declared jobs, listeners, strategies and so on are discovered, except for those that test code of other files declares for
+/// itself: see [`Jobs::discovered`]. The file is that in which [`ElasticJob::builder`](super::ElasticJob::builder) is called; a
+/// function that calls it for tests of several files is `#[track_caller]`.
+///
 /// ```standalone_crate
 /// use elasticjob::prelude::*;
 /// use elasticjob::starter::ElasticJob;
@@ -46,7 +51,11 @@ pub struct Builder {
     pub(super) faults: Faults,
     loader: Loader,
     environment: Option<BTreeMap<String, String>>,
-    is_directory_given: bool,
+    files: SearchedFor,
+    /// The source file in which it was made.
+    pub(super) file: &'static str,
+    /// The names of the jobs that are run, if not all are.
+    pub(super) only: Option<BTreeSet<String>>,
     pub(super) strategies: Strategies,
     pub(super) error_handlers: ErrorHandlers,
     pub(super) listeners: JobListeners,
@@ -61,15 +70,27 @@ pub struct Builder {
     pub(super) exits_when_stuck: bool,
 }
 
+/// Where `application.*` is looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum SearchedFor {
+    InCurrentDirectory,
+    In(PathBuf),
+    Nowhere,
+}
+
 impl Builder {
+    #[track_caller]
     pub(super) fn new() -> Self {
+        let file = Location::caller().file();
         Self {
-            jobs: Jobs::discovered(),
+            jobs: Jobs::discovered_from(file),
             components: Components::default(),
             faults: Faults::default(),
             loader: Loader::new(),
             environment: None,
-            is_directory_given: false,
+            files: SearchedFor::InCurrentDirectory,
+            file,
+            only: None,
             strategies: Strategies::built_in(),
             error_handlers: ErrorHandlers::built_in(),
             listeners: JobListeners::none(),
@@ -104,6 +125,17 @@ impl Builder {
         self
     }
 
+    /// Runs only the jobs of these names: of all that are discovered, registered, or sections of the configuration, no other is
+    /// checked or run. Called again, it adds names.
+    ///
+    /// It chooses what a test is about, and what one of several deployments of a program runs. A name that no job has is a
+    /// fault of [`build`](Self::build).
+    pub fn only<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        let only = self.only.get_or_insert_default();
+        only.extend(names.into_iter().map(Into::into));
+        self
+    }
+
     /// Hands in what jobs take as [`Component<T>`](crate::job::Component). One of each type.
     pub fn component<T: Send + Sync + 'static>(mut self, component: T) -> Self {
         if let Err(fault) = self.components.provide(component) {
@@ -122,8 +154,14 @@ impl Builder {
 
     /// Looks for `application.*` in this directory, and in `config` below it. By default the current one.
     pub fn directory(mut self, path: impl Into<PathBuf>) -> Self {
-        self.loader = self.loader.directory(path);
-        self.is_directory_given = true;
+        self.files = SearchedFor::In(path.into());
+        self
+    }
+
+    /// Looks for no `application.*`, neither in the current directory nor in one that was given: for tests, which are to be the
+    /// same wherever they run. Files that [`file`](Self::file) names are read.
+    pub fn without_files(mut self) -> Self {
+        self.files = SearchedFor::Nowhere;
         self
     }
 
@@ -148,14 +186,19 @@ impl Builder {
     /// Takes configuration that the application has put together with `figment`, instead of looking for files.
     pub fn figment(mut self, figment: crate::configuration::sources::figment::Figment) -> Self {
         self.loader = self.loader.figment(figment);
-        self.is_directory_given = true;
-        self
+        self.instead_of_current_directory()
     }
 
     /// Takes configuration that the application has put together with `config`, instead of looking for files.
     pub fn config(mut self, config: crate::configuration::sources::config::Config) -> Self {
         self.loader = self.loader.config(config);
-        self.is_directory_given = true;
+        self.instead_of_current_directory()
+    }
+
+    fn instead_of_current_directory(mut self) -> Self {
+        if self.files == SearchedFor::InCurrentDirectory {
+            self.files = SearchedFor::Nowhere;
+        }
         self
     }
 
@@ -302,40 +345,48 @@ impl Builder {
             discovery::add(
                 &mut self.error_handlers,
                 ErrorHandlers::discovered(),
+                self.file,
                 &self.components,
                 &mut faults,
             );
             discovery::add(
                 &mut self.listeners,
                 JobListeners::discovered(),
+                self.file,
                 &self.components,
                 &mut faults,
             );
             discovery::add(
                 &mut self.trace_listeners,
                 TraceListeners::discovered(),
+                self.file,
                 &self.components,
                 &mut faults,
             );
             discovery::add(
                 &mut self.job_executors,
                 JobExecutors::discovered(),
+                self.file,
                 &self.components,
                 &mut faults,
             );
             discovery::add(
                 &mut self.strategies,
                 Strategies::discovered(),
+                self.file,
                 &self.components,
                 &mut faults,
             );
-            discovery::add(&mut self.pools, Pools::discovered(), &self.components, &mut faults);
+            discovery::add(
+                &mut self.pools,
+                Pools::discovered(),
+                self.file,
+                &self.components,
+                &mut faults,
+            );
         }
         // One fault after the other is collected, and nothing that is wrong hides what else is.
         let jobs = std::mem::take(&mut self.jobs).sorted();
-        if let Some(duplicates) = discovery::duplicates(&jobs) {
-            faults.push(duplicates);
-        }
         let by_name = jobs.chunk_by(|a, b| a.name() == b.name());
         let declared = by_name.map(|of_one_name| &of_one_name[0]).map(|job| Declared {
             name: job.name().to_owned(),
@@ -347,9 +398,11 @@ impl Builder {
         let mut loader = std::mem::take(&mut self.loader)
             .declared(declared.collect())
             .environment(environment);
-        if !self.is_directory_given {
-            loader = loader.directory(".");
-        }
+        loader = match std::mem::replace(&mut self.files, SearchedFor::Nowhere) {
+            SearchedFor::InCurrentDirectory => loader.directory("."),
+            SearchedFor::In(directory) => loader.directory(directory),
+            SearchedFor::Nowhere => loader,
+        };
         if self.registry.is_some() {
             // The program names one, and what files say of it does not matter.
             loader = loader.set("reg-center.required", "false");

@@ -1,6 +1,6 @@
 //! Everything that can be known before anything runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::mem;
 use std::sync::Arc;
@@ -25,6 +25,7 @@ use crate::sharding::{self, DEFAULT_STRATEGY};
 
 use super::assemble::ApplicationJob;
 use super::builder::{Builder, paths, system_clock};
+use super::discovery;
 use super::error::{Error, Faults};
 use super::ready::Ready;
 
@@ -33,10 +34,16 @@ const STRATEGY: &str = "job-sharding-strategy-type";
 /// Checks an application, as far as its configuration could be read: what is wrong with that is among the faults.
 pub(super) fn application(
     mut builder: Builder,
-    registrations: Vec<Registration>,
+    mut registrations: Vec<Registration>,
     mut settings: Settings,
     mut faults: Faults,
 ) -> Result<Ready, Error> {
+    if let Some(only) = &builder.only {
+        keep_only(only, &mut registrations, &mut settings, &mut faults);
+    }
+    if let Some(duplicates) = discovery::duplicates(&registrations) {
+        faults.push(duplicates);
+    }
     refuse_unavailable(&settings, &mut faults);
     #[cfg(feature = "_history")]
     let history = history(&settings, &mut faults);
@@ -56,9 +63,7 @@ pub(super) fn application(
     let registry = registry(&mut builder, &settings, &mut faults);
     // Of a job whose name is at fault there are no settings.
     if settings.enabled && settings.jobs.is_empty() && faults.is_empty() {
-        faults.push(
-            "there is no job: none is declared in a crate that is linked (`use my_jobs as _;` links one), none registered",
-        );
+        faults.push(no_job(&builder));
     }
     let mut by_name: Registrations<'_> = BTreeMap::new();
     for registration in &registrations {
@@ -81,6 +86,47 @@ pub(super) fn application(
         }
         _ => Err(Error::Invalid(faults)),
     }
+}
+
+/// Leaves out all jobs but those of these names, and what of the program only jobs that are left out use.
+fn keep_only(
+    only: &BTreeSet<String>,
+    registrations: &mut Vec<Registration>,
+    settings: &mut Settings,
+    faults: &mut Faults,
+) {
+    if !settings.enabled {
+        return;
+    }
+    for name in only.iter().filter(|name| !settings.jobs.contains_key(*name)) {
+        let known: Vec<&str> = settings.jobs.keys().map(String::as_str).collect();
+        faults.push(format!(
+            "`only` names the job `{name}`, which there is not: expected one of {}",
+            known.join(", ")
+        ));
+    }
+    settings.jobs.retain(|name, _| only.contains(name));
+    let jobs = settings.jobs.values();
+    let used: BTreeSet<&str> = jobs
+        .filter_map(|job| match &job.implementation {
+            Implementation::Declared(declared) => Some(declared.as_str()),
+            _ => None,
+        })
+        .collect();
+    registrations.retain(|registration| used.contains(registration.name()));
+}
+
+/// Says that there is no job, and what may be the reason.
+fn no_job(builder: &Builder) -> String {
+    let mut fault =
+        "there is no job: none is declared in a crate that is linked (`use my_jobs as _;` links one), none registered"
+            .to_owned();
+    let undiscovered = discovery::undiscovered_from(builder.file);
+    if builder.is_discovering && !undiscovered.is_empty() {
+        fault.push_str("; `register` adds those of test code in other files: ");
+        fault.push_str(&undiscovered.join(", "));
+    }
+    fault
 }
 
 /// The jobs that the program has, by name: one of each, unless names are at fault.

@@ -2,10 +2,11 @@
 //!
 //! Declared jobs are found by themselves, as far as they are linked: a crate that nothing names is not, and
 //! `use that_crate as _;` links it. Registering jobs explicitly is an equal way. Here both come together,
-//! sorted by name, with two jobs of one name refused.
+//! sorted by name, with two jobs of one name refused. What test code declares is found from its own file alone.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::panic::Location;
 
 use crate::catalogue::{Catalogue, Declared};
 use crate::guard;
@@ -40,14 +41,19 @@ impl Jobs {
         Self::default()
     }
 
-    /// All declared jobs that are linked into the program.
+    /// All declared jobs that are linked into the program, except for those that test code of other files declares.
+    ///
+    /// Test code is an integration test, a benchmark, and in a unit test binary every module that is named `test` or `tests`, or
+    /// ends so (`order_tests`). [`register`](Self::register) adds one of its jobs.
+    #[track_caller]
     pub fn discovered() -> Self {
-        let declarations = inventory::iter::<&'static Declaration>;
+        Self::discovered_from(Location::caller().file())
+    }
+
+    pub(super) fn discovered_from(file: &str) -> Self {
+        let found = declarations().filter(|declaration| declaration.site().is_discovered_from(file));
         Self {
-            registrations: declarations
-                .into_iter()
-                .map(|&declaration| declaration.into())
-                .collect(),
+            registrations: found.map(Registration::from).collect(),
         }
     }
 
@@ -93,6 +99,20 @@ impl Jobs {
     }
 }
 
+fn declarations() -> impl Iterator<Item = &'static Declaration> {
+    inventory::iter::<&'static Declaration>.into_iter().copied()
+}
+
+/// Returns the jobs of test code that a builder made in `file` does not discover, each with its place, in order.
+pub(super) fn undiscovered_from(file: &str) -> Vec<String> {
+    let mut left_out: Vec<_> = declarations()
+        .filter(|declaration| !declaration.site().is_discovered_from(file))
+        .map(|declaration| format!("{} ({})", declaration.name(), declaration.place()))
+        .collect();
+    left_out.sort();
+    left_out
+}
+
 /// The names that several of the sorted jobs have, if there are any.
 pub(super) fn duplicates(sorted: &[Registration]) -> Option<DuplicateJobs> {
     let groups = sorted
@@ -106,14 +126,18 @@ pub(super) fn duplicates(sorted: &[Registration]) -> Option<DuplicateJobs> {
     (!duplicates.is_empty()).then_some(DuplicateJobs(duplicates))
 }
 
-/// Adds declared implementations to the catalogue of their kind, made of the application's components.
+/// Adds declared implementations to the catalogue of their kind, made of the application's components: those that a builder
+/// made in `file` discovers.
 pub(super) fn add<T: ?Sized + 'static>(
     catalogue: &mut Catalogue<T>,
     declared: impl Iterator<Item = &'static Declared<T>>,
+    file: &str,
     components: &Components,
     faults: &mut Faults,
 ) {
-    let mut declared: Vec<_> = declared.collect();
+    let mut declared: Vec<_> = declared
+        .filter(|declared| declared.site().is_discovered_from(file))
+        .collect();
     let no_props = BTreeMap::new();
     // They come in no order, and faults should.
     declared.sort_by_key(|declared| (declared.name(), declared.place()));

@@ -51,6 +51,7 @@ impl ElasticJob {
     }
 
     /// Starts to put an application together.
+    #[track_caller]
     pub fn builder() -> Builder {
         Builder::new()
     }

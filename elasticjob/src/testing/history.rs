@@ -19,6 +19,7 @@ use crate::cluster::firing;
 use crate::cluster::ledger::Source;
 
 use super::hearing::{Call, CallState, Calling};
+use super::outside::Stuck;
 
 /// A time that is so far ahead comes from a faulty clock.
 const CLOCK_FAULT: Duration = Duration::from_secs(50 * 60);
@@ -42,6 +43,8 @@ pub(super) struct Entry {
 struct Inner {
     entries: Vec<Entry>,
     violations: Vec<String>,
+    /// Those that are noted once.
+    once: BTreeSet<String>,
     runs: Vec<Run>,
     calls: Vec<Call>,
     /// The newest run of each id and attempt, and its code while that is executed.
@@ -119,6 +122,32 @@ impl History {
     pub(super) fn violation(&self, what: impl Into<String>) {
         let at = self.now();
         self.inner().violate(at, what.into());
+    }
+
+    /// A violation that is the same again and again.
+    pub(super) fn violate_once(&self, what: &str) {
+        let at = self.now();
+        let mut inner = self.inner();
+        if inner.once.insert(what.to_owned()) {
+            inner.violate(at, what.to_owned());
+        }
+    }
+
+    /// The simulation makes no more steps. Its time stands still, and another thread says so.
+    pub(super) fn stuck(&self, Stuck(limit): Stuck) {
+        let mut inner = self.inner();
+        let runs = inner.live.values().flatten();
+        let mut jobs: Vec<String> = runs
+            .map(|run| &inner.runs[*run])
+            .map(|run| format!("{}/{}", run.job, run.item))
+            .collect();
+        jobs.dedup();
+        let what = format!(
+            "nothing has happened for {limit:?} of real time, while these items ran: {}; code of one of them blocks the simulation, and              may wait for virtual time, which stands still meanwhile: blocking work waits by `testing::sleep_blocking`, and is done in              `run_blocking` alone",
+            jobs.join(", ")
+        );
+        let at = inner.entries.last().map_or(Duration::ZERO, |last| last.at);
+        inner.violate(at, what);
     }
 
     /// A claim was acknowledged, and its item is about to run.

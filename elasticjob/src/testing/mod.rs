@@ -42,6 +42,7 @@ mod history;
 mod laws;
 pub(crate) mod node;
 mod observer;
+mod outside;
 mod scheduler;
 mod simulation;
 mod threads;
@@ -55,6 +56,7 @@ use std::fmt;
 use crate::cluster::mutation;
 
 use simulation::Course;
+use world::HandedOut;
 
 pub use crate::cluster::mutation::{Mutation, UnknownMutation};
 pub use simulation::Simulation;
@@ -79,13 +81,14 @@ pub struct Report {
 /// ```
 #[must_use]
 pub fn simulate(seed: u64, left_out: Option<Mutation>) -> Report {
-    in_virtual_time(seed, None, Course::drawn(), left_out)
+    in_virtual_time(seed, None, Course::drawn(), HandedOut::default(), left_out)
 }
 
 fn in_virtual_time(
     seed: u64,
     application: Option<crate::starter::Application>,
     course: Course,
+    handed_out: HandedOut,
     left_out: Option<Mutation>,
 ) -> Report {
     let _left_out = mutation::leave_out(left_out);
@@ -94,7 +97,7 @@ fn in_virtual_time(
         .start_paused(true)
         .build()
         .expect("a runtime without I/O needs nothing that can be refused");
-    let history = runtime.block_on(world::World::run(seed, application, course));
+    let history = runtime.block_on(world::World::run(seed, application, course, handed_out));
     Report { history }
 }
 

@@ -13,7 +13,7 @@ use crate::cluster::process::Process;
 use crate::cluster::registration::RegistrationError;
 use crate::cluster::session::{FenceAlarm, Place, Retry};
 use crate::cluster::worker::{Command, WorkerHandle};
-use crate::executor::{Underway, Work};
+use crate::executor::Underway;
 use crate::registry::memory::Link;
 use crate::registry::metered::Metered;
 use crate::run::JobState;
@@ -24,7 +24,7 @@ use crate::tasks::{Task, Tasks};
 use super::clock::MachineClock;
 use super::history::History;
 use super::scheduler::Machine;
-use super::watched::{WatchedJob, WatchedRunner};
+use super::watched::{WatchedRunner, watched};
 
 /// How long a process that stops waits for its jobs beyond their grace.
 const LEAVE_LIMIT: Duration = Duration::from_secs(15);
@@ -126,15 +126,9 @@ impl Node {
         };
         let mut application = application.clone();
         for job in &mut application.jobs {
-            // Of a job type only claims and ends are seen.
-            if let Work::Declared { job, .. } = &mut job.work {
-                *job = Arc::new(WatchedJob {
-                    job: Arc::clone(job),
-                    history: history.clone(),
-                });
-            }
+            job.work = watched(&job.work, &history);
         }
-        let watched = |job: &ApplicationJob, runner| {
+        let observed = |job: &ApplicationJob, runner| {
             Box::new(WatchedRunner {
                 runner,
                 machine: index,
@@ -143,7 +137,7 @@ impl Node {
             }) as Box<dyn Runner>
         };
         let Assembly { keeper, process, jobs } =
-            assemble(application, place, surroundings, watched).expect("the application was checked");
+            assemble(application, place, surroundings, observed).expect("the application was checked");
         tasks.spawn_essential("session", keeper.run());
         let start = |AssembledJob { job, worker, handle }| RunningJob {
             name: job.config.name().as_str().to_owned(),

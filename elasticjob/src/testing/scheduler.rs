@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::erased::BoxFuture;
 use crate::tasks::Spawner;
 
+use super::outside::Steps;
 use super::threads;
 
 /// More polls at one instant than any cluster needs: somebody polls in a loop.
@@ -26,6 +27,7 @@ const POLLS_AT_ONCE: usize = 50_000;
 /// ever let go of them.
 pub(super) struct Scheduler {
     shared: Arc<Shared>,
+    steps: Steps,
 }
 
 /// One machine's way to the scheduler.
@@ -84,7 +86,7 @@ struct Ready {
 }
 
 impl Scheduler {
-    pub(super) fn new(rng: fastrand::Rng) -> Self {
+    pub(super) fn new(rng: fastrand::Rng, steps: Steps) -> Self {
         let tasks = Tasks {
             last: 0,
             all: BTreeMap::new(),
@@ -97,6 +99,7 @@ impl Scheduler {
         };
         Self {
             shared: Arc::new(shared),
+            steps,
         }
     }
 
@@ -139,6 +142,7 @@ impl Scheduler {
     /// Polls one of the tasks that are ready; gives its name.
     fn poll_one(&self) -> Option<&'static str> {
         let (id, mut future, name) = self.shared.take_one()?;
+        self.steps.count();
         let waker = Waker::from(Arc::new(TaskWaker {
             shared: Arc::clone(&self.shared),
             id,

@@ -1,12 +1,18 @@
 //! An application of a user's in a simulated cluster.
 
 use std::num::NonZeroUsize;
+use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
 use crate::executor::{DEFAULT_POOL, ExecutorServiceHandler, Pool, Pools};
 use crate::starter::{Application, Ready};
 
+use super::history::History;
+use super::outside::Stuck;
+use super::world::HandedOut;
 use super::{Report, in_virtual_time};
 
 /// An application, to be run as a cluster of its instances in virtual time.
@@ -18,6 +24,13 @@ use super::{Report, in_virtual_time};
 /// Time is virtual as long as the jobs wait by `tokio::time`, and blocking functions by
 /// [`sleep_blocking`](super::sleep_blocking). For the same seed to give the same history, jobs take nothing from
 /// outside that differs from time to time.
+///
+/// There is no I/O. A run that asks for some (a socket, `tokio::fs`, `spawn_blocking`, a thread or a runtime of its own) fails, and
+/// the report has a violation that names the job. Error handlers that tell people, and listeners, have no I/O either.
+///
+/// An application for a test reads no files of the working directory ([`without_files`](crate::starter::Builder::without_files)) nor
+/// the variables of the process, and has the jobs that the test is about ([`only`](crate::starter::Builder::only)). Jobs that other
+/// tests declare are [not discovered](crate::starter::Jobs::discovered).
 ///
 /// ```standalone_crate
 /// use std::sync::{Arc, Mutex};
@@ -37,7 +50,8 @@ use super::{Report, in_virtual_time};
 /// }
 ///
 /// fn application(orders: &Arc<Orders>) -> elasticjob::Result<Ready> {
-///     ElasticJob::builder().environment([]).shared_component(Arc::clone(orders)).build()
+///     let builder = ElasticJob::builder().without_files().environment([]).only(["settle_orders"]);
+///     builder.shared_component(Arc::clone(orders)).build()
 /// }
 ///
 /// for seed in 0..3 {
@@ -58,7 +72,11 @@ use super::{Report, in_virtual_time};
 pub struct Simulation {
     application: Ready,
     course: Course,
+    stuck_after: Duration,
 }
+
+/// No code that a test runs takes that long without a pause.
+const STUCK_AFTER: Duration = Duration::from_secs(60);
 
 /// What is given about a simulation; the seed decides the rest.
 #[derive(Clone, Debug)]
@@ -84,6 +102,7 @@ impl Simulation {
         Self {
             application,
             course: Course::drawn(),
+            stuck_after: STUCK_AFTER,
         }
     }
 
@@ -109,15 +128,49 @@ impl Simulation {
         self
     }
 
+    /// Gives the simulation up if it makes no step for that long, in real time, since code of a job blocks it. By default a minute.
+    pub fn stuck_after(mut self, limit: Duration) -> Self {
+        self.stuck_after = limit;
+        self
+    }
+
     /// Runs it: with faults for a while, then without, until all is as it should be or the time for that is over.
     ///
+    /// It goes on in a thread of its own, which this waits for. A simulation that is [stuck](Self::stuck_after) is left behind, with
+    /// its thread, and the report has a violation that names the items which ran.
+    ///
     /// # Panics
-    /// Inside of a tokio runtime: it makes its own.
+    /// If a component panics as the application is taken down, or the framework does.
     #[must_use]
     pub fn run(self, seed: u64) -> Report {
         let mut application: Application = self.application.into_application();
         application.pools = pools(&application.pools);
-        in_virtual_time(seed, Some(application), self.course, None)
+        let (course, handed_out) = (self.course, HandedOut::default());
+        let HandedOut { history, steps } = handed_out.clone();
+        let (report, reported) = mpsc::channel();
+        // The caller may have a subscriber of its own.
+        let subscriber = tracing::dispatcher::get_default(Clone::clone);
+        let simulation = thread::spawn(move || {
+            let _subscriber = tracing::dispatcher::set_default(&subscriber);
+            // Not received if the caller has given it up.
+            let _ = report.send(in_virtual_time(seed, Some(application), course, handed_out, None));
+        });
+        match (steps.wait_for(&reported, self.stuck_after), history.get()) {
+            (Ok(Some(report)), _) => report,
+            (Err(stuck), Some(history)) => given_up(history, stuck),
+            // It panicked, or did not even begin.
+            (Ok(None) | Err(_), _) => match simulation.join() {
+                Err(panic) => resume_unwind(panic),
+                Ok(()) => unreachable!("a simulation that ends has sent its report"),
+            },
+        }
+    }
+}
+
+fn given_up(history: &History, stuck: Stuck) -> Report {
+    history.stuck(stuck);
+    Report {
+        history: history.clone(),
     }
 }
 
@@ -241,6 +294,144 @@ mod tests {
                 let violations = report.violations();
                 assert_eq!(violations, Vec::<String>::new(), "{strategy}, seed {seed}: {report}");
             }
+        }
+    }
+
+    mod outside {
+        use std::net::Ipv4Addr;
+
+        use tokio::net::TcpListener;
+        use tokio::runtime::Handle;
+
+        use super::*;
+        use crate::job::{BoxError, Registration};
+
+        /// Runs the job alone, for some of its times, and returns how many runs there were and what was wrong.
+        fn run(job: Registration) -> (usize, Vec<String>) {
+            let builder = ElasticJob::builder()
+                .without_discovery()
+                .without_files()
+                .environment([]);
+            let ready = builder.job(job.cron("0/10 * * * * ?").sharding(1)).build().unwrap();
+            let simulation = Simulation::of(ready).instances(1).without_faults();
+            let simulation = simulation
+                .lasting(Duration::from_secs(25))
+                .stuck_after(Duration::from_millis(500));
+            let report = simulation.run(1);
+            (report.runs(), report.violations())
+        }
+
+        fn asks_for_io(job: Registration) {
+            let (runs, violations) = run(job);
+            let [violation] = &violations[..] else {
+                panic!("{violations:?}")
+            };
+            assert!(
+                violation.contains("job sync asks tokio for real I/O, which a simulation in virtual time cannot bring: give the job a component"),
+                "{violation}"
+            );
+            assert!(runs > 1, "the others go on: {runs}");
+        }
+
+        #[test]
+        fn sockets_fail_the_run_with_what_to_do() {
+            asks_for_io(job("sync", async || {
+                TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map(drop)
+            }));
+        }
+
+        #[test]
+        fn processes_fail_the_run_with_what_to_do() {
+            asks_for_io(job("sync", async || {
+                tokio::process::Command::new("true").status().await.map(drop)
+            }));
+        }
+
+        #[test]
+        fn sockets_in_blocking_work_fail_the_run_with_what_to_do() {
+            asks_for_io(job("sync", async |run: RunContext| {
+                let listening = || Handle::current().block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)));
+                run.run_blocking(listening).await?.map(drop).map_err(BoxError::from)
+            }));
+        }
+
+        #[test]
+        #[expect(clippy::disallowed_methods, reason = "as code of applications does")]
+        fn sockets_in_tasks_of_the_job_fail_the_run_with_what_to_do() {
+            asks_for_io(job("sync", async || {
+                tokio::spawn(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
+                    .await
+                    .map(drop)
+            }));
+        }
+
+        fn waits_for_a_thread(job: Registration) {
+            let (_, violations) = run(job);
+            let expected = "job sync waits for work of the thread `";
+            let [violation] = &violations[..] else {
+                panic!("{violations:?}")
+            };
+            assert!(violation.contains(expected), "{violation}");
+        }
+
+        #[test]
+        #[expect(clippy::disallowed_methods, reason = "as code of applications does")]
+        fn work_of_tokios_threads_fails_the_run() {
+            waits_for_a_thread(job("sync", async || tokio::task::spawn_blocking(|| {}).await));
+        }
+
+        #[test]
+        fn files_fail_the_run() {
+            waits_for_a_thread(job("sync", async || tokio::fs::read("Cargo.toml").await.map(drop)));
+        }
+
+        #[test]
+        fn what_the_framework_gives_is_inside() {
+            let (runs, violations) = run(job("sync", async |run: RunContext| {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                run.run_blocking(|| super::super::super::sleep_blocking(Duration::from_millis(100)))
+                    .await
+            }));
+            assert_eq!(violations, Vec::<String>::new());
+            assert!(runs > 1, "{runs}");
+        }
+
+        /// It blocks in real time, and waits for virtual time, which waits for it.
+        #[test]
+        fn a_wait_without_end_ends_the_simulation() {
+            let (_, violations) = run(job("sync", async |run: RunContext| {
+                run.run_blocking(|| Handle::current().block_on(tokio::time::sleep(Duration::from_secs(1))))
+                    .await
+            }));
+            let expected = "nothing has happened for 500ms of real time, while these items ran: sync/0;";
+            let [violation] = &violations[..] else {
+                panic!("{violations:?}")
+            };
+            assert!(violation.contains(expected), "{violation}");
+        }
+
+        #[cfg(feature = "http")]
+        #[test]
+        fn requests_of_jobs_by_configuration_fail_them() {
+            let builder = ElasticJob::builder()
+                .without_discovery()
+                .without_files()
+                .environment([]);
+            let builder = builder
+                .set("jobs.ping.elastic-job-type", "HTTP")
+                .set("jobs.ping.cron", "0/10 * * * * ?")
+                .set("jobs.ping.sharding-total-count", "1")
+                .set("jobs.ping.props.http.uri", "http://127.0.0.1:1/")
+                .set("jobs.ping.props.http.method", "GET");
+            let simulation = Simulation::of(builder.build().unwrap()).instances(1).without_faults();
+            let report = simulation.lasting(Duration::from_secs(25)).run(1);
+            let violations = report.violations();
+            assert!(
+                violations
+                    .iter()
+                    .any(|violation| violation.contains("job ping asks tokio for real I/O")),
+                "{violations:?}"
+            );
         }
     }
 }

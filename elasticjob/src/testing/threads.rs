@@ -54,6 +54,11 @@ enum Pause {
 
 struct MachineIsGone;
 
+/// Returns whether this thread does blocking work of a simulation, so that it runs only while that waits for it.
+pub(super) fn is_in_turn() -> bool {
+    BATON.with_borrow(Option::is_some)
+}
+
 /// Runs the work to its end, in turns with everything else.
 pub(super) async fn run(work: Box<dyn FnOnce() + Send>) {
     let thread = Thread::start(work);

@@ -1,19 +1,25 @@
-//! The executor of a simulated process: the real one, with the history told of each run.
+//! The executor of a simulated process: the real one, with the history told of each run, and of what jobs ask for that a
+//! simulation does not have.
 
 use std::fmt;
+use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use elasticjob_config::job::JobConfig;
 
+use crate::chain::Chain;
 use crate::cluster::launch::{Heard, Launch, Runner, Told};
 use crate::erased::BoxFuture;
-use crate::executor::JobRunner;
+use crate::executor::{AnyJobExecutor, JobRunner, Work};
+use crate::guard::{self, Panicked};
 use crate::job::{ErasedJob, Outcome, RunContext};
+use crate::property::Reader;
 use crate::tasks::Task;
 
 use super::history::{History, LiveRun};
+use super::outside::{FromOutside, Wakes};
 
 /// Tells of what is launched.
 pub(super) struct WatchedRunner {
@@ -24,16 +30,55 @@ pub(super) struct WatchedRunner {
 }
 
 /// Tells of what a job does.
-pub(super) struct WatchedJob {
-    pub(super) job: Arc<dyn ErasedJob>,
-    pub(super) history: History,
+struct WatchedJob {
+    job: Arc<dyn ErasedJob>,
+    history: History,
+}
+
+/// Tells of what the jobs of a type do.
+struct WatchedType {
+    executor: Arc<dyn AnyJobExecutor>,
+    history: History,
 }
 
 /// Tells of each poll, and of the end.
 struct WatchedRun {
     run: BoxFuture<'static, Outcome>,
+    job: Arc<str>,
+    history: History,
+    wakes: Arc<Wakes>,
     /// Until it is over.
     live: Option<Arc<LiveRun>>,
+}
+
+/// The same work, watched.
+pub(super) fn watched(work: &Work, history: &History) -> Work {
+    let history = history.clone();
+    match work {
+        Work::Declared { job, kind } => Work::Declared {
+            job: Arc::new(WatchedJob {
+                job: Arc::clone(job),
+                history,
+            }),
+            kind: *kind,
+        },
+        Work::Typed(executor) => Work::Typed(Arc::new(WatchedType {
+            executor: Arc::clone(executor),
+            history,
+        })),
+    }
+}
+
+impl AnyJobExecutor for WatchedType {
+    fn open(self: Arc<Self>, reader: &mut Reader<'_>) -> Option<Arc<dyn ErasedJob>> {
+        let job = Arc::clone(&self.executor).open(reader)?;
+        let history = self.history.clone();
+        Some(Arc::new(WatchedJob { job, history }))
+    }
+
+    fn describe(&self) -> &'static str {
+        self.executor.describe()
+    }
 }
 
 impl Runner for WatchedRunner {
@@ -67,7 +112,11 @@ impl ErasedJob for WatchedJob {
         let live = self
             .history
             .made(shard.run_id(), shard.attempt(), shard.job_parameter());
+        let job = Arc::from(shard.job_name());
         Box::pin(WatchedRun {
+            wakes: Wakes::watch(&job),
+            job,
+            history: self.history.clone(),
             run: self.job.run(run),
             live,
         })
@@ -81,7 +130,7 @@ impl Future for WatchedRun {
         if let Some(live) = &self.live {
             live.polled();
         }
-        let polled = self.run.as_mut().poll(cx);
+        let polled = self.poll_run(cx);
         if let Poll::Ready(outcome) = &polled
             && let Some(live) = self.live.take()
         {
@@ -91,6 +140,32 @@ impl Future for WatchedRun {
             }
         }
         polled
+    }
+}
+
+impl WatchedRun {
+    /// Polls the run. One that asked for what a simulation does not have fails.
+    fn poll_run(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
+        if let Some(fault) = self.wakes.woken_from_outside() {
+            return Poll::Ready(self.fail(fault));
+        }
+        let waker = self.wakes.waker(cx.waker());
+        let polled = guard::call(|| self.run.as_mut().poll(&mut Context::from_waker(&waker)));
+        let text = match &polled {
+            Ok(Poll::Pending | Poll::Ready(Ok(()))) => None,
+            Ok(Poll::Ready(Err(cause))) => Some(Chain(&**cause).to_string()),
+            Err(Panicked(message)) => Some(message.clone()),
+        };
+        if let Some(fault) = text.and_then(|text| FromOutside::of_failure(&self.job, &text)) {
+            return Poll::Ready(self.fail(fault));
+        }
+        // The hook of panics has seen it.
+        polled.unwrap_or_else(|Panicked(message)| resume_unwind(Box::new(message)))
+    }
+
+    fn fail(&self, fault: FromOutside) -> Outcome {
+        self.history.violate_once(&fault.to_string());
+        Err(fault.into())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use elasticjob_config::job::JobConfig;
@@ -27,6 +27,7 @@ use super::hearing::{self, COMPLETED_LIMIT, Hearer, STARTED_LIMIT};
 use super::history::History;
 use super::node::{Condition, Node, Parts};
 use super::observer::Observer;
+use super::outside::Steps;
 use super::scheduler::{Livelock, Paused, Scheduler};
 use super::simulation::{Course, pools};
 use super::work::Work;
@@ -53,6 +54,13 @@ const STRATEGIES: [&str; 5] = [
     "SINGLE_SHARDING_BALANCE",
     "STICKY",
 ];
+
+/// What a caller has of a simulation while it goes on.
+#[derive(Clone, Default)]
+pub(super) struct HandedOut {
+    pub(super) history: Arc<OnceLock<History>>,
+    pub(super) steps: Steps,
+}
 
 /// Everything there is.
 pub(super) struct World {
@@ -99,8 +107,18 @@ pub(super) struct DrawnJob {
 
 impl World {
     /// Runs a simulation, from the first node's start to the verdict. Without an application one is drawn.
-    pub(super) async fn run(seed: u64, application: Option<Application>, course: Course) -> History {
-        let mut world = Self::draw(seed, application, course).await;
+    ///
+    /// The history is there from the beginning, for a caller that cannot wait for the end.
+    pub(super) async fn run(
+        seed: u64,
+        application: Option<Application>,
+        course: Course,
+        handed_out: HandedOut,
+    ) -> History {
+        let HandedOut { history, steps } = handed_out;
+        let mut world = Self::draw(seed, application, course, steps).await;
+        // Set once, and a caller that is gone needs none.
+        let _ = history.set(world.history.clone());
         world.start_nodes();
         world.go_through_faults().await;
         world.heal_everything();
@@ -108,7 +126,7 @@ impl World {
         world.history
     }
 
-    async fn draw(seed: u64, application: Option<Application>, course: Course) -> Self {
+    async fn draw(seed: u64, application: Option<Application>, course: Course, steps: Steps) -> Self {
         let mut rng = fastrand::Rng::with_seed(seed);
         let history = History::new();
         let session_timeout = Duration::from_millis(rng.u64(6_000..12_000));
@@ -131,7 +149,7 @@ impl World {
             history.note(format!("job {}", job.describe()));
         }
         Self {
-            scheduler: Scheduler::new(rng.fork()),
+            scheduler: Scheduler::new(rng.fork(), steps),
             ids: Ids::seeded(rng.u64(..)),
             rng,
             history,

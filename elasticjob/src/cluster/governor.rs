@@ -25,7 +25,7 @@ use super::overlooked::Overlooked;
 use super::pause;
 use super::placement::Placement;
 use super::policy::Policy;
-use super::resharding::{self, Basis, Surveyed};
+use super::resharding::{self, Basis, SharedOut, Surveyed};
 use super::transaction::Transaction;
 use super::trigger::Order;
 use super::view::View;
@@ -123,6 +123,8 @@ pub(crate) struct Governor {
     is_repairing: bool,
     /// Parts of an assignment that are still to be written.
     parts: VecDeque<Vec<Step>>,
+    /// What the log says of that assignment once all of it is written.
+    shared_out: Option<SharedOut>,
     /// What follows from the last read.
     prepared: Option<Move>,
     /// An instance went away, or nobody has looked yet: marks may be stale. Those of items from this one on are still to
@@ -417,7 +419,9 @@ impl Governor {
                 };
                 let basis = Basis::now(situation.view, situation.placement.terms());
                 let Situation { view, extent, .. } = *situation;
-                self.parts = resharding::transactions(view, &basis, &target, &items, extent).into();
+                let (parts, shared_out) = resharding::transactions(view, &basis, &target, &items, extent);
+                self.parts = parts.into();
+                self.shared_out = Some(shared_out);
                 return fault;
             }
             _ => {}
@@ -435,6 +439,11 @@ impl Governor {
         }
     }
 
+    /// Returns what the log says of an assignment, once, when the last of its parts is written.
+    pub(crate) fn take_shared_out(&mut self) -> Option<SharedOut> {
+        self.parts.is_empty().then(|| self.shared_out.take()).flatten()
+    }
+
     /// How often in a row a move was refused: a view that misleads has to be read anew.
     pub(crate) fn refused_in_a_row(&self) -> u32 {
         self.refused_in_a_row
@@ -442,6 +451,7 @@ impl Governor {
 
     fn refused(&mut self, elapsed: Duration) {
         self.parts.clear();
+        self.shared_out = None;
         self.prepared = None;
         self.must_compare |= std::mem::take(&mut self.is_repairing);
         let pause = BACKOFF_FIRST.saturating_mul(1 << self.refused_in_a_row.min(10));

@@ -5,6 +5,8 @@
 //! that is running where it is: that one is noted as deferred, and moves once its mark is gone. Nobody else waits
 //! for it. Only to the instance that runs it, having taken it over, does it move at once.
 
+mod shared_out;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -20,6 +22,8 @@ use super::mutation::Mutation;
 use super::noted_items::NotedItems;
 use super::transaction::{Transaction, packed};
 use super::view::{ItemView, View};
+
+pub(crate) use shared_out::SharedOut;
 
 /// An item of those that moved takes so many bytes in the epoch at most,
 const BYTES_A_MOVED_ITEM: usize = 24;
@@ -266,7 +270,7 @@ pub(crate) fn surveyed(view: &View, scope: &[u32], answers: Vec<Answer>) -> Vec<
     found
 }
 
-/// The transactions that bring the assignment about, to be executed in order; usually one.
+/// Returns the transactions that bring the assignment about, to be executed in order, usually one, and what the log says of it.
 ///
 /// `target` names the owner of each item below the total.
 pub(crate) fn transactions(
@@ -275,7 +279,7 @@ pub(crate) fn transactions(
     target: &[Option<InstanceId>],
     items: &[Surveyed],
     extent: &Extent,
-) -> Vec<Vec<Step>> {
+) -> (Vec<Vec<Step>>, SharedOut) {
     let places: BTreeMap<&str, usize> = basis.instances.iter().map(String::as_str).zip(0..).collect();
     let mut basis = basis.clone();
     let without_owner = (0..).zip(target).filter(|(_, owner)| owner.is_none());
@@ -299,6 +303,7 @@ pub(crate) fn transactions(
         }
     }
 
+    let shared_out = SharedOut::new(view, &basis, items, moved.iter().map(|(item, _)| *item));
     let limit = limits::worker_transaction_size(view.job());
     if moved.len() <= limit / BYTES_OF_MOVED_ITEMS / BYTES_A_MOVED_ITEM {
         basis.moved = Some(moved);
@@ -324,7 +329,7 @@ pub(crate) fn transactions(
         steps.extend(changes);
         steps
     };
-    parts.into_iter().enumerate().map(all).collect()
+    (parts.into_iter().enumerate().map(all).collect(), shared_out)
 }
 
 /// One of the transactions of an assignment.
@@ -503,7 +508,7 @@ mod tests {
         let basis = Basis::now(view, avg(u32::try_from(target.len()).expect("few")));
         let target: Vec<_> = target.iter().map(|owner| InstanceId::parse(owner)).collect();
         let extent = Extent::new(2, jiff::Timestamp::UNIX_EPOCH);
-        transactions(view, &basis, &target, items, &extent)
+        transactions(view, &basis, &target, items, &extent).0
     }
 
     #[test]

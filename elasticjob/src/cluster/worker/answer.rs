@@ -187,8 +187,17 @@ impl Worker {
                         );
                     }
                     (Purpose::Reshard, Ok(_)) => {
-                        self.account.resharded();
-                        info!(job, "sharding items shared out");
+                        if let Some(shared_out) = live.governor.take_shared_out() {
+                            self.account.resharded();
+                            let (items, waiting) = (shared_out.items(), shared_out.waiting());
+                            info!(
+                                job,
+                                items,
+                                waiting,
+                                reason = shared_out.reason(),
+                                "sharding items shared out"
+                            );
+                        }
                     }
                     (_, Ok(_)) => {}
                     (_, Err(error)) => debug!(job, ?purpose, %error, "move refused, deciding anew"),

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::limits;
+use crate::test_log::Log;
 
 #[tokio::test(start_paused = true)]
 async fn instances_should_share_the_items_without_gap_or_overlap() {
@@ -28,6 +29,32 @@ async fn instances_should_share_the_items_without_gap_or_overlap() {
             "{shares:?} at {second}"
         );
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_log_names_the_items_that_move_and_why() {
+    let (log, _guard) = Log::record();
+    let mut cluster = Cluster::new().await;
+    let first = cluster.join("10.0.0.1", every_second(10), quick());
+    cluster.until(2.5).await;
+    let second = cluster.join("10.0.0.2", every_second(10), lasting(Duration::from_secs(2)));
+    cluster.until(6.1).await;
+    let second_id = second.id();
+    second.stop(Duration::from_secs(5)).await;
+    cluster.until(10.5).await;
+    let text = log.text();
+    let lines: Vec<&str> = text.lines().filter(|line| line.contains("items shared out")).collect();
+    let expected = [
+        "items=\"0-9\" reason=\"there was no assignment yet\"".to_owned(),
+        format!("items=\"0-4\" reason=\"joined: {second_id}\""),
+        format!("items=\"none\" waiting=\"0-4\" reason=\"drained, leaving or switched off: {second_id}\""),
+        "items=\"0-4\" reason=\"runs that were waited for have ended: 0-4\"".to_owned(),
+    ];
+    assert_eq!(lines.len(), expected.len(), "{lines:#?}");
+    for (line, expected) in lines.iter().zip(&expected) {
+        assert!(line.contains(&**expected), "{line}: {expected}");
+    }
+    drop(first);
 }
 
 #[tokio::test(start_paused = true)]

@@ -59,9 +59,11 @@ impl Operations {
         Ok(Arc::clone(slot().insert(opened)))
     }
 
-    /// A session of one's own.
+    /// Opens a session of one's own, which creates nothing by itself: an operator who names the wrong namespace leaves nothing
+    /// behind.
     pub(super) async fn new_session(&self) -> Result<Arc<dyn Session>, Error> {
-        self.shared.registry.connect().await.map_err(|error| self.failed(error))
+        let connected = self.shared.registry.connect_to_look().await;
+        connected.map_err(|error| self.failed(error))
     }
 
     /// The names of all nodes of the namespace, jobs or not.

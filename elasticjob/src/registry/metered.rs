@@ -138,16 +138,27 @@ fn add(counter: &AtomicU64, count: usize) {
     counter.fetch_add(count as u64, Ordering::Relaxed);
 }
 
+impl<R: Registry> Metered<R> {
+    fn counted<'a>(
+        &self,
+        connecting: BoxFuture<'a, Result<Arc<dyn Session>, Error>>,
+    ) -> BoxFuture<'a, Result<Arc<dyn Session>, Error>> {
+        add(&self.counters.connects, 1);
+        let counters = Arc::clone(&self.counters);
+        Box::pin(async move {
+            let session = connecting.await?;
+            Ok(Arc::new(MeteredSession { session, counters }) as Arc<dyn Session>)
+        })
+    }
+}
+
 impl<R: Registry> Registry for Metered<R> {
     fn connect(&self) -> BoxFuture<'_, Result<Arc<dyn Session>, Error>> {
-        add(&self.counters.connects, 1);
-        Box::pin(async {
-            let session = self.registry.connect().await?;
-            Ok(Arc::new(MeteredSession {
-                session,
-                counters: Arc::clone(&self.counters),
-            }) as Arc<dyn Session>)
-        })
+        self.counted(self.registry.connect())
+    }
+
+    fn connect_to_look(&self) -> BoxFuture<'_, Result<Arc<dyn Session>, Error>> {
+        self.counted(self.registry.connect_to_look())
     }
 
     fn describe(&self) -> String {

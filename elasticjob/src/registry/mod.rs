@@ -52,6 +52,20 @@ pub trait Registry: fmt::Debug + Send + Sync + 'static {
     /// Dropping the future leaves at most a session that the registry ends by its timeout.
     fn connect(&self) -> BoxFuture<'_, Result<Arc<dyn Session>, Error>>;
 
+    /// Opens a session as [`connect`](Self::connect) does, for a caller that may only look: the namespace is not created before
+    /// a node is written into it. Until then there is nothing to read.
+    ///
+    /// A registry whose namespace is always there, or a wrapper that does not know better, connects.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    ///
+    /// # Cancel safety
+    /// As [`connect`](Self::connect).
+    fn connect_to_look(&self) -> BoxFuture<'_, Result<Arc<dyn Session>, Error>> {
+        self.connect()
+    }
+
     /// Names the registry in logs and errors, without secrets: `zookeeper at 10.0.0.1:2181, namespace shop`.
     fn describe(&self) -> String;
 }

@@ -91,17 +91,31 @@ impl Operation {
     }
 }
 
-impl Registry for Observed {
-    fn connect(&self) -> BoxFuture<'_, Result<Arc<dyn Session>, Error>> {
+impl Observed {
+    /// Counts and times a way to connect.
+    fn connecting<'a>(
+        &'a self,
+        connect: impl FnOnce(&'a dyn Registry) -> BoxFuture<'a, Result<Arc<dyn Session>, Error>> + Send + 'a,
+    ) -> BoxFuture<'a, Result<Arc<dyn Session>, Error>> {
         Box::pin(async {
             let began = Instant::now();
-            let connected = self.registry.connect().await;
+            let connected = connect(&*self.registry).await;
             self.metrics.connect.note(began, &connected, |error| error);
             Ok(Arc::new(ObservedSession {
                 session: connected?,
                 metrics: Arc::clone(&self.metrics),
             }) as Arc<dyn Session>)
         })
+    }
+}
+
+impl Registry for Observed {
+    fn connect(&self) -> BoxFuture<'_, Result<Arc<dyn Session>, Error>> {
+        self.connecting(|registry| registry.connect())
+    }
+
+    fn connect_to_look(&self) -> BoxFuture<'_, Result<Arc<dyn Session>, Error>> {
+        self.connecting(|registry| registry.connect_to_look())
     }
 
     fn describe(&self) -> String {

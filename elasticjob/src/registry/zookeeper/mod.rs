@@ -114,8 +114,8 @@ impl ZooKeeperRegistry {
         }
     }
 
-    async fn open(&self) -> Result<Arc<dyn Session>, Error> {
-        let client = self.connected().await?;
+    async fn open(&self, purpose: Purpose) -> Result<Arc<dyn Session>, Error> {
+        let client = self.connected(purpose).await?;
         let namespace = namespace::Namespace {
             path: self.address.namespace.as_str().into(),
             acls: self.acls(),
@@ -129,14 +129,17 @@ impl ZooKeeperRegistry {
 
     /// Connects, and makes sure of the namespace. One session is one attempt: with a deadline, and without waiting for
     /// servers that refuse.
-    async fn connected(&self) -> Result<zk::Client, Error> {
+    async fn connected(&self, purpose: Purpose) -> Result<zk::Client, Error> {
         let deadline = Instant::now() + self.connection_timeout;
         let mut attempt = pin!(timeout_at(deadline, async {
             let connected = self.connector().connect(&self.address.servers()).await;
             let client = connected.map_err(|error| self.explain(error))?;
-            namespace::ensure(&client, &self.address.namespace, self.acls())
-                .await
-                .map_err(Failed::Known)?;
+            let namespace = &self.address.namespace;
+            let usable = match purpose {
+                Purpose::Join => namespace::ensure(&client, namespace, self.acls()).await,
+                Purpose::Look => namespace::check(&client, namespace).await,
+            };
+            usable.map_err(Failed::Known)?;
             Ok(client)
         }));
         // What the servers do is asked before the time is over, while the attempt goes on.
@@ -193,6 +196,15 @@ impl ZooKeeperRegistry {
     }
 }
 
+/// What a session is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    /// To work in the namespace, which is created if it is not there.
+    Join,
+    /// To look at what is there.
+    Look,
+}
+
 /// Why an attempt to connect failed.
 enum Failed {
     /// All servers were tried.
@@ -202,7 +214,11 @@ enum Failed {
 
 impl Registry for ZooKeeperRegistry {
     fn connect(&self) -> BoxFuture<'_, Result<Arc<dyn Session>, Error>> {
-        Box::pin(self.open())
+        Box::pin(self.open(Purpose::Join))
+    }
+
+    fn connect_to_look(&self) -> BoxFuture<'_, Result<Arc<dyn Session>, Error>> {
+        Box::pin(self.open(Purpose::Look))
     }
 
     fn describe(&self) -> String {

@@ -25,11 +25,15 @@ pub(super) async fn ensure(client: &zk::Client, namespace: &str, acls: zk::Acls<
         .await
         .map_err(|error| explain(error, namespace))?;
     // Creating what exists asks for no rights on it, reading does.
-    client
-        .get_data(namespace)
-        .await
-        .map_err(|error| explain(error, namespace))?;
-    Ok(())
+    check(client, namespace).await
+}
+
+/// Makes sure that we may use the namespace if it is there.
+pub(super) async fn check(client: &zk::Client, namespace: &str) -> Result<(), Error> {
+    match client.get_data(namespace).await {
+        Ok(_) | Err(zk::Error::NoNode) => Ok(()),
+        Err(error) => Err(explain(error, namespace)),
+    }
 }
 
 fn explain(error: zk::Error, namespace: &str) -> Error {
@@ -41,7 +45,7 @@ fn explain(error: zk::Error, namespace: &str) -> Error {
         zk::Error::InvalidAcl => Error::Refused("the digest is not of the form user:password".to_owned()),
         error => match convert::error(error) {
             Error::ConnectionLoss | Error::SessionExpired => Error::Unreachable(format!(
-                "the connection was lost while namespace {namespace} was created"
+                "the connection was lost while namespace {namespace} was created or looked at"
             )),
             error => error,
         },

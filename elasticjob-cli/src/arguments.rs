@@ -76,7 +76,10 @@ impl CommandLine {
             Command::Completions(arguments) => arguments.run(&context),
         };
         context.close().await;
-        result.map_err(|failure| failure.at(context.registry_name()))
+        result.map_err(|failure| {
+            let failure = failure.at(context.registry_name());
+            failure.hinted(|| context.forgotten_profiles())
+        })
     }
 }
 

@@ -47,6 +47,11 @@ impl Context {
         self.registry.loader()
     }
 
+    /// Says which profiles the files have settings for, if the operator has named none and others count.
+    pub(crate) fn forgotten_profiles(&self) -> Option<String> {
+        self.registry.forgotten_profiles()
+    }
+
     pub(crate) fn output(&self) -> &Output {
         &self.output
     }

@@ -43,11 +43,17 @@ pub(crate) enum Failure {
     Operation(#[from] operation::Error),
     #[error(transparent)]
     History(#[from] history::Error),
+    /// The configuration names no registry centre, or no database.
+    #[error("{0}")]
+    Unnamed(String),
     #[error("{0}")]
     NotThere(String),
     /// It is not there, in this registry centre.
     #[error("{error} ({registry})")]
     NotIn { error: operation::Error, registry: String },
+    /// With what the operator can do about it.
+    #[error("{failure}")]
+    Hinted { failure: Box<Failure>, hint: String },
     #[error("{0}")]
     Refused(String),
     #[error("nothing was done: nobody said yes (`--yes` says it beforehand)")]
@@ -77,11 +83,36 @@ impl Failure {
         }
     }
 
+    /// Adds what the operator may have forgotten, if the place that was looked at may be the wrong one.
+    pub(crate) fn hinted(self, hint: impl FnOnce() -> Option<String>) -> Self {
+        match self {
+            Self::Unnamed(_) | Self::NotThere(_) | Self::NotIn { .. } => match hint() {
+                Some(hint) => self.and(hint),
+                None => self,
+            },
+            failure => failure,
+        }
+    }
+
+    /// Adds what the operator can do about it.
+    pub(crate) fn and(self, hint: String) -> Self {
+        let failure = Box::new(self);
+        Self::Hinted { failure, hint }
+    }
+
     /// Says what went wrong, with all that is behind it; gives the exit code.
     pub(crate) fn report(&self) -> ExitCode {
         if self.is_of_reader() {
             // Whoever read our output has seen enough.
             return ExitCode::SUCCESS;
+        }
+        eprintln!("error: {}", without_secrets(&self.text()));
+        ExitCode::from(self.code())
+    }
+
+    fn text(&self) -> String {
+        if let Self::Hinted { failure, hint } = self {
+            return format!("{}\n{hint}", failure.text());
         }
         let mut text = self.to_string();
         let mut source = self.source();
@@ -90,8 +121,7 @@ impl Failure {
             text.push_str(&cause.to_string());
             source = cause.source();
         }
-        eprintln!("error: {}", without_secrets(&text));
-        ExitCode::from(self.code())
+        text
     }
 
     /// Whether it may be otherwise the next time.
@@ -106,7 +136,8 @@ impl Failure {
     fn code(&self) -> u8 {
         use operation::Error as Operation;
         match self {
-            Self::Usage(_) | Self::Settings(_) => 2,
+            Self::Hinted { failure, .. } => failure.code(),
+            Self::Usage(_) | Self::Settings(_) | Self::Unnamed(_) => 2,
             Self::NotThere(_) | Self::NotIn { .. } => 3,
             Self::Operation(error) if error.is_not_found() => 3,
             Self::History(_) => 5,

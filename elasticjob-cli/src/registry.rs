@@ -76,8 +76,24 @@ impl RegistryArguments {
         Ok(Operations::new(Arc::new(registry)))
     }
 
+    /// Says which profiles the files have settings for, if the operator has named none and others count.
+    pub(crate) fn forgotten_profiles(&self) -> Option<String> {
+        if self.profile.is_some() {
+            return None;
+        }
+        // Files that cannot be read have been reported where they were read first.
+        let others = self.loader().other_profiles().ok()?;
+        let names: Vec<String> = others.iter().map(|name| format!("`{name}`")).collect();
+        (!names.is_empty()).then(|| {
+            format!(
+                "The configuration has settings that count with a profile alone: {}. --profile NAME says which is meant",
+                names.join(", ")
+            )
+        })
+    }
+
     fn nowhere(&self) -> Failure {
-        Failure::Usage(format!(
+        Failure::Unnamed(format!(
             "no registry centre is named: neither by `elasticjob.reg-center` in application.* in {}, nor by \
              ELASTICJOB_REG_CENTER_SERVER_LISTS and ELASTICJOB_REG_CENTER_NAMESPACE, nor by --server-lists and --namespace",
             self.directory.display()

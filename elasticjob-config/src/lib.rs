@@ -7,6 +7,7 @@
 pub mod cron;
 pub mod item_parameters;
 pub mod job;
+#[cfg(feature = "sources")]
 mod list;
 mod marked;
 pub mod ranges;

@@ -4,7 +4,8 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use elasticjob::registry::{CreateMode, Step};
+use elasticjob::registry::zookeeper::ZooKeeperRegistry;
+use elasticjob::registry::{Answer, CreateMode, Read, Registry as _, Step};
 use elasticjob_tests::cluster::{Cluster, SHARE, ip};
 use elasticjob_tests::process::Member;
 use elasticjob_tests::programs::program;
@@ -363,6 +364,21 @@ async fn a_configuration_should_be_compared_and_changed_by_its_version() -> anyh
     assert_eq!(operator.does(&["config", "diff", SHARE, file]).await.code, Some(1));
     operator.succeeds(&["config", "set", SHARE, "--from", file]).await;
     operator.cluster.shares(10, &[1, 2]).await;
+
+    let limited = operator.succeeds(&["config", "set", SHARE, "timeout=3s"]).await;
+    assert!(limited.contains("props.elasticjob.timeout  -       3s"), "{limited}");
+    let valid = operator.succeeds(&["config", "get", SHARE, "--yaml"]).await;
+    operator
+        .cluster
+        .set("/share/config", &valid.replace(NEVER, "61 * * * * ?"))
+        .await?;
+    let cron = format!("cron={NEVER}");
+    let repaired = operator.succeeds(&["config", "set", SHARE, &cron]).await;
+    assert!(
+        repaired.contains(&format!("cron     61 * * * * ?  {NEVER}")) && !repaired.contains("shardingTotalCount"),
+        "{repaired}"
+    );
+    assert_eq!(operator.succeeds(&["config", "get", SHARE, "--yaml"]).await, valid);
 
     operator
         .cluster
@@ -727,9 +743,108 @@ async fn a_registry_of_a_configuration_file_should_be_found_and_its_jobs_not_mat
         serde_json::json!([])
     );
     assert_eq!(operator.does(&["servers"]).await.code, Some(3));
-    let selected = operator.does(&["jobs", "--status", "crashed"]).await;
+    operator
+        .put(&[
+            ("/settle", ""),
+            ("/settle/config", "jobName: settle\nshardingTotalCount: 1\n"),
+        ])
+        .await?;
+    let selected = operator.does(&["jobs", "--status", "paused"]).await;
     assert_eq!(selected.code, Some(0), "{selected:?}");
     Ok(())
+}
+
+mod nothing_found {
+    //! What an operator hears who looks in the wrong place.
+
+    use super::*;
+
+    /// The nodes below the root of the shared server.
+    async fn roots() -> anyhow::Result<Vec<String>> {
+        let root = ZooKeeperRegistry::new(&Server::shared().address().to_string(), "")?;
+        let session = root.connect().await?;
+        let answers = session.read(vec![Read::Children("/".to_owned())]).await?;
+        session.close().await;
+        match answers.as_slice() {
+            [Answer::Children(Some(names))] => Ok(names.clone()),
+            other => anyhow::bail!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn leaves_a_namespace_that_is_not_there_as_it_is() -> anyhow::Result<()> {
+        let operator = Operator::new("cli-nowhere")?;
+        let looks: [&[&str]; 10] = [
+            &["jobs"],
+            &["jobs", "--status", "ok"],
+            &["servers"],
+            &["servers", "10.0.0.1"],
+            &["job", "sync"],
+            &["items", "sync"],
+            &["explain", "sync"],
+            &["config", "get", "sync"],
+            &["disable", "sync"],
+            &["trigger", "sync"],
+        ];
+        for look in looks {
+            let said = operator.does(look).await;
+            assert_eq!(said.code, Some(3), "{look:?}: {said:?}");
+            assert!(said.err.contains("namespace /cli-nowhere"), "{look:?}: {said:?}");
+            assert!(!said.err.contains("--profile"), "{look:?}: {said:?}");
+            assert!(
+                !roots().await?.contains(&"cli-nowhere".to_owned()),
+                "{look:?} creates it"
+            );
+        }
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn suggests_the_profiles_that_files_have_settings_for() -> anyhow::Result<()> {
+        let directory = tempfile::tempdir()?;
+        let yaml = format!(
+            "elasticjob:\n  reg-center: {{ server-lists: '{}', namespace: cli-profiles }}\n---\n\
+             spring.config.activate.on-profile: prod & !test\nelasticjob.reg-center.namespace: cli-prod\n",
+            Server::shared().address()
+        );
+        std::fs::write(
+            directory.path().join("application-生产.yaml"),
+            "elasticjob.labels: [gpu]\n",
+        )?;
+        let does = async |arguments: &[&str]| {
+            let mut command = command(arguments);
+            command.current_dir(directory.path());
+            said(command, "").await
+        };
+        let hint =
+            "The configuration has settings that count with a profile alone: `prod`, `test`, `生产`. --profile NAME";
+        let unnamed = does(&["jobs"]).await;
+        assert!(
+            unnamed.err.contains("no registry centre is named") && unnamed.err.contains("profile alone: `生产`."),
+            "{unnamed:?}"
+        );
+        std::fs::write(directory.path().join("application.yaml"), yaml)?;
+        for look in [&["jobs"][..], &["jobs", "--status", "ok"], &["explain", "sync"]] {
+            let said = does(look).await;
+            assert_eq!(said.code, Some(3), "{said:?}");
+            assert!(
+                said.err.contains("namespace /cli-profiles") && said.err.contains(hint),
+                "{said:?}"
+            );
+        }
+        let history = does(&["history", "sync"]).await;
+        assert_eq!(history.code, Some(2), "{history:?}");
+        assert!(
+            history.err.contains("no database is named") && history.err.contains(hint),
+            "{history:?}"
+        );
+        let prod = does(&["jobs", "--profile", "prod"]).await;
+        assert!(
+            prod.err.contains("namespace /cli-prod") && !prod.err.contains("--profile"),
+            "{prod:?}"
+        );
+        Ok(())
+    }
 }
 
 #[tokio::test]

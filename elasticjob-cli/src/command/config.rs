@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use elasticjob::configuration::job::JobConfig;
 use elasticjob::configuration::text;
-use elasticjob::operation::{Change, Error, Operations, StoredConfiguration};
+use elasticjob::operation::{Error, Operations, StoredConfiguration};
 
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
@@ -32,7 +32,8 @@ enum Command {
         /// The job
         job: String,
 
-        /// What to set, such as `cron='0/10 * * * * ?'`, `sharding-total-count=4`, `props.batch=100`
+        /// What to set, as `application.yaml` spells it or the registry does, such as `cron='0/10 * * * * ?'`,
+        /// `sharding-total-count=4`, `timeout=3s`, `props.batch=100`. A configuration that no job can run by is repaired
         #[arg(value_name = "SETTING=VALUE", value_parser = assignment)]
         settings: Vec<(String, String)>,
 
@@ -88,7 +89,7 @@ impl Arguments {
                 let after = match from {
                     // Whatever is there: this is how one repairs it.
                     Some(path) => of_file(&path)?,
-                    None => changed(&valid(&stored)?, &settings, &unset)?,
+                    None => changed(&stored, &settings, &unset)?,
                 };
                 let mut report = report(&stored, &after, dry_run);
                 let expected = expect.unwrap_or(stored.version);
@@ -123,21 +124,33 @@ fn valid(stored: &StoredConfiguration) -> Result<JobConfig, Failure> {
         let job = &stored.job_name;
         Failure::Refused(format!(
             "job `{job}` cannot run by the configuration that the registry holds: {source}\n\
-             `elasticjob config get {job} --yaml` shows its text, `elasticjob config set {job} --from PATH` replaces it"
+             `elasticjob config get {job} --yaml` shows its text, `elasticjob config set {job} SETTING=VALUE` repairs settings, \
+             `elasticjob config set {job} --from PATH` replaces all"
         ))
     })
 }
 
-fn changed(before: &JobConfig, settings: &[(String, String)], unset: &[String]) -> Result<JobConfig, Failure> {
+fn changed(
+    before: &StoredConfiguration,
+    settings: &[(String, String)],
+    unset: &[String],
+) -> Result<JobConfig, Failure> {
     if settings.is_empty() && unset.is_empty() {
         let message = "nothing to set: SETTING=VALUE, --unset SETTING or --from PATH is expected";
         return Err(Failure::Usage(message.to_owned()));
     }
     let set = settings.iter().map(|(key, value)| (key.as_str(), Some(value.as_str())));
     let changes = set.chain(unset.iter().map(|key| (key.as_str(), None)));
-    before
-        .with_settings(changes)
-        .map_err(|faults| Failure::Refused(faults.to_string()))
+    before.with_settings(changes).map_err(|error| {
+        let failure = Failure::from(error);
+        match before.config {
+            Ok(_) => failure,
+            Err(_) => failure.and(format!(
+                "`elasticjob config set {} --from PATH` replaces the whole configuration",
+                before.job_name
+            )),
+        }
+    })
 }
 
 fn of_file(path: &Path) -> Result<JobConfig, Failure> {
@@ -149,10 +162,7 @@ fn of_file(path: &Path) -> Result<JobConfig, Failure> {
 }
 
 fn report(stored: &StoredConfiguration, after: &JobConfig, is_trial: bool) -> ChangeReport {
-    let changes = match &stored.config {
-        Ok(before) => Change::between(before, after),
-        Err(_) => Change::from_nothing(after),
-    };
+    let changes = stored.changes(after);
     let is_switched = changes.iter().any(|change| change.key == "disabled");
     ChangeReport {
         job_name: stored.job_name.clone(),

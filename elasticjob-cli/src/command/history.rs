@@ -151,7 +151,7 @@ impl Arguments {
             return parsed(URL, &url);
         }
         let Some(tracing) = loader.load_tracing()? else {
-            return Err(Failure::Usage(format!(
+            return Err(Failure::Unnamed(format!(
                 "no database is named: neither by `elasticjob.tracing` in application.* nor by --database or {URL}"
             )));
         };

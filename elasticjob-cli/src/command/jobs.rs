@@ -3,7 +3,7 @@ use elasticjob::operation::{JobStatus, Operations};
 
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
-use crate::output::Selected;
+use crate::output::{Selected, Show as _};
 use crate::watch::WatchArguments;
 
 /// List the jobs, and what else there is in the namespace
@@ -38,12 +38,16 @@ impl Arguments {
         };
         let look = async |operations: &Operations| {
             let mut listing = operations.jobs().await?;
+            let is_of_empty_namespace = listing.is_nothing().is_some();
             listing.jobs.retain(|job| match status {
                 Status::Paused => job.is_paused,
                 other => job.status == other.into(),
             });
             listing.others.clear();
-            Ok(Selected(listing))
+            Ok(Selected {
+                listing,
+                is_of_empty_namespace,
+            })
         };
         self.watch.look(context, look).await
     }

@@ -47,18 +47,28 @@ impl Show for Listing {
     }
 
     fn is_nothing(&self) -> Option<&'static str> {
-        (self.jobs.is_empty() && self.others.is_empty()).then_some("there is no job")
+        (self.jobs.is_empty() && self.others.is_empty()).then_some(NO_JOB)
     }
 }
 
-/// Those of the jobs that were asked for: that there is none of them says nothing of the namespace.
+const NO_JOB: &str = "there is no job";
+
+/// Those of the jobs that were asked for. If there is none of them, the namespace may have others.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
-pub(crate) struct Selected(pub(crate) Listing);
+pub(crate) struct Selected {
+    pub(crate) listing: Listing,
+    #[serde(skip)]
+    pub(crate) is_of_empty_namespace: bool,
+}
 
 impl Show for Selected {
     fn text(&self, style: Style) -> String {
-        self.0.text(style)
+        self.listing.text(style)
+    }
+
+    fn is_nothing(&self) -> Option<&'static str> {
+        self.is_of_empty_namespace.then_some(NO_JOB)
     }
 }
 

@@ -41,6 +41,25 @@ impl Errors {
         }
     }
 
+    /// The same faults, of a job whose name is known.
+    #[cfg(feature = "sources")]
+    pub(super) fn of(self, job: &str) -> Self {
+        Self::new(job, self.faults)
+    }
+
+    /// Puts faults that were found before these in front; of a setting that has one, these say nothing more.
+    #[cfg(feature = "sources")]
+    pub(super) fn after(self, job: impl Into<String>, mut faults: Vec<Fault>) -> Self {
+        let is_known = |fault: &Fault, known: &[Fault]| known.iter().any(|known| known.key == fault.key);
+        let further: Vec<Fault> = self
+            .faults
+            .into_iter()
+            .filter(|fault| !is_known(fault, &faults))
+            .collect();
+        faults.extend(further);
+        Self::new(job, faults)
+    }
+
     /// The job's name as it was given, empty if there was none.
     #[must_use]
     pub fn job(&self) -> &str {

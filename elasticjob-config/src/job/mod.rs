@@ -20,6 +20,8 @@
 //! ```
 
 mod builder;
+#[cfg(feature = "sources")]
+mod change;
 mod difference;
 mod error;
 mod extension;

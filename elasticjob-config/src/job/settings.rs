@@ -1,14 +1,13 @@
-//! The settings of a job as texts, by the names that the registry has for them: to show, to compare, to change one.
+//! The settings of a job as texts, by the names that the registry has for them.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::{Errors, Fault, JobConfig, RawJobConfig};
-use crate::list;
+use super::{JobConfig, RawJobConfig};
 use crate::secret;
 
 /// The settings, by Java's names.
-const NAMES: [&str; 19] = [
+pub(super) const NAMES: [&str; 19] = [
     "cron",
     "timeZone",
     "shardingTotalCount",
@@ -31,10 +30,10 @@ const NAMES: [&str; 19] = [
 ];
 
 /// What stands before the key of a property.
-const PROPS: &str = "props.";
+pub(super) const PROPS: &str = "props.";
 
 /// Where a setting is kept.
-enum Slot<'a> {
+pub(super) enum Slot<'a> {
     Text(&'a mut Option<String>),
     Number(&'a mut Option<i64>),
     Switch(&'a mut Option<bool>),
@@ -42,60 +41,10 @@ enum Slot<'a> {
 }
 
 impl JobConfig {
-    /// All settings that have a value, by their names in the registry; properties as `props.KEY`.
+    /// Returns all settings that have a value, by their names in the registry; properties as `props.KEY`.
     #[must_use]
     pub fn settings(&self) -> BTreeMap<String, String> {
-        let mut raw = RawJobConfig::from(self);
-        let mut settings = BTreeMap::new();
-        for name in NAMES {
-            let text = match slot(&mut raw, name) {
-                Slot::Text(text) => text.take(),
-                Slot::Number(number) => number.map(|number| number.to_string()),
-                Slot::Switch(switch) => switch.map(|switch| switch.to_string()),
-                Slot::List(list) => Some(list.join(",")),
-            };
-            settings.extend(text.filter(|text| !text.is_empty()).map(|text| (name.to_owned(), text)));
-        }
-        let props = raw.props.into_iter();
-        settings.extend(props.map(|(key, value)| (format!("{PROPS}{key}"), value)));
-        settings
-    }
-
-    /// This configuration with some settings changed, by their names in the registry, however these are spelt; `None` gives
-    /// a setting its default back, and removes a property.
-    ///
-    /// ```
-    /// # use elasticjob_config::job::JobConfig;
-    /// let config = JobConfig::builder("sync").cron("0/5 * * * * ?").sharding_total_count(2).build()?;
-    /// let changed = config.with_settings([("sharding-total-count", Some("4")), ("props.batch", Some("10"))])?;
-    /// assert_eq!(changed.sharding_total_count().get(), 4);
-    /// let errors = changed.with_settings([("shardingTotal", Some("5")), ("misfire", Some("maybe"))]).unwrap_err();
-    /// assert_eq!(errors.faults().len(), 2);
-    /// # Ok::<(), elasticjob_config::job::Errors>(())
-    /// ```
-    ///
-    /// # Errors
-    /// All faults at once: names that are none, texts that say nothing, and what no job can run by.
-    pub fn with_settings<'a>(
-        &self,
-        changes: impl IntoIterator<Item = (&'a str, Option<&'a str>)>,
-    ) -> Result<Self, Errors> {
-        let mut raw = RawJobConfig::from(self);
-        let mut faults = Vec::new();
-        for (name, text) in changes {
-            if let Err(problem) = set(&mut raw, name, text) {
-                faults.push(Fault::new(name, text, problem));
-            }
-        }
-        let checked = raw.check();
-        match checked {
-            Ok(config) if faults.is_empty() => Ok(config),
-            Ok(_) => Err(Errors::new(self.name.as_str(), faults)),
-            Err(errors) => {
-                faults.extend_from_slice(errors.faults());
-                Err(Errors::new(self.name.as_str(), faults))
-            }
-        }
+        RawJobConfig::from(self).settings()
     }
 
     /// Returns the value of a setting as it may be shown: `[provided]` for a secret, and for secrets that another value quotes.
@@ -105,45 +54,25 @@ impl JobConfig {
     }
 }
 
-fn set(raw: &mut RawJobConfig, written: &str, text: Option<&str>) -> Result<(), String> {
-    if let Some(key) = written.strip_prefix(PROPS).filter(|key| !key.is_empty()) {
-        match text {
-            Some(text) => drop(raw.props.insert(key.to_owned(), text.to_owned())),
-            None => drop(raw.props.remove(key)),
+impl RawJobConfig {
+    pub(super) fn settings(mut self) -> BTreeMap<String, String> {
+        let mut settings = BTreeMap::new();
+        for name in NAMES {
+            let text = match slot(&mut self, name) {
+                Slot::Text(text) => text.take(),
+                Slot::Number(number) => number.map(|number| number.to_string()),
+                Slot::Switch(switch) => switch.map(|switch| switch.to_string()),
+                Slot::List(list) => Some(list.join(",")),
+            };
+            settings.extend(text.filter(|text| !text.is_empty()).map(|text| (name.to_owned(), text)));
         }
-        return Ok(());
+        let props = self.props.into_iter();
+        settings.extend(props.map(|(key, value)| (format!("{PROPS}{key}"), value)));
+        settings
     }
-    let Some(name) = NAMES.into_iter().find(|name| canonical(name) == canonical(written)) else {
-        return Err(match canonical(written).as_str() {
-            "jobname" => "a job keeps its name: it is its place in the registry".to_owned(),
-            _ => format!("is no setting; these are: {}, and props.KEY", NAMES.join(", ")),
-        });
-    };
-    match slot(raw, name) {
-        Slot::Text(slot) => *slot = text.map(ToOwned::to_owned),
-        Slot::Number(slot) => {
-            *slot = text
-                .map(|text| text.trim().parse().map_err(|_| "a whole number is expected".to_owned()))
-                .transpose()?;
-        }
-        Slot::Switch(slot) => {
-            *slot = text
-                .map(|text| {
-                    text.trim()
-                        .parse()
-                        .map_err(|_| "`true` or `false` is expected".to_owned())
-                })
-                .transpose()?;
-        }
-        Slot::List(slot) => {
-            let items = list::items(text.unwrap_or_default());
-            *slot = items.ok_or("a list is written `a, b` or `[a, b]`")?;
-        }
-    }
-    Ok(())
 }
 
-fn slot<'a>(raw: &'a mut RawJobConfig, name: &'static str) -> Slot<'a> {
+pub(super) fn slot<'a>(raw: &'a mut RawJobConfig, name: &'static str) -> Slot<'a> {
     match name {
         "cron" => Slot::Text(&mut raw.cron),
         "timeZone" => Slot::Text(&mut raw.time_zone),
@@ -166,10 +95,4 @@ fn slot<'a>(raw: &'a mut RawJobConfig, name: &'static str) -> Slot<'a> {
         "staticSharding" => Slot::Switch(&mut raw.static_sharding),
         other => unreachable!("`{other}` is one of NAMES"),
     }
-}
-
-/// Letters and digits in lower case.
-fn canonical(name: &str) -> String {
-    let known = name.chars().filter(|c| c.is_alphanumeric());
-    known.flat_map(char::to_lowercase).collect()
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::extension::{EXTENSIONS, Spelling};
 use super::raw::Origin;
 use super::registry_form::POOL_KEYS;
+use super::settings::{NAMES, Slot, slot};
 use super::{Errors, Fault, JobConfig, RawJobConfig, Warning};
 use crate::text;
 use crate::yaml::resolve::{self, Type};
@@ -32,6 +33,85 @@ impl JobConfig {
     /// # Errors
     /// If the text is not YAML, or no job could run by it. All faults at once.
     pub fn from_registry(yaml: &str) -> Result<StoredJobConfig, Errors> {
+        Reader::read(yaml)?.finish()
+    }
+
+    /// Reads a stored text that no job can run by, with some settings changed as by [`with_settings`](Self::with_settings): what
+    /// is wrong with a setting does not count if that is changed. `name` is the job's; the text may have lost it.
+    ///
+    /// ```
+    /// # use elasticjob_config::job::JobConfig;
+    /// let broken = "jobName: sync\ncron: 61 * * * * ?\nshardingTotalCount: many\nowner: team-a\n";
+    /// let errors = JobConfig::repaired("sync", broken, [("cron", Some("0 0 2 * * ?"))]).unwrap_err();
+    /// assert_eq!(errors.faults()[0].value.as_deref(), Some("many"), "{errors}");
+    /// let changes = [("cron", Some("0 0 2 * * ?")), ("sharding-total-count", Some("2"))];
+    /// let repaired = JobConfig::repaired("sync", broken, changes)?;
+    /// assert!(repaired.to_yaml().contains("owner: team-a"));
+    /// # Ok::<(), elasticjob_config::job::Errors>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the text is not YAML, or no job could run by it even so. All faults at once.
+    pub fn repaired<'a>(
+        name: &str,
+        yaml: &str,
+        changes: impl IntoIterator<Item = (&'a str, Option<&'a str>)>,
+    ) -> Result<Self, Errors> {
+        let mut reader = Reader::read(yaml).map_err(|errors| errors.of(name))?;
+        reader.take_extensions();
+        name.clone_into(&mut reader.raw.job_name);
+        reader.faults.retain(|fault| fault.key != "jobName");
+        let changed = reader.raw.change(changes);
+        let mut config = changed.check(reader.raw, reader.faults)?;
+        config.kept.foreign_types = foreign_types(&config);
+        Ok(config)
+    }
+
+    /// Returns the settings of a stored text as [`settings`](Self::settings) does, as far as they can be read, whether or not a job
+    /// can run by them. Of a text that is not YAML there are none.
+    #[must_use]
+    pub fn legible_settings(yaml: &str) -> BTreeMap<String, String> {
+        let Ok(mut reader) = Reader::read(yaml) else {
+            return BTreeMap::new();
+        };
+        reader.take_extensions();
+        // What the text leaves out is off, and is shown as of a configuration that a job can run by.
+        for name in NAMES {
+            match slot(&mut reader.raw, name) {
+                Slot::Switch(switch) => *switch = switch.or(Some(false)),
+                Slot::Number(number) => *number = number.or(Some(-1)),
+                Slot::Text(_) | Slot::List(_) => {}
+            }
+        }
+        let mut settings = reader.raw.settings();
+        for fault in reader.faults {
+            match fault.value {
+                Some(value) => drop(settings.insert(fault.key, value)),
+                None => drop(settings.remove(&fault.key)),
+            }
+        }
+        settings
+    }
+
+    /// As [`from_registry`](Self::from_registry), without the warnings.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn from_yaml(yaml: &str) -> Result<Self, Errors> {
+        Ok(Self::from_registry(yaml)?.config)
+    }
+}
+
+/// Collects the settings of one text. Of a repeated key the last counts, because it simply comes later.
+struct Reader {
+    raw: RawJobConfig,
+    faults: Vec<Fault>,
+    warnings: Vec<Warning>,
+}
+
+impl Reader {
+    /// Reads all entries of a text.
+    fn read(yaml: &str) -> Result<Self, Errors> {
         let broken = |problem: String| Errors::new("", vec![Fault::new("", None, problem)]);
         let text = text::without_mark(yaml);
         let (documents, lines) =
@@ -47,32 +127,15 @@ impl JobConfig {
                 return Err(broken(problem));
             }
         };
-        let mut reader = Reader::new(Verbatim::new(&lines, root));
+        let verbatim = Verbatim::new(&lines, root);
+        let mut reader = Self::new();
         for (index, (key, value)) in root.entries().iter().enumerate() {
-            reader.entry(index, key, value);
+            reader.entry(&verbatim, index, key, value);
         }
-        reader.finish()
+        Ok(reader)
     }
 
-    /// As [`from_registry`](Self::from_registry), without the warnings.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn from_yaml(yaml: &str) -> Result<Self, Errors> {
-        Ok(Self::from_registry(yaml)?.config)
-    }
-}
-
-/// Collects the settings of one text. Of a repeated key the last counts, because it simply comes later.
-struct Reader<'a> {
-    raw: RawJobConfig,
-    verbatim: Verbatim<'a>,
-    faults: Vec<Fault>,
-    warnings: Vec<Warning>,
-}
-
-impl<'a> Reader<'a> {
-    fn new(verbatim: Verbatim<'a>) -> Self {
+    fn new() -> Self {
         let mut raw = RawJobConfig::new("");
         raw.monitor_execution = Some(false);
         raw.misfire = Some(false);
@@ -80,13 +143,12 @@ impl<'a> Reader<'a> {
         raw.sharding_total_count = Some(0);
         Self {
             raw,
-            verbatim,
             faults: Vec::new(),
             warnings: Vec::new(),
         }
     }
 
-    fn entry(&mut self, index: usize, key: &Node, value: &Node) {
+    fn entry(&mut self, verbatim: &Verbatim<'_>, index: usize, key: &Node, value: &Node) {
         let Some(name) = key.scalar().filter(|_| key.kind() == Type::Text) else {
             let problem = format!("line {}: a key is not a text", key.start.line);
             self.faults.push(Fault::new("", None, problem));
@@ -113,7 +175,7 @@ impl<'a> Reader<'a> {
             }
             "jobErrorHandlerType" => self.raw.job_error_handler_type = self.text(name, value),
             "jobListenerTypes" => self.raw.job_listener_types = self.texts(name, value),
-            "jobExtraConfigurations" => self.raw.kept.extra_configurations = self.keep(index, name),
+            "jobExtraConfigurations" => self.raw.kept.extra_configurations = self.keep(verbatim, index, name),
             "description" => self.raw.description = self.text(name, value),
             "props" => self.props(value),
             "disabled" => self.raw.disabled = Some(self.bool(name, value)),
@@ -121,7 +183,7 @@ impl<'a> Reader<'a> {
             "label" => self.raw.label = self.text(name, value),
             "staticSharding" => self.raw.static_sharding = Some(self.bool(name, value)),
             unknown => {
-                if let Some(text) = self.keep(index, unknown) {
+                if let Some(text) = self.keep(verbatim, index, unknown) {
                     self.raw.kept.unknown.insert(unknown.to_owned(), text);
                 }
                 let message = "is not a setting of ElasticJob 3.0; it is kept, but Java members of the job fail on it";
@@ -142,10 +204,7 @@ impl<'a> Reader<'a> {
                 })
             }
             Ok(_) => Err(Errors::new(name, self.faults)),
-            Err(errors) => {
-                self.faults.extend_from_slice(errors.faults());
-                Err(Errors::new(name, self.faults))
-            }
+            Err(errors) => Err(errors.after(name, self.faults)),
         }
     }
 
@@ -258,8 +317,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn keep(&mut self, index: usize, key: &str) -> Option<String> {
-        let problem = match self.verbatim.of_entry(index) {
+    fn keep(&mut self, verbatim: &Verbatim<'_>, index: usize, key: &str) -> Option<String> {
+        let problem = match verbatim.of_entry(index) {
             Ok(text) => return Some(text),
             Err(Unkept::RefersElsewhere) => {
                 "refers to another part of the text by an alias, so it cannot be kept on its own"

@@ -68,6 +68,24 @@ impl Files {
     }
 }
 
+/// The profiles that files of a directory, and of its `config` directory, are for.
+pub(super) fn profiles(directory: &Path) -> impl Iterator<Item = String> {
+    let directories = [directory.to_owned(), directory.join("config")];
+    let entries = directories
+        .into_iter()
+        .filter_map(|directory| directory.read_dir().ok());
+    let names = entries
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    names.filter_map(|name| {
+        let (stem, extension) = name.rsplit_once('.')?;
+        let profile = stem
+            .strip_prefix("application-")
+            .filter(|profile| !profile.is_empty())?;
+        EXTENSIONS.contains(&extension).then(|| profile.to_owned())
+    })
+}
+
 /// A path that says where it is, for a reader who does not know where the program was started.
 fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())

@@ -220,6 +220,11 @@ pub(super) fn is_section(path: &[String]) -> bool {
     path.is_empty() || SECTIONS.iter().any(|section| path == section.replace('-', ""))
 }
 
+/// Finds the setting of a path below a job; the job of the key is empty.
+pub(super) fn of_job(path: &[String]) -> Result<Known, Unknown> {
+    find_job_setting(String::new(), path)
+}
+
 fn find_job_setting(job: String, rest: &[String]) -> Result<Known, Unknown> {
     match rest {
         [] => Ok((Key::Job(job), "")),

@@ -58,10 +58,12 @@ mod reference;
 mod registry_only;
 mod server;
 mod settings;
+mod spelt;
 mod spring;
 mod toml;
 mod tree;
 mod unread;
+pub(crate) mod value;
 mod yaml;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -76,11 +78,16 @@ pub use figment;
 
 pub use self::error::{Error, Errors, Origin};
 pub use self::properties::read_properties;
+pub(crate) use self::reference::Takes;
 pub use self::server::Server;
 pub use self::settings::{
     DataSourceSettings, DumpSettings, Implementation, JobSettings, MetricsSettings, NetworkSettings, RegistrySettings,
     Settings, Sources, TracedJobs, TracingSettings, ZooKeeperSettings,
 };
+
+#[cfg(test)]
+pub(crate) use self::spelt::job_settings;
+pub(crate) use self::spelt::{Spelt, java_names};
 
 use self::bind::{Binder, Declarations};
 use self::document::Document;
@@ -217,6 +224,7 @@ impl Loader {
             leaves,
             profiles,
             sources,
+            ..
         } = self.gather(&mut faults);
         let overrides = self.overridden();
         let lookup = self.lookup(leaves.iter().flatten().chain(&overrides));
@@ -244,6 +252,22 @@ impl Loader {
         (settings, Errors::check(faults))
     }
 
+    /// Returns the profiles that are not active and that a document or a file `application-PROFILE.*` is for: what a caller who
+    /// finds nothing may have forgotten.
+    ///
+    /// # Errors
+    /// Files that cannot be read, and conditions that cannot be understood.
+    pub fn other_profiles(&self) -> Result<Vec<String>, Errors> {
+        let mut faults = Vec::new();
+        let gathered = self.gather(&mut faults);
+        let mut others = gathered.passed_over;
+        if let Some(directory) = &self.directory {
+            others.extend(files::profiles(directory).filter(|name| !gathered.accepted.contains(name)));
+        }
+        Errors::check(faults)?;
+        Ok(others.into_iter().collect())
+    }
+
     /// Reads files and handed-in configurations, and takes what counts with the active profiles.
     fn gather(&self, faults: &mut Vec<Error>) -> Gathered {
         let mut files = Files::default();
@@ -252,6 +276,7 @@ impl Loader {
         let further = self.further(&mut further_files, faults);
         let profiles = self.choose_profiles(documents.iter().chain(&further), faults);
         let mut known = BTreeSet::new();
+        let mut passed_over = BTreeSet::new();
         for name in profiles.accepted() {
             if let Some(of_profile) = self.read_files(&mut files, Some(name), faults) {
                 known.insert(name.clone());
@@ -268,7 +293,11 @@ impl Loader {
                 Ok(None) => true,
                 Ok(Some(condition)) => {
                     condition.collect_names(&mut known);
-                    condition.is_met(profiles.accepted())
+                    let is_met = condition.is_met(profiles.accepted());
+                    if !is_met {
+                        condition.collect_names(&mut passed_over);
+                    }
+                    is_met
                 }
                 Err(of_condition) => {
                     faults.extend(of_condition);
@@ -290,12 +319,16 @@ impl Loader {
         faults.extend(leaves.iter().flat_map(|leaves| unread::misspelt(leaves)));
         let of_files = leaves.iter().flat_map(|leaves| unread::pointers(leaves));
         let ignored = of_files.chain(unread::pointers_of_environment(&self.environment));
+        let accepted = profiles.accepted().to_vec();
+        passed_over.retain(|name| !accepted.contains(name));
         Gathered {
             sources: Sources {
                 ignored: profiles.ignored.into_iter().chain(ignored).collect(),
                 files: files.read.into_iter().chain(further_files.read).collect(),
                 absent: files.absent,
             },
+            accepted,
+            passed_over,
             profiles: profiles.active,
             leaves,
         }
@@ -376,6 +409,10 @@ struct Gathered {
     /// Of each source, those that win last.
     leaves: Vec<Vec<Leaf>>,
     profiles: Vec<String>,
+    /// What counts where none is active, too.
+    accepted: Vec<String>,
+    /// The profiles that are not accepted, of documents that do not count.
+    passed_over: BTreeSet<String>,
     sources: Sources,
 }
 

@@ -21,7 +21,7 @@ pub(super) struct Setting {
 
 /// What the value of a setting may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Takes {
+pub(crate) enum Takes {
     Text,
     /// A text that nothing shows.
     Secret,

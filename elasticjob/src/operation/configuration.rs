@@ -6,6 +6,9 @@ use elasticjob_config::job::{Errors, JobConfig};
 use serde::Serialize;
 
 use crate::cluster::layout::Node;
+use crate::cluster::policy::Policy;
+use crate::executor::Tries;
+use crate::property::{Properties as _, Reader};
 use crate::registry::Step;
 
 use super::survey::Depth;
@@ -37,6 +40,50 @@ pub struct Change {
     pub after: Option<String>,
 }
 
+impl StoredConfiguration {
+    /// Returns the configuration with some settings changed, by any of their names in files or in the registry; see
+    /// [`JobConfig::with_settings`]. One that no job can run by is repaired if all that is wrong with it is changed.
+    ///
+    /// # Errors
+    /// [`Error::Unacceptable`] with all that is wrong, [`Error::Unusable`].
+    pub fn with_settings<'a>(
+        &self,
+        changes: impl IntoIterator<Item = (&'a str, Option<&'a str>)>,
+    ) -> Result<JobConfig, Error> {
+        let job = &self.job_name;
+        let changed = match &self.config {
+            Ok(config) if config.name().as_str() == job => config.with_settings(changes),
+            _ => JobConfig::repaired(job, &self.text, changes),
+        };
+        let changed = changed.map_err(|source| Error::Unacceptable {
+            job: job.clone(),
+            source,
+        })?;
+        check(job, &changed)?;
+        Ok(changed)
+    }
+
+    /// Returns what is different in `after`, with values that could not be used as they stand. Values of secrets are not shown.
+    #[must_use]
+    pub fn changes(&self, after: &JobConfig) -> Vec<Change> {
+        let before = match &self.config {
+            Ok(before) => before.settings(),
+            Err(_) => JobConfig::legible_settings(&self.text),
+        };
+        Change::of(&before, &after.settings())
+    }
+}
+
+/// Checks those props that each member of ours reads. Others are known to the members alone.
+fn check(job: &str, config: &JobConfig) -> Result<(), Error> {
+    let mut reader = Reader::new(config.props());
+    let _: (Option<Policy>, Option<Tries>) = (Policy::read(&mut reader), Tries::read(&mut reader));
+    reader.finish(Some(())).map_err(|faults| Error::Unusable {
+        job: job.to_owned(),
+        problem: faults.to_string(),
+    })
+}
+
 impl Operations {
     /// The configuration in the registry; `None` where the job has none.
     ///
@@ -61,8 +108,9 @@ impl Operations {
     /// registry holds beside the settings (tracing configurations of Java members, unknown keys) stays.
     ///
     /// # Errors
-    /// [`Error::Changed`] when the one there has another version than `expected`, unless an answer to this very change was
-    /// lost. [`Error::Unreadable`] when the members could not read what would be written. [`Error::AnotherJob`], [`Error::NoSuchJob`], [`Error::NoConfiguration`], [`Error::Busy`],
+    /// [`Error::Changed`] if the one there has another version than `expected`, unless an answer to this very change was
+    /// lost. [`Error::Unusable`] if no member of ours could run the job by it, [`Error::Unreadable`] if members could not read
+    /// the text that would be written. [`Error::AnotherJob`], [`Error::NoSuchJob`], [`Error::NoConfiguration`], [`Error::Busy`],
     /// [`Error::Registry`].
     pub async fn update_configuration(&self, job: &str, config: &JobConfig, expected: i32) -> Result<i32, Error> {
         let given = config.name().as_str();
@@ -70,6 +118,7 @@ impl Operations {
             let (job, given) = (job.to_owned(), given.to_owned());
             return Err(Error::AnotherJob { job, given });
         }
+        check(job, config)?;
         let decide = |survey: &super::survey::Survey| {
             let Some(stored) = &survey.config else {
                 return Err(Error::NoConfiguration { job: job.to_owned() });
@@ -119,12 +168,6 @@ impl Change {
     #[must_use]
     pub fn between(before: &JobConfig, after: &JobConfig) -> Vec<Self> {
         Self::of(&before.settings(), &after.settings())
-    }
-
-    /// All settings of a configuration, where nobody can tell what was there before. Values of secrets are not shown.
-    #[must_use]
-    pub fn from_nothing(after: &JobConfig) -> Vec<Self> {
-        Self::of(&BTreeMap::new(), &after.settings())
     }
 
     fn of(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> Vec<Self> {

@@ -117,6 +117,22 @@ pub enum Error {
         /// Why not.
         source: job::Errors,
     },
+    /// No job could run by this configuration if it were written.
+    #[error("nothing was changed")]
+    Unacceptable {
+        /// The job.
+        job: String,
+        /// What is wrong with it. It names the job.
+        source: job::Errors,
+    },
+    /// No member of ours could run the job by this configuration if it were written.
+    #[error("the configuration of job `{job}` was not changed: no member could run by it: {problem}")]
+    Unusable {
+        /// The job.
+        job: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// A configuration under another name.
     #[error("the configuration is that of job `{given}`, not of `{job}`")]
     AnotherJob {

@@ -1,8 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 
-use jiff::SignedDuration;
-
 use super::{Binder, Bound};
 use crate::job::{Fault, RawJobConfig};
 use crate::secret;
@@ -12,6 +10,7 @@ use crate::sources::key::{self, JobNames, JobProps, Key};
 use crate::sources::layer::{self, Entry, Layer};
 use crate::sources::placeholder::Lookup;
 use crate::sources::settings::{Implementation, JobSettings};
+use crate::sources::value::{self, Unit};
 use crate::spelling;
 
 /// The jobs that the program declares, and which of them does the work of which configured job.
@@ -259,14 +258,14 @@ impl Binder<'_> {
         let mut raw = RawJobConfig::new(name);
         raw.cron = self.text(&key("cron"));
         raw.time_zone = self.text(&key("time-zone"));
-        raw.sharding_total_count = self.number(&key("sharding-total-count"), "a whole number is expected");
+        raw.sharding_total_count = self.number(&key("sharding-total-count"), value::WHOLE_NUMBER);
         raw.sharding_item_parameters = self.text(&key("sharding-item-parameters"));
         raw.job_parameter = self.entries.get(&key("job-parameter")).map(|bound| bound.text.clone());
         raw.monitor_execution = self.bool(&key("monitor-execution"));
         raw.failover = self.bool(&key("failover"));
         raw.misfire = self.bool(&key("misfire"));
-        raw.max_time_diff_seconds = self.units(&key("max-time-diff"), 1, "seconds");
-        raw.reconcile_interval_minutes = self.units(&key("reconcile-interval"), 60, "minutes");
+        raw.max_time_diff_seconds = self.units(&key("max-time-diff"), Unit::Seconds);
+        raw.reconcile_interval_minutes = self.units(&key("reconcile-interval"), Unit::Minutes);
         raw.job_sharding_strategy_type = self.text(&key("job-sharding-strategy-type"));
         raw.job_executor_service_handler_type = self.text(&key("job-executor-service-handler-type"));
         raw.job_error_handler_type = self.text(&key("job-error-handler-type"));
@@ -307,13 +306,10 @@ impl Binder<'_> {
     }
 
     /// The registry holds whole units only.
-    fn units(&mut self, key: &Key, unit_seconds: i64, unit: &str) -> Option<i64> {
+    fn units(&mut self, key: &Key, unit: Unit) -> Option<i64> {
         let bound = self.bound(key)?;
-        let duration: SignedDuration = self.signed_duration(key)?;
-        if duration.subsec_nanos() != 0 || duration.as_secs() % unit_seconds != 0 {
-            self.fault(&bound, format!("the registry holds whole {unit}"));
-        }
-        Some(duration.as_secs() / unit_seconds)
+        let duration = self.signed_duration(key)?;
+        unit.count(duration).map_err(|problem| self.fault(&bound, problem)).ok()
     }
 
     /// A fault of the job's configuration, at the place where the setting was written.

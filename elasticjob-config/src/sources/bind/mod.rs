@@ -15,9 +15,8 @@ use super::key::Key;
 use super::layer::{Entry, Layer};
 use super::placeholder::Lookup;
 use super::settings::{RegistrySettings, Settings, Sources, TracingSettings};
-use crate::list;
+use super::value;
 use crate::secret::{self, PROVIDED};
-use crate::yaml::value::bool_value;
 
 pub(super) use job::Declarations;
 
@@ -122,25 +121,20 @@ impl<'a> Binder<'a> {
     }
 
     fn bool(&mut self, key: &Key) -> Option<bool> {
-        self.parsed(key, "`true` or `false` is expected", bool_value)
+        self.parsed(key, value::SWITCH, value::switch)
     }
 
     fn number<T: FromStr>(&mut self, key: &Key, expected: &str) -> Option<T> {
-        self.parsed(key, expected, |text| number(text.trim()))
+        self.parsed(key, expected, value::number)
     }
 
     fn list(&mut self, key: &Key) -> Vec<String> {
-        self.parsed(key, "a list is written `a, b` or `[a, b]`", list::items)
-            .unwrap_or_default()
+        self.parsed(key, value::LIST, value::list).unwrap_or_default()
     }
 
     /// A duration that may be negative, which means none in some of Java's settings.
     fn signed_duration(&mut self, key: &Key) -> Option<SignedDuration> {
-        self.parsed(
-            key,
-            "a duration is expected, such as `10s`, `500ms` or `1m 30s`",
-            |text| text.trim().parse().ok(),
-        )
+        self.parsed(key, value::DURATION, value::duration)
     }
 
     fn duration(&mut self, key: &Key) -> Option<Duration> {
@@ -167,15 +161,6 @@ impl<'a> Binder<'a> {
             .value(bound.shown.clone())
             .at(bound.origin.clone());
         self.faults.push(error);
-    }
-}
-
-/// A number, or a whole one in hexadecimal digits: `0x1F`, which Spring reads from every source.
-fn number<T: FromStr>(text: &str) -> Option<T> {
-    let hexadecimal = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
-    match hexadecimal {
-        Some(digits) if !digits.starts_with('+') => u64::from_str_radix(digits, 16).ok()?.to_string().parse().ok(),
-        _ => text.parse().ok(),
     }
 }
 

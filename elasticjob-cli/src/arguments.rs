@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::command::{
-    completions, config, drain, dump, explain, history, import, items, job, jobs, next, remove, servers, shutdown,
-    switch, trigger,
+    cancel, completions, config, drain, dump, explain, history, import, items, job, jobs, next, remove, servers,
+    shutdown, switch, trigger,
 };
 use crate::context::Context;
 use crate::failure::{EXIT_CODES, Failure, Outcome};
@@ -38,6 +38,7 @@ enum Command {
     Explain(explain::Arguments),
     History(history::Arguments),
     Trigger(trigger::Arguments),
+    Cancel(cancel::Arguments),
     Enable(switch::EnableArguments),
     Disable(switch::DisableArguments),
     Drain(drain::DrainArguments),
@@ -63,6 +64,7 @@ impl CommandLine {
             Command::Explain(arguments) => arguments.run(&context).await,
             Command::History(arguments) => arguments.run(&context).await,
             Command::Trigger(arguments) => arguments.run(&context).await,
+            Command::Cancel(arguments) => arguments.run(&context).await,
             Command::Enable(arguments) => arguments.run(&context).await,
             Command::Disable(arguments) => arguments.run(&context).await,
             Command::Drain(arguments) => arguments.run(&context).await,

@@ -271,9 +271,73 @@ async fn a_run_that_is_waited_for_should_be_told_item_by_item() -> anyhow::Resul
 
     let shared = operator.json(&["trigger", SHARE, "--wait=60"]).await;
     assert_eq!(shared["items"]["9"]["outcome"], "SUCCEEDED", "{shared}");
+    let on_one = operator
+        .json(&["trigger", SHARE, "--server", &ip(2), "--wait=60"])
+        .await;
+    let of_server: Vec<String> = operator
+        .cluster
+        .owners(SHARE)
+        .await?
+        .into_iter()
+        .filter(|(_, owner)| owner.starts_with(&format!("{}@", ip(2))))
+        .map(|(item, _)| item.to_string())
+        .collect();
+    let ran: Vec<&String> = on_one["items"].as_object().context("a map")?.keys().collect();
+    assert_eq!((ran.len(), &of_server[0]), (5, ran[0]), "{on_one}");
+    assert_eq!(
+        operator.does(&["trigger", SHARE, "--server", &ip(7)]).await.code,
+        Some(3)
+    );
     let requested = operator.json(&["trigger", SHARE]).await;
     assert_eq!(requested["instances"].as_array().map(Vec::len), Some(2), "{requested}");
     assert_eq!(operator.does(&["trigger", "nobody"]).await.code, Some(3));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_run_that_is_cancelled_should_end_as_that_and_the_next_should_come() -> anyhow::Result<()> {
+    let operator = Operator::new("cli-cancel")?;
+    let member = |host| {
+        let setup = operator.cluster.member(host).working(Duration::from_secs(300));
+        setup.with("ELASTICJOB_JOBS_SHARE_CRON", NEVER).start()
+    };
+    let _members: (Member, Member) = (member(1)?, member(2)?);
+    operator.cluster.shared_by(&[1, 2]).await;
+    let nothing = operator.does(&["cancel", SHARE]).await;
+    assert_eq!(nothing.code, Some(4), "{nothing:?}");
+    assert!(nothing.err.contains("nothing of job `share` runs now"), "{nothing:?}");
+
+    for count in 1..=2 {
+        let request = operator.json(&["trigger", SHARE]).await;
+        operator
+            .cluster
+            .until("all items run", async || {
+                ensure!(operator.cluster.runs()?.len() == 10 * count, "they do not");
+                Ok(())
+            })
+            .await;
+        let one = ["cancel", SHARE, "--item", "3", "--reason", "文件错了", "--by", "alice"];
+        let one = operator.json(&one).await;
+        let end = &one["items"]["3"]["end"];
+        assert_eq!(end["outcome"], "CANCELLED", "{one}");
+        assert_eq!(end["cause"], "by alice: 文件错了", "{one}");
+        let explained = operator.succeeds(&["explain", SHARE, "--item", "3"]).await;
+        assert!(explained.contains("cancelled (by alice: 文件错了)"), "{explained}");
+        let items = operator.json(&["items", SHARE]).await;
+        assert_eq!(items[4]["status"], "RUNNING", "no other was: {items}");
+        let rest = operator.succeeds(&["cancel", SHARE]).await;
+        assert_eq!(rest.matches("cancelled: by mallory").count(), 9, "{rest}");
+        let answer = operator
+            .cluster
+            .text("/share/ledger/items/3")
+            .await?
+            .context("a ledger")?;
+        assert!(
+            answer.contains(request["request"].as_str().context("a text")?),
+            "{answer}"
+        );
+        assert!(operator.cluster.children("/share/ledger/cancels").await?.is_empty());
+    }
     Ok(())
 }
 

@@ -19,6 +19,10 @@ pub(crate) struct Arguments {
     #[arg(short, long, value_name = "TEXT")]
     parameter: Option<String>,
 
+    /// Only on the instances of this server, by its address: the items that belong to them run
+    #[arg(long, value_name = "ADDRESS")]
+    server: Option<String>,
+
     /// Wait until all items have ended, and say how; so many seconds at most. What holds the run up is said at once, and
     /// again when that changes
     #[arg(short, long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "3600")]
@@ -28,7 +32,11 @@ pub(crate) struct Arguments {
 impl Arguments {
     pub(crate) async fn run(self, context: &Context) -> Result<Outcome, Failure> {
         let operations = context.operations()?;
-        let requested = operations.trigger(&self.job, self.parameter.as_deref()).await?;
+        let parameter = self.parameter.as_deref();
+        let requested = match &self.server {
+            Some(server) => operations.trigger_on(&self.job, server, parameter).await?,
+            None => operations.trigger(&self.job, parameter).await?,
+        };
         let mut progress = Progress::new(&requested);
         let Some(seconds) = self.wait else {
             // The request is recorded, whatever can be seen of the run.

@@ -1,7 +1,9 @@
 //! What was done.
 
 use comfy_table::Cell;
-use elasticjob::operation::{Drained, Obstacle, PauseChange, Requested, RequestedRun, Switched};
+use elasticjob::operation::{
+    CancelOutcome, CancelReport, Drained, Obstacle, PauseChange, Requested, RequestedRun, Switched,
+};
 use elasticjob::starter::ItemOutcome;
 use serde::Serialize;
 
@@ -153,28 +155,53 @@ impl Show for Requested {
     }
 }
 
-impl Show for RequestedRun {
+impl Show for CancelReport {
     fn text(&self, style: Style) -> String {
         let mut table = Table::new(style, &["ITEM", "RESULT"]);
         for (item, outcome) in &self.items {
             table.row([
                 plain(item),
                 match outcome {
-                    ItemOutcome::Succeeded => Tone::Good.cell("succeeded"),
-                    ItemOutcome::Failed { cause } => Tone::Bad.cell(format!("failed: {cause}")),
-                    ItemOutcome::Cancelled { cause } => Tone::Bad.cell(format!("cancelled: {cause}")),
-                    ItemOutcome::Skipped { reason } => Tone::Notable.cell(format!("skipped: {reason}")),
-                    ItemOutcome::Unknown => Tone::Notable.cell("unknown: it belongs to a Java member"),
-                    ItemOutcome::Pending => Tone::Notable.cell("not ended in the time that was given"),
+                    CancelOutcome::Ended { end } => ended(end),
+                    CancelOutcome::Running => Tone::Notable.cell("told, and has not ended yet"),
+                    CancelOutcome::Superseded => Tone::Notable.cell("ended, and another run has begun since"),
                     _ => plain("unknown"),
                 },
             ]);
         }
-        let mut text = table.text("The job has no items.");
+        for (item, instance) in &self.unreachable {
+            let reason =
+                format!("not cancelled: {instance} does not know of that: it is a Java member, or an older one");
+            table.row([plain(item), Tone::Bad.cell(reason)]);
+        }
+        table.text("Nothing runs.")
+    }
+}
+
+impl Show for RequestedRun {
+    fn text(&self, style: Style) -> String {
+        let mut table = Table::new(style, &["ITEM", "RESULT"]);
+        for (item, outcome) in &self.items {
+            table.row([plain(item), ended(outcome)]);
+        }
+        let mut text = table.text("No item is to run.");
         for obstacle in &self.obstacles {
             text.push_str(&format!("{} {}\n", style.paint(Tone::Bad, "✗"), said(obstacle)));
         }
         text
+    }
+}
+
+/// What became of an item.
+fn ended(outcome: &ItemOutcome) -> Cell {
+    match outcome {
+        ItemOutcome::Succeeded => Tone::Good.cell("succeeded"),
+        ItemOutcome::Failed { cause } => Tone::Bad.cell(format!("failed: {cause}")),
+        ItemOutcome::Cancelled { cause } => Tone::Bad.cell(format!("cancelled: {cause}")),
+        ItemOutcome::Skipped { reason } => Tone::Notable.cell(format!("skipped: {reason}")),
+        ItemOutcome::Unknown => Tone::Notable.cell("unknown: it belongs to a Java member"),
+        ItemOutcome::Pending => Tone::Notable.cell("not ended in the time that was given"),
+        _ => plain("unknown"),
     }
 }
 

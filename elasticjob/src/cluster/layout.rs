@@ -44,6 +44,9 @@ pub(crate) enum Node<'a> {
     Standbys,
     /// A process that has the job and takes no part in it.
     Standby(&'a str),
+    Cancels,
+    /// An operator's word that a run of the item is to end.
+    Cancel(u32),
     /// There while the whole job is paused, with who did that, when and why.
     Pause,
     Notes,
@@ -219,6 +222,8 @@ impl<'a> Node<'a> {
             ["ledger", "members", id] => Self::Member(id),
             ["ledger", "standby"] => Self::Standbys,
             ["ledger", "standby", id] => Self::Standby(id),
+            ["ledger", "cancels"] => Self::Cancels,
+            ["ledger", "cancels", item] => Self::Cancel(number(item)?),
             ["ledger", "pause"] => Self::Pause,
             ["ledger", "notes"] => Self::Notes,
             ["ledger", "notes", "servers"] => Self::ServerNotes,
@@ -275,6 +280,8 @@ impl fmt::Display for Node<'_> {
             Self::Member(id) => write!(f, "/ledger/members/{id}"),
             Self::Standbys => f.write_str("/ledger/standby"),
             Self::Standby(id) => write!(f, "/ledger/standby/{id}"),
+            Self::Cancels => f.write_str("/ledger/cancels"),
+            Self::Cancel(item) => write!(f, "/ledger/cancels/{item}"),
             Self::Pause => f.write_str("/ledger/pause"),
             Self::Notes => f.write_str("/ledger/notes"),
             Self::ServerNotes => f.write_str("/ledger/notes/servers"),
@@ -333,6 +340,8 @@ mod tests {
             Node::Member("10.0.0.1@-@7-abc123"),
             Node::Standbys,
             Node::Standby("10.0.0.1@-@7-abc123"),
+            Node::Cancels,
+            Node::Cancel(3),
             Node::Pause,
             Node::Notes,
             Node::ServerNotes,

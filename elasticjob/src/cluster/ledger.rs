@@ -39,6 +39,10 @@ pub(crate) struct Record {
     /// parameter are left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) lost: Option<Run>,
+    /// The newest run that an operator cancelled, as it ended, until the next run ends: the run that makes up for a time may
+    /// follow in the same transaction. Its requests and its parameter are left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) cancelled: Option<Run>,
     /// The newest times that passed without a run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) skipped: Option<Gap>,
@@ -86,6 +90,14 @@ pub(crate) struct End {
     /// Why, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) cause: Option<String>,
+    /// Whether an operator cancelled the run.
+    #[serde(default, rename = "byOperator", skip_serializing_if = "is_no")]
+    pub(crate) is_by_operator: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands in a reference")]
+fn is_no(value: &bool) -> bool {
+    !value
 }
 
 /// The requests served by a run, and its end.
@@ -270,7 +282,13 @@ impl Record {
                     end: end.clone(),
                 });
             }
+            let is_by_operator = end.is_by_operator;
             run.end = Some(end);
+            record.cancelled = is_by_operator.then(|| Run {
+                requests: Vec::new(),
+                parameter: None,
+                ..run.clone()
+            });
         }
         record
     }
@@ -323,6 +341,11 @@ impl Record {
         self.run.as_ref().is_some_and(|run| run.end.is_some())
     }
 
+    /// Whether its run has begun and not ended.
+    pub(crate) fn is_open(&self) -> bool {
+        self.run.as_ref().is_some_and(|run| run.end.is_none())
+    }
+
     /// Whether its run was begun by `owner` and not ended.
     pub(crate) fn is_open_of(&self, owner: &str) -> bool {
         self.run
@@ -367,7 +390,19 @@ impl Run {
 
 impl End {
     pub(crate) fn new(verdict: Verdict) -> Self {
-        Self { verdict, cause: None }
+        Self {
+            verdict,
+            cause: None,
+            is_by_operator: false,
+        }
+    }
+
+    /// The end of a run that an operator cancelled, for this reason.
+    pub(crate) fn by_operator(cause: String) -> Self {
+        Self {
+            is_by_operator: true,
+            ..Self::because(Verdict::Cancelled, cause)
+        }
     }
 
     /// With a cause, cut to what the ledger keeps.
@@ -378,8 +413,8 @@ impl End {
             cause.push('…');
         }
         Self {
-            verdict,
             cause: Some(cause),
+            ..Self::new(verdict)
         }
     }
 }

@@ -23,6 +23,9 @@ pub(crate) struct Member {
     /// Whether it starts nothing while the job is paused. Versions that do not know of pauses do not say so.
     #[serde(default, rename = "obeysPause", skip_serializing_if = "is_no")]
     pub(crate) obeys_pause: bool,
+    /// Whether it ends runs that an operator cancels. Versions that do not know of that do not say so.
+    #[serde(default, rename = "obeysCancels", skip_serializing_if = "is_no")]
+    pub(crate) obeys_cancels: bool,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands in a reference")]

@@ -7,6 +7,7 @@
 
 mod abandoned;
 mod astray;
+pub(crate) mod cancel;
 mod contenders;
 pub(crate) mod election;
 mod extent;

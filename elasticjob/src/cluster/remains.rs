@@ -55,7 +55,9 @@ pub(crate) async fn remove(membership: &Membership, job: &str, extent: Extent) -
 fn may_hold_some(job: &str, path: &str) -> bool {
     !matches!(
         Node::parse(job, path),
-        Some(Node::LedgerItems | Node::Notes | Node::Config | Node::Servers | Node::Epoch | Node::Called)
+        Some(
+            Node::LedgerItems | Node::Notes | Node::Config | Node::Servers | Node::Epoch | Node::Called | Node::Cancels
+        )
     )
 }
 

@@ -57,6 +57,7 @@ impl Scope {
                     Node::Trigger,
                     Node::Epoch,
                     Node::Pause,
+                    Node::Cancels,
                     Node::Members,
                 ];
                 let own = items.iter().map(|item| Node::Item(*item));

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::registry::{Answer, CreateMode, Error, Read, Session, Stat, Step};
 
+use super::instance::InstanceId;
 use super::layout::Node;
 use super::transaction::Transaction;
 use super::view::View;
@@ -48,15 +49,24 @@ impl Order {
     }
 }
 
-/// Records an order with all instances there are. Returns when it is recorded, with their ids.
+/// Records an order with all instances there are, or with those on one server. Returns when it is recorded, with their ids.
+/// If there are none, nothing is written.
 ///
 /// If it is too large for one transaction, it is recorded in several. Each instance that has it runs its items, so an error that
 /// comes in between leaves the order with some of the instances.
-pub(crate) async fn request(session: &dyn Session, job: &str, order: &Order) -> Result<Vec<String>, Error> {
+pub(crate) async fn request(
+    session: &dyn Session,
+    job: &str,
+    server: Option<&str>,
+    order: &Order,
+) -> Result<Vec<String>, Error> {
     let mut recorded = BTreeSet::new();
     let mut refused = Error::ConnectionLoss;
     for _ in 0..ATTEMPTS {
-        let found = Found::read(session, job).await?;
+        let found = Found::read(session, job).await?.on(server);
+        if found.asked.is_empty() {
+            return Ok(recorded.into_iter().collect());
+        }
         let parts = found.parts(order, &recorded);
         let Err(error) = write(session, parts, &mut recorded).await else {
             return Ok(recorded.into_iter().collect());
@@ -88,7 +98,9 @@ struct Found {
     /// Knows of the parent of the orders alone.
     view: View,
     instances: Vec<String>,
-    /// Those of them that are ours.
+    /// The instances among them that get the order.
+    asked: Vec<String>,
+    /// The instances among them that are ours.
     members: BTreeSet<String>,
     pending: BTreeMap<String, (Vec<u8>, Stat)>,
 }
@@ -113,15 +125,26 @@ impl Found {
             Answer::Data(Some(found)) => Some((id, found)),
             _ => None,
         });
+        let instances = instances.unwrap_or_default();
         Ok(Self {
             view,
-            instances: instances.unwrap_or_default(),
+            asked: instances.clone(),
+            instances,
             members: members.unwrap_or_default().into_iter().collect(),
             pending: found.collect(),
         })
     }
 
-    /// What records the order with all instances but those that have it already, in as few transactions as take it.
+    /// Leaves out the instances on other servers than this.
+    fn on(mut self, server: Option<&str>) -> Self {
+        if let Some(server) = server {
+            let is_there = |id: &String| InstanceId::parse(id).is_some_and(|id| id.server() == server);
+            self.asked.retain(is_there);
+        }
+        self
+    }
+
+    /// What records the order with the instances that get it but those that have it already, in as few transactions as take it.
     fn parts(mut self, order: &Order, recorded: &BTreeSet<String>) -> Vec<Part> {
         let job = self.view.job().to_owned();
         let gone: Vec<String> = self
@@ -131,7 +154,7 @@ impl Found {
             .cloned()
             .collect();
         let mut waiting: VecDeque<(String, bool)> = gone.into_iter().map(|id| (id, false)).collect();
-        let asked = self.instances.iter().filter(|id| !recorded.contains(*id));
+        let asked = self.asked.iter().filter(|id| !recorded.contains(*id));
         waiting.extend(asked.map(|id| (id.clone(), true)));
         let mut parts = Vec::new();
         while !waiting.is_empty() {
@@ -225,6 +248,7 @@ mod tests {
             Found {
                 view,
                 instances: instances.iter().map(|id| (*id).to_owned()).collect(),
+                asked: instances.iter().map(|id| (*id).to_owned()).collect(),
                 members: instances.iter().map(|id| (*id).to_owned()).collect(),
                 pending: pending.iter().map(|id| ((*id).to_owned(), data())).collect(),
             }

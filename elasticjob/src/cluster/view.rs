@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::registry::{Stat, WatchEvent};
 
+use super::cancel::Cancel;
 use super::instance::InstanceId;
 use super::layout::{Guarantee, ItemKind, Moment, Node};
 use super::member::Member;
@@ -52,6 +53,8 @@ pub(crate) struct View {
     waiting: NotedItems,
     /// and those that waited by the one before it and do not any more.
     released: NotedItems,
+    /// Which runs operators have cancelled, by item; `None` for a word that says nothing.
+    pub(crate) cancels: BTreeMap<u32, Option<Cancel>>,
     /// Ask [`is_paused`](Self::is_paused) to decide by it.
     pub(crate) pause: Option<StoredPause>,
     /// Whether there is a node to compare clocks by.
@@ -272,6 +275,7 @@ impl View {
             Node::LedgerItem(item) => self.item(item).has_ledger = true,
             Node::CurrentTime => self.has_current_time = true,
             Node::Pause => self.pause = Some(StoredPause::parse(data, stat)),
+            Node::Cancel(item) => drop(self.cancels.insert(item, Cancel::parse(data))),
             Node::Epoch => {
                 let basis: Option<Basis> = serde_json::from_slice(data).ok();
                 let is_another = self.epoch.as_ref().is_none_or(|known| known.version != stat.version);
@@ -335,6 +339,7 @@ impl View {
             Node::CurrentTime => self.has_current_time = false,
             Node::Epoch => self.epoch = None,
             Node::Pause => self.pause = None,
+            Node::Cancel(item) => drop(self.cancels.remove(&item)),
             _ => {}
         }
         Interest::Changed
@@ -357,6 +362,7 @@ impl View {
             Node::Config => self.has_config,
             Node::Epoch => self.epoch.is_some(),
             Node::Pause => self.pause.is_some(),
+            Node::Cancel(item) => self.cancels.contains_key(&item),
             Node::LedgerItem(item) => self.items.get(&item).is_some_and(|item| item.has_ledger),
             Node::Server(ip) => self.servers.contains_key(ip),
             Node::CurrentTime => self.has_current_time,
@@ -384,6 +390,12 @@ impl View {
     /// Whether the whole job is paused: nothing of it is claimed.
     pub(crate) fn is_paused(&self) -> bool {
         self.pause.is_some() && !Mutation::IgnorePause.is_on()
+    }
+
+    /// An operator's word that this run of the item is to end, if there is one.
+    pub(crate) fn cancel_of(&self, item: u32, run: &str) -> Option<&Cancel> {
+        let cancel = self.cancels.get(&item)?.as_ref();
+        cancel.filter(|cancel| cancel.run == run && !Mutation::IgnoreCancel.is_on())
     }
 
     /// Whether the instance starts nothing while the job is paused: a member of ours that knows of pauses.
@@ -571,6 +583,7 @@ impl Parents {
             Node::ServerNotes => 16,
             Node::ItemNotes => 17,
             Node::Standbys => 18,
+            Node::Cancels => 19,
             _ => return None,
         };
         Some(1 << place)

@@ -35,10 +35,9 @@ impl WindDown {
         is_first
     }
 
-    /// Returns why the run was asked to end; `None` if it was not.
+    /// Returns why the run was asked to end; `None` if it was not, or was cancelled outright.
     pub(crate) fn reason(&self) -> Option<&'static str> {
-        let is_asked = self.token.is_cancelled();
-        is_asked.then(|| self.reason.get().copied().unwrap_or("it was asked to end"))
+        self.reason.get().copied().filter(|_| self.token.is_cancelled())
     }
 
     /// Returns the token that the run watches.

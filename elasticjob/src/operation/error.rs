@@ -69,6 +69,22 @@ pub enum Error {
         /// The job.
         job: String,
     },
+    /// No instance on the server is there to run the job.
+    #[error("job `{job}` has no instance on server `{server}`")]
+    NoInstanceOn {
+        /// The job.
+        job: String,
+        /// The server.
+        server: String,
+    },
+    /// There is no run to cancel.
+    #[error("nothing of job `{job}`{} runs now", .item.map(|item| format!(", item {item},")).unwrap_or_default())]
+    NothingRuns {
+        /// The job.
+        job: String,
+        /// The item that was meant; `None` for all.
+        item: Option<u32>,
+    },
     /// The parameter of a requested run is kept with each item, so it has to be short.
     #[error("the parameter has {length} bytes, the limit is {limit}")]
     ParameterTooLong {
@@ -176,7 +192,7 @@ impl Error {
                 source,
                 registry::Error::ConnectionLoss | registry::Error::SessionExpired | registry::Error::Unreachable(_)
             ),
-            Self::Busy { .. } | Self::NoInstance { .. } | Self::Dump { .. } => true,
+            Self::Busy { .. } | Self::NoInstance { .. } | Self::NoInstanceOn { .. } | Self::Dump { .. } => true,
             _ => false,
         }
     }

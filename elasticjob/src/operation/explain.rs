@@ -105,6 +105,8 @@ pub enum Finding {
     AwaitsTakeover,
     /// The item runs.
     Running { on: Option<String>, run: Option<RunReport> },
+    /// An operator has cancelled the run, which has not ended yet.
+    Cancelling { note: Note },
     /// Instances died in a row while running the item, so that it was given up for that time.
     Parked { run: RunReport },
     /// Its newest run did not succeed.
@@ -151,6 +153,7 @@ impl Finding {
             | Self::Draining { .. }
             | Self::AwaitsTakeover
             | Self::Running { .. }
+            | Self::Cancelling { .. }
             | Self::Parked { .. }
             | Self::NotSucceeded { .. }
             | Self::Skipped { .. }
@@ -331,6 +334,11 @@ fn of_item(survey: &Survey, item: u32, next: Option<Timestamp>) -> Vec<Finding> 
         }),
         None => {}
     }
+    let open = run.as_ref().filter(|run| run.verdict.is_none());
+    if let Some(cancel) = open.and_then(|run| view.cancel_of(item, &run.id)) {
+        let note = cancel.note.clone();
+        findings.push(Finding::Cancelling { note });
+    }
     if let Some(run) = run.filter(|run| run.verdict.as_deref().is_some_and(|verdict| verdict != "succeeded")) {
         let is_parked = run.cause.as_deref().is_some_and(|cause| cause.starts_with("parked"));
         findings.push(match is_parked {
@@ -423,6 +431,7 @@ impl fmt::Display for Finding {
                 on.iter().try_for_each(|on| write!(f, " on {on}"))?;
                 run.iter().try_for_each(|run| write!(f, ", {run}"))
             }
+            Self::Cancelling { note } => write!(f, "its run is to end, cancelled {note}"),
             Self::Parked { run } => write!(f, "it was given up for one time, its instances died in a row: {run}"),
             Self::NotSucceeded { run } => write!(f, "its newest run did not succeed: {run}"),
             Self::Skipped { times } => write!(f, "{times}"),

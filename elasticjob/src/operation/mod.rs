@@ -11,6 +11,7 @@
 //! and refused where that changed meanwhile; then it is decided anew. So every change except a
 //! [trigger](Operations::trigger) may be repeated after a lost answer.
 
+mod cancel;
 mod configuration;
 mod drain;
 mod dump;
@@ -41,6 +42,7 @@ use crate::cluster::ids::Ids;
 use crate::registry::{Registry, Session};
 use crate::schedule::{Clock, SystemClock};
 
+pub use cancel::{CancelOutcome, CancelReport, Cancelled, CancelledRun};
 pub use configuration::{Change, StoredConfiguration};
 pub use drain::Drained;
 pub use dump::dump;
@@ -116,6 +118,13 @@ impl Operations {
                 ids: Mutex::new(Ids::random()),
             }),
         }
+    }
+
+    /// Names requests from this source.
+    #[cfg(feature = "testing")]
+    pub(crate) fn with_ids(self, ids: Ids) -> Self {
+        *self.shared.ids.lock().unwrap_or_else(PoisonError::into_inner) = ids;
+        self
     }
 
     /// Names the registry centre, without secrets: `zookeeper at 10.0.0.1:2181, namespace /shop`.

@@ -1,12 +1,18 @@
 //! The one place that talks to the registry: reads in batches, and changes that are decided anew where others came in
 //! between.
 
+use std::future::poll_fn;
+use std::ops::ControlFlow;
 use std::sync::{Arc, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
+use tokio::time::{Instant, timeout_at};
 
-use crate::registry::{self, Answer, Read, Session, SessionState, Step, WriteError};
+use crate::cluster::layout::Node;
+use crate::registry::{self, Answer, Read, Session, SessionState, Step, WatchEvent, WriteError};
 
 use super::survey::{Depth, Survey};
 use super::{Error, Operations};
@@ -133,6 +139,45 @@ impl Operations {
         survey
             .filter(Survey::exists)
             .ok_or_else(|| Error::NoSuchJob { job: job.to_owned() })
+    }
+
+    /// Looks at a job at once, and each time that something of it changes, until `look` has seen enough or the time is over;
+    /// returns what it saw last.
+    pub(super) async fn watched<T>(
+        &self,
+        job: &str,
+        timeout: Duration,
+        mut look: impl FnMut(&Survey) -> Result<ControlFlow<T, T>, Error>,
+    ) -> Result<T, Error> {
+        let deadline = Instant::now() + timeout;
+        // Of our own, since a session has one watch at most on a path.
+        let session = self.new_session().await?;
+        let watched = async {
+            let watch = session.watch(&Node::Root.of(job)).await;
+            let mut watch = watch.map_err(|error| self.failed(error))?;
+            loop {
+                let seen = match look(&self.survey_by(&*session, job, Depth::Whole).await?)? {
+                    ControlFlow::Break(seen) => return Ok(seen),
+                    ControlFlow::Continue(seen) => seen,
+                };
+                match timeout_at(deadline, poll_fn(|cx| watch.poll_next(cx))).await {
+                    Ok(WatchEvent::Closed) => return Err(self.failed(registry::Error::SessionExpired)),
+                    Ok(_) => {
+                        // Events of one transaction come together, and are looked into together.
+                        let mut context = Context::from_waker(Waker::noop());
+                        while let Poll::Ready(event) = watch.poll_next(&mut context) {
+                            if event == WatchEvent::Closed {
+                                break;
+                            }
+                        }
+                    }
+                    Err(_) => return Ok(seen),
+                }
+            }
+        };
+        let result = watched.await;
+        session.close().await;
+        result
     }
 
     /// Changes a job in one transaction, which `decide` makes of what there is. It is asked again where somebody else

@@ -1,7 +1,8 @@
 //! What was left behind in a job's subtree, and its removal.
 //!
 //! Stale is what means nothing any more to anybody: servers without an instance that nobody switched off, orders and
-//! marks of instances that are gone, items beyond the total count, notes on switches that somebody else has thrown since.
+//! marks of instances that are gone, cancels of runs that are over, items beyond the total count, notes on switches that
+//! somebody else has thrown since.
 //! Marks are left to members of ours where there are any: they also see to it that a run is taken over.
 
 use crate::cluster::layout::{ItemKind, Node};
@@ -85,6 +86,10 @@ fn groups(survey: &Survey) -> Vec<Vec<Step>> {
             Switch::Item(item) => Node::ItemNote(*item),
         }));
     }
+    let runs = |item: &u32| survey.ledgers.get(item).is_some_and(|stored| stored.value.is_open());
+    for item in view.cancels.keys().filter(|item| !runs(item)) {
+        groups.push(group(&|transaction| uncancel(transaction, survey, *item)));
+    }
     if view.members.is_empty() {
         let marked = view.items.iter().filter(|(_, item)| has_dead_mark(survey, item));
         groups.extend(marked.map(|(item, _)| group(&|transaction| unmark(transaction, survey, *item))));
@@ -114,10 +119,19 @@ fn has_dead_mark(survey: &Survey, item: &ItemView) -> bool {
     }
 }
 
+/// Removes the cancel of a run that is over.
+fn uncancel(transaction: &mut Transaction<'_>, survey: &Survey, item: u32) {
+    if let Some(stored) = survey.ledgers.get(&item) {
+        // No other run has begun that may have been cancelled meanwhile.
+        transaction.check(Node::LedgerItem(item), Some(stored.stat.version));
+    }
+    transaction.delete(Node::Cancel(item));
+}
+
 /// Removes a mark, and says in the ledger that its run was lost, as a member would.
 fn unmark(transaction: &mut Transaction<'_>, survey: &Survey, item: u32) {
     let record = survey.ledgers.get(&item);
-    match record.filter(|stored| !stored.value.is_ended() && stored.value.run.is_some()) {
+    match record.filter(|stored| stored.value.is_open()) {
         Some(stored) => {
             let lost = stored.value.ended(End::new(Verdict::Lost));
             transaction.set(Node::LedgerItem(item), lost.to_bytes(), Some(stored.stat.version));

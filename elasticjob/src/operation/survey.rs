@@ -82,6 +82,7 @@ impl Survey {
                     Node::LedgerItems,
                     Node::Members,
                     Node::Standbys,
+                    Node::Cancels,
                     Node::Notes,
                     Node::ServerNotes,
                     Node::ItemNotes,
@@ -193,6 +194,7 @@ impl Survey {
                     Node::Server(_)
                     | Node::Member(_)
                     | Node::Standby(_)
+                    | Node::Cancel(_)
                     | Node::TriggerFor(_)
                     | Node::ServerNote(_)
                     | Node::ItemNote(_),

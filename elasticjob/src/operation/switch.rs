@@ -163,7 +163,7 @@ impl Operations {
 }
 
 /// The note, if its texts are short enough to be kept.
-fn checked(note: Note) -> Result<Note, Error> {
+pub(super) fn checked(note: Note) -> Result<Note, Error> {
     let longest = [&note.by, &note.reason].into_iter().flatten().map(String::len).max();
     match longest {
         Some(length) if length > TEXT_LIMIT => Err(Error::NoteTooLong {

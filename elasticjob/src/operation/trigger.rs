@@ -1,17 +1,14 @@
 //! Having a job run now, and what becomes of that.
 
 use std::collections::BTreeMap;
-use std::future::poll_fn;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
-use tokio::time::{Instant, timeout_at};
 
-use crate::cluster::layout::Node;
 use crate::cluster::trigger::{self, Order};
 use crate::cluster::worker::{foreseen, outcome};
-use crate::registry::WatchEvent;
 use crate::run::ItemOutcome;
 
 use super::obstacle::{Obstacle, obstacles};
@@ -30,6 +27,9 @@ pub struct Requested {
     pub job_name: String,
     /// Names the request, in the ledger too.
     pub request: String,
+    /// The server whose instances alone were asked; `None` if all were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
     /// The instances that were asked. A Java member that is running the job now drops the request.
     pub instances: Vec<String>,
 }
@@ -43,7 +43,7 @@ pub struct RequestedRun {
     pub job_name: String,
     /// Names the request.
     pub request: String,
-    /// What became of each item.
+    /// What became of each item; if one server was asked, of those that belong to it.
     pub items: BTreeMap<u32, ItemOutcome>,
     /// What holds up the items that have not ended, if anything does.
     pub obstacles: Vec<Obstacle>,
@@ -53,7 +53,7 @@ impl RequestedRun {
     /// Whether all items ran and succeeded.
     #[must_use]
     pub fn is_success(&self) -> bool {
-        self.items.values().all(|outcome| *outcome == ItemOutcome::Succeeded)
+        !self.items.is_empty() && self.items.values().all(|outcome| *outcome == ItemOutcome::Succeeded)
     }
 
     /// Whether nothing more will be known.
@@ -78,6 +78,22 @@ impl Operations {
     /// # Cancel safety
     /// Dropping the future leaves open whether the run comes.
     pub async fn trigger(&self, job: &str, parameter: Option<&str>) -> Result<Requested, Error> {
+        self.request(job, None, parameter).await
+    }
+
+    /// As [`trigger`](Self::trigger), on the instances of one server only: the items that belong to these run once, now, and no
+    /// others.
+    ///
+    /// # Errors
+    /// As there, [`Error::NoSuchServer`] and [`Error::NoInstanceOn`].
+    ///
+    /// # Cancel safety
+    /// As there.
+    pub async fn trigger_on(&self, job: &str, server: &str, parameter: Option<&str>) -> Result<Requested, Error> {
+        self.request(job, Some(server), parameter).await
+    }
+
+    async fn request(&self, job: &str, server: Option<&str>, parameter: Option<&str>) -> Result<Requested, Error> {
         if let Some(length) = parameter.map(str::len).filter(|length| *length > PARAMETER_LIMIT) {
             let limit = PARAMETER_LIMIT;
             return Err(Error::ParameterTooLong { length, limit });
@@ -87,17 +103,24 @@ impl Operations {
             let (job, note) = (job.to_owned(), pause.note.clone());
             return Err(Error::Paused { job, note });
         }
-        let nobody = || Error::NoInstance { job: job.to_owned() };
-        if survey.view.instances.is_empty() {
-            return Err(nobody());
-        }
+        let nobody = || match server.map(str::to_owned) {
+            None => Error::NoInstance { job: job.to_owned() },
+            Some(server) if survey.view.servers.contains_key(&server) => Error::NoInstanceOn {
+                job: job.to_owned(),
+                server,
+            },
+            Some(server) => Error::NoSuchServer {
+                job: Some(job.to_owned()),
+                server,
+            },
+        };
         let request = self.new_id();
         let order = Order {
             requests: vec![request.clone()],
             parameter: parameter.map(str::to_owned),
         };
         let session = self.session().await?;
-        let instances = trigger::request(&*session, job, &order)
+        let instances = trigger::request(&*session, job, server, &order)
             .await
             .map_err(|error| self.failed(error))?;
         if instances.is_empty() {
@@ -106,6 +129,7 @@ impl Operations {
         Ok(Requested {
             job_name: job.to_owned(),
             request,
+            server: server.map(str::to_owned),
             instances,
         })
     }
@@ -136,51 +160,20 @@ impl Operations {
         timeout: Duration,
         mut progress: impl FnMut(&RequestedRun),
     ) -> Result<RequestedRun, Error> {
-        let deadline = Instant::now() + timeout;
-        // Of our own, since a session has one watch at most on a path.
-        let session = self.new_session().await?;
-        let job = &requested.job_name;
-        let waited = async {
-            let mut watch = session
-                .watch(&Node::Root.of(job))
-                .await
-                .map_err(|error| self.failed(error))?;
-            loop {
-                let run = run(
-                    &self.survey_by(&*session, job, Depth::Whole).await?,
-                    requested,
-                    self.now(),
-                )?;
-                if run.is_over() {
-                    return Ok(run);
-                }
-                progress(&run);
-                let event = timeout_at(deadline, poll_fn(|cx| watch.poll_next(cx))).await;
-                match event {
-                    Ok(WatchEvent::Closed) => {
-                        return Err(self.failed(crate::registry::Error::SessionExpired));
-                    }
-                    Ok(_) => {
-                        // Events of one transaction come together, and are looked into together.
-                        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-                        while let std::task::Poll::Ready(event) = watch.poll_next(&mut context) {
-                            if event == WatchEvent::Closed {
-                                break;
-                            }
-                        }
-                    }
-                    Err(_) => return Ok(run),
-                }
+        self.watched(&requested.job_name, timeout, |survey| {
+            let run = run(survey, requested, self.now())?;
+            if run.is_over() {
+                return Ok(ControlFlow::Break(run));
             }
-        };
-        let result = waited.await;
-        session.close().await;
-        result
+            progress(&run);
+            Ok(ControlFlow::Continue(run))
+        })
+        .await
     }
 }
 
 fn run(survey: &Survey, requested: &Requested, now: Timestamp) -> Result<RequestedRun, Error> {
-    let items = items(survey, &requested.request)?;
+    let items = items(survey, &requested.request, requested.server.as_deref())?;
     let pending: Vec<u32> = pending_of(&items).collect();
     Ok(RequestedRun {
         job_name: requested.job_name.clone(),
@@ -192,7 +185,7 @@ fn run(survey: &Survey, requested: &Requested, now: Timestamp) -> Result<Request
 
 /// The items that have not ended for a request.
 pub(super) fn pending(survey: &Survey, request: &str) -> Result<Vec<u32>, Error> {
-    Ok(pending_of(&items(survey, request)?).collect())
+    Ok(pending_of(&items(survey, request, None)?).collect())
 }
 
 fn pending_of(items: &BTreeMap<u32, ItemOutcome>) -> impl Iterator<Item = u32> {
@@ -200,16 +193,25 @@ fn pending_of(items: &BTreeMap<u32, ItemOutcome>) -> impl Iterator<Item = u32> {
     items.iter().filter(is_pending).map(|(item, _)| *item)
 }
 
-/// What became of each item for a request.
-fn items(survey: &Survey, request: &str) -> Result<BTreeMap<u32, ItemOutcome>, Error> {
+/// What became of each item for a request, which only instances on that server were asked.
+fn items(survey: &Survey, request: &str, server: Option<&str>) -> Result<BTreeMap<u32, ItemOutcome>, Error> {
     let total = listing::configured(survey)?.sharding_total_count().get();
     let of = |item| {
-        let ended = survey
-            .ledgers
-            .get(&item)
-            .and_then(|stored| stored.value.answer_to(request));
-        let known = ended.map(outcome).or_else(|| foreseen(&survey.view, item));
-        (item, known.unwrap_or(ItemOutcome::Pending))
+        let record = survey.ledgers.get(&item).map(|stored| &stored.value);
+        if let Some(ended) = record.and_then(|record| record.answer_to(request)) {
+            return Some((item, outcome(ended)));
+        }
+        let run = record.and_then(|record| record.run.as_ref());
+        let is_under_way = run.is_some_and(|run| run.requests.iter().any(|known| known == request));
+        let owner = survey.view.items.get(&item).and_then(|item| item.owner.as_ref());
+        // One that nobody has yet may come to the server.
+        let is_elsewhere = owner
+            .zip(server)
+            .is_some_and(|(owner, server)| owner.server() != server);
+        if is_elsewhere && !is_under_way {
+            return None;
+        }
+        Some((item, foreseen(&survey.view, item).unwrap_or(ItemOutcome::Pending)))
     };
-    Ok((0..total).map(of).collect())
+    Ok((0..total).filter_map(of).collect())
 }

@@ -153,13 +153,19 @@ impl Bars {
         }
     }
 
-    fn must_know(&self, instance: &str, since: Instant) -> bool {
+    /// Whether the instance has to know now what has been so in the registry since then.
+    pub(super) fn must_know(&self, instance: &str, since: Instant) -> bool {
+        self.had_to_know(instance, since, Instant::now())
+    }
+
+    /// Whether the instance had to know at this moment what has been so in the registry since then.
+    pub(super) fn had_to_know(&self, instance: &str, since: Instant, at: Instant) -> bool {
         let machine = index_of(instance).and_then(|index| self.machines.get(index));
         let Some((disturbed_until, delay)) = machine.and_then(|machine| machine.link.steady()) else {
             return false;
         };
         let told = disturbed_until.map_or(since, |until| until.max(since));
-        Instant::now() > told + GRACE + delay * ROUNDS
+        at > told + GRACE + delay * ROUNDS
     }
 
     fn of_mut(&mut self, job: &str, item: u32) -> &mut ItemBars {

@@ -108,6 +108,7 @@ impl World {
             }
             return;
         }
+        self.cancel_a_run();
         let node = running[self.rng.usize(..running.len())];
         match self.rng.u8(..127) {
             0..8 => self.crash(node),
@@ -464,6 +465,32 @@ impl World {
             self.history.note(format!("operator: {target} is paused"));
             let after = self.up_to(self.session_timeout * 2);
             self.plan(after, Action::EndPause { job });
+        }
+    }
+
+    /// An operator may cancel what runs of a job, or of one item.
+    fn cancel_a_run(&mut self) {
+        let Some(rng) = &mut self.canceller else { return };
+        if rng.bool() {
+            return;
+        }
+        let job = self.jobs[rng.usize(..self.jobs.len())].name.clone();
+        let item = rng.bool().then(|| rng.u32(..4));
+        let note = Note {
+            at: origin() + self.history.now(),
+            by: Some("the operator".to_owned()),
+            reason: None,
+            is_for_pause: false,
+        };
+        let cancelled = self.operations.cancel(&job, item, Some(note)).now_or_never();
+        if let Ok(cancelled) = cancelled.expect("answered on the spot") {
+            let runs: Vec<String> = cancelled
+                .runs
+                .iter()
+                .map(|(item, run)| format!("{item}: {}", run.run))
+                .collect();
+            self.history
+                .note(format!("operator: {job} is cancelled, {}", runs.join(", ")));
         }
     }
 

@@ -259,6 +259,13 @@ impl History {
         self.inner().calls.clone()
     }
 
+    /// When the code of the newest attempt of a run returned, or was dropped.
+    pub(super) fn returned_at(&self, run: &str) -> Option<Instant> {
+        let inner = self.inner();
+        let newest = inner.runs.iter().rev().find(|known| known.id == run)?;
+        newest.ended_at.map(|at| self.began + at)
+    }
+
     pub(super) fn runs(&self) -> Vec<Run> {
         self.inner().runs.clone()
     }

@@ -21,12 +21,13 @@
 //! - what listeners are told once in the cluster is told by one instance at a time, and again only where that is gone; where
 //!   nothing happens, each hook is called once, before the first item begins and after the last has ended;
 //! - nothing of a job is claimed between the transaction that pauses it and the one that ends that;
+//! - a run that an operator cancels ends as that, unless it ended before its instance had to know, and no other run does;
 //! - nobody asks the registry for more than a firing costs, nor polls.
 //!
 //! Processes crash, stand still, restart and leave; links are cut, slow, hold requests or answers up, lose the answer of
 //! any step of the protocol, or of the one at which the process dies; servers fall behind, or are cut off and still
 //! answer; sessions are ended out of turn; clocks are off, some by a day, and run at rates up to the bound that is
-//! documented; operators disable, pause, reconfigure, trigger and take away; containers, configurations and whole jobs
+//! documented; operators disable, pause, reconfigure, trigger, cancel and take away; containers, configurations and whole jobs
 //! vanish; jobs are larger than what is done at once.
 //!
 //! The same seed gives the same history, to the letter. That relies on nothing in the framework, and in the jobs, asking

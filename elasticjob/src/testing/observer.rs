@@ -9,8 +9,9 @@ use futures_util::FutureExt;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
+use crate::cluster::cancel::Cancel;
 use crate::cluster::layout::{ItemKind, Node};
-use crate::cluster::ledger::{Record, Run, Source};
+use crate::cluster::ledger::{Record, Run, Source, Verdict};
 use crate::cluster::resharding::Basis;
 use crate::cluster::trigger::{self, Order};
 use crate::registry::memory::{Link, MemoryRegistry};
@@ -34,6 +35,8 @@ pub(super) struct Observer {
     account: Account,
     /// Jobs that are paused as a whole.
     paused: BTreeSet<String>,
+    /// Since when each run is to end that an operator has cancelled.
+    cancelled: BTreeMap<String, Instant>,
     bars: Bars,
     /// The item that was last queued to be taken over, with its job.
     queued: Option<(String, u32)>,
@@ -67,6 +70,7 @@ impl Observer {
             alive: BTreeMap::new(),
             account: Account::default(),
             paused: BTreeSet::new(),
+            cancelled: BTreeMap::new(),
             bars: Bars::default(),
             queued: None,
             removing: BTreeSet::new(),
@@ -114,6 +118,12 @@ impl Observer {
         let is_deleted = matches!(event, WatchEvent::Deleted(_));
         match Node::parse(job, path) {
             Some(Node::Config) if !is_deleted => self.configured(job, path),
+            Some(Node::Cancel(_)) if !is_deleted => {
+                let cancel = self.data(path).and_then(|data| Cancel::parse(data.as_bytes()));
+                if let Some(cancel) = cancel {
+                    self.cancelled.entry(cancel.run).or_insert_with(Instant::now);
+                }
+            }
             Some(Node::Pause) if is_created => drop(self.paused.insert(job.to_owned())),
             Some(Node::Pause) if is_deleted => drop(self.paused.remove(job)),
             Some(Node::Instance(id) | Node::Member(id)) => self.seen(job, id),
@@ -198,6 +208,8 @@ impl Observer {
         let before = self.account.record(job, item).and_then(|record| record.run.as_ref());
         let owner = before.map(|run| run.owner.clone()).unwrap_or_default();
         let barred = self.barred_claim(job, item, before, record.run.as_ref());
+        let uncancelled = self.fault_of_cancel(before, &record);
+        let uncancelled = uncancelled.map(|fault| format!("{job}/{item}: {fault}"));
         let alive = self.alive.entry(job.to_owned()).or_default();
         let now = (self.clock)();
         let at = |at: Instant| now - SignedDuration::try_from(at.elapsed()).unwrap_or(SignedDuration::MAX);
@@ -214,6 +226,7 @@ impl Observer {
         };
         let mut faults = self.account.changed(&change, record);
         faults.extend(barred);
+        faults.extend(uncancelled);
         // Half of a job has no account that could be right.
         for fault in faults.into_iter().filter(|_| !self.removing.contains(job)) {
             self.history.violation(fault);
@@ -237,6 +250,25 @@ impl Observer {
             "{job}/{item} {bar}, and is claimed by {} as run {}",
             run.owner, run.id
         ))
+    }
+
+    /// A run that an operator cancels ends as that, unless it has ended before its owner had to know; and no other run does.
+    fn fault_of_cancel(&self, before: Option<&Run>, after: &Record) -> Option<String> {
+        let open = before.filter(|run| run.end.is_none())?;
+        let known = after.run.iter().chain(&after.cancelled).chain(&after.lost);
+        let run = known.into_iter().find(|run| run.id == open.id)?;
+        let end = run.end.as_ref()?;
+        let since = self.cancelled.get(&run.id);
+        match (since, end.is_by_operator) {
+            (None, true) => Some(format!("run {} was cancelled, and no operator did that", run.id)),
+            (Some(since), false) => {
+                let went_on = matches!(end.verdict, Verdict::Succeeded | Verdict::Failed);
+                let returned_at = self.history.returned_at(&run.id).filter(|_| went_on)?;
+                let is_known = self.bars.had_to_know(&run.owner, *since, returned_at);
+                is_known.then(|| format!("run {} went on to its end, {end:?}, and was cancelled", run.id))
+            }
+            _ => None,
+        }
     }
 
     /// Only its owner may claim an item, or whoever takes it over.
@@ -394,7 +426,7 @@ impl Observer {
     /// Orders a run of a job, as an operator does.
     pub(super) fn order(&self, job: &str, order: &Order) {
         // Where the job was removed there is nobody to order anything from.
-        let _ = trigger::request(&*self.writer, job, order)
+        let _ = trigger::request(&*self.writer, job, None, order)
             .now_or_never()
             .expect("answered on the spot");
     }

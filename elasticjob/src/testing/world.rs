@@ -65,6 +65,8 @@ pub(super) struct HandedOut {
 /// Everything there is.
 pub(super) struct World {
     pub(super) rng: fastrand::Rng,
+    /// Draws what operators cancel, in every eighth cluster: the others are what they were.
+    pub(super) canceller: Option<fastrand::Rng>,
     pub(super) history: History,
     pub(super) registry: MemoryRegistry,
     pub(super) observer: Observer,
@@ -134,8 +136,10 @@ impl World {
         let clock = move || origin() + began.elapsed();
         let registry =
             MemoryRegistry::with_clock(move || clock().as_millisecond()).with_session_timeout(session_timeout);
+        let is_drawn = application.is_none();
+        let canceller = (is_drawn && seed % 8 == 7).then(|| fastrand::Rng::with_seed(!seed));
         // Jobs of some items are large ones then.
-        let is_large = application.is_none() && rng.u8(..4) == 0;
+        let is_large = is_drawn && rng.u8(..4) == 0;
         let limits = is_large.then(|| limits::lower(rng.usize(3_000..8_000), rng.usize(4..20)));
         let (jobs, application) = match application {
             Some(application) => (application.jobs.iter().map(Job::given).collect(), application),
@@ -143,7 +147,7 @@ impl World {
         };
         let names: Vec<String> = jobs.iter().map(|job: &Job| job.name.clone()).collect();
         let observer = Observer::new(&registry, &names, clock, history.clone()).await;
-        let operations = Operations::new(Arc::new(registry.clone()));
+        let operations = Operations::new(Arc::new(registry.clone())).with_ids(Ids::seeded(!seed));
         history.note(format!("session timeout {session_timeout:?}, large {is_large}"));
         for job in &jobs {
             history.note(format!("job {}", job.describe()));
@@ -152,6 +156,7 @@ impl World {
             scheduler: Scheduler::new(rng.fork(), steps),
             ids: Ids::seeded(rng.u64(..)),
             rng,
+            canceller,
             history,
             registry,
             observer,

@@ -1,9 +1,12 @@
 //! Items of members that die are run again elsewhere: those that were running, and not for ever.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use elasticjob::operation::{CancelOutcome, Operations};
+use elasticjob::starter::ItemOutcome;
 use elasticjob_tests::cluster::{Cluster, SHARE, host_of};
 use elasticjob_tests::history::{Run, RunEnd};
 use elasticjob_tests::process::{Member, MemberSetup};
@@ -13,6 +16,9 @@ use crate::{LONG, cluster};
 
 /// Long enough to be killed at, on a busy machine too.
 const LONG_ENOUGH: Duration = Duration::from_secs(3);
+
+/// Longer than a take-over takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Work that nobody waits for.
 const ENDLESS: Duration = Duration::from_secs(3_600);
@@ -185,5 +191,42 @@ async fn what_ran_when_all_died_should_be_run_again_by_the_first_that_comes_back
     for run in finished {
         assert_eq!((run.id.attempt, host_of(&run.id.instance)?), (2, 3), "{run:?}");
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_run_that_was_cancelled_should_not_go_on_where_it_is_taken_over() -> anyhow::Result<()> {
+    let cluster = cluster("failover-cancelled")?;
+    let mut members = BTreeMap::new();
+    for host in [1, 2] {
+        members.insert(host, with_failover(&cluster, host, 1).working(ENDLESS).start()?);
+    }
+    let run = being_run(&cluster, 1, None).await;
+    let owner = members
+        .remove(&host_of(&run.id.instance)?)
+        .context("it is one of those that live")?;
+    // It hears nothing of the cancel, and dies.
+    owner.pause()?;
+    let operations = Operations::new(Arc::new(cluster.registry().clone()));
+    let note = operations.note(Some("alice"), Some("文件错了"));
+    let cancelled = operations.cancel(SHARE, None, Some(note)).await?;
+    assert_eq!(cancelled.runs[&0].instance, run.id.instance);
+    owner.kill().await?;
+
+    let report = operations.cancelled(&cancelled, PATIENCE).await?;
+    let cause = "by alice: 文件错了".to_owned();
+    let end = ItemOutcome::Cancelled { cause };
+    assert_eq!(report.items[&0], CancelOutcome::Ended { end });
+    let runs = cluster.runs()?;
+    let again = runs
+        .iter()
+        .filter(|other| other.id.scheduled == run.id.scheduled && other.id.attempt > 1);
+    assert_eq!(again.count(), 0, "nothing of it is executed again: {runs:?}");
+    let record = cluster.text(&format!("/{SHARE}/ledger/items/0")).await?;
+    let record = record.context("it has a ledger")?;
+    assert!(record.contains(r#""attempt":2"#), "it was taken over: {record}");
+    // The next of its times comes.
+    let next = being_run(&cluster, 1, None).await;
+    assert!(next.id.scheduled > run.id.scheduled, "{next:?}");
     Ok(())
 }

@@ -116,6 +116,10 @@ impl Firings {
             if !ended.goes_on && ended.running.is_failovering {
                 steps.delete(node(ItemKind::Failovering));
             }
+            if !ended.goes_on && circumstances.view.has(Node::Cancel(*item)) {
+                // It was for this run, or for one that is long over.
+                steps.delete(Node::Cancel(*item));
+            }
             let record = ended.record();
             steps.set(Node::LedgerItem(*item), record.to_bytes(), Some(ended.running.version));
             let steps = steps.into_steps();

@@ -58,6 +58,7 @@ impl Worker {
         if live.is_reading {
             return;
         }
+        self.cancel_where_asked(live);
         if live.must_govern {
             self.wind_down(live);
             self.tell_member(live);
@@ -194,7 +195,7 @@ impl Worker {
                 requests: vec![request],
                 parameter: None,
             };
-            let result = trigger::request(&**membership.session(), &job, &order)
+            let result = trigger::request(&**membership.session(), &job, None, &order)
                 .await
                 .map(drop)
                 .map_err(TriggerError::Registry);

@@ -350,9 +350,9 @@ impl Worker {
                     // Starting is urgent, recording an end is not: jobs that are due at the same instant start first. What
                     // ends meanwhile is recorded in the same transaction.
                     tokio::task::yield_now().await;
-                    self.item_finished(finished);
+                    self.item_finished(live, finished);
                     while let Ok(finished) = self.finished.try_recv() {
-                        self.item_finished(finished);
+                        self.item_finished(live, finished);
                     }
                 }
                 Event::ClockSet => self.clock_was_set(),
@@ -424,6 +424,8 @@ impl Worker {
                         | Node::Standbys
                         | Node::Standby(_)
                         | Node::Called
+                        | Node::Cancels
+                        | Node::Cancel(_)
                         | Node::Guarantee(_),
                     )
                     | None => false,

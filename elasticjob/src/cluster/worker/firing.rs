@@ -8,6 +8,7 @@ use tracing::{debug, info_span};
 use crate::cluster::firing::{FiringRequest, Start};
 use crate::cluster::instance::InstanceId;
 use crate::cluster::launch::{Finished, Launch};
+use crate::cluster::ledger::Verdict;
 use crate::schedule::Calendar;
 
 use super::Worker;
@@ -94,6 +95,10 @@ impl Worker {
             let signals = Signals::below(&self.incarnation);
             let (cancellation, wind_down) = (signals.cancellation.clone(), signals.wind_down.clone());
             self.wind_down_where_due(live, start.item, &signals);
+            if live.view.cancel_of(start.item, &start.run.id).is_some() {
+                // Its instance before died in it, or it waited for listeners: the executor does not begin it.
+                signals.cancellation.cancel();
+            }
             let run = (start.item, start.run.id.clone(), start.run.attempt);
             self.signals.insert(run.clone(), signals);
             self.process.fail_point.pass();
@@ -123,11 +128,17 @@ impl Worker {
         format!("{}@-@{}@-@READY@-@{id}", self.application.name(), items.join(",")).into()
     }
 
-    pub(super) fn item_finished(&mut self, finished: Finished) {
+    pub(super) fn item_finished(&mut self, live: &Live, mut finished: Finished) {
         self.forget(&finished);
         self.process.fail_point.pass();
         if !self.firings.is_running(finished.item, &finished.run, finished.attempt) {
             return;
+        }
+        if let Some(cancel) = live.view.cancel_of(finished.item, &finished.run)
+            && finished.end.verdict == Verdict::Cancelled
+        {
+            finished.end = cancel.end();
+            finished.is_fenced = false;
         }
         self.account.returned(&finished);
         if finished.is_abort {

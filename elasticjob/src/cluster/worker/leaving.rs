@@ -135,6 +135,7 @@ impl Worker {
             draining: self.stopping.is_some(),
             labels: self.application.labels.to_vec(),
             obeys_pause: true,
+            obeys_cancels: true,
             outdated: self.account.standing().outdated(),
             differences: self.account.standing().differences(),
             hindrances: self.account.standing().hindrances(),

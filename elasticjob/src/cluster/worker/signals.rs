@@ -2,7 +2,7 @@
 
 use elasticjob_config::job::JobConfig;
 use tokio_util::sync::CancellationToken;
-use tracing::debug;
+use tracing::{debug, info};
 
 use crate::cluster::wind_down::{self, WindDown};
 
@@ -73,6 +73,24 @@ impl Worker {
     pub(super) fn wind_down_all(&self, reason: &'static str) {
         for ((item, _, _), signals) in &self.signals {
             signals.wind_down(self.application.name(), *item, reason);
+        }
+    }
+
+    /// Stops the runs that operators have cancelled.
+    pub(super) fn cancel_where_asked(&self, live: &Live) {
+        if live.view.cancels.is_empty() {
+            return;
+        }
+        let running = self
+            .signals
+            .iter()
+            .filter(|(_, signals)| !signals.cancellation.is_cancelled());
+        for ((item, run, _), signals) in running {
+            if let Some(cancel) = live.view.cancel_of(*item, run) {
+                let job = self.application.name();
+                info!(job, item, run, cause = cancel.cause(), "run cancelled by an operator");
+                signals.cancellation.cancel();
+            }
         }
     }
 

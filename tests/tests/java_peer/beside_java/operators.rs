@@ -1,9 +1,11 @@
 //! What operators do to a job of members of both kinds, by the Java API and by ours.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use elasticjob::operation::{JobStatus, Operations, Target};
+use elasticjob::operation::{CancelOutcome, JobStatus, Operations, Target};
+use elasticjob::starter::ItemOutcome;
 use elasticjob_tests::cluster::{Cluster, SHARE, all_items, host_of, ip};
 use elasticjob_tests::java::Operator;
 use elasticjob_tests::process::Member;
@@ -11,7 +13,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{
-    Java, Kind, NEVER, Ours, are_there, are_to_share, cluster, is_cleared_up, is_led_by, operations, runs_that,
+    Java, Kind, NEVER, Ours, are_being_run, are_there, are_to_share, cluster, is_cleared_up, is_led_by, operations,
+    runs_that, trigger,
 };
 
 /// Somebody who operates a cluster by one of the two.
@@ -327,4 +330,45 @@ fn said(items: &Value) -> anyhow::Result<Vec<(u64, String, String, bool)>> {
         ))
     });
     said.collect::<Option<_>>().with_context(|| items.to_string())
+}
+
+#[tokio::test]
+async fn a_run_of_a_java_member_should_be_said_not_to_be_cancelled() -> anyhow::Result<()> {
+    let cluster = cluster("java-cancel")?;
+    let endless = Duration::from_secs(3_600);
+    let member = |kind: Kind, host| {
+        let setup = kind.member(&cluster, host).working(endless);
+        setup.with("ELASTICJOB_JOBS_SHARE_CRON", NEVER).start()
+    };
+    let _members = [member(Java, 1)?, member(Ours, 2)?];
+    let owners = cluster.shared_by(&[1, 2]).await;
+    trigger(&cluster).await?;
+    let of = |host: u8| -> Vec<u32> {
+        let is_its = |owner: &String| host_of(owner).is_ok_and(|its| its == host);
+        owners
+            .iter()
+            .filter(|(_, owner)| is_its(owner))
+            .map(|(item, _)| *item)
+            .collect()
+    };
+    are_being_run(&cluster, &all_items()).await;
+
+    let operations = operations(&cluster);
+    let cancelled = operations.cancel(SHARE, None, None).await?;
+    assert_eq!(cancelled.runs.keys().copied().collect::<Vec<_>>(), of(2));
+    assert_eq!(cancelled.unreachable.keys().copied().collect::<Vec<_>>(), of(1));
+    assert_eq!(cancelled.unreachable[&of(1)[0]], owners[&of(1)[0]]);
+    let report = operations.cancelled(&cancelled, Duration::from_secs(60)).await?;
+    let is_cancelled = |outcome: &CancelOutcome| {
+        matches!(
+            outcome,
+            CancelOutcome::Ended {
+                end: ItemOutcome::Cancelled { .. }
+            }
+        )
+    };
+    assert!(report.items.values().all(is_cancelled), "{report:?}");
+    let alone = operations.cancel(SHARE, Some(of(1)[0]), None).await?;
+    assert!(alone.runs.is_empty() && alone.unreachable.len() == 1, "{alone:?}");
+    Ok(())
 }

@@ -2,6 +2,7 @@
 
 mod account;
 mod astray;
+mod cancel;
 mod configuration;
 mod contenders;
 mod differences;

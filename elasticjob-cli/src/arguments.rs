@@ -11,14 +11,14 @@ use crate::failure::{EXIT_CODES, Failure, Outcome};
 use crate::output::OutputArguments;
 use crate::registry::RegistryArguments;
 
-/// Looks at the jobs of a registry centre, explains why they do not run, switches, runs and changes them.
+/// Shows the jobs of a registry centre, explains why they do not run, and pauses, triggers and changes them.
 #[derive(Debug, Parser)]
 #[command(name = "elasticjob", version, after_help = EXIT_CODES, disable_help_subcommand = true)]
 pub(crate) struct CommandLine {
     #[command(subcommand)]
     command: Command,
 
-    /// Say yes to all questions beforehand
+    /// Answer all questions with yes
     #[arg(short, long, global = true)]
     yes: bool,
 
@@ -53,7 +53,7 @@ enum Command {
 }
 
 impl CommandLine {
-    /// Does what it says.
+    /// Runs the command.
     pub(crate) async fn run(self) -> Result<Outcome, Failure> {
         let context = Context::new(self.registry, self.output.output(), self.yes);
         let result = match self.command {

@@ -12,14 +12,14 @@ use elasticjob::trace::history;
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
   0  done
-  1  done, and the answer is no: a run that was waited for did not succeed, or configurations differ
+  1  done, and the answer is no: a run did not succeed (`--wait`), or configurations differ
   2  wrong arguments or configuration
-  3  what was asked for is not there
-  4  refused: it does not fit what there is, such as a job that runs or a configuration that changed meanwhile
+  3  not found: the job, server, instance or item does not exist
+  4  refused by the present state, such as a job that runs or a configuration that changed meanwhile
   5  the registry centre, a dump port or a database did not answer
-  6  nobody said yes
-  7  this machine does not do what is asked of it, such as reading a file
-  8  a run that was waited for has not ended in time";
+  6  not confirmed
+  7  an I/O error on this machine, such as a file that cannot be read
+  8  a run has not ended in time (`--wait`)";
 
 /// How a command ended that was carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,11 +56,11 @@ pub(crate) enum Failure {
     Hinted { failure: Box<Failure>, hint: String },
     #[error("{0}")]
     Refused(String),
-    #[error("nothing was done: nobody said yes (`--yes` says it beforehand)")]
+    #[error("nothing was done: not confirmed (`--yes` confirms in advance)")]
     NotConfirmed,
     #[error("{what}")]
     File { what: String, source: io::Error },
-    #[error("this machine does not do what is asked of it")]
+    #[error("I/O error")]
     Machine(#[source] io::Error),
 }
 

@@ -83,7 +83,7 @@ async fn it_should_show_what_happened_and_how_it_stands() {
     })
     .await;
     for line in [
-        "# HELP elasticjob_firings_total Firings that were begun",
+        "# HELP elasticjob_firings_total Firings that began",
         "# TYPE elasticjob_start_delay_seconds histogram",
         r#"elasticjob_start_delay_seconds_bucket{job="tick",le="+Inf"}"#,
         r#"elasticjob_run_duration_seconds_count{job="tick"}"#,

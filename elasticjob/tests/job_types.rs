@@ -119,7 +119,7 @@ fn wrong_props_should_be_refused_with_job_key_value_line_and_what_is_allowed() {
     let found = faults(application(&Arc::default(), &file(yaml)));
     let expected = [
         ":7: `elasticjob.jobs.greet.props.say.loud` is `maybe`: expected `true` or `false`",
-        ":8: `elasticjob.jobs.greet.props.say.texts`: nobody takes this, did you mean `say.text`?",
+        ":8: `elasticjob.jobs.greet.props.say.texts`: unknown property, did you mean `say.text`?",
     ];
     assert_eq!(found.len(), 3, "{found:?}");
     assert!(

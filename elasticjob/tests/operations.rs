@@ -100,7 +100,7 @@ async fn a_caller_that_waits_should_learn_what_holds_its_run_up() -> elasticjob:
         .collect();
     assert_eq!(said[0], "all servers that have instances are switched off");
     let text = log.text();
-    let held_up = |line: &&str| line.contains("a run that was asked for is held up");
+    let held_up = |line: &&str| line.contains("a triggered run is held up");
     let warnings: Vec<&str> = text.lines().filter(held_up).collect();
     assert!(
         warnings

@@ -140,7 +140,7 @@ async fn an_item_that_nobody_can_run_should_be_told_by_the_health_of_the_leader(
     let told = async {
         loop {
             let health = running.health();
-            if !health.jobs["settle"].left_out.is_empty() {
+            if !health.jobs["settle"].unassigned.is_empty() {
                 return health;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -148,7 +148,7 @@ async fn an_item_that_nobody_can_run_should_be_told_by_the_health_of_the_leader(
     };
     let health = tokio::time::timeout(Duration::from_secs(60), told).await.unwrap();
     assert_eq!(
-        (&*health.jobs["settle"].items, &*health.jobs["settle"].left_out),
+        (&*health.jobs["settle"].items, &*health.jobs["settle"].unassigned),
         (&[0][..], &[1][..])
     );
     assert!(health.is_ready && health.is_live, "the process serves what it can");

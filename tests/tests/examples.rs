@@ -283,7 +283,7 @@ fn the_script_should_say_what_it_finds_for_each_item() {
         let expected = [
             "item 0: / is full to ",
             "no directory /nowhere",
-            "the script ended with exit status: 1, and said last: no directory /nowhere",
+            "the script ended with exit status: 1, its last output was: no directory /nowhere",
         ];
         expected.iter().all(|text| said.contains(text)).then_some(())
     });

@@ -6,7 +6,7 @@ use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::output::print;
 
-/// Write what a shell needs to complete these commands
+/// Print the completion script of a shell
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Arguments {
     /// The shell

@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::output::{ChangeReport, SettingsReport, print};
 
-/// Look at the configuration that the registry centre holds of a job, and change it
+/// Show or change the configuration of a job in the registry centre
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -23,21 +23,21 @@ enum Command {
         /// The job
         job: String,
 
-        /// The text as it is in the registry centre, secrets included, for `diff` and `set --from`
+        /// Print the text as it is in the registry centre, with secrets, for `diff` and `set --from`
         #[arg(long)]
         yaml: bool,
     },
-    /// Change settings; all members take them over at once
+    /// Change settings; all members apply them at once
     Set {
         /// The job
         job: String,
 
-        /// What to set, as `application.yaml` spells it or the registry does, such as `cron='0/10 * * * * ?'`,
-        /// `sharding-total-count=4`, `timeout=3s`, `props.batch=100`. A configuration that no job can run by is repaired
+        /// Settings and values as `application.yaml` or the registry spells them, such as `cron='0/10 * * * * ?'`,
+        /// `sharding-total-count=4`, `timeout=3s`, `props.batch=100`. An invalid configuration is repaired
         #[arg(value_name = "SETTING=VALUE", value_parser = assignment)]
         settings: Vec<(String, String)>,
 
-        /// A setting that is to have its default again, or a property that is to go
+        /// A setting to reset to its default, or a property to remove
         #[arg(long, value_name = "SETTING")]
         unset: Vec<String>,
 
@@ -45,7 +45,7 @@ enum Command {
         #[arg(long = "from", value_name = "PATH", conflicts_with_all = ["settings", "unset"])]
         from: Option<PathBuf>,
 
-        /// Refuse if the configuration has another version than this one by now
+        /// Refuse the change unless the configuration has this version
         #[arg(long, value_name = "VERSION")]
         expect: Option<i32>,
 

@@ -4,7 +4,7 @@ use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::output::Done;
 
-/// Have an instance give its items away as their runs end, and stay without any
+/// Move all items of an instance to others as their runs end; the instance stays, without items
 #[derive(Clone, Debug, Args)]
 pub(crate) struct DrainArguments {
     /// The instance, by its id

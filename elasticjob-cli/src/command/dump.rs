@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::output::{Show, Style};
 
-/// Ask the dump port of an application for all that the registry centre holds of a job, without addresses
+/// Print what the registry centre holds of a job, without addresses, from the dump port of an application
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Arguments {
     /// The job

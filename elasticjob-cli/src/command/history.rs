@@ -15,21 +15,21 @@ use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::output::{Counts, RunPage, Skips, Took};
 
-/// Ask the history in the database that `elasticjob.tracing` names: runs, the newest first
+/// List runs from the history, the newest first, in the database that `elasticjob.tracing` names
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Arguments {
     /// The job; left out, all
     job: Option<String>,
 
-    /// An item of it
+    /// One item of the job
     #[arg(short, long, value_name = "NUMBER")]
     item: Option<u32>,
 
-    /// Runs that ended so: running, succeeded, failed, cancelled, lost
+    /// Runs with this outcome: running, succeeded, failed, cancelled, lost
     #[arg(short, long)]
     outcome: Option<RunOutcome>,
 
-    /// Runs for this reason
+    /// Runs with this source
     #[arg(long, value_enum)]
     source: Option<Reason>,
 
@@ -45,15 +45,15 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "TIME", value_parser = moment)]
     until: Option<Timestamp>,
 
-    /// How many
+    /// How many runs
     #[arg(short, long, value_name = "NUMBER", default_value_t = 20)]
     count: u32,
 
-    /// Go on where the page before ended, as it said
+    /// Start after this run: the value that the previous page printed
     #[arg(long, value_name = "PLACE")]
     after: Option<Cursor>,
 
-    /// Count runs by how they ended, in intervals of this length, such as `1h`
+    /// Count runs by outcome, in intervals of this length, such as `1h`
     #[arg(long, value_name = "DURATION", value_parser = interval, group = "question")]
     per: Option<Duration>,
 
@@ -61,12 +61,12 @@ pub(crate) struct Arguments {
     #[arg(long, group = "question")]
     durations: bool,
 
-    /// Show scheduled times that were not run, and why
+    /// Show skipped times, and why they were skipped
     #[arg(long, group = "question")]
     skipped: bool,
 
-    /// Another database than the configuration names: `sqlite:FILE`, `postgres://USER@HOST/DATABASE` ... or that of the
-    /// environment variable ELASTICJOB_HISTORY_URL. Every user of the machine can see what stands here: give a password by
+    /// The database, if not that of the configuration: `sqlite:FILE`, `postgres://USER@HOST/DATABASE` ...; also by the
+    /// environment variable ELASTICJOB_HISTORY_URL. Every user of the machine can see this argument: give a password by
     /// ELASTICJOB_HISTORY_URL, ELASTICJOB_HISTORY_PASSWORD or a file
     #[arg(long, value_name = "URL", value_parser = secret)]
     database: Option<Secret>,

@@ -15,17 +15,17 @@ use crate::output::{Show, Style};
 /// The largest file that is read, in bytes: the same as for files of YAML.
 const MOST_BYTES: u64 = 16 << 20;
 
-/// Write an application.yaml from Spring's XML, as Java's Spring namespaces read it
+/// Convert Spring's XML with Java's Spring namespaces to an application.yaml
 ///
-/// The configuration goes to the standard output, with placeholders as they are. What cannot be carried over is listed with its
-/// line, on the standard error and as a comment above the configuration, and the exit code is 1.
+/// Prints the configuration on the standard output and leaves placeholders as they are. Settings that cannot be converted are
+/// listed with their lines, on the standard error and in a comment above the configuration; then the exit code is 1.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Arguments {
-    /// Files of Spring, such as `applicationContext.xml`; references between them count
+    /// Spring's files, such as `applicationContext.xml`; they may refer to each other
     #[arg(required = true, value_name = "XML")]
     files: Vec<PathBuf>,
 
-    /// A file of Java's properties, in which placeholders in the names of jobs are looked up
+    /// A `.properties` file with the values of placeholders in job names
     #[arg(long, value_name = "FILE")]
     properties: Vec<PathBuf>,
 }

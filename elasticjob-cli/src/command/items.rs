@@ -4,7 +4,7 @@ use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::watch::WatchArguments;
 
-/// List the items of a job: whose they are, whether they run, and how they last ran
+/// List the items of a job: owner, status, and last run
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Arguments {
     /// The job

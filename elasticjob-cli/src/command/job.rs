@@ -4,7 +4,7 @@ use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::watch::WatchArguments;
 
-/// Show one job: its schedule, who leads and serves it, whose its items are, and how they last ran
+/// Show one job: its schedule, leader, servers, instances, and items with their last runs
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Arguments {
     /// The job

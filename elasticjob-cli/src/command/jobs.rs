@@ -6,10 +6,10 @@ use crate::failure::{Failure, Outcome};
 use crate::output::{Selected, Show as _};
 use crate::watch::WatchArguments;
 
-/// List the jobs, and what else there is in the namespace
+/// List the jobs, and other nodes in the namespace
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Arguments {
-    /// Only jobs of this status
+    /// Only jobs with this status
     #[arg(long, value_enum)]
     status: Option<Status>,
 
@@ -19,15 +19,15 @@ pub(crate) struct Arguments {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Status {
-    /// Served, switched on, and shared out
+    /// It has an instance, is switched on, and its items are shared out
     Ok,
-    /// No instance serves it
+    /// It has no instance
     Crashed,
-    /// It is paused as a whole, whatever else is so
+    /// It is paused
     Paused,
     /// All its servers are switched off
     Disabled,
-    /// Its items are to be shared out
+    /// An item is not assigned to a present instance
     ShardingFlag,
 }
 

@@ -8,14 +8,14 @@ use jiff::Timestamp;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 
-/// Show when an expression, or a job, fires next
+/// Show the next times of a cron expression or a job
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Arguments {
     /// A Quartz cron expression, such as '0 30 1 ? * MON-FRI'
     #[arg(required_unless_present = "job")]
     expression: Option<String>,
 
-    /// A job, by the configuration in the registry centre
+    /// The job, with its configuration in the registry centre
     #[arg(long, conflicts_with_all = ["expression", "zone", "after"])]
     job: Option<String>,
 
@@ -27,7 +27,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "TIME")]
     after: Option<Timestamp>,
 
-    /// How many
+    /// How many times
     #[arg(short, long, value_name = "NUMBER", default_value_t = 5)]
     count: u16,
 }

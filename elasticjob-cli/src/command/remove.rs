@@ -5,13 +5,13 @@ use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::output::{Deed, Done, Nodes, Paths};
 
-/// Remove a job with all that is known of it, a server, or what is stale
+/// Remove a job with all its nodes, a server, or stale nodes
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     target: TargetArguments,
 
-    /// Of the job only what means nothing any more: what instances that are gone have left behind
+    /// Remove only nodes of the job that instances left behind and that have no effect any more
     #[arg(long, conflicts_with = "server", requires = "job")]
     stale: bool,
 }

@@ -5,7 +5,7 @@ use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::output::{Deed, Done, Instance};
 
-/// Shut a job, all jobs of a server, or an instance down, until its process starts again
+/// Shut down a job, all jobs of a server, or an instance, until the process starts again
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Arguments {
     /// The job; left out, all jobs of the server

@@ -7,18 +7,18 @@ use crate::output::{Deed, Done, Item};
 
 /// Pause a job, or switch a server or an item off
 ///
-/// A job that is paused starts nothing, on whichever server, before `enable`; what runs goes on to its end. Scheduled times
-/// that come meanwhile are skipped.
+/// A paused job starts no run on any server until `enable`. Present runs go on to their end. Scheduled times that come
+/// meanwhile are skipped.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct DisableArguments {
     #[command(flatten)]
     what: SwitchArguments,
 
-    /// Why, for those who will ask
+    /// The reason, shown by `explain`
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
 
-    /// Who says so
+    /// The name of the operator
     #[arg(long, value_name = "NAME", env = "USER", hide_env_values = true)]
     by: Option<String>,
 }

@@ -9,22 +9,22 @@ use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::output::said;
 
-/// Have a job run now, once
+/// Trigger a job: it runs once, now
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Arguments {
     /// The job
     job: String,
 
-    /// What the run is given instead of the job's parameter; Java members do not know it
+    /// A parameter for this run instead of the job's own; Java members ignore it
     #[arg(short, long, value_name = "TEXT")]
     parameter: Option<String>,
 
-    /// Only on the instances of this server, by its address: the items that belong to them run
+    /// Only on the instances of this server, by its address: the items that they own run
     #[arg(long, value_name = "ADDRESS")]
     server: Option<String>,
 
-    /// Wait until all items have ended, and say how; so many seconds at most. What holds the run up is said at once, and
-    /// again when that changes
+    /// Wait until all items have ended, at most this many seconds, and print their outcomes. Reasons that hold the run up are
+    /// printed at once, and again when they change
     #[arg(short, long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "3600")]
     wait: Option<u32>,
 }

@@ -107,7 +107,7 @@ impl Show for JobReport {
             let note = brief
                 .pause
                 .as_ref()
-                .map_or_else(|| "by whom was not said".to_owned(), said);
+                .map_or_else(|| "by an unknown operator".to_owned(), said);
             line("paused", note);
         }
         line("description", brief.description.clone());
@@ -115,14 +115,14 @@ impl Show for JobReport {
         line("schedule", schedule(brief).unwrap_or_default());
         line("", self.schedule.clone().unwrap_or_default());
         line("next", brief.next.map(local).unwrap_or_default());
-        line("leader", self.leader.clone().unwrap_or_else(|| "nobody".to_owned()));
+        line("leader", self.leader.clone().unwrap_or_else(|| "none".to_owned()));
         line(
             "items",
             format!(
                 "{}{}",
                 brief.sharding_total_count,
                 if self.is_resharding {
-                    ", about to be shared out anew"
+                    ", about to be reshared"
                 } else {
                     ""
                 }

@@ -9,14 +9,14 @@ use super::{Show, Style, Tone};
 impl Show for NextFirings {
     fn text(&self, style: Style) -> String {
         let Some(cron) = &self.cron else {
-            return "It has no schedule: it runs when it is told to.\n".to_owned();
+            return "It has no schedule: it runs when it is triggered.\n".to_owned();
         };
         let mut text = style.paint(Tone::Strong, cron) + "\n";
         if let Some(schedule) = &self.schedule {
             text.push_str(&format!("{schedule}\n"));
         }
         if self.is_zone_of_instance {
-            let remark = "The job leaves the zone to each instance; this is by the one of this machine.";
+            let remark = "The job has no zone of its own: these times are in the zone of this machine.";
             text.push_str(&format!("{}\n", style.paint(Tone::Notable, remark)));
         }
         let zone = Zone::parse(&self.zone).map_or_else(|_| TimeZone::system(), |zone| zone.time_zone().clone());

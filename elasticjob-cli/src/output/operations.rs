@@ -47,9 +47,7 @@ impl Show for Done<Vec<Drained>> {
                 plain(&drained.job_name),
                 match drained.is_minded {
                     true => plain("yes"),
-                    false => {
-                        Tone::Notable.cell("not before an instance of ours leads: a Java member minds no draining")
-                    }
+                    false => Tone::Notable.cell("not before one of our instances leads: Java members ignore draining"),
                 },
             ]);
         }
@@ -62,7 +60,7 @@ fn pause(change: Option<PauseChange>) -> Cell {
         None => plain(""),
         Some(PauseChange::Begun) => Tone::Notable.cell("begun"),
         Some(PauseChange::BegunUnkept) => {
-            Tone::Bad.cell("begun, but Java members on servers to come run it: no member of ours is there")
+            Tone::Bad.cell("begun, but Java members on new servers run it: no member of ours is there")
         }
         Some(PauseChange::Ended) => Tone::Good.cell("over"),
         Some(PauseChange::Stays) => Tone::Notable.cell("goes on, for the whole job: nothing starts"),

@@ -44,7 +44,7 @@ impl JobConfig {
         (self.failover && !self.monitor_execution).then(|| Warning {
             key: "failover".to_owned(),
             message:
-                "has no effect while `monitorExecution` is off: nothing tells what an instance that died was running"
+                "has no effect while `monitorExecution` is off: there are no marks of the items that a dead instance was running"
                     .to_owned(),
         })
     }

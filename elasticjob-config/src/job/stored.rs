@@ -323,7 +323,7 @@ impl Reader {
             Err(Unkept::RefersElsewhere) => {
                 "refers to another part of the text by an alias, so it cannot be kept on its own"
             }
-            Err(Unkept::Unreadable) => "cannot be written again so that it says the same, so it cannot be kept",
+            Err(Unkept::Unreadable) => "cannot be written again with the same meaning, so it cannot be kept",
         };
         self.faults.push(Fault::new(key, None, problem));
         None

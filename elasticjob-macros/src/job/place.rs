@@ -36,7 +36,7 @@ fn check_function(function: &Function, settings: &Settings, faults: &mut Faults)
     if let Safety::Unsafe(unsafety) = &signature.safety {
         faults.add(
             unsafety,
-            "a job is not `unsafe`: nobody could keep what its callers have to promise",
+            "a job cannot be `unsafe`: the framework cannot keep the promises that its callers would have to make",
         );
     }
     if let Some(abi) = &signature.abi {

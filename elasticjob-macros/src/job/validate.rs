@@ -138,7 +138,8 @@ fn nothing_excludes_another(settings: &Settings, faults: &mut Faults) {
         }
     }
     if let (Some((false, _)), Some(failover)) = (settings.flag(&key::MONITOR_EXECUTION), is_on(&key::FAILOVER)) {
-        let message = "`failover` needs `monitor_execution`: without it nobody knows which items were running";
+        let message =
+            "`failover` needs `monitor_execution`: without it there are no marks of the items that were running";
         faults.add(&failover.written, message);
     }
 }

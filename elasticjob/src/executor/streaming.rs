@@ -62,7 +62,7 @@ mod tests {
         );
         assert_eq!(
             fault(Kind::Dataflow, "streaming.proces", "true").unwrap(),
-            "`props.streaming.proces`: nobody takes this, did you mean `streaming.process`?"
+            "`props.streaming.proces`: unknown property, did you mean `streaming.process`?"
         );
     }
 

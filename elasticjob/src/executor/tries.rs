@@ -560,7 +560,7 @@ mod tests {
         }
         assert_eq!(
             fault("elasticjob.retry.backof", "3s"),
-            "`props.elasticjob.retry.backof`: nobody takes this, did you mean `elasticjob.retry.backoff`?"
+            "`props.elasticjob.retry.backof`: unknown property, did you mean `elasticjob.retry.backoff`?"
         );
         assert_eq!(
             fault(BACKOFF, "2m"),

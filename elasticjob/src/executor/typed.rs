@@ -253,7 +253,7 @@ mod tests {
         assert_eq!(
             refused,
             "`props.divide.by` is `0`: expected a whole number of 1 or more; \
-             `props.divide.with`: nobody takes this, there are divide.by"
+             `props.divide.with`: unknown property, there are divide.by"
         );
     }
 }

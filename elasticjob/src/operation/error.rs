@@ -94,7 +94,7 @@ pub enum Error {
         limit: usize,
     },
     /// The texts of a note are kept with what they are about, so they have to be short.
-    #[error("who or why has {length} bytes, the limit is {limit}")]
+    #[error("the operator's name or the reason has {length} bytes, the limit is {limit}")]
     NoteTooLong {
         /// The length of the longer text in bytes.
         length: usize,
@@ -158,7 +158,7 @@ pub enum Error {
         given: String,
     },
     /// Somebody changed the configuration meanwhile.
-    #[error("the configuration of job `{job}` has version {found}, not {expected}: somebody changed it meanwhile")]
+    #[error("the configuration of job `{job}` has version {found}, not {expected}: it changed meanwhile")]
     Changed {
         /// The job.
         job: String,

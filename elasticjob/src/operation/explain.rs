@@ -92,7 +92,7 @@ pub enum Finding {
     /// The item has no owner, and is about to get one.
     NoOwner,
     /// The job's sharding strategy gives the item to no instance.
-    LeftOut,
+    Unassigned,
     /// The item was given to an instance that is gone.
     OwnerGone { instance: String },
     /// The server of the item's instance is switched off.
@@ -138,7 +138,7 @@ impl Finding {
             | Self::Resharding { .. }
             | Self::ItemDisabled { .. }
             | Self::NoOwner
-            | Self::LeftOut
+            | Self::Unassigned
             | Self::OwnerGone { .. }
             | Self::OwnerDisabled { .. }
             | Self::Moving
@@ -363,7 +363,7 @@ fn of_owner(view: &View, item: u32, state: &ItemView) -> Option<Finding> {
     let Some(owner) = &state.owner else {
         let basis = view.epoch.as_ref().and_then(|epoch| epoch.basis.as_ref());
         return Some(match basis.is_some_and(|basis| basis.leaves_out(item)) {
-            true => Finding::LeftOut,
+            true => Finding::Unassigned,
             false => Finding::NoOwner,
         });
     };
@@ -395,35 +395,35 @@ impl fmt::Display for Finding {
                 f.write_str("its items are being shared out, nothing starts now")
             }
             Self::Resharding { is_under_way: false } => {
-                f.write_str("its items are to be shared out by the leader, nothing starts until they are")
+                f.write_str("its items wait for the leader to share them out, nothing starts before")
             }
-            Self::NoLeader => f.write_str("nobody leads it at this moment"),
+            Self::NoLeader => f.write_str("it has no leader at this moment"),
             Self::TriggerWaits {
                 instance,
                 is_present: true,
-            } => write!(f, "{instance} was told to run it and has not begun"),
-            Self::TriggerWaits { instance, .. } => write!(f, "{instance} was told to run it, and is gone"),
+            } => write!(f, "{instance} has a trigger and has not begun"),
+            Self::TriggerWaits { instance, .. } => write!(f, "{instance} has a trigger, and is gone"),
             Self::StandsBy { instance, reason } => write!(f, "{instance} takes no items: {reason}"),
             Self::Outdated { instance, reason } => write!(
                 f,
-                "{instance} runs by the configuration before, since it cannot by this one: {reason}"
+                "{instance} runs by the configuration before, because it cannot run by this one: {reason}"
             ),
             Self::OtherwiseConfigured { instances, differences } => write!(
                 f,
-                "the registry's configuration is in force, and the application of {} says otherwise: {differences}",
+                "the registry's configuration is in force, and differs from that of the application of {}: {differences}",
                 instances.join(", ")
             ),
             Self::Hindered { instance, problem } => write!(f, "{instance} cannot {problem}"),
             Self::Draining { instance } => write!(f, "{instance} is draining: it gets no items"),
             Self::ItemDisabled { note } => write!(f, "it is switched off{}", Said(note.as_ref())),
             Self::NoOwner => f.write_str("no instance has it: the leader is about to share it out"),
-            Self::LeftOut => f.write_str("no instance has it: the job's sharding strategy gives it to none"),
+            Self::Unassigned => f.write_str("no instance has it: the job's sharding strategy gives it to none"),
             Self::OwnerGone { instance } => write!(f, "it was given to {instance}, which is gone"),
             Self::OwnerDisabled { instance } => write!(f, "it belongs to {instance}, whose server is switched off"),
             Self::Moving => f.write_str("it waits for its run to end, to move to another instance"),
             Self::DeadMark { instance } => write!(
                 f,
-                "it is marked as running by {instance}, which is gone: no one runs it until the mark is removed"
+                "it is marked as running by {instance}, which is gone: it does not run until the mark is removed"
             ),
             Self::AwaitsTakeover => f.write_str("it waits to be taken over from an instance that died"),
             Self::Running { on, run } => {
@@ -432,10 +432,10 @@ impl fmt::Display for Finding {
                 run.iter().try_for_each(|run| write!(f, ", {run}"))
             }
             Self::Cancelling { note } => write!(f, "its run is to end, cancelled {note}"),
-            Self::Parked { run } => write!(f, "it was given up for one time, its instances died in a row: {run}"),
+            Self::Parked { run } => write!(f, "it was given up at this time, its instances died in a row: {run}"),
             Self::NotSucceeded { run } => write!(f, "its newest run did not succeed: {run}"),
             Self::Skipped { times } => write!(f, "{times}"),
-            Self::OneOff => f.write_str("it has no schedule: it runs when it is told to"),
+            Self::OneOff => f.write_str("it has no schedule: it runs when it is triggered"),
             Self::MisfireOff => f.write_str("a time that comes while it runs is not made up: `misfire` is off"),
             Self::MonitorExecutionOff => f.write_str(
                 "its runs are not marked, so they may overlap and are not taken over: `monitorExecution` is off",
@@ -451,7 +451,7 @@ struct Said<'a>(Option<&'a Note>);
 impl fmt::Display for Said<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(note) = self.0 else {
-            return f.write_str(", by whom was not said");
+            return f.write_str(" by an unknown operator");
         };
         write!(f, " {note}")
     }

@@ -417,7 +417,7 @@ mod pause {
         cluster.put("/job/ledger/pause=a later shape").await;
         assert_eq!(
             shown(&cluster).await[0],
-            "it is paused, by whom was not said: nothing of it starts"
+            "it is paused by an unknown operator: nothing of it starts"
         );
         let error = cluster.operations.trigger("job", None).await.unwrap_err();
         assert_eq!(error.to_string(), "job `job` is paused: `enable` ends that");
@@ -447,7 +447,10 @@ mod pause {
         assert!(servers.iter().all(|server| server.switch == ServerSwitch::Enabled));
         let note = cluster.operations.note(None, Some(&"月".repeat(342)));
         let error = cluster.operations.disable(&target, Some(note)).await.unwrap_err();
-        assert_eq!(error.to_string(), "who or why has 1026 bytes, the limit is 1024");
+        assert_eq!(
+            error.to_string(),
+            "the operator's name or the reason has 1026 bytes, the limit is 1024"
+        );
     }
 
     #[tokio::test]
@@ -843,7 +846,7 @@ async fn every_obstacle_should_be_explained() {
             == "a@-@1 cannot claim items: the request is too large"));
     assert!(is(of_job, &|found| !found.is_obstacle()
         && found.to_string()
-            == "the registry's configuration is in force, and the application of a@-@1, b@-@1 says otherwise: cron is x in the \
+            == "the registry's configuration is in force, and differs from that of the application of a@-@1, b@-@1: cron is x in the \
                 registry, y here"));
     assert!(is(of_job, &|found| matches!(found, Finding::MisfireOff)));
     assert!(is(of_job, &|found| matches!(found, Finding::MonitorExecutionOff)));
@@ -863,7 +866,7 @@ async fn every_obstacle_should_be_explained() {
         "{:?}",
         first(5)
     );
-    assert!(matches!(first(7), Finding::LeftOut), "{:?}", first(7));
+    assert!(matches!(first(7), Finding::Unassigned), "{:?}", first(7));
     let parked = &explained.items[6].findings;
     assert!(
         matches!(&parked[..], [Finding::Parked { .. }, Finding::Skipped { .. }]),

@@ -60,7 +60,7 @@ use std::collections::BTreeMap;
 ///
 /// props.insert("robot.time-out".to_owned(), "1m".to_owned());
 /// let faults = property::read::<Robot>(&props).err().unwrap();
-/// assert_eq!(faults.to_string(), "`props.robot.time-out`: nobody takes this, did you mean `robot.timeout`?");
+/// assert_eq!(faults.to_string(), "`props.robot.time-out`: unknown property, did you mean `robot.timeout`?");
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
 pub trait Properties: Sized + Send + Sync + 'static {

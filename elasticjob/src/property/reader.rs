@@ -197,7 +197,7 @@ impl<'a> Reader<'a> {
                     key: key.to_owned(),
                     // Of an unknown name nobody knows whether it holds a secret.
                     value: None,
-                    problem: format!("nobody takes this, {hint}"),
+                    problem: format!("unknown property, {hint}"),
                 }
             })
             .collect()
@@ -298,10 +298,10 @@ mod tests {
                 "`props.mail.host`: is missing, expected a text",
                 "`props.mail.port` is `smtp`: expected a port from 1 to 65535",
                 "`props.mail.tls` is `yes`: expected `true` or `false`",
-                "`props.mail.colour`: nobody takes this, there are mail.account, mail.host, mail.password, mail.port, \
+                "`props.mail.colour`: unknown property, there are mail.account, mail.host, mail.password, mail.port, \
                  mail.tls",
-                "`props.mail.pasword`: nobody takes this, did you mean `mail.password`?",
-                "`props.mail.tsl`: nobody takes this, did you mean `mail.tls`?",
+                "`props.mail.pasword`: unknown property, did you mean `mail.password`?",
+                "`props.mail.tsl`: unknown property, did you mean `mail.tls`?",
             ]
         );
     }

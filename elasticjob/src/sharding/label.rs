@@ -197,7 +197,7 @@ mod tests {
         let fault = reader.finish(Some(())).unwrap_err().to_string();
         assert_eq!(
             fault,
-            "`props.label.item`: nobody takes this, did you mean `label.items`?"
+            "`props.label.item`: unknown property, did you mean `label.items`?"
         );
     }
 }

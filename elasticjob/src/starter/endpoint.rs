@@ -1,7 +1,6 @@
 //! The endpoint that Prometheus and Kubernetes ask: `GET /metrics`, `/healthz`, `/readyz`.
 //!
-//! It is open to whoever reaches it, and shows names of jobs: so it listens on the loopback interface unless told
-//! otherwise. Its callers do not keep each other waiting ([`callers`]): each connection answers one request, the request has to
+//! Every client that reaches it can read it, names of jobs included, so it listens on the loopback interface by default. Its callers do not keep each other waiting ([`callers`]): each connection answers one request, the request has to
 //! come within [`REQUEST_LIMIT`], and metrics, which take time, are rendered a few at once on threads of their own. Health is
 //! answered whatever holds those.
 

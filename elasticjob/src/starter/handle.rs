@@ -119,7 +119,7 @@ impl ElasticJob {
         self.running.health()
     }
 
-    /// Where metrics and health are shown: the address of `elasticjob.metrics`, with the port that was free where it says 0.
+    /// Returns the address of the endpoint with metrics and health: that of `elasticjob.metrics`, with the actual port if it says 0.
     #[cfg(feature = "prometheus")]
     #[must_use]
     pub fn metrics_address(&self) -> Option<SocketAddr> {
@@ -238,7 +238,7 @@ impl ElasticJob {
         }
         match end {
             Ok(Phase::Stopped) => Ok(()),
-            _ => Err(Error::Stopped("it was said why".to_owned())),
+            _ => Err(Error::Stopped("the error was returned before".to_owned())),
         }
     }
 

@@ -1,4 +1,4 @@
-//! How it stands with an application, for whoever watches over it.
+//! The health of an application, for operators and their tools.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,81 +14,81 @@ use crate::cluster::worker::standing::Standing;
 use crate::registry::SessionState;
 use crate::run::JobState;
 
-/// A worker that is so late does not answer. Longer than any pause of a machine that is merely busy.
+/// A worker that is this late is blocked. Longer than any pause of a machine that is merely busy.
 const STUCK_AFTER: Duration = Duration::from_secs(30);
 
-/// How it stands with an application on this instance; see [`ElasticJob::health`](super::ElasticJob::health).
+/// The health of an application on this instance; see [`ElasticJob::health`](super::ElasticJob::health).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Health {
-    /// Whether it goes on by itself: if not, only a new process helps. A registry that does not answer is no reason, since
-    /// a new process would not reach it either: the jobs come back with it.
+    /// Whether the application goes on by itself; if not, only a new process helps. It stays live while the registry does not
+    /// answer, because a new process could not reach the registry either: the jobs come back with it.
     #[serde(rename = "live")]
     pub is_live: bool,
     /// Whether all jobs are registered and serve their schedules now: not before the start is complete, nor while the
     /// registry does not answer, nor while stopping.
     #[serde(rename = "ready")]
     pub is_ready: bool,
-    /// The session with the registry; `None` where there is none at present.
+    /// The session with the registry; `None` if there is none at present.
     pub session: Option<SessionHealth>,
     /// The jobs by name.
     pub jobs: BTreeMap<String, JobHealth>,
 }
 
-/// How it stands with the session that an application has with the registry.
+/// The health of the session with the registry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct SessionHealth {
-    /// The id of this instance, the same in all jobs for as long as the session lives, but for a job that began again.
+    /// The id of this instance, the same in all jobs while the session lives. A job that began again after a panic of its worker
+    /// has another.
     pub instance: String,
-    /// Whether it is served.
+    /// The state of the connection.
     pub state: SessionState,
-    /// Whether work is held back, since the registry has not been heard of for two thirds of the session timeout.
+    /// Whether work is held back because the registry has not answered for two thirds of the session timeout.
     #[serde(rename = "fenced")]
     pub is_fenced: bool,
 }
 
-/// How it stands with a job on this instance.
+/// The health of a job on this instance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct JobHealth {
-    /// How far it has come.
+    /// Whether the job is registered, starting, stopping or stopped here.
     pub state: JobState,
-    /// Whether what decides about it has not been awake when it wanted to: something keeps it from running.
+    /// Whether the job's event loop has been blocked for more than 30 s.
     #[serde(rename = "stuck")]
     pub is_stuck: bool,
-    /// The items that are shared out to this instance.
+    /// The items that this instance owns.
     pub items: Vec<u32>,
-    /// The items that nobody runs, since the job's sharding strategy gives them to no instance. Told by the instance that
-    /// leads the job, and by no other.
-    pub left_out: Vec<u32>,
-    /// What this instance cannot do for the job since the registry refuses it for good, or over and over, and why.
+    /// The items that do not run because the job's sharding strategy gives them to no instance. Only the leader reports them.
+    pub unassigned: Vec<u32>,
+    /// The requests of this instance that the registry refuses for good or again and again, each with the reason.
     pub hindrances: Vec<String>,
-    /// Whether the whole job is paused, so that nothing of it starts. It is ready all the same.
+    /// Whether the job is paused, so that none of its runs starts. A paused job is ready.
     #[serde(rename = "paused")]
     pub is_paused: bool,
-    /// Who paused it, when and why, if it is paused and that is known.
+    /// The operator, time and reason of the pause, if the job is paused and they are known.
     pub pause: Option<Note>,
-    /// How many items run here, or wait for room in the pool.
+    /// How many items run here or wait for room in the pool.
     pub running: usize,
-    /// Since when without a break anything runs here.
+    /// Since when at least one item has been running here without a break.
     #[serde(serialize_with = "as_text")]
     pub running_since: Option<Timestamp>,
-    /// When a firing last began here.
+    /// When the last firing began here.
     #[serde(serialize_with = "as_text")]
     pub last_firing: Option<Timestamp>,
-    /// Scheduled times of the items here that have neither a verdict nor a stated reason, although they should.
+    /// How many scheduled times of the items here have neither a verdict nor a recorded reason, although they should.
     pub unaccounted: u64,
-    /// The items whose last runs failed here, with how many did: at least as many as the job's prop `elasticjob.failed-runs`
-    /// says, 3 unless it is set. The job is ready all the same, since a new process would fail, too.
+    /// The items whose last runs failed here, with the number of failures in a row, from `elasticjob.failed-runs` (a prop of the
+    /// job, 3 by default) on. Such a job is ready, because a new process would fail as well.
     pub failing: BTreeMap<u32, u32>,
-    /// Why it takes no items here although there is a session, or runs by an older configuration than the registry's.
+    /// Why the job stands by here although there is a session, or runs by an older configuration than the registry's.
     pub trouble: Option<String>,
 }
 
 impl Health {
-    /// Why it is not ready or not live, and although it is, what the registry refuses, which jobs are paused, and which items
-    /// nobody runs or fail again and again: a line for each reason; empty where all is well.
+    /// Returns a line for each problem: the reasons why the application is not ready or not live, then requests that the registry
+    /// refuses, paused jobs, unassigned items, and items that fail again and again. Empty if there is none.
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
@@ -97,23 +97,25 @@ impl Health {
             let state = match job.state {
                 JobState::Ready => None,
                 JobState::Waiting => Some("is not registered at present"),
-                JobState::StandingBy => Some("takes no items here"),
+                JobState::StandingBy => Some("stands by: it takes no items here"),
                 JobState::Draining => Some("is stopping"),
                 JobState::Stopped => Some("has stopped"),
             };
             problems.extend(state.map(|state| format!("job `{name}` {state}")));
             problems.extend(job.trouble.iter().map(|trouble| format!("job `{name}`: {trouble}")));
             if job.is_stuck {
-                problems.push(format!("job `{name}` does not come to its turn"));
+                problems.push(format!(
+                    "job `{name}` has not reacted for over 30 s: its event loop is blocked"
+                ));
             }
         }
         let others = self
             .hindrances()
             .chain(self.paused())
-            .chain(self.left_out())
+            .chain(self.unassigned())
             .chain(self.failing());
         if problems.is_empty() && !self.is_live {
-            problems.push("the jobs cannot go on: the log says why".to_owned());
+            problems.push("the jobs cannot go on: see the log".to_owned());
         }
         if problems.is_empty() && !self.is_ready {
             problems.push("the application is starting or stopping".to_owned());
@@ -140,10 +142,10 @@ impl Health {
         })
     }
 
-    fn left_out(&self) -> impl Iterator<Item = String> {
-        let jobs = self.jobs.iter().filter(|(_, job)| !job.left_out.is_empty());
+    fn unassigned(&self) -> impl Iterator<Item = String> {
+        let jobs = self.jobs.iter().filter(|(_, job)| !job.unassigned.is_empty());
         jobs.map(|(name, job)| {
-            let items: Vec<String> = job.left_out.iter().map(u32::to_string).collect();
+            let items: Vec<String> = job.unassigned.iter().map(u32::to_string).collect();
             format!(
                 "job `{name}`: its sharding strategy gives no instance the items {}",
                 items.join(", ")
@@ -168,7 +170,7 @@ impl Health {
                 Some("the connection to the registry centre is lost")
             }
             Some(session) if session.is_fenced => {
-                Some("the registry centre has not been heard of for too long, work is held back")
+                Some("the registry centre has not answered for too long, work is held back")
             }
             Some(_) => None,
         }
@@ -197,7 +199,7 @@ impl JobHealth {
             state: *worker.state.borrow(),
             is_stuck: standing.overdue(tokio::time::Instant::now()) > STUCK_AFTER,
             items: now.items,
-            left_out: now.left_out,
+            unassigned: now.unassigned,
             hindrances: now.hindrances,
             is_paused: now.pause.is_some(),
             pause: now.pause.and_then(|pause| pause.note),
@@ -227,7 +229,7 @@ mod tests {
             state,
             is_stuck: false,
             items: vec![0, 2],
-            left_out: Vec::new(),
+            unassigned: Vec::new(),
             hindrances: Vec::new(),
             is_paused: false,
             pause: None,
@@ -268,12 +270,12 @@ mod tests {
         let fenced = health(JobState::Ready, Some(SessionState::Connected), true);
         assert_eq!(
             fenced.problems(),
-            ["the registry centre has not been heard of for too long, work is held back"]
+            ["the registry centre has not answered for too long, work is held back"]
         );
-        let mut left_out = well.clone();
-        left_out.jobs.values_mut().for_each(|job| job.left_out = vec![1, 3]);
+        let mut unassigned = well.clone();
+        unassigned.jobs.values_mut().for_each(|job| job.unassigned = vec![1, 3]);
         assert_eq!(
-            left_out.problems(),
+            unassigned.problems(),
             ["job `sync`: its sharding strategy gives no instance the items 1, 3"]
         );
         let mut hindered = well.clone();
@@ -304,7 +306,7 @@ mod tests {
         assert_eq!(
             refused.problems(),
             [
-                "job `sync` takes no items here".to_owned(),
+                "job `sync` stands by: it takes no items here".to_owned(),
                 format!("job `sync`: {trouble}")
             ]
         );
@@ -320,7 +322,10 @@ mod tests {
         );
         let mut stuck = health(JobState::Ready, Some(SessionState::Connected), false);
         stuck.jobs.values_mut().for_each(|job| job.is_stuck = true);
-        assert_eq!(stuck.problems(), ["job `sync` does not come to its turn"]);
+        assert_eq!(
+            stuck.problems(),
+            ["job `sync` has not reacted for over 30 s: its event loop is blocked"]
+        );
     }
 
     #[test]
@@ -328,7 +333,7 @@ mod tests {
         let text = serde_json::to_string(&health(JobState::Draining, Some(SessionState::Suspended), true)).unwrap();
         assert_eq!(
             text,
-            r#"{"live":true,"ready":false,"session":{"instance":"10.0.0.1@-@1@-@abc","state":"suspended","fenced":true},"jobs":{"sync":{"state":"draining","stuck":false,"items":[0,2],"left_out":[],"hindrances":[],"paused":false,"pause":null,"running":1,"running_since":"1970-01-01T00:00:00Z","last_firing":null,"unaccounted":0,"failing":{},"trouble":null}}}"#
+            r#"{"live":true,"ready":false,"session":{"instance":"10.0.0.1@-@1@-@abc","state":"suspended","fenced":true},"jobs":{"sync":{"state":"draining","stuck":false,"items":[0,2],"unassigned":[],"hindrances":[],"paused":false,"pause":null,"running":1,"running_since":"1970-01-01T00:00:00Z","last_firing":null,"unaccounted":0,"failing":{},"trouble":null}}}"#
         );
     }
 }

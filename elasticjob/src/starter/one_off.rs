@@ -165,8 +165,8 @@ impl OneOff {
         let job = &*self.name;
         for Obstacle { finding, items } in obstacles {
             match items.len() {
-                0 => warn!(job, obstacle = %finding, "a run that was asked for is held up"),
-                items => warn!(job, items, obstacle = %finding, "a run that was asked for is held up"),
+                0 => warn!(job, obstacle = %finding, "a triggered run is held up"),
+                items => warn!(job, items, obstacle = %finding, "a triggered run is held up"),
             }
         }
     }

@@ -193,7 +193,7 @@ impl Running {
         let (address, asked) = (endpoint.address(), Arc::downgrade(self));
         let health = Arc::new(move || asked.upgrade().map(|running| running.health()));
         endpoint.serve(&self.tasks, health);
-        info!(%address, "metrics and health are shown");
+        info!(%address, "metrics and health endpoint open");
     }
 
     pub(super) fn health(&self) -> Health {

@@ -16,7 +16,7 @@ pub(crate) struct JobMetrics {
     start_delay: Histogram,
     run_duration: Histogram,
     items_owned: Gauge,
-    items_left_out: Gauge,
+    items_unassigned: Gauge,
     paused: Gauge,
     items_running: Gauge,
     failovers: Counter,
@@ -51,7 +51,7 @@ impl JobMetrics {
             start_delay: histogram(names::START_DELAY, &of_job),
             run_duration: histogram(names::RUN_DURATION, &of_job),
             items_owned: gauge(names::ITEMS_OWNED, &of_job),
-            items_left_out: gauge(names::ITEMS_LEFT_OUT, &of_job),
+            items_unassigned: gauge(names::ITEMS_UNASSIGNED, &of_job),
             paused: gauge(names::PAUSED, &of_job),
             items_running: gauge(names::ITEMS_RUNNING, &of_job),
             failovers: counter(names::FAILOVERS, &of_job),
@@ -104,8 +104,8 @@ impl JobMetrics {
         self.items_owned.set(value(items as u64));
     }
 
-    pub(crate) fn leaves_out(&self, items: usize) {
-        self.items_left_out.set(value(items as u64));
+    pub(crate) fn unassigned(&self, items: usize) {
+        self.items_unassigned.set(value(items as u64));
     }
 
     pub(crate) fn pauses(&self, is_paused: bool) {

@@ -7,7 +7,7 @@ pub(super) struct Name(&'static str);
 impl Name {
     #[cfg_attr(
         not(any(test, feature = "metrics")),
-        expect(dead_code, reason = "nobody is told without the feature")
+        expect(dead_code, reason = "without the feature there are no metrics")
     )]
     pub(super) const fn as_str(self) -> &'static str {
         self.0
@@ -19,7 +19,7 @@ pub(super) const RUNS: Name = Name("elasticjob_runs_total");
 pub(super) const START_DELAY: Name = Name("elasticjob_start_delay_seconds");
 pub(super) const RUN_DURATION: Name = Name("elasticjob_run_duration_seconds");
 pub(super) const ITEMS_OWNED: Name = Name("elasticjob_items_owned");
-pub(super) const ITEMS_LEFT_OUT: Name = Name("elasticjob_items_left_out");
+pub(super) const ITEMS_UNASSIGNED: Name = Name("elasticjob_items_unassigned");
 pub(super) const PAUSED: Name = Name("elasticjob_paused");
 pub(super) const ITEMS_RUNNING: Name = Name("elasticjob_items_running");
 pub(super) const LAST_SUCCESS: Name = Name("elasticjob_last_success_timestamp_seconds");
@@ -103,88 +103,88 @@ pub(super) const ALL: &[Metric] = &[
     counter(
         FIRINGS,
         "job, source",
-        "Firings that were begun: items claimed together and handed to the pool",
+        "Firings that began: items claimed together and handed to the pool",
     ),
     counter(
         RUNS,
         "job, outcome",
-        "Runs of items whose end was recorded; lost ones by whoever recorded the loss",
+        "Runs of items that have ended; a lost run counts on the instance that recorded the loss",
     ),
     seconds(
         START_DELAY,
         "job",
-        "From a scheduled time to the first line of an item's work, first attempts alone",
+        "From a scheduled time to the first line of an item's work; first attempts only",
     ),
     seconds(
         RUN_DURATION,
         "job",
-        "From the first line of an item's work to its end, waiting for the pool not counted; each retry by itself",
+        "From the first line of an item's work to its end, without the wait for the pool; each try counts by itself",
     ),
-    gauge(ITEMS_OWNED, "job", "Items that are shared out to this instance"),
+    gauge(ITEMS_OWNED, "job", "Items that this instance owns"),
     gauge(
-        ITEMS_LEFT_OUT,
+        ITEMS_UNASSIGNED,
         "job",
-        "Items that nobody runs since the sharding strategy gives them to no instance, told by the instance that leads the job: 0 where all is well",
+        "Items that do not run because the sharding strategy gives them to no instance; only the leader of the job reports them, and 0 is normal",
     ),
     gauge(
         PAUSED,
         "job",
-        "Whether the whole job is paused, as far as this instance knows: 1 or 0",
+        "1 if the job is paused, as far as this instance knows, else 0",
     ),
-    gauge(ITEMS_RUNNING, "job", "Items that run, or wait for room in the pool"),
+    gauge(ITEMS_RUNNING, "job", "Items that run or wait for room in the pool"),
     Metric {
         unit: Some(Unit::Seconds),
         ..gauge(
             LAST_SUCCESS,
             "job, item",
-            "When a run of the item last succeeded, since 1970, told by the instance that has the item: NaN where another has it or that is not known",
+            "Time of the item's last successful run, since 1970, reported by its owner; NaN on other instances, and if it is unknown",
         )
     },
     counter(
         FAILOVERS,
         "job",
-        "Items that were taken over after their instance died running them",
+        "Items that were taken over after their instance died while running them",
     ),
     counter(
         RETRIES,
         "job",
-        "Runs of items that failed or took too long, and were tried again on the spot",
+        "Tries that failed or timed out, and were tried again in the same run",
     ),
     counter(
         MISFIRES,
         "job",
-        "Scheduled times that came while the firing before them was still running",
+        "Scheduled times that came while the previous firing was still running",
     ),
     counter(
         SKIPPED_TIMES,
         "job",
-        "Scheduled times of items that passed without a run and were accounted for as that, items that are switched off or have no instance included",
+        "Scheduled times of items that were skipped and recorded as skipped, including items that are switched off or have no instance",
     ),
     gauge(
         UNACCOUNTED_TIMES,
         "job",
-        "Scheduled times of own items, some seconds past, that have neither a verdict nor a stated reason yet: 0 where all is well",
+        "Scheduled times of own items, some seconds past, that have neither a verdict nor a recorded reason yet; 0 is normal",
     ),
     counter(
         RESHARDINGS,
         "job",
-        "Times that this instance, leading the job, shared the items out",
+        "How often this instance, as leader of the job, shared the items out",
     ),
     counter(
         DROPPED_EVENTS,
         "recipient",
-        "Events that the history or a trace listener never got: it was away, too slow, or refused them",
+        "Events that were dropped because the history or a trace listener was unavailable, too slow, or refused them",
     ),
     gauge(
         SESSION_STATE,
         "state",
-        "1 for the state that the session with the registry is in, 0 for the others",
+        "1 for the current state of the session with the registry, 0 for the other states",
     ),
     counter(REGISTRY_REQUESTS, "operation, outcome", "Requests to the registry"),
     seconds(
         REGISTRY_REQUEST_DURATION,
         "operation",
-        "From a request to the registry to its answer, or until none was to be expected",
+        "From a request to the registry to its answer, or to the moment when no answer could come any more",
     ),
 ];
 

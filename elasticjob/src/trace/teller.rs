@@ -156,10 +156,7 @@ impl Teller {
         let total = self.told.dropped.count();
         if let Some(events) = self.dropped_said.news(total, is_end) {
             let listener = &*self.told.name;
-            warn!(
-                listener,
-                events, total, "events were dropped: a trace listener was not told them"
-            );
+            warn!(listener, events, total, "events for a trace listener were dropped");
         }
     }
 }

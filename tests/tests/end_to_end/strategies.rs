@@ -124,7 +124,7 @@ async fn items_should_run_only_on_processes_that_carry_their_labels() -> anyhow:
     };
     let leader = labelled(&cluster, 1, "")?;
     placed("the others are on the only process", &|hosts| hosts.len() == 6).await;
-    let said = "nobody runs these items";
+    let said = "items without an instance";
     cluster
         .until("the leader says so", async || {
             ensure!(leader.log().contains(said), "nothing of that");

@@ -92,7 +92,7 @@ async fn scripts_of_any_language_should_run_the_items_and_say_how_that_went() ->
         ];
         let application = start(language, &directory, &line, &further).await?;
         let outcomes = application.run().await?;
-        let failure = "the script ended with exit status: 7, and said last: no disk";
+        let failure = "the script ended with exit status: 7, its last output was: no disk";
         assert_eq!(
             outcomes,
             [(0, None), (1, Some(failure.to_owned()))].into(),

@@ -199,7 +199,7 @@ async fn a_refusal_should_be_logged_with_its_reason() -> anyhow::Result<()> {
         application.logs(expected).await;
         let log = application.stop().await;
         assert!(
-            log.contains("notice not delivered job=failing handler=DINGTALK attempts=1"),
+            log.contains("notification not sent job=failing handler=DINGTALK attempts=1"),
             "{log}"
         );
         assert!(!log.contains("tiger"), "{log}");
@@ -233,7 +233,7 @@ async fn a_server_that_never_answers_should_hold_up_no_job() -> anyhow::Result<(
     let application = Application::start("WECHAT", &props).await?;
     application.fail().await?;
     let log = application
-        .logs(&["notice not delivered", "no answer of 127.0.0.1", "timed out"])
+        .logs(&["notification not sent", "no answer of 127.0.0.1", "timed out"])
         .await;
     assert!(!log.contains("tiger"), "{log}");
     application.fail().await?;

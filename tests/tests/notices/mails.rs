@@ -144,7 +144,7 @@ async fn nothing_should_be_sent_where_a_server_cannot_encrypt() -> anyhow::Resul
         .with("email.startTls", "true");
     let application = props.start().await?;
     application.fail().await?;
-    application.logs(&["notice not delivered", "STARTTLS"]).await;
+    application.logs(&["notification not sent", "STARTTLS"]).await;
     application.stop().await;
     assert_eq!(server.rest().await, 0);
     Ok(())
@@ -155,7 +155,7 @@ async fn a_server_should_be_trusted_by_its_certificate_or_by_name() -> anyhow::R
     let server = MailServer::start(Encryption::Tls).await?;
     let unknown = Props::of(&server).with("email.ssl.caFile", "").start().await?;
     unknown.fail().await?;
-    unknown.logs(&["notice not delivered", "UnknownIssuer"]).await;
+    unknown.logs(&["notification not sent", "UnknownIssuer"]).await;
     unknown.stop().await;
 
     let trusted = Props::of(&server)
@@ -183,13 +183,13 @@ async fn a_refusal_should_be_logged_with_every_cause_and_the_job_live() -> anyho
         application.fail().await?;
         let is_passing = reason == "onnection refused";
         if is_passing {
-            application.logs(&["notice not delivered, trying again", reason]).await;
+            application.logs(&["notification not sent, trying again", reason]).await;
         } else {
-            application.logs(&["notice not delivered", &name, reason]).await;
+            application.logs(&["notification not sent", &name, reason]).await;
         }
         application.fail().await?;
         let log = application.stop().await;
-        assert!(log.contains("notice not delivered job=failing handler=EMAIL"), "{log}");
+        assert!(log.contains("notification not sent job=failing handler=EMAIL"), "{log}");
         assert!(!log.contains("lion"), "{log}");
     }
     assert_eq!(server.rest().await, 0);

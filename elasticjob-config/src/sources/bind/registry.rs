@@ -112,7 +112,7 @@ impl Binder<'_> {
 
     fn namespace(&mut self) -> Option<String> {
         let Some(bound) = self.bound(&NAMESPACE) else {
-            self.missing(&NAMESPACE, "is missing: the node above those of the jobs");
+            self.missing(&NAMESPACE, "is missing: the node that holds the nodes of all jobs");
             return None;
         };
         let namespace = bound.text.trim();

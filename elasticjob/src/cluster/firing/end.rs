@@ -249,7 +249,7 @@ impl Firings {
                     let reason = match other {
                         None => "its ledger is gone",
                         Some((Recorded::No, _)) => "the registry keeps refusing it",
-                        Some(_) => "somebody else has recorded another",
+                        Some(_) => "another instance has recorded another end",
                     };
                     unrecorded.push(Unrecorded { item, reason });
                     self.close(item);

@@ -148,7 +148,7 @@ impl Gathering {
             let mut pause = REFUSED_PAUSE;
             let mut written = self.write_by(look.await, &steps).await;
             while let Err(error) = written {
-                debug!(job = &*self.job, %error, "gathering not written, looking again");
+                debug!(job = &*self.job, %error, "barrier not written, reading it again");
                 if error.is_session_lost() || self.connected().await.is_err() {
                     return;
                 }

@@ -172,7 +172,7 @@ impl<'a> Waiting<'a> {
 
     /// Waits for what has to be so before something is tried again.
     async fn not_done(&mut self, error: &Error) -> Result<(), Failed> {
-        debug!(job = &*self.gathering.job, %error, "gathering refused, looking again");
+        debug!(job = &*self.gathering.job, %error, "barrier transaction refused, reading it again");
         if error.is_session_lost() {
             return Err(Failed::SessionLost);
         }

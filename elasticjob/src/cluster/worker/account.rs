@@ -286,11 +286,11 @@ impl Account {
     }
 
     /// We lead, and the strategy gives these items to nobody.
-    pub(super) fn leaves_out(&self, items: Vec<u32>, strategy: &str) {
-        if self.standing.now_is(|now| now.left_out == items) {
+    pub(super) fn unassigned(&self, items: Vec<u32>, strategy: &str) {
+        if self.standing.now_is(|now| now.unassigned == items) {
             return;
         }
-        self.metrics.leaves_out(items.len());
+        self.metrics.unassigned(items.len());
         match items[..] {
             [] => info!(
                 job = &*self.job,
@@ -300,10 +300,10 @@ impl Account {
                 job = &*self.job,
                 ?items,
                 strategy,
-                "nobody runs these items: the sharding strategy gives them to no instance"
+                "items without an instance: the sharding strategy gives them to none"
             ),
         }
-        self.standing.change(|now| now.left_out = items);
+        self.standing.change(|now| now.unassigned = items);
     }
 
     /// What keeps the job from being run here as the registry has it, or that nothing does.

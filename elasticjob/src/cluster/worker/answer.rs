@@ -177,14 +177,10 @@ impl Worker {
                         );
                     }
                     (Purpose::RemoveContenders(names), Ok(_)) => {
-                        warn!(job, ?names, "contenders removed that no instance stands behind");
+                        warn!(job, ?names, "contenders without an instance removed");
                     }
                     (Purpose::SwitchOffDisobedient(servers), Ok(_)) => {
-                        info!(
-                            job,
-                            ?servers,
-                            "switched off: members there do not obey the pause of the job"
-                        );
+                        info!(job, ?servers, "switched off: members there ignore the pause of the job");
                     }
                     (Purpose::Reshard, Ok(_)) => {
                         if let Some(shared_out) = live.governor.take_shared_out() {
@@ -200,14 +196,16 @@ impl Worker {
                         }
                     }
                     (_, Ok(_)) => {}
-                    (_, Err(error)) => debug!(job, ?purpose, %error, "move refused, deciding anew"),
+                    (_, Err(error)) => {
+                        debug!(job, ?purpose, %error, "transaction of the leader or of a repair refused, deciding again")
+                    }
                 }
             }
             Moved::Read(answers) => {
                 self.went(live, Action::moving(&purpose), answers.as_ref().map(drop));
                 let situation = self.situation(&live.view, &live.membership);
                 if let Err(fault) = live.governor.was_read(&situation, &purpose, answers) {
-                    error!(job = self.application.name(), strategy = self.settings.placement.strategy(), %fault, "the items stay where they are, and those without an instance are run by nobody");
+                    error!(job = self.application.name(), strategy = self.settings.placement.strategy(), %fault, "sharding strategy failed: items stay where they are, and items without an instance do not run");
                 }
             }
         }
@@ -357,7 +355,7 @@ impl Worker {
             Ok(_) => live.left = Some(Left::Stopped),
             Err(error) if error.error.is_session_lost() => live.left = Some(Left::Stopped),
             Err(error) => {
-                debug!(job = self.application.name(), %error, "leave refused, reading the job anew");
+                debug!(job = self.application.name(), %error, "leaving refused, reading the job again");
                 live.is_leaving = false;
                 if live.is_in_step {
                     self.refresh(live);

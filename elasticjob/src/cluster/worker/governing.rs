@@ -39,7 +39,7 @@ impl Worker {
         if live.governor.refused_in_a_row() >= REFUSALS_TO_DOUBT {
             debug!(
                 job = self.application.name(),
-                "moves refused in a row, reading the job anew"
+                "transactions refused in a row, reading the job again"
             );
             return self.refresh(live);
         }
@@ -92,12 +92,12 @@ impl Worker {
             self.audit_after(AUDIT_DELAY);
         }
         self.account
-            .leaves_out(self.left_out(live), self.settings.placement.strategy());
+            .unassigned(self.unassigned(live), self.settings.placement.strategy());
     }
 
     /// The items that the strategy gives to no instance. Only the leader looks at all items, and knows. Others that have no
     /// owner are about to get one.
-    fn left_out(&self, live: &Live) -> Vec<u32> {
+    fn unassigned(&self, live: &Live) -> Vec<u32> {
         let (view, total) = (&live.view, self.settings.config.sharding_total_count().get());
         let owned = view.items.range(..total).filter(|(_, item)| item.owner.is_some());
         let is_led_here = view.leader.as_ref() == Some(live.membership.id());
@@ -111,7 +111,7 @@ impl Worker {
             return Vec::new();
         }
         let is_nobodys = |item: &u32| view.items.get(item).is_none_or(|item| item.owner.is_none());
-        let is_left_out = |item: &u32| is_nobodys(item) && basis.leaves_out(*item);
-        (0..total).filter(is_left_out).collect()
+        let is_unassigned = |item: &u32| is_nobodys(item) && basis.leaves_out(*item);
+        (0..total).filter(is_unassigned).collect()
     }
 }

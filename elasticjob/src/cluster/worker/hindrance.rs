@@ -44,7 +44,7 @@ impl Action {
     pub(super) const CLAIM: Self = Self::contended("claim items");
     pub(super) const RECORD: Self = Self::contended("record the ends of runs");
     pub(super) const READ_CLAIM: Self = Self::of("read the items that it claims");
-    pub(super) const READ_ENDS: Self = Self::of("read the items whose runs end");
+    pub(super) const READ_ENDS: Self = Self::of("read the items of ended runs");
     pub(super) const READ_TAKEOVER: Self = Self::of("read the items that it takes over");
     pub(super) const TAKE_OVER: Self = Self::contended("take items over");
 
@@ -61,7 +61,7 @@ impl Action {
     /// What a move of the governor is made for.
     pub(super) fn moving(purpose: &Purpose) -> Self {
         Self::of(match purpose {
-            Purpose::TakeTrigger(_) => "take an order to run",
+            Purpose::TakeTrigger(_) => "take a trigger",
             Purpose::Elect => "elect a leader",
             Purpose::SurveyContenders(_) => "read the contenders of the election",
             Purpose::RemoveContenders(_) => "remove contenders without an instance",
@@ -69,9 +69,9 @@ impl Action {
             Purpose::RepairMarks { .. } => "remove the marks of dead instances",
             Purpose::SurveyAbandoned(_) => "read the items that wait for a take-over",
             Purpose::ClearFailover { .. } => "remove items that wait for a take-over",
-            Purpose::ClearTriggers => "remove orders to instances that are gone",
-            Purpose::SurveyDisobedient(_) => "read the switches of servers that do not obey a pause",
-            Purpose::SwitchOffDisobedient(_) => "switch off servers that do not obey a pause",
+            Purpose::ClearTriggers => "remove triggers for instances that are gone",
+            Purpose::SurveyDisobedient(_) => "read the switches of servers that ignore a pause",
+            Purpose::SwitchOffDisobedient(_) => "switch off servers that ignore a pause",
             Purpose::AnnounceResharding => "announce a resharding",
             Purpose::SurveyItems(_) => "read the items to share them out",
             Purpose::Reshard => "share the items out",

@@ -293,7 +293,7 @@ impl Worker {
     fn own_nothing(&self) {
         self.account.owns(Vec::new());
         self.account.misses(0);
-        self.account.leaves_out(Vec::new(), self.settings.placement.strategy());
+        self.account.unassigned(Vec::new(), self.settings.placement.strategy());
         self.account.pauses(None);
         self.account.standing().waits();
     }

@@ -71,7 +71,7 @@ impl Worker {
                 }
                 Err(error) if error.is_session_lost() => return Some(Left::SessionLost),
                 Err(error) => {
-                    debug!(job = self.application.name(), %error, "cannot look for another configuration yet");
+                    debug!(job = self.application.name(), %error, "cannot read the configuration again yet");
                     Some(PAUSE)
                 }
             };
@@ -170,7 +170,7 @@ impl Worker {
         };
         let written = membership.write(transaction.into_steps()).await;
         if let Err(error) = &written {
-            debug!(job, %error, "cannot say yet why no part is taken");
+            debug!(job, %error, "cannot record the reason for standing by yet");
         }
         written.is_ok()
     }

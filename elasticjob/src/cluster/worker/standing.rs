@@ -30,7 +30,7 @@ pub(crate) struct Now {
     /// The items that are ours.
     pub(crate) items: Vec<u32>,
     /// The items that nobody runs, where we lead.
-    pub(crate) left_out: Vec<u32>,
+    pub(crate) unassigned: Vec<u32>,
     /// What this instance cannot do for the job since the registry refuses it, and why.
     pub(crate) hindrances: Vec<String>,
     /// The pause of the whole job, if it is paused.

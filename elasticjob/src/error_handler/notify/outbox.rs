@@ -104,7 +104,7 @@ impl Outbox {
         };
         if is_first_dropped {
             let Sender { way, job_name, .. } = &shared.sender;
-            warn!(job = %job_name, handler = %way, "notices are dropped: too many wait to be sent");
+            warn!(job = %job_name, handler = %way, "notifications are dropped: too many wait");
         }
         if needs_courier {
             let courier = Arc::clone(shared).carry();
@@ -172,7 +172,7 @@ impl Shared {
         drop(state);
         if dropped > 0 {
             let Sender { way, job_name, .. } = &self.sender;
-            warn!(job = %job_name, handler = %way, dropped, "notices were dropped");
+            warn!(job = %job_name, handler = %way, dropped, "notifications were dropped");
         }
         step
     }
@@ -193,15 +193,15 @@ impl Shared {
         let mut pauses = RETRIES.iter();
         for attempts in 1_u32.. {
             let Err(undelivered) = self.attempt(notice).await else {
-                debug!(job = %job_name, handler = %way, failures = notice.count(), attempts, "notice delivered");
+                debug!(job = %job_name, handler = %way, failures = notice.count(), attempts, "notification sent");
                 return;
             };
             let reason = Chain(undelivered.cause()).to_string();
             let Some(pause) = pauses.next().filter(|_| undelivered.is_transient) else {
-                error!(job = %job_name, handler = %way, attempts, reason, "notice not delivered");
+                error!(job = %job_name, handler = %way, attempts, reason, "notification not sent");
                 return;
             };
-            debug!(job = %job_name, handler = %way, attempts, reason, "notice not delivered, trying again");
+            debug!(job = %job_name, handler = %way, attempts, reason, "notification not sent, trying again");
             tokio::select! {
                 () = sleep(*pause) => {}
                 // The next attempt is the last one then, and comes at once.
@@ -229,7 +229,7 @@ impl Drop for Shared {
         let lost = state.queue.iter().map(Notice::count).sum::<u64>() + held + state.dropped;
         if lost > 0 {
             let Sender { way, job_name, .. } = &self.sender;
-            warn!(job = %job_name, handler = %way, failures = lost, "stopped before people were told of these failures");
+            warn!(job = %job_name, handler = %way, failures = lost, "stopped with unsent notifications");
         }
     }
 }

@@ -240,7 +240,7 @@ fn ending(said: &[String]) -> String {
     if said.is_empty() {
         return String::new();
     }
-    format!(", and said last: {}", said.join(" | "))
+    format!(", its last output was: {}", said.join(" | "))
 }
 
 #[cfg(test)]
@@ -315,13 +315,13 @@ mod tests {
         assert_eq!(run(script(&directory, "echo $ELASTIC_JOB_NAME > out")).await, Ok(()));
         assert_eq!(written(&directory, "out").await, "orders");
         let failing = script(&directory, "echo one; echo; echo two; exit 3");
-        let expected = "the script ended with exit status: 3, and said last: one | two";
+        let expected = "the script ended with exit status: 3, its last output was: one | two";
         assert_eq!(run(failing).await, Err(expected.to_owned()));
         let complaining = script(&directory, "echo no disk >&2; kill -9 $$");
         let failure = run(complaining).await.unwrap_err();
         assert_eq!(
             failure,
-            "the script ended with signal: 9 (SIGKILL), and said last: no disk"
+            "the script ended with signal: 9 (SIGKILL), its last output was: no disk"
         );
     }
 
@@ -350,7 +350,7 @@ mod tests {
         let failure = run(slow).await.unwrap_err();
         assert_eq!(
             failure,
-            "the script took longer than 500ms and was stopped, and said last: begun"
+            "the script took longer than 500ms and was stopped, its last output was: begun"
         );
         assert_eq!(written(&directory, "out").await, "polite");
         gone(&written(&directory, "child").await).await;

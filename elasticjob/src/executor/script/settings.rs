@@ -109,7 +109,7 @@ mod tests {
         );
         check(
             &[line, ("script.time-out", "1m")],
-            "`props.script.time-out`: nobody takes this, did you mean `script.timeout`?",
+            "`props.script.time-out`: unknown property, did you mean `script.timeout`?",
         );
     }
 }

@@ -5,27 +5,27 @@ use clap::Args;
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 
-/// Cancel what runs of a job now
+/// Cancel the present runs of a job
 ///
-/// The runs end as cancelled by the operator. Later runs come as they are due: `disable` keeps these from starting.
+/// The runs end as cancelled by the operator. Later runs start as scheduled; `disable` prevents them.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Arguments {
     /// The job
     job: String,
 
-    /// The run of this item only
+    /// Only the run of this item
     #[arg(long, value_name = "NUMBER")]
     item: Option<u32>,
 
-    /// Why, for those who will ask
+    /// The reason, shown by `explain` and the history
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
 
-    /// Who says so
+    /// The name of the operator
     #[arg(long, value_name = "NAME", env = "USER", hide_env_values = true)]
     by: Option<String>,
 
-    /// Wait so many seconds at most for the runs to end; 0 only tells the members
+    /// Wait at most this many seconds for the runs to end; 0 only records the cancellation
     #[arg(short, long, value_name = "SECONDS", default_value = "30")]
     wait: u32,
 }

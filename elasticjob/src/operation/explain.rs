@@ -431,7 +431,7 @@ impl fmt::Display for Finding {
                 on.iter().try_for_each(|on| write!(f, " on {on}"))?;
                 run.iter().try_for_each(|run| write!(f, ", {run}"))
             }
-            Self::Cancelling { note } => write!(f, "its run is to end, cancelled {note}"),
+            Self::Cancelling { note } => write!(f, "its run is being cancelled {note}"),
             Self::Parked { run } => write!(f, "it was given up at this time, its instances died in a row: {run}"),
             Self::NotSucceeded { run } => write!(f, "its newest run did not succeed: {run}"),
             Self::Skipped { times } => write!(f, "{times}"),

@@ -61,7 +61,7 @@ impl Context {
         self.output.show(answer)
     }
 
-    /// Asks whether this is to be done, unless somebody said yes beforehand.
+    /// Asks the operator for confirmation, unless `--yes` was given.
     pub(crate) fn confirm(&self, question: &str) -> Result<(), Failure> {
         match self.says_yes {
             true => Ok(()),

@@ -103,7 +103,7 @@ impl Failure {
     /// Says what went wrong, with all that is behind it; gives the exit code.
     pub(crate) fn report(&self) -> ExitCode {
         if self.is_of_reader() {
-            // Whoever read our output has seen enough.
+            // The reader of our output has closed it: `elasticjob jobs | head`.
             return ExitCode::SUCCESS;
         }
         eprintln!("error: {}", without_secrets(&self.text()));

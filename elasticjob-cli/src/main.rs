@@ -1,7 +1,7 @@
 //! The command line of ElasticJob: what operators do with the jobs of a registry centre.
 //!
-//! Everything that it does is done by `elasticjob::operation`; here are the words for it ([`arguments`] and a file for each
-//! command), how answers look ([`output`]), and what the exit code says ([`failure`]).
+//! `elasticjob::operation` does the work. This crate has the arguments ([`arguments`], and a file for each command), the tables and
+//! JSON of answers ([`output`]), and the exit codes ([`failure`]).
 
 mod arguments;
 mod command;
@@ -27,7 +27,7 @@ fn main() -> ExitCode {
         Ok(line) => line,
         Err(error) => return refused(&error),
     };
-    // A thread beside ours keeps the session alive while we wait for somebody's answer to a question.
+    // A second thread keeps the session alive while this one waits for the operator's answer to a question.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -42,7 +42,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Says what is wrong with the command line, without secrets in it; also the help and the version, which are no faults.
+/// Prints what is wrong with the command line, without its secrets; also the help and the version, which clap reports as errors.
 fn refused(error: &clap::Error) -> ExitCode {
     let text = error.render().to_string();
     match without_secrets(&text) {

@@ -1,4 +1,4 @@
-//! Which name was probably meant by one that nobody knows.
+//! Suggests the known name that an unknown name probably means.
 
 /// Letters and digits in lower case: what is left of a name when its spelling does not matter.
 pub(crate) fn canonical(name: &str) -> String {

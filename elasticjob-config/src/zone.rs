@@ -1,7 +1,7 @@
 //! Time zones by name: every IANA zone, and the fixed offsets that Java members understand.
 //!
-//! ElasticJob for Java takes only names that begin with `GMT` and reads whatever it does not understand
-//! as GMT without a word. Here such a name is refused.
+//! ElasticJob for Java accepts only names that begin with `GMT`, and reads any other name as GMT without a message. Here such a
+//! name is refused.
 //!
 //! ```
 //! use elasticjob_config::zone::Zone;

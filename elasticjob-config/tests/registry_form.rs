@@ -1,4 +1,4 @@
-//! The registry's `config` node: to the byte what a Java member writes, and whatever a Java member may have written.
+//! The registry's `config` node: we write the same bytes as a Java member, and read all that a Java member may have written.
 
 #![cfg(feature = "sources")]
 #![allow(clippy::unwrap_used, reason = "a test may stop where it fails")]

@@ -1,4 +1,4 @@
-//! Configurations as they lie in the registry: whoever wrote them, a rewrite loses nothing and nothing brings us down.
+//! Stored configurations of any origin: a rewrite loses nothing, and no text causes a panic.
 
 #![cfg(feature = "sources")]
 #![allow(clippy::unwrap_used, reason = "a test may stop where it fails")]

@@ -82,7 +82,7 @@ pub(crate) const JOB_LISTENER: Open = Open {
     }),
 };
 
-/// No job names it: it is told of all, or of those that it names.
+/// No job names it: it receives the events of all jobs, or of the jobs that it names.
 pub(crate) const TRACE_LISTENER: Open = Open {
     attribute: "trace_listener",
     trait_name: "TraceListener",

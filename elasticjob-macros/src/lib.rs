@@ -249,11 +249,11 @@ pub fn executor_service_handler(arguments: TokenStream, item: TokenStream) -> To
         .into()
 }
 
-/// Declares a listener, told before and after each firing of the jobs that name it.
+/// Declares a listener, which is called before and after each firing of the jobs that name it.
 ///
-/// It stands on the `impl` block of `JobListener`, told on each instance, or of `DistributeOnceJobListener`, told once in the
-/// cluster; for a type that is made by `Default` or `#[derive(Inject)]`. The builder's `job_listener` and
-/// `distribute_once_job_listener` are its equals for what is made by code.
+/// It stands on the `impl` block of `JobListener`, which is called on each instance, or of `DistributeOnceJobListener`, which is
+/// called once in the cluster. The type must have `Default` or `#[derive(Inject)]`. For a listener that code creates, the builder has
+/// `job_listener` and `distribute_once_job_listener`.
 ///
 /// ```standalone_crate
 /// use elasticjob::prelude::*;
@@ -289,7 +289,7 @@ pub fn job_listener(arguments: TokenStream, item: TokenStream) -> TokenStream {
         .into()
 }
 
-/// Declares a trace listener: it is told what becomes of the jobs of its process, event by event.
+/// Declares a trace listener, which receives the events of the jobs of its process.
 ///
 /// It stands on the `impl` block of `TraceListener`, for a type that is made by `Default` or `#[derive(Inject)]`. The
 /// builder's `trace_listener` is its equal for what is made by code. No job waits for it, and no fault of it touches one.
@@ -320,10 +320,10 @@ pub fn job_listener(arguments: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// | key | value | default |
 /// |---|---|---|
-/// | `name` | how the log and metrics call it | the name of the type |
-/// | `include_job_names` | the jobs it is told of: `["sync_orders"]` | all |
-/// | `exclude_job_names` | the jobs it is not told of; not both | none |
-/// | `timeout` | how long it may take over an event: `"3s"` | a minute |
+/// | `name` | its name in log and metrics | the name of the type |
+/// | `include_job_names` | the jobs whose events it receives: `["sync_orders"]` | all |
+/// | `exclude_job_names` | the jobs whose events it does not receive; not both | none |
+/// | `timeout` | the time limit for one event: `"3s"` | a minute |
 /// | `crate` | path of the crate `elasticjob`, if it is renamed | `::elasticjob` |
 #[proc_macro_attribute]
 pub fn trace_listener(arguments: TokenStream, item: TokenStream) -> TokenStream {

@@ -1,4 +1,4 @@
-//! Serves the connections of a TCP listener, whoever holds the others.
+//! Serves the connections of a TCP listener, so that none holds up another.
 //!
 //! A connection is accepted at once, and not when another one ends: a caller that is silent would keep the others out. If
 //! there are more than [`MOST`], the oldest one that still waits for its caller to finish the request is cut, and if
@@ -64,7 +64,7 @@ struct Caller {
     cut: CancellationToken,
 }
 
-/// Answers each connection by `answer` until `tasks` are told to end. `name` is that of the tasks, and of the port in the log.
+/// Answers each connection by `answer` until `tasks` are cancelled. `name` is that of the tasks, and of the port in the log.
 pub(crate) async fn serve<F>(
     name: &'static str,
     listener: TcpListener,

@@ -1,8 +1,8 @@
 //! The one owner of tasks.
 //!
 //! Nothing in the framework runs unowned: every task and every piece of blocking work is started through a
-//! [`Tasks`], carries a name, and is waited for when the framework stops. A panic never gets lost: whoever
-//! waits for the task gets it as [`TaskError::Panicked`], and it is logged in any case.
+//! [`Tasks`], carries a name, and is waited for when the framework stops. A panic is never lost: the caller that
+//! waits for the task gets it as [`TaskError::Panicked`], and it is always logged.
 //!
 //! [`Tasks::child`] makes a branch: it is cancelled and waited for with its parent, or alone.
 //!
@@ -108,7 +108,7 @@ impl Tasks {
         let tickets = self.tickets();
         let work = move || {
             let outcome = guard::call(work).map_err(|panicked| on_panic.apply(panicked));
-            // Whoever waited may have gone away.
+            // The caller that waited may have gone away.
             let _ = sender.send(outcome);
             drop(tickets);
         };
@@ -146,7 +146,7 @@ impl Tasks {
         let tickets = self.tickets();
         // Combinators keep the future where it is; an async block would hold it twice, as captured and as awaited.
         let task = guard::future(future).map(move |outcome| {
-            // Whoever waited may have gone away.
+            // The caller that waited may have gone away.
             let _ = sender.send(outcome.map_err(|panicked| on_panic.apply(panicked)));
             drop(tickets);
         });

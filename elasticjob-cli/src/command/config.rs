@@ -87,7 +87,7 @@ impl Arguments {
             } => {
                 let stored = operations.configuration(&job).await?.ok_or_else(|| missing(&job))?;
                 let after = match from {
-                    // Whatever is there: this is how one repairs it.
+                    // Also over an invalid configuration: this repairs it.
                     Some(path) => of_file(&path)?,
                     None => changed(&stored, &settings, &unset)?,
                 };

@@ -39,7 +39,7 @@ impl Arguments {
         };
         let mut progress = Progress::new(&requested);
         let Some(seconds) = self.wait else {
-            // The request is recorded, whatever can be seen of the run.
+            // The trigger is recorded, even if the run cannot be followed.
             if let Ok(run) = operations.outcome(&requested, Duration::ZERO).await {
                 progress.say_obstacles(&run);
             }

@@ -7,7 +7,7 @@ impl Show for Explanation {
     fn text(&self, style: Style) -> String {
         let mut text = style.paint(Tone::Strong, &format!("job {}", self.job_name)) + "\n";
         text.push_str(&findings(style, &self.findings));
-        // Hundreds of items of which the same is so are told in one place.
+        // Items with the same findings are printed together.
         // Of items of a job that is held up as a whole there may be nothing to say.
         for alike in groups(&self.items)
             .into_iter()

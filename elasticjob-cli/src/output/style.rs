@@ -6,12 +6,12 @@ pub(crate) struct Style {
     is_colored: bool,
 }
 
-/// What a text means to whoever looks for trouble.
+/// The meaning of a text for an operator who looks for trouble.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tone {
     /// All is well.
     Good,
-    /// Somebody should know.
+    /// An operator should know about it.
     Notable,
     /// Something does not work.
     Bad,

@@ -118,8 +118,8 @@ impl Expression {
         self.schedule.count_between(after, until, zone)
     }
 
-    /// Whether there is any fire time after `after`. Quartz refuses to schedule an expression without
-    /// one, such as 30 February; so should whoever starts a job.
+    /// Returns whether there is any fire time after `after`. Quartz refuses to schedule an expression without
+    /// one, such as 30 February, and callers that start a job should refuse it too.
     #[must_use]
     pub fn fires_after(&self, after: Timestamp, zone: &TimeZone) -> bool {
         self.next_after(after, zone).is_some()

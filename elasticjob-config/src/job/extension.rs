@@ -1,8 +1,8 @@
 //! Settings of ours in a store that Java shares.
 //!
 //! An unknown key in the registry's `config` breaks every Java member, and so does an unknown value of a key that it
-//! looks up. Whatever Java 3.0.x does not know is therefore stored under `props`, with a key of its own that starts
-//! with `elasticjob.`, and the Java key is left out. [`EXTENSIONS`] is the one list of such settings: a further one is a further
+//! looks up. So values that Java 3.0.x does not know are stored under `props`, with a key of their own that starts
+//! with `elasticjob.`, and the Java key is left out. [`EXTENSIONS`] is the only list of such settings: a further setting is a further
 //! row.
 
 use std::collections::BTreeMap;

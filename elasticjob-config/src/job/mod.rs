@@ -261,8 +261,8 @@ impl JobConfig {
         self.static_sharding
     }
 
-    /// This configuration with what `stored` holds beside its settings: tracing configurations of Java members, and
-    /// keys that nobody knows. For a rewrite, which must not lose them.
+    /// Returns this configuration with the other entries of `stored`: tracing configurations of Java members, and unknown
+    /// keys. For a rewrite, which must not lose them.
     #[must_use]
     pub fn keeping(&self, stored: &Self) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! From what somebody wrote to what the runtime accepts.
+//! From written settings to the configuration that the runtime accepts.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -24,11 +24,11 @@ pub struct StoredJobConfig {
 }
 
 impl JobConfig {
-    /// Reads the text of the registry's `config` node, whoever wrote it.
+    /// Reads the text of the registry's `config` node, which any member or operator may have written.
     ///
-    /// Switches and numbers that are left out are off and 0, as Java reads them, and not what [`builder`](Self::builder)
-    /// would give. Keys that nobody knows are kept for the next [`to_registry`](Self::to_registry) and warned about: a
-    /// Java member of the job fails on them.
+    /// Missing switches and numbers are off and 0, as Java reads them, and not the defaults of [`builder`](Self::builder).
+    /// Unknown keys are kept for the next [`to_registry`](Self::to_registry), with a warning: a Java member of the job fails on
+    /// them.
     ///
     /// # Errors
     /// If the text is not YAML, or no job could run by it. All faults at once.
@@ -210,7 +210,7 @@ impl Reader {
 
     /// Moves our own settings from `props` to where they belong.
     ///
-    /// We never write both the Java key and ours. If both are there, somebody has set the Java key since.
+    /// We never write both the Java key and ours. If both are there, an operator or a Java member has set the Java key since.
     fn take_extensions(&mut self) {
         for extension in &EXTENSIONS {
             let ours = self.raw.props.remove(extension.prop);

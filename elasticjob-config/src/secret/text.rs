@@ -19,8 +19,8 @@ const USER_OPTIONS: [&str; 3] = ["u", "user", "proxy-user"];
 /// A longer password of a URL is none: the search for its end is bounded.
 const LONGEST_USERINFO: usize = 1024;
 
-/// Returns a text with `[provided]` for each secret that it quotes: who somebody is in a URL (`//USER:PASSWORD@`), values of
-/// parameters, keys, headers and options whose names say that they are secret, and credentials after `Bearer`.
+/// Returns a text with `[provided]` for each secret in it: user and password in a URL (`//USER:PASSWORD@`), values of
+/// parameters, keys, headers and options with secret names, and credentials after `Bearer`.
 ///
 /// ```
 /// use elasticjob_config::without_secrets;

@@ -45,7 +45,7 @@ impl Document {
         }
     }
 
-    /// Whether it counts whatever profiles are active, so that it may choose them.
+    /// Returns whether it applies to all profiles, so that it may choose the active ones.
     pub(super) fn is_for_all(&self) -> bool {
         matches!(self.condition, Written::Nothing) && !self.is_of_profile
     }
@@ -53,7 +53,7 @@ impl Document {
     /// When it counts; always if it says nothing.
     ///
     /// # Errors
-    /// Faults of the condition: the document counts for nobody.
+    /// Faults of the condition: the document applies to no profile.
     pub(super) fn condition(&self, lookup: &Lookup<'_>) -> Result<Option<Expression>, Vec<Error>> {
         let leaf = match &self.condition {
             Written::Nothing => return Ok(None),

@@ -48,7 +48,7 @@ impl Errors {
         self.0.iter()
     }
 
-    /// Nothing is wrong as long as nothing was found. What was found twice is told once.
+    /// Succeeds if there is no fault. A fault that was found twice is reported once.
     pub(super) fn check(faults: Vec<Error>) -> Result<(), Self> {
         let mut said = HashSet::new();
         let errors: Vec<Error> = faults

@@ -250,7 +250,7 @@ fn known_of_job(job: &str, written: &str) -> Result<Known, Unknown> {
     }
 }
 
-/// Finds the setting of an environment variable, whose name tells neither dots from dashes nor where a job's name ends.
+/// Finds the setting of an environment variable. Its name does not distinguish dots from dashes, nor show where a job's name ends.
 pub(super) fn find_variable(tokens: &[&str], jobs: &JobNames, props: &JobProps) -> Result<Known, Unknown> {
     if tokens.len() > MOST_TOKENS {
         return Err(Unknown::Nothing(None));

@@ -55,7 +55,7 @@ impl Layer {
         layer
     }
 
-    /// Adds an entry. A second one for the same key contradicts the first: nobody can see which counts.
+    /// Adds an entry. A second entry for the same key is a fault, because it would be unclear which one is in force.
     pub(super) fn set(&mut self, key: Key, entry: Entry, faults: &mut Vec<Error>) {
         let is_job = matches!(key, Key::Job(_));
         if let (Some(first), false) = (self.entries.get(&key), is_job) {

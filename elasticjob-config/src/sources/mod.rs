@@ -160,7 +160,7 @@ impl Loader {
         self
     }
 
-    /// The active profiles, separated by commas, whatever the environment and the files say.
+    /// Sets the active profiles, separated by commas; they win over the environment and the files.
     pub fn profile(mut self, names: &str) -> Self {
         self.profiles = Some(profile::names(names));
         self
@@ -416,7 +416,7 @@ struct Gathered {
     sources: Sources,
 }
 
-/// What counts whatever profiles are active.
+/// The documents that apply to all profiles.
 fn for_all<'a>(documents: impl IntoIterator<Item = &'a Document>) -> impl Iterator<Item = &'a Leaf> {
     let for_all = documents.into_iter().filter(|document| document.is_for_all());
     for_all.flat_map(|document| &document.leaves)

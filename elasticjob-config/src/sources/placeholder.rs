@@ -1,6 +1,6 @@
 //! `${NAME:default}` in texts.
 //!
-//! A name is looked for in the environment as it stands, then as a key of the configuration, whoever's, then in the
+//! A name is looked up in the environment as written, then among all keys of the configuration files, then in the
 //! environment in capitals (`${zk.host}` finds `ZK_HOST`). Name and default may hold placeholders: `${zk.${env}.host}`. `\${`
 //! stands for `${`.
 

@@ -27,9 +27,9 @@ pub struct Settings {
     pub labels: Vec<String>,
     /// `network`: how this instance finds its address.
     pub network: NetworkSettings,
-    /// `metrics`: present if a port is given. Whoever runs the application refuses what it cannot do.
+    /// `metrics`: present if a port is given. A program without the feature for it refuses to start.
     pub metrics: Option<MetricsSettings>,
-    /// `tracing`: present if a type is given. Whoever runs the application refuses what it cannot do.
+    /// `tracing`: present if a type is given. A program without the feature for it refuses to start.
     pub tracing: Option<TracingSettings>,
     /// `dump`: present if a port is given and it is not disabled.
     pub dump: Option<DumpSettings>,
@@ -142,7 +142,7 @@ pub struct JobSettings {
     pub config: JobConfig,
     /// Who does the work.
     pub implementation: Implementation,
-    /// `elastic-job-class`: what the registry is told to be the job's class.
+    /// `elastic-job-class`: the class that is written to the job's root node.
     pub class: Option<String>,
     /// `job-bootstrap-bean-name`: what the application calls the job when it asks for it.
     pub bootstrap: Option<String>,

@@ -1,8 +1,8 @@
 //! The data source of the application itself, as Spring's settings name it.
 //!
 //! Java's starter records history in the application's own `DataSource`, which stands below `spring.datasource`. If
-//! `tracing.type` is given and `tracing.data-source` names no database, that one is taken here, too. Whatever else stands
-//! below `spring.datasource` belongs to others and is not looked at, unless no database can be read from it.
+//! `tracing.type` is given and `tracing.data-source` names no database, we use that data source, too. Other keys
+//! below `spring.datasource` belong to others and are ignored, unless no database can be read from the section.
 
 use std::collections::BTreeMap;
 

@@ -56,7 +56,7 @@ impl Output {
         }
     }
 
-    /// Writes a text as a key that stands in front of a colon: on one line whatever its length.
+    /// Writes a text as a key in front of a colon: on one line of any length.
     pub(super) fn simple_key(&mut self, text: &str) {
         match style::choose(text) {
             Style::Plain => self.plain(text, None),

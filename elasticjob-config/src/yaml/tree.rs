@@ -12,7 +12,7 @@ use super::lines::{Lines, Restored};
 use super::resolve::{Type, resolve};
 use crate::text;
 
-/// Deeper nesting is refused, aliases followed: nobody writes it, and readers recurse.
+/// Deeper nesting is refused, aliases followed: no real configuration has it, and readers recurse.
 pub(crate) const DEEPEST: usize = 64;
 
 /// A file has no more documents: each is a layer of its own.

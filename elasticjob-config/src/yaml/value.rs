@@ -45,7 +45,7 @@ pub(crate) fn printed_by_java(text: &str) -> Option<String> {
         Type::Bool => bool_value(text).map(|value| value.to_string()),
         Type::Int => Some(int_value(text).map_or_else(|| text.to_owned(), |value| value.to_string())),
         Type::Float => Some(float_printed(text).unwrap_or_else(|| text.to_owned())),
-        // Java prints a date in its own zone and language; nobody means that.
+        // Java prints a date in its own zone and language, which is never intended.
         Type::Timestamp | Type::Merge | Type::Text => Some(text.to_owned()),
     }
 }

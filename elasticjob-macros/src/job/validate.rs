@@ -73,7 +73,7 @@ fn cron_parses(settings: &Settings, faults: &mut Faults) {
 /// Whether there is any time at all that is meant. A build knows no time of day, so what fires in the past
 /// alone is left to the start.
 fn fires(expression: &cron::Expression) -> bool {
-    // A search covers a hundred years. Whoever starts in the second of these centuries sees no further.
+    // A search covers a hundred years. A program that starts in the second of these centuries sees no further.
     let centuries = [civil::date(1970, 1, 1), civil::date(2070, 1, 1)];
     let starts = centuries.into_iter().filter_map(|day| day.to_zoned(TimeZone::UTC).ok());
     starts

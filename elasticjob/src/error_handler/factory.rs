@@ -107,14 +107,14 @@ impl fmt::Debug for ForJob<'_> {
     }
 }
 
-/// Properties of a handler's own, and `notify.interval` beside them: how often people are told of one kind of failure, a
-/// minute by default, 0 for each time.
+/// A handler's own properties, and `notify.interval`: how often one kind of failure is sent, a minute by default, 0 for each
+/// failure.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Notified<P> {
     /// The handler's own.
     pub own: P,
-    /// `None`: people are told of every failure.
+    /// `None`: every failure is sent.
     pub interval: Option<Duration>,
 }
 

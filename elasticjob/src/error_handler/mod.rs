@@ -37,7 +37,7 @@
 //! | `FEISHU` | `feishu.webhook`, (`feishu.keyword`), (`feishu.secret`), `feishu.connectTimeoutMilliseconds` (3000), `feishu.readTimeoutMilliseconds` (5000) |
 //! | `SLACK` | `slack.webhook`, `slack.connectTimeoutMilliseconds` (3000), `slack.readTimeoutMilliseconds` (5000) |
 //! | `WEBHOOK` | `webhook.url`, `webhook.method` (`POST`, or `PUT`), (`webhook.authorization`): that header, `webhook.template`: JSON with `{{job}}`, `{{item}}`, `{{sharding-total-count}}`, `{{count}}`, `{{cause}}`, `{{causes}}`, `{{time}}`, `{{scheduled-time}}`, `{{attempt}}`, `{{run-id}}`, `{{instance-id}}`, `{{host}}`, `{{text}}` in its texts (an object of them all), `webhook.connectTimeoutMilliseconds` (3000), `webhook.readTimeoutMilliseconds` (5000) |
-//! | all of these | `notify.interval` (`1m`; 0: none): of failures of one job with the same cause the first is told at once, the others in one summary for each interval |
+//! | all of these | `notify.interval` (`1m`; 0: none): of failures of one job with the same cause the first is sent at once, the others in one summary for each interval |
 //!
 //! All of them, with the least that each needs:
 //!
@@ -76,8 +76,8 @@
 //! # Ok::<_, elasticjob::Error>(())
 //! ```
 //!
-//! A handler decides about the firing that failed and about nothing else: the failure is recorded whatever it
-//! answers, and the next firing comes as scheduled.
+//! A handler decides about the failed firing only: the failure is recorded with any answer, and the next firing comes as
+//! scheduled.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -227,7 +227,7 @@ impl ErrorHandlers {
             .copied()
     }
 
-    /// `LOG`, `THROW` and `IGNORE`, and those ways to tell people whose features are switched on.
+    /// Returns `LOG`, `THROW` and `IGNORE`, and the notification handlers whose features are switched on.
     #[must_use]
     pub fn built_in() -> Self {
         let mut handlers = Self::new("error handler");

@@ -45,7 +45,7 @@ impl BlockingExecutor for RunBlocking {
             drop(stay);
         });
         Box::pin(async move {
-            // It ended, or was dropped with the runtime: whoever waits for its result sees which.
+            // It ended, or was dropped with the runtime: the task that waits for its result sees which.
             let _ = task.await;
         })
     }

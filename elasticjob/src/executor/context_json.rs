@@ -27,7 +27,7 @@ fn push_number(json: &mut String, before: &str, number: u32) {
     write!(json, "{before}{number}").expect("a String takes everything");
 }
 
-/// Escapes what HTML or JavaScript would read differently, too, as Gson does unless it is told not to.
+/// Escapes what HTML or JavaScript would read differently, too, as Gson does by default.
 fn push_text(json: &mut String, text: &str) {
     json.push('"');
     for character in text.chars() {

@@ -17,7 +17,7 @@ use crate::tasks::Tasks;
 use super::blocking::{RunBlocking, Stay};
 use super::{Outcome, Permit, Permits, Ticket};
 
-/// Blocking work of a run that took too long is told to end, and has this long before somebody reads that it goes on.
+/// The token of blocking work that timed out is cancelled. If the work has not ended so much later, the log says so.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What the run of one item needs beside the job.
@@ -46,7 +46,7 @@ pub(crate) struct Running {
     pub(crate) fenced: CancellationToken,
     /// Takes the job's blocking work.
     pub(crate) blocking: Arc<dyn BlockingExecutor>,
-    /// Told when the job gets ahead.
+    /// Notified when the job makes progress.
     pub(crate) progress: Progress,
 }
 
@@ -61,11 +61,11 @@ pub(crate) struct Ended {
     pub(crate) overrunning: usize,
 }
 
-/// Runs one item that has room in its pool: polls the future that `start` makes until it ends, got no further for as long
-/// as `timeout`, or the fence or somebody stops it, then waits for blocking work.
+/// Runs one item that has room in its pool: polls the future that `start` makes until it ends, makes no progress for
+/// `timeout`, or is stopped by the fence or a cancellation; then waits for blocking work.
 ///
 /// # Cancel safety
-/// Dropping the future drops the job's. Blocking work is then told to stop, and not waited for.
+/// Dropping the future drops the job's. Then the token of blocking work is cancelled, and its end is not awaited.
 pub(crate) async fn run_item<S>(item: &Item, permit: Permit, timeout: Option<Duration>, start: S) -> Ended
 where
     S: FnOnce(Running) -> BoxFuture<'static, Result<(), BoxError>> + Send,
@@ -77,7 +77,7 @@ where
     let progress = Progress::default();
     let work = item.tasks.child();
     let cancellation = item.stop.child_token();
-    // However this ends, and if it is dropped: what still blocks is told.
+    // At every end, and if it is dropped, the token of blocking work is cancelled.
     let over = cancellation.clone().drop_guard();
     let running = Running {
         cancellation: cancellation.clone(),
@@ -90,7 +90,7 @@ where
         }),
         progress: progress.clone(),
     };
-    // From its first line on the job is polled through the gate, and whatever it does is caught.
+    // From its first line on the job is polled through the gate, and its panics are caught.
     let watched = progress.clone();
     let job = within(timeout, watched, move || start(running)).boxed();
     let job = Gated::new(job, item.fence.clone(), item.stop.clone());

@@ -1,7 +1,7 @@
 //! How the items of a firing run.
 //!
-//! However many items an instance owns, its [`Pool`] says how many of a job run at once. Each runs behind the
-//! fence of its session, can be stopped, and ends with one outcome whatever the job does: a panic is one.
+//! The [`Pool`] of a job bounds how many of the items that an instance owns run at once. Each item runs behind the
+//! fence of its session, can be stopped, and ends with one outcome; a panic is an outcome, too.
 //!
 //! What runs is code of the application, or a [`JobExecutor`] where the configuration gives the job a type.
 

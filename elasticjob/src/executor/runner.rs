@@ -28,8 +28,8 @@ use super::item::Running;
 use super::tries::{Identity, Tried};
 use super::{DEFAULT_POOL, Item, NoPool, OpenPool, Outcome, Pools, Tries, Underway, Work};
 
-/// Blocking work that was told to stop is waited for this long before its item's end is recorded: until then the
-/// item's mark keeps others from running it. Whoever leaves the cluster earlier leaves without it.
+/// So long the end of an item waits for its blocking work, after the work's token was cancelled: until then the
+/// item's mark keeps other instances from running it. An instance that leaves the cluster earlier does not wait.
 const BLOCKING_GRACE: Duration = Duration::from_secs(3600);
 
 /// What the runners of all jobs of a process share.
@@ -99,8 +99,8 @@ impl JobRunner {
 }
 
 impl Current {
-    /// What `config` chooses; what stays the same stays open: a type's connections, a handler with what it has counted. A
-    /// pool stays with whoever is in it, whatever its size is now.
+    /// Creates what `config` chooses, and keeps what stays the same: a type's connections, a handler with its counts, and a
+    /// pool with the items in it, also if its size changes.
     fn of(
         config: &JobConfig,
         work: &Work,
@@ -255,7 +255,7 @@ impl Runner for JobRunner {
             let is_fenced = matches!(tried.outcome, Outcome::Cancelled(Stopped::Fenced));
             let failure = failure_beyond_ledger(&tried);
             let (end, is_abort) = concluded(&failing, &**handler, tried);
-            // The worker is gone when the process stops; nobody records the end then.
+            // The worker is gone when the process stops; the end is not recorded then.
             let _ = finished.unbounded_send(Finished {
                 item: start.item,
                 run: start.run.id,

@@ -1,8 +1,8 @@
 //! How long a run may take, and how often one that fails is tried again.
 //!
 //! To the cluster all tries are one run: it keeps its mark, its fencing token and its place in the ledger, and only how the
-//! last try ended becomes its verdict. So an instance that dies or is fenced between two tries dies running the item, and
-//! what follows is what `failover` says; there the tries begin anew.
+//! last try ended becomes its verdict. So an instance that dies or is fenced between two tries counts as having died while running
+//! the item, and `failover` applies. The next attempt has all tries again.
 
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -160,10 +160,10 @@ impl Properties for Tries {
 }
 
 impl Tries {
-    /// Runs an item until a try succeeds, none is left, or it is to stop. `start` is told how many tries came before.
+    /// Runs an item until a try succeeds, none is left, or it must stop. `start` receives the number of earlier tries.
     ///
-    /// Between two tries its room in the pool is others'. Who [should end](crate::job::RunContext::wind_down) is not tried
-    /// again: then it has failed as its last try did. A run that gets ahead, as streams do, has all its retries anew.
+    /// Between two tries other items may use its room in the pool. A run that [should end](crate::job::RunContext::wind_down) is not
+    /// tried again, and fails like its last try. A run that makes progress, as streams do, has all its retries again.
     ///
     /// # Cancel safety
     /// As of [`run_item`].
@@ -316,7 +316,7 @@ mod tests {
         }
     }
 
-    /// Runs it with a job that is told how many tries came before.
+    /// Runs it with a job that receives the number of earlier tries.
     async fn run<F>(tries: Tries, item: Item, job: impl Fn(u32) -> F + Send + Sync + 'static) -> Tried
     where
         F: Future<Output = Result<(), BoxError>> + Send + 'static,

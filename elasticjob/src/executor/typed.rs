@@ -78,7 +78,7 @@ pub trait JobExecutor: Send + Sync + 'static {
     ) -> impl Future<Output = Result<(), BoxError>> + Send;
 }
 
-/// A [`JobExecutor`] with its type forgotten. Every one of them is this; nobody else implements it.
+/// A [`JobExecutor`] with its type erased. It is implemented for every executor, and only here.
 pub trait AnyJobExecutor: Send + Sync + 'static {
     /// Makes a job of the props; `None` where the reader found faults.
     #[doc(hidden)]

@@ -46,7 +46,7 @@ where
         // A panic is this item's failure. What it may have left broken was moved into the closure and is gone.
         let result = guard::call(work);
         if let Err(unheard) = answer.send(result) {
-            // Nobody waits any more when the run was dropped.
+            // The run may have been dropped, and nothing waits for the result then.
             guard::discard(unheard);
         }
     };

@@ -63,7 +63,7 @@ pub(super) trait Erase: Send + Sync {
 
 struct Typed<F, P> {
     closure: F,
-    /// `fn`, so that it is `Send` and `Sync` whatever the parameters are.
+    /// `fn`, so that it is `Send` and `Sync` with any parameters.
     parameters: PhantomData<fn(P)>,
 }
 

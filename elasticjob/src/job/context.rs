@@ -306,11 +306,11 @@ impl RunContext {
         &self.parts.cancellation
     }
 
-    /// Cancelled when the run should end at its next good place, with nothing left half done: the application stops, an
-    /// operator switched the job off here or changed what it was given, its item is to move to another instance, or other
-    /// items wait for the next firing. Nobody
-    /// ends the run for it, unless the application has waited for it as long as it may. Work that goes on as long as
-    /// there is something to do looks here between two pieces of it, as dataflow jobs do between batches.
+    /// Returns a token that is cancelled when the run should end at its next good place, with nothing left half done. This happens if
+    /// the application stops, an operator switches the job off here or changes its props or parameters, the item is about to move
+    /// to another instance, or other items wait for the next firing. The framework does not end the run, except at the end of the
+    /// grace period when the application stops. Work that goes on as long as there is data should check the token between two
+    /// pieces, as dataflow jobs do between batches.
     ///
     /// ```
     /// use elasticjob::job::{RunContext, ShardingContext};
@@ -342,7 +342,7 @@ impl RunContext {
         self.parts.fenced.child_token()
     }
 
-    /// Told when a run that may go on for long is through with a piece of its work.
+    /// Notified when a long run has finished a piece of its work.
     pub(super) fn progress(&self) -> &Progress {
         &self.parts.progress
     }

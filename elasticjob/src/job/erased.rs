@@ -38,7 +38,7 @@ impl<J> JobTrait<J> {
         self.kind
     }
 
-    /// Whether jobs of the trait can be told to stream.
+    /// Whether jobs of the trait can stream.
     pub const fn streams(&self) -> bool {
         matches!(self.kind, Kind::Dataflow)
     }

@@ -9,7 +9,7 @@
 //!   job's configuration before anything fires, and [`Start`] collects all faults.
 //! - **A job never blocks the runtime by being a plain `fn`:** it runs through [`RunContext::run_blocking`].
 //!
-//! Relies on nobody but the caller: this module knows neither registry nor clock. Start reading at
+//! Depends on nothing but its caller: this module knows neither registry nor clock. Start reading at
 //! [`RunContext`], which is everything one run of one sharding item can see.
 
 pub use elasticjob_macros::Inject;

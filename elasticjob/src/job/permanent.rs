@@ -7,7 +7,7 @@ use crate::guard;
 
 use super::outcome::BoxError;
 
-/// Marks an error as one that another try does not help against: the run fails at once, whatever `retry` says.
+/// Marks an error as permanent: the run fails at once, without the tries that `retry` allows.
 ///
 /// ```
 /// use elasticjob::prelude::*;
@@ -38,8 +38,8 @@ pub fn is_permanent(error: &(dyn Error + 'static)) -> bool {
 #[derive(Debug)]
 pub struct Permanent(Mark);
 
-/// The next in the chain of errors: who boxes the first in a type of its own, as `anyhow` does, hides that one. It says the
-/// same, and whoever shows a chain without repetitions shows it once.
+/// The next in the chain of errors. A caller that boxes the first in a type of its own, as `anyhow` does, hides that one. This one
+/// has the same text, and a chain that is shown without repetitions shows it once.
 #[derive(Debug)]
 struct Mark {
     cause: BoxError,

@@ -1,4 +1,4 @@
-//! How far a run has come, for whoever ends those that come no further.
+//! The progress of a run, for the time limit that ends runs without progress.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -78,8 +78,8 @@ impl Registration {
         self.set(format!("props.{STREAMING}"), true)
     }
 
-    /// How long an item may take, once there is room for it in its pool; each batch of it, where it streams. Then it is
-    /// dropped, blocking work is told to end, and it has failed.
+    /// Sets the time limit of a run, without its wait for the pool, and of each batch if the job streams. After it the run is
+    /// dropped, the token of blocking work is cancelled, and the run has failed.
     pub fn timeout(self, limit: Duration) -> Self {
         self.set("props.elasticjob.timeout", written(limit))
     }

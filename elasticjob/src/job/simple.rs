@@ -33,7 +33,7 @@ pub trait SimpleJob: Sized + Send + Sync + 'static {
     /// Runs one sharding item.
     ///
     /// # Errors
-    /// Whatever went wrong; the job's error handler is told.
+    /// Any error fails the run and goes to the job's error handler.
     ///
     /// # Cancel safety
     /// The future is dropped at an await point when the run has to end early.

@@ -156,8 +156,8 @@ impl<'a> Start<'a> {
         }
     }
 
-    /// Checks an extractor as the job's parameter `name`. Without a bound on the type, so that generated code
-    /// has one place to be told that it is no extractor.
+    /// Checks an extractor as the job's parameter `name`. It has no bound on the type, so that the compiler reports a type that is
+    /// no extractor at only one place of the generated code.
     #[doc(hidden)]
     pub fn parameter(&mut self, name: &'static str, type_name: &'static str, check: fn(&mut Self)) {
         self.about("parameter", name, type_name, check);

@@ -1,4 +1,4 @@
-//! The listeners of one job, told one after the other.
+//! The listeners of one job, called one after another.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +23,7 @@ use crate::trace::Source;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Listeners {
     listeners: Arc<[Named]>,
-    /// One for the job, whatever its configuration is: a firing that was told before a change contends with one after it.
+    /// One for the job, over changes of its configuration: a firing from before a change contends with one after it.
     contending: Arc<Mutex<()>>,
 }
 
@@ -71,7 +71,7 @@ impl Listeners {
             let one = self.clone().tell_one(index, Arc::clone(&told), firing.clone());
             match Gated::new(Box::pin(one), fence, cancellation).await {
                 Ok(One { result, turn }) => {
-                    // Whatever stops us from here on: the hook was called.
+                    // The hook was called, even if this task is stopped from here on.
                     if let Some(turn) = turn {
                         turn.close().await;
                     }
@@ -120,7 +120,7 @@ pub(crate) enum NoListener {
 /// What came of telling one listener.
 struct One<E = Fault> {
     result: Result<(), E>,
-    /// The hook was called here, for all instances: they are to be told so.
+    /// The hook was called here, for all instances: they have to learn it.
     turn: Option<Turn>,
 }
 
@@ -142,7 +142,7 @@ async fn call(kind: &ListenerKind, moment: Moment, firing: &Firing) -> Result<()
     }
 }
 
-/// Calls the hook if it is for us to call in the cluster, or waits until somebody else has.
+/// Calls the hook if this instance has the right to, or waits until another instance has called it.
 async fn once(name: &str, kind: &ListenerKind, told: &Told, firing: &Firing, contending: Arc<Mutex<()>>) -> One<Cause> {
     let gathering = gathering(told, contending);
     let limit = kind.limit(told.moment);
@@ -167,7 +167,7 @@ async fn once(name: &str, kind: &ListenerKind, told: &Told, firing: &Firing, con
     One::without_turn(result)
 }
 
-/// Where the instances gather for what is told.
+/// Returns the barrier of a call.
 fn gathering(told: &Told, contending: Arc<Mutex<()>>) -> Gathering {
     Gathering {
         membership: Arc::clone(&told.membership),

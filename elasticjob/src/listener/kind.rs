@@ -21,7 +21,7 @@ const DEFAULT_COMPLETED: Duration = Duration::from_secs(24 * 3600);
 #[derive(Clone)]
 pub struct ListenerKind {
     pub(super) listener: Held<Arc<dyn AnyListener>>,
-    /// Whether it is told once in the cluster, and not on each instance.
+    /// Returns whether it is called once in the cluster, and not on each instance.
     pub(super) is_once: bool,
     started_timeout: Duration,
     completed_timeout: Duration,

@@ -1,8 +1,8 @@
 //! Listeners: what happens before and after each firing of a job.
 //!
-//! There are two kinds. A [`JobListener`] is told on every instance, also on one that has none of the job's items. A
-//! [`DistributeOnceJobListener`] is told once in the cluster: before the first item of a firing runs, and after the last
-//! has ended. Both may take part in one job, and Java members take part in the second kind.
+//! There are two kinds. A [`JobListener`] is called on every instance that runs items of the firing. A
+//! [`DistributeOnceJobListener`] is called once in the cluster: before the first item of a firing runs, and after the last
+//! has ended. One job may have both kinds, and Java members take part in the second kind.
 //!
 //! Declare them with [`#[job_listener]`](crate::job_listener) or add them to the [`Builder`](crate::starter::Builder);
 //! jobs name them in `job-listener-types`, or by type, `#[elastic_job(listeners = [Audit])]`.
@@ -29,19 +29,20 @@
 //! assert!(builder.build().is_ok());
 //! ```
 //!
-//! # What is promised
-//! - **With items.** If an instance runs no item at a time, its listeners hear nothing of it. Java members call theirs then, too.
-//! - **Around.** `before` ends before any item of the firing begins here, `after` begins when the ends of all are recorded. A
-//!   make-up run is of the firing that it follows, as in Java: its listeners are told once. The next firing of the instance begins
-//!   after that.
-//! - **In order.** The listeners of a job are told one after the other, by [`order`](JobListener::order) and then as they are named.
-//! - **A fault stops nothing.** It goes to the job's error handler, the other listeners are told, and the items run. Only where
-//!   the handler gives the firing up (`THROW`), its items do not run, and nobody is told of an end.
+//! # Guarantees
+//! - **With items.** If an instance runs no item at a time, its listeners are not called. Java members call theirs in that case, too.
+//! - **Around.** `before` ends before any item of the firing begins here, and `after` begins when the ends of all are recorded. A
+//!   make-up run belongs to the firing that it follows, as in Java: the listeners are called once for both. The next firing of the
+//!   instance begins after that.
+//! - **In order.** The listeners of a job are called one after another, by [`order`](JobListener::order) and then as they are named.
+//! - **A fault stops nothing.** It goes to the job's error handler, the other listeners are called, and the items run. If the handler
+//!   gives the firing up (`THROW`), its items do not run, and `after` is not called.
 //! - **Nothing waits for ever.** Each hook has its [limit](ListenerKind::started_timeout), and so has the wait for other instances.
-//! - **`after` may be missing**, as it must, where the instance dies or loses its session. Of a hook that is told once in the
-//!   cluster the instance that dies in it is followed by another one: it may be told twice then, and never by two at once.
-//! - **Items that are taken over** from an instance that died are a firing of their own to a [`JobListener`], beside what else
-//!   is running. For a [`DistributeOnceJobListener`] they belong to the firing that they were of.
+//! - **`after` may be missing** if the instance dies or loses its session. If an instance dies while it calls a hook of a
+//!   [`DistributeOnceJobListener`], another instance calls the hook again: it may be called twice then, but never by two instances at
+//!   once.
+//! - **Items that are taken over** from a dead instance are a firing of their own to a [`JobListener`], beside other firings
+//!   of the instance. For a [`DistributeOnceJobListener`] they belong to their original firing.
 
 use std::future::Future;
 
@@ -59,7 +60,7 @@ pub use kind::{DeclaredListener, ListenerKind};
 #[doc(hidden)]
 pub use kind::{IntoListenerKind, listener_kind};
 
-/// Is told on each instance when a firing of a job begins there, and when it has ended.
+/// Is called on each instance when a firing of a job begins there, and when it has ended.
 ///
 /// See the [module](self) for what is promised.
 #[diagnostic::on_unimplemented(
@@ -71,7 +72,7 @@ pub trait JobListener: Send + Sync + 'static {
     /// The items of the firing are claimed for this instance, and about to run.
     ///
     /// # Errors
-    /// Whatever went wrong; the job's error handler is told.
+    /// Any error goes to the job's error handler.
     ///
     /// # Cancel safety
     /// The future is dropped when it takes too long, when the instance is to stop, and when its session cannot be relied upon.
@@ -92,17 +93,17 @@ pub trait JobListener: Send + Sync + 'static {
         async { Ok(()) }
     }
 
-    /// Those with a lower number are told first.
+    /// Listeners with a lower number are called first.
     fn order(&self) -> i32 {
         i32::MAX
     }
 }
 
-/// Is told once in the cluster when all items of a firing are about to run, and once when all have ended.
+/// Is called once in the cluster when all items of a firing are about to run, and once when all have ended.
 ///
-/// The instances wait for each other: no item runs before [`before`](Self::before) was called, wherever that is, and no
-/// instance begins its next firing before [`after`](Self::after) was. An instance without items takes no part. Items that nobody
-/// runs, because they are disabled, have no instance, or lost theirs, are not waited for.
+/// The instances wait for each other: no item runs before one instance has called [`before`](Self::before), and no
+/// instance begins its next firing before [`after`](Self::after) was called. An instance without items takes no part. The instances do not
+/// wait for items that do not run because they are disabled, have no instance, or lost theirs.
 ///
 /// ```
 /// use std::time::Duration;
@@ -132,10 +133,10 @@ pub trait DistributeOnceJobListener: Send + Sync + 'static {
     /// All items of the firing are about to run, somewhere.
     ///
     /// # Errors
-    /// Whatever went wrong; the error handler of the job is told, on this instance. The items run.
+    /// Any error goes to the job's error handler on this instance. The items run.
     ///
     /// # Cancel safety
-    /// As of [`JobListener::before`]; where the session was lost, another instance is told instead.
+    /// As of [`JobListener::before`]; if the session was lost, another instance calls the hook instead.
     fn before(&self, firing: &Firing) -> impl Future<Output = Result<(), BoxError>> + Send {
         let _ = firing;
         async { Ok(()) }
@@ -153,7 +154,7 @@ pub trait DistributeOnceJobListener: Send + Sync + 'static {
         async { Ok(()) }
     }
 
-    /// Those with a lower number are told first.
+    /// Listeners with a lower number are called first.
     fn order(&self) -> i32 {
         i32::MAX
     }

@@ -30,8 +30,7 @@ pub struct Cancelled {
     pub job_name: String,
     /// The runs that are to end, by item.
     pub runs: BTreeMap<u32, CancelledRun>,
-    /// The items that run on an instance that cannot be told, by item, with that instance: a Java member, or a member of ours
-    /// of a version that knows of no cancelling.
+    /// The items whose runs cannot be cancelled, each with its instance: a Java member, or an older member of ours.
     pub unreachable: BTreeMap<u32, String>,
 }
 
@@ -117,13 +116,13 @@ impl CancelReport {
 }
 
 impl Operations {
-    /// Cancels what runs of a job now, of all items or of one. When this returns that is recorded, and the members are told;
+    /// Cancels the present runs of a job, of all items or of one. When this returns the cancellation is recorded, and its members see it;
     /// [`cancelled`](Self::cancelled) waits until the runs have ended.
     ///
-    /// The runs end as cancelled by the operator of the note, in the history and in the answers to requests. Asynchronous work
-    /// is dropped at once, its next attempt or try included. Work that blocks is told, and its item stays claimed until it has
-    /// ended. A run whose instance dies meanwhile is cancelled where it is taken over. Later runs of the items come as they are
-    /// due.
+    /// The runs end as cancelled by the operator of the note, in the history and in the answers to triggers. Asynchronous work
+    /// is dropped at once, and no further try or attempt follows. Blocking work sees its token cancelled, and its item stays claimed until
+    /// it has ended. If an instance dies meanwhile, the instance that takes its run over cancels it. Later runs of the items start as
+    /// scheduled.
     ///
     /// # Errors
     /// [`Error::NoSuchJob`], [`Error::NoConfiguration`], [`Error::Configuration`], [`Error::NoSuchItem`],

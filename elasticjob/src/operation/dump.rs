@@ -21,8 +21,8 @@ const SEPARATOR: &str = " | ";
 /// Longest answer that is taken.
 const MAX_ANSWER: u64 = 128 * 1024 * 1024;
 
-/// What the [dump port](crate::snapshot) of an instance, ours or a Java member's, says of a job: empty where the port
-/// refused, a line feed alone where the job is unknown. No registry is asked. Secrets are replaced, whatever answers.
+/// Reads the dump of a job from the [dump port](crate::snapshot) of an instance, ours or a Java member's. The text is empty if the
+/// port refused, and a single line feed if the job is unknown. This sends no request to the registry. Secrets are replaced in any answer.
 ///
 /// # Errors
 /// [`Error::Dump`] when it does not answer within half a minute, or with more than 128 MiB.

@@ -63,7 +63,7 @@ pub enum Error {
         /// The instance.
         instance: String,
     },
-    /// Nobody is there to run the job.
+    /// The job has no instance that could run it.
     #[error("job `{job}` has no instance that could run it")]
     NoInstance {
         /// The job.
@@ -157,7 +157,7 @@ pub enum Error {
         /// The name in the configuration.
         given: String,
     },
-    /// Somebody changed the configuration meanwhile.
+    /// The configuration changed meanwhile.
     #[error("the configuration of job `{job}` has version {found}, not {expected}: it changed meanwhile")]
     Changed {
         /// The job.

@@ -56,7 +56,7 @@ pub enum Finding {
     NoConfiguration,
     /// No job can run by the configuration.
     InvalidConfiguration { problem: String },
-    /// Nobody serves the job.
+    /// The job has no instance.
     NoInstance,
     /// The whole job is paused.
     Paused { note: Option<Note> },
@@ -70,9 +70,9 @@ pub enum Finding {
     NeverFires { cron: String },
     /// The leader is about to share the items out.
     Resharding { is_under_way: bool },
-    /// Nobody leads.
+    /// The job has no leader.
     NoLeader,
-    /// Somebody was told to run the job and has not begun.
+    /// An instance has a trigger and has not begun.
     TriggerWaits { instance: String, is_present: bool },
     /// A process has the job and takes no items, since it cannot run it by this configuration.
     StandsBy { instance: String, reason: String },
@@ -99,9 +99,9 @@ pub enum Finding {
     OwnerDisabled { instance: String },
     /// The item waits for its run to end, to move elsewhere.
     Moving,
-    /// The item is marked as running by an instance that is gone: nobody runs it until the mark is removed.
+    /// The item is marked as running by an instance that is gone: it does not run until the mark is removed.
     DeadMark { instance: String },
-    /// The item waits for somebody to take it over from an instance that died.
+    /// The item waits to be taken over from an instance that died.
     AwaitsTakeover,
     /// The item runs.
     Running { on: Option<String>, run: Option<RunReport> },
@@ -113,7 +113,7 @@ pub enum Finding {
     NotSucceeded { run: RunReport },
     /// Times passed without a run.
     Skipped { times: SkippedReport },
-    /// It runs only when it is told to.
+    /// The job runs only when it is triggered.
     OneOff,
     /// A time that comes while the job runs is not made up.
     MisfireOff,
@@ -271,7 +271,7 @@ fn of_cluster(survey: &Survey) -> Vec<Finding> {
     findings
 }
 
-/// Most instances are of one version of the application: what they say in common is told once.
+/// Most instances have the same version of the application: findings that they have in common are reported once.
 fn otherwise_configured(view: &View) -> Vec<Finding> {
     let mut instances: BTreeMap<&String, Vec<String>> = BTreeMap::new();
     for (id, member) in &view.members {

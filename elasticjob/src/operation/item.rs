@@ -1,4 +1,4 @@
-//! The items of a job: whose they are, whether they run, and what became of their last run.
+//! The items of a job: owner, status and last run.
 
 use elasticjob_config::job::JobConfig;
 use jiff::Timestamp;
@@ -19,9 +19,9 @@ use super::{Error, Operations};
 pub enum ItemStatus {
     /// It is switched off.
     Disabled,
-    /// Somebody has claimed a run of it.
+    /// An instance has claimed a run of it.
     Running,
-    /// It belongs to nobody who is there.
+    /// It does not belong to a present instance.
     ShardingFlag,
     /// It waits for its next time.
     Pending,
@@ -44,7 +44,7 @@ pub struct ItemReport {
     pub assigned_to: Option<String>,
     /// Who has claimed a run of it, where that is said.
     pub running_on: Option<String>,
-    /// Whether somebody took it over from an instance that died.
+    /// Whether an instance took it over from an instance that died.
     pub failover: bool,
     /// What its runs are given.
     pub parameter: Option<String>,

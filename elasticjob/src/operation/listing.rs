@@ -36,7 +36,7 @@ pub struct JobBrief {
     pub job_name: String,
     /// How it stands with it.
     pub status: JobStatus,
-    /// Whether the whole job is paused, whatever else is so.
+    /// Whether the whole job is paused; it may be crashed or disabled as well.
     pub is_paused: bool,
     /// Who paused it, when and why, if it is paused and that is known.
     pub pause: Option<Note>,
@@ -82,7 +82,7 @@ pub struct Unlisted {
 #[serde(tag = "reason", rename_all = "SCREAMING_SNAKE_CASE")]
 #[non_exhaustive]
 pub enum UnlistedReason {
-    /// Nothing of it is what a job has: it is somebody else's.
+    /// It has no node of a job: it belongs to another program.
     Foreign,
     /// It has what a job has, but no configuration.
     NoConfiguration,
@@ -144,7 +144,7 @@ impl Operations {
         Ok(brief_of(&survey, &config, self.now()))
     }
 
-    /// The jobs that know this server, sorted by name; none where nobody knows it.
+    /// Returns the jobs that know this server, sorted by name; none if the server is unknown.
     ///
     /// # Errors
     /// [`Error::Registry`].

@@ -1,14 +1,13 @@
 //! What operators do with jobs: look at them, switch them on and off, run them, change them, remove them.
 //!
 //! Start at [`Operations`]: one on any registry centre, or the one of a running application,
-//! [`ElasticJob::operations`](crate::starter::ElasticJob::operations). Everything is done through the registry, as the
-//! Java console does it and with its rules for what a status is, so it works whoever the members of a job are. What goes
-//! beyond Java (why an item does not run, who switched it off, what became of its last run) comes from the ledger, which
-//! only our members write.
+//! [`ElasticJob::operations`](crate::starter::ElasticJob::operations). All operations go through the registry, like those of the
+//! Java console and with its statuses, so they work for members of both kinds. The data beyond Java's (why an item does not run, which
+//! operator switched it off, how its last run ended) comes from the ledger, which only our members write.
 //!
-//! A look at jobs costs two rounds of reads, however many jobs and items there are, a bounded number of requests at a
-//! time. The answers of one look need not be one snapshot. A change is one transaction a job, decided on what was read
-//! and refused where that changed meanwhile; then it is decided anew. So every change except a
+//! Listing jobs costs two rounds of reads, for any number of jobs and items, with a bounded number of requests at a
+//! time. The answers of one listing need not be one snapshot. A change is one transaction for each job. It is decided on what was read;
+//! if that changed meanwhile, the registry refuses the transaction, and the change is decided again. So every change except a
 //! [trigger](Operations::trigger) may be repeated after a lost answer.
 
 mod cancel;
@@ -67,7 +66,7 @@ pub(crate) use tree::{Limits, TreeError, subtree};
 
 /// Operations on the jobs of one namespace of a registry centre. Clones share a session.
 ///
-/// The session is opened by the first call, and anew by the first after it was lost.
+/// The first call opens the session, and so does the first call after it was lost.
 ///
 /// ```
 /// use std::sync::Arc;

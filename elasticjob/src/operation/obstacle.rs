@@ -91,7 +91,7 @@ fn of_item(survey: &Survey, request: &str, item: u32, finding: &Finding) -> Opti
             let is_asked_for = open.is_some_and(|run| run.requests.iter().any(|known| known == request));
             (!is_asked_for).then(|| Finding::Running {
                 on: on.clone(),
-                // Items of which the same is so are told together.
+                // Items with the same finding are reported together.
                 run: None,
             })
         }

@@ -118,7 +118,7 @@ pub(super) fn end(survey: &Survey, meant: i64) -> Result<Part<Switched>, Error> 
     Ok(part(survey, transaction, servers, is_last, PauseChange::Ended))
 }
 
-/// The servers that a pause switched off, unless somebody threw their switches since.
+/// Returns the servers that a pause switched off and that no operator has switched since.
 fn switched_off(survey: &Survey) -> impl Iterator<Item = &String> {
     let is_of_pause = |ip: &&String| {
         let note = survey.note_of(&Switch::Server((*ip).clone()));

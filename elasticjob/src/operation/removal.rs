@@ -69,9 +69,8 @@ impl Operations {
     /// Removes a job with everything that the registry knows of it; gives how many nodes that were.
     ///
     /// # Errors
-    /// [`Error::Running`] while it has instances, those included that end their last runs: they would write parts of it
-    /// anew. [`Error::NoSuchJob`],
-    /// [`Error::Busy`], [`Error::Registry`].
+    /// [`Error::Running`] while it has instances, also if these only end their last runs: they would create parts of it
+    /// again. [`Error::NoSuchJob`], [`Error::Busy`], [`Error::Registry`].
     pub async fn remove_job(&self, job: &str) -> Result<usize, Error> {
         let survey = self.survey(job, Depth::Whole).await?;
         // Those that an operator has shut down are members until their last runs are recorded.
@@ -141,7 +140,7 @@ fn shutdown(survey: &Survey, target: &Target) -> Part<Switched> {
     part(survey, transaction, servers, is_last)
 }
 
-/// The instances go first: one whose server is gone would be on a server that nobody knows.
+/// The instances go first: an instance without its server node would be on an unknown server.
 fn removal(survey: &Survey, target: &Target) -> Part<Switched> {
     let mut transaction = Transaction::on(&survey.view);
     let (mut servers, mut is_last) = delete_instances(&mut transaction, survey, target);

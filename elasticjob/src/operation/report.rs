@@ -15,13 +15,13 @@ pub struct JobReport {
     pub brief: JobBrief,
     /// The schedule in words.
     pub schedule: Option<String>,
-    /// What the registry says the job's class or type is; blank where nobody said.
+    /// The job's class or type in the registry; blank if there is none.
     pub implementation: String,
     /// The version of the configuration in the registry.
     pub configuration_version: i32,
     /// The instance that leads.
     pub leader: Option<String>,
-    /// Whether the items are about to be shared out anew, and nothing starts until they are.
+    /// Whether a resharding is due, before which no run starts.
     pub is_resharding: bool,
     /// Its servers.
     pub servers: Vec<ServerReport>,
@@ -32,7 +32,7 @@ pub struct JobReport {
 }
 
 impl Operations {
-    /// One job in full: who serves it, whose its items are, and what became of their last runs.
+    /// Returns one job in full: its servers, its instances, and its items with their last runs.
     ///
     /// # Errors
     /// [`Error::NoSuchJob`], [`Error::NoConfiguration`], [`Error::Configuration`], [`Error::Registry`].

@@ -18,7 +18,7 @@ use super::{Error, Operations};
 pub enum ServerSwitch {
     /// On.
     Enabled,
-    /// Off, by somebody's word.
+    /// Switched off.
     Disabled,
     /// Neither of the two was written; nothing runs there.
     Unclear,

@@ -1,4 +1,4 @@
-//! The one place that talks to the registry: reads in batches, and changes that are decided anew where others came in
+//! The only place that talks to the registry: reads in batches, and changes that are decided again if another change came in
 //! between.
 
 use std::future::poll_fn;
@@ -180,8 +180,8 @@ impl Operations {
         result
     }
 
-    /// Changes a job in one transaction, which `decide` makes of what there is. It is asked again where somebody else
-    /// changed that meanwhile or the answer was lost, so it must not ask for what is so already.
+    /// Changes a job in one transaction, which `decide` makes from the present nodes. `decide` is called again if these changed
+    /// meanwhile or the answer was lost, so it must not include changes that are already made.
     pub(super) async fn change<T>(
         &self,
         job: &str,
@@ -206,8 +206,8 @@ impl Operations {
         stream::iter(changes).buffered(CHANGES_IN_FLIGHT).try_collect().await
     }
 
-    /// Writes a transaction; whether it was done. It was not, as far as is known, where somebody else was faster or the
-    /// answer was lost; then what is read next is what there is now.
+    /// Writes a transaction, and returns whether it is known to be done. It is not if another change was faster or the
+    /// answer was lost; then the next read shows the present state.
     pub(super) async fn write(&self, steps: Vec<Step>) -> Result<bool, Error> {
         use registry::Error::{BadVersion, ConnectionLoss, NoNode, NodeExists, NotEmpty};
         let session = self.session().await?;

@@ -1,9 +1,8 @@
 //! What was left behind in a job's subtree, and its removal.
 //!
-//! Stale is what means nothing any more to anybody: servers without an instance that nobody switched off, orders and
-//! marks of instances that are gone, cancels of runs that are over, items beyond the total count, notes on switches that
-//! somebody else has thrown since.
-//! Marks are left to members of ours where there are any: they also see to it that a run is taken over.
+//! Stale nodes have no effect any more: servers without an instance that are not switched off, triggers and
+//! marks of instances that are gone, cancellations of runs that are over, items beyond the total count, notes on switches that
+//! another operator has changed since. If the job has members of ours, marks are left to them, because they also take runs over.
 
 use crate::cluster::layout::{ItemKind, Node};
 use crate::cluster::ledger::{End, Verdict};
@@ -105,7 +104,7 @@ fn groups(survey: &Survey) -> Vec<Vec<Step>> {
                 .map(|item| delete(Node::FailoverItem(*item))),
         );
         let beyond = view.items.range(total..).filter(|(_, item)| item.exists);
-        // One that runs is somebody's still.
+        // A running item still belongs to an instance.
         let idle = beyond.filter(|(_, state)| state.mark.is_none());
         groups.extend(idle.map(|(item, state)| group(&|transaction| remove_item(transaction, *item, state))));
     }
@@ -136,7 +135,7 @@ fn unmark(transaction: &mut Transaction<'_>, survey: &Survey, item: u32) {
             let lost = stored.value.ended(End::new(Verdict::Lost));
             transaction.set(Node::LedgerItem(item), lost.to_bytes(), Some(stored.stat.version));
         }
-        // So that whoever claims it at this moment is refused, or we are.
+        // So that either a claim at this moment is refused, or this removal.
         None => match record {
             Some(stored) => drop(transaction.check(Node::LedgerItem(item), Some(stored.stat.version))),
             None => drop(transaction.create(Node::LedgerItem(item), "{}", CreateMode::Persistent)),

@@ -37,7 +37,7 @@ pub(super) enum Switch {
 }
 
 impl Operations {
-    /// A note for those who will ask why: what is switched off here and now, by whom, for this reason.
+    /// Returns a note for a switch at this time, with the operator and the reason.
     #[must_use]
     pub fn note(&self, by: Option<&str>, reason: Option<&str>) -> Note {
         Note {
@@ -96,7 +96,7 @@ impl Operations {
         switched.await
     }
 
-    /// Switches one item off: nobody runs it until it is switched on. A run under way goes on.
+    /// Switches one item off: it does not run until it is switched on. A present run goes on.
     ///
     /// # Errors
     /// [`Error::NoSuchJob`], [`Error::NoSuchItem`], [`Error::NoteTooLong`], [`Error::Busy`], [`Error::Registry`].

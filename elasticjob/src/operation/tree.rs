@@ -1,4 +1,4 @@
-//! All nodes below a path, whatever they are.
+//! Reads all nodes below a path.
 
 use std::collections::BTreeMap;
 

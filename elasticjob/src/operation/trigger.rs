@@ -27,7 +27,7 @@ pub struct Requested {
     pub job_name: String,
     /// Names the request, in the ledger too.
     pub request: String,
-    /// The server whose instances alone were asked; `None` if all were.
+    /// The server whose instances alone were triggered; `None` if all were.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server: Option<String>,
     /// The instances that were asked. A Java member that is running the job now drops the request.
@@ -204,7 +204,7 @@ fn items(survey: &Survey, request: &str, server: Option<&str>) -> Result<BTreeMa
         let run = record.and_then(|record| record.run.as_ref());
         let is_under_way = run.is_some_and(|run| run.requests.iter().any(|known| known == request));
         let owner = survey.view.items.get(&item).and_then(|item| item.owner.as_ref());
-        // One that nobody has yet may come to the server.
+        // An item without an owner may still come to the server.
         let is_elsewhere = owner
             .zip(server)
             .is_some_and(|(owner, server)| owner.server() != server);

@@ -1,13 +1,13 @@
 //! What job types and error handlers take from the props of a job.
 //!
-//! Props are texts by names. Whoever takes some says so by a type that implements [`Properties`]: which names are
-//! its own, and what each holds. The same code describes them ([`describe`]), checks them at start, and gives the
+//! Props are texts by names. A handler or type that reads props declares them by a type that implements [`Properties`]: its
+//! names, and the kind of each value. The same code describes them ([`describe`]), checks them at start, and gives the
 //! typed values.
 //!
-//! Promises:
-//! - **Everything is found at once,** before anything runs: what is missing, what does not parse, and what nobody
-//!   takes although it begins as the names of somebody do ("did you mean ..").
-//! - **No fault shows a secret**, be it one by its name (`password`, `token`, `webhook` ..) or by
+//! Guarantees:
+//! - **All faults are found at once,** before a job runs: missing props, values that do not parse, and unknown names that begin
+//!   like known ones ("did you mean ..").
+//! - **No fault shows a secret**, whether by its name (`password`, `token`, `webhook` ..) or by
 //!   [`Accepts::secret`].
 //!
 //! Props under other names belong to the job's own code, which reads them through [`Props`](crate::job::Props).
@@ -69,8 +69,8 @@ pub trait Properties: Sized + Send + Sync + 'static {
 
     /// Asks for every property, and gives the values; `None` where one is at fault.
     ///
-    /// It asks for all of them each time, whatever the others hold: only so are all faults found, and all names
-    /// known. What depends on several is checked afterwards, and reported by [`Reader::fault`].
+    /// It must read all props each time, even if others are faulty, so that all faults are found and all names are
+    /// known. Rules over several props are checked afterwards, and reported by [`Reader::fault`].
     fn read(reader: &mut Reader<'_>) -> Option<Self>;
 }
 

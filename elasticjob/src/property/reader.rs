@@ -7,7 +7,7 @@ use crate::type_name;
 
 use super::{Accepts, Fault, Faults, Properties};
 
-/// A property that somebody asks for.
+/// A property that is being read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Description {
@@ -119,8 +119,8 @@ impl<'a> Reader<'a> {
         });
     }
 
-    /// What was read, once nothing more is asked for: now a prop that nobody has asked for, but whose name begins
-    /// as those of somebody who did ask, is a fault.
+    /// Returns the values after the last read. A prop that was not read, but has a name that begins like those that were, is a
+    /// fault.
     ///
     /// # Errors
     /// All faults.
@@ -195,7 +195,7 @@ impl<'a> Reader<'a> {
                 };
                 Fault {
                     key: key.to_owned(),
-                    // Of an unknown name nobody knows whether it holds a secret.
+                    // The value of an unknown name may be a secret.
                     value: None,
                     problem: format!("unknown property, {hint}"),
                 }

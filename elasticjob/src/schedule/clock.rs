@@ -19,14 +19,14 @@ const FAR_AHEAD: Duration = Duration::from_secs(60 * 60 * 24 * 365);
 
 /// The time of day, and the time that passes.
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
-    /// The time of day. It jumps when somebody sets it.
+    /// Returns the time of day. It jumps when it is set.
     fn now(&self) -> Timestamp;
 
     /// Time since some fixed moment. It never jumps, and runs on while the machine sleeps.
     fn elapsed(&self) -> Duration;
 
-    /// The instant, for timers, at which [`now`](Self::now) will be `at` if nobody sets the clock and the
-    /// machine does not sleep. A time that has come gives the instant it is now; one that is more than a
+    /// Returns the instant, for timers, at which [`now`](Self::now) will be `at` if the clock is not set and the
+    /// machine does not sleep. For a time that has come it returns the present instant; for one that is more than a
     /// year ahead, an instant in a year.
     fn instant_at(&self, at: Timestamp) -> Instant {
         match Duration::try_from(at.duration_since(self.now())) {
@@ -40,12 +40,12 @@ pub trait Clock: fmt::Debug + Send + Sync + 'static {
         Instant::now() + delay.min(FAR_AHEAD)
     }
 
-    /// Counts how often the time of day moved by itself: because somebody set it, or the machine slept.
+    /// Counts how often the time of day jumped: because it was set, or the machine slept.
     /// Timers that wait for a time of day are then wrong.
     fn jumps(&self) -> watch::Receiver<u64>;
 }
 
-/// Waits until the clock's time of day is `at` or later, whatever happens to the clock meanwhile.
+/// Waits until the clock's time of day is `at` or later, also if the clock is set meanwhile.
 ///
 /// # Cancel safety
 /// Safe.
@@ -181,12 +181,12 @@ impl ManualClock {
         }
     }
 
-    /// Somebody sets the clock to `time`.
+    /// Sets the clock to `time`.
     pub fn set(&self, time: Timestamp) {
         self.change(|now| now.time = time);
     }
 
-    /// Somebody sets the clock forward or back by `by`.
+    /// Sets the clock forward or back by `by`.
     pub fn shift(&self, by: SignedDuration) {
         self.change(|now| now.time = saturating_add(now.time, by));
     }
@@ -341,7 +341,7 @@ mod tests {
         std::thread::yield_now();
         assert!(clock.elapsed() >= elapsed);
         assert!(elapsed > Duration::ZERO);
-        // Somebody may set this machine's clock during the test, but not to last century.
+        // This machine's clock may be set during the test, but not to last century.
         assert!(now > time("2020-01-01T00:00:00Z"));
     }
 

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 /// Differences up to this are the wall clock being slewed, or the two clocks not being read at once.
 const TOLERANCE: SignedDuration = SignedDuration::from_millis(500);
 
-/// Compares the wall clock with one that nobody sets and that stops while the machine sleeps.
+/// Compares the wall clock with a monotonic clock that stops while the machine sleeps.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct JumpDetector {
     wall: Timestamp,

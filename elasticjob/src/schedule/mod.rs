@@ -1,6 +1,6 @@
 //! When a job runs.
 //!
-//! Wall-clock time says *when* something is due, a clock that nobody sets says *how long* something lasts.
+//! Wall-clock time says *when* something is due, a monotonic clock says *how long* something lasts.
 //! Both come from one [`Clock`], which is handed in: nothing in the framework asks the machine itself.
 
 mod calendar;

@@ -18,7 +18,7 @@ impl Assignment {
         Ok(assignment)
     }
 
-    /// Gives each item to the instance at the index that `owner` says, or to nobody.
+    /// Assigns each item to the instance at the index that `owner` returns, or to none.
     ///
     /// # Panics
     /// When an index is beyond the instances of the request: a fault of the strategy.
@@ -33,7 +33,7 @@ impl Assignment {
         &self.owners
     }
 
-    /// The owner of the item; `None` when nobody is to run it.
+    /// Returns the owner of the item; `None` if no instance gets it.
     #[must_use]
     pub fn owner(&self, item: u32) -> Option<usize> {
         self.owners.get(item as usize).copied().flatten()

@@ -87,7 +87,7 @@ struct Needs<'a> {
 }
 
 impl<'a> Needs<'a> {
-    /// `None` where it cannot be told, which has been refused before.
+    /// `None` if it cannot be read, which was refused before.
     fn of(request: &'a ShardingRequest<'_>) -> Option<Self> {
         Some(Self {
             items: property::read::<Items>(request.props()).ok()?.0,

@@ -1,9 +1,9 @@
 //! Which instance runs which sharding item.
 //!
 //! The leader of a job asks the job's [`ShardingStrategy`] whenever instances come or go. `AVG_ALLOCATION`
-//! (the default), `ODEVITY` and `ROUND_ROBIN` answer exactly as those of Java ElasticJob do, so that a
-//! cluster of both gets one answer, whoever leads. [`SingleShardingBalance`] spreads jobs of one item, [`Sticky`] moves
-//! as few items as can be, [`Label`] keeps items to instances that say they can run them.
+//! (the default), `ODEVITY` and `ROUND_ROBIN` give the same answers as those of Java ElasticJob, so that a mixed cluster
+//! gets the same answer under any leader. [`SingleShardingBalance`] spreads jobs of one item, [`Sticky`] moves
+//! as few items as possible, [`Label`] keeps items to instances that carry their labels.
 //!
 //! ```
 //! use elasticjob::sharding::{Assignment, Candidate, ShardingRequest, Strategies};
@@ -29,9 +29,9 @@
 //! ```
 //!
 //! Configuration names them, and those of your own: by [`#[sharding_strategy(..)]`](crate::sharding_strategy), or by
-//! the builder's [`sharding_strategy`](crate::starter::Builder::sharding_strategy). Nothing that a strategy does can harm
-//! the cluster: where it panics, or its answer does not fit, each item stays with the instance that has it, and one that
-//! nobody has is run by nobody, until the cluster changes. The log of the leader says so.
+//! the builder's [`sharding_strategy`](crate::starter::Builder::sharding_strategy). A strategy cannot harm
+//! the cluster: if it panics, or its answer is invalid, each item stays with its owner, and an item without an owner does not
+//! run, until the cluster changes. The leader logs it.
 
 use std::sync::Arc;
 
@@ -103,9 +103,9 @@ pub trait ShardingStrategy: Send + Sync + 'static {
         true
     }
 
-    /// Asks for whatever it takes of a job's props, so that what is wrong is told at start, for a job of so many items.
-    /// When what was asked for changes, the items are shared out anew. The values come again in
-    /// [`ShardingRequest::props`]. By default nothing.
+    /// Reads the props that the strategy uses, for a job of so many items, so that faults are reported at start.
+    /// When one of these props changes, the items are reshared. The values come again in
+    /// [`ShardingRequest::props`]. By default it reads none.
     fn check(&self, total_count: u32, props: &mut Reader<'_>) {
         let _ = (total_count, props);
     }
@@ -157,7 +157,7 @@ pub(crate) fn assign(
     Ok(assignment)
 }
 
-/// Whether a strategy lets the instance of that index run the item. One that panics lets nobody.
+/// Returns whether a strategy allows the instance of that index to run the item. If it panics, it allows none.
 pub(crate) fn may_run(
     strategy: &dyn ShardingStrategy,
     request: &ShardingRequest<'_>,

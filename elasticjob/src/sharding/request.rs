@@ -89,7 +89,7 @@ impl<'a> ShardingRequest<'a> {
         Some(self.label).filter(|label| !label.trim().is_empty())
     }
 
-    /// The index of the instance that owns the item now; `None` when nobody does, or somebody who is gone.
+    /// Returns the index of the instance that owns the item now; `None` if it has no owner, or the owner is gone.
     #[must_use]
     pub fn current(&self, item: u32) -> Option<usize> {
         self.current.get(item as usize).copied().flatten()

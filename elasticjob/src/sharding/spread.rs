@@ -1,7 +1,7 @@
 //! Shares items out evenly, with few moves, where not every item may run everywhere.
 //!
 //! This is the optimal semi-matching of Harvey, Ladner, Lovász and Tamir, begun with the present assignment. Items stay
-//! where they are, those without an owner go to whoever has the least, and then, as long as a chain of moves leads from
+//! where they are, items without an owner go to the instance with the fewest, and then, as long as a chain of moves leads from
 //! an instance to one that has at least two items less, each instance on the way hands one item on. Without such a chain
 //! no assignment is more even.
 
@@ -25,7 +25,7 @@ impl Class {
     }
 }
 
-/// Shares the items out, each to an instance of its class; to nobody where the class has none.
+/// Shares the items out, each to an instance of its class, or to none if the class has no instance.
 pub(super) fn spread(request: &ShardingRequest<'_>, classes: &[Class], class_of: impl Fn(u32) -> usize) -> Assignment {
     let mut plan = Plan {
         request,
@@ -87,7 +87,7 @@ impl Plan<'_> {
         donors.into_iter().find_map(|donor| self.chain_from(donor))
     }
 
-    /// The shortest way from the donor to whoever has the least of those that it leads to.
+    /// Returns the shortest way from the donor to the instance with the fewest items that it can reach.
     fn chain_from(&self, donor: usize) -> Option<Vec<Link>> {
         let mut reached: Vec<Option<Link>> = vec![None; self.loads.len()];
         let mut is_open = vec![true; self.classes.len()];

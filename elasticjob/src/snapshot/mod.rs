@@ -10,8 +10,8 @@
 //! is not YAML is not shown. A secret under a name that does not say so is shown: look before you pass an answer on.
 //!
 //! It is there where `elasticjob.dump.port` is configured, on `elasticjob.dump.host`, which is this machine alone unless
-//! set: whoever can connect can read all that the registry holds of the jobs, their configurations included. Clients are
-//! served side by side, up to a limit, and one that is silent or slow is left after some seconds. Unlike Java's, an address
+//! set: every client that can connect can read all that the registry holds of the jobs, their configurations included. Clients are
+//! served side by side, up to a limit, and a silent or slow client is cut off after some seconds. Unlike Java's, an address
 //! that is the beginning of another is never taken for it, and a line never shows a second pair of path and value: we
 //! keep no cache of texts that could differ from the registry.
 

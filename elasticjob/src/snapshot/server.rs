@@ -26,7 +26,7 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     callers::listen(address)
 }
 
-/// Answers until the tasks are told to end, from the session there is at the time.
+/// Answers until the tasks are cancelled, from the present session.
 pub(crate) fn serve(listener: TcpListener, tasks: &Tasks, memberships: watch::Receiver<Option<Arc<Membership>>>) {
     if let Ok(address) = listener.local_addr() {
         info!(%address, "dump port open");

@@ -36,7 +36,7 @@ pub(crate) struct Application {
 #[derive(Clone)]
 pub(crate) struct ApplicationJob {
     pub(crate) config: Arc<JobConfig>,
-    /// What the registry is told to be the job's class.
+    /// The class that is written to the job's root node.
     pub(crate) implementation: Option<String>,
     pub(crate) bootstrap: Option<String>,
     /// The name it is declared under.

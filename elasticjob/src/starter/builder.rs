@@ -171,7 +171,7 @@ impl Builder {
         self
     }
 
-    /// Activates these profiles, separated by commas, whatever files and environment say.
+    /// Activates these profiles, separated by commas; they win over files and environment.
     pub fn profile(mut self, names: &str) -> Self {
         self.loader = self.loader.profile(names);
         self
@@ -245,7 +245,7 @@ impl Builder {
         self
     }
 
-    /// Adds a listener that jobs can name, told on each instance. One for all jobs that do.
+    /// Adds a listener that jobs can name, and that is called on each instance. All these jobs share it.
     ///
     /// It is the equal of `#[job_listener]`, for listeners that are made by code.
     #[track_caller]
@@ -253,7 +253,7 @@ impl Builder {
         self.job_listener_kind(name, ListenerKind::regular(listener))
     }
 
-    /// Adds a listener that jobs can name, told once in the cluster. One for all jobs that do.
+    /// Adds a listener that jobs can name, and that is called once in the cluster. All these jobs share it.
     #[track_caller]
     pub fn distribute_once_job_listener(self, name: &str, listener: impl DistributeOnceJobListener) -> Self {
         self.job_listener_kind(name, ListenerKind::distribute_once(listener))
@@ -268,7 +268,7 @@ impl Builder {
         self
     }
 
-    /// Adds a listener that is told what becomes of all jobs.
+    /// Adds a trace listener for all jobs.
     ///
     /// It is the equal of `#[trace_listener]`, for listeners that are made by code.
     #[track_caller]
@@ -276,7 +276,7 @@ impl Builder {
         self.trace_listener_kind(name, TraceListenerKind::new(listener))
     }
 
-    /// Adds a listener that is told what becomes of some jobs, with its limits.
+    /// Adds a trace listener with its jobs and limits.
     #[track_caller]
     pub fn trace_listener_kind(mut self, name: &str, kind: TraceListenerKind) -> Self {
         if let Err(fault) = self.trace_listeners.register(name, Arc::new(kind)) {
@@ -285,7 +285,7 @@ impl Builder {
         self
     }
 
-    /// Adds a kind of pool that configuration can name: a [`Pool`](crate::executor::Pool), or whoever gives one for each
+    /// Adds a kind of pool that configuration can name: a [`Pool`](crate::executor::Pool), or a handler that creates one for each
     /// job.
     ///
     /// It is the equal of `#[executor_service_handler(..)]`, for handlers that are made by code.
@@ -315,7 +315,7 @@ impl Builder {
         self
     }
 
-    /// Takes this registry centre, whatever the configuration says.
+    /// Uses this registry centre, and not that of the configuration.
     pub fn registry(mut self, registry: Arc<dyn Registry>) -> Self {
         self.registry = Some(registry);
         self

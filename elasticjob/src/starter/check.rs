@@ -292,7 +292,7 @@ fn job(
     })
 }
 
-/// Who does a job's work; `None` where nobody can, as the faults say.
+/// Returns the code that does a job's work; `None` if there is none, with a fault.
 fn work(
     builder: &Builder,
     registrations: &Registrations<'_>,

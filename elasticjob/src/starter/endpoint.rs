@@ -1,8 +1,9 @@
 //! The endpoint that Prometheus and Kubernetes ask: `GET /metrics`, `/healthz`, `/readyz`.
 //!
-//! Every client that reaches it can read it, names of jobs included, so it listens on the loopback interface by default. Its callers do not keep each other waiting ([`callers`]): each connection answers one request, the request has to
-//! come within [`REQUEST_LIMIT`], and metrics, which take time, are rendered a few at once on threads of their own. Health is
-//! answered whatever holds those.
+//! Every client that reaches it can read it, names of jobs included, so it listens on the loopback interface by default.
+//! Its callers do not hold each other up ([`callers`]): each connection answers one request, the request has to come within
+//! [`REQUEST_LIMIT`], and metrics, which take time, are rendered a few at once on threads of their own. Health is answered even
+//! while all of these are busy.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;

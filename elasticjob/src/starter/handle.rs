@@ -59,7 +59,7 @@ impl ElasticJob {
     /// Configuration, discovery, start, wait for SIGTERM or ctrl-c, drain, stop.
     ///
     /// # Errors
-    /// Whatever keeps the jobs from starting or from going on.
+    /// The error with which the jobs cannot start or go on.
     pub async fn run() -> Result<(), Error> {
         Self::builder().build()?.run().await
     }
@@ -225,7 +225,7 @@ impl ElasticJob {
     /// Waits until the jobs have stopped: after [`shutdown`](Self::shutdown), or because they cannot go on.
     ///
     /// # Errors
-    /// Why they cannot go on. It is told once; later callers get [`Error::Stopped`].
+    /// The error with which they cannot go on. The first caller gets it; later callers get [`Error::Stopped`].
     ///
     /// # Cancel safety
     /// Safe.

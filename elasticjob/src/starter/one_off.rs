@@ -23,7 +23,7 @@ const FIRST_LOOK: Duration = Duration::from_secs(5);
 /// and again after this long each time.
 const NEXT_LOOK: Duration = Duration::from_secs(30);
 
-/// A job without a schedule, to be run when somebody asks.
+/// A job without a schedule, which runs when it is triggered.
 #[derive(Clone)]
 pub struct OneOff {
     name: String,

@@ -117,7 +117,7 @@ impl Ready {
     /// [`Error::DumpPort`] when the dump port cannot be listened on. Nothing was registered then.
     pub async fn start(self) -> Result<ElasticJob, Error> {
         let ip = self.address()?;
-        // First of all whatever may be refused; and who is to record metrics is there before anything makes some.
+        // First the steps that may be refused; and the recorder is installed before the first metric.
         let dump = match self.dump_address {
             Some(address) => Some(listen(address)?),
             None => None,
@@ -202,11 +202,11 @@ impl Ready {
 
     /// Starts the jobs, runs until SIGTERM or ctrl-c, then stops them within the grace period of the configuration.
     ///
-    /// It returns 30 s after the grace period at the latest, whatever the jobs do; the log names each item that goes on. The
+    /// It returns 30 s after the grace period at the latest, also if jobs still run; the log names each item that goes on. The
     /// process can end then: its end does not wait for blocking work. Async code of a job that blocks a thread of the runtime
-    /// cannot be dropped, and would keep the process without end. So the process is ended with the exit status 70, 40 s after the
-    /// grace period, if that is so then or this has not returned, unless
-    /// [`exit_when_stuck`](super::Builder::exit_when_stuck) says otherwise.
+    /// cannot be dropped, and would keep the process alive. So the process ends itself with the exit status 70, 40 s after the
+    /// grace period, if such a thread is still blocked or this has not returned;
+    /// [`exit_when_stuck`](super::Builder::exit_when_stuck) can switch this off.
     ///
     /// # Errors
     /// As [`start`](Self::start); and when the jobs could not go on later.

@@ -67,7 +67,7 @@ pub(super) struct Running {
     #[cfg(feature = "_history")]
     pub(super) history: Option<history::Kept>,
     pub(super) phase: watch::Sender<Phase>,
-    /// Why it failed, until somebody is told. A std mutex: never held across an await.
+    /// Why it failed, until a caller takes it. A std mutex: never held across an await.
     failure: Mutex<Option<Error>>,
     #[cfg(feature = "prometheus")]
     pub(super) metrics_address: Option<SocketAddr>,
@@ -91,7 +91,7 @@ pub(super) enum Phase {
     Waiting,
     Ready,
     Failed,
-    /// Told to stop.
+    /// Stopping.
     Stopping,
     Stopped,
 }
@@ -160,7 +160,7 @@ impl Running {
 
         let waiting = async {
             let mut attempts = attempts;
-            // What it gives holds the channel, and with it whoever counts the next attempt: let go of it at once.
+            // The borrow locks the channel, which would block the count of the next attempt: it is dropped at once.
             let has_failed = attempts.wait_for(|failed| *failed > 0).await.is_ok();
             if !(has_failed && is_patient) {
                 std::future::pending().await
@@ -208,7 +208,7 @@ impl Running {
         let session = membership.as_deref().map(SessionHealth::of);
         let goes_on = match phase {
             Phase::Connecting | Phase::Waiting | Phase::Ready => is_session_kept && !self.tasks.token().is_cancelled(),
-            // Nobody should be ended for ending.
+            // A process that ends by itself must not be ended.
             Phase::Stopping => true,
             Phase::Failed | Phase::Stopped => false,
         };

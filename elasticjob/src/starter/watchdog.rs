@@ -1,4 +1,4 @@
-//! Ends a process that was told to stop and cannot.
+//! Ends a process that should stop and cannot.
 //!
 //! A future that blocks its thread is never dropped, and a runtime that is dropped waits for its threads without end. If the
 //! runtime has one thread, not even a signal is heard then. So this is a thread with a runtime of its own.

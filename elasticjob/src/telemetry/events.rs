@@ -1,7 +1,7 @@
 use super::facade::{Counter, counter};
 use super::names;
 
-/// Counts events that somebody in the process never got.
+/// Counts events that a receiver in the process missed.
 #[derive(Clone)]
 pub(crate) struct DroppedEvents(Counter);
 

@@ -16,7 +16,7 @@ pub(crate) struct LastSuccess {
     known: BTreeMap<Series, Known>,
 }
 
-/// Whose time a gauge tells.
+/// The item of a gauge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Series {
     Item(u32),

@@ -4,8 +4,8 @@
 //! each job, [`LastSuccess`] for its items, [`DroppedEvents`] for each recipient of events, [`Observed`] for the registry. Labels name
 //! jobs and kinds, and items up to a bound, never runs or instances, so that their number is known beforehand. Without the feature `metrics` all of it is empty and costs nothing.
 //!
-//! Whoever wants to see anything installs a recorder before the start, since a handle stays with the recorder that it
-//! was made under.
+//! The application must install a recorder before the start, because a handle keeps the recorder that was installed when it was
+//! created.
 
 mod events;
 mod facade;

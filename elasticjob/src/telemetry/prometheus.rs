@@ -7,7 +7,7 @@ use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, Promet
 
 use super::names::{Name, REGISTRY_REQUEST_DURATION, RUN_DURATION, START_DELAY};
 
-/// Between two looks at histograms that nobody asked for: until then each of their values is kept.
+/// The interval at which histograms are summed up without a request: until then each of their values is kept.
 pub(crate) const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 const REGISTRY_BUCKETS: [f64; 11] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5, 10.0];

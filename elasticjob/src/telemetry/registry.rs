@@ -38,7 +38,7 @@ struct RequestMetrics {
 #[derive(Debug)]
 struct Operation {
     answered: Counter,
-    /// Answered, with a refusal: somebody else was first, or the registry will not have it.
+    /// Answered with a refusal: another instance was first, or the registry does not allow it.
     refused: Counter,
     /// Not answered: the outcome is unknown, or the session is over.
     lost: Counter,

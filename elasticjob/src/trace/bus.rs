@@ -33,7 +33,7 @@ impl Bus {
         }
     }
 
-    /// Hands an event to whoever listens; it is made only if somebody does.
+    /// Sends an event to all receivers; `event` is called only if there is one.
     pub(crate) fn publish(&self, event: impl FnOnce() -> JobEvent) {
         let is_streamed = self.streams.receiver_count() > 0;
         if !is_streamed && self.taps.is_empty() {
@@ -42,7 +42,7 @@ impl Bus {
         let event = event();
         self.taps.iter().for_each(|tap| tap.give(&event));
         if is_streamed {
-            // Whoever listened may have gone meanwhile.
+            // The receivers may have gone meanwhile.
             let _ = self.streams.send(event);
         }
     }

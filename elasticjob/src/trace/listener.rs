@@ -17,19 +17,19 @@ const CAPACITY: usize = 10_000;
 /// How long a listener may take over an event, unless it is said.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Is told what becomes of the jobs of its process, event by event.
+/// Receives the events of the jobs of its process, one after another.
 ///
 /// Declare one with [`#[trace_listener]`](crate::trace_listener), or add it to the
 /// [`Builder`](crate::starter::Builder::trace_listener).
 ///
-/// # What is promised
-/// - **No job waits for it.** Events go into a queue of its own, of 10,000 events and 16 MiB at most, and a task of its own
-///   takes them.
-/// - **In order, one after the other.** It is told the next event when it is done with the one before.
-/// - **What finds the queue full is dropped,** the newest first, counted and said in the log.
-/// - **A fault stops nothing.** An error, a panic, or an event that takes longer than a minute is counted and said in the log,
+/// # Guarantees
+/// - **No job waits for it.** Events go into a queue of its own, of at most 10,000 events and 16 MiB, from which a task of its own
+///   calls it.
+/// - **In order, one after another.** It receives the next event when it has finished the previous one.
+/// - **If the queue is full, new events are dropped,** counted and logged.
+/// - **A fault stops nothing.** An error, a panic, or an event that takes longer than a minute is counted and logged,
 ///   and the next event follows.
-/// - **On shutdown** it is told for 8 s more what waits; the rest is counted as dropped.
+/// - **On shutdown** it receives waiting events for 8 s more; the rest counts as dropped.
 ///
 /// ```standalone_crate
 /// use elasticjob::prelude::*;
@@ -63,14 +63,14 @@ pub trait TraceListener: Send + Sync + 'static {
     /// Something became of an item, here.
     ///
     /// # Errors
-    /// Whatever went wrong; it is counted and logged. The event is not told again.
+    /// Any error is counted and logged. The event is not repeated.
     ///
     /// # Cancel safety
     /// The future is dropped when it takes too long, and when the time after the application's end is up.
     fn on_event(&self, event: &JobEvent) -> impl Future<Output = Result<(), BoxError>> + Send;
 }
 
-/// A trace listener, and what it is told of.
+/// A trace listener, and the jobs whose events it receives.
 pub struct TraceListenerKind {
     pub(super) listener: Held<Box<dyn AnyTraceListener>>,
     pub(super) jobs: TracedJobs,
@@ -79,7 +79,7 @@ pub struct TraceListenerKind {
 }
 
 impl TraceListenerKind {
-    /// A listener that is told of all jobs.
+    /// Creates a listener for all jobs.
     #[must_use]
     pub fn new(listener: impl TraceListener) -> Self {
         Self {
@@ -90,7 +90,7 @@ impl TraceListenerKind {
         }
     }
 
-    /// Of which jobs it is told.
+    /// Sets the jobs whose events it receives.
     #[must_use]
     pub fn jobs(mut self, jobs: TracedJobs) -> Self {
         self.jobs = jobs;
@@ -133,7 +133,7 @@ impl<L: TraceListener> AnyTraceListener for L {
     }
 }
 
-/// The trace listeners there are, by name. All of them are told.
+/// All trace listeners, by name.
 pub type TraceListeners = Catalogue<TraceListenerKind>;
 
 inventory::collect!(&'static Declared<TraceListenerKind>);

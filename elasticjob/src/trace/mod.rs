@@ -4,9 +4,9 @@
 //! [range of times](JobEvent::Skipped) that were not run for a stated reason. Times that passed while no instance
 //! could say so are said by the item's owner when it next claims the item, from what the ledger knows.
 //!
-//! The events are of this instance alone. A run that ended here is said once its end is recorded in the registry; a
-//! run whose instance died is said, as [`JobEvent::Lost`], by whoever recorded the loss. [`ElasticJob::events`] gives
-//! them as a stream, and a [`TraceListener`] is told each of them; with `elasticjob.tracing` in the configuration and a
+//! Each instance has its own events. The end of a run is an event once it is recorded in the registry. If an instance died, the
+//! instance that recorded the loss of its run has the event [`JobEvent::Lost`]. [`ElasticJob::events`] returns the
+//! events as a stream, and a [`TraceListener`] receives each of them; with `elasticjob.tracing` in the configuration and a
 //! feature `history-..` they are recorded in a database, which `history` reads.
 //!
 //! [`ElasticJob::events`]: crate::starter::ElasticJob::events

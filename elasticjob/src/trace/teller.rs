@@ -17,7 +17,7 @@ use super::bus::{Capacity, Tap, Tapped};
 use super::listener::{TraceListenerKind, TraceListeners};
 use super::{Damped, Dropped, JobEvent};
 
-/// How long what waits is still told once the application stops.
+/// How long waiting events are still delivered after the application stops.
 const FLUSH_LIMIT: Duration = Duration::from_secs(8);
 
 /// Most bytes of events that wait for a listener. Events of ordinary runs weigh less than 1 KiB.
@@ -33,11 +33,11 @@ pub struct Listening {
     pub told: u64,
     /// Events that it failed at: it returned an error, panicked, or took too long.
     pub failed: u64,
-    /// Events that it was not told: they found its queue full, or it was not done when the application ended.
+    /// Events that it did not receive: its queue was full, or the application ended before.
     pub dropped: u64,
 }
 
-/// Starts the task of each listener. What is given to the taps from here on is told.
+/// Starts the task of each listener, which delivers the events from here on.
 pub(crate) fn start(listeners: &TraceListeners, tasks: &Tasks) -> (Vec<Tap>, Tellers) {
     let mut taps = Vec::new();
     let mut tellers = Vec::new();

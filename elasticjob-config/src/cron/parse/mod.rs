@@ -12,7 +12,7 @@ use super::set::Set;
 use super::years::Years;
 use crate::marked::Piece;
 
-/// Where faults are collected, so that all fields are read whatever happens.
+/// Collects faults, so that all fields are read although one of them is faulty.
 type Faults = Vec<Error>;
 
 /// Reads an expression, or says all that is wrong with it.

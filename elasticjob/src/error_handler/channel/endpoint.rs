@@ -29,7 +29,7 @@ pub(super) struct Keys {
     pub(super) read_timeout: &'static str,
 }
 
-/// An answer, whatever its status.
+/// An answer with any status.
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) body: String,
@@ -65,8 +65,8 @@ impl Endpoint {
         self.send(Method::POST, self.url.clone(), body, &[]).await
     }
 
-    /// Sends JSON to `url`, which is the address with something added. Redirects are not followed: they would turn a post
-    /// into a question, or carry the notice to somebody else.
+    /// Sends JSON to `url`, which is the address with something added. Redirects are not followed: they would turn a POST
+    /// into a GET, or send the notification to another host.
     pub(super) async fn send(
         &self,
         method: Method,
@@ -105,7 +105,7 @@ impl Endpoint {
     }
 
     fn no_answer(&self, error: reqwest::Error) -> Undelivered {
-        // Once there was a connection the notice may have arrived, and people would be told twice.
+        // After a connection the notification may have arrived, and would be sent twice.
         let is_transient = error.is_connect();
         let cause = NoAnswer {
             host: self.url.host_str().unwrap_or_default().to_owned(),

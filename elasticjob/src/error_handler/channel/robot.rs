@@ -35,7 +35,7 @@ impl Robot {
         })
     }
 
-    /// What it is told, with the word that it looks for.
+    /// Returns the message, with the keyword that the robot requires.
     pub(super) fn text(&self, notice: &Notice, limit: usize) -> String {
         let keyword = self.keyword.as_deref().unwrap_or_default();
         format!("{keyword}{}", notice.text_within(limit))

@@ -1,7 +1,7 @@
 //! Lets through the first failure of a kind, and counts those that follow at its heels.
 //!
-//! Pure: time is a parameter. [`Damper::admit`] answers for each failure whether people are told at once; what was held
-//! back comes out of [`Damper::due`] when its interval is over, as one summary.
+//! Pure: time is a parameter. [`Damper::admit`] decides for each failure whether it is sent at once. Failures that are held
+//! back come out of [`Damper::due`] when their interval is over, as one summary.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -10,11 +10,11 @@ use tokio::time::Instant;
 
 use super::notice::Occurrence;
 
-/// So many kinds of failures of one job are told apart. All others count as one kind, so that a job whose every failure
-/// reads differently is damped, too.
+/// So many kinds of failures of one job are distinguished. All others count as one kind, so that a job with a different text for
+/// each failure is damped, too.
 const KINDS: usize = 32;
 
-/// How often people are told of one kind of failure.
+/// How often one kind of failure is sent.
 #[derive(Debug)]
 pub(super) struct Damper {
     /// `None`: of every failure.
@@ -29,7 +29,7 @@ struct Interval {
     held: Option<Held>,
 }
 
-/// Failures of one kind that people were not told of yet.
+/// Failures of one kind that were not sent yet.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Held {
     pub(super) count: u64,
@@ -45,7 +45,7 @@ impl Damper {
         }
     }
 
-    /// Gives the failure back if people are to be told of it now, or holds it.
+    /// Returns the failure if it must be sent now, or holds it.
     pub(super) fn admit(&mut self, failure: Occurrence, now: Instant) -> Option<Occurrence> {
         let Some(interval) = self.interval else {
             return Some(failure);

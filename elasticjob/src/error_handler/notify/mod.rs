@@ -5,8 +5,8 @@
 //! is given up, one that failed for a passing reason is tried again; what cannot be delivered is an error in the log
 //! and nothing more. A job never waits for its notifier, and never fails by it.
 //!
-//! Of failures of one job with the same cause the first is told at once, those after it in one summary for each
-//! `notify.interval` (a minute; `0`: every failure is told). Causes are the same when their texts are, words with digits
+//! Of failures of one job with the same cause the first is sent at once, and the following in one summary for each
+//! `notify.interval` (a minute; `0`: every failure is sent). Causes are the same when their texts are, words with digits
 //! in them (ids, counters, times) left out.
 
 mod damper;
@@ -127,7 +127,7 @@ pub(super) struct Notifying {
 }
 
 impl Notifying {
-    /// `way` is the handler's name. Without an interval every failure is told.
+    /// `way` is the handler's name. Without an interval every failure is sent.
     pub(super) fn new(
         way: &str,
         job_name: &str,
@@ -150,7 +150,7 @@ impl Notifying {
 
 impl JobErrorHandler for Notifying {
     fn handle(&self, failure: &Failure<'_>) -> Reaction {
-        // First to the log: whatever becomes of the notice, the failure is told there.
+        // First to the log: the failure is there, even if the notification is lost.
         let reaction = Log.handle(failure);
         self.outbox.put(Occurrence::of(failure, self.clock.now()));
         reaction

@@ -1,4 +1,4 @@
-//! What people are told.
+//! The contents of notifications.
 
 use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
@@ -21,7 +21,7 @@ const CAUSE_LIMIT: usize = 16;
 /// So many items are listed in a summary.
 const ITEM_LIMIT: usize = 20;
 
-/// A failure as it is kept until people are told.
+/// A failure as it is kept until it is sent.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Occurrence {
     pub(super) item: Option<u32>,
@@ -69,7 +69,7 @@ impl Occurrence {
     }
 }
 
-/// What people are told of a job: a failure, or several of one kind that came within a while.
+/// A notification about a job: a failure, or several of one kind that came within a while.
 ///
 /// ```
 /// use elasticjob::error_handler::{Failure, Notice};
@@ -139,7 +139,7 @@ impl Notice {
         self.summary.as_ref().map_or(1, |summary| summary.count)
     }
 
-    /// Whether this tells of failures that were held back, which came within an interval after one that was told.
+    /// Returns whether this is a summary of failures that were held back, within an interval after one that was sent.
     #[must_use]
     pub fn is_summary(&self) -> bool {
         self.summary.is_some()

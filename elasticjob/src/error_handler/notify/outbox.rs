@@ -35,7 +35,7 @@ pub(super) struct Outbox {
     shared: Arc<Shared>,
 }
 
-/// Whose failures are told, and by which way.
+/// The job of the failures, and the handler that sends them.
 #[derive(Clone, Debug)]
 pub(super) struct Sender {
     /// The name of the handler.

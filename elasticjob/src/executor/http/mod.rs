@@ -35,9 +35,9 @@
 //! `shardingTotalCount`, `jobParameter`, `shardingItem`, and `shardingParameter` if the item has one. The headers
 //! `elasticjob-run-id` and `elasticjob-fencing-token` are for a service that takes each run once, and none from the past.
 //!
-//! Redirects are followed, at most ten, but never from an encrypted address to one that is not. A run that is cancelled, or
-//! whose session with the registry centre can no longer be relied upon, drops its connection; what the service
-//! does then is up to it.
+//! Redirects are followed, at most ten, but never from an encrypted address to one that is not. If a run is cancelled, or
+//! the session with the registry centre can no longer be relied on, the connection is dropped; the service decides what it does
+//! then.
 //!
 //! An item that fails is tried again if the job has a `retry`, unless the service says that it will not have the request: by a
 //! status from 400 to 499 other than 408, 409, 423, 425 and 429, or by a redirect that is not followed.

@@ -111,7 +111,7 @@ impl OpenPool {
         self.permits.clone()
     }
 
-    /// The pool of the same job from now on, with whoever is in this one where that can be.
+    /// Returns the pool of the same job from now on, with the items that are in this one if possible.
     pub(crate) fn changed_to(&self, pool: &Pool) -> Self {
         match &pool.shared {
             None if !self.is_shared => {
@@ -132,7 +132,7 @@ impl OpenPool {
 /// use std::num::NonZeroUsize;
 /// use elasticjob::executor::{ExecutorServiceHandler, Pool};
 ///
-/// /// Reports are heavy: one at a time, whatever else runs.
+/// /// Reports are heavy: one at a time, beside all other jobs.
 /// struct Careful;
 ///
 /// impl ExecutorServiceHandler for Careful {
@@ -196,7 +196,7 @@ impl Pools {
     /// The pool that a job names.
     ///
     /// # Errors
-    /// [`NoPool`] when there is none of that name, or whoever is to give it panics.
+    /// [`NoPool`] if there is none of that name, or the handler that creates it panics.
     pub(crate) fn pool(&self, name: &str, job_name: &str) -> Result<Pool, NoPool> {
         if let Some(limit) = name.strip_prefix("FIXED(").and_then(|rest| rest.strip_suffix(')')) {
             let limit = limit.trim().parse();
@@ -224,7 +224,7 @@ pub(crate) enum NoPool {
     /// The number is none.
     #[error("executor pool `{name}`: expected a number of 1 or more, as in `FIXED(8)`")]
     Fixed { name: String },
-    /// Whoever is to give it panicked.
+    /// The handler that creates it panicked.
     #[error("executor pool `{name}`: its handler {panicked}")]
     Panicked { name: String, panicked: Panicked },
 }

@@ -38,8 +38,8 @@ impl Permits {
         }))
     }
 
-    /// Changes how many there are at once. Who waits has a part of what is new; who runs goes on, and where that is more
-    /// than there should be, nobody begins until it is not.
+    /// Changes the size. Waiting items get the new permits at once. Running items go on; if they are more than the new size, no
+    /// item begins until they are not.
     pub(super) fn resize(&self, limit: usize) {
         let limit = limit.min(Semaphore::MAX_PERMITS);
         let Gate { semaphore, .. } = &*self.0;
@@ -68,7 +68,7 @@ impl Permits {
     pub(in crate::executor) async fn acquire(self) -> Permit {
         let permit = Arc::clone(&self.0.semaphore).acquire_owned().await;
         Permit {
-            permit: Some(permit.expect("nobody closes the semaphore")),
+            permit: Some(permit.expect("the semaphore is never closed")),
             gate: self.0,
         }
     }

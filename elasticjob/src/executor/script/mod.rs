@@ -61,9 +61,9 @@
 //! and all processes in its group asked to end (SIGTERM), and after `script.kill-grace` killed. The item stays claimed until
 //! then. When the session with the registry centre can no longer be relied upon they are killed at once.
 //!
-//! On Linux the script dies with our process, even if that is killed, given `setpriv` of util-linux. What it started itself
-//! does not, nor what left its group; and nothing stops any of it while our process stands still (SIGSTOP). Whatever
-//! must not be touched by a run that is over has to look at the fencing token.
+//! On Linux the script dies with our process, even if that is killed, given `setpriv` of util-linux. Processes that it
+//! started do not, nor those that left its group; and nothing stops any of them while our process stands still (SIGSTOP). Data that
+//! must not be changed by a run that is over needs a check of the fencing token.
 
 mod environment;
 mod output;

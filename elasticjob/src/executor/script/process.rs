@@ -18,10 +18,10 @@ use tracing::{debug, info};
 use super::output::Tail;
 use super::program;
 
-/// How long output is waited for once the script has ended: somebody else may hold its pipes open.
+/// How long to wait for output after the script has ended: another process may hold its pipes open.
 const OUTPUT_LIMIT: Duration = Duration::from_secs(1);
 
-/// How often a group of processes is looked at that was told to end; the system has nothing to wait for.
+/// The interval at which a process group that should end is checked; the system offers no event for it.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// A script that is to be run.
@@ -60,7 +60,7 @@ pub(super) enum Failure {
 /// How a script ended.
 #[derive(Clone, Copy, Debug)]
 enum End {
-    /// By itself, or at somebody else's hands.
+    /// By itself, or by a signal from elsewhere.
     Exit(ExitStatus),
     /// At ours.
     Stopped(Stop),
@@ -207,7 +207,7 @@ impl Group {
         Self { id }
     }
 
-    /// Sends a signal to all of it. Nobody being left is as good.
+    /// Sends a signal to all its processes. It is no error if none is left.
     ///
     /// Once the leader is gone, the id could in theory be given away: systems go through all others first.
     fn signal(&self, signal: Signal) {
@@ -218,7 +218,7 @@ impl Group {
         }
     }
 
-    /// Whether somebody of it is left.
+    /// Returns whether a process of it is left.
     fn is_there(&self) -> bool {
         self.id.is_some_and(|id| test_kill_process_group(id).is_ok())
     }

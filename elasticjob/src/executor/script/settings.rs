@@ -21,7 +21,7 @@ pub struct ScriptProperties {
     pub(super) kill_grace: Duration,
 }
 
-/// The framework waits 15 s for what was told to stop.
+/// The framework waits 15 s for a script that should stop.
 const LONGEST_GRACE: Duration = Duration::from_secs(10);
 
 const KILL_GRACE: Accepts<Duration> = Accepts::new("a duration from `0s` to `10s`", |text| {

@@ -122,7 +122,7 @@ impl<T: Send + 'static, E: Into<BoxError>> IntoBatch for Result<Vec<T>, E> {
 struct Pair<F, P, X, Y> {
     fetch: F,
     process: P,
-    /// `fn`, so that it is `Send` and `Sync` whatever the parameters are.
+    /// `fn`, so that it is `Send` and `Sync` with any parameters.
     parameters: PhantomData<fn(X, Y)>,
 }
 

@@ -21,22 +21,20 @@ pub(crate) const STREAMING: &str = "streaming.process";
 
 /// A job that fetches data of its sharding item and processes it.
 ///
-/// By default that is one batch for each time of the schedule. With `streaming` it fetches again once a batch is
-/// processed, until there is no more data. It also ends, between two batches and as a success, when the run
-/// [should end](RunContext::wind_down): the application stops, the item is to move to another instance, an operator
-/// switches it off or changes the job's props or parameters. What is left is taken up at the next time of the schedule,
-/// by whoever has the item then. Where an instance has several items and one of them has run out of data, or somebody
-/// asks for a run, the streams of the others give way when the next time comes, so that all of them run again.
+/// By default a run is one batch for each scheduled time. With `streaming` it fetches again after each batch, until there is no
+/// more data. It also ends, between two batches and as a success, when the run [should end](RunContext::wind_down): the application
+/// stops, the item is about to move to another instance, or an operator switches it off or changes the job's props or parameters.
+/// At the next scheduled time the owner of the item goes on with the data that is left. If one item of an instance has run out of
+/// data, or the job is triggered, the streams of its other items end when the next time comes, so that all of them run again.
 ///
-/// A `timeout` is that of each batch, and a stream that is through with one has all its `retry`s anew.
+/// A `timeout` applies to each batch. After each batch a stream has all its `retry`s again.
 ///
 /// Write both as plain `async fn`. The type is made by `Default`, or with its components by `#[derive(Inject)]`;
 /// `#[elastic_job(..)]` on the `impl` block declares it. [`dataflow`] makes one of two closures.
 ///
-/// A batch is fetched, and then processed: a process that dies in between, or while it processes, leaves it to the next
-/// run, which fetches it again. So data that is processed is to be marked as such by `process`, in the transaction of its
-/// effects where there is one; then nothing is lost, and nothing done twice. The
-/// [fencing token](ShardingContext::fencing_token) keeps out whoever is late.
+/// A batch is fetched, and then processed. If the process dies in between, or while it processes, the next run fetches the
+/// batch again. So `process` should mark data as processed, in the same transaction as its effects if there is one. Then no data is
+/// lost, and none is processed twice. The [fencing token](ShardingContext::fencing_token) keeps out a run that is late.
 ///
 /// ```
 /// use elasticjob::prelude::*;
@@ -74,7 +72,7 @@ pub trait DataflowJob: Sized + Send + Sync + 'static {
     /// Fetches the next batch of one sharding item. None at all means that there is no more.
     ///
     /// # Errors
-    /// Whatever went wrong; the run fails, and the job's error handler is told.
+    /// Any error fails the run and goes to the job's error handler.
     ///
     /// # Cancel safety
     /// The future is dropped at an await point when the run has to end early.
@@ -83,7 +81,7 @@ pub trait DataflowJob: Sized + Send + Sync + 'static {
     /// Processes a batch, which is not empty.
     ///
     /// # Errors
-    /// Whatever went wrong; the run fails, and the job's error handler is told. Nothing more is fetched in this run.
+    /// Any error fails the run and goes to the job's error handler. The run fetches no more data.
     ///
     /// # Cancel safety
     /// The future is dropped at an await point when the run has to end early: a run that only
@@ -147,7 +145,7 @@ async fn go_through<F: Flow>(flow: &F, run: &RunContext) -> Outcome {
         if !is_streaming {
             return Ok(());
         }
-        // Whoever stops a run does so where it waits, and neither of the two above has to.
+        // A run is stopped where it awaits, and neither of the two calls above has to await.
         tokio::task::yield_now().await;
         if run.wind_down().is_cancelled() {
             info!(batches, "stream ended before its data: the run was asked to end");

@@ -32,7 +32,7 @@ pub trait FromRun: Sized {
     /// When it cannot be supplied. The run of the item has failed then.
     fn from_run(run: &RunContext) -> Result<Self, BoxError>;
 
-    /// Reports, before the job first fires, whatever would make [`from_run`](Self::from_run) fail.
+    /// Reports, before the job first fires, all faults with which [`from_run`](Self::from_run) would fail.
     fn check(start: &mut Start<'_>) {
         let _ = start;
     }

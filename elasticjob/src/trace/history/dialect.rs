@@ -71,7 +71,7 @@ impl Dialect {
         }
     }
 
-    /// A number of 64 bits, whatever it was computed from.
+    /// Returns an expression as a number of 64 bits.
     pub(super) fn integer(&self, expression: &str) -> String {
         match self {
             Self::Sqlite => format!("CAST({expression} AS INTEGER)"),

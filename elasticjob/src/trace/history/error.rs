@@ -13,7 +13,7 @@ pub struct Error {
     pub(super) source: BoxError,
 }
 
-/// Whose fault it was.
+/// The part that is at fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// What was to be written cannot be: the same rows will be refused again.

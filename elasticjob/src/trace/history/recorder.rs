@@ -1,10 +1,10 @@
 //! The task that writes events into the database, in batches, while jobs go on.
 //!
-//! Events wait in a bounded queue. While the database is away they go on waiting, in order, until it is full; what
-//! comes then is dropped, counted, and said. What was read from the queue is tried until it is written: nothing is
-//! written twice, since rows are named after what they tell of. Rows that the database refuses for what they are
-//! are found by halves. Of such an event less and less is written: its texts in ASCII, then without reasons and causes, so
-//! that a run has its end whatever its failure says; only an event that is refused even so is dropped.
+//! Events wait in a bounded queue. While the database is away they go on waiting, in order. If the queue is full, new events are
+//! dropped, counted and logged. Events from the queue are written until that succeeds. Nothing is written twice, because the key of
+//! a row is that of its run. If the database refuses rows for their contents, these are found by halving the batch. Of such an event
+//! less and less is written: its texts in ASCII, then without reasons and causes, so that a run has its end with any failure
+//! text. Only an event that is refused even then is dropped.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -346,7 +346,7 @@ impl Recorder {
     }
 }
 
-/// Ends when the time is up that is left after the application was told to stop.
+/// Ends when the time that remains after the stop of the application is up.
 async fn out_of_time(stop: CancellationToken, give_up_at: Option<Instant>) {
     match give_up_at {
         Some(at) => tokio::time::sleep_until(at).await,

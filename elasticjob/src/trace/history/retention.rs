@@ -95,7 +95,7 @@ impl Retention {
         }
     }
 
-    /// Deletes what is too old, unless somebody else does; how many rows.
+    /// Deletes old rows, unless another instance does, and returns their number.
     async fn delete_old(&self) -> Result<u64, Error> {
         let now = self.clock.now();
         if !self.is_ours(now).await? {
@@ -118,7 +118,7 @@ impl Retention {
         Ok(deleted)
     }
 
-    /// Whether it is for us to delete: nobody else has the lease.
+    /// Returns whether this instance may delete: no other instance has the lease.
     async fn is_ours(&self, now: Timestamp) -> Result<bool, Error> {
         let dialect = self.store.dialect();
         let asked = "cannot take the lease of the retention";

@@ -181,7 +181,7 @@ impl<'a> Rows<'a> {
         ]
     }
 
-    /// The row of a run that nobody has written yet: only its time is known.
+    /// Returns the row of a run that is not written yet: only its time is known.
     fn lost_execution(&self, id: &str, job: &str, item: u32, run: &LostRun) -> Vec<Value> {
         vec![
             text(id),
@@ -389,7 +389,7 @@ impl Writer<'_> {
     }
 }
 
-/// Names a row after the run it tells of: whoever writes of the same run writes the same row. 40 characters at most.
+/// Returns the key of a row, which is that of its run: all instances that write about a run write the same row. At most 40 characters.
 fn row_id(run_id: &str, scheduled_time: Timestamp, item: u32, attempt: u32) -> String {
     let time = base36(scheduled_time.as_millisecond().unsigned_abs());
     format!("{run_id}-{time}-{item}-{attempt}")

@@ -110,7 +110,7 @@ impl Column {
             },
             Dialect::Postgres { .. } => {
                 let encoding = set.unwrap_or_default();
-                // A character is a byte there, whatever it stands for.
+                // A character is a byte there.
                 let counts_bytes = encoding == "SQL_ASCII";
                 Self {
                     characters: characters.filter(|_| !counts_bytes).or(Some(LONGEST)),

@@ -61,7 +61,7 @@ impl Store {
     /// Connects to nothing yet.
     ///
     /// # Errors
-    /// When nobody could connect by such a URL.
+    /// If the URL is not one of a supported database.
     pub(super) fn new(database: &Database, access: Access) -> Result<Self, Error> {
         sqlx::any::install_default_drivers();
         let url = match (database.kind, access) {
@@ -166,7 +166,7 @@ impl Store {
 
     /// Writes rows, all or none.
     ///
-    /// After an error that is not theirs nobody knows which: writing them again is right.
+    /// After any other error it is unknown which rows were written: writing them again is right.
     pub(super) async fn write(&self, rows: &Rows<'_>, shape: &Shape, texts: Texts) -> Result<(), Error> {
         let statements = rows.statements(&self.dialect, shape, texts);
         let writing = async {

@@ -1,7 +1,7 @@
 //! JSON with places to fill in.
 //!
-//! Places are `{{job}}` and the like, within the texts of the JSON. So whatever is filled in, the result is JSON. A text
-//! that is nothing but one place becomes the value itself, a number or null where it is one.
+//! Places are `{{job}}` and the like, within the texts of the JSON. So the result is JSON with any values. A text
+//! that consists of one place becomes the value itself, such as a number or null.
 
 use serde_json::{Map, Value, json};
 

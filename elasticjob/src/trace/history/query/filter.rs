@@ -35,7 +35,7 @@ pub struct RunFilter {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum RunOutcome {
-    /// It runs, or nobody could write how it ended.
+    /// It runs, or its end could not be written.
     Running,
     /// The job returned success.
     Succeeded,
@@ -80,7 +80,7 @@ impl RunFilter {
         }
     }
 
-    /// Run for this reason. Java members write [`Source::Schedule`] for runs that somebody asked for, too.
+    /// Runs with this source. Java members write [`Source::Schedule`] also for triggered runs.
     pub fn source(self, source: Source) -> Self {
         Self {
             source: Some(source),
@@ -111,7 +111,7 @@ impl RunFilter {
         self.push_times(statement, dialect, None, None);
     }
 
-    /// Whether an index serves all conditions: whatever it gives is asked for.
+    /// Returns whether an index serves all conditions, so that each of its rows is a result.
     pub(super) fn is_served(&self) -> bool {
         let mut others = Statement::new();
         self.push_others(&mut others, &Dialect::Sqlite);
@@ -283,8 +283,8 @@ impl FromStr for RunOutcome {
     }
 }
 
-/// Where the next page begins: behind the last row of the one before, whatever is written meanwhile. As a text it can
-/// be handed out and taken back.
+/// The begin of the next page: after the last row of the previous page, also if rows are written meanwhile. It can be written as a
+/// text and read back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor {
     pub(super) time: i64,

@@ -129,7 +129,7 @@ impl History {
     /// The history in this database. Nothing is connected yet, and nothing is created.
     ///
     /// # Errors
-    /// When nobody could connect by such a URL.
+    /// If the URL is not one of a supported database.
     pub fn open(database: &Database) -> Result<Self, Error> {
         Ok(Self::of(Store::new(database, Access::Read)?))
     }
@@ -144,8 +144,8 @@ impl History {
 
     /// Runs, the newest first, up to `limit` (1,000 at most) of those behind `after`.
     ///
-    /// One page looks at 2,000 runs at most, so that it is quick whatever is asked: where no index serves the whole
-    /// question it may be short, even empty, and its `next` goes on.
+    /// A page reads at most 2,000 runs, so that it is fast for any query. If no index serves the whole query, a page may be short
+    /// or even empty, and its `next` goes on.
     ///
     /// # Errors
     /// When the database cannot be asked.
@@ -382,7 +382,7 @@ impl History {
     }
 }
 
-/// What Java members and ours write of runs, as `e`. A column that somebody dropped has no values.
+/// The columns about runs that Java members and ours write, as `e`. A column that was dropped has no values.
 fn runs_of(shape: &Shape) -> String {
     let is_absent = |(name, kind): &&(&str, Kind)| {
         matches!(kind, Kind::Text(_) | Kind::Account(_)) && !shape.has(&EXECUTIONS, name)

@@ -1,8 +1,8 @@
 //! Declarative distributed scheduled jobs, compatible with Apache ShardingSphere ElasticJob.
 //!
-//! Put `#[elastic_job(..)]` on a function, and every instance of the application that runs it shares the job's
-//! sharding items with the others: they find each other in a registry centre, ZooKeeper or, for a single process,
-//! the embedded one.
+//! Put `#[elastic_job(..)]` on a function, and it runs on schedule on all instances of your application. The job is divided into
+//! sharding items, which the instances share. They find each other in a registry centre: ZooKeeper or, for a single process,
+//! the embedded registry.
 //!
 //! ```no_run
 //! use elasticjob::prelude::*;
@@ -18,15 +18,15 @@
 //! }
 //! ```
 //!
-//! Start reading at [`job`], what a user implements, and at [`starter`], which brings it to life.
+//! Start reading at [`job`], which has the traits that a user implements, and at [`starter`], which runs them.
 //!
 //! | feature | default | what it adds |
 //! |---|---|---|
 //! | `zookeeper` | yes | the registry centre on ZooKeeper |
 //! | `script` | yes | jobs of type `SCRIPT`: [`executor::script`] |
 //! | `http` | no | jobs of type `HTTP`: [`executor::http`] |
-//! | `email`, `dingtalk`, `feishu`, `slack`, `wechat`, `webhook` | no | failures are told to people: [`error_handler`] |
-//! | `history-sqlite`, `history-postgres`, `history-mysql` | no | what became of each run, recorded in a database: `trace::history` |
+//! | `email`, `dingtalk`, `feishu`, `slack`, `wechat`, `webhook` | no | notifications of failures: [`error_handler`] |
+//! | `history-sqlite`, `history-postgres`, `history-mysql` | no | a history of all runs in a database: `trace::history` |
 //! | `axum` | no | [`OneOffJob`](starter::OneOffJob) as an extractor of axum handlers |
 //! | `metrics` | no | metrics through the facade of the crate `metrics` |
 //! | `prometheus` | no | an endpoint with metrics for Prometheus and health for Kubernetes |

@@ -126,7 +126,7 @@ async fn a_stat_should_tell_the_history_of_a_node(registry: &Arc<dyn Registry>) 
     test.write(vec![delete(&a, None)]).await;
     test.write(vec![create(&a, "3")]).await;
     let third = test.stat(&a).await;
-    assert_eq!(third.version, 0, "a node that is created anew starts again");
+    assert_eq!(third.version, 0, "a node that is created again starts at 0");
     assert!(
         third.modified > test.stat(&b).await.modified,
         "numbers grow over the whole registry"

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::{Answer, BoxFuture, Error, Read, Registry, Session, SessionState, Step, Watch, WriteError, Written};
 
-/// A registry that counts the requests of all its sessions, whatever becomes of them.
+/// A registry that counts the requests of all its sessions, with any outcome.
 ///
 /// ```
 /// use elasticjob::registry::memory::MemoryRegistry;

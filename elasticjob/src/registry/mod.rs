@@ -125,8 +125,8 @@ pub trait Session: fmt::Debug + Send + Sync + 'static {
 }
 
 impl dyn Session + '_ {
-    /// Reads any number of things, in as few requests as take them, and gives the answers in the order of `reads`.
-    /// Otherwise as [`read_at_once`](Session::read_at_once): nobody who reads has to think of the size of a request.
+    /// Reads any number of nodes, in as few requests as possible, and returns the answers in the order of `reads`.
+    /// Otherwise as [`read_at_once`](Session::read_at_once). Callers need not consider the size of a request.
     ///
     /// # Errors
     /// That of the first request which has one. [`Error::InvalidArgument`] of a later request is found when earlier
@@ -279,7 +279,7 @@ pub enum Answer {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Stat {
     /// Counts the changes of the data since the node's creation. It starts again when a node is deleted and
-    /// created anew, so it proves nothing about nodes that come and go.
+    /// created again, so it proves nothing about nodes that come and go.
     pub version: i32,
     /// The transaction that created the node.
     pub created: i64,

@@ -10,7 +10,7 @@ const STEP_OVERHEAD: usize = 64;
 
 /// The size of a transaction, never less than half of what it takes on the wire.
 ///
-/// Whoever splits work over several transactions adds up the sizes of the steps:
+/// A caller that splits work over several transactions adds up the sizes of the steps:
 ///
 /// ```
 /// use elasticjob::registry::{MAX_TRANSACTION_SIZE, Step, size_of};

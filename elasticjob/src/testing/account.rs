@@ -14,10 +14,10 @@ use crate::schedule::Calendar;
 
 use super::laws::{self, Past};
 
-/// Somebody may act by a configuration for so long after it was replaced: its server is behind, its answers late.
+/// An instance may act by a configuration for so long after it was replaced: its server is behind, its answers late.
 const UNSEEN: SignedDuration = SignedDuration::from_secs(25);
 
-/// Somebody may count times by a configuration for so long after it was replaced: it was cut off, and slept.
+/// An instance may count times by a configuration for so long after it was replaced: it was cut off, and slept.
 const SLEPT: SignedDuration = SignedDuration::from_secs(60);
 
 /// What a clock is off by at most, unless it is at fault.
@@ -148,7 +148,7 @@ impl JobAccount {
         let is_ended_within = change.version - before.version == 2;
         let is_made_up = is_ended_within && run.source == Source::Misfire && run.owner == last.owner;
         if last.end.is_none() && !is_made_up {
-            // A claim puts an end to a run that nobody can go on with.
+            // A claim ends a run that no instance can go on with.
             let is_over = last.owner == run.owner || !(change.is_there)(&last.owner);
             if !is_over {
                 return Some(format!("run {} of a living instance gave way to {}", last.id, run.id));
@@ -271,7 +271,7 @@ impl JobAccount {
             .then(|| format!("times between {since} and {until}, its first, have no verdict: {known:?}"))
     }
 
-    /// How many times lie between for whoever saw one configuration follow another, at any second at which it may have.
+    /// Returns how many times lie between for an instance that saw one configuration follow another, at any possible second.
     fn counts_by_two(&self, since: Timestamp, until: Timestamp, earliest: Timestamp) -> impl Iterator<Item = u64> {
         let is_late = move |replaced: &Option<Timestamp>| replaced.is_none_or(|at| at + SLEPT >= earliest);
         let known = self.configs.iter().enumerate();
@@ -290,7 +290,7 @@ impl JobAccount {
         })
     }
 
-    /// The configurations that somebody may act by now.
+    /// Returns the configurations by which an instance may act now.
     fn configs_at(&self, now: Timestamp) -> impl Iterator<Item = &JobConfig> {
         self.configs_since(now - UNSEEN)
     }
@@ -320,7 +320,7 @@ fn told_of(since: Timestamp, before: &Record, after: &Record) -> Option<Gap> {
     }
 }
 
-/// The end of the times that are told to have passed, if the newest that is accounted for has a word: it is run, or is among
+/// Returns the end of the times that are recorded as passed, if the newest accounted time has a record: it runs, or is one of
 /// them. A time is a full second.
 fn end_of(until: Timestamp, told: Option<&Gap>, after: &Record) -> Option<Timestamp> {
     if told.is_some_and(|gap| gap.before > until.as_millisecond()) {

@@ -1,8 +1,8 @@
 //! What bars items from being claimed, and whether the claimer has to know of it.
 //!
-//! Operators switch items and servers off without asking; an item that waits for its run to end, to move, is not to be
-//! claimed by its old owner. A claim checks none of that in the registry, so one that was on its way is legal. One that is
-//! made long after the registry told the claimer, over a link that carried everything, is not.
+//! Operators switch items and servers off at any time. And the old owner must not claim an item that waits for its run to end
+//! before it moves. A claim checks neither in the registry, so a claim that was on its way is legal. A claim that is
+//! made long after the claimer received the event, over a link without faults, is not.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,7 +17,7 @@ use crate::registry::memory::Link;
 use super::clock::MachineClock;
 use super::node::index_of;
 
-/// An instance whose link carries everything acts by what the registry told it so long ago.
+/// An instance with a link without faults acts by events that are at most so old.
 const GRACE: Duration = Duration::from_millis(500);
 
 /// As many messages, one after the other, are on their way at most between what an instance decides and its claim.

@@ -21,7 +21,7 @@ const SLACK: Duration = Duration::from_secs(2 + 5);
 /// How long the cluster is watched after that.
 const WATCHED: Duration = Duration::from_secs(12);
 
-/// What nobody needs while nothing happens.
+/// Nodes that no instance needs while nothing happens.
 const LEFT_OVER: [&str; 5] = [
     "leader/sharding",
     "leader/election/latch",
@@ -58,7 +58,7 @@ impl World {
     pub(super) async fn check_recovery(&mut self) {
         let longest = self.jobs.iter().map(Job::period).max().unwrap_or_default();
         let is_listened_to = self.jobs.iter().any(Job::is_listened_to);
-        // Nobody waits longer for those who do not come to a firing.
+        // No instance waits longer for instances that do not come to a firing.
         let gathering = if is_listened_to {
             STARTED_LIMIT + COMPLETED_LIMIT
         } else {
@@ -147,7 +147,7 @@ impl World {
         (self.seconds_of(from) + 1..=self.seconds_of(to)).filter(move |second| second.rem_euclid(60) % period == 0)
     }
 
-    /// Each item is accounted for until now, and nobody who is gone is running it.
+    /// Each item is accounted for until now, and no dead instance runs it.
     fn check_accounts(&mut self, now: Instant, longest: Duration) {
         let now = origin() + (now - self.began);
         for job in &self.jobs {
@@ -180,7 +180,7 @@ impl World {
         }
     }
 
-    /// Nothing is left over, and every item belongs to somebody who is there.
+    /// Nothing is left over, and every item belongs to a present instance.
     fn check_registry(&mut self) {
         for job in &self.jobs {
             let name = &job.name;

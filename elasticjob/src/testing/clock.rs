@@ -20,7 +20,7 @@ const SLEW: f64 = 0.083;
 /// How far a time service lets the time of day drift before it turns it round.
 pub(super) const SWAY: Duration = Duration::from_millis(100);
 
-/// What is wrong with a clock although nobody sets it.
+/// The faults of a clock that is not set.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Flaws {
     /// How far the time of day is off.
@@ -126,7 +126,7 @@ impl Clock for MachineClock {
     }
 
     fn instant_after(&self, delay: Duration) -> Instant {
-        // Never early: whoever waits for the fence would else look too soon.
+        // Never early: a task that waits for the fence would check too soon.
         let delay = delay.min(Duration::from_secs(86_400)).div_f64(self.flaws.rate);
         Instant::now() + delay + Duration::from_nanos(1)
     }

@@ -209,7 +209,7 @@ impl World {
         }
     }
 
-    /// Somebody comes, half the time while everybody is firing.
+    /// An instance comes, half the time during a firing.
     fn join(&mut self) {
         if self.nodes.iter().filter(|node| node.is_there()).count() >= 6 {
             return;
@@ -397,8 +397,8 @@ impl World {
         self.expire(index);
     }
 
-    /// An operator's tool, or a fault of the registry, ends the session of somebody who is heard: only there can the
-    /// client be told at once, and it has to be, since no fence can know.
+    /// An operator's tool, or a fault of the registry, ends the session of a connected client. The client has to learn it at
+    /// once, because its fence cannot know it.
     fn expire(&mut self, index: usize) {
         if self.nodes[index].link_faults == 0 {
             self.note(index, "session is ended by the registry");
@@ -613,7 +613,7 @@ impl World {
             return;
         };
         self.disable(job, item);
-        // A process whose session was ended at this instant is to be told before it stands still.
+        // If the session of a process was ended at this instant, the process learns it before it stands still.
         let is_fit = |node: &&Node| node.condition == Condition::Running && node.expired_at != Some(Instant::now());
         let running: Vec<usize> = self.nodes.iter().filter(is_fit).map(|node| node.index).collect();
         if running.len() > 1 {

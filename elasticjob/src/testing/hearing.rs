@@ -1,8 +1,8 @@
-//! The listeners of drawn jobs, and what they are to be told.
+//! The listeners of drawn jobs, and the calls that they have to get.
 //!
-//! A hook that is told once in the cluster may be called again only after an instance that called it is gone, or was
-//! stopped in it; it is never called by two at once. Where nothing happens to the cluster, the hooks of each firing are
-//! called before its first item begins and after its last has ended.
+//! A distribute-once hook may be called again only after the instance that called it is gone, or was stopped in it. Two instances
+//! never call it at once. If nothing happens to the cluster, the hooks of each firing are called before its first item begins and after its
+//! last has ended.
 
 use std::fmt;
 use std::sync::Arc;
@@ -61,7 +61,7 @@ pub(super) fn name_of(job: &str, is_once: bool) -> String {
     format!("{job}-{}", if is_once { ONCE } else { "each" })
 }
 
-/// Whether the listener of this name is told once in the cluster.
+/// Returns whether the listener of this name is called once in the cluster.
 pub(super) fn is_once(name: &str) -> bool {
     name.ends_with(ONCE)
 }

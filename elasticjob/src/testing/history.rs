@@ -4,7 +4,7 @@
 //! executed first, after its claim was acknowledged, until its future returned or was dropped. While its machine is
 //! paused it does nothing: then another run of the item may begin, and the paused one must never be polled again.
 //!
-//! Blocking work is live until it returns, and nobody can stop it. Once its session is over it may overlap with
+//! Blocking work is live until it returns, and cannot be stopped. Once its session is over it may overlap with
 //! another run; it writes to a resource that refuses a token smaller than the largest it has seen.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -95,7 +95,7 @@ pub(super) struct Run {
     superseded_at: Option<Duration>,
 }
 
-/// A live run, for whoever polls it. Dropping it ends the run.
+/// A live run. Dropping it ends the run.
 pub(super) struct LiveRun {
     history: History,
     index: usize,
@@ -202,14 +202,14 @@ impl History {
         self.note(format!("registry: {id} joins {job}"));
         let (mut inner, instance) = (self.inner(), (job.into(), id.to_owned()));
         inner.over.remove(&instance);
-        // Whoever was on its way into a job that was removed comes into the one that was begun anew.
+        // An instance that was joining a removed job joins the new job of that name.
         if !inner.is_running(&instance) {
             inner.removed.remove(&instance);
         }
     }
 
-    /// Somebody removed the job with everything that says who runs what: these have to know within so long. Whoever
-    /// begins it anew begins another job, which they neither disturb nor wait for.
+    /// The job was removed with all its marks and ledgers: these instances have to know within so long. An instance that registers
+    /// the job again begins another job, which they neither disturb nor wait for.
     pub(super) fn removed(&self, job: &str, instances: &BTreeSet<String>, within: Duration) {
         let deadline = self.now() + within;
         let mut inner = self.inner();
@@ -342,7 +342,7 @@ impl Inner {
         let is_removed = |call: &Call| self.removed.contains_key(&key(call));
         let is_gone = |call: &Call| self.over.contains_key(&key(call)) || is_removed(call);
         let others = self.calls.iter().filter(|other| other.is_of_same(&call));
-        // What nobody can know to have been called, or is of several requests, may be called again.
+        // A hook may be called again if no instance can know that it was called, or if it belongs to several triggers.
         let is_known = call.is_once && call.source != Source::Trigger && !is_removed(&call);
         let again = others
             .filter(|other| is_known && other.state != CallState::Dropped && !is_gone(other))
@@ -425,7 +425,7 @@ impl Inner {
         let run = &self.runs[index];
         let instance = run.instance();
         let over = self.removed.get(&instance).or_else(|| self.over.get(&instance));
-        // At the very instant nobody can know.
+        // At that very instant no instance can know it.
         if let Some(over) = over.copied()
             && over < at
         {

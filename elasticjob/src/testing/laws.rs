@@ -37,8 +37,8 @@ pub(super) fn fault_of_next_attempt<'a>(
     (*attempt > most).then(|| format!("run {id} is tried {attempt} times, {most} are allowed"))
 }
 
-/// An instance died running it and no attempt follows: only where none was left, or nobody was to take the item over.
-/// `was_disabled` says that the item was not to be run for some of the time since.
+/// An instance died while running it and no attempt follows. This is allowed only if none was left, or no instance had to take the
+/// item over. `was_disabled`: the item was switched off for a part of the time since.
 pub(super) fn fault_of_lost_run<'a>(
     run: &Run,
     item: u32,

@@ -7,22 +7,22 @@
 //! - no two live runs of an item overlap, and blocking work that overruns its session is refused by its token;
 //! - nothing is executed once its session has ended, nor by a process that was paused for longer than that;
 //! - tokens grow, no scheduled time is run twice, and no run begins whose end is recorded;
-//! - the account of each item has no gap and tells no time twice; what an instance died running is taken over, as the
-//!   next attempt, where the job has `failover`, and nothing else ever is;
-//! - a time that comes just after an instance or new items have come is run at by each item, and one that passes
-//!   an item which is switched off is told;
-//! - an instance whose link carries everything claims nothing that an operator has switched off, nor what is to move; an item
+//! - the account of each item has no gap and has no time twice; with `failover` the items that a dead instance was running are
+//!   taken over, as the next attempt, and no others;
+//! - a time that comes just after an instance or new items have come is run by each item, and one that passes
+//!   an item which is switched off is recorded;
+//! - an instance with a link without faults claims no item that is switched off or about to move; an item
 //!   moves, and its mark goes, when its run has ended;
-//! - the next attempt of a run has its requests and its parameter; a run is given up after as many attempts as are allowed,
-//!   not before and not later; each request is answered by the end of its run;
-//! - a time that came while its item ran is made up, or passed over for a reason that is known;
-//! - within twice the session timeout, one period and 7 seconds everything runs again as it should: every item at each of
-//!   its times, by somebody who is there, with nothing left over in the registry;
-//! - what listeners are told once in the cluster is told by one instance at a time, and again only where that is gone; where
-//!   nothing happens, each hook is called once, before the first item begins and after the last has ended;
-//! - nothing of a job is claimed between the transaction that pauses it and the one that ends that;
-//! - a run that an operator cancels ends as that, unless it ended before its instance had to know, and no other run does;
-//! - nobody asks the registry for more than a firing costs, nor polls.
+//! - the next attempt of a run has its triggers and its parameter; a run is given up after exactly as many attempts as are
+//!   allowed; the end of a run answers its triggers;
+//! - a time that came while its item ran is made up, or skipped for a known reason;
+//! - within twice the session timeout, one period and 7 seconds the cluster is normal again: every item runs at each of its times,
+//!   on a present instance, with nothing left over in the registry;
+//! - a distribute-once hook is called by one instance at a time, and again only if that instance is gone; if nothing happens
+//!   to the cluster, each hook is called once, before the first item begins and after the last has ended;
+//! - no run of a job is claimed between the transaction that pauses it and the one that ends the pause;
+//! - a run that an operator cancels ends as cancelled, unless it ended before its instance had to know, and no other run does;
+//! - no instance sends more requests than a firing costs, and none polls.
 //!
 //! Processes crash, stand still, restart and leave; links are cut, slow, hold requests or answers up, lose the answer of
 //! any step of the protocol, or of the one at which the process dies; servers fall behind, or are cut off and still

@@ -193,7 +193,7 @@ impl Node {
         });
     }
 
-    /// As a failure of power does: nothing is cleaned up, and the registry is not told.
+    /// Ends it like a power failure: nothing is cleaned up, and the registry does not learn it.
     pub(super) fn crash(&mut self) {
         self.condition = Condition::Crashed;
         self.link.cut();

@@ -271,7 +271,7 @@ impl Observer {
         }
     }
 
-    /// Only its owner may claim an item, or whoever takes it over.
+    /// Only the owner of an item may claim it, or the instance that takes it over.
     fn claimed(&self, job: &str, item: u32) {
         let holder = self.state(job, item, ItemKind::Running);
         let taker = self.state(job, item, ItemKind::Failover);
@@ -285,7 +285,7 @@ impl Observer {
         }
     }
 
-    /// An item moves while nobody runs it, or to the instance that does.
+    /// An item moves while no instance runs it, or to the instance that runs it.
     fn owned(&self, job: &str, item: u32) {
         let owner = self.state(job, item, ItemKind::Owner);
         let runner = self
@@ -425,7 +425,7 @@ impl Observer {
 
     /// Orders a run of a job, as an operator does.
     pub(super) fn order(&self, job: &str, order: &Order) {
-        // Where the job was removed there is nobody to order anything from.
+        // A removed job has no instance to trigger.
         let _ = trigger::request(&*self.writer, job, None, order)
             .now_or_never()
             .expect("answered on the spot");

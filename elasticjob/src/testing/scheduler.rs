@@ -20,11 +20,11 @@ use crate::tasks::Spawner;
 use super::outside::Steps;
 use super::threads;
 
-/// More polls at one instant than any cluster needs: somebody polls in a loop.
+/// More polls at one instant than any cluster needs: a task polls in a loop.
 const POLLS_AT_ONCE: usize = 50_000;
 
-/// The tasks of all machines. They end with it: tasks own spawners, and spawners the tasks, so nobody else would
-/// ever let go of them.
+/// The tasks of all machines. They end with it: tasks own spawners, and spawners the tasks, so they would never be dropped
+/// otherwise.
 pub(super) struct Scheduler {
     shared: Arc<Shared>,
     steps: Steps,
@@ -42,7 +42,7 @@ pub(super) struct Machine {
 pub(super) enum Paused {
     /// The time has come.
     Due,
-    /// Whoever looks said so.
+    /// The observer asked for it.
     Told,
 }
 
@@ -113,14 +113,14 @@ impl Scheduler {
         }
     }
 
-    /// Polls what is ready until `at`, and `after` each poll lets somebody look and say whether to go on.
+    /// Polls ready tasks until `at`; `after` each poll decides whether to go on.
     pub(super) async fn run_until(&self, at: Instant, mut after: impl FnMut() -> bool) -> Result<Paused, Livelock> {
         let mut sleep = pin!(sleep_until(at));
         let mut instant = Instant::now();
         let mut polls = 0;
         let run = poll_fn(|cx| {
             self.shared.ready().scheduler = Some(cx.waker().clone());
-            // Whatever was done between two calls is looked at, too.
+            // Changes between two calls are observed, too.
             let mut goes_on = after();
             while goes_on && let Some(task) = self.poll_one() {
                 goes_on = after();

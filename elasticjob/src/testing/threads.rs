@@ -91,7 +91,7 @@ impl Thread {
                 pauses: pauses.clone(),
             }));
             work();
-            // Nobody waits where the machine is gone.
+            // No task waits if the machine is gone.
             let _ = pauses.send(Pause::Over);
         });
         Self {

@@ -19,10 +19,10 @@ use super::world::{Job, World, origin};
 /// A time waits for so long at most until the items are shared out.
 const HELD: Duration = Duration::from_secs(6);
 
-/// Where a listener is told once in the cluster, items wait so much longer for those that are shared out late.
+/// With a distribute-once listener, items wait so much longer for items that are shared out late.
 const GATHERED: Duration = STARTED_LIMIT.saturating_add(COMPLETED_LIMIT);
 
-/// Processes that are told to stop have left by then.
+/// Processes that should stop have left by then.
 const LEFT: Duration = Duration::from_secs(30);
 
 /// A request and what follows from it take so long beside the delay of the link.
@@ -72,7 +72,7 @@ impl World {
         self.pass_time_until(Instant::now() + longest + HELD).await;
     }
 
-    /// Items that come just before a scheduled time are run at it, or told to have missed it.
+    /// Items that come just before a scheduled time run at it, or are recorded to have missed it.
     async fn check_new_items(&mut self) {
         for index in 0..self.jobs.len() {
             let now = origin() + (Instant::now() - self.began);

@@ -1,4 +1,4 @@
-//! The executor of a simulated process: the real one, with the history told of each run, and of what jobs ask for that a
+//! The executor of a simulated process: the real one, which also records in the history each run, and what jobs need that a
 //! simulation does not have.
 
 use std::fmt;

@@ -306,7 +306,7 @@ impl World {
         }
     }
 
-    /// Goes on until `at`, or until somebody walks into the trap and crashes.
+    /// Goes on until `at`, or until a process walks into the trap and crashes.
     async fn step_to_trap(&mut self, at: Instant) -> ControlFlow<()> {
         let observer = &mut self.observer;
         let awaits_takeover = self.awaits_takeover;
@@ -341,14 +341,14 @@ impl World {
         self.agenda.insert((Instant::now() + after, self.planned), action);
     }
 
-    /// Whether somebody is on the agenda to be started.
+    /// Returns whether the agenda has a process to start.
     pub(super) fn expects_a_start(&self) -> bool {
         self.agenda
             .values()
             .any(|action| matches!(action, Action::Start { .. }))
     }
 
-    /// Everything is well from here on, whatever was planned.
+    /// Ends all faults from here on, also those that were planned.
     fn heal_everything(&mut self) {
         self.history.note("everything is healed");
         for action in std::mem::take(&mut self.agenda).into_values() {
@@ -375,7 +375,7 @@ impl World {
             node.link.catch_up();
             node.link.delay(node.latency);
             if node.condition == Condition::Running && node.lacks_a_job() {
-                // Whoever took a job away starts the process again.
+                // The operator that removed a job starts the process again.
                 let ip = node.ip.clone();
                 node.stop(Duration::ZERO);
                 self.start_node(&ip);
@@ -402,13 +402,13 @@ impl World {
         }
     }
 
-    /// A job was removed from the registry: whoever begins it anew does so as the application has it.
+    /// A job was removed from the registry: the instance that registers it again uses the application's configuration.
     pub(super) fn begin_anew(&mut self, index: usize) {
         let config = &self.application.jobs[index].config;
         self.jobs[index].adopt(&config.to_registry().yaml);
     }
 
-    /// Puts a job's configuration back, unless somebody else did who joined meanwhile.
+    /// Puts a job's configuration back, unless an instance that joined meanwhile did.
     pub(super) fn restore(&mut self, index: usize) {
         let job = &mut self.jobs[index];
         let path = format!("/{}/config", job.name);
@@ -510,7 +510,7 @@ impl Job {
         (job, application_job)
     }
 
-    /// The configuration is the stored one, whoever stored it.
+    /// Takes the stored configuration, of any origin.
     pub(super) fn adopt(&mut self, stored: &str) {
         let Ok(stored) = JobConfig::from_registry(stored) else {
             return;

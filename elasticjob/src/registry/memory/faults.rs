@@ -109,7 +109,7 @@ impl State {
             return;
         }
         for session in self.sessions_of(link) {
-            // Whose client has closed its connection is heard again when the link heals.
+            // If its client has closed the connection, it is heard again when the link heals.
             if let Some(member) = self.sessions.get_mut(&session)
                 && *member.state.borrow() == SessionState::Connected
             {
@@ -157,7 +157,7 @@ impl State {
         }
     }
 
-    /// The servers end all sessions of the link; a client that is connected is told at once.
+    /// The servers end all sessions of the link; a connected client learns it at once.
     pub(super) fn expire(&mut self, link: usize) {
         self.disturb(link, Duration::ZERO);
         for session in self.sessions_of(link) {

@@ -164,13 +164,13 @@ impl Link {
     }
 
     /// Stops the client's process: the registry hears nothing from it and ends its sessions after their timeout; the
-    /// client, which does not run, notices nothing. Whoever orders it sees to it that the client does not run.
+    /// client, which does not run, notices nothing. The caller makes sure that the client does not run.
     pub fn freeze(&self) {
         self.core.order(|state| state.freeze(self.index));
     }
 
-    /// Lets the client's process go on: the registry hears from the sessions that it has not ended. Those that it has
-    /// ended answer so to whatever is asked next.
+    /// Lets the client's process go on: the registry hears from the sessions that it has not ended. Sessions that it has
+    /// ended answer the next call with that.
     pub fn thaw(&self) {
         self.core.order(|state| state.thaw(self.index));
     }

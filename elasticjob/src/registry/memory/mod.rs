@@ -29,7 +29,7 @@ mod watch;
 
 pub use link::{Direction, Fate, Link};
 
-/// How long a session lasts unless told otherwise: for good, since the registry and its clients end together.
+/// How long a session lasts by default: for good, because the registry and its clients end together.
 pub(crate) const SESSION_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// A registry in this process. Clones are the same registry.

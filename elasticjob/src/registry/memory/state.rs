@@ -26,7 +26,7 @@ pub(super) struct State {
     /// What is committed.
     pub(super) tree: Tree,
     pub(super) sessions: BTreeMap<i64, Member>,
-    /// Who watches a path, for sessions whose server is up to date.
+    /// The watchers of a path, for sessions whose server is up to date.
     pub(super) watchers: HashMap<String, Vec<(i64, Arc<Queue>)>>,
     pub(super) links: Vec<LinkState>,
     pub(super) clock: Clock,
@@ -133,7 +133,7 @@ impl State {
         if let Some(Break { fate, .. }) = broken {
             link.breaks += 1;
             if fate == Fate::Applied {
-                // The answer is lost with the connection, whatever it is.
+                // Any answer is lost with the connection.
                 let _ = serve(self);
             }
             let link = self.sessions[&session].link;
@@ -324,7 +324,7 @@ impl State {
         transactions
     }
 
-    /// The servers end the session: its ephemeral nodes go. The client is not told by this.
+    /// The servers end the session: its ephemeral nodes go. The client does not learn it from this.
     pub(super) fn end(&mut self, session: i64) {
         let Some(member) = self.sessions.get_mut(&session) else {
             return;

@@ -31,7 +31,7 @@ pub(super) struct Stamp {
     pub(super) at: i64,
 }
 
-/// A transaction that happened, as the other servers are told of it.
+/// A transaction that happened, as the other servers receive it.
 #[derive(Debug)]
 pub(super) struct Transaction {
     pub(super) stamp: Stamp,

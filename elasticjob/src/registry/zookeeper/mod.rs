@@ -3,7 +3,7 @@
 //! It promises what [`registry`](super) promises, on top of the `zookeeper-client` crate, which promises less:
 //! its recursive watches die with the connection, an unknown outcome has several faces, calls without a
 //! connection wait without bound, and an expiry is noticed late. So one task per session stands between the
-//! client and us: it sets the watches anew before it calls a session connected again, gives every call a
+//! client and us: it sets the watches again before it calls a session connected again, gives every call a
 //! deadline, and gives up a session that was not served for its timeout.
 //!
 //! Nodes below the namespace can be read and changed by anyone, or, with a [digest](ZooKeeperRegistry::with_digest),
@@ -105,7 +105,7 @@ impl ZooKeeperRegistry {
         }
     }
 
-    /// Authenticates with this `user:password`, and lets nobody else touch what is created.
+    /// Authenticates with this `user:password`. Only clients with the same one can read or change the nodes that are created.
     #[must_use]
     pub fn with_digest(self, digest: impl Into<String>) -> Self {
         Self {

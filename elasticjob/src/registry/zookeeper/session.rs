@@ -89,7 +89,7 @@ impl ZooKeeperSession {
             let request = request(client);
             Box::pin(async move {
                 let result = request.await;
-                // Whoever asked may have lost interest.
+                // The caller may have dropped its future.
                 Box::new(move || drop(answer.send(result))) as Deliver
             })
         });

@@ -1,7 +1,7 @@
 //! Watches that outlive a connection.
 //!
 //! A watcher of the client crate gets no node events once its connection is gone. The session's task sets
-//! each watch anew on the next connection and hands the new watcher over through a [`Slot`]; the watch takes
+//! each watch again on the next connection and hands the new watcher over through a [`Slot`]; the watch takes
 //! it before anything else, so that its `Resync` comes before the first answer of the new connection.
 
 use std::collections::BTreeMap;
@@ -61,7 +61,7 @@ impl Watches {
         })
     }
 
-    /// What has to be set anew on a new connection.
+    /// The watches that have to be set again on a new connection.
     pub(super) fn all(&self) -> Vec<(String, Arc<Slot>)> {
         self.lock()
             .iter()

@@ -2,7 +2,7 @@
 //!
 //! The order in which it looks at things is what the contract's order of events and answers rests on: an
 //! answer is delivered only after a look at the connection that came after the answer. If the connection has
-//! changed by then, the answer is given up and the watches are set anew first.
+//! changed by then, the answer is given up and the watches are set again first.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::registry::{BoxFuture, SessionState};
 /// A request, to be sent over the client. It answers with what hands the answer over.
 pub(super) type Call = Box<dyn for<'a> FnOnce(&'a zk::Client) -> BoxFuture<'a, Deliver> + Send>;
 
-/// Hands an answer over. Dropped instead, the caller is told that the outcome is unknown.
+/// Hands an answer over. If it is dropped instead, the caller gets an unknown outcome.
 pub(super) type Deliver = Box<dyn FnOnce() + Send>;
 
 /// Requests under way at once: enough to keep a server busy, and a bound for the client, which has none.
@@ -76,7 +76,7 @@ impl Worker {
             zk::SessionState::SyncConnected => Phase::Serving,
             _ => self.suspend(),
         };
-        // Whatever is in flight when this returns is dropped with its answer.
+        // All calls in flight when this returns are dropped with their answers.
         let mut in_flight = FuturesUnordered::<Timeout<BoxFuture<'_, Deliver>>>::new();
         let mut gives_up_at = Instant::now() + self.timeout;
         loop {
@@ -129,7 +129,7 @@ impl Worker {
                     return;
                 }
             };
-            // Last, so that whoever is told of a lost connection finds the session suspended.
+            // Last, so that a caller that learns of the lost connection finds the session suspended.
             drop(given_up);
             in_flight.clear();
         }

@@ -683,7 +683,6 @@ fn sections_should_be_refused_when_they_contradict_themselves() {
         [
             "`elasticjob.reg-center.server-lists`: is missing: name the servers, or set `reg-center.type: EMBEDDED` for the embedded registry",
             "application.yaml:2: `elasticjob.tracing.exclude-job-names` is `b`: either names jobs to include or jobs to exclude, not both",
-            "application.yaml:2: `elasticjob.tracing.type` is `MONGO`: the only type is `RDB`",
             "application.yaml:4: `elasticjob.dump.port` is `x`: ports are 0 to 65535",
         ]
     );

@@ -119,3 +119,96 @@ fn a_listener_that_lacks_a_component_should_be_told_at_start() {
     let refused = ElasticJob::builder().environment([]).build().unwrap_err().to_string();
     assert!(refused.contains("AUDIT"), "{refused}");
 }
+
+mod types {
+    use elasticjob::starter::Builder;
+
+    use super::*;
+
+    struct Ledger(Said);
+
+    impl TraceListener for Ledger {
+        async fn on_event(&self, event: &JobEvent) -> Result<(), BoxError> {
+            self.0.send(told(event))?;
+            Ok(())
+        }
+    }
+
+    fn builder(said: &Said, variables: &[(&str, &str)]) -> Builder {
+        let variables = variables
+            .iter()
+            .map(|(key, value)| (format!("ELASTICJOB_TRACING_{key}"), (*value).to_owned()));
+        let builder = ElasticJob::builder()
+            .without_files()
+            .environment(variables)
+            .without_discovery();
+        builder
+            .register::<settle>()
+            .register::<other>()
+            .tracing_type("LEDGER", Ledger(said.clone()))
+    }
+
+    fn refusal(variables: &[(&str, &str)]) -> String {
+        let (said, _heard) = mpsc::unbounded_channel();
+        builder(&said, variables).build().unwrap_err().to_string()
+    }
+
+    #[tokio::test]
+    async fn of_the_program_are_told_if_the_configuration_names_them() {
+        for (variables, expected) in [
+            (
+                &[("TYPE", "LEDGER"), ("EXCLUDE_JOB_NAMES", "settle")][..],
+                vec!["ended 0 well", "started 0", "task"],
+            ),
+            (&[], vec![]),
+        ] {
+            let (said, mut heard) = mpsc::unbounded_channel();
+            let application = builder(&said, variables).build().unwrap().start().await.unwrap();
+            for job in ["settle", "other"] {
+                let once = application.one_off_named(job).unwrap();
+                once.execute_and_wait(PATIENCE).await.unwrap();
+            }
+            application.shutdown(Duration::from_secs(5)).await;
+            let mut all = Vec::new();
+            while let Ok(one) = heard.try_recv() {
+                all.push(one);
+            }
+            all.sort();
+            all.dedup();
+            assert_eq!(all, expected);
+        }
+    }
+
+    #[test]
+    fn that_the_program_does_not_have_are_refused_with_those_it_has() {
+        let refused = refusal(&[("TYPE", "MONGO")]);
+        let expected = "environment variable ELASTICJOB_TRACING_TYPE: `elasticjob.tracing.type`: unknown tracing type `MONGO`: \
+                        expected one of RDB, LEDGER";
+        assert!(refused.contains(expected), "{refused}");
+    }
+
+    #[test]
+    fn of_the_program_have_no_database() {
+        let refused = refusal(&[
+            ("TYPE", "LEDGER"),
+            ("DATA_SOURCE_URL", "sqlite:h.db"),
+            ("RETENTION", "3d"),
+        ]);
+        let expected = "is for the type `RDB`, and `tracing.type` is `LEDGER`";
+        assert_eq!(refused.matches(expected).count(), 2, "{refused}");
+    }
+
+    #[test]
+    fn of_the_program_are_not_called_as_ours() {
+        let (said, _heard) = mpsc::unbounded_channel();
+        let refused = builder(&said, &[])
+            .tracing_type("rdb", Ledger(said))
+            .build()
+            .unwrap_err()
+            .to_string();
+        assert!(
+            refused.contains("tracing type `rdb` (elasticjob/tests/trace_listeners.rs:"),
+            "{refused}"
+        );
+    }
+}

@@ -155,6 +155,13 @@ impl Arguments {
                 "no database is named: neither by `elasticjob.tracing` in application.* nor by --database or {URL}"
             )));
         };
+        if tracing.storage != "RDB" {
+            return Err(Failure::Usage(format!(
+                "{}: `elasticjob.tracing.type` is `{}`, a type of the application, which cannot be read here: name a database by \
+                 --database or {URL}",
+                tracing.origin, tracing.storage
+            )));
+        }
         Database::of_settings(&tracing).map_err(|faults| {
             let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
             Failure::Usage(faults.join("; "))

@@ -78,7 +78,7 @@ pub(super) const APPLICATION: &[Setting] = &[
     setting("dump.enabled", Switch, "true", "Whether the dump port is opened, if `dump.port` is given."),
     setting("dump.host", Text, "127.0.0.1", "The address of the dump port."),
     setting("dump.port", PORT, "", "The dump port, which shows what the registry holds of a job; 0 for any that is free."),
-    setting("tracing.type", OneOf(&["RDB"]), "", "Records history in a database. Without it none is recorded."),
+    setting("tracing.type", Text, "", "Where history goes: `RDB`, a database, or a type that the program brings. Without it none is recorded."),
     setting("tracing.include-job-names", List, "", "The only jobs whose history is recorded."),
     setting("tracing.exclude-job-names", List, "", "The jobs whose history is not recorded."),
     setting("tracing.retention", Age, "", "How long history is kept: for ever if it is not given."),

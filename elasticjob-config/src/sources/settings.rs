@@ -224,7 +224,7 @@ pub struct MetricsSettings {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct TracingSettings {
-    /// `tracing.type`: `RDB`.
+    /// `tracing.type`: `RDB`, or the name of a type that the program brings.
     pub storage: String,
     /// `tracing.data-source`, or `spring.datasource` if that names no database: the data source's own settings, if it has any.
     pub data_source: Option<DataSourceSettings>,
@@ -239,6 +239,14 @@ pub struct TracingSettings {
 }
 
 impl TracingSettings {
+    /// Returns whether `tracing.data-source` names a database for history alone. If it does not, the data source may be that of
+    /// Spring's settings.
+    #[must_use]
+    pub fn names_database(&self) -> bool {
+        let mut settings = self.data_source.iter().flat_map(|settings| settings.0.values());
+        settings.any(|setting| !setting.written.to_ascii_lowercase().starts_with("spring"))
+    }
+
     /// Returns a fault of one setting of the data source, with its place and without its value.
     ///
     /// The fault of a setting that is missing stands where the first of the others was written, or else the type.

@@ -14,6 +14,8 @@ use crate::listener::{DistributeOnceJobListener, JobListener, JobListeners, List
 use crate::registry::Registry;
 use crate::schedule::{Clock, SystemClock};
 use crate::sharding::{ShardingStrategy, Strategies};
+#[cfg(feature = "_history")]
+use crate::trace::history;
 use crate::trace::{TraceListener, TraceListenerKind, TraceListeners};
 
 use super::check;
@@ -60,6 +62,9 @@ pub struct Builder {
     pub(super) error_handlers: ErrorHandlers,
     pub(super) listeners: JobListeners,
     pub(super) trace_listeners: TraceListeners,
+    pub(super) tracing_types: TraceListeners,
+    #[cfg(feature = "_history")]
+    pub(super) storages: Vec<history::Storage>,
     pub(super) pools: Pools,
     pub(super) job_executors: JobExecutors,
     pub(super) is_discovering: bool,
@@ -95,6 +100,9 @@ impl Builder {
             error_handlers: ErrorHandlers::built_in(),
             listeners: JobListeners::none(),
             trace_listeners: TraceListeners::none(),
+            tracing_types: TraceListeners::types(),
+            #[cfg(feature = "_history")]
+            storages: Vec::new(),
             pools: Pools::built_in(),
             job_executors: JobExecutors::built_in(),
             is_discovering: true,
@@ -281,6 +289,58 @@ impl Builder {
     pub fn trace_listener_kind(mut self, name: &str, kind: TraceListenerKind) -> Self {
         if let Err(fault) = self.trace_listeners.register(name, Arc::new(kind)) {
             self.faults.push(fault);
+        }
+        self
+    }
+
+    /// Has history recorded in a pool of sqlx that the application has, or in another
+    /// [place](crate::trace::history::Storage); with `tracing.type: RDB` in the configuration and without. The pool is not closed.
+    ///
+    /// Called again, it adds a place. Each has the history of its own jobs.
+    ///
+    /// ```no_run
+    /// use elasticjob::ElasticJob;
+    /// use elasticjob::trace::history::{Database, Storage};
+    ///
+    /// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
+    /// let database: Database = "sqlite:history.db".parse()?;
+    /// ElasticJob::builder().history(Storage::from(database)).build()?.run().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "_history")]
+    pub fn history(mut self, storage: impl Into<history::Storage>) -> Self {
+        self.storages.push(storage.into());
+        self
+    }
+
+    /// Adds a type that `tracing.type` can name, beside `RDB`, a database. If the configuration names it, the listener receives the
+    /// events of the jobs that `tracing.include-job-names` and `exclude-job-names` leave.
+    #[track_caller]
+    pub fn tracing_type(self, name: &str, listener: impl TraceListener) -> Self {
+        self.tracing_type_kind(name, TraceListenerKind::new(listener))
+    }
+
+    /// Adds a type that `tracing.type` can name, with its limits. The configuration says whose events it receives.
+    #[track_caller]
+    pub fn tracing_type_kind(mut self, name: &str, kind: TraceListenerKind) -> Self {
+        match (
+            name.eq_ignore_ascii_case("RDB"),
+            name == name.trim() && !name.is_empty(),
+        ) {
+            (false, true) => {
+                if let Err(fault) = self.tracing_types.register(name, Arc::new(kind)) {
+                    self.faults.push(fault);
+                }
+            }
+            (true, _) => self.faults.push(format!(
+                "tracing type `{name}` ({}): `RDB` is the type of databases",
+                Location::caller()
+            )),
+            (_, false) => self.faults.push(format!(
+                "tracing type `{name}` ({}): expected a name without blanks around it",
+                Location::caller()
+            )),
         }
         self
     }

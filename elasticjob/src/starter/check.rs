@@ -5,7 +5,7 @@ use std::fmt;
 use std::mem;
 use std::sync::Arc;
 
-use elasticjob_config::sources::{Implementation, JobSettings, RegistrySettings, Settings};
+use elasticjob_config::sources::{Implementation, JobSettings, RegistrySettings, Settings, TracingSettings};
 use jiff::Timestamp;
 use tracing::warn;
 
@@ -22,12 +22,18 @@ use crate::registry::Registry;
 use crate::registry::memory::MemoryRegistry;
 use crate::schedule::Clock;
 use crate::sharding::{self, DEFAULT_STRATEGY};
+use crate::trace::TraceListenerKind;
+#[cfg(feature = "_history")]
+use crate::trace::history::Setup;
 
 use super::assemble::ApplicationJob;
 use super::builder::{Builder, paths, system_clock};
 use super::discovery;
 use super::error::{Error, Faults};
 use super::ready::Ready;
+
+/// The tracing type of databases.
+const RDB: &str = "RDB";
 
 const STRATEGY: &str = "job-sharding-strategy-type";
 
@@ -45,8 +51,9 @@ pub(super) fn application(
         faults.push(duplicates);
     }
     refuse_unavailable(&settings, &mut faults);
+    trace_by_type(&mut builder, &settings, &mut faults);
     #[cfg(feature = "_history")]
-    let history = history(&settings, &mut faults);
+    let history = history(&mut builder, &settings, &mut faults);
     let preferences = match preferences(&settings) {
         Ok(preferences) => Some(preferences),
         Err(errors) => {
@@ -134,7 +141,7 @@ type Registrations<'a> = BTreeMap<&'a str, Vec<&'a Registration>>;
 
 /// Refuses what configuration can say and this program cannot do.
 fn refuse_unavailable(settings: &Settings, faults: &mut Faults) {
-    if settings.tracing.is_some() && !cfg!(feature = "_history") {
+    if database_settings(settings).is_some() && !cfg!(feature = "_history") {
         let problem = "this program was built without one of the features `history-sqlite`, `history-postgres` and \
                        `history-mysql`";
         faults.push(settings.fault("tracing.type", None, problem));
@@ -145,15 +152,52 @@ fn refuse_unavailable(settings: &Settings, faults: &mut Faults) {
     }
 }
 
-#[cfg(feature = "_history")]
-fn history(settings: &Settings, faults: &mut Faults) -> Option<crate::trace::history::Setup> {
-    match crate::trace::history::Setup::of(settings.tracing.as_ref()?) {
-        Ok(setup) => Some(setup),
-        Err(found) => {
-            found.iter().for_each(|fault| faults.push(fault));
-            None
-        }
+/// The settings of `tracing`, if they are for a database.
+fn database_settings(settings: &Settings) -> Option<&TracingSettings> {
+    settings.tracing.as_ref().filter(|tracing| tracing.storage == RDB)
+}
+
+/// Has the type that `tracing.type` names told of what becomes of the jobs, if the program brings it.
+fn trace_by_type(builder: &mut Builder, settings: &Settings, faults: &mut Faults) {
+    let Some(tracing) = settings.tracing.as_ref().filter(|tracing| tracing.storage != RDB) else {
+        return;
+    };
+    let name = &*tracing.storage;
+    let Ok(kind) = builder.tracing_types.get(name) else {
+        let known = [RDB].into_iter().chain(builder.tracing_types.names());
+        let problem = UnknownName::new(builder.tracing_types.kind(), name, known);
+        faults.push(settings.fault("tracing.type", None, problem.to_string()));
+        return;
+    };
+    if tracing.names_database() {
+        faults.push(tracing.data_source_fault("url", format!("is for the type `RDB`, and `tracing.type` is `{name}`")));
     }
+    if tracing.retention.is_some() {
+        let problem = format!("is for the type `RDB`, and `tracing.type` is `{name}`");
+        faults.push(settings.fault("tracing.retention", None, problem));
+    }
+    let kind = TraceListenerKind::clone(&kind).jobs(tracing.jobs.clone());
+    if let Err(fault) = builder.trace_listeners.register(name, Arc::new(kind)) {
+        faults.push(fault);
+    }
+}
+
+/// What is recorded, in each place.
+#[cfg(feature = "_history")]
+fn history(builder: &mut Builder, settings: &Settings, faults: &mut Faults) -> Vec<Setup> {
+    let storages = mem::take(&mut builder.storages);
+    let setups = match Setup::all(database_settings(settings), storages) {
+        Ok(setups) => setups,
+        Err(found) => {
+            found.into_iter().for_each(|fault| faults.push(fault));
+            return Vec::new();
+        }
+    };
+    let names = settings.jobs.keys().map(String::as_str);
+    Setup::overlaps(&setups, names)
+        .into_iter()
+        .for_each(|fault| faults.push(fault));
+    setups
 }
 
 fn preferences(settings: &Settings) -> Result<host::Preferences, Vec<host::InvalidSetting>> {

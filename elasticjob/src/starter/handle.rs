@@ -148,18 +148,38 @@ impl ElasticJob {
         self.running.tellers.now()
     }
 
-    /// The history that is recorded, to be asked; `None` if the configuration has no `elasticjob.tracing`.
+    /// Returns the history that is recorded, to be asked; `None` if none is. Of several places it is that of the configuration, or
+    /// else the first that the program handed in: [`history_of`](Self::history_of) returns those of jobs.
     #[cfg(feature = "_history")]
     #[must_use]
     pub fn history(&self) -> Option<history::History> {
-        self.running.history.as_ref().map(|kept| kept.history().clone())
+        self.running.history.first().map(|kept| kept.history().clone())
     }
 
-    /// How the recording of history goes; `None` if the configuration has no `elasticjob.tracing`.
+    /// Returns the history in which what becomes of a job is recorded; `None` if it is recorded nowhere.
+    #[cfg(feature = "_history")]
+    #[must_use]
+    pub fn history_of(&self, job: &str) -> Option<history::History> {
+        self.kept_of(job).map(|kept| kept.history().clone())
+    }
+
+    /// Returns how the recording of [this history](Self::history) goes; `None` if none is recorded.
     #[cfg(feature = "_history")]
     #[must_use]
     pub fn recording(&self) -> Option<history::Recording> {
-        self.running.history.as_ref().map(history::Kept::recording)
+        self.running.history.first().map(history::Kept::recording)
+    }
+
+    /// Returns how the recording of a job's history goes; `None` if it is recorded nowhere.
+    #[cfg(feature = "_history")]
+    #[must_use]
+    pub fn recording_of(&self, job: &str) -> Option<history::Recording> {
+        self.kept_of(job).map(history::Kept::recording)
+    }
+
+    #[cfg(feature = "_history")]
+    fn kept_of(&self, job: &str) -> Option<&history::Kept> {
+        self.running.history.iter().find(|kept| kept.is_of(job))
     }
 
     /// Returns what operators do with the jobs of this registry centre: those of this application, and all others in its

@@ -51,7 +51,7 @@ pub struct Ready {
     metrics: Option<SocketAddr>,
     dump_address: Option<SocketAddr>,
     #[cfg(feature = "_history")]
-    history: Option<history::Setup>,
+    history: Vec<history::Setup>,
     /// The variable `TZ`.
     time_zone: Option<String>,
 }
@@ -89,14 +89,14 @@ impl Ready {
             metrics: settings.metrics.map(|metrics| (metrics.host, metrics.port).into()),
             dump_address: settings.dump.map(|dump| SocketAddr::new(dump.host, dump.port)),
             #[cfg(feature = "_history")]
-            history: None,
+            history: Vec::new(),
             time_zone: builder.time_zone,
         }
     }
 
     /// Has what becomes of the jobs recorded.
     #[cfg(feature = "_history")]
-    pub(super) fn with_history(self, history: Option<history::Setup>) -> Self {
+    pub(super) fn with_history(self, history: Vec<history::Setup>) -> Self {
         Self { history, ..self }
     }
 
@@ -149,13 +149,15 @@ impl Ready {
         trace::names::warn_of_unknown_to(&self.trace_listeners, names.clone());
         let (taps, tellers) = trace::start_tellers(&self.trace_listeners, &tasks);
         #[cfg(feature = "_history")]
-        let (taps, history) = match self.history {
-            Some(setup) => {
-                setup.warn_of_unknown_names(names);
+        let (taps, history) = {
+            let (mut taps, mut history) = (taps, Vec::new());
+            for setup in self.history {
+                setup.warn_of_unknown_names(names.clone());
                 let (tap, kept) = setup.start(&tasks, &clock).map_err(|error| invalid(error.chain()))?;
-                (taps.into_iter().chain([tap]).collect(), Some(kept))
+                taps.push(tap);
+                history.push(kept);
             }
-            None => (taps, None),
+            (taps, history)
         };
         let is_patient = self.retry.attempts.is_none();
         let place = Place {

@@ -49,7 +49,7 @@ pub(super) struct Parts {
     pub(super) tellers: Tellers,
     pub(super) underway: Underway,
     #[cfg(feature = "_history")]
-    pub(super) history: Option<history::Kept>,
+    pub(super) history: Vec<history::Kept>,
     #[cfg(feature = "prometheus")]
     pub(super) endpoint: Option<Endpoint>,
 }
@@ -65,7 +65,7 @@ pub(super) struct Running {
     pub(super) tellers: Tellers,
     underway: Underway,
     #[cfg(feature = "_history")]
-    pub(super) history: Option<history::Kept>,
+    pub(super) history: Vec<history::Kept>,
     pub(super) phase: watch::Sender<Phase>,
     /// Why it failed, until a caller takes it. A std mutex: never held across an await.
     failure: Mutex<Option<Error>>,

@@ -179,7 +179,8 @@ impl Tapped {
     }
 }
 
-fn is_traced(jobs: &TracedJobs, job: &str) -> bool {
+/// Returns whether the events of this job are among those of `jobs`.
+pub(crate) fn is_traced(jobs: &TracedJobs, job: &str) -> bool {
     match jobs {
         TracedJobs::Only(names) => names.iter().any(|name| name == job),
         TracedJobs::AllBut(names) => !names.iter().any(|name| name == job),

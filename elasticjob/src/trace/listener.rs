@@ -1,5 +1,6 @@
 use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use elasticjob_config::sources::TracedJobs;
@@ -70,9 +71,10 @@ pub trait TraceListener: Send + Sync + 'static {
     fn on_event(&self, event: &JobEvent) -> impl Future<Output = Result<(), BoxError>> + Send;
 }
 
-/// A trace listener, and the jobs whose events it receives.
+/// A trace listener, and the jobs whose events it receives. Clones share the listener.
+#[derive(Clone)]
 pub struct TraceListenerKind {
-    pub(super) listener: Held<Box<dyn AnyTraceListener>>,
+    pub(super) listener: Held<Arc<dyn AnyTraceListener>>,
     pub(super) jobs: TracedJobs,
     pub(super) timeout: Duration,
     pub(super) capacity: usize,
@@ -83,7 +85,7 @@ impl TraceListenerKind {
     #[must_use]
     pub fn new(listener: impl TraceListener) -> Self {
         Self {
-            listener: Held::new(Box::new(listener)),
+            listener: Held::new(Arc::new(listener)),
             jobs: TracedJobs::All,
             timeout: TIMEOUT,
             capacity: CAPACITY,
@@ -143,6 +145,11 @@ impl TraceListeners {
     #[must_use]
     pub fn none() -> Self {
         Self::new("trace listener")
+    }
+
+    /// The types that `tracing.type` can name: the program's alone.
+    pub(crate) fn types() -> Self {
+        Self::new("tracing type")
     }
 
     /// The declared ones that are linked into the program.

@@ -30,6 +30,6 @@ pub use crate::run::Source;
 use bus::Dropped;
 pub(crate) use bus::{Bus, Tap};
 #[cfg(feature = "_history")]
-use bus::{Capacity, Tapped};
+use bus::{Capacity, Tapped, is_traced};
 use damped::Damped;
 pub(crate) use teller::{Tellers, start as start_tellers};

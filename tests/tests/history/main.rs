@@ -28,6 +28,7 @@ mod application;
 mod java;
 mod outages;
 mod place;
+mod pools;
 mod privileges;
 mod spring;
 mod suite;
@@ -35,6 +36,10 @@ mod tables;
 
 mod data_sources {
     on_all!(spring: what_spring_names_should_be_recorded_in);
+}
+
+mod pools_of_the_application {
+    on_all!(pools: what_becomes_of_jobs_is_recorded_there, each_place_has_the_history_of_its_jobs);
 }
 
 on_all!(suite:

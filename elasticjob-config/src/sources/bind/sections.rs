@@ -121,10 +121,11 @@ impl Binder<'_> {
             }
             return None;
         };
-        let storage = bound.text.trim().to_ascii_uppercase();
-        if storage != "RDB" {
-            self.fault(&bound, "the only type is `RDB`");
-        }
+        // The program may bring other types, whose names are exact.
+        let storage = match bound.text.trim() {
+            text if text.eq_ignore_ascii_case("RDB") => "RDB".to_owned(),
+            text => text.to_owned(),
+        };
         Some(TracingSettings {
             storage,
             data_source: (!data_source.is_empty()).then_some(DataSourceSettings(data_source)),

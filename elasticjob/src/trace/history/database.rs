@@ -235,17 +235,7 @@ impl Database {
     }
 
     pub(super) fn dialect(&self) -> Dialect {
-        match self.kind {
-            DatabaseKind::Sqlite => Dialect::Sqlite,
-            DatabaseKind::MySql => Dialect::MySql,
-            DatabaseKind::Postgres => {
-                let name = self.zone.name();
-                // It stands in SQL. A machine whose zone has no name is taken to be on UTC.
-                let is_plain = name.chars().all(|c| c.is_ascii_alphanumeric() || "/_+-".contains(c));
-                let zone = if is_plain && name != "system" { name } else { "UTC" };
-                Dialect::Postgres { zone: zone.into() }
-            }
-        }
+        Dialect::new(self.kind, &self.zone)
     }
 
     fn disagreement(&self, driver: &str) -> Option<String> {

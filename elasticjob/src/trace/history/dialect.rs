@@ -5,6 +5,10 @@
 
 use std::sync::Arc;
 
+use elasticjob_config::zone::Zone;
+
+use super::database::DatabaseKind;
+
 /// The SQL of one database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Dialect {
@@ -17,6 +21,21 @@ pub(super) enum Dialect {
 }
 
 impl Dialect {
+    /// That of a kind of database, whose times without a zone are in this one.
+    pub(super) fn new(kind: DatabaseKind, zone: &Zone) -> Self {
+        match kind {
+            DatabaseKind::Sqlite => Self::Sqlite,
+            DatabaseKind::MySql => Self::MySql,
+            DatabaseKind::Postgres => {
+                let name = zone.name();
+                // It stands in SQL. A machine whose zone has no name is taken to be on UTC.
+                let is_plain = name.chars().all(|c| c.is_ascii_alphanumeric() || "/_+-".contains(c));
+                let zone = if is_plain && name != "system" { name } else { "UTC" };
+                Self::Postgres { zone: zone.into() }
+            }
+        }
+    }
+
     /// The parameter with this number, counted from 1.
     pub(super) fn parameter(&self, number: usize) -> String {
         match self {

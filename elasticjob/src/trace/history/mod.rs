@@ -5,9 +5,13 @@
 //! created where they are absent. No job waits for its history: events wait in a queue of 100,000 events and 64 MiB, in order,
 //! also while the database is away; what finds the queue full is dropped, counted and said.
 //!
-//! Start reading at [`Database`], where it is, at [`History`], which answers questions, and at [`Recording`], how it
+//! A program may hand in a pool that it has, and places for the histories of some jobs, by
+//! [`Builder::history`](crate::starter::Builder::history).
+//!
+//! Start reading at [`Database`] and [`Storage`], where it is, at [`History`], which answers questions, and at [`Recording`], how it
 //! goes.
 
+mod connections;
 mod database;
 mod dialect;
 mod error;
@@ -21,6 +25,7 @@ mod schema;
 mod setup;
 mod shape;
 mod statement;
+mod storage;
 mod store;
 #[cfg(test)]
 #[cfg(feature = "history-sqlite")]
@@ -33,5 +38,6 @@ pub use self::query::{
     RunOutcome, UnknownOutcome,
 };
 pub use self::recorder::Recording;
+pub use self::storage::Storage;
 
 pub(crate) use self::setup::{Kept, Setup};

@@ -274,7 +274,11 @@ impl Recorder {
         let lacks = prepared.shape.lacks();
         if self.tables_said.0 != lacks && !lacks.is_empty() {
             let database = self.store.database();
-            warn!(%database, ?lacks, "the tables of the history hold less than is recorded: letters are replaced, columns left out");
+            warn!(
+                database,
+                ?lacks,
+                "the tables of the history hold less than is recorded: letters are replaced, columns left out"
+            );
         }
         let unmade: Vec<String> = prepared.unmade.iter().map(|(name, _)| name.clone()).collect();
         if let Some((_, error)) = prepared.unmade.first().filter(|_| self.tables_said.1 != unmade) {
@@ -320,7 +324,7 @@ impl Recorder {
         let counts = &self.progress.counts;
         counts.recorded.fetch_add(events as u64, Ordering::Relaxed);
         if counts.is_away.swap(false, Ordering::Relaxed) {
-            info!(database = %self.store.database(), "the database of the history is back");
+            info!(database = self.store.database(), "the database of the history is back");
         }
         debug!(events, "history written");
     }

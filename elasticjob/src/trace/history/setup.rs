@@ -1,29 +1,33 @@
+//! What of an application is recorded, and where: its configuration and its program put together.
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use elasticjob_config::sources::{self, Origin, TracedJobs, TracingSettings};
+use elasticjob_config::sources::{Origin, TracedJobs, TracingSettings};
 use tracing::info;
 
 use crate::host;
 use crate::schedule::Clock;
 use crate::tasks::Tasks;
-use crate::trace::{Tap, names};
+use crate::trace::{Tap, is_traced, names};
 
 use super::database::Database;
 use super::error::Error;
 use super::query::History;
 use super::recorder::{CAPACITY, Progress, Recorder, Recording};
 use super::retention::Retention;
-use super::store::{Access, Store};
+use super::storage::Storage;
 
-/// What is recorded, and where.
+/// What is recorded in one place.
 #[derive(Debug)]
 pub(crate) struct Setup {
-    database: Database,
+    storage: Storage,
     jobs: TracedJobs,
     jobs_origin: Option<Origin>,
     /// How long it is kept; for ever, where nothing is said.
     retention: Option<Duration>,
+    /// Settings of the configuration that mean nothing here.
+    ignored: Vec<String>,
 }
 
 /// History that is being recorded.
@@ -31,20 +35,81 @@ pub(crate) struct Setup {
 pub(crate) struct Kept {
     history: History,
     progress: Progress,
+    jobs: TracedJobs,
 }
 
 impl Setup {
-    /// What the configuration says.
-    pub(crate) fn of(settings: &TracingSettings) -> Result<Self, Vec<sources::Error>> {
-        Ok(Self {
-            database: Database::of_settings(settings)?,
-            jobs: settings.jobs.clone(),
-            jobs_origin: settings.jobs_origin.clone(),
-            retention: settings.retention,
-        })
+    /// Returns what is recorded where. The place of the configuration comes first.
+    ///
+    /// The first place that the program hands in without saying for which jobs is that of the configuration, if this names no database
+    /// for history alone.
+    ///
+    /// # Errors
+    /// All that is wrong.
+    pub(crate) fn all(settings: Option<&TracingSettings>, storages: Vec<Storage>) -> Result<Vec<Self>, Vec<String>> {
+        let mut faults: Vec<String> = storages
+            .iter()
+            .filter_map(Storage::fault)
+            .map(|fault| format!("history cannot be recorded: {fault}"))
+            .collect();
+        let mut storages = storages;
+        let mut setups = Vec::new();
+        if let Some(settings) = settings {
+            let is_open = |storage: &Storage| storage.jobs.is_none();
+            let handed_in = (!settings.names_database())
+                .then(|| storages.iter().position(is_open))
+                .flatten()
+                .map(|index| storages.remove(index));
+            let (storage, ignored) = match handed_in {
+                Some(storage) => (Some(storage), Vec::new()),
+                None => match Database::of_settings(settings) {
+                    Ok(database) => {
+                        let ignored = database.ignored().to_vec();
+                        (Some(Storage::from(database)), ignored)
+                    }
+                    Err(found) => {
+                        faults.extend(found.iter().map(ToString::to_string));
+                        (None, Vec::new())
+                    }
+                },
+            };
+            setups.extend(storage.map(|storage| Self {
+                jobs: settings.jobs.clone(),
+                jobs_origin: settings.jobs_origin.clone(),
+                retention: storage.retention.or(settings.retention),
+                storage,
+                ignored,
+            }));
+        }
+        setups.extend(storages.into_iter().map(|storage| Self {
+            jobs: storage.jobs.clone().unwrap_or(TracedJobs::All),
+            jobs_origin: None,
+            retention: storage.retention,
+            storage,
+            ignored: Vec::new(),
+        }));
+        if faults.is_empty() { Ok(setups) } else { Err(faults) }
     }
 
-    /// Says which names of the configuration no job has.
+    /// Returns a fault for each of these jobs whose history would be in several places.
+    pub(crate) fn overlaps<'a>(setups: &[Self], jobs: impl Iterator<Item = &'a str>) -> Vec<String> {
+        let places = |job: &str| -> Vec<String> {
+            let of_job = setups.iter().filter(|setup| is_traced(&setup.jobs, job));
+            of_job.map(|setup| setup.storage.to_string()).collect()
+        };
+        jobs.map(|job| (job, places(job)))
+            .filter(|(_, places)| places.len() > 1)
+            .map(|(job, places)| {
+                format!(
+                    "job {job}: its history would be recorded in several places, {}: name the jobs of each, `Storage::jobs` in the \
+                     program, `elasticjob.tracing.include-job-names` in the configuration",
+                    places.join(" and ")
+                )
+            })
+            .collect()
+    }
+
+    /// Says which names of jobs no job has.
     pub(crate) fn warn_of_unknown_names<'a>(&self, jobs: impl Iterator<Item = &'a str> + Clone) {
         let place = self.jobs_origin.as_ref().map(ToString::to_string);
         names::warn_of_unknown("history", place.as_deref(), &self.jobs, jobs);
@@ -53,14 +118,15 @@ impl Setup {
     /// Starts the recorder. What is given to the tap from here on is recorded.
     pub(crate) fn start(self, tasks: &Tasks, clock: &Arc<dyn Clock>) -> Result<(Tap, Kept), Error> {
         let Self {
-            database,
+            storage,
             jobs,
             jobs_origin: _,
             retention,
+            ignored,
         } = self;
-        let store = Store::new(&database, Access::Write)?;
+        let store = storage.open()?;
         let history = History::of(store.clone());
-        let (tap, tapped) = Tap::new("history", CAPACITY, jobs);
+        let (tap, tapped) = Tap::new("history", CAPACITY, jobs.clone());
         let host = host::host_name();
         if let Some(age) = retention {
             let retention = Retention::new(store.clone(), age, Arc::clone(clock), &host, tasks.token().clone());
@@ -68,12 +134,19 @@ impl Setup {
         }
         let recorder = Recorder::new(store, host, tapped, tasks.token().clone());
         let progress = recorder.progress();
-        match database.ignored() {
-            [] => info!(%database, "history is recorded"),
-            ignored => info!(%database, ?ignored, "history is recorded"),
+        match &ignored[..] {
+            [] => info!(database = %storage, "history is recorded"),
+            ignored => info!(database = %storage, ?ignored, "history is recorded"),
         }
         tasks.spawn("history", recorder.run());
-        Ok((tap, Kept { history, progress }))
+        Ok((
+            tap,
+            Kept {
+                history,
+                progress,
+                jobs,
+            },
+        ))
     }
 }
 
@@ -84,5 +157,10 @@ impl Kept {
 
     pub(crate) fn recording(&self) -> Recording {
         self.progress.now()
+    }
+
+    /// Returns whether the history of this job is recorded here.
+    pub(crate) fn is_of(&self, job: &str) -> bool {
+        is_traced(&self.jobs, job)
     }
 }

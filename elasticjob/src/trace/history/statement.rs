@@ -1,8 +1,7 @@
 //! Statements that are put together: their text, and what is bound to it.
 
-use sqlx::any::{Any, AnyArguments};
 use sqlx::query::Query;
-use sqlx::{AssertSqlSafe, query};
+use sqlx::{AssertSqlSafe, Database, Encode, Type, query};
 
 use super::dialect::Dialect;
 
@@ -114,8 +113,22 @@ impl Statement {
         places.join(", ")
     }
 
-    /// Ready to be run.
-    pub(super) fn query(&self) -> Query<'_, Any, AnyArguments> {
+    /// A statement without parameters.
+    pub(super) fn of(sql: impl Into<String>) -> Self {
+        Self {
+            sql: sql.into(),
+            values: Vec::new(),
+        }
+    }
+
+    /// Ready to be run on a database of this kind, which takes texts and whole numbers.
+    pub(super) fn query<DB: Database>(&self) -> Query<'_, DB, DB::Arguments>
+    where
+        String: for<'q> Encode<'q, DB> + Type<DB>,
+        Option<String>: for<'q> Encode<'q, DB>,
+        i64: for<'q> Encode<'q, DB> + Type<DB>,
+        Option<i64>: for<'q> Encode<'q, DB>,
+    {
         let mut prepared = query(AssertSqlSafe(self.sql.clone()));
         for value in &self.values {
             prepared = match value {

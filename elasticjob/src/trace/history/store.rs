@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions, AnyRow};
 use sqlx::error::ErrorKind;
-use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, ConnectOptions, Connection as _, Executor};
+use sqlx::{ConnectOptions, Executor};
 
 use tracing::debug;
 
+use super::connections::Connections;
 use super::database::{Database, DatabaseKind};
 use super::dialect::Dialect;
 use super::error::{Error, Kind};
@@ -35,9 +36,17 @@ const INDEX_IS_THERE: &str = "Duplicate key name";
 /// A database, connected when it is first asked. Clones share its connections.
 #[derive(Clone, Debug)]
 pub(super) struct Store {
-    database: Arc<Database>,
+    place: Arc<Place>,
     dialect: Dialect,
-    pool: AnyPool,
+    connections: Connections,
+}
+
+/// Where it is.
+#[derive(Debug)]
+struct Place {
+    kind: DatabaseKind,
+    /// Without user and password.
+    shown: String,
 }
 
 /// What is done with a database.
@@ -71,7 +80,7 @@ impl Store {
         };
         let options: AnyConnectOptions = url
             .parse()
-            .map_err(|source: sqlx::Error| error(database, "its URL cannot be used", source))?;
+            .map_err(|source: sqlx::Error| error(&Place::of(database), "its URL cannot be used", source))?;
         let prepare = match (database.kind, access) {
             // Readers and the writer do not wait for each other then. A crash of the machine may lose the newest rows.
             (DatabaseKind::Sqlite, Access::Write) => "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL",
@@ -97,13 +106,27 @@ impl Store {
             .connect_lazy_with(options.disable_statement_logging());
         Ok(Self {
             dialect: database.dialect(),
-            database: Arc::new(database.clone()),
-            pool,
+            place: Arc::new(Place::of(database)),
+            connections: Connections::Own(pool),
         })
     }
 
-    pub(super) fn database(&self) -> &Database {
-        &self.database
+    /// Uses a pool that the application has, and never closes it.
+    pub(super) fn of_pool(connections: Connections, kind: DatabaseKind, shown: &str, dialect: Dialect) -> Self {
+        let place = Place {
+            kind,
+            shown: shown.to_owned(),
+        };
+        Self {
+            place: Arc::new(place),
+            dialect,
+            connections,
+        }
+    }
+
+    /// Returns how the database is shown, without user and password.
+    pub(super) fn database(&self) -> &str {
+        &self.place.shown
     }
 
     pub(super) fn dialect(&self) -> &Dialect {
@@ -144,11 +167,11 @@ impl Store {
 
     /// Whether a table is there, with this column, and may be read by us. An error says that what is asked cannot be done.
     pub(super) async fn has(&self, asked: &'static str, table: &str, column: &str) -> Result<bool, Error> {
-        let sql = format!("SELECT {column} FROM {table} WHERE 1 = 0");
+        let question = Statement::of(format!("SELECT {column} FROM {table} WHERE 1 = 0"));
         let asking = async {
-            match sqlx::query(AssertSqlSafe(sql)).fetch_optional(&self.pool).await {
+            match self.connections.rows(&question).await {
                 Ok(_) => Ok(true),
-                Err(refused) if is_of_the_question(self.database.kind, &refused) => Ok(false),
+                Err(refused) if is_of_the_question(self.place.kind, &refused) => Ok(false),
                 // A database that is busy or stops says nothing about its tables.
                 Err(other) => Err(other),
             }
@@ -157,11 +180,7 @@ impl Store {
     }
 
     async fn run(&self, asked: &'static str, sql: &str) -> Result<(), Error> {
-        let running = async {
-            sqlx::query(AssertSqlSafe(sql.to_owned())).execute(&self.pool).await?;
-            Ok(())
-        };
-        self.limited(asked, running).await
+        self.execute(asked, &Statement::of(sql)).await.map(drop)
     }
 
     /// Writes rows, all or none.
@@ -169,20 +188,13 @@ impl Store {
     /// After any other error it is unknown which rows were written: writing them again is right.
     pub(super) async fn write(&self, rows: &Rows<'_>, shape: &Shape, texts: Texts) -> Result<(), Error> {
         let statements = rows.statements(&self.dialect, shape, texts);
-        let writing = async {
-            let mut transaction = self.pool.begin().await?;
-            for statement in &statements {
-                statement.query().execute(&mut *transaction).await?;
-            }
-            transaction.commit().await
-        };
+        let writing = self.connections.execute_together(&statements);
         self.limited("cannot write history", writing).await
     }
 
     /// Runs one statement; how many rows it changed.
     pub(super) async fn execute(&self, asked: &'static str, statement: &Statement) -> Result<u64, Error> {
-        let running = async { Ok(statement.query().execute(&self.pool).await?.rows_affected()) };
-        self.limited(asked, running).await
+        self.limited(asked, self.connections.execute(statement)).await
     }
 
     /// What a query finds.
@@ -191,13 +203,12 @@ impl Store {
     }
 
     async fn ask(&self, asked: &'static str, statement: &Statement) -> Result<Vec<AnyRow>, Error> {
-        let running = async { statement.query().fetch_all(&self.pool).await };
-        self.limited(asked, running).await
+        self.limited(asked, self.connections.rows(statement)).await
     }
 
     /// That what was read cannot be understood.
     pub(super) fn not_understood(&self, source: sqlx::Error) -> Error {
-        error(&self.database, "cannot understand what stands", source)
+        error(&self.place, "cannot understand what stands", source)
     }
 
     /// That a request was given up.
@@ -207,7 +218,7 @@ impl Store {
 
     pub(super) async fn close(&self) {
         // Connections that do not close are dropped with the runtime.
-        let _ = tokio::time::timeout(Duration::from_secs(2), self.pool.close()).await;
+        let _ = tokio::time::timeout(Duration::from_secs(2), self.connections.close()).await;
     }
 
     async fn limited<T>(
@@ -218,7 +229,7 @@ impl Store {
         let source = match tokio::time::timeout(REQUEST_LIMIT, request).await {
             Ok(Ok(result)) => return Ok(result),
             Ok(Err(sqlx::Error::PoolTimedOut)) => return Err(self.without_connection(asked).await),
-            Ok(Err(source)) => return Err(error(&self.database, asked, source)),
+            Ok(Err(source)) => return Err(error(&self.place, asked, source)),
             Err(_) => format!("no answer within {} s", REQUEST_LIMIT.as_secs()),
         };
         Err(self.failed(asked, source))
@@ -226,16 +237,12 @@ impl Store {
 
     /// Says why there was no connection in time: the pool tries again after refusals, and keeps to itself what they were.
     async fn without_connection(&self, asked: &'static str) -> Error {
-        let options = self.pool.connect_options();
-        let connecting = AnyConnection::connect_with(&options);
-        match tokio::time::timeout(ACQUIRE_LIMIT, connecting).await {
-            Ok(Ok(connection)) => {
-                // The server ends a connection that is not closed in time.
-                let _ = tokio::time::timeout(ACQUIRE_LIMIT, connection.close()).await;
-                let connections = self.pool.options().get_max_connections();
+        match tokio::time::timeout(ACQUIRE_LIMIT, self.connections.try_to_connect()).await {
+            Ok(Ok(())) => {
+                let connections = self.connections.limit();
                 self.failed(asked, format!("all {connections} connections are in use"))
             }
-            Ok(Err(source)) => error(&self.database, asked, source),
+            Ok(Err(source)) => error(&self.place, asked, source),
             Err(_) => self.failed(
                 asked,
                 format!(
@@ -249,18 +256,27 @@ impl Store {
     fn failed(&self, asked: &'static str, source: impl Into<BoxError>) -> Error {
         Error {
             asked,
-            database: self.database.to_string(),
+            database: self.place.shown.clone(),
             kind: Kind::Database,
             source: source.into(),
         }
     }
 }
 
-fn error(database: &Database, asked: &'static str, source: sqlx::Error) -> Error {
+impl Place {
+    fn of(database: &Database) -> Self {
+        Self {
+            kind: database.kind,
+            shown: database.to_string(),
+        }
+    }
+}
+
+fn error(place: &Place, asked: &'static str, source: sqlx::Error) -> Error {
     Error {
         asked,
-        database: database.to_string(),
-        kind: kind(database.kind, &source),
+        database: place.shown.clone(),
+        kind: kind(place.kind, &source),
         source: source.into(),
     }
 }

@@ -38,37 +38,37 @@ impl Worker {
         self.advance();
         self.cancel_when_due();
         self.reconcile(live);
-        if live.must_refresh && live.since_refresh.is_none() {
+        if live.follower.is_behind() {
             self.refresh(live);
         }
-        if live.left.is_some() || !live.is_in_step || live.since_refresh.is_some() {
+        if live.left.is_some() || !live.follower.is_in_step() {
             return;
         }
         self.cancel_when_removed(live);
         self.read_dirty(live);
-        if live.is_reading {
+        if live.follower.is_reading() {
             return;
         }
         self.rewatch(live);
-        if live.is_rewatching {
+        if live.follower.is_rewatching() {
             return;
         }
         self.take_over_stored(live);
         self.read_dirty(live);
-        if live.is_reading {
+        if live.follower.is_reading() {
             return;
         }
         self.cancel_where_asked(live);
-        if live.must_govern {
+        if live.governing.is_due() {
             self.wind_down(live);
             self.tell_member(live);
         }
         self.give_way(live);
         self.waiters
-            .judge(&live.view, self.settings.config.sharding_total_count().get());
+            .judge(&live.follower.view, self.settings.config.sharding_total_count().get());
         self.check_removal(live);
         self.leave_when_due(live);
-        if live.is_leaving || live.is_checking_removal {
+        if !live.leaving.is_idle() || !live.removal_check.is_idle() {
             return;
         }
         self.process.fail_point.pass();
@@ -139,9 +139,9 @@ impl Worker {
         let due = live.reconciled_at + interval;
         if elapsed >= due {
             live.reconciled_at = elapsed;
-            live.must_govern = true;
-            live.governor.check_marks();
-            live.governor.check_assignment();
+            live.governing.look();
+            live.governing.governor.check_marks();
+            live.governing.governor.check_assignment();
         }
         live.wake_by(live.reconciled_at + interval);
     }
@@ -155,7 +155,7 @@ impl Worker {
 
     /// Takes over a configuration that was changed in the registry; an invalid one is refused.
     fn take_over_stored(&mut self, live: &mut Live) {
-        let Some(stored) = live.view.take_config() else {
+        let Some(stored) = live.follower.view.take_config() else {
             return;
         };
         let is_known = live.config_known.is(&stored);
@@ -163,23 +163,24 @@ impl Worker {
         if is_known {
             return;
         }
-        live.must_govern = true;
+        live.governing.look();
         info!(job = self.application.name(), "configuration changed in the registry");
         let total = self.settings.config.sharding_total_count().get();
         self.take_over(self.application.stored(&stored.text));
-        self.learn_owners_of_more(live, total);
+        let now = self.settings.config.sharding_total_count().get();
+        live.follower.learn_owners_of_more(total, now);
     }
 
     pub(super) fn command(&mut self, live: &mut Live, command: Command) {
         match command {
             Command::Stop { cancel_at } => {
                 self.stop(cancel_at);
-                live.must_govern = true;
+                live.governing.look();
             }
             Command::Await(waiter) => self.waiters.add(waiter),
             Command::Trigger { answer, .. } if self.stopping.is_some() => drop(answer.send(Err(TriggerError::Stopped))),
-            Command::Trigger { answer, .. } if live.view.is_paused() => {
-                let note = live.view.pause.as_ref().and_then(|pause| pause.note.clone());
+            Command::Trigger { answer, .. } if live.follower.view.is_paused() => {
+                let note = live.follower.view.pause.as_ref().and_then(|pause| pause.note.clone());
                 drop(answer.send(Err(TriggerError::Paused(note))));
             }
             Command::Trigger { request, answer } => self.trigger(live, request, answer),

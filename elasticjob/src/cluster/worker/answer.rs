@@ -17,9 +17,9 @@ use crate::registry::{Answer, Error, WriteError, Written};
 use crate::tasks::TaskError;
 
 use super::attend::Live;
+use super::follow::watches::Set;
 use super::hindrance::Action;
 use super::listening::Telling;
-use super::watches::Set;
 use super::{Left, Worker};
 
 /// The answer to a request of the loop.
@@ -101,52 +101,40 @@ impl Worker {
             Answered::Read(paths, result) => self.was_read(live, paths, result),
             Answered::Watched(scope, result) => self.rewatched(live, scope, result),
             Answered::Moved(purpose, moved) => {
-                live.is_governing = false;
-                live.must_govern = true;
+                live.governing.answered();
                 self.moved(live, purpose, moved);
             }
             Answered::Firing(answer) => {
-                live.is_firing = false;
+                live.firing.land();
                 self.firing_answered(live, answer);
             }
             Answered::Left(result) => self.was_left(live, result),
             Answered::Heard(telling, result) => self.heard(live, telling, result),
             Answered::RemovalChecked(result) => self.removal_checked(live, result),
             Answered::MemberTold(told) => {
-                live.is_telling = false;
-                live.told = told;
-                live.must_govern = true;
+                live.announced.answered(told);
+                live.governing.look();
             }
             Answered::Nothing => {}
         }
     }
 
     fn was_read(&mut self, live: &mut Live, paths: Vec<String>, result: Result<Vec<Answer>, Error>) {
-        live.is_reading = false;
         self.went(live, Action::READ_CHANGES, result.as_ref().map(drop));
-        let outdated = std::mem::take(&mut live.outdated);
-        live.must_govern = true;
-        match result {
-            Ok(answers) => {
-                for (path, answer) in paths.iter().zip(answers) {
-                    let Answer::Data(found) = answer else { continue };
-                    if let (Some(Node::LedgerItem(item)), Some((data, _))) =
-                        (Node::parse(live.view.job(), path), &found)
-                    {
-                        self.waiters.note(item, &Record::parse(data));
-                    }
-                    if !outdated.contains(path) {
-                        live.view.read(path, found);
-                    }
-                }
-                if paths.contains(&Node::Epoch.of(self.application.name())) {
-                    self.epoch_was_read(live);
-                }
-            }
-            Err(error) if error.is_session_lost() => drop(live.left.get_or_insert(Left::SessionLost)),
-            // Everything is read anew after the reconnect; until then these stay to be read.
-            Err(_) => live.dirty.extend(paths),
+        live.governing.look();
+        if result.as_ref().is_err_and(Error::is_session_lost) {
+            live.left.get_or_insert(Left::SessionLost);
         }
+        for (path, answer) in paths.iter().zip(result.iter().flatten()) {
+            if let (Some(Node::LedgerItem(item)), Answer::Data(Some((data, _)))) =
+                (Node::parse(self.application.name(), path), answer)
+            {
+                self.waiters.note(item, &Record::parse(data));
+            }
+        }
+        // If it failed, everything is read anew after the reconnect; until then these stay to be read.
+        let total = self.settings.config.sharding_total_count().get();
+        live.follower.was_read(paths, result.ok(), total);
     }
 
     fn moved(&mut self, live: &mut Live, purpose: Purpose, moved: Moved) {
@@ -154,7 +142,9 @@ impl Worker {
             Moved::Written(result) => {
                 let outcome = result.as_ref().map(drop).map_err(AsRef::as_ref);
                 self.went(live, Action::moving(&purpose), outcome);
-                live.governor.was_written(self.process.clock.elapsed(), result.is_ok());
+                live.governing
+                    .governor
+                    .was_written(self.process.clock.elapsed(), result.is_ok());
                 let job = self.application.name();
                 match (&purpose, result) {
                     (Purpose::TakeTrigger(orders), Ok(_)) => self.firings.order(orders.clone()),
@@ -183,7 +173,7 @@ impl Worker {
                         info!(job, ?servers, "switched off: members there ignore the pause of the job");
                     }
                     (Purpose::Reshard, Ok(_)) => {
-                        if let Some(shared_out) = live.governor.take_shared_out() {
+                        if let Some(shared_out) = live.governing.governor.take_shared_out() {
                             self.account.resharded();
                             let (items, waiting) = (shared_out.items(), shared_out.waiting());
                             info!(
@@ -203,8 +193,8 @@ impl Worker {
             }
             Moved::Read(answers) => {
                 self.went(live, Action::moving(&purpose), answers.as_ref().map(drop));
-                let situation = self.situation(&live.view, &live.membership);
-                if let Err(fault) = live.governor.was_read(&situation, &purpose, answers) {
+                let situation = self.situation(&live.follower.view, &live.membership);
+                if let Err(fault) = live.governing.governor.was_read(&situation, &purpose, answers) {
                     error!(job = self.application.name(), strategy = self.settings.placement.strategy(), %fault, "sharding strategy failed: items stay where they are, and items without an instance do not run");
                 }
             }
@@ -252,7 +242,9 @@ impl Worker {
             FiringAnswer::Contended(result) => {
                 if let Err(error) = result {
                     debug!(job = self.application.name(), %error, "not among the contenders");
-                    live.must_refresh |= !error.error.is_outcome_unknown();
+                    if !error.error.is_outcome_unknown() {
+                        live.follower.fall_behind();
+                    }
                 }
             }
             FiringAnswer::SettledEnds(result) => {
@@ -285,7 +277,8 @@ impl Worker {
                     debug!(job = self.application.name(), %error, "ledgers not created");
                     // Or their parents are there, unseen by us.
                     let parents = [Node::Ledger, Node::LedgerItems];
-                    live.dirty.extend(parents.map(|node| node.of(self.application.name())));
+                    live.follower
+                        .read_next(parents.map(|node| node.of(self.application.name())));
                 }
             }
         }
@@ -356,8 +349,8 @@ impl Worker {
             Err(error) if error.error.is_session_lost() => live.left = Some(Left::Stopped),
             Err(error) => {
                 debug!(job = self.application.name(), %error, "leaving refused, reading the job again");
-                live.is_leaving = false;
-                if live.is_in_step {
+                live.leaving.land();
+                if live.follower.is_in_step() {
                     self.refresh(live);
                 }
             }

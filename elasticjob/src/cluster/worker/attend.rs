@@ -1,6 +1,5 @@
 //! The loop: one event after the other, for the life of one session.
 
-use std::collections::BTreeSet;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,17 +16,14 @@ use tracing::{debug, info, warn};
 use crate::chain::Chain;
 use crate::cluster::extent::Extent;
 use crate::cluster::firing::Circumstances;
-use crate::cluster::governor::Governor;
-use crate::cluster::layout::{ItemKind, Node};
-use crate::cluster::member::Member;
 use crate::cluster::placement::Placement;
 use crate::cluster::policy::Policy;
 use crate::cluster::refusal::{Refusal, Trouble};
 use crate::cluster::registration::{KnownConfig, Stored};
-use crate::cluster::scope::{self, Scope};
+use crate::cluster::scope::Scope;
 use crate::cluster::session::Membership;
 use crate::cluster::subtree;
-use crate::cluster::view::{Interest, View};
+use crate::cluster::view::View;
 use crate::erased::BoxFuture;
 use crate::guard;
 use crate::registry::{self, SessionState, WatchEvent};
@@ -35,12 +31,15 @@ use crate::run::JobState;
 use crate::schedule::{Calendar, Clock};
 
 use super::answer::Answered;
+use super::flight::Flight;
+use super::follow::watches::Watches;
+use super::follow::{Follower, watches};
+use super::governing::Governing;
 use super::hindrance::{Action, unhurried};
-use super::owners::{Owners, Told};
+use super::leaving::Announced;
 use super::settings::Settings;
 use super::signals::gives_something_else;
-use super::watches::Watches;
-use super::{Command, Left, Worker, watches};
+use super::{Command, Left, Worker};
 
 /// Between attempts to read the subtree, or to watch it, anew.
 const REFRESH_PAUSE: Duration = Duration::from_millis(200);
@@ -54,42 +53,18 @@ const IDLE: Duration = Duration::from_secs(3600);
 /// What belongs to one session.
 pub(super) struct Live {
     pub(super) membership: Arc<Membership>,
-    pub(super) watches: Watches,
-    pub(super) view: View,
-    pub(super) governor: Governor,
-    /// Paths whose data is to be read.
-    pub(super) dirty: BTreeSet<String>,
-    /// Whether reads of paths that were dirty are under way.
-    pub(super) is_reading: bool,
-    /// What was deleted since they were sent: an answer may be of before, and is taken in after the event.
-    pub(super) outdated: BTreeSet<String>,
-    /// Which owners of items are known, where not all items are watched.
-    pub(super) owners: Owners,
-    /// Whether the view follows the registry: not from a loss of the connection until all was read anew.
-    pub(super) is_in_step: bool,
-    /// Whether watches are being set.
-    pub(super) is_rewatching: bool,
-    /// Changes may have been missed: everything has to be read anew.
-    pub(super) must_refresh: bool,
-    /// What came since the subtree began to be read anew; `None` when it is not.
-    pub(super) since_refresh: Option<Vec<WatchEvent>>,
-    pub(super) requests: FuturesUnordered<BoxFuture<'static, Answered>>,
-    pub(super) is_governing: bool,
-    /// Something that the governor looks at has changed.
-    pub(super) must_govern: bool,
-    /// When it is to look again anyway.
-    pub(super) govern_at: Option<Duration>,
-    pub(super) is_firing: bool,
+    pub(super) follower: Follower,
+    pub(super) governing: Governing,
+    /// Requests about firings.
+    pub(super) firing: Flight,
     /// The stored configuration that was taken over, or refused.
     pub(super) config_known: KnownConfig,
-    /// It is being looked whether somebody removed our instance.
-    pub(super) is_checking_removal: bool,
-    /// Our nodes are being removed.
-    pub(super) is_leaving: bool,
-    /// What we last wrote of ourselves; `None` where that is not known.
-    pub(super) told: Option<Member>,
-    /// It is being written.
-    pub(super) is_telling: bool,
+    /// The look whether an operator removed our instance.
+    pub(super) removal_check: Flight,
+    /// The removal of our nodes.
+    pub(super) leaving: Flight,
+    pub(super) announced: Announced,
+    pub(super) requests: FuturesUnordered<BoxFuture<'static, Answered>>,
     /// When it was last looked whether marks were left behind.
     pub(super) reconciled_at: Duration,
     /// When there is something to do, on the clock that only moves forward.
@@ -106,7 +81,7 @@ impl Live {
     /// What decisions on firings look at.
     pub(super) fn circumstances<'a>(&'a self, clock: &dyn Clock, settings: &'a Settings) -> Circumstances<'a> {
         Circumstances {
-            view: &self.view,
+            view: &self.follower.view,
             me: self.membership.id(),
             config: &settings.config,
             now: clock.now(),
@@ -203,30 +178,17 @@ impl Worker {
         self.settings.extent = Extent::new(self.settings.config.sharding_total_count().get(), registered_at);
         Ok(Registered::Joined(Box::new(Live {
             membership: Arc::clone(membership),
-            watches,
-            governor: Governor::new(),
-            dirty: BTreeSet::new(),
-            is_reading: false,
-            outdated: BTreeSet::new(),
-            owners: Owners::default(),
-            is_in_step: true,
-            is_rewatching: false,
-            must_refresh: false,
-            since_refresh: None,
-            requests: FuturesUnordered::new(),
-            is_governing: false,
-            must_govern: true,
-            govern_at: None,
-            is_firing: false,
+            follower: Follower::new(watches, view),
+            governing: Governing::new(),
+            firing: Flight::Idle,
             config_known: known,
-            is_checking_removal: false,
-            is_leaving: false,
+            removal_check: Flight::Idle,
+            leaving: Flight::Idle,
+            announced: Announced::new(member),
+            requests: FuturesUnordered::new(),
             reconciled_at: self.process.clock.elapsed(),
-            told: Some(member),
-            is_telling: false,
             wake_at: None,
             left: None,
-            view,
         })))
     }
 
@@ -371,7 +333,7 @@ impl Worker {
         // Events before answers, and both before what we might start on an older view.
         tokio::select! {
             biased;
-            event = poll_fn(|cx| live.watches.poll_next(cx)) => Event::Watch(event),
+            event = poll_fn(|cx| live.follower.poll_next(cx)) => Event::Watch(event),
             Ok(()) = state.changed() => Event::Session(*state.borrow_and_update()),
             Some(answered) = live.requests.next() => Event::Answer(answered),
             Some(finished) = self.finished.next() => Event::Finished(finished),
@@ -383,7 +345,7 @@ impl Worker {
 
     fn drain_watch(&mut self, live: &mut Live) {
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-        while let Poll::Ready(event) = live.watches.poll_next(&mut context) {
+        while let Poll::Ready(event) = live.follower.poll_next(&mut context) {
             let is_last = event == WatchEvent::Closed;
             self.note(live, event);
             if is_last {
@@ -394,87 +356,20 @@ impl Worker {
 
     /// Takes an event in.
     fn note(&mut self, live: &mut Live, event: WatchEvent) {
-        match &event {
-            // Each watch says so; it is done once for all that have come.
-            WatchEvent::Resync => {
-                live.must_refresh = true;
-                return;
-            }
+        match event {
+            // Each watch says so; the subtree is read once for all that have come.
+            WatchEvent::Resync => live.follower.fall_behind(),
             WatchEvent::Closed => {
                 live.left.get_or_insert(Left::SessionLost);
-                return;
             }
-            WatchEvent::Created(path) | WatchEvent::Changed(path) | WatchEvent::Deleted(path) => {
-                if live.view.note(&event) == Interest::Read {
-                    live.dirty.insert(path.clone());
+            event => {
+                let noted = live.follower.note(event, !self.waiters.is_empty());
+                if noted.concerns_job {
+                    live.governing.look();
                 }
-                if live.is_reading && matches!(event, WatchEvent::Deleted(_)) {
-                    live.outdated.insert(path.clone());
+                if noted.is_departure {
+                    live.governing.governor.check_marks();
                 }
-                let node = Node::parse(live.view.job(), path);
-                // Marks come and go with every firing. They matter to the job as a whole where an item waits for one.
-                live.must_govern |= match node {
-                    Some(Node::ItemState {
-                        kind: ItemKind::Running,
-                        ..
-                    }) => live.view.has_moving_items(),
-                    Some(
-                        Node::LedgerItem(_)
-                        | Node::CurrentTime
-                        | Node::Standbys
-                        | Node::Standby(_)
-                        | Node::Called
-                        | Node::Cancels
-                        | Node::Cancel(_)
-                        | Node::Guarantee(_),
-                    )
-                    | None => false,
-                    Some(_) => true,
-                };
-                match node {
-                    Some(Node::Instance(_) | Node::Member(_)) if matches!(event, WatchEvent::Deleted(_)) => {
-                        live.governor.check_marks();
-                    }
-                    Some(Node::Necessary) if matches!(event, WatchEvent::Deleted(_)) => self.learn_owners(live),
-                    Some(Node::LedgerItem(_)) if !self.waiters.is_empty() => drop(live.dirty.insert(path.clone())),
-                    _ => {}
-                }
-            }
-        }
-        if let Some(since) = &mut live.since_refresh {
-            since.push(event);
-        }
-    }
-
-    /// The items were shared out: where only own items are watched, it has to be read which these are now.
-    fn learn_owners(&self, live: &mut Live) {
-        if *live.watches.scope() != Scope::Whole {
-            live.owners.shared_out();
-            live.dirty.insert(Node::Epoch.of(self.application.name()));
-        }
-    }
-
-    /// There may be more items than the `before` of which it is known whose they are: they may have been shared out already.
-    pub(super) fn learn_owners_of_more(&self, live: &mut Live, before: u32) {
-        if *live.watches.scope() != Scope::Whole {
-            let total = self.settings.config.sharding_total_count().get();
-            let owners = scope::owners(self.application.name(), before..total);
-            live.dirty.extend(owners);
-        }
-    }
-
-    /// The epoch was read, which may say whose owners have to be read.
-    pub(super) fn epoch_was_read(&self, live: &mut Live) {
-        if *live.watches.scope() == Scope::Whole {
-            return;
-        }
-        let is_alone = live.view.instances.iter().all(|id| live.view.members.contains_key(id));
-        match live.owners.epoch_read(live.view.epoch.as_ref(), is_alone) {
-            Told::Nothing => {}
-            Told::Moved(items) => items.into_iter().for_each(|(item, owner)| live.view.give(item, owner)),
-            Told::TooLittle => {
-                let total = self.settings.config.sharding_total_count().get();
-                live.dirty.extend(scope::owners(self.application.name(), 0..total));
             }
         }
     }
@@ -482,13 +377,11 @@ impl Worker {
     /// Watches what concerns us, now that this is less or more than before.
     pub(super) fn rewatch(&mut self, live: &mut Live) {
         let total = self.settings.config.sharding_total_count().get();
-        let before = live.watches.scope();
-        let wanted = before.wanted(&live.view, live.membership.id(), total, !self.waiters.is_empty());
-        if live.is_rewatching || wanted == *before {
-            return;
-        }
-        live.is_rewatching = true;
-        let missing = live.watches.missing(&wanted, self.application.name());
+        let reads_ledgers = !self.waiters.is_empty();
+        let begun = live
+            .follower
+            .begin_rewatching(live.membership.id(), total, reads_ledgers);
+        let Some((wanted, missing)) = begun else { return };
         let membership = Arc::clone(&live.membership);
         live.requests.push(Box::pin(async move {
             let result = unhurried(watches::set(&membership, missing)).await;
@@ -502,34 +395,18 @@ impl Worker {
 
     /// Takes in watches that were set.
     pub(super) fn rewatched(&mut self, live: &mut Live, scope: Scope, result: Result<watches::Set, registry::Error>) {
-        live.is_rewatching = false;
         self.went(live, Action::WATCH, result.as_ref().map(drop));
-        let set = match result {
-            Ok(set) => set,
-            Err(error) => {
-                // Where only the connection went away, it is tried again after it is back.
-                if error.is_session_lost() {
-                    live.left.get_or_insert(Left::SessionLost);
-                }
-                return;
-            }
-        };
-        let job = self.application.name();
-        let before = live.watches.become_of(scope, set, job);
-        if before == Scope::Whole {
-            live.owners.forget();
+        // If only the connection went away, it is tried again after it is back.
+        if result.as_ref().is_err_and(registry::Error::is_session_lost) {
+            live.left.get_or_insert(Left::SessionLost);
         }
-        match live.watches.scope().unseen(&before, job) {
-            Some(paths) => live.dirty.extend(paths),
-            None => live.must_refresh = true,
-        }
+        live.follower.rewatched(scope, result.ok());
     }
 
     /// Reads everything anew: changes may have been missed. Until that is done nothing is decided.
     pub(super) fn refresh(&mut self, live: &mut Live) {
-        live.must_refresh = false;
-        live.since_refresh = Some(Vec::new());
-        live.governor.reset();
+        live.follower.begin_refreshing();
+        live.governing.governor.reset();
         self.firings.reconnect();
         let membership = Arc::clone(&live.membership);
         let job = self.application.name().to_owned();
@@ -551,31 +428,22 @@ impl Worker {
 
     /// Takes in the subtree as read anew, and what came meanwhile.
     pub(super) fn refreshed(&mut self, live: &mut Live, result: Result<Box<View>, registry::Error>) {
-        let Some(since) = live.since_refresh.take() else { return };
         self.went(live, Action::READ_ALL, result.as_ref().map(drop));
-        let view = match result {
-            Ok(view) => view,
-            Err(error) if error.is_session_lost() => {
-                live.left.get_or_insert(Left::SessionLost);
-                return;
-            }
-            Err(_) => {
-                live.must_refresh = true;
-                return;
-            }
-        };
-        live.view = *view;
-        live.dirty.clear();
-        live.owners.forget();
-        live.must_govern = true;
-        live.is_in_step = *live.membership.state().borrow() == SessionState::Connected;
+        if result.as_ref().is_err_and(registry::Error::is_session_lost) {
+            live.left.get_or_insert(Left::SessionLost);
+        }
+        let is_connected = *live.membership.state().borrow() == SessionState::Connected;
+        let is_read = result.is_ok();
+        let since = live.follower.refreshed(result.ok().map(|view| *view), is_connected);
+        if !is_read {
+            return;
+        }
+        live.governing.look();
         for event in since {
             self.note(live, event);
         }
         if !self.waiters.is_empty() {
-            let ledgers = live.view.items.iter().filter(|(_, item)| item.has_ledger);
-            live.dirty
-                .extend(ledgers.map(|(item, _)| Node::LedgerItem(*item).of(self.application.name())));
+            live.follower.read_ledgers();
         }
     }
 
@@ -583,7 +451,7 @@ impl Worker {
         match state {
             SessionState::Lost => drop(live.left.get_or_insert(Left::SessionLost)),
             // The watch says when it is back in step.
-            SessionState::Suspended => live.is_in_step = false,
+            SessionState::Suspended => live.follower.suspend(),
             SessionState::Connected => {}
         }
     }

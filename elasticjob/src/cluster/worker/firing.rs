@@ -19,7 +19,7 @@ use super::signals::Signals;
 impl Worker {
     /// Makes the next request about firings.
     pub(super) fn fire(&mut self, live: &mut Live) {
-        if live.is_firing {
+        if !live.firing.is_idle() {
             return;
         }
         let circumstances = live.circumstances(&*self.process.clock, &self.settings);
@@ -40,7 +40,7 @@ impl Worker {
     }
 
     pub(super) fn request_firing(&self, live: &mut Live, request: FiringRequest) {
-        live.is_firing = true;
+        live.firing.start(());
         let answer = |answer: FiringAnswer| Answered::Firing(answer);
         match request {
             FiringRequest::CheckClock(steps) => {
@@ -95,7 +95,7 @@ impl Worker {
             let signals = Signals::below(&self.incarnation);
             let (cancellation, wind_down) = (signals.cancellation.clone(), signals.wind_down.clone());
             self.wind_down_where_due(live, start.item, &signals);
-            if live.view.cancel_of(start.item, &start.run.id).is_some() {
+            if live.follower.view.cancel_of(start.item, &start.run.id).is_some() {
                 // Its instance before died in it, or it waited for listeners: the executor does not begin it.
                 signals.cancellation.cancel();
             }
@@ -134,7 +134,7 @@ impl Worker {
         if !self.firings.is_running(finished.item, &finished.run, finished.attempt) {
             return;
         }
-        if let Some(cancel) = live.view.cancel_of(finished.item, &finished.run)
+        if let Some(cancel) = live.follower.view.cancel_of(finished.item, &finished.run)
             && finished.end.verdict == Verdict::Cancelled
         {
             finished.end = cancel.end();

@@ -1,10 +1,11 @@
 //! The part of the worker that governs the job as a whole, where the instance leads it or has to say something.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tracing::debug;
 
-use crate::cluster::governor::{Decision, Move, Request, Situation, is_unsettled};
+use crate::cluster::governor::{Decision, Governor, Move, Request, Situation, is_unsettled};
 use crate::cluster::session::Membership;
 use crate::cluster::view::View;
 
@@ -12,46 +13,93 @@ use super::Worker;
 use super::act::AUDIT_DELAY;
 use super::answer::{Answered, Moved};
 use super::attend::Live;
+use super::flight::Flight;
 use super::hindrance::unhurried;
 
 /// A view on which so many moves in a row were refused is read anew.
 const REFUSALS_TO_DOUBT: u32 = 3;
 
+/// The governor, and when it is asked next.
+#[derive(Debug)]
+pub(super) struct Governing {
+    pub(super) governor: Governor,
+    flight: Flight,
+    next: Next,
+}
+
+/// When the governor is asked for its next move.
+#[derive(Clone, Copy, Debug)]
+enum Next {
+    /// When something changes.
+    Rest,
+    /// Then, or when something changes, on the clock that only moves forward.
+    At(Duration),
+    Now,
+}
+
+impl Governing {
+    pub(super) fn new() -> Self {
+        Self {
+            governor: Governor::new(),
+            flight: Flight::Idle,
+            next: Next::Now,
+        }
+    }
+
+    /// Has the governor look: something that it looks at has changed.
+    pub(super) fn look(&mut self) {
+        self.next = Next::Now;
+    }
+
+    /// Returns whether something has changed that the governor has not looked at.
+    pub(super) fn is_due(&self) -> bool {
+        matches!(self.next, Next::Now)
+    }
+
+    /// Returns whether no move of the governor is under way.
+    pub(super) fn is_idle(&self) -> bool {
+        self.flight.is_idle()
+    }
+
+    /// Notes that a move was answered.
+    pub(super) fn answered(&mut self) {
+        self.flight.land();
+        self.look();
+    }
+}
+
 impl Worker {
     /// Makes the governor's next move.
     pub(super) fn govern(&mut self, live: &mut Live) {
-        if live.is_governing {
+        if !live.governing.flight.is_idle() {
             return;
         }
-        let is_time = live.govern_at.is_some_and(|at| at <= self.process.clock.elapsed());
-        if !std::mem::take(&mut live.must_govern) && !is_time {
-            if let Some(at) = live.govern_at {
-                live.wake_by(at);
-            }
-            return;
+        match live.governing.next {
+            Next::Rest => return,
+            Next::At(at) if at > self.process.clock.elapsed() => return live.wake_by(at),
+            Next::At(_) | Next::Now => live.governing.next = Next::Rest,
         }
-        live.govern_at = None;
-        self.account.pauses(live.view.pause.as_ref());
+        self.account.pauses(live.follower.view.pause.as_ref());
         self.account.tells_of_failed_runs(self.settings.policy.failed_runs);
         self.account
-            .notices(self.settings.config.notices(live.view.has_java_members()));
+            .notices(self.settings.config.notices(live.follower.view.has_java_members()));
         self.tell_items(live);
-        if live.governor.refused_in_a_row() >= REFUSALS_TO_DOUBT {
+        if live.governing.governor.refused_in_a_row() >= REFUSALS_TO_DOUBT {
             debug!(
                 job = self.application.name(),
                 "transactions refused in a row, reading the job again"
             );
             return self.refresh(live);
         }
-        let situation = self.situation(&live.view, &live.membership);
-        match live.governor.decide(&situation) {
+        let situation = self.situation(&live.follower.view, &live.membership);
+        match live.governing.governor.decide(&situation) {
             Decision::Rest => {}
             Decision::Wait(until) => {
-                live.govern_at = Some(until);
+                live.governing.next = Next::At(until);
                 live.wake_by(until);
             }
             Decision::Move(Move { purpose, request }) => {
-                live.is_governing = true;
+                live.governing.flight.start(());
                 debug!(job = self.application.name(), ?purpose, "governing");
                 match request {
                     Request::Write(steps) => {
@@ -87,7 +135,7 @@ impl Worker {
     /// Tells which items are ours. Times of new ones may have passed without a word.
     fn tell_items(&mut self, live: &Live) {
         let total = self.settings.config.sharding_total_count().get();
-        let own = live.view.items_of(live.membership.id(), total);
+        let own = live.follower.view.items_of(live.membership.id(), total);
         if self.account.owns(own.map(|(item, _)| item).collect()) {
             self.audit_after(AUDIT_DELAY);
         }
@@ -98,7 +146,7 @@ impl Worker {
     /// The items that the strategy gives to no instance. Only the leader looks at all items, and knows. Others that have no
     /// owner are about to get one.
     fn unassigned(&self, live: &Live) -> Vec<u32> {
-        let (view, total) = (&live.view, self.settings.config.sharding_total_count().get());
+        let (view, total) = (&live.follower.view, self.settings.config.sharding_total_count().get());
         let owned = view.items.range(..total).filter(|(_, item)| item.owner.is_some());
         let is_led_here = view.leader.as_ref() == Some(live.membership.id());
         let Some(basis) = view.epoch.as_ref().and_then(|epoch| epoch.basis.as_ref()) else {

@@ -16,6 +16,7 @@ use crate::registry::{Answer, Error, Read};
 use super::Worker;
 use super::answer::Answered;
 use super::attend::Live;
+use super::flight::Flight;
 use super::hindrance::unhurried;
 use super::signals::Signals;
 
@@ -27,6 +28,30 @@ const TELL_PAUSE: Duration = Duration::from_millis(200);
 
 /// Between attempts to learn why our instance is gone.
 const REMOVAL_PAUSE: Duration = Duration::from_millis(200);
+
+/// What the other instances of ours were told of this one.
+#[derive(Debug)]
+pub(super) struct Announced {
+    /// `None` if that is not known.
+    member: Option<Member>,
+    flight: Flight,
+}
+
+impl Announced {
+    /// What was said in the registration.
+    pub(super) fn new(member: Member) -> Self {
+        Self {
+            member: Some(member),
+            flight: Flight::Idle,
+        }
+    }
+
+    /// Takes in what was written; `None` if it may not have come about.
+    pub(super) fn answered(&mut self, member: Option<Member>) {
+        self.flight.land();
+        self.member = member;
+    }
+}
 
 impl Worker {
     pub(super) fn cancel_when_due(&mut self) {
@@ -40,7 +65,7 @@ impl Worker {
     pub(super) fn cancel_when_removed(&self, live: &Live) {
         let runs_on = |signals: &Signals| !signals.cancellation.is_cancelled();
         let is_at_work = || self.signals.values().any(runs_on) || self.tellings.is_going_on();
-        if !live.view.is_alive(live.membership.id()) && is_at_work() {
+        if !live.follower.view.is_alive(live.membership.id()) && is_at_work() {
             let job = self.application.name();
             warn!(job, "removed from the registry while items run, which are cancelled");
             self.cancel_running();
@@ -50,10 +75,13 @@ impl Worker {
     /// Looks, where our instance is gone from the registry, whether an operator removed it: the end of our session does,
     /// too, and the word of that comes later. Only an answer that needs the session tells them apart.
     pub(super) fn check_removal(&self, live: &mut Live) {
-        if self.stopping.is_some() || live.is_checking_removal || live.view.instances.contains(live.membership.id()) {
+        if self.stopping.is_some()
+            || !live.removal_check.is_idle()
+            || live.follower.view.instances.contains(live.membership.id())
+        {
             return;
         }
-        live.is_checking_removal = true;
+        live.removal_check.start(());
         let membership = Arc::clone(&live.membership);
         let node = Node::Instance(membership.id().as_str()).of(self.application.name());
         live.requests.push(Box::pin(async move {
@@ -68,7 +96,7 @@ impl Worker {
 
     /// Our instance was looked for, by a session that lives.
     pub(super) fn removal_checked(&mut self, live: &mut Live, is_removed: Result<bool, Error>) {
-        live.is_checking_removal = false;
+        live.removal_check.land();
         match is_removed {
             Ok(true) => {
                 let job = self.application.name();
@@ -77,9 +105,9 @@ impl Worker {
                     "shut down by an operator: the instance was removed from the registry"
                 );
                 self.stop(Instant::now() + self.process.operator_grace);
-                live.must_govern = true;
+                live.governing.look();
             }
-            Ok(false) => live.must_refresh = true,
+            Ok(false) => live.follower.fall_behind(),
             // The session's end, or a reconnect that reads everything anew, is about to be told.
             Err(error) => debug!(job = self.application.name(), %error, "cannot tell whether the instance was removed"),
         }
@@ -95,34 +123,34 @@ impl Worker {
             return;
         }
         // What is under way may create a node that has to be taken along.
-        if live.is_leaving || live.is_firing || live.is_governing {
+        if !live.leaving.is_idle() || !live.firing.is_idle() || !live.governing.is_idle() {
             return;
         }
-        live.is_leaving = true;
+        live.leaving.start(());
         let overrunning: Vec<u32> = self.firings.running().collect();
         if !overrunning.is_empty() {
             warn!(job = self.application.name(), items = ?overrunning, "leaving while items overrun");
         }
         let id = live.membership.id();
-        let mut transaction = Transaction::on(&live.view);
-        if live.view.leader.as_ref() == Some(id) {
+        let mut transaction = Transaction::on(&live.follower.view);
+        if live.follower.view.leader.as_ref() == Some(id) {
             transaction.delete(Node::LeaderInstance);
-            resharding::leave_to_java(&live.view, &mut transaction);
+            resharding::leave_to_java(&live.follower.view, &mut transaction);
         }
         // They would hold back those behind them for as long as our session lives.
-        for name in latch::standing(&live.view.candidates, live.membership.latch()).own {
+        for name in latch::standing(&live.follower.view.candidates, live.membership.latch()).own {
             transaction.delete(Node::ElectionCandidate(name));
         }
-        for name in latch::standing(&live.view.failover_candidates, live.membership.latch()).own {
+        for name in latch::standing(&live.follower.view.failover_candidates, live.membership.latch()).own {
             transaction.delete(Node::FailoverCandidate(name));
         }
-        if live.view.triggers.contains_key(id) {
+        if live.follower.view.triggers.contains_key(id) {
             transaction.delete(Node::TriggerFor(id.as_str()));
         }
-        if live.view.members.contains_key(id) {
+        if live.follower.view.members.contains_key(id) {
             transaction.delete(Node::Member(id.as_str()));
         }
-        if live.view.instances.contains(id) {
+        if live.follower.view.instances.contains(id) {
             transaction.delete(Node::Instance(id.as_str()));
         }
         let steps = transaction.into_steps();
@@ -146,15 +174,15 @@ impl Worker {
     /// away at once, or that we run by an older configuration.
     pub(super) fn tell_member(&self, live: &mut Live) {
         let id = live.membership.id();
-        if live.is_telling || !live.view.members.contains_key(id) {
+        if !live.announced.flight.is_idle() || !live.follower.view.members.contains_key(id) {
             return;
         }
         let member = self.member();
-        if live.told.as_ref() == Some(&member) {
+        if live.announced.member.as_ref() == Some(&member) {
             return;
         }
-        live.is_telling = true;
-        let mut transaction = Transaction::on(&live.view);
+        live.announced.flight.start(());
+        let mut transaction = Transaction::on(&live.follower.view);
         transaction.set(Node::Member(id.as_str()), member.to_bytes(), None);
         let (steps, membership) = (transaction.into_steps(), Arc::clone(&live.membership));
         live.requests.push(Box::pin(async move {

@@ -14,7 +14,6 @@ use crate::cluster::guarantee::FiringKey;
 use crate::cluster::launch::{Heard, Told};
 use crate::cluster::layout::Moment;
 use crate::cluster::ledger::Source;
-use crate::cluster::scope::Scope;
 use crate::tasks::TaskError;
 
 use super::Worker;
@@ -204,9 +203,9 @@ impl Worker {
 
     /// Items that nobody is going to run, or is running, as far as it can be seen from here.
     fn absent(&self, live: &Live, moment: Moment) -> BTreeSet<u32> {
-        let view = &live.view;
-        let is_seen = *live.watches.scope() == Scope::Whole
-            && (moment == Moment::Started || self.settings.config.monitor_execution());
+        let view = &live.follower.view;
+        let is_seen =
+            live.follower.sees_all() && (moment == Moment::Started || self.settings.config.monitor_execution());
         if !is_seen {
             return BTreeSet::new();
         }

@@ -8,14 +8,14 @@ mod account;
 mod act;
 mod answer;
 mod attend;
-mod awake;
 mod failures;
 mod firing;
+mod flight;
+mod follow;
 mod governing;
 mod hindrance;
 mod leaving;
 mod listening;
-mod owners;
 mod recovery;
 mod requests;
 mod settings;
@@ -26,7 +26,6 @@ mod tasks;
 #[cfg(test)]
 mod tests;
 mod waiters;
-mod watches;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

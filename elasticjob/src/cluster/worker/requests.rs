@@ -45,7 +45,7 @@ impl Worker {
 
     /// Creates ledgers that are missing.
     pub(super) fn create_ledgers(&self, live: &mut Live, steps: Vec<Step>) {
-        live.is_firing = true;
+        live.firing.start(());
         let (membership, steps) = (Arc::clone(&live.membership), as_member(live, steps));
         live.requests.push(Box::pin(async move {
             let result = unhurried(membership.write(steps)).await;
@@ -70,11 +70,9 @@ impl Worker {
 
     /// Reads what events said has changed.
     pub(super) fn read_dirty(&mut self, live: &mut Live) {
-        if live.is_reading || live.dirty.is_empty() {
+        let Some(paths) = live.follower.begin_reading() else {
             return;
-        }
-        live.is_reading = true;
-        let paths: Vec<String> = std::mem::take(&mut live.dirty).into_iter().collect();
+        };
         let reads = paths.iter().cloned().map(Read::Data).collect();
         let membership = Arc::clone(&live.membership);
         live.requests.push(Box::pin(async move {
@@ -91,9 +89,9 @@ impl Worker {
 /// The steps behind a check that we are a member of the job.
 fn as_member(live: &Live, steps: Vec<Step>) -> Vec<Step> {
     let id = live.membership.id();
-    let mut transaction = Transaction::on(&live.view);
+    let mut transaction = Transaction::on(&live.follower.view);
     // An operator may have removed either: the instance, to shut it down, or all ledgers.
-    let node = match live.view.members.contains_key(id) {
+    let node = match live.follower.view.members.contains_key(id) {
         true => Node::Member(id.as_str()),
         false => Node::Instance(id.as_str()),
     };

@@ -64,7 +64,7 @@ impl Worker {
     /// The same, of one run of this item.
     pub(super) fn wind_down_where_due(&self, live: &Live, item: u32, signals: &Signals) {
         let total = self.settings.config.sharding_total_count().get();
-        if let Some(reason) = wind_down::reason(&live.view, live.membership.id(), item, total) {
+        if let Some(reason) = wind_down::reason(&live.follower.view, live.membership.id(), item, total) {
             signals.wind_down(self.application.name(), item, reason);
         }
     }
@@ -78,7 +78,7 @@ impl Worker {
 
     /// Stops the runs that operators have cancelled.
     pub(super) fn cancel_where_asked(&self, live: &Live) {
-        if live.view.cancels.is_empty() {
+        if live.follower.view.cancels.is_empty() {
             return;
         }
         let running = self
@@ -86,7 +86,7 @@ impl Worker {
             .iter()
             .filter(|(_, signals)| !signals.cancellation.is_cancelled());
         for ((item, run, _), signals) in running {
-            if let Some(cancel) = live.view.cancel_of(*item, run) {
+            if let Some(cancel) = live.follower.view.cancel_of(*item, run) {
                 let job = self.application.name();
                 info!(job, item, run, cause = cancel.cause(), "run cancelled by an operator");
                 signals.cancellation.cancel();

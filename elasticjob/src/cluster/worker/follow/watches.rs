@@ -17,7 +17,7 @@ const SETTING: usize = 16;
 
 /// What is watched of a job.
 #[derive(Debug)]
-pub(super) struct Watches {
+pub(in crate::cluster::worker) struct Watches {
     scope: Scope,
     /// By path.
     watches: BTreeMap<String, Watched>,
@@ -34,11 +34,11 @@ struct Watched {
 }
 
 /// Watches that have been set, to be added.
-pub(super) type Set = Vec<(String, Box<dyn Watch>)>;
+pub(in crate::cluster::worker) type Set = Vec<(String, Box<dyn Watch>)>;
 
 impl Watches {
     /// The whole subtree.
-    pub(super) async fn whole(membership: &Membership, job: &str) -> Result<Self, registry::Error> {
+    pub(in crate::cluster::worker) async fn whole(membership: &Membership, job: &str) -> Result<Self, registry::Error> {
         let set = set(membership, Scope::Whole.paths(job)).await?;
         let mut watches = Self {
             scope: Scope::Whole,
@@ -49,12 +49,12 @@ impl Watches {
         Ok(watches)
     }
 
-    pub(super) fn scope(&self) -> &Scope {
+    pub(in crate::cluster::worker) fn scope(&self) -> &Scope {
         &self.scope
     }
 
     /// The paths that `scope` needs and that are not watched yet.
-    pub(super) fn missing(&self, scope: &Scope, job: &str) -> BTreeSet<String> {
+    pub(in crate::cluster::worker) fn missing(&self, scope: &Scope, job: &str) -> BTreeSet<String> {
         scope
             .paths(job)
             .into_iter()
@@ -64,7 +64,7 @@ impl Watches {
 
     /// Takes newly set watches in, and drops those that `scope` does not need; gives the scope before. All events of
     /// those that are dropped must have been taken.
-    pub(super) fn become_of(&mut self, scope: Scope, set: Set, job: &str) -> Scope {
+    pub(in crate::cluster::worker) fn become_of(&mut self, scope: Scope, set: Set, job: &str) -> Scope {
         self.add(set);
         let paths = scope.paths(job);
         self.watches.retain(|path, _| paths.contains(path));
@@ -81,7 +81,7 @@ impl Watches {
     }
 
     /// The next event of any.
-    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<WatchEvent> {
+    pub(in crate::cluster::worker) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<WatchEvent> {
         self.awake.wakes(cx.waker());
         while let Some(path) = self.awake.first() {
             // It may have been dropped since it woke.
@@ -99,7 +99,10 @@ impl Watches {
 }
 
 /// Sets watches.
-pub(super) async fn set(membership: &Membership, paths: BTreeSet<String>) -> Result<Set, registry::Error> {
+pub(in crate::cluster::worker) async fn set(
+    membership: &Membership,
+    paths: BTreeSet<String>,
+) -> Result<Set, registry::Error> {
     let watch = async |path: String| {
         let watch = membership.session().watch(&path).await?;
         Ok((path, watch))

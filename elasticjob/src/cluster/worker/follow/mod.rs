@@ -1,0 +1,273 @@
+//! Following the registry: what this instance knows of a job's subtree, and how that is kept true.
+//!
+//! Events change the [`View`] at once where they say what there is, and otherwise say what has to be read. A large job is
+//! followed in part: its own items, and what concerns all. The follower decides nothing about the job and sends nothing.
+
+mod awake;
+mod owners;
+mod sync;
+pub(super) mod watches;
+
+use std::collections::BTreeSet;
+use std::task::{Context, Poll};
+
+use crate::cluster::instance::InstanceId;
+use crate::cluster::layout::{ItemKind, Node};
+use crate::cluster::scope::{self, Scope};
+use crate::cluster::view::{Interest, View};
+use crate::registry::{Answer, WatchEvent};
+
+use super::flight::Flight;
+use owners::{Owners, Told};
+pub(super) use sync::Sync;
+use watches::{Set, Watches};
+
+/// What this instance knows of a job's subtree.
+#[derive(Debug)]
+pub(super) struct Follower {
+    pub(super) view: View,
+    watches: Watches,
+    /// Which owners of items are known, if not all items are watched.
+    owners: Owners,
+    /// Paths whose data is to be read.
+    dirty: BTreeSet<String>,
+    /// Reads of data, with what was deleted since they were sent: an answer may be of before.
+    reading: Flight<BTreeSet<String>>,
+    rewatching: Flight,
+    sync: Sync,
+}
+
+/// What an event means beyond the view.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Noted {
+    /// Something that decisions on the job as a whole look at has changed.
+    pub(super) concerns_job: bool,
+    /// An instance is gone.
+    pub(super) is_departure: bool,
+}
+
+impl Follower {
+    /// Follows a subtree that was read after the watches were set.
+    pub(super) fn new(watches: Watches, view: View) -> Self {
+        Self {
+            view,
+            watches,
+            owners: Owners::default(),
+            dirty: BTreeSet::new(),
+            reading: Flight::Idle,
+            rewatching: Flight::Idle,
+            sync: Sync::InStep,
+        }
+    }
+
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<WatchEvent> {
+        self.watches.poll_next(cx)
+    }
+
+    /// Returns whether the view is in step with the registry, but for data that is to be read.
+    pub(super) fn is_in_step(&self) -> bool {
+        matches!(self.sync, Sync::InStep)
+    }
+
+    /// Returns whether the whole subtree is to be read now.
+    pub(super) fn is_behind(&self) -> bool {
+        matches!(self.sync, Sync::Behind)
+    }
+
+    pub(super) fn is_reading(&self) -> bool {
+        !self.reading.is_idle()
+    }
+
+    pub(super) fn is_rewatching(&self) -> bool {
+        !self.rewatching.is_idle()
+    }
+
+    /// Returns whether all of the job is watched.
+    pub(super) fn sees_all(&self) -> bool {
+        *self.watches.scope() == Scope::Whole
+    }
+
+    /// Notes that changes may have been missed.
+    pub(super) fn fall_behind(&mut self) {
+        self.sync.fall_behind();
+    }
+
+    /// Notes that the connection is away.
+    pub(super) fn suspend(&mut self) {
+        self.sync.suspend();
+    }
+
+    /// Takes in an event on a node. `reads_ledgers` says that ledgers are of interest.
+    pub(super) fn note(&mut self, event: WatchEvent, reads_ledgers: bool) -> Noted {
+        let (WatchEvent::Created(path) | WatchEvent::Changed(path) | WatchEvent::Deleted(path)) = &event else {
+            return Noted::default();
+        };
+        let is_deletion = matches!(event, WatchEvent::Deleted(_));
+        if self.view.note(&event) == Interest::Read {
+            self.dirty.insert(path.clone());
+        }
+        if let (Flight::InFlight(outdated), true) = (&mut self.reading, is_deletion) {
+            outdated.insert(path.clone());
+        }
+        let node = Node::parse(self.view.job(), path);
+        // Marks come and go with every firing. They matter to the job as a whole if an item waits for one.
+        let concerns_job = match node {
+            Some(Node::ItemState {
+                kind: ItemKind::Running,
+                ..
+            }) => self.view.has_moving_items(),
+            Some(
+                Node::LedgerItem(_)
+                | Node::CurrentTime
+                | Node::Standbys
+                | Node::Standby(_)
+                | Node::Called
+                | Node::Cancels
+                | Node::Cancel(_)
+                | Node::Guarantee(_),
+            )
+            | None => false,
+            Some(_) => true,
+        };
+        let is_departure = is_deletion && matches!(node, Some(Node::Instance(_) | Node::Member(_)));
+        let is_shared_out = is_deletion && matches!(node, Some(Node::Necessary));
+        let is_ledger = matches!(node, Some(Node::LedgerItem(_)));
+        if is_ledger && reads_ledgers {
+            self.dirty.insert(path.clone());
+        }
+        if is_shared_out {
+            self.learn_owners();
+        }
+        self.sync.keep(event);
+        Noted {
+            concerns_job,
+            is_departure,
+        }
+    }
+
+    /// The items were shared out: if only own items are watched, it has to be read which these are now.
+    fn learn_owners(&mut self) {
+        if !self.sees_all() {
+            self.owners.shared_out();
+            self.dirty.insert(Node::Epoch.of(self.view.job()));
+        }
+    }
+
+    /// There may be more items than the `before` whose owners are known: they may have been shared out already.
+    pub(super) fn learn_owners_of_more(&mut self, before: u32, total: u32) {
+        if !self.sees_all() {
+            self.dirty.extend(scope::owners(self.view.job(), before..total));
+        }
+    }
+
+    /// The epoch was read, which may say that owners have to be read.
+    fn epoch_was_read(&mut self, total: u32) {
+        if self.sees_all() {
+            return;
+        }
+        let is_alone = self.view.instances.iter().all(|id| self.view.members.contains_key(id));
+        match self.owners.epoch_read(self.view.epoch.as_ref(), is_alone) {
+            Told::Nothing => {}
+            Told::Moved(items) => items.into_iter().for_each(|(item, owner)| self.view.give(item, owner)),
+            Told::TooLittle => self.dirty.extend(scope::owners(self.view.job(), 0..total)),
+        }
+    }
+
+    /// Has these paths read next.
+    pub(super) fn read_next(&mut self, paths: impl IntoIterator<Item = String>) {
+        self.dirty.extend(paths);
+    }
+
+    /// Returns what is to be read now, which is under way from here on; `None` if nothing is, or a read is under way.
+    pub(super) fn begin_reading(&mut self) -> Option<Vec<String>> {
+        if self.is_reading() || self.dirty.is_empty() {
+            return None;
+        }
+        self.reading.start(BTreeSet::new());
+        Some(std::mem::take(&mut self.dirty).into_iter().collect())
+    }
+
+    /// Takes in data that was read, of a job of `total` items; `None` if it could not be: it stays to be read.
+    pub(super) fn was_read(&mut self, paths: Vec<String>, found: Option<Vec<Answer>>, total: u32) {
+        let outdated = self.reading.land().unwrap_or_default();
+        let Some(answers) = found else {
+            self.dirty.extend(paths);
+            return;
+        };
+        let epoch = Node::Epoch.of(self.view.job());
+        let is_epoch_among = paths.contains(&epoch);
+        for (path, answer) in paths.iter().zip(answers) {
+            if let (Answer::Data(found), false) = (answer, outdated.contains(path)) {
+                self.view.read(path, found);
+            }
+        }
+        if is_epoch_among {
+            self.epoch_was_read(total);
+        }
+    }
+
+    /// Returns the scope that is to be watched from now on and the paths that it needs beyond those that are watched, if that
+    /// is another one than before. The watches are under way from here on.
+    pub(super) fn begin_rewatching(
+        &mut self,
+        me: &InstanceId,
+        total: u32,
+        reads_ledgers: bool,
+    ) -> Option<(Scope, BTreeSet<String>)> {
+        let scope = self.watches.scope();
+        let wanted = scope.wanted(&self.view, me, total, reads_ledgers);
+        if self.is_rewatching() || wanted == *scope {
+            return None;
+        }
+        self.rewatching.start(());
+        let missing = self.watches.missing(&wanted, self.view.job());
+        Some((wanted, missing))
+    }
+
+    /// Takes in watches that were set for a scope; `None` if they could not be.
+    pub(super) fn rewatched(&mut self, scope: Scope, set: Option<Set>) {
+        self.rewatching.land();
+        let Some(set) = set else { return };
+        let job = self.view.job();
+        let before = self.watches.become_of(scope, set, job);
+        if before == Scope::Whole {
+            self.owners.forget();
+        }
+        match self.watches.scope().unseen(&before, job) {
+            Some(paths) => self.dirty.extend(paths),
+            None => self.fall_behind(),
+        }
+    }
+
+    /// The whole subtree is being read from here on.
+    pub(super) fn begin_refreshing(&mut self) {
+        self.sync = Sync::Refreshing {
+            since: Vec::new(),
+            is_behind: false,
+        };
+    }
+
+    /// Takes in the subtree as it was read; `None` if it could not be. Returns what came since the read was sent, to be noted
+    /// again.
+    pub(super) fn refreshed(&mut self, view: Option<View>, is_connected: bool) -> Vec<WatchEvent> {
+        let Sync::Refreshing { since, is_behind } = std::mem::replace(&mut self.sync, Sync::Behind) else {
+            return Vec::new();
+        };
+        let Some(view) = view else { return Vec::new() };
+        if !is_behind {
+            self.sync = Sync::of_connection(is_connected);
+        }
+        self.view = view;
+        self.dirty.clear();
+        self.owners.forget();
+        since
+    }
+
+    /// Has all ledgers read that there are.
+    pub(super) fn read_ledgers(&mut self) {
+        let ledgers = self.view.items.iter().filter(|(_, item)| item.has_ledger);
+        let job = self.view.job();
+        let paths: Vec<String> = ledgers.map(|(item, _)| Node::LedgerItem(*item).of(job)).collect();
+        self.dirty.extend(paths);
+    }
+}

@@ -65,8 +65,8 @@ pub(crate) enum Node<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Guarantee<'a> {
     Root,
-    /// Holds the items that have come to this moment. Its end tells all who wait that the hook was called.
-    Gathering(Moment),
+    /// Holds the items that are registered at the barrier. Its removal means that the hook was called.
+    Barrier(Moment),
     Item(Moment, u32),
     Latch(Moment),
     /// A contender for the right to call the hook.
@@ -116,7 +116,7 @@ impl<'a> Guarantee<'a> {
         }
         let moment = Moment::ALL.into_iter().find(|moment| moment.name() == *name)?;
         match below {
-            [] => Some(Self::Gathering(moment)),
+            [] => Some(Self::Barrier(moment)),
             [item] => Some(Self::Item(moment, number(item)?)),
             _ => None,
         }
@@ -128,7 +128,7 @@ impl fmt::Display for Guarantee<'_> {
         f.write_str("/guarantee")?;
         match self {
             Self::Root => Ok(()),
-            Self::Gathering(moment) => write!(f, "/{}", moment.name()),
+            Self::Barrier(moment) => write!(f, "/{}", moment.name()),
             Self::Item(moment, item) => write!(f, "/{}/{item}", moment.name()),
             Self::Latch(moment) => write!(f, "/{}", moment.latch_name()),
             Self::Candidate(moment, name) => write!(f, "/{}/{name}", moment.latch_name()),
@@ -353,7 +353,7 @@ mod tests {
         ];
         for moment in Moment::ALL {
             let below = [
-                Guarantee::Gathering(moment),
+                Guarantee::Barrier(moment),
                 Guarantee::Item(moment, 7),
                 Guarantee::Latch(moment),
                 Guarantee::Candidate(moment, "_c_6f56c8bc-latch-0000000000"),

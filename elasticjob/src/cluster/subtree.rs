@@ -35,12 +35,12 @@ fn is_read(view: &mut View, job: &str, path: &str) -> bool {
             view.read(path, Some((Vec::new(), Stat::default())));
             false
         }
-        Some(Node::Guarantee(Guarantee::Root | Guarantee::Gathering(Moment::Started))) => true,
+        Some(Node::Guarantee(Guarantee::Root | Guarantee::Barrier(Moment::Started))) => true,
         Some(Node::Guarantee(Guarantee::Item(Moment::Started, _))) => {
             view.read(path, Some((Vec::new(), Stat::default())));
             false
         }
-        // Whoever waits at a gathering reads it.
+        // An instance that waits at a barrier reads it itself.
         Some(Node::Called | Node::Guarantee(_)) => false,
         Some(_) => true,
         None => false,

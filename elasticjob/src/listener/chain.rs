@@ -13,7 +13,7 @@ use super::kind::ListenerKind;
 use super::{Firing, JobListeners};
 use crate::catalogue::UnknownName;
 use crate::cluster::fence::Gated;
-use crate::cluster::guarantee::{Failed, Gathered, Gathering, Turn};
+use crate::cluster::guarantee::{Barrier, Failed, HookTurn, Passage};
 use crate::cluster::launch::{Heard, Told};
 use crate::cluster::layout::Moment;
 use crate::guard::{self, Cause, Panicked};
@@ -84,7 +84,7 @@ impl Listeners {
                     debug!(listener = &**name, reason = %stopped, "listener stopped");
                     if kind.is_once {
                         // The session may live on, and others would wait for us.
-                        gathering(&told, Arc::clone(&self.contending)).withdraw().await;
+                        barrier(&told, Arc::clone(&self.contending)).withdraw().await;
                     }
                     break;
                 }
@@ -121,7 +121,7 @@ pub(crate) enum NoListener {
 struct One<E = Fault> {
     result: Result<(), E>,
     /// The hook was called here, for all instances: they have to learn it.
-    turn: Option<Turn>,
+    turn: Option<HookTurn>,
 }
 
 impl<E> One<E> {
@@ -144,11 +144,11 @@ async fn call(kind: &ListenerKind, moment: Moment, firing: &Firing) -> Result<()
 
 /// Calls the hook if this instance has the right to, or waits until another instance has called it.
 async fn once(name: &str, kind: &ListenerKind, told: &Told, firing: &Firing, contending: Arc<Mutex<()>>) -> One<Cause> {
-    let gathering = gathering(told, contending);
+    let barrier = barrier(told, contending);
     let limit = kind.limit(told.moment);
-    let result = match gathering.wait(name, deadline(limit)).await {
-        Ok(Gathered::Called | Gathered::Left) => Ok(()),
-        Ok(Gathered::Ours(turn)) => {
+    let result = match barrier.wait(name, deadline(limit)).await {
+        Ok(Passage::Called | Passage::Left) => Ok(()),
+        Ok(Passage::Ours(turn)) => {
             return One {
                 result: call(kind, told.moment, firing).await,
                 turn: Some(turn),
@@ -168,8 +168,8 @@ async fn once(name: &str, kind: &ListenerKind, told: &Told, firing: &Firing, con
 }
 
 /// Returns the barrier of a call.
-fn gathering(told: &Told, contending: Arc<Mutex<()>>) -> Gathering {
-    Gathering {
+fn barrier(told: &Told, contending: Arc<Mutex<()>>) -> Barrier {
+    Barrier {
         membership: Arc::clone(&told.membership),
         clock: Arc::clone(&told.clock),
         job: told.config.name().as_str().into(),

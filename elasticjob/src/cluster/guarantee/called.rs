@@ -1,4 +1,4 @@
-//! Which hooks were called: `ledger/called`, which Java members ignore.
+//! The firings for which hooks were called: `ledger/called`, which Java members ignore.
 
 use std::collections::BTreeMap;
 
@@ -7,23 +7,23 @@ use serde::{Deserialize, Serialize};
 use crate::cluster::layout::Moment;
 use crate::cluster::ledger::{Run, Source};
 
-/// So many firings are remembered for each hook. Instances are hardly ever more than one apart.
+/// So many firings are kept for each hook. Instances are hardly ever more than one firing apart.
 const REMEMBERED: usize = 8;
 
-/// Which firing it is, for all instances that take part in it.
+/// The identity of a firing, the same on all instances that take part in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum FiringKey {
     /// The scheduled time, in milliseconds since 1970.
     Time(i64),
-    /// Somebody of ours asked for it.
+    /// A trigger of ours, with the ids of its callers.
     Requests(Vec<String>),
-    /// A Java member ordered it, and said no more.
+    /// A trigger of a Java console, which has no id.
     Unknown,
 }
 
 impl FiringKey {
-    /// The firing that a run belongs to.
+    /// Returns the firing that a run belongs to.
     pub(crate) fn of(run: &Run) -> Self {
         match run.source {
             _ if !run.requests.is_empty() => Self::Requests(run.requests.clone()),
@@ -32,7 +32,7 @@ impl FiringKey {
         }
     }
 
-    /// Whether both are known to be the same firing.
+    /// Returns whether both are known to be the same firing.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Time(one), Self::Time(other)) => one == other,
@@ -47,7 +47,7 @@ impl FiringKey {
 #[serde(transparent)]
 pub(super) struct Called(BTreeMap<String, Hooks>);
 
-/// The newest firings of which each hook was called, the newest last.
+/// The newest firings for which each hook was called, the newest last.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Hooks {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -57,7 +57,7 @@ struct Hooks {
 }
 
 impl Called {
-    /// What nobody of ours wrote counts as nothing.
+    /// Reads the node. Data that no member of ours wrote counts as empty.
     pub(super) fn parse(data: &[u8]) -> Self {
         serde_json::from_slice(data).unwrap_or_default()
     }

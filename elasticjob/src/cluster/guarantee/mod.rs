@@ -1,21 +1,21 @@
-//! A moment of a firing that the instances of a job wait for together, so that a hook is called once in the cluster.
+//! Barriers: the instances of a job wait for each other before and after a firing, so that a hook is called once in the cluster.
 //!
-//! The instances gather at `guarantee/started` or `guarantee/completed`: each registers its items there. Who sees that all
-//! have come contends for the right to call the hook, in a latch as Curator makes it, and ends the gathering afterwards;
-//! that wakes the others. Java members do the same, and take part.
+//! The nodes of a barrier are below `guarantee/started` or `guarantee/completed`, where each instance registers its items. An
+//! instance that sees all items registered contends for the right to call the hook, in a latch as Curator makes it. After the call it
+//! removes the barrier, which wakes the others. Java members do the same, and take part.
 //!
-//! What Java's gatherings lack:
-//! - Nobody waits for items that nobody is going to run: disabled, without an owner, or of a firing that was given up.
-//!   The [`roster`] says who is still to come, by the ledger.
-//! - What was missed is found by looking again: whoever waits does so for a state, and no event is needed to end it.
-//! - `ledger/called` says, in the transaction that ends a gathering, for which firing the hook was called. Who comes late goes on
-//!   at once, and does not gather with the next firing.
-//! - Who has waited long enough takes back its own items alone, and wakes nobody.
+//! Unlike Java's:
+//! - An instance does not wait for items that no instance is going to run: disabled, without an owner, or of a firing that was given
+//!   up. The [`attendance`] tells from the ledger which items are still to come.
+//! - An instance waits for a state, and reads it again from time to time, so a missed event does not hold it up.
+//! - The transaction that removes a barrier records in `ledger/called` for which firing the hook was called. A late instance goes on
+//!   at once, and does not count at the barrier of the next firing.
+//! - An instance that has waited long enough removes only its own items, and wakes no other.
 //!
-//! An instance that dies calling a hook leaves the gathering as it is, and the next contender calls the hook again.
+//! If an instance dies while it calls a hook, the barrier stays, and the next contender calls the hook again.
 
+mod attendance;
 mod called;
-mod roster;
 mod seen;
 #[cfg(test)]
 mod tests;
@@ -43,46 +43,46 @@ pub(crate) use called::FiringKey;
 use seen::Seen;
 use waiting::Waiting;
 
-/// What the registry refused, since somebody else was first, is tried again so much later; the pause doubles, up to
+/// The pause before a transaction is repeated that the registry refused because another instance was first. It doubles each time.
 const REFUSED_PAUSE: Duration = Duration::from_millis(20);
-/// this.
+/// The longest such pause.
 const REFUSED_PAUSE_LIMIT: Duration = Duration::from_secs(1);
 
-/// Ending a gathering, or leaving one, is given up after so long.
+/// Removing a barrier, or leaving one, is given up after so long.
 const CLOSE_LIMIT: Duration = Duration::from_secs(30);
 
-/// One moment of one firing, as this instance comes to it.
+/// The barrier before or after one firing, as this instance comes to it.
 #[derive(Clone, Debug)]
-pub(crate) struct Gathering {
+pub(crate) struct Barrier {
     pub(crate) membership: Arc<Membership>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) job: Arc<str>,
     pub(crate) moment: Moment,
     pub(crate) firing: FiringKey,
     pub(crate) is_takeover: bool,
-    /// Those that this instance runs. Not empty.
+    /// The items that this instance runs. Not empty.
     pub(crate) items: BTreeSet<u32>,
     pub(crate) total: u32,
-    /// Items that nobody is going to run, as far as is known here.
+    /// Items that no instance is going to run, as far as this one knows.
     pub(crate) absent: BTreeSet<u32>,
-    /// Ends the wait for the end of others: whoever stays sees to the hook.
+    /// Ends the wait for the end of others, because this instance leaves; the remaining instances call the hook.
     pub(crate) leaving: CancellationToken,
-    /// One contender of this process at a time: they are told apart by process alone.
+    /// One contender of this process at a time: the names of contenders distinguish only processes.
     pub(crate) contending: Arc<Mutex<()>>,
 }
 
-/// What comes of a gathering.
+/// How an instance passes a barrier.
 #[derive(Debug)]
-pub(crate) enum Gathered {
-    /// Somebody has called the hook.
+pub(crate) enum Passage {
+    /// An instance has called the hook.
     Called,
-    /// We are to call it, and to [close](Turn::close) the gathering then.
-    Ours(Turn),
-    /// We are to leave. Our items stay registered, since they have ended.
+    /// This instance must call it, and then [close](HookTurn::close) the barrier.
+    Ours(HookTurn),
+    /// This instance leaves. Its items stay registered, because they have ended.
     Left,
 }
 
-/// Why nothing comes of a gathering here.
+/// Why an instance does not pass a barrier.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Failed {
     /// These items have not come in time.
@@ -93,18 +93,18 @@ pub(crate) enum Failed {
 
 /// The right to call the hook.
 #[derive(Debug)]
-pub(crate) struct Turn {
-    gathering: Gathering,
+pub(crate) struct HookTurn {
+    barrier: Barrier,
     listener: String,
     _alone: OwnedMutexGuard<()>,
 }
 
-impl Gathering {
-    /// Waits until the hook of this listener has been called, or is ours to call; until `deadline` at most.
+impl Barrier {
+    /// Waits until the hook of this listener has been called, or this instance must call it; until `deadline` at most.
     ///
     /// # Cancel safety
-    /// Dropping it, or the [`Turn`] that it gave, leaves what [`withdraw`](Self::withdraw) takes back.
-    pub(crate) async fn wait(&self, listener: &str, deadline: Instant) -> Result<Gathered, Failed> {
+    /// If it, or the [`HookTurn`] that it returned, is dropped, nodes stay that [`withdraw`](Self::withdraw) removes.
+    pub(crate) async fn wait(&self, listener: &str, deadline: Instant) -> Result<Passage, Failed> {
         let outcome = Waiting::at(self, listener, deadline).await.wait().await;
         if matches!(outcome, Err(Failed::Late(_))) {
             self.withdraw().await;
@@ -121,15 +121,15 @@ impl Gathering {
         self.membership.read(reads).await.map(Seen::of)
     }
 
-    /// As [`look`](Self::look), with all that we have sent before, whatever has become of it.
+    /// Reads like [`look`](Self::look), after all that this instance has sent before, with or without an answer.
     async fn look_in_sync(&self) -> Result<Seen, Error> {
         self.membership.sync().await?;
         self.look().await
     }
 
-    /// Takes our items back, and our place among the contenders if we have one.
+    /// Removes this instance's items and its contender, if it has one.
     pub(crate) async fn withdraw(&self) {
-        // Where another gathering of this process contends, all contenders are its own.
+        // If another barrier of this process contends, all contenders of the process belong to that one.
         let alone = self.contending.try_lock().ok();
         let steps = |seen: &Seen| {
             let own = if alone.is_some() { self.own(seen) } else { Vec::new() };
@@ -137,12 +137,12 @@ impl Gathering {
             steps.extend(seen.withdraw(&self.job, self.moment, &self.items));
             steps
         };
-        // What was dropped may have been on its way: to register, or to contend.
+        // A dropped request may have been on its way: to register, or to contend.
         self.persist(self.look_in_sync(), steps).await;
     }
 
-    /// Writes what `steps` makes of what is seen, at first by `look`, until that has happened, is not needed, or the session
-    /// is over; for so long as it is worth to.
+    /// Writes the steps for the state that `look` reads, and repeats that until it succeeded, is not needed any more, the session is
+    /// over, or [`CLOSE_LIMIT`] has passed.
     async fn persist(&self, look: impl Future<Output = Result<Seen, Error>>, steps: impl Fn(&Seen) -> Vec<Step>) {
         let persisting = async {
             let mut pause = REFUSED_PAUSE;
@@ -164,7 +164,7 @@ impl Gathering {
         self.write(steps(&seen?)).await
     }
 
-    /// Writes the steps in order, in as few transactions as take them.
+    /// Writes the steps in order, in as few transactions as possible.
     async fn write(&self, steps: Vec<Step>) -> Result<(), Error> {
         if steps.is_empty() {
             return Ok(());
@@ -177,12 +177,12 @@ impl Gathering {
         Ok(())
     }
 
-    /// Our contenders, of this gathering or left behind by one before.
+    /// Returns this instance's contenders, of this barrier or left behind by an earlier one.
     fn own<'a>(&self, seen: &'a Seen) -> Vec<&'a str> {
         latch::standing(&seen.contenders, self.membership.latch()).own
     }
 
-    /// Waits until the session is served.
+    /// Waits until the session is connected.
     async fn connected(&self) -> Result<(), Failed> {
         let mut state = self.membership.state();
         let is_decided = |state: &SessionState| *state != SessionState::Suspended;
@@ -193,22 +193,22 @@ impl Gathering {
     }
 }
 
-impl Turn {
-    /// Notes that the hook was called, and lets the others go on.
+impl HookTurn {
+    /// Records that the hook was called, and lets the other instances go on.
     pub(crate) async fn close(self) {
-        let Gathering {
+        let Barrier {
             job, moment, firing, ..
-        } = &self.gathering;
+        } = &self.barrier;
         let steps = |seen: &Seen| {
             let mut steps = Vec::new();
             if !seen.called.has(&self.listener, *moment, firing) {
                 let called = seen.called.clone().with(&self.listener, *moment, firing);
                 steps = seen.close(job, *moment, &called);
             }
-            // Last, so that the others hear of the end before they hear that nobody contends.
-            steps.extend(seen::leave(job, *moment, &self.gathering.own(seen)));
+            // Last, so that the others see the end before they see that there is no contender.
+            steps.extend(seen::leave(job, *moment, &self.barrier.own(seen)));
             steps
         };
-        self.gathering.persist(self.gathering.look(), steps).await;
+        self.barrier.persist(self.barrier.look(), steps).await;
     }
 }

@@ -1,4 +1,4 @@
-//! What is known of a gathering: read once, and followed by events.
+//! The state of a barrier as this instance knows it: read once, and followed by events.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use crate::registry::{Answer, CreateMode, Read, Step, WatchEvent};
 
 use super::called::Called;
 
-/// What is known of a gathering.
+/// The state of a barrier as this instance knows it.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     has_root: bool,
@@ -21,7 +21,7 @@ pub(super) struct Seen {
 
 impl Seen {
     pub(super) fn reads(job: &str, moment: Moment) -> Vec<Read> {
-        let children = [Guarantee::Root, Guarantee::Gathering(moment), Guarantee::Latch(moment)];
+        let children = [Guarantee::Root, Guarantee::Barrier(moment), Guarantee::Latch(moment)];
         let children = children.map(|node| Read::Children(Node::Guarantee(node).of(job)));
         children.into_iter().chain([Read::Data(Node::Called.of(job))]).collect()
     }
@@ -51,8 +51,7 @@ impl Seen {
         seen
     }
 
-    /// Takes in what an event says. Those that are older than what was read change nothing in the end, since all come
-    /// in order.
+    /// Applies an event. Events that are older than the last read change nothing in the end, because all come in order.
     pub(super) fn note(&mut self, job: &str, moment: Moment, event: &WatchEvent) {
         let (path, exists) = match event {
             WatchEvent::Created(path) | WatchEvent::Changed(path) => (path, true),
@@ -64,7 +63,7 @@ impl Seen {
         };
         match node {
             Guarantee::Root => self.has_root = exists,
-            Guarantee::Gathering(of) if of == moment => self.is_open = exists,
+            Guarantee::Barrier(of) if of == moment => self.is_open = exists,
             Guarantee::Latch(of) if of == moment => self.has_latch = exists,
             Guarantee::Item(of, item) if of == moment => match exists {
                 true => drop(self.registered.insert(item)),
@@ -78,9 +77,9 @@ impl Seen {
         }
     }
 
-    /// Registers the items, which may have been left behind by somebody who died.
+    /// Returns the steps that register the items, which an instance that died may have left behind.
     pub(super) fn register(&self, job: &str, moment: Moment, items: &[u32]) -> Vec<Step> {
-        let mut steps = self.parents(job, Guarantee::Gathering(moment));
+        let mut steps = self.parents(job, Guarantee::Barrier(moment));
         for &item in items {
             let path = Node::Guarantee(Guarantee::Item(moment, item)).of(job);
             if self.registered.contains(&item) {
@@ -91,7 +90,7 @@ impl Seen {
         steps
     }
 
-    /// Joins the contenders, in the place of those that we left behind.
+    /// Returns the steps that join the contenders, and remove contenders that this process left behind.
     pub(super) fn contend(&self, job: &str, moment: Moment, own: &[&str], name: &str) -> Vec<Step> {
         let mut steps = self.parents(job, Guarantee::Latch(moment));
         steps.extend(leave(job, moment, own));
@@ -100,7 +99,7 @@ impl Seen {
         steps
     }
 
-    /// The root and the node below it, where they are missing. Java makes the latch, as all of Curator's, a container.
+    /// Returns the steps that create the root and the node below it if they are missing. The latch is a container, like all of Curator's.
     fn parents(&self, job: &str, node: Guarantee<'_>) -> Vec<Step> {
         let mut steps = Vec::new();
         if !self.has_root {
@@ -116,19 +115,19 @@ impl Seen {
         steps
     }
 
-    /// Takes back what was registered of these items; the last one closes the gathering.
+    /// Returns the steps that remove these items; with the last items the barrier goes, too.
     pub(super) fn withdraw(&self, job: &str, moment: Moment, items: &BTreeSet<u32>) -> Vec<Step> {
         let ours = self.registered.intersection(items);
         let mut steps: Vec<Step> = ours
             .map(|item| delete(Node::Guarantee(Guarantee::Item(moment, *item)).of(job)))
             .collect();
         if self.is_open && self.registered.is_subset(items) {
-            steps.push(delete(Node::Guarantee(Guarantee::Gathering(moment)).of(job)));
+            steps.push(delete(Node::Guarantee(Guarantee::Barrier(moment)).of(job)));
         }
         steps
     }
 
-    /// Ends the gathering, and notes whose hook was called.
+    /// Returns the steps that remove the barrier and record that the hook was called.
     pub(super) fn close(&self, job: &str, moment: Moment, called: &Called) -> Vec<Step> {
         let mut steps = self.withdraw(job, moment, &self.registered);
         let (path, data) = (Node::Called.of(job), called.to_bytes());

@@ -1,4 +1,4 @@
-//! What a process leaves behind where it gives a gathering up.
+//! The nodes that a process leaves behind if it gives a barrier up.
 
 use std::time::Duration;
 
@@ -48,7 +48,7 @@ impl Fixture {
         });
         tasks.spawn("keeper", keeper.run());
         let membership = memberships.wait_for(Option::is_some).await.unwrap().clone().unwrap();
-        // As the first gathering of a job finds it.
+        // As the first barrier of a job finds it.
         for path in ["/job", "/job/ledger", "/job/guarantee"] {
             let create = Step::Create {
                 path: path.to_owned(),
@@ -68,8 +68,8 @@ impl Fixture {
     }
 
     /// The begin of the firing of this second, of a job of two items of which this instance runs one alone.
-    fn gathering(&self, second: i64, item: u32) -> Gathering {
-        Gathering {
+    fn barrier(&self, second: i64, item: u32) -> Barrier {
+        Barrier {
             membership: Arc::clone(&self.membership),
             clock: Arc::clone(&self.clock),
             job: "job".into(),
@@ -107,14 +107,14 @@ impl Fixture {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_gives_a_gathering_up_should_leave_the_contender_of_another_firing_of_its_process() {
+async fn a_process_that_gives_up_should_keep_its_contender_of_another_firing() {
     let place = Fixture::new().await;
-    let calling = place.gathering(1, 0);
-    let gathered = calling.wait("listener", Instant::now() + PATIENCE).await;
-    let Ok(Gathered::Ours(turn)) = gathered else {
-        panic!("{gathered:?}");
+    let calling = place.barrier(1, 0);
+    let passage = calling.wait("listener", Instant::now() + PATIENCE).await;
+    let Ok(Passage::Ours(turn)) = passage else {
+        panic!("{passage:?}");
     };
-    place.gathering(2, 1).withdraw().await;
+    place.barrier(2, 1).withdraw().await;
     assert_eq!(place.children(Guarantee::Latch(Moment::Started)).await.len(), 1);
     turn.close().await;
     assert_eq!(place.children(Guarantee::Latch(Moment::Started)).await.len(), 0);
@@ -124,24 +124,24 @@ async fn whoever_gives_a_gathering_up_should_leave_the_contender_of_another_firi
 async fn a_contender_that_is_on_its_way_when_it_is_given_up_should_not_stay() {
     let place = Fixture::new().await;
     let held_up = Arc::clone(&place.contending).lock_owned().await;
-    let gathering = place.gathering(1, 0);
+    let barrier = place.barrier(1, 0);
     let comes_on_its_way = async {
-        place.until(Guarantee::Gathering(Moment::Started), 1).await;
-        // It contends now, and nobody answers.
+        place.until(Guarantee::Barrier(Moment::Started), 1).await;
+        // It contends now, and gets no answer.
         place.link.isolate();
         drop(held_up);
         sleep(Duration::from_millis(100)).await;
         assert!(place.contending.try_lock().is_err());
     };
     tokio::select! {
-        gathered = gathering.wait("listener", Instant::now() + PATIENCE) => panic!("{gathered:?}"),
+        passage = barrier.wait("listener", Instant::now() + PATIENCE) => panic!("{passage:?}"),
         () = comes_on_its_way => {}
     }
     let heals = async {
         sleep(Duration::from_millis(100)).await;
         place.link.heal();
     };
-    tokio::join!(gathering.withdraw(), heals);
+    tokio::join!(barrier.withdraw(), heals);
     assert_eq!(place.children(Guarantee::Latch(Moment::Started)).await.len(), 0);
-    assert_eq!(place.children(Guarantee::Gathering(Moment::Started)).await.len(), 0);
+    assert_eq!(place.children(Guarantee::Barrier(Moment::Started)).await.len(), 0);
 }

@@ -1,4 +1,4 @@
-//! Waiting at a gathering: registering, following who comes, and contending for the right to call the hook.
+//! Waiting at a barrier: registering, following the other instances, and contending for the right to call the hook.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -12,57 +12,57 @@ use crate::cluster::latch;
 use crate::cluster::layout::{Moment, Node};
 use crate::registry::{Error, Read, Watch, WatchEvent};
 
-use super::roster::{Question, Roster};
+use super::attendance::{Attendance, Question};
 use super::seen::{self, Seen};
-use super::{Failed, Gathered, Gathering, REFUSED_PAUSE, REFUSED_PAUSE_LIMIT, Turn};
+use super::{Barrier, Failed, HookTurn, Passage, REFUSED_PAUSE, REFUSED_PAUSE_LIMIT};
 
-/// After so long without a word it is looked again; the pause doubles, up to
+/// After so long without an event the barrier is read again. The pause doubles each time.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-/// this.
+/// The longest such pause.
 const LOOK_AGAIN_LIMIT: Duration = Duration::from_secs(10);
 
-/// Whoever came last sees to the hook, unless it is a Java member that waits for items that nobody runs: then others do,
-/// after so long.
+/// The last instance to arrive calls the hook, unless it is a Java member that waits for items that no instance runs. Then another
+/// instance does, after so long.
 const ABSENT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Most items that are looked at to find one that is still to come.
+/// The largest number of items that are read at once to find one that is still to come.
 const ASKED_AT_ONCE: usize = 100;
 
-/// An instance at a gathering.
+/// An instance at a barrier.
 pub(super) struct Waiting<'a> {
-    gathering: &'a Gathering,
+    barrier: &'a Barrier,
     listener: &'a str,
     began: Instant,
     deadline: Instant,
     watch: Option<Box<dyn Watch>>,
     is_registered: bool,
-    /// We have just come: if all are here now, it is for us to see to the hook at once, and for the others if we do not.
+    /// This instance has just arrived: if all are here now, it contends at once, and the others only if it does not.
     is_newest: bool,
-    /// Until it is looked again, where no event comes.
+    /// The pause before the barrier is read again without an event.
     pause: Duration,
-    /// Until what was refused is tried again.
+    /// The pause before a refused transaction is repeated.
     refused_pause: Duration,
     seen: Seen,
 }
 
-/// What may be said while waiting.
-enum Word {
+/// What may end a wait.
+enum Signal {
     Event,
-    /// What is known has to be read anew.
+    /// The barrier has to be read again.
     LookAgain,
-    /// Others are not to be waited for any more.
+    /// This instance leaves, and does not wait for others any more.
     Leave,
 }
 
 impl<'a> Waiting<'a> {
-    pub(super) async fn at(gathering: &'a Gathering, listener: &'a str, deadline: Instant) -> Self {
+    pub(super) async fn at(barrier: &'a Barrier, listener: &'a str, deadline: Instant) -> Self {
         Self {
-            gathering,
+            barrier,
             listener,
             began: Instant::now(),
             deadline,
-            // Another gathering of this session may have it: then it is looked from time to time.
-            watch: gathering.membership.session().watch(&gathering.root()).await.ok(),
+            // Another barrier of this session may have the watch: then this one is read from time to time.
+            watch: barrier.membership.session().watch(&barrier.root()).await.ok(),
             is_registered: false,
             is_newest: false,
             pause: LOOK_AGAIN,
@@ -71,34 +71,34 @@ impl<'a> Waiting<'a> {
         }
     }
 
-    /// Waits as [`Gathering::wait`] does; what was registered stays where it failed.
-    pub(super) async fn wait(&mut self) -> Result<Gathered, Failed> {
+    /// Waits as [`Barrier::wait`] does. If it fails, the registered items stay.
+    pub(super) async fn wait(&mut self) -> Result<Passage, Failed> {
         loop {
             if !self.look().await? {
                 continue;
             }
             if self.is_called() {
-                self.gathering.withdraw().await;
-                return Ok(Gathered::Called);
+                self.barrier.withdraw().await;
+                return Ok(Passage::Called);
             }
             if self.is_gone() {
-                return Ok(Gathered::Called);
+                return Ok(Passage::Called);
             }
             if !self.is_registered && !self.register().await? {
                 continue;
             }
-            if let Some(gathered) = self.follow().await? {
-                return Ok(gathered);
+            if let Some(passage) = self.follow().await? {
+                return Ok(passage);
             }
         }
     }
 
-    /// Follows the gathering from what was seen; `None` where it has to be read anew.
-    async fn follow(&mut self) -> Result<Option<Gathered>, Failed> {
+    /// Follows the barrier from what was read; `None` if it has to be read again.
+    async fn follow(&mut self) -> Result<Option<Passage>, Failed> {
         let mut has_news = false;
         loop {
             if self.is_gone() {
-                return Ok(Some(Gathered::Called));
+                return Ok(Some(Passage::Called));
             }
             let missing = self.missing();
             if std::mem::take(&mut self.is_newest) && missing.is_empty() {
@@ -108,31 +108,31 @@ impl<'a> Waiting<'a> {
                 self.pause = self.pause_after_news(&missing);
             }
             let was_contended = !self.seen.contenders.is_empty();
-            let word = self.word().await?;
-            // Whoever was about to call the hook has gone without having done so.
+            let signal = self.signal().await?;
+            // The instance that was about to call the hook has gone without a call.
             let is_abandoned = was_contended && self.seen.contenders.is_empty() && !self.is_gone();
-            match word {
-                Word::Event if is_abandoned => self.is_newest = true,
-                Word::Event => has_news = true,
-                Word::LookAgain if self.is_in_time() => {
+            match signal {
+                Signal::Event if is_abandoned => self.is_newest = true,
+                Signal::Event => has_news = true,
+                Signal::LookAgain if self.is_in_time() => {
                     if self.seen.contenders.is_empty() && self.awaited(&missing).await?.is_empty() {
                         return self.contend().await;
                     }
                     return Ok(None);
                 }
-                Word::LookAgain => return Err(Failed::Late(missing)),
-                Word::Leave => return Ok(Some(Gathered::Left)),
+                Signal::LookAgain => return Err(Failed::Late(missing)),
+                Signal::Leave => return Ok(Some(Passage::Left)),
             }
         }
     }
 
-    /// Whether our items were there and are not any more: the hook was called, or a Java member gave up.
+    /// Returns whether this instance's items were there and are gone: the hook was called, or a Java member gave up.
     fn is_gone(&self) -> bool {
-        self.is_registered && !self.gathering.items.is_subset(&self.seen.registered)
+        self.is_registered && !self.barrier.items.is_subset(&self.seen.registered)
     }
 
     fn is_called(&self) -> bool {
-        let Gathering { moment, firing, .. } = self.gathering;
+        let Barrier { moment, firing, .. } = self.barrier;
         self.seen.called.has(self.listener, *moment, firing)
     }
 
@@ -141,22 +141,22 @@ impl<'a> Waiting<'a> {
     }
 
     fn pause_after_news(&self, missing: &[u32]) -> Duration {
-        let lacks_absent = self.seen.registered.len() < self.gathering.total as usize;
+        let lacks_absent = self.seen.registered.len() < self.barrier.total as usize;
         match missing.is_empty() && lacks_absent {
             true => ABSENT_PAUSE,
-            // Others are coming: those who are not going to will soon be all that is missing.
+            // Others are coming: soon only the items that do not come will be missing.
             false => LOOK_AGAIN,
         }
     }
 
     fn missing(&self) -> Vec<u32> {
-        let is_here = |item: &u32| self.seen.registered.contains(item) || self.gathering.absent.contains(item);
-        (0..self.gathering.total).filter(|item| !is_here(item)).collect()
+        let is_here = |item: &u32| self.seen.registered.contains(item) || self.barrier.absent.contains(item);
+        (0..self.barrier.total).filter(|item| !is_here(item)).collect()
     }
 
-    /// Reads the gathering; `false` where that failed for now.
+    /// Reads the barrier; `false` if that failed for now.
     async fn look(&mut self) -> Result<bool, Failed> {
-        let result = self.gathering.look().await;
+        let result = self.barrier.look().await;
         match result {
             Ok(seen) => {
                 self.seen = seen;
@@ -170,16 +170,16 @@ impl<'a> Waiting<'a> {
         }
     }
 
-    /// Waits for what has to be so before something is tried again.
+    /// Waits until the session is connected and the pause is over, before a repetition.
     async fn not_done(&mut self, error: &Error) -> Result<(), Failed> {
-        debug!(job = &*self.gathering.job, %error, "barrier transaction refused, reading it again");
+        debug!(job = &*self.barrier.job, %error, "barrier transaction refused, reading it again");
         if error.is_session_lost() {
             return Err(Failed::SessionLost);
         }
         let pause = self.refused_pause;
         self.refused_pause = (pause * 2).min(REFUSED_PAUSE_LIMIT);
         let again = async {
-            self.gathering.connected().await?;
+            self.barrier.connected().await?;
             sleep(pause).await;
             Ok(())
         };
@@ -189,17 +189,17 @@ impl<'a> Waiting<'a> {
         }
     }
 
-    /// Registers our items; `false` where it has to be looked first.
+    /// Registers this instance's items; `false` if the barrier has to be read first.
     async fn register(&mut self) -> Result<bool, Failed> {
-        let Gathering { job, moment, items, .. } = self.gathering;
+        let Barrier { job, moment, items, .. } = self.barrier;
         let items: Vec<u32> = items.iter().copied().collect();
         let steps = self.seen.register(job, *moment, &items);
-        match self.gathering.write(steps).await {
+        match self.barrier.write(steps).await {
             Ok(()) => {
                 self.is_registered = true;
                 self.is_newest = true;
                 self.seen.registered.extend(items);
-                // What ended the gathering before we heard that we are in it comes as an event.
+                // If the barrier was removed before the answer came, that comes as an event.
                 self.drain();
                 Ok(self.watch.is_some())
             }
@@ -210,14 +210,14 @@ impl<'a> Waiting<'a> {
         }
     }
 
-    /// Takes in the events that have come.
+    /// Applies the events that have come.
     fn drain(&mut self) {
         let mut context = Context::from_waker(Waker::noop());
         while let Some(watch) = &mut self.watch
             && let Poll::Ready(event) = watch.poll_next(&mut context)
         {
             if matches!(event, WatchEvent::Resync | WatchEvent::Closed) {
-                // What was read came after it; and the end of the session comes out at the next request.
+                // The last read came after it; and the next request shows the end of the session.
                 if event == WatchEvent::Closed {
                     self.watch = None;
                 }
@@ -228,41 +228,41 @@ impl<'a> Waiting<'a> {
     }
 
     fn note(&mut self, event: &WatchEvent) {
-        self.seen.note(&self.gathering.job, self.gathering.moment, event);
+        self.seen.note(&self.barrier.job, self.barrier.moment, event);
     }
 
-    /// Waits for an event, for as long as it is worth to.
-    async fn word(&mut self) -> Result<Word, Failed> {
+    /// Waits for an event, for as long as the pause and the deadline allow.
+    async fn signal(&mut self) -> Result<Signal, Failed> {
         let until = (Instant::now() + self.pause).min(self.deadline);
         let watch = &mut self.watch;
         let next = poll_fn(|cx| match watch {
             Some(watch) => watch.poll_next(cx),
             None => Poll::Pending,
         });
-        let Gathering { moment, leaving, .. } = self.gathering;
+        let Barrier { moment, leaving, .. } = self.barrier;
         let event = tokio::select! {
             biased;
             event = next => Some(event),
-            () = leaving.cancelled(), if *moment == Moment::Completed => return Ok(Word::Leave),
+            () = leaving.cancelled(), if *moment == Moment::Completed => return Ok(Signal::Leave),
             () = sleep_until(until) => None,
         };
         match event {
             Some(WatchEvent::Closed) => Err(Failed::SessionLost),
-            Some(WatchEvent::Resync) => Ok(Word::LookAgain),
+            Some(WatchEvent::Resync) => Ok(Signal::LookAgain),
             Some(event) => {
                 self.note(&event);
-                Ok(Word::Event)
+                Ok(Signal::Event)
             }
             None => {
                 self.pause = (self.pause * 2).min(LOOK_AGAIN_LIMIT);
-                Ok(Word::LookAgain)
+                Ok(Signal::LookAgain)
             }
         }
     }
 
-    /// Which of the missing items are still to come; some of them, where they are many.
+    /// Returns which of the missing items are still to come; only some of them if they are many.
     async fn awaited(&mut self, missing: &[u32]) -> Result<Vec<u32>, Failed> {
-        let Gathering {
+        let Barrier {
             job,
             moment,
             firing,
@@ -270,7 +270,7 @@ impl<'a> Waiting<'a> {
             membership,
             clock,
             ..
-        } = self.gathering;
+        } = self.barrier;
         let question = Question {
             moment: *moment,
             firing,
@@ -280,18 +280,18 @@ impl<'a> Waiting<'a> {
         };
         for items in missing.chunks(ASKED_AT_ONCE) {
             let answers = async {
-                let mut roster = Roster::of(items, membership.read(Roster::reads(job, items)).await?);
-                let servers = roster.servers();
+                let mut attendance = Attendance::of(items, membership.read(Attendance::reads(job, items)).await?);
+                let servers = attendance.servers();
                 let switches = servers.iter().map(|server| Read::Data(Node::Server(server).of(job)));
                 let switches: Vec<Read> = switches.collect();
                 if !switches.is_empty() {
-                    roster.switched(membership.read(switches).await?);
+                    attendance.switched(membership.read(switches).await?);
                 }
-                Ok::<_, Error>(roster)
+                Ok::<_, Error>(attendance)
             };
             match answers.await {
-                Ok(roster) => {
-                    let to_come = roster.to_come(&question);
+                Ok(attendance) => {
+                    let to_come = attendance.to_come(&question);
                     if !to_come.is_empty() {
                         return Ok(to_come);
                     }
@@ -305,10 +305,10 @@ impl<'a> Waiting<'a> {
         Ok(Vec::new())
     }
 
-    /// Contends for the right to call the hook; `None` where it has to be looked first.
-    async fn contend(&mut self) -> Result<Option<Gathered>, Failed> {
-        let gathering = self.gathering;
-        let alone = timeout_at(self.deadline, Arc::clone(&gathering.contending).lock_owned()).await;
+    /// Contends for the right to call the hook; `None` if the barrier has to be read first.
+    async fn contend(&mut self) -> Result<Option<Passage>, Failed> {
+        let barrier = self.barrier;
+        let alone = timeout_at(self.deadline, Arc::clone(&barrier.contending).lock_owned()).await;
         let Ok(alone) = alone else {
             return Err(Failed::Late(Vec::new()));
         };
@@ -318,11 +318,11 @@ impl<'a> Waiting<'a> {
         if self.is_gone() || self.is_called() {
             return Ok(None);
         }
-        let name = latch::contender(gathering.membership.latch());
+        let name = latch::contender(barrier.membership.latch());
         let steps = self
             .seen
-            .contend(&gathering.job, gathering.moment, &gathering.own(&self.seen), &name);
-        if let Err(error) = gathering.write(steps).await {
+            .contend(&barrier.job, barrier.moment, &barrier.own(&self.seen), &name);
+        if let Err(error) = barrier.write(steps).await {
             self.not_done(&error).await?;
             self.is_newest = true;
             return Ok(None);
@@ -335,13 +335,13 @@ impl<'a> Waiting<'a> {
                 self.leave().await;
                 return Ok(None);
             }
-            let standing = latch::standing(&self.seen.contenders, gathering.membership.latch());
+            let standing = latch::standing(&self.seen.contenders, barrier.membership.latch());
             if standing.own.is_empty() {
                 return Ok(None);
             }
             if standing.is_first {
-                return Ok(Some(Gathered::Ours(Turn {
-                    gathering: gathering.clone(),
+                return Ok(Some(Passage::Ours(HookTurn {
+                    barrier: barrier.clone(),
                     listener: self.listener.to_owned(),
                     _alone: alone,
                 })));
@@ -349,17 +349,17 @@ impl<'a> Waiting<'a> {
             if !self.is_in_time() {
                 return Err(Failed::Late(Vec::new()));
             }
-            if let Word::Leave = self.word().await? {
+            if let Signal::Leave = self.signal().await? {
                 self.leave().await;
-                return Ok(Some(Gathered::Left));
+                return Ok(Some(Passage::Left));
             }
         }
     }
 
-    /// Leaves the contenders.
+    /// Removes this instance's contender.
     async fn leave(&mut self) {
-        let gathering = self.gathering;
-        let steps = |seen: &Seen| seen::leave(&gathering.job, gathering.moment, &gathering.own(seen));
-        gathering.persist(gathering.look(), steps).await;
+        let barrier = self.barrier;
+        let steps = |seen: &Seen| seen::leave(&barrier.job, barrier.moment, &barrier.own(seen));
+        barrier.persist(barrier.look(), steps).await;
     }
 }

@@ -1,4 +1,4 @@
-//! Who is still to come to a gathering: pure, from what the registry says of each item that is missing.
+//! Decides which items are still to come to a barrier: pure, from the nodes of each item that is missing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -13,45 +13,45 @@ use crate::registry::{Answer, Read};
 
 use super::called::FiringKey;
 
-/// An instance of ours that has not claimed an item so long after the others came is not going to: what cannot be
-/// fired for a while is given up.
+/// An instance of ours that has not claimed an item so long after the others came is not going to: a firing that waits for a while
+/// is given up.
 const CLAIMED_WITHIN: Duration = Duration::from_secs(LATE_LIMIT.as_secs().unsigned_abs() + 2);
 
-/// What is known of the job's instances and of the items that are missing.
+/// The job's instances and the items that are missing, as read.
 #[derive(Debug, Default)]
-pub(super) struct Roster {
+pub(super) struct Attendance {
     instances: BTreeSet<InstanceId>,
-    /// Those of ours.
+    /// The members of ours.
     members: BTreeSet<InstanceId>,
     items: BTreeMap<u32, Item>,
     /// Switched off, by name.
     disabled_servers: BTreeSet<String>,
 }
 
-/// What is known of one item.
+/// One item, as read.
 #[derive(Debug, Default)]
 struct Item {
     owner: Option<InstanceId>,
     is_disabled: bool,
     is_running: bool,
-    /// It waits for somebody to take it over.
+    /// It waits for a take-over.
     is_queued: bool,
     record: Record,
 }
 
-/// What the roster is asked about.
+/// The barrier that the items are to come to.
 pub(super) struct Question<'a> {
     pub(super) moment: Moment,
     pub(super) firing: &'a FiringKey,
-    /// The firing is a take-over: those who were to come with it have come.
+    /// The firing is a take-over: all its items have come.
     pub(super) is_takeover: bool,
-    /// For how long we have been at the gathering.
+    /// For how long this instance has been at the barrier.
     pub(super) waited: Duration,
     pub(super) now: Timestamp,
 }
 
-impl Roster {
-    /// What to read first about these items.
+impl Attendance {
+    /// Returns the reads for these items.
     pub(super) fn reads(job: &str, items: &[u32]) -> Vec<Read> {
         let mut reads = vec![
             Read::Children(Node::Instances.of(job)),
@@ -79,7 +79,7 @@ impl Roster {
         reads
     }
 
-    /// What was answered.
+    /// Creates it from the answers.
     pub(super) fn of(items: &[u32], answers: Vec<Answer>) -> Self {
         let mut answers = answers.into_iter();
         let mut ids = || match answers.next() {
@@ -111,13 +111,13 @@ impl Roster {
         }
     }
 
-    /// The servers whose switches matter.
+    /// Returns the servers of the owners; their switches are read next.
     pub(super) fn servers(&self) -> BTreeSet<String> {
         let owners = self.items.values().filter_map(|item| item.owner.as_ref());
         owners.map(|owner| owner.server().to_owned()).collect()
     }
 
-    /// Takes in what the switches say, in the order of [`servers`](Self::servers).
+    /// Applies the switches, in the order of [`servers`](Self::servers).
     pub(super) fn switched(&mut self, answers: Vec<Answer>) {
         let is_off = |answer: &Answer| !matches!(answer, Answer::Data(Some((data, _))) if data == b"ENABLED");
         let servers = self.servers().into_iter().zip(answers);
@@ -127,7 +127,7 @@ impl Roster {
             .collect();
     }
 
-    /// The items that are still to come. Those of Java members, which write no ledger, are as long as they may.
+    /// Returns the items that are still to come. Items of Java members, which write no ledger, count as long as they may come.
     pub(super) fn to_come(&self, question: &Question<'_>) -> Vec<u32> {
         let items = self.items.iter();
         items
@@ -143,7 +143,7 @@ impl Roster {
             && FiringKey::of(run).is_same(question.firing)
         {
             let is_alive = InstanceId::parse(&run.owner).is_some_and(|id| self.is_alive(&id));
-            // One whose instance is dead is repaired soon, or taken over.
+            // The item of a dead instance is repaired soon, or taken over.
             return run.end.is_none() && (is_alive || item.is_running || item.is_queued);
         }
         let is_busy =
@@ -226,7 +226,7 @@ mod tests {
 
     /// Whether the item is waited for at this moment of the firing that is due at second 10, after so many seconds.
     fn is_awaited(item: Item, moment: Moment, waited: u64) -> bool {
-        let roster = Roster {
+        let attendance = Attendance {
             instances: BTreeSet::from([id(OURS), id(JAVAS)]),
             members: BTreeSet::from([id(OURS)]),
             items: BTreeMap::from([(0, item)]),
@@ -239,7 +239,7 @@ mod tests {
             waited: Duration::from_secs(waited),
             now: at(10),
         };
-        !roster.to_come(&question).is_empty()
+        !attendance.to_come(&question).is_empty()
     }
 
     #[test]

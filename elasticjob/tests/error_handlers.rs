@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use elasticjob::error_handler::{
-    ErrorHandlerFactory, Failure, ForJob, JobErrorHandler, Notice, Notified, Notifier, Reaction, Undelivered,
+    ErrorHandlerFactory, Failure, ForJob, JobErrorHandler, Notice, Notifier, Reaction, Undelivered, WithInterval,
 };
 use elasticjob::prelude::*;
 use elasticjob::property::{Properties, Reader, accept};
@@ -92,9 +92,9 @@ impl Notifier for Pager {
 
 #[job_error_handler(name = "PAGER")]
 impl ErrorHandlerFactory for Pagers {
-    type Properties = Notified<Number>;
+    type Properties = WithInterval<Number>;
 
-    fn make(&self, properties: Notified<Number>, job: &ForJob<'_>) -> Box<dyn JobErrorHandler> {
+    fn make(&self, properties: WithInterval<Number>, job: &ForJob<'_>) -> Box<dyn JobErrorHandler> {
         let pager = Pager {
             journal: self.journal.clone().into_inner(),
             number: properties.own.0,

@@ -153,7 +153,7 @@ async fn a_drained_instance_should_give_its_items_away_and_take_them_again() -> 
     until("both have items", async || shares(&operations).await == [2, 2]).await;
     let instances = operations.job("rebuild").await.expect("it is there").instances;
     let drained = operations.drain(&instances[0].id).await.expect("it is there");
-    assert!(drained[0].is_minded);
+    assert!(drained[0].is_effective);
     until("one has all items", async || shares(&operations).await == [0, 4]).await;
     operations.undrain(&instances[0].id).await.expect("it is there");
     until("both have items", async || shares(&operations).await == [2, 2]).await;

@@ -98,7 +98,7 @@ async fn listeners_should_be_told_of_their_jobs_and_hold_up_none() {
     let listening = application.trace_listeners();
     let counts: Vec<_> = listening
         .iter()
-        .map(|one| (&*one.name, one.told, one.failed, one.dropped))
+        .map(|one| (&*one.name, one.delivered, one.failed, one.dropped))
         .collect();
     assert_eq!(counts, [("AUDIT", 7, 0, 0), ("STUCK", 0, 0, 12)]);
 }

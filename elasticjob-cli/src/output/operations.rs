@@ -45,7 +45,7 @@ impl Show for Done<Vec<Drained>> {
         for drained in &self.to {
             table.row([
                 plain(&drained.job_name),
-                match drained.is_minded {
+                match drained.is_effective {
                     true => plain("yes"),
                     false => Tone::Notable.cell("not before one of our instances leads: Java members ignore draining"),
                 },

@@ -14,7 +14,7 @@ use crate::schedule::Clock;
 /// Makes a handler for each job that names it, from the job's props.
 ///
 /// ```
-/// use elasticjob::error_handler::{ErrorHandlerFactory, ForJob, JobErrorHandler, Notice, Notified, Notifier, Undelivered};
+/// use elasticjob::error_handler::{ErrorHandlerFactory, ForJob, JobErrorHandler, Notice, WithInterval, Notifier, Undelivered};
 /// use elasticjob::property::{Properties, Reader, accept};
 ///
 /// /// Whom to call.
@@ -40,9 +40,9 @@ use crate::schedule::Clock;
 ///
 /// impl ErrorHandlerFactory for Pagers {
 ///     // With `notify.interval`, as all handlers that notify people have it.
-///     type Properties = Notified<Pager>;
+///     type Properties = WithInterval<Pager>;
 ///
-///     fn make(&self, properties: Notified<Pager>, job: &ForJob<'_>) -> Box<dyn JobErrorHandler> {
+///     fn make(&self, properties: WithInterval<Pager>, job: &ForJob<'_>) -> Box<dyn JobErrorHandler> {
 ///         job.notifying(properties.own, properties.interval)
 ///     }
 /// }
@@ -111,14 +111,14 @@ impl fmt::Debug for ForJob<'_> {
 /// failure.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct Notified<P> {
+pub struct WithInterval<P> {
     /// The handler's own.
     pub own: P,
     /// `None`: every failure is sent.
     pub interval: Option<Duration>,
 }
 
-impl<P: Properties> Properties for Notified<P> {
+impl<P: Properties> Properties for WithInterval<P> {
     const PREFIXES: &'static [&'static str] = &["notify."];
 
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
@@ -282,9 +282,9 @@ impl<H: JobErrorHandler> JobErrorHandler for Shared<H> {
 struct SharedNotifier<N>(Arc<N>);
 
 impl<N: Notifier> ErrorHandlerFactory for SharedNotifier<N> {
-    type Properties = Notified<()>;
+    type Properties = WithInterval<()>;
 
-    fn make(&self, properties: Notified<()>, job: &ForJob<'_>) -> Box<dyn JobErrorHandler> {
+    fn make(&self, properties: WithInterval<()>, job: &ForJob<'_>) -> Box<dyn JobErrorHandler> {
         job.notifying(Self(Arc::clone(&self.0)), properties.interval)
     }
 }

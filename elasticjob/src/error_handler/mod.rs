@@ -97,7 +97,7 @@ mod notify;
 mod throw;
 
 pub(crate) use factory::NoHandler;
-pub use factory::{ErrorHandlerFactory, ErrorHandlerKind, ForJob, Notified};
+pub use factory::{ErrorHandlerFactory, ErrorHandlerKind, ForJob, WithInterval};
 #[doc(hidden)]
 pub use factory::{IntoErrorHandlerKind, error_handler_kind};
 pub use ignore::Ignore;

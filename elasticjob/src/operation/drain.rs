@@ -17,8 +17,8 @@ use super::{Error, Operations};
 pub struct Drained {
     /// The job.
     pub job_name: String,
-    /// Whether the job is led by a member that minds it: a Java leader goes on giving the instance items.
-    pub is_minded: bool,
+    /// Whether the leader follows the request: a Java leader goes on assigning items to the instance.
+    pub is_effective: bool,
 }
 
 impl Operations {
@@ -61,7 +61,7 @@ fn decide(survey: &Survey, instance: &str, draining: bool) -> Result<(Vec<Step>,
     };
     let drained = Drained {
         job_name: survey.job().to_owned(),
-        is_minded: view
+        is_effective: view
             .leader
             .as_ref()
             .is_some_and(|leader| view.members.contains_key(leader)),

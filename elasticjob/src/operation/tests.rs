@@ -1128,7 +1128,7 @@ async fn only_an_instance_of_ours_should_be_drained() {
     .await;
     let operations = &cluster.operations;
     let drained = operations.drain("a@-@1").await.unwrap();
-    assert!(!drained[0].is_minded, "a Java member leads");
+    assert!(!drained[0].is_effective, "a Java member leads");
     let instances = operations.job("job").await.unwrap().instances;
     assert_eq!(
         instances

@@ -9,7 +9,7 @@ use crate::operation::Operations;
 use crate::run::JobState;
 #[cfg(feature = "_history")]
 use crate::trace::history;
-use crate::trace::{Events, Listening};
+use crate::trace::{Events, TraceListenerStats};
 
 use super::builder::Builder;
 use super::error::Error;
@@ -142,9 +142,9 @@ impl ElasticJob {
         self.running.process.events.subscribe()
     }
 
-    /// How it goes with each trace listener, by name.
+    /// Returns the counts of each trace listener.
     #[must_use]
-    pub fn trace_listeners(&self) -> Vec<Listening> {
+    pub fn trace_listeners(&self) -> Vec<TraceListenerStats> {
         self.running.tellers.now()
     }
 
@@ -163,17 +163,17 @@ impl ElasticJob {
         self.kept_of(job).map(|kept| kept.history().clone())
     }
 
-    /// Returns how the recording of [this history](Self::history) goes; `None` if none is recorded.
+    /// Returns the counts of the recorder of [this history](Self::history); `None` if none is recorded.
     #[cfg(feature = "_history")]
     #[must_use]
-    pub fn recording(&self) -> Option<history::Recording> {
+    pub fn recording(&self) -> Option<history::RecorderStats> {
         self.running.history.first().map(history::Kept::recording)
     }
 
-    /// Returns how the recording of a job's history goes; `None` if it is recorded nowhere.
+    /// Returns the counts of the recorder of a job's history; `None` if it is recorded nowhere.
     #[cfg(feature = "_history")]
     #[must_use]
-    pub fn recording_of(&self, job: &str) -> Option<history::Recording> {
+    pub fn recording_of(&self, job: &str) -> Option<history::RecorderStats> {
         self.kept_of(job).map(history::Kept::recording)
     }
 

@@ -23,7 +23,7 @@ mod teller;
 pub use bus::{Events, Lagged};
 pub use event::{JobEvent, LostRun, RunEvent, SkippedTimes, TaskEvent, TaskState};
 pub use listener::{TraceListener, TraceListenerKind, TraceListeners};
-pub use teller::Listening;
+pub use teller::TraceListenerStats;
 
 pub use crate::run::Source;
 

@@ -23,14 +23,14 @@ const FLUSH_LIMIT: Duration = Duration::from_secs(8);
 /// Most bytes of events that wait for a listener. Events of ordinary runs weigh less than 1 KiB.
 const WEIGHT: u32 = 16 * 1024 * 1024;
 
-/// How it goes with a trace listener.
+/// The counts of a trace listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Listening {
+pub struct TraceListenerStats {
     /// Its name.
     pub name: String,
-    /// Events that it took.
-    pub told: u64,
+    /// Events that it handled.
+    pub delivered: u64,
     /// Events that it failed at: it returned an error, panicked, or took too long.
     pub failed: u64,
     /// Events that it did not receive: its queue was full, or the application ended before.
@@ -80,14 +80,14 @@ struct Told {
 }
 
 impl Tellers {
-    pub(crate) fn now(&self) -> Vec<Listening> {
-        let listening = |told: &Arc<Told>| Listening {
+    pub(crate) fn now(&self) -> Vec<TraceListenerStats> {
+        let stats = |told: &Arc<Told>| TraceListenerStats {
             name: told.name.clone(),
-            told: told.told.load(Ordering::Relaxed),
+            delivered: told.told.load(Ordering::Relaxed),
             failed: told.failed.load(Ordering::Relaxed),
             dropped: told.dropped.count(),
         };
-        self.0.iter().map(listening).collect()
+        self.0.iter().map(stats).collect()
     }
 }
 
@@ -226,7 +226,7 @@ mod tests {
         }
 
         /// What was told by the end.
-        async fn end(mut self) -> (Vec<u32>, Listening) {
+        async fn end(mut self) -> (Vec<u32>, TraceListenerStats) {
             self.tasks.token().cancel();
             let deadline = Instant::now() + FLUSH_LIMIT * 2;
             self.tasks.close_and_wait(deadline).await.unwrap();
@@ -238,10 +238,10 @@ mod tests {
         }
     }
 
-    fn listening(told: u64, failed: u64, dropped: u64) -> Listening {
-        Listening {
+    fn stats(delivered: u64, failed: u64, dropped: u64) -> TraceListenerStats {
+        TraceListenerStats {
             name: "Ears".to_owned(),
-            told,
+            delivered,
             failed,
             dropped,
         }
@@ -255,7 +255,7 @@ mod tests {
         });
         place.lose("job", 0..6);
         place.lose("other", [9]);
-        assert_eq!(place.end().await, (vec![0, 1, 2, 3, 4, 5], listening(2, 4, 0)));
+        assert_eq!(place.end().await, (vec![0, 1, 2, 3, 4, 5], stats(2, 4, 0)));
     }
 
     #[tokio::test(start_paused = true)]
@@ -264,9 +264,9 @@ mod tests {
         let began = Instant::now();
         place.lose("job", [3, 5, 6, 7]);
         assert_eq!(began.elapsed(), Duration::ZERO);
-        assert_eq!(place.tellers.now(), [listening(0, 0, 2)]);
+        assert_eq!(place.tellers.now(), [stats(0, 0, 2)]);
         // It is at the first event still, and is not waited for longer than there is time.
-        assert_eq!(place.end().await, (vec![3], listening(0, 0, 4)));
+        assert_eq!(place.end().await, (vec![3], stats(0, 0, 4)));
         assert!(began.elapsed() < FLUSH_LIMIT * 2);
     }
 }

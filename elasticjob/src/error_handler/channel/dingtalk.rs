@@ -8,7 +8,7 @@ use serde_json::json;
 use super::endpoint::Keys;
 use super::robot::{Robot, RobotKeys};
 use super::signature::signature;
-use crate::error_handler::factory::{ErrorHandlerFactory, ForJob, Notified};
+use crate::error_handler::factory::{ErrorHandlerFactory, ForJob, WithInterval};
 use crate::error_handler::{JobErrorHandler, Notice, Notifier, Undelivered};
 use crate::property::{Properties, Reader};
 use crate::schedule::Clock;
@@ -29,7 +29,7 @@ struct DingTalk {
 }
 
 impl ErrorHandlerFactory for DingTalkFactory {
-    type Properties = Notified<Settings>;
+    type Properties = WithInterval<Settings>;
 
     fn make(&self, properties: Self::Properties, job: &ForJob<'_>) -> Box<dyn JobErrorHandler> {
         let notifier = DingTalk {

@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::endpoint::{Endpoint, Keys};
-use crate::error_handler::factory::{ErrorHandlerFactory, ForJob, Notified};
+use crate::error_handler::factory::{ErrorHandlerFactory, ForJob, WithInterval};
 use crate::error_handler::{JobErrorHandler, Notice, Notifier, Undelivered};
 use crate::property::{Properties, Reader};
 
@@ -18,7 +18,7 @@ pub(super) struct Wechat {
 }
 
 impl ErrorHandlerFactory for WechatFactory {
-    type Properties = Notified<Wechat>;
+    type Properties = WithInterval<Wechat>;
 
     fn make(&self, properties: Self::Properties, job: &ForJob<'_>) -> Box<dyn JobErrorHandler> {
         job.notifying(properties.own, properties.interval)

@@ -8,7 +8,7 @@
 //! A program may hand in a pool that it has, and places for the histories of some jobs, by
 //! [`Builder::history`](crate::starter::Builder::history).
 //!
-//! Start reading at [`Database`] and [`Storage`], where it is, at [`History`], which answers questions, and at [`Recording`], how it
+//! Start reading at [`Database`] and [`Storage`], where it is, at [`History`], which answers questions, and at [`RecorderStats`], how it
 //! goes.
 
 mod connections;
@@ -37,7 +37,7 @@ pub use self::query::{
     Cursor, Durations, History, IntervalCounts, InvalidCursor, Page, RecordedRun, RecordedSkip, RunDetail, RunFilter,
     RunOutcome, UnknownOutcome,
 };
-pub use self::recorder::Recording;
+pub use self::recorder::RecorderStats;
 pub use self::storage::Storage;
 
 pub(crate) use self::setup::{Kept, Setup};

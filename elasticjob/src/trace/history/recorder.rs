@@ -37,22 +37,22 @@ const LINGER: Duration = Duration::from_millis(100);
 /// The pauses between attempts to reach a database that is away.
 const PAUSES: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(5)];
 
-/// How long what waits is still written once the application stops.
+/// How long waiting events are still written after the application stops.
 const FLUSH_LIMIT: Duration = Duration::from_secs(8);
 
-/// How the recording goes.
+/// The counts and the state of a recorder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Recording {
+pub struct RecorderStats {
     /// Events that are in the database.
     pub recorded: u64,
-    /// Events that are not, and will not be: the database was away too long, or refused them.
+    /// Events that were dropped: the database was away too long, or refused them.
     pub dropped: u64,
-    /// Whether the database did what it was last asked.
+    /// Whether the last request to the database succeeded.
     pub is_reachable: bool,
 }
 
-/// What the recorder tells of itself. Clones share it.
+/// The progress of the recorder. Clones share it.
 #[derive(Clone, Debug)]
 pub(crate) struct Progress {
     counts: Arc<Counts>,
@@ -66,9 +66,9 @@ struct Counts {
 }
 
 impl Progress {
-    pub(crate) fn now(&self) -> Recording {
+    pub(crate) fn now(&self) -> RecorderStats {
         let Counts { recorded, is_away } = &*self.counts;
-        Recording {
+        RecorderStats {
             recorded: recorded.load(Ordering::Relaxed),
             dropped: self.dropped.count(),
             is_reachable: !is_away.load(Ordering::Relaxed),

@@ -14,7 +14,7 @@ use crate::trace::{Tap, is_traced, names};
 use super::database::Database;
 use super::error::Error;
 use super::query::History;
-use super::recorder::{CAPACITY, Progress, Recorder, Recording};
+use super::recorder::{CAPACITY, Progress, Recorder, RecorderStats};
 use super::retention::Retention;
 use super::storage::Storage;
 
@@ -155,7 +155,7 @@ impl Kept {
         &self.history
     }
 
-    pub(crate) fn recording(&self) -> Recording {
+    pub(crate) fn recording(&self) -> RecorderStats {
         self.progress.now()
     }
 

@@ -14,7 +14,7 @@ use tracing::{info, warn};
 
 use self::letter::Letter;
 use self::settings::{Encryption, Settings};
-use crate::error_handler::factory::{ErrorHandlerFactory, ForJob, Notified};
+use crate::error_handler::factory::{ErrorHandlerFactory, ForJob, WithInterval};
 use crate::error_handler::{JobErrorHandler, Notice, Notifier, Undelivered};
 
 /// `EMAIL`.
@@ -38,7 +38,7 @@ struct NotTaken {
 }
 
 impl ErrorHandlerFactory for EmailFactory {
-    type Properties = Notified<Settings>;
+    type Properties = WithInterval<Settings>;
 
     fn make(&self, properties: Self::Properties, job: &ForJob<'_>) -> Box<dyn JobErrorHandler> {
         let Settings {

@@ -6,7 +6,7 @@ use reqwest::header::HeaderValue;
 
 use self::template::Template;
 use super::endpoint::{Endpoint, Keys};
-use crate::error_handler::factory::{ErrorHandlerFactory, ForJob, Notified};
+use crate::error_handler::factory::{ErrorHandlerFactory, ForJob, WithInterval};
 use crate::error_handler::{JobErrorHandler, Notice, Notifier, Undelivered};
 use crate::property::{Accepts, Properties, Reader};
 
@@ -37,7 +37,7 @@ const TEMPLATE: Accepts<Template> =
     Accepts::explained("JSON with `{{job}}` and the like in its texts", Template::parse);
 
 impl ErrorHandlerFactory for WebhookFactory {
-    type Properties = Notified<Webhook>;
+    type Properties = WithInterval<Webhook>;
 
     fn make(&self, properties: Self::Properties, job: &ForJob<'_>) -> Box<dyn JobErrorHandler> {
         job.notifying(properties.own, properties.interval)

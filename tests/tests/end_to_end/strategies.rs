@@ -135,13 +135,12 @@ async fn items_should_run_only_on_processes_that_carry_their_labels() -> anyhow:
     let able = labelled(&cluster, 2, "gpu, large")?;
     let _european = labelled(&cluster, 3, "eu")?;
     let on = |item: u32, host: u8| move |hosts: &Hosts| hosts.get(&item) == Some(&host);
-    let shared = placed("all but one have a process", &|hosts| {
-        hosts.len() == 9 && on(0, 2)(hosts) && on(1, 2)(hosts) && on(2, 3)(hosts)
+    // Items that run move after their end, so an even share may take a while.
+    let is_even = |hosts: &Hosts| (1..=3).all(|host| hosts.values().filter(|of| **of == host).count() == 3);
+    placed("all but one have a process, each process has three", &|hosts| {
+        hosts.len() == 9 && on(0, 2)(hosts) && on(1, 2)(hosts) && on(2, 3)(hosts) && is_even(hosts)
     })
     .await;
-    for host in [1, 2, 3] {
-        assert_eq!(shared.values().filter(|of| **of == host).count(), 3, "{shared:?}");
-    }
 
     able.kill().await?;
     placed("two wait for another such process", &|hosts| {

@@ -1,4 +1,4 @@
-//! Items that wait to be taken over and that nobody will take: failover was switched off, or the job has fewer now.
+//! Items that wait for a take-over that never comes: failover was switched off, or the job has fewer items now.
 //!
 //! No attempt follows, so the run that was to go on has ended with its instance, and the ledger says so in the
 //! transaction that removes the item from the queue.
@@ -16,7 +16,7 @@ use super::view::View;
 /// What removes such items from the queue.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Clearing {
-    /// Those whose runs are over with their instances.
+    /// The items whose runs are lost with their instances.
     pub(crate) lost: Vec<(u32, Option<Run>)>,
     pub(crate) steps: Vec<Step>,
 }

@@ -21,7 +21,7 @@ use super::view::View;
 /// A contender at the head of a latch has this long to take what it contends for.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The latches whose contenders are looked at.
+/// The latches with contenders to check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Latch {
     Election,
@@ -78,8 +78,8 @@ impl Heads {
     }
 }
 
-/// Whether it is for `me` to look at contenders: for the leader if it is one of ours, else for the first instance of ours.
-/// Not for a member without an instance, whose contender may be the very one.
+/// Returns whether `me` has to check contenders: the leader does if it is one of ours, else the first instance of ours.
+/// A member without an instance does not, because its own contender may be the one without an instance.
 pub(crate) fn is_watcher(view: &View, me: &InstanceId) -> bool {
     match &view.leader {
         Some(leader) if view.members.contains_key(leader) => leader == me,
@@ -97,7 +97,8 @@ pub(crate) fn survey(view: &View, heads: &[Head]) -> Vec<Read> {
     contenders.chain(instances).map(Read::Data).collect()
 }
 
-/// Removes those whose session is no instance's, by what was read, in the order of [`survey`]; with their names.
+/// Returns the transaction that removes contenders whose session has no instance, from the answers to [`survey`] in their order, and
+/// their names.
 pub(crate) fn removal(view: &View, heads: &[Head], answers: Vec<Answer>) -> (Vec<String>, Vec<Step>) {
     let mut sessions = answers.into_iter().map(|answer| match answer {
         Answer::Data(Some((_, stat))) => Some(stat.ephemeral_owner),

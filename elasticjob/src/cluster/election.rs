@@ -1,8 +1,8 @@
-//! Who leads: the one whose id is in `leader/election/instance`.
+//! Election: the instance whose id is in `leader/election/instance` leads.
 //!
 //! The leader only computes: each of its writes is checked by the registry against its leadership and the epoch,
-//! so two that both believe they lead do no harm. The node is written by whoever is first in a Curator latch,
-//! since Java members overwrite it inside theirs.
+//! so two that both believe they lead do no harm. The first contender of a Curator latch writes the node,
+//! because Java members overwrite it inside their latch.
 
 use std::time::Duration;
 

@@ -71,7 +71,7 @@ mod tests {
         assert_eq!(since(&extent), [1, 1, 2, 2, 3]);
         extent.become_of(3, at(4));
         extent.become_of(5, at(5));
-        assert_eq!(since(&extent), [1, 1, 2, 5, 5], "items that went come anew");
+        assert_eq!(since(&extent), [1, 1, 2, 5, 5], "items that went come again");
         extent.become_of(1, at(6));
         extent.become_of(5, at(7));
         assert_eq!(since(&extent), [1, 7, 7, 7, 7]);

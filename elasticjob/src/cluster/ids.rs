@@ -1,4 +1,4 @@
-//! Names that nobody else uses: run ids, request ids, latch ids. From a seed, so that a simulation repeats them.
+//! Unique names: run ids, request ids, latch ids. From a seed, so that a simulation repeats them.
 
 use uuid::Builder;
 
@@ -23,7 +23,7 @@ impl Ids {
         Self(fastrand::Rng::with_seed(seed))
     }
 
-    /// A source of its own for somebody else.
+    /// Returns an independent source of ids.
     pub(crate) fn fork(&mut self) -> Self {
         Self(self.0.fork())
     }

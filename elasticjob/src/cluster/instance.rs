@@ -11,7 +11,7 @@ const DELIMITER: &str = "@-@";
 
 /// The id of one instance of a job, ours or a Java member's: `{ip}@-@{anything}`.
 ///
-/// Ours are `{ip}@-@{pid}-{6 of base 36}`, made anew for each session, so that an id which is not among the
+/// Ours are `{ip}@-@{pid}-{6 of base 36}`, a new one for each session, so that an id which is not among the
 /// instances is dead for ever.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct InstanceId(Arc<str>);

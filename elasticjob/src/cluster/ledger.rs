@@ -46,7 +46,7 @@ pub(crate) struct Record {
     /// The newest times that passed without a run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) skipped: Option<Gap>,
-    /// What the newest requested run answered; kept until the next request, whatever the schedule runs meanwhile.
+    /// The answer of the newest triggered run; kept until the next trigger, over all scheduled runs in between.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) answered: Option<Answered>,
 }
@@ -117,7 +117,7 @@ pub(crate) enum Refusal {
 }
 
 impl Record {
-    /// Reads a record. What nobody of ours wrote counts as an empty one: the item's history is unknown.
+    /// Reads a record. Data that no member of ours wrote counts as an empty record: the item's history is unknown.
     pub(crate) fn parse(data: &[u8]) -> Self {
         serde_json::from_slice(data).unwrap_or_default()
     }
@@ -180,7 +180,7 @@ impl Record {
         }
     }
 
-    /// Returns the open run that `next` replaces, as it ends with that: nobody else can end it any more. A run that goes on
+    /// Returns the open run that `next` replaces, with the end that this gives it: no other instance can end it any more. A run that goes on
     /// as its next attempt is not replaced.
     pub(crate) fn replaced(&self, next: Option<&Run>) -> Option<Run> {
         let open = self.run.as_ref().filter(|run| run.end.is_none())?;
@@ -251,7 +251,7 @@ impl Record {
         }
     }
 
-    /// The record of an item that somebody else ran until then, who writes nothing here.
+    /// Returns the record of an item that a Java member ran until then, which writes no ledger.
     pub(crate) fn ran_elsewhere(&self, until: Option<Timestamp>, now: Timestamp) -> Self {
         let Some(until) = until.filter(|_| self.until(now).is_some()) else {
             return self.clone();

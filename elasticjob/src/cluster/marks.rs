@@ -1,8 +1,8 @@
-//! Marks that nobody will remove: `running` nodes whose holder is gone.
+//! Stale marks: `running` nodes whose holder is gone.
 //!
-//! A mark with a session goes with it and is never stale. A persistent one, as failover needs it, outlives its holder
-//! and keeps the item from running and from moving until somebody removes it: one of ours does, in a transaction that
-//! also says so in the ledger.
+//! A mark with a session goes with it and is never stale. A persistent mark, which failover needs, outlives its holder.
+//! It keeps the item from running and from moving until a member of ours removes it, in a transaction that also records
+//! it in the ledger.
 
 use crate::limits;
 use crate::registry::{Answer, CreateMode, Read, Stat, Step};
@@ -22,7 +22,7 @@ pub(crate) fn is_repairer(view: &View, me: &InstanceId) -> bool {
     }
 }
 
-/// The next items whose mark has to be looked at: held by nobody who is there, or by somebody unknown.
+/// Returns the next items whose mark has to be checked: its holder is gone, or unknown.
 pub(crate) fn suspects(view: &View, from: u32) -> Vec<u32> {
     let is_suspect = |holder: &MarkHolder| match holder {
         MarkHolder::Unknown => true,
@@ -67,12 +67,12 @@ pub(crate) struct Repair {
     pub(crate) items: Vec<u32>,
     /// Those of them that were tried often enough.
     pub(crate) parked: Vec<u32>,
-    /// Those whose runs are over with their instances, the parked among them.
+    /// The items whose runs are lost with their instances, including parked ones.
     pub(crate) lost: Vec<(u32, Option<Run>)>,
     pub(crate) steps: Vec<Step>,
 }
 
-/// What is to become of an item whose instance died running it.
+/// What happens to an item whose instance died while running it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Succession {
     /// Whether others take such items over.
@@ -159,7 +159,7 @@ pub(crate) fn repair(view: &View, suspects: &[u32], answers: Vec<Answer>, succes
 
 /// What a dead instance leaves of an item.
 enum Bequest {
-    /// Somebody is to take it over.
+    /// An instance has to take it over.
     Queued,
     /// So it is, but its run is not in the ledger.
     Unrecorded,

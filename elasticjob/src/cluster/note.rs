@@ -1,7 +1,7 @@
 //! Who switched something off, when and why: `ledger/notes` for servers and items, `ledger/pause` for a whole job.
 //!
-//! A note of a switch is written in the transaction that throws the switch, so the registry gives both the same number. If
-//! somebody else has thrown the switch since, it has another number, and the note says nothing of it any more.
+//! A note is written in the transaction that changes the switch, so the registry gives both the same number. If another operator
+//! has changed the switch since, it has another number, and the note no longer applies.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -1,8 +1,8 @@
-//! Whether a Java leader has overlooked somebody who came, or went.
+//! Detects that a Java leader has left out an instance that came, or one that went.
 //!
-//! It reads who is there, waits for all items to end, shares them out, and takes its flag down. Who came during the wait
-//! has flagged that before, so that the flag is gone with the rest and nobody raises it again: the instance stays without
-//! items until somebody else comes or goes.
+//! A Java leader reads the instances, waits for all items to end, shares them out, and removes the resharding flag. An instance
+//! that came during the wait has raised the flag before, and no member raises it again: the instance stays without items until
+//! another instance comes or goes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::view::View;
 /// A Java leader flags what it sees by itself, but not at once. The pause doubles with each flag of ours.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// So many flags of ours, until somebody comes or goes: a strategy of theirs may leave an instance out on purpose.
+/// So many flags of ours, until an instance comes or goes: a Java strategy may leave an instance out on purpose.
 const FLAGS: u32 = 5;
 
 /// What was seen of this so far.
@@ -49,7 +49,7 @@ impl Overlooked {
     }
 }
 
-/// Whether an instance has no item where another has several, or an item belongs to nobody who is there.
+/// Returns whether an instance has no item while another has several, or an item does not belong to a present instance.
 fn is_somebody_overlooked(view: &View, total: u32) -> bool {
     if view.candidates_for_items().next().is_none() {
         return false;

@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 
 use crate::property::{Properties, Reader, accept};
 
-/// How old a time that nobody was there to run may be, to be made up by whoever comes.
+/// The largest age of a time that passed with no instance there and that the next owner makes up.
 pub(crate) const CATCH_UP: &str = "elasticjob.catch-up";
 
 /// How often an item is tried at one scheduled time, where its instances die running it.
@@ -27,7 +27,7 @@ pub(crate) struct Policy {
     pub(crate) failover_attempts: u32,
     /// The newest missed time is made up if it is younger than this.
     pub(crate) catch_up: Option<SignedDuration>,
-    /// Health tells of an item whose last runs failed, so many or more.
+    /// Health lists an item if at least so many of its last runs failed.
     pub(crate) failed_runs: u32,
 }
 

@@ -1,4 +1,4 @@
-//! Coming into a job: whose it is, which configuration is in force, and the nodes that say we are there.
+//! Joining a job: its class, the configuration in force, and the nodes of the new instance.
 
 use std::sync::Arc;
 

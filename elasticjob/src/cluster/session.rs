@@ -59,7 +59,7 @@ impl Membership {
         &self.id
     }
 
-    /// A membership in the same session under another id, for a job whose instance of before was given up.
+    /// Returns a membership in the same session under another id, for a job that gave its previous instance up.
     pub(crate) fn renewed(&self, ids: &mut Ids) -> Self {
         Self {
             session: Arc::clone(&self.session),
@@ -181,7 +181,7 @@ impl Keeper {
         self.failed_attempts.subscribe()
     }
 
-    /// Keeps a session until `tasks` are told to end, and closes the last.
+    /// Keeps a session until `tasks` are cancelled, and closes the last one.
     ///
     /// # Errors
     /// When the registry refuses us, or all attempts of [`Retry`] failed.

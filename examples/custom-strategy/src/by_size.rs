@@ -32,7 +32,7 @@ impl Sizes {
 #[sharding_strategy(name = "BY_SIZE")]
 impl ShardingStrategy for BySize {
     fn assign(&self, request: &ShardingRequest<'_>) -> Assignment {
-        // What is wrong with the props is told by `check`, before anything runs.
+        // `check` reports faults of the props before a job runs.
         let Ok(sizes) = property::read::<Sizes>(request.props()) else {
             return Assignment::from_fn(request, |_| None);
         };
@@ -56,7 +56,7 @@ impl ShardingStrategy for BySize {
     }
 }
 
-/// How many items each instance gets: one after the other goes to whoever has the fewest for its size (D'Hondt).
+/// Returns how many items each instance gets: one after another goes to the instance with the fewest for its size (D'Hondt).
 fn shares(request: &ShardingRequest<'_>, sizes: &Sizes) -> Vec<u32> {
     let mut shares = vec![0; request.instances().len()];
     for _ in 0..request.total_count() {

@@ -1,4 +1,4 @@
-//! A cron job whose items are shared by a strategy of its own: machines that say they are large get more of them.
+//! A cron job with its own sharding strategy: large machines get more items.
 
 mod by_size;
 

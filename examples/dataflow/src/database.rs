@@ -36,7 +36,7 @@ pub(crate) enum SettleError {
     /// This run was taken for dead, and another one goes on with the city.
     #[error("a newer run has written for {0}")]
     Outdated(String),
-    /// Somebody else was faster.
+    /// Another run was faster.
     #[error("order {0} is settled already")]
     SettledAlready(i64),
 }
@@ -90,7 +90,7 @@ impl Database {
         Ok(rows.into_iter().map(|(id, amount)| Order { id, amount }).collect())
     }
 
-    /// Pays orders out and marks them as settled, all of them or none: whoever dies in between has done nothing.
+    /// Pays orders out and marks them as settled, all of them or none: a process that dies in between has changed nothing.
     ///
     /// `token` is the fencing token of the run. One that was taken for dead and comes back late is refused.
     pub(crate) async fn settle(&self, city: &str, orders: &[Order], token: i64) -> Result<(), SettleError> {

@@ -17,7 +17,7 @@ async fn count_votes(region: ItemParameter<String>, ballots: Component<Ballots>)
     println!("{}: {} votes", *region, ballots.count(&region));
 }
 
-/// Is told in each process.
+/// Is called in each process.
 #[derive(Default)]
 struct Announcement;
 
@@ -30,7 +30,7 @@ impl JobListener for Announcement {
     }
 }
 
-/// Is told in one of the processes: its components are made for it.
+/// Is called in one of the processes. It gets its components from the application.
 #[derive(Inject)]
 struct Report {
     ballots: Component<Ballots>,

@@ -11,10 +11,10 @@ use elasticjob::prelude::*;
 use elasticjob::starter::stop_signal;
 use tokio::net::TcpListener;
 
-/// How long running items may take to end once the application is told to stop.
+/// How long running items may take to end when the application stops.
 const GRACE: Duration = Duration::from_secs(30);
 
-/// Builds the search index of one region. Without a `cron` the job runs when somebody asks for it.
+/// Builds the search index of one region. Without a `cron` the job runs when it is triggered.
 #[elastic_job(sharding = 3)]
 async fn rebuild_index(region: ItemParameter<String>) -> Result<(), String> {
     println!("building the index of {}", *region);
@@ -32,7 +32,7 @@ async fn main() -> anyhow::Result<()> {
         .with_target(false)
         .init();
 
-    // First whatever may be refused: an application that cannot serve should not run jobs either.
+    // First the steps that may be refused: an application that cannot serve should not run jobs either.
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port()?));
     let listener = TcpListener::bind(address)
         .await

@@ -51,7 +51,7 @@ fn report(execution: &Execution) -> String {
     execution.items.iter().map(line).collect()
 }
 
-/// Whether the jobs go on by themselves, for a liveness probe: if not, the process is to be started anew.
+/// Answers a liveness probe: whether the jobs go on by themselves. If not, the process has to be restarted.
 async fn healthz(Extension(jobs): Extension<ElasticJob>) -> (StatusCode, String) {
     let health = jobs.health();
     answer(health.is_live, &health)

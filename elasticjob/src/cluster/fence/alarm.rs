@@ -1,4 +1,4 @@
-//! The thread that wakes whoever waits for a fence.
+//! The thread that wakes all tasks that wait for a fence.
 
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::State;
 use crate::guard;
 
-/// The one of this process. A thread of its own, because a runtime whose threads are all blocked by somebody's
-/// job wakes nobody.
+/// The alarm of this process. It has a thread of its own, because a runtime wakes no task while jobs block all its
+/// threads.
 pub(super) static ALARM: Alarm = Alarm::new();
 
 /// How long the thread sleeps at most: its timer does not know how long the machine slept.
@@ -97,7 +97,7 @@ impl Alarm {
 /// Survives the clock of one fence, which is handed in: the thread is there for all of them.
 fn remaining(fence: &State) -> Option<Duration> {
     guard::call(|| fence.remaining()).unwrap_or_else(|_| {
-        // Nobody can tell any more when it is due.
+        // Its due time can no longer be computed.
         fence.close();
         None
     })

@@ -85,7 +85,7 @@ pub(crate) enum Stopped {
     /// The registry session can no longer be relied upon.
     #[error("fenced: the registry session can no longer be relied upon")]
     Fenced,
-    /// Somebody asked for it.
+    /// It was cancelled.
     #[error("cancelled")]
     Cancelled,
 }
@@ -109,7 +109,7 @@ mod tests {
         clock: Arc<ManualClock>,
         fence: Fence,
         token: CancellationToken,
-        /// Owns the task that wakes whoever waits for the fence.
+        /// Owns the task that wakes all that wait for the fence.
         _tasks: Tasks,
     }
 

@@ -114,7 +114,7 @@ impl Fence {
         self.state.remaining().unwrap_or_default()
     }
 
-    /// Cancelled once the fence has passed, or its last clone is gone. Nobody else may cancel it: hand out children.
+    /// Cancelled when the fence has passed, or its last clone is gone. Only the fence may cancel it: callers get children.
     pub(crate) fn token(&self) -> CancellationToken {
         self.state.passed.clone()
     }
@@ -178,7 +178,7 @@ impl State {
         self.passed.cancel();
     }
 
-    /// How long until the fence passes; `None` once it has. Whoever finds that it is due passes it.
+    /// Returns the time until the fence passes; `None` if it has. A caller that finds it due makes it pass.
     fn remaining(&self) -> Option<Duration> {
         loop {
             let passes_at = self.passes_at.load(Ordering::Acquire);
@@ -289,7 +289,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_fence_that_has_passed_should_stay_so_whatever_is_answered_later() {
         let (clock, _tasks, fence) = set_up();
-        // Nobody looked at it when it passed.
+        // It passed without a check.
         clock.suspend(seconds(7));
         fence.note_contact(seconds(6));
         assert!(fence.is_passed());

@@ -9,8 +9,8 @@ pub use crate::erased::BoxFuture;
 pub use crate::error_handler::{ErrorHandlerKind, error_handler_kind};
 pub use crate::executor::{AnyJobExecutor, ExecutorServiceHandler};
 pub use crate::job::{
-    Components, Declaration, DeclarationParts, ErasedJob, FromComponents, FromRun, Inject, IntoOutcome, Job, JobTrait,
-    Kind, MissingComponent, Outcome, RunContext, SimpleJob, Site, Start,
+    Argument, Components, Declaration, DeclarationParts, ErasedJob, FromComponents, FromRun, Inject, IntoOutcome, Job,
+    JobTrait, Kind, MissingComponent, Outcome, ParameterAs, RunContext, SimpleJob, Site, Start, TakesParameter,
 };
 pub use crate::listener::{DeclaredListener, ListenerKind, listener_kind};
 pub use crate::sharding::ShardingStrategy;

@@ -76,6 +76,8 @@ mod tasks;
 mod telemetry;
 mod threads;
 mod type_name;
+#[cfg(feature = "axum")]
+mod web;
 
 #[cfg(test)]
 #[path = "../tests/log/mod.rs"]

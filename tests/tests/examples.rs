@@ -186,15 +186,23 @@ fn the_one_off_job_should_be_run_by_http() {
         (request(address, "GET", "/readyz").0 == 200).then_some(())
     });
 
-    let (status, body) = request(address, "POST", "/rebuild?wait");
+    let (status, body) = request(address, "POST", "/rebuild/2024?wait");
     assert_eq!(status, 200, "{body}");
     assert_eq!(body, "item 0: succeeded\nitem 1: succeeded\nitem 2: succeeded\n");
-    web.wait_for("built the index of europe");
+    web.wait_for("built the index of europe in 2024");
 
-    let (status, body) = request(address, "POST", "/rebuild");
+    let (status, body) = request(address, "POST", "/rebuild/2025");
     assert_eq!((status, body.as_str()), (202, "it will run\n"));
-    web.wait_for("built the index of asia");
-    assert_eq!(request(address, "GET", "/rebuild").0, 405);
+    web.wait_for("built the index of asia in 2025");
+    assert_eq!(request(address, "GET", "/rebuild/2025").0, 405);
+    assert_eq!(request(address, "POST", "/rebuild/last").0, 400, "no year");
+
+    assert_eq!(request(address, "POST", "/jobs/rebuild_index/trigger").0, 202);
+    let (status, body) = request(address, "POST", "/jobs/rebiuld_index/trigger");
+    assert_eq!(
+        (status, body.as_str()),
+        (404, "there is no job `rebiuld_index` in the registry")
+    );
     assert_eq!(web.terminate(), Some(0));
 }
 

@@ -85,7 +85,19 @@ fn function_parts(function: &Function) -> Parts {
             );
         }
     });
+    let takes = parameters.iter().enumerate().map(|(index, parameter)| {
+        let extractor = parameter.extractor;
+        quote! {
+            impl<T> __elasticjob::TakesParameter<T, __elasticjob::Argument<#index>> for #name
+            where
+                #extractor: __elasticjob::ParameterAs<T>,
+            {
+            }
+        }
+    });
     let functions = quote! {
+        #(#takes)*
+
         fn __elasticjob_call(
             __elasticjob_run: __elasticjob::RunContext,
         ) -> __elasticjob::BoxFuture<'static, __elasticjob::Outcome> {

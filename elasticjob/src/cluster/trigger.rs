@@ -14,6 +14,9 @@ use super::layout::Node;
 use super::transaction::Transaction;
 use super::view::View;
 
+/// Longest parameter of a requested run, in bytes: it is kept with each of the job's items.
+pub(crate) const PARAMETER_LIMIT: usize = 1024;
+
 /// How often a request is tried that others, who trigger or take at the same time, get in the way of.
 const ATTEMPTS: u32 = 20;
 

@@ -5,6 +5,7 @@ use std::panic::Location;
 
 use super::components::{Components, MissingComponent};
 use super::erased::ErasedJob;
+use super::extract::JobParameter;
 use super::site::Site;
 use super::start::Start;
 
@@ -21,6 +22,34 @@ pub trait Job: 'static {
     /// What the attribute says.
     const DECLARATION: &'static Declaration;
 }
+
+/// A declared job that takes its parameter as a `T`: as [`JobParameter<T>`](super::JobParameter), or as an `Option` of that.
+///
+/// The attribute implements it for the function, once for each of its arguments; `Place` tells these apart.
+#[diagnostic::on_unimplemented(
+    message = "the job `{Self}` does not take its parameter as `{T}`",
+    label = "no argument of the job is a `JobParameter<{T}>`",
+    note = "a job without a `JobParameter` is given a text: `(*job).execute_with(\"text\")`"
+)]
+pub trait TakesParameter<T, Place>: Job {}
+
+/// An extractor that is the job's parameter.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not take the job's parameter as `{T}`",
+    label = "the job takes no `JobParameter<{T}>`",
+    note = "a job without a `JobParameter` is given a text: `(*job).execute_with(\"text\")`"
+)]
+pub trait ParameterAs<T> {}
+
+impl<T> ParameterAs<T> for JobParameter<T> {}
+
+impl<T> ParameterAs<T> for Option<JobParameter<T>> {}
+
+/// The place of an argument among those of a job.
+#[doc(hidden)]
+#[derive(Debug)]
+pub enum Argument<const INDEX: usize> {}
 
 /// What an attribute says about a job. All of them in a program are found at start.
 pub struct Declaration {

@@ -37,8 +37,8 @@ pub use components::{Components, DuplicateComponent, MissingComponent};
 pub use context::{RunContext, ShardingContext};
 pub use dataflow::{DataflowJob, Fetch, IntoBatch, Process, dataflow};
 #[doc(hidden)]
-pub use declaration::DeclarationParts;
-pub use declaration::{Declaration, Job, Kind, Place};
+pub use declaration::{Argument, DeclarationParts, ParameterAs};
+pub use declaration::{Declaration, Job, Kind, Place, TakesParameter};
 pub use erased::ErasedJob;
 #[doc(hidden)]
 pub use erased::JobTrait;

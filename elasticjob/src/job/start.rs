@@ -49,6 +49,8 @@ pub(crate) struct StartParts<'a> {
     pub(crate) place: Place,
     pub(crate) sharding_total_count: u32,
     pub(crate) job_parameter: &'a str,
+    /// Whether the job has no schedule, so that each of its runs is asked for, maybe with a parameter.
+    pub(crate) is_one_off: bool,
     pub(crate) item_parameters: BTreeMap<u32, &'a str>,
     pub(crate) props: &'a BTreeMap<String, String>,
     pub(crate) components: &'a Components,
@@ -90,6 +92,11 @@ impl<'a> Start<'a> {
     /// The job's parameter; empty when there is none.
     pub fn job_parameter(&self) -> &'a str {
         self.parts.job_parameter
+    }
+
+    /// Whether the job has no schedule: each of its runs is asked for, and may be given a parameter then.
+    pub fn is_one_off(&self) -> bool {
+        self.parts.is_one_off
     }
 
     /// Every item of the job with its parameter.
@@ -269,6 +276,7 @@ mod tests {
             place: Place::from(Location::caller()),
             sharding_total_count: total,
             job_parameter,
+            is_one_off: false,
             item_parameters: (0..).zip(items.iter().copied()).collect(),
             props: &props,
             components: &components,

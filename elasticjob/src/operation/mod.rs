@@ -33,6 +33,8 @@ mod switch;
 mod target;
 mod tree;
 mod trigger;
+#[cfg(feature = "axum")]
+mod web;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};

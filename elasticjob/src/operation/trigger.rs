@@ -7,16 +7,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::cluster::trigger::{self, Order};
+use crate::cluster::trigger::{self, Order, PARAMETER_LIMIT};
 use crate::cluster::worker::{foreseen, outcome};
 use crate::run::ItemOutcome;
 
 use super::obstacle::{Obstacle, obstacles};
 use super::survey::{Depth, Survey};
 use super::{Error, Operations, listing};
-
-/// Longest parameter of a requested run, in bytes: it is kept with each of the job's items.
-const PARAMETER_LIMIT: usize = 1024;
 
 /// A run that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -396,6 +396,7 @@ fn misses(builder: &Builder, registration: &Registration, settings: &JobSettings
         place: registration.place(),
         sharding_total_count: config.sharding_total_count().get(),
         job_parameter: config.job_parameter(),
+        is_one_off: config.cron().is_none(),
         item_parameters: item_parameters(config),
         props: config.props(),
         components: &builder.components,

@@ -148,6 +148,7 @@ pub(super) fn add<T: ?Sized + 'static>(
             place: declared.place(),
             sharding_total_count: 0,
             job_parameter: "",
+            is_one_off: false,
             item_parameters: BTreeMap::new(),
             props: &no_props,
             components,

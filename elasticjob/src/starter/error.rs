@@ -60,16 +60,18 @@ impl Error {
     /// Whether another try later may succeed.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        matches!(
-            self,
-            Self::Trigger {
-                source: TriggerError::NotRegistered | TriggerError::Registry(_),
-                ..
-            } | Self::Registry {
-                source: registry::Error::Unreachable(_) | registry::Error::ConnectionLoss,
-                ..
-            }
-        )
+        match self {
+            Self::Trigger { source, .. } => match source {
+                TriggerError::NotRegistered => true,
+                TriggerError::Registry(source) => !source.is_permanent(),
+                TriggerError::Paused(_) | TriggerError::Stopped | TriggerError::ParameterTooLong { .. } => false,
+            },
+            Self::Registry { source, .. } => matches!(
+                source,
+                registry::Error::Unreachable(_) | registry::Error::ConnectionLoss
+            ),
+            _ => false,
+        }
     }
 }
 

@@ -11,8 +11,9 @@ use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use crate::cluster::process::Process;
+use crate::cluster::trigger::PARAMETER_LIMIT;
 use crate::cluster::worker::{Command, Progress, TriggerError, Waiter};
-use crate::job::Job;
+use crate::job::{Job, TakesParameter};
 use crate::operation::{Obstacle, Operations};
 use crate::run::ItemOutcome;
 
@@ -93,7 +94,19 @@ impl OneOff {
     /// # Cancel safety
     /// Dropping the future leaves open whether the run comes.
     pub async fn execute(&self) -> Result<(), Error> {
-        self.request(self.process.ids().run()).await
+        self.request(self.process.ids().run(), None).await
+    }
+
+    /// As [`execute`](Self::execute), with a parameter for this run in place of the job's own, 1 KiB at most. Requests that wait are
+    /// served by one run if they have the same parameter. Java members do not know it, and run with the job's own.
+    ///
+    /// # Errors
+    /// As `execute`.
+    ///
+    /// # Cancel safety
+    /// As `execute`.
+    pub async fn execute_with(&self, parameter: impl Into<String>) -> Result<(), Error> {
+        self.request(self.process.ids().run(), Some(parameter.into())).await
     }
 
     /// As [`execute`](Self::execute), then waits until all items have ended, on whichever instance, for `timeout` at
@@ -106,6 +119,25 @@ impl OneOff {
     /// # Cancel safety
     /// As `execute`; the run goes on without the waiter.
     pub async fn execute_and_wait(&self, timeout: Duration) -> Result<Execution, Error> {
+        self.requested_and_waited_for(None, timeout).await
+    }
+
+    /// As [`execute_and_wait`](Self::execute_and_wait), with a parameter as of [`execute_with`](Self::execute_with).
+    ///
+    /// # Errors
+    /// As `execute`.
+    ///
+    /// # Cancel safety
+    /// As `execute_and_wait`.
+    pub async fn execute_with_and_wait(
+        &self,
+        parameter: impl Into<String>,
+        timeout: Duration,
+    ) -> Result<Execution, Error> {
+        self.requested_and_waited_for(Some(parameter.into()), timeout).await
+    }
+
+    async fn requested_and_waited_for(&self, parameter: Option<String>, timeout: Duration) -> Result<Execution, Error> {
         let deadline = Instant::now() + timeout;
         let request = self.process.ids().run();
         let (progress, mut observed) = watch::channel(Progress::default());
@@ -113,7 +145,7 @@ impl OneOff {
             request: request.clone(),
             progress,
         }))?;
-        self.request(request.clone()).await?;
+        self.request(request.clone(), parameter).await?;
         // The worker lets go of its end when all is known.
         let known = async { while observed.changed().await.is_ok() {} };
         let obstacles = self.look_into(&request, known, deadline).await;
@@ -171,9 +203,18 @@ impl OneOff {
         }
     }
 
-    async fn request(&self, request: String) -> Result<(), Error> {
+    async fn request(&self, request: String, parameter: Option<String>) -> Result<(), Error> {
+        let length = parameter.as_ref().map_or(0, String::len);
+        if length > PARAMETER_LIMIT {
+            let limit = PARAMETER_LIMIT;
+            return Err(self.error(TriggerError::ParameterTooLong { length, limit }));
+        }
         let (answer, answered) = oneshot::channel();
-        self.send(Command::Trigger { request, answer })?;
+        self.send(Command::Trigger {
+            request,
+            parameter,
+            answer,
+        })?;
         answered
             .await
             .unwrap_or(Err(TriggerError::Stopped))
@@ -200,6 +241,60 @@ impl<J: Job> OneOffJob<J> {
             one_off,
             job: PhantomData,
         }
+    }
+
+    /// Has the job run once with this parameter, of the type that the job takes as [`JobParameter<T>`](crate::job::JobParameter);
+    /// another type does not compile. Otherwise as [`OneOff::execute_with`], which a job without such an argument has for texts:
+    /// `(*job).execute_with("text")`.
+    ///
+    /// ```
+    /// use elasticjob::prelude::*;
+    ///
+    /// /// A run is always given the year, so that there is none in the configuration.
+    /// #[elastic_job(sharding = 1)]
+    /// async fn archive(year: JobParameter<u16>) {
+    ///     assert_eq!(*year, 2024);
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+    /// let jobs = ElasticJob::builder().environment([]).build()?.start().await?;
+    /// let archive = jobs.one_off::<archive>()?;
+    /// let execution = archive.execute_with_and_wait(2024, std::time::Duration::from_secs(60)).await?;
+    /// assert!(execution.is_success());
+    /// # jobs.shutdown(std::time::Duration::from_secs(5)).await;
+    /// # Ok::<_, elasticjob::Error>(())
+    /// # })?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`OneOff::execute`].
+    ///
+    /// # Cancel safety
+    /// As [`OneOff::execute`].
+    pub async fn execute_with<T: fmt::Display, Place>(&self, parameter: T) -> Result<(), Error>
+    where
+        J: TakesParameter<T, Place>,
+    {
+        self.one_off.execute_with(parameter.to_string()).await
+    }
+
+    /// As [`execute_with`](Self::execute_with), then waits as [`OneOff::execute_and_wait`] does.
+    ///
+    /// # Errors
+    /// As [`OneOff::execute`].
+    ///
+    /// # Cancel safety
+    /// As [`OneOff::execute_and_wait`].
+    pub async fn execute_with_and_wait<T: fmt::Display, Place>(
+        &self,
+        parameter: T,
+        timeout: Duration,
+    ) -> Result<Execution, Error>
+    where
+        J: TakesParameter<T, Place>,
+    {
+        self.one_off.execute_with_and_wait(parameter.to_string(), timeout).await
     }
 }
 

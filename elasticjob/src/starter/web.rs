@@ -5,8 +5,9 @@ use axum_core::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::request::Parts;
 
-use crate::chain::Chain;
+use crate::cluster::worker::TriggerError;
 use crate::job::Job;
+use crate::web::{answer, of_registry};
 
 use super::error::Error;
 use super::{ElasticJob, OneOffJob};
@@ -34,55 +35,103 @@ pub enum OneOffRejection {
 
 impl IntoResponse for OneOffRejection {
     fn into_response(self) -> Response {
-        (StatusCode::INTERNAL_SERVER_ERROR, Chain(&self).to_string()).into_response()
+        answer(StatusCode::INTERNAL_SERVER_ERROR, &self).into_response()
     }
 }
 
-/// A request for a run that could not be recorded: 503 if another try may succeed, else 500, with all that led to it.
+/// Answers with all that led to the error, as a text, by its kind:
+///
+/// | status | |
+/// |---|---|
+/// | 404 | there is no such one-off job |
+/// | 409 | the job is paused |
+/// | 413 | the parameter is too long |
+/// | 503 | the registry is away, the job is not registered at present, or the application stops: another try may succeed |
+/// | 500 | the registry refuses, and whatever else is a fault of the application |
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
-        answer(&self).into_response()
+        answer(status(&self), &self).into_response()
     }
 }
 
-fn answer(error: &Error) -> (StatusCode, String) {
-    let status = match error.is_retryable() {
-        true => StatusCode::SERVICE_UNAVAILABLE,
-        false => StatusCode::INTERNAL_SERVER_ERROR,
-    };
-    (status, error.chain().to_string())
+fn status(error: &Error) -> StatusCode {
+    match error {
+        Error::NoSuchOneOffJob { .. } => StatusCode::NOT_FOUND,
+        Error::Registry { source, .. } => of_registry(source),
+        Error::Trigger { source, .. } => match source {
+            TriggerError::Registry(source) => of_registry(source),
+            TriggerError::Paused(_) => StatusCode::CONFLICT,
+            TriggerError::NotRegistered | TriggerError::Stopped => StatusCode::SERVICE_UNAVAILABLE,
+            TriggerError::ParameterTooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        },
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::registry;
-    use crate::starter::TriggerError;
 
     #[test]
     fn a_request_that_is_refused_should_say_why_over_http() {
-        let error = |source| Error::Trigger {
+        let trigger = |source| Error::Trigger {
             job: "rebuild".to_owned(),
-            source: TriggerError::Registry(source),
+            source,
         };
-        assert_eq!(
-            answer(&error(registry::Error::ConnectionLoss)),
-            (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "job `rebuild`: no run can be asked for: the request could not be recorded: connection to the registry lost, \
-                 outcome unknown"
-                    .to_owned()
-            )
-        );
-        let error = Error::Registry {
+        let registry = |source| Error::Registry {
             registry: "zookeeper at zk1:2181, namespace /shop".to_owned(),
-            source: registry::Error::Refused("no access to namespace /shop".to_owned()),
+            source,
         };
-        let (status, text) = answer(&error);
-        assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
-        assert!(
-            text.ends_with("the registry refused: no access to namespace /shop"),
-            "{text}"
-        );
+        let refused = || registry::Error::Refused("no access to namespace /shop".to_owned());
+        let (length, limit) = (2_000, 1_024);
+        for (error, status, text) in [
+            (
+                trigger(TriggerError::Registry(registry::Error::ConnectionLoss)),
+                503,
+                "job `rebuild`: no run can be asked for: the request could not be recorded: connection to the registry lost, \
+                 outcome unknown",
+            ),
+            (trigger(TriggerError::NotRegistered), 503, "not registered at present"),
+            (trigger(TriggerError::Stopped), 503, "the job has stopped"),
+            (
+                trigger(TriggerError::Paused(None)),
+                409,
+                "the job is paused: `enable` ends that",
+            ),
+            (
+                trigger(TriggerError::ParameterTooLong { length, limit }),
+                413,
+                "the parameter has 2000 bytes, the limit is 1024",
+            ),
+            (
+                trigger(TriggerError::Registry(refused())),
+                500,
+                "no access to namespace /shop",
+            ),
+            (
+                registry(refused()),
+                500,
+                "the registry refused: no access to namespace /shop",
+            ),
+            (
+                registry(registry::Error::Unreachable("zk1:2181 refuses connections".to_owned())),
+                503,
+                "zk1:2181 refuses",
+            ),
+            (
+                Error::NoSuchOneOffJob {
+                    name: "rebiuld".to_owned(),
+                    known: vec!["rebuild".to_owned()],
+                },
+                404,
+                "no one-off job `rebiuld`: there is `rebuild`",
+            ),
+            (Error::Stopped("why".to_owned()), 500, "why"),
+        ] {
+            let (found, body) = answer(super::status(&error), &error);
+            assert_eq!(found.as_u16(), status, "{body}");
+            assert!(body.contains(text), "{body}");
+        }
     }
 }

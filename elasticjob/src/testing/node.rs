@@ -205,7 +205,13 @@ impl Node {
         let (answer, _) = oneshot::channel();
         let found = self.jobs.iter().find(|known| known.name == job);
         let commands = found.map(|job| job.handle.commands.clone());
-        let _ = commands.map(|commands| commands.unbounded_send(Command::Trigger { request, answer }));
+        let _ = commands.map(|commands| {
+            commands.unbounded_send(Command::Trigger {
+                request,
+                parameter: None,
+                answer,
+            })
+        });
     }
 
     /// An operator is about to take a job away from here.

@@ -15,11 +15,13 @@ use tokio::net::TcpListener;
 const GRACE: Duration = Duration::from_secs(30);
 
 /// Builds the search index of one region. Without a `cron` the job runs when it is triggered.
+///
+/// The year is given with each trigger, so that there is none in the configuration.
 #[elastic_job(sharding = 3)]
-async fn rebuild_index(region: ItemParameter<String>) -> Result<(), String> {
-    println!("building the index of {}", *region);
+async fn rebuild_index(region: ItemParameter<String>, year: JobParameter<u16>) -> Result<(), String> {
+    println!("building the index of {} in {}", *region, *year);
     tokio::time::sleep(Duration::from_millis(300)).await;
-    println!("built the index of {}", *region);
+    println!("built the index of {} in {}", *region, *year);
     Ok(())
 }
 

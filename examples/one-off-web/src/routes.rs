@@ -2,40 +2,57 @@
 
 use std::time::Duration;
 
-use axum::extract::RawQuery;
+use axum::extract::{Path, RawQuery};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Router};
+use elasticjob::operation;
 use elasticjob::prelude::*;
 use elasticjob::starter::{Execution, Health, ItemOutcome};
 
 use crate::rebuild_index;
 
-/// How long `POST /rebuild?wait` waits.
+/// How long `POST /rebuild/{year}?wait` waits.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The routes. The layer lets handlers take one-off jobs as parameters.
 pub(crate) fn router(jobs: ElasticJob) -> Router {
     Router::new()
-        .route("/rebuild", post(rebuild))
+        .route("/rebuild/{year}", post(rebuild))
+        .route("/jobs/{job}/trigger", post(trigger))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .layer(Extension(jobs))
 }
 
 /// Has the job run: answers as soon as that is certain, or with `?wait` once all items have ended.
-async fn rebuild(job: OneOffJob<rebuild_index>, RawQuery(query): RawQuery) -> elasticjob::Result<Response> {
+async fn rebuild(
+    job: OneOffJob<rebuild_index>,
+    Path(year): Path<u16>,
+    RawQuery(query): RawQuery,
+) -> elasticjob::Result<Response> {
     if query.as_deref() != Some("wait") {
-        job.execute().await?;
+        job.execute_with(year).await?;
         return Ok((StatusCode::ACCEPTED, "it will run\n").into_response());
     }
-    let execution = job.execute_and_wait(PATIENCE).await?;
+    let execution = job.execute_with_and_wait(year, PATIENCE).await?;
     let status = match execution.is_success() {
         true => StatusCode::OK,
         false => StatusCode::INTERNAL_SERVER_ERROR,
     };
     Ok((status, report(&execution)).into_response())
+}
+
+/// Has any job of the registry centre run, with the body as its parameter. What is refused is answered with the status of its kind.
+async fn trigger(
+    Extension(jobs): Extension<ElasticJob>,
+    Path(job): Path<String>,
+    parameter: String,
+) -> Result<(StatusCode, &'static str), operation::Error> {
+    let parameter = (!parameter.is_empty()).then_some(&*parameter);
+    jobs.operations().trigger(&job, parameter).await?;
+    Ok((StatusCode::ACCEPTED, "it will run\n"))
 }
 
 /// A line for each item.

@@ -183,19 +183,25 @@ impl Worker {
                 let note = live.follower.view.pause.as_ref().and_then(|pause| pause.note.clone());
                 drop(answer.send(Err(TriggerError::Paused(note))));
             }
-            Command::Trigger { request, answer } => self.trigger(live, request, answer),
+            Command::Trigger {
+                request,
+                parameter,
+                answer,
+            } => {
+                let order = Order {
+                    requests: vec![request],
+                    parameter,
+                };
+                self.trigger(live, order, answer);
+            }
         }
     }
 
     /// Asks all instances for a run, in a request of its own beside those of the loop.
-    fn trigger(&self, live: &mut Live, request: String, answer: oneshot::Sender<Result<(), TriggerError>>) {
+    fn trigger(&self, live: &mut Live, order: Order, answer: oneshot::Sender<Result<(), TriggerError>>) {
         let membership: Arc<Membership> = Arc::clone(&live.membership);
         let job = self.application.name().to_owned();
         live.requests.push(Box::pin(async move {
-            let order = Order {
-                requests: vec![request],
-                parameter: None,
-            };
             let result = trigger::request(&**membership.session(), &job, None, &order)
                 .await
                 .map(drop)

@@ -66,6 +66,8 @@ pub(crate) enum Command {
     /// Have all instances run the job now, once; the answer is that this is recorded.
     Trigger {
         request: String,
+        /// What the run is given instead of the job's parameter.
+        parameter: Option<String>,
         answer: oneshot::Sender<Result<(), TriggerError>>,
     },
     /// Tell of the outcome of a run that is going to be asked for.
@@ -90,6 +92,14 @@ pub enum TriggerError {
     /// The application is stopping, or the job has ended.
     #[error("the job has stopped")]
     Stopped,
+    /// The parameter of a requested run is kept with each item, so it has to be short.
+    #[error("the parameter has {length} bytes, the limit is {limit}")]
+    ParameterTooLong {
+        /// Its length in bytes.
+        length: usize,
+        /// The limit in bytes.
+        limit: usize,
+    },
 }
 
 /// One job on this instance.

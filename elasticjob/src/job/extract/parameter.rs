@@ -17,6 +17,9 @@ const MOST_LISTED: usize = 10;
 
 /// The job's parameter as a `T`. `Option<JobParameter<T>>` is `None` for a job without one.
 ///
+/// A run that is asked for may be given another one. So a one-off job can do without a parameter in its configuration; a run that
+/// is given none either fails. A job with a schedule does not start without one.
+///
 /// ```
 /// use elasticjob::prelude::*;
 ///
@@ -54,6 +57,9 @@ impl<T: FromStr<Err: Display>> FromRun for JobParameter<T> {
     }
 
     fn check(start: &mut Start<'_>) {
+        if start.is_one_off() && start.job_parameter().is_empty() {
+            return;
+        }
         if let Err(fault) = job_parameter::<T>(start.job_parameter()) {
             start.fault_of("job-parameter", fault);
         }

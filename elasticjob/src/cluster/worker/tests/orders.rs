@@ -14,7 +14,11 @@ async fn an_order_should_run_all_items_once_and_be_answered_in_the_ledger() {
     first
         .handle
         .commands
-        .unbounded_send(Command::Trigger { request, answer })
+        .unbounded_send(Command::Trigger {
+            request,
+            parameter: None,
+            answer,
+        })
         .unwrap();
     answered.await.unwrap().unwrap();
     cluster.until(4.0).await;
@@ -54,7 +58,11 @@ async fn an_order_should_wait_until_the_items_are_shared_out() {
     first
         .handle
         .commands
-        .unbounded_send(Command::Trigger { request, answer })
+        .unbounded_send(Command::Trigger {
+            request,
+            parameter: None,
+            answer,
+        })
         .unwrap();
     answered.await.unwrap().unwrap();
     cluster.until(3.0).await;

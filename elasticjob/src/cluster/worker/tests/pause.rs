@@ -225,7 +225,11 @@ async fn keeps_orders_until_it_ends() {
     cluster.pause().await;
     let (answer, answered) = oneshot::channel();
     let request = "q1".to_owned();
-    let command = Command::Trigger { request, answer };
+    let command = Command::Trigger {
+        request,
+        parameter: None,
+        answer,
+    };
     only.handle.commands.unbounded_send(command).unwrap();
     let refused = answered.await.unwrap().unwrap_err();
     assert_eq!(

@@ -224,7 +224,11 @@ async fn a_stream_should_give_way_to_an_order() {
     batches.assert_one_run(0.0, 0, &only.id());
     let (answer, answered) = oneshot::channel();
     let request = "q1".to_owned();
-    let order = Command::Trigger { request, answer };
+    let order = Command::Trigger {
+        request,
+        parameter: None,
+        answer,
+    };
     only.handle.commands.unbounded_send(order).unwrap();
     answered.await.unwrap().unwrap();
     cluster.until(24.5).await;

@@ -36,7 +36,11 @@ impl Cluster {
     async fn trigger(&self, instance: &Instance, request: &str) {
         let (answer, answered) = oneshot::channel();
         let request = request.to_owned();
-        let command = Command::Trigger { request, answer };
+        let command = Command::Trigger {
+            request,
+            parameter: None,
+            answer,
+        };
         instance.handle.commands.unbounded_send(command).unwrap();
         answered.await.unwrap().unwrap();
     }

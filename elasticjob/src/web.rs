@@ -1,0 +1,21 @@
+//! Errors as answers of axum handlers. Each type of error says which status its kinds have.
+
+use std::error::Error;
+
+use http::StatusCode;
+
+use crate::chain::Chain;
+use crate::registry;
+
+/// Returns an answer whose text is the error with all that led to it.
+pub(crate) fn answer(status: StatusCode, error: &(dyn Error + 'static)) -> (StatusCode, String) {
+    (status, Chain(error).to_string())
+}
+
+/// Returns the status for what a registry did not do: 503 if another try may succeed.
+pub(crate) fn of_registry(error: &registry::Error) -> StatusCode {
+    match error.is_permanent() {
+        true => StatusCode::INTERNAL_SERVER_ERROR,
+        false => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}

@@ -1,5 +1,6 @@
 //! The examples, run as a reader of their READMEs runs them.
 
+mod kubernetes;
 mod program;
 
 use std::collections::BTreeSet;

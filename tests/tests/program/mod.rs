@@ -1,6 +1,7 @@
 //! Programs of the workspace as processes of their own, and what they say.
 
 use std::io::{BufRead as _, BufReader, Read};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
@@ -122,6 +123,12 @@ impl Drop for Program {
 impl Prepared {
     pub(crate) fn environment(mut self, name: &str, value: &str) -> Self {
         self.0.env(name, value);
+        self
+    }
+
+    /// Starts it in this working directory.
+    pub(crate) fn directory(mut self, path: &Path) -> Self {
+        self.0.current_dir(path);
         self
     }
 

@@ -30,8 +30,10 @@
 //! | `axum` | no | [`OneOffJob`](starter::OneOffJob) as an extractor of axum handlers |
 //! | `metrics` | no | metrics through the facade of the crate `metrics` |
 //! | `prometheus` | no | an endpoint with metrics for Prometheus and health for Kubernetes |
-//! | `testing` | no | the suite that every registry passes |
+//! | `testing` | no | your jobs in a simulated cluster with faults, and the suite that every registry passes: `testing` |
 //! | `full` | no | all of them |
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 extern crate self as elasticjob;
 

@@ -288,6 +288,16 @@ async fn a_run_that_is_waited_for_should_be_told_item_by_item() -> anyhow::Resul
         operator.does(&["trigger", SHARE, "--server", &ip(7)]).await.code,
         Some(3)
     );
+    let before = operator.cluster.runs()?.len();
+    let alone = operator.json(&["trigger", SHARE, "--item", "7", "--wait=60"]).await;
+    assert_eq!(
+        alone["items"],
+        serde_json::json!({ "7": { "outcome": "SUCCEEDED" } }),
+        "{alone}"
+    );
+    assert_eq!(operator.cluster.runs()?.len(), before + 1, "no other item ran");
+    assert!(operator.cluster.children("/share/ledger/requests").await?.is_empty());
+    assert_eq!(operator.does(&["trigger", SHARE, "--item", "10"]).await.code, Some(3));
     let requested = operator.json(&["trigger", SHARE]).await;
     assert_eq!(requested["instances"].as_array().map(Vec::len), Some(2), "{requested}");
     assert_eq!(operator.does(&["trigger", "nobody"]).await.code, Some(3));

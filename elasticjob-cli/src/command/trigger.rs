@@ -23,6 +23,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "ADDRESS")]
     server: Option<String>,
 
+    /// Only this item, on the instance that owns it
+    #[arg(long, value_name = "NUMBER", conflicts_with = "server")]
+    item: Option<u32>,
+
     /// Wait until all items have ended, at most this many seconds, and print their outcomes. Reasons that hold the run up are
     /// printed at once, and again when they change
     #[arg(short, long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "3600")]
@@ -33,9 +37,10 @@ impl Arguments {
     pub(crate) async fn run(self, context: &Context) -> Result<Outcome, Failure> {
         let operations = context.operations()?;
         let parameter = self.parameter.as_deref();
-        let requested = match &self.server {
-            Some(server) => operations.trigger_on(&self.job, server, parameter).await?,
-            None => operations.trigger(&self.job, parameter).await?,
+        let requested = match (&self.server, self.item) {
+            (Some(server), _) => operations.trigger_on(&self.job, server, parameter).await?,
+            (None, Some(item)) => operations.trigger_item(&self.job, item, parameter).await?,
+            (None, None) => operations.trigger(&self.job, parameter).await?,
         };
         let mut progress = Progress::new(&requested);
         let Some(seconds) = self.wait else {

@@ -44,6 +44,9 @@ pub(crate) enum Node<'a> {
     Standbys,
     /// A process that has the job and takes no part in it.
     Standby(&'a str),
+    Requests,
+    /// Orders to run this item alone.
+    Request(u32),
     Cancels,
     /// An operator's word that a run of the item is to end.
     Cancel(u32),
@@ -222,6 +225,8 @@ impl<'a> Node<'a> {
             ["ledger", "members", id] => Self::Member(id),
             ["ledger", "standby"] => Self::Standbys,
             ["ledger", "standby", id] => Self::Standby(id),
+            ["ledger", "requests"] => Self::Requests,
+            ["ledger", "requests", item] => Self::Request(number(item)?),
             ["ledger", "cancels"] => Self::Cancels,
             ["ledger", "cancels", item] => Self::Cancel(number(item)?),
             ["ledger", "pause"] => Self::Pause,
@@ -280,6 +285,8 @@ impl fmt::Display for Node<'_> {
             Self::Member(id) => write!(f, "/ledger/members/{id}"),
             Self::Standbys => f.write_str("/ledger/standby"),
             Self::Standby(id) => write!(f, "/ledger/standby/{id}"),
+            Self::Requests => f.write_str("/ledger/requests"),
+            Self::Request(item) => write!(f, "/ledger/requests/{item}"),
             Self::Cancels => f.write_str("/ledger/cancels"),
             Self::Cancel(item) => write!(f, "/ledger/cancels/{item}"),
             Self::Pause => f.write_str("/ledger/pause"),
@@ -340,6 +347,8 @@ mod tests {
             Node::Member("10.0.0.1@-@7-abc123"),
             Node::Standbys,
             Node::Standby("10.0.0.1@-@7-abc123"),
+            Node::Requests,
+            Node::Request(3),
             Node::Cancels,
             Node::Cancel(3),
             Node::Pause,

@@ -26,6 +26,9 @@ pub(crate) struct Member {
     /// Whether it ends runs that an operator cancels. Versions that do not know of that do not say so.
     #[serde(default, rename = "obeysCancels", skip_serializing_if = "is_no")]
     pub(crate) obeys_cancels: bool,
+    /// Whether it runs single items that an operator asks for. Versions that do not know of that do not say so.
+    #[serde(default, rename = "obeysRequests", skip_serializing_if = "is_no")]
+    pub(crate) obeys_requests: bool,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands in a reference")]

@@ -61,6 +61,8 @@ rules! {
     PassInSilence,
     /// A member claims items although the job is paused.
     IgnorePause,
+    /// A claim of a single item leaves the order for it where it is.
+    KeepRequest,
     /// A member lets a run go on that an operator has cancelled.
     IgnoreCancel,
     /// A time whose make-up run could not be claimed is forgotten.

@@ -56,7 +56,14 @@ fn may_hold_some(job: &str, path: &str) -> bool {
     !matches!(
         Node::parse(job, path),
         Some(
-            Node::LedgerItems | Node::Notes | Node::Config | Node::Servers | Node::Epoch | Node::Called | Node::Cancels
+            Node::LedgerItems
+                | Node::Notes
+                | Node::Config
+                | Node::Servers
+                | Node::Epoch
+                | Node::Called
+                | Node::Cancels
+                | Node::Requests
         )
     )
 }

@@ -58,6 +58,7 @@ impl Scope {
                     Node::Epoch,
                     Node::Pause,
                     Node::Cancels,
+                    Node::Requests,
                     Node::Members,
                 ];
                 let own = items.iter().map(|item| Node::Item(*item));

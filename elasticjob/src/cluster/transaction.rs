@@ -171,13 +171,20 @@ fn parents(node: Node<'_>) -> Vec<Node<'static>> {
         Node::ItemState { item, .. } => vec![Node::Sharding, Node::Item(item)],
         Node::TriggerFor(_) => vec![Node::Trigger],
         Node::CurrentTime => vec![Node::SystemTime],
-        Node::Epoch | Node::Pause | Node::LedgerItems | Node::Members | Node::Standbys | Node::Cancels => {
+        Node::Epoch
+        | Node::Pause
+        | Node::LedgerItems
+        | Node::Members
+        | Node::Standbys
+        | Node::Cancels
+        | Node::Requests => {
             vec![Node::Ledger]
         }
         Node::LedgerItem(_) => vec![Node::Ledger, Node::LedgerItems],
         Node::Member(_) => vec![Node::Ledger, Node::Members],
         Node::Standby(_) => vec![Node::Ledger, Node::Standbys],
         Node::Cancel(_) => vec![Node::Ledger, Node::Cancels],
+        Node::Request(_) => vec![Node::Ledger, Node::Requests],
         Node::ServerNote(_) => vec![Node::Ledger, Node::Notes, Node::ServerNotes],
         Node::ItemNote(_) => vec![Node::Ledger, Node::Notes, Node::ItemNotes],
         _ => Vec::new(),

@@ -47,7 +47,7 @@ impl Order {
         }
     }
 
-    fn to_bytes(orders: &[Self]) -> Vec<u8> {
+    pub(crate) fn to_bytes(orders: &[Self]) -> Vec<u8> {
         serde_json::to_vec(orders).expect("an order has only strings, which JSON can hold")
     }
 }

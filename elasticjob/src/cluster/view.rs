@@ -53,6 +53,8 @@ pub(crate) struct View {
     waiting: NotedItems,
     /// and those that waited by the one before it and do not any more.
     released: NotedItems,
+    /// The orders to run single items, by item.
+    pub(crate) requests: BTreeMap<u32, StoredOrders>,
     /// Which runs operators have cancelled, by item; `None` for a word that says nothing.
     pub(crate) cancels: BTreeMap<u32, Option<Cancel>>,
     /// Ask [`is_paused`](Self::is_paused) to decide by it.
@@ -70,6 +72,13 @@ pub(crate) struct StoredConfig {
     pub(crate) version: i32,
     /// The transaction that stored it.
     pub(crate) modified: i64,
+}
+
+/// `ledger/requests/{item}`: the orders, of which each is for a run of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StoredOrders {
+    pub(crate) orders: Vec<Order>,
+    pub(crate) version: i32,
 }
 
 /// `ledger/epoch`: its version is the epoch, its data says what the assignment was made for.
@@ -276,6 +285,10 @@ impl View {
             Node::CurrentTime => self.has_current_time = true,
             Node::Pause => self.pause = Some(StoredPause::parse(data, stat)),
             Node::Cancel(item) => drop(self.cancels.insert(item, Cancel::parse(data))),
+            Node::Request(item) => {
+                let (orders, version) = (Order::parse(data), stat.version);
+                self.requests.insert(item, StoredOrders { orders, version });
+            }
             Node::Epoch => {
                 let basis: Option<Basis> = serde_json::from_slice(data).ok();
                 let is_another = self.epoch.as_ref().is_none_or(|known| known.version != stat.version);
@@ -340,6 +353,7 @@ impl View {
             Node::Epoch => self.epoch = None,
             Node::Pause => self.pause = None,
             Node::Cancel(item) => drop(self.cancels.remove(&item)),
+            Node::Request(item) => drop(self.requests.remove(&item)),
             _ => {}
         }
         Interest::Changed
@@ -363,6 +377,7 @@ impl View {
             Node::Epoch => self.epoch.is_some(),
             Node::Pause => self.pause.is_some(),
             Node::Cancel(item) => self.cancels.contains_key(&item),
+            Node::Request(item) => self.requests.contains_key(&item),
             Node::LedgerItem(item) => self.items.get(&item).is_some_and(|item| item.has_ledger),
             Node::Server(ip) => self.servers.contains_key(ip),
             Node::CurrentTime => self.has_current_time,
@@ -584,6 +599,7 @@ impl Parents {
             Node::ItemNotes => 17,
             Node::Standbys => 18,
             Node::Cancels => 19,
+            Node::Requests => 20,
             _ => return None,
         };
         Some(1 << place)

@@ -77,6 +77,28 @@ pub enum Error {
         /// The server.
         server: String,
     },
+    /// The item is switched off.
+    #[error("item {item} of job `{job}` is switched off{}", .note.as_ref().map(|note| format!(" {note}")).unwrap_or_default())]
+    ItemDisabled {
+        /// The job.
+        job: String,
+        /// The item.
+        item: u32,
+        /// Who switched it off, when and why, if that is known.
+        note: Option<Note>,
+    },
+    /// The item belongs to an instance that runs no single items.
+    #[error(
+        "item {item} of job `{job}` belongs to {instance}, which runs no single items: it is a Java member, or an older one"
+    )]
+    NotOurItem {
+        /// The job.
+        job: String,
+        /// The item.
+        item: u32,
+        /// The instance.
+        instance: String,
+    },
     /// There is no run to cancel.
     #[error("nothing of job `{job}`{} runs now", .item.map(|item| format!(", item {item},")).unwrap_or_default())]
     NothingRuns {

@@ -105,6 +105,8 @@ pub enum Finding {
     AwaitsTakeover,
     /// The item runs.
     Running { on: Option<String>, run: Option<RunReport> },
+    /// An operator asked for a run of the item alone, which has not begun.
+    RequestWaits,
     /// An operator has cancelled the run, which has not ended yet.
     Cancelling { note: Note },
     /// Instances died in a row while running the item, so that it was given up for that time.
@@ -153,6 +155,7 @@ impl Finding {
             | Self::Draining { .. }
             | Self::AwaitsTakeover
             | Self::Running { .. }
+            | Self::RequestWaits
             | Self::Cancelling { .. }
             | Self::Parked { .. }
             | Self::NotSucceeded { .. }
@@ -334,6 +337,9 @@ fn of_item(survey: &Survey, item: u32, next: Option<Timestamp>) -> Vec<Finding> 
         }),
         None => {}
     }
+    if view.requests.contains_key(&item) {
+        findings.push(Finding::RequestWaits);
+    }
     let open = run.as_ref().filter(|run| run.verdict.is_none());
     if let Some(cancel) = open.and_then(|run| view.cancel_of(item, &run.id)) {
         let note = cancel.note.clone();
@@ -431,6 +437,7 @@ impl fmt::Display for Finding {
                 on.iter().try_for_each(|on| write!(f, " on {on}"))?;
                 run.iter().try_for_each(|run| write!(f, ", {run}"))
             }
+            Self::RequestWaits => f.write_str("a run of this item alone was triggered, and has not begun"),
             Self::Cancelling { note } => write!(f, "its run is being cancelled {note}"),
             Self::Parked { run } => write!(f, "it was given up at this time, its instances died in a row: {run}"),
             Self::NotSucceeded { run } => write!(f, "its newest run did not succeed: {run}"),

@@ -103,6 +103,11 @@ fn groups(survey: &Survey) -> Vec<Vec<Step>> {
                 .range(total..)
                 .map(|item| delete(Node::FailoverItem(*item))),
         );
+        groups.extend(
+            view.requests
+                .range(total..)
+                .map(|(item, _)| delete(Node::Request(*item))),
+        );
         let beyond = view.items.range(total..).filter(|(_, item)| item.exists);
         // A running item still belongs to an instance.
         let idle = beyond.filter(|(_, state)| state.mark.is_none());

@@ -83,6 +83,7 @@ impl Survey {
                     Node::Members,
                     Node::Standbys,
                     Node::Cancels,
+                    Node::Requests,
                     Node::Notes,
                     Node::ServerNotes,
                     Node::ItemNotes,
@@ -195,6 +196,7 @@ impl Survey {
                     | Node::Member(_)
                     | Node::Standby(_)
                     | Node::Cancel(_)
+                    | Node::Request(_)
                     | Node::TriggerFor(_)
                     | Node::ServerNote(_)
                     | Node::ItemNote(_),

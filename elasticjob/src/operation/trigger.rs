@@ -7,12 +7,17 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::cluster::instance::InstanceId;
+use crate::cluster::layout::Node;
+use crate::cluster::transaction::Transaction;
 use crate::cluster::trigger::{self, Order, PARAMETER_LIMIT};
 use crate::cluster::worker::{foreseen, outcome};
+use crate::registry::{CreateMode, Step};
 use crate::run::ItemOutcome;
 
 use super::obstacle::{Obstacle, obstacles};
 use super::survey::{Depth, Survey};
+use super::switch::Switch;
 use super::{Error, Operations, listing};
 
 /// A run that was asked for.
@@ -27,6 +32,9 @@ pub struct Requested {
     /// The server whose instances alone were triggered; `None` if all were.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server: Option<String>,
+    /// The item that alone is to run; `None` if all are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub item: Option<u32>,
     /// The instances that were asked. A Java member that is running the job now drops the request.
     pub instances: Vec<String>,
 }
@@ -90,11 +98,40 @@ impl Operations {
         self.request(job, Some(server), parameter).await
     }
 
+    /// Has one item of a job run once, now, on the instance that it belongs to, and no other item. If it is running already, it
+    /// runs once more after that.
+    ///
+    /// When this returns the order is in the registry, and the claim of the run takes it away: whoever owns the item when, it
+    /// is carried out once. Like each requested run it is a firing of its instance, whose other items wait for its end; a
+    /// scheduled time that comes meanwhile is made up.
+    ///
+    /// # Errors
+    /// As [`trigger`](Self::trigger), [`Error::NoSuchItem`], [`Error::ItemDisabled`], [`Error::NotOurItem`], [`Error::Busy`]. It
+    /// may be called again after a lost answer only if two runs do no harm.
+    ///
+    /// # Cancel safety
+    /// As there.
+    pub async fn trigger_item(&self, job: &str, item: u32, parameter: Option<&str>) -> Result<Requested, Error> {
+        check_length(parameter)?;
+        let request = self.new_id();
+        let order = Order {
+            requests: vec![request.clone()],
+            parameter: parameter.map(str::to_owned),
+        };
+        let owner = self
+            .change(job, Depth::Whole, |survey| ask(survey, item, &order))
+            .await?;
+        Ok(Requested {
+            job_name: job.to_owned(),
+            request,
+            server: None,
+            item: Some(item),
+            instances: owner.into_iter().collect(),
+        })
+    }
+
     async fn request(&self, job: &str, server: Option<&str>, parameter: Option<&str>) -> Result<Requested, Error> {
-        if let Some(length) = parameter.map(str::len).filter(|length| *length > PARAMETER_LIMIT) {
-            let limit = PARAMETER_LIMIT;
-            return Err(Error::ParameterTooLong { length, limit });
-        }
+        check_length(parameter)?;
         let survey = self.survey(job, Depth::Brief).await?;
         if let Some(pause) = &survey.view.pause {
             let (job, note) = (job.to_owned(), pause.note.clone());
@@ -127,6 +164,7 @@ impl Operations {
             job_name: job.to_owned(),
             request,
             server: server.map(str::to_owned),
+            item: None,
             instances,
         })
     }
@@ -170,7 +208,10 @@ impl Operations {
 }
 
 fn run(survey: &Survey, requested: &Requested, now: Timestamp) -> Result<RequestedRun, Error> {
-    let items = items(survey, &requested.request, requested.server.as_deref())?;
+    let mut items = items(survey, &requested.request, requested.server.as_deref())?;
+    if let Some(item) = requested.item {
+        items.retain(|known, _| *known == item);
+    }
     let pending: Vec<u32> = pending_of(&items).collect();
     Ok(RequestedRun {
         job_name: requested.job_name.clone(),
@@ -178,6 +219,74 @@ fn run(survey: &Survey, requested: &Requested, now: Timestamp) -> Result<Request
         items,
         obstacles: obstacles(survey, &requested.request, &pending, now),
     })
+}
+
+fn check_length(parameter: Option<&str>) -> Result<(), Error> {
+    match parameter.map(str::len) {
+        Some(length) if length > PARAMETER_LIMIT => Err(Error::ParameterTooLong {
+            length,
+            limit: PARAMETER_LIMIT,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Writes an order for one item, unless it is there or was carried out; returns the instance that the item belongs to.
+fn ask(survey: &Survey, item: u32, order: &Order) -> Result<(Vec<Step>, Option<String>), Error> {
+    let view = &survey.view;
+    let job = || survey.job().to_owned();
+    let total = listing::configured(survey)?.sharding_total_count().get();
+    if item >= total {
+        let job = job();
+        return Err(Error::NoSuchItem { job, item, total });
+    }
+    if let Some(pause) = &view.pause {
+        let (job, note) = (job(), pause.note.clone());
+        return Err(Error::Paused { job, note });
+    }
+    if view.instances.is_empty() {
+        return Err(Error::NoInstance { job: job() });
+    }
+    let state = view.items.get(&item);
+    if state.is_some_and(|state| state.is_disabled) {
+        let (job, note) = (job(), survey.note_of(&Switch::Item(item)).cloned());
+        return Err(Error::ItemDisabled { job, item, note });
+    }
+    let owner = state
+        .and_then(|state| state.owner.as_ref())
+        .filter(|owner| view.instances.contains(*owner));
+    let knows_requests = |owner: &&InstanceId| view.members.get(*owner).is_some_and(|member| member.obeys_requests);
+    if let Some(instance) = owner.filter(|owner| !knows_requests(owner)) {
+        let (job, instance) = (job(), instance.to_string());
+        return Err(Error::NotOurItem { job, item, instance });
+    }
+    let owner = owner.map(ToString::to_string);
+    let is_this = |known: &String| order.requests.contains(known);
+    let stored = view.requests.get(&item);
+    let is_there = stored.is_some_and(|stored| stored.orders.iter().flat_map(|order| &order.requests).any(is_this));
+    let record = survey.ledgers.get(&item).map(|stored| &stored.value);
+    let run = record.and_then(|record| record.run.as_ref());
+    let is_taken = run.is_some_and(|run| run.requests.iter().any(is_this))
+        || order
+            .requests
+            .iter()
+            .any(|request| record.is_some_and(|record| record.answer_to(request).is_some()));
+    if is_there || is_taken {
+        return Ok((Vec::new(), owner));
+    }
+    let mut transaction = Transaction::on(view);
+    match stored {
+        Some(stored) => {
+            let mut orders = stored.orders.clone();
+            order.clone().join(&mut orders);
+            transaction.set(Node::Request(item), Order::to_bytes(&orders), Some(stored.version));
+        }
+        None => {
+            let orders = Order::to_bytes(std::slice::from_ref(order));
+            transaction.create(Node::Request(item), orders, CreateMode::Persistent);
+        }
+    }
+    Ok((transaction.into_steps(), owner))
 }
 
 /// The items that have not ended for a request.

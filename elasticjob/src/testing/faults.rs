@@ -468,13 +468,20 @@ impl World {
         }
     }
 
-    /// An operator may cancel what runs of a job, or of one item.
+    /// An operator may cancel what runs of a job, or of one item, or have one item run.
     fn cancel_a_run(&mut self) {
         let Some(rng) = &mut self.canceller else { return };
-        if rng.bool() {
+        let (is_cancel, is_request) = (rng.bool(), rng.bool());
+        let job = self.jobs[rng.usize(..self.jobs.len())].name.clone();
+        if !is_cancel {
+            let item = rng.u32(..4);
+            if is_request && let Some(Ok(asked)) = self.operations.trigger_item(&job, item, None).now_or_never() {
+                self.history
+                    .note(format!("operator: {job}/{item} is to run, {}", asked.request));
+                self.observer.asked(asked.request, &job, item);
+            }
             return;
         }
-        let job = self.jobs[rng.usize(..self.jobs.len())].name.clone();
         let item = rng.bool().then(|| rng.u32(..4));
         let note = Note {
             at: origin() + self.history.now(),

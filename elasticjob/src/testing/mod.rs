@@ -21,6 +21,7 @@
 //! - a distribute-once hook is called by one instance at a time, and again only if that instance is gone; if nothing happens
 //!   to the cluster, each hook is called once, before the first item begins and after the last has ended;
 //! - no run of a job is claimed between the transaction that pauses it and the one that ends the pause;
+//! - a run of a single item that an operator triggers is one run, of that item, and it comes;
 //! - a run that an operator cancels ends as cancelled, unless it ended before its instance had to know, and no other run does;
 //! - no instance sends more requests than a firing costs, and none polls.
 //!

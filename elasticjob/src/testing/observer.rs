@@ -37,6 +37,8 @@ pub(super) struct Observer {
     paused: BTreeSet<String>,
     /// Since when each run is to end that an operator has cancelled.
     cancelled: BTreeMap<String, Instant>,
+    /// The runs of single items that operators asked for, by request: of which item, and which run it was.
+    asked: BTreeMap<String, (String, u32, Option<String>)>,
     bars: Bars,
     /// The item that was last queued to be taken over, with its job.
     queued: Option<(String, u32)>,
@@ -71,6 +73,7 @@ impl Observer {
             account: Account::default(),
             paused: BTreeSet::new(),
             cancelled: BTreeMap::new(),
+            asked: BTreeMap::new(),
             bars: Bars::default(),
             queued: None,
             removing: BTreeSet::new(),
@@ -209,6 +212,7 @@ impl Observer {
         let owner = before.map(|run| run.owner.clone()).unwrap_or_default();
         let barred = self.barred_claim(job, item, before, record.run.as_ref());
         let uncancelled = self.fault_of_cancel(before, &record);
+        let misled = self.fault_of_request(job, item, record.run.as_ref());
         let uncancelled = uncancelled.map(|fault| format!("{job}/{item}: {fault}"));
         let alive = self.alive.entry(job.to_owned()).or_default();
         let now = (self.clock)();
@@ -227,6 +231,7 @@ impl Observer {
         let mut faults = self.account.changed(&change, record);
         faults.extend(barred);
         faults.extend(uncancelled);
+        faults.extend(misled);
         // Half of a job has no account that could be right.
         for fault in faults.into_iter().filter(|_| !self.removing.contains(job)) {
             self.history.violation(fault);
@@ -250,6 +255,35 @@ impl Observer {
             "{job}/{item} {bar}, and is claimed by {} as run {}",
             run.owner, run.id
         ))
+    }
+
+    /// An operator asked for a run of this item.
+    pub(super) fn asked(&mut self, request: String, job: &str, item: u32) {
+        self.asked.entry(request).or_insert((job.to_owned(), item, None));
+    }
+
+    /// A run of a single item that an operator asked for is one run, of that item.
+    fn fault_of_request(&mut self, job: &str, item: u32, run: Option<&Run>) -> Option<String> {
+        let run = run?;
+        let mut fault = None;
+        for request in &run.requests {
+            let Some((of, wanted, known)) = self.asked.get_mut(request) else {
+                continue;
+            };
+            if (&**of, *wanted) != (job, item) {
+                fault = Some(format!(
+                    "{job}/{item}: run {} is for a request of {of}/{wanted}",
+                    run.id
+                ));
+            }
+            if known.get_or_insert_with(|| run.id.clone()) != &run.id {
+                fault = Some(format!(
+                    "{job}/{item}: run {} is for a request that has had its run",
+                    run.id
+                ));
+            }
+        }
+        fault
     }
 
     /// A run that an operator cancels ends as that, unless it has ended before its owner had to know; and no other run does.

@@ -12,7 +12,7 @@ use elasticjob_tests::history::{Run, RunEnd};
 use elasticjob_tests::process::{Member, MemberSetup};
 use jiff::Timestamp;
 
-use crate::{LONG, cluster};
+use crate::{LONG, NEVER, cluster};
 
 /// Long enough to be killed at, on a busy machine too.
 const LONG_ENOUGH: Duration = Duration::from_secs(3);
@@ -228,5 +228,34 @@ async fn a_run_that_was_cancelled_should_not_go_on_where_it_is_taken_over() -> a
     // The next of its times comes.
     let next = being_run(&cluster, 1, None).await;
     assert!(next.id.scheduled > run.id.scheduled, "{next:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_item_that_is_run_by_hand_should_run_once_although_its_owner_dies() -> anyhow::Result<()> {
+    let cluster = cluster("failover-by-hand")?;
+    let mut members = BTreeMap::new();
+    for host in [1, 2] {
+        let member = with_failover(&cluster, host, 2).with("ELASTICJOB_JOBS_SHARE_CRON", NEVER);
+        members.insert(host, member.working(LONG).start()?);
+    }
+    let owners = cluster.shares(2, &[1, 2]).await;
+    let owner = members
+        .remove(&host_of(&owners[&0])?)
+        .context("it is one of those that live")?;
+    // It hears nothing of the trigger, and dies.
+    owner.pause()?;
+    let operations = Operations::new(Arc::new(cluster.registry().clone()));
+    let requested = operations.trigger_item(SHARE, 0, Some("五月")).await?;
+    assert_eq!(requested.instances, [owners[&0].clone()]);
+    owner.kill().await?;
+
+    let run = operations.outcome(&requested, PATIENCE).await?;
+    assert!(run.is_success() && run.items.keys().eq([&0]), "{run:?}");
+    let runs = cluster.runs()?;
+    assert_eq!(runs.len(), 1, "{runs:?}");
+    assert_eq!((runs[0].id.item, &runs[0].id.instance), (0, &owners[&1]));
+    let left = cluster.children(&format!("/{SHARE}/ledger/requests")).await?;
+    assert!(left.is_empty(), "{left:?}");
     Ok(())
 }

@@ -7,6 +7,7 @@ use crate::cluster::ledger::{Gap, Record, Run, Source};
 use crate::cluster::mutation::Mutation;
 use crate::cluster::resharding::Basis;
 use crate::cluster::transaction::Transaction;
+use crate::cluster::trigger::Order;
 use crate::cluster::view::View;
 use crate::registry::{Answer, CreateMode, Read, Stat, Step};
 
@@ -52,6 +53,29 @@ pub(super) struct ClaimedItem {
     pub(super) has_ledger: bool,
     /// Whether an earlier taker left its mark.
     pub(super) is_failovering: bool,
+    /// The order for this item alone that the claim takes.
+    pub(super) order: Option<TakenOrder>,
+}
+
+/// An order for one item that is taken with the claim, so that it is carried out once, whoever owns the item when.
+#[derive(Clone, Debug)]
+pub(super) struct TakenOrder {
+    /// The version of the node that holds it.
+    version: i32,
+    /// The orders that stay.
+    rest: Vec<Order>,
+}
+
+impl TakenOrder {
+    /// The first of the orders for an item, if it is this one still.
+    pub(super) fn of(view: &View, item: u32, order: &Order) -> Option<Self> {
+        let stored = view.requests.get(&item)?;
+        let (first, rest) = stored.orders.split_first()?;
+        (first == order).then(|| Self {
+            version: stored.version,
+            rest: rest.to_vec(),
+        })
+    }
 }
 
 impl Claim {
@@ -93,6 +117,7 @@ impl Claim {
             lost: None,
             has_ledger,
             is_failovering,
+            order: None,
         });
     }
 
@@ -151,6 +176,7 @@ impl Claim {
             record,
             has_ledger,
             is_failovering,
+            order,
             ..
         } = claimed;
         let node = |kind| Node::ItemState { item: *item, kind };
@@ -168,6 +194,19 @@ impl Claim {
         }
         if !has_ledger {
             transaction.create(Node::LedgerItem(*item), "", CreateMode::Persistent);
+        }
+        if let Some(order) = order
+            && !Mutation::KeepRequest.is_on()
+        {
+            // Made again where orders stay: the answers to settings are those of ledgers.
+            transaction.delete_version(Node::Request(*item), Some(order.version));
+            if !order.rest.is_empty() {
+                transaction.create(
+                    Node::Request(*item),
+                    Order::to_bytes(&order.rest),
+                    CreateMode::Persistent,
+                );
+            }
         }
         let is_marked = || view.items.get(item).is_some_and(|item| item.is_misfire_marked);
         if run.source == Source::Misfire && is_marked() {

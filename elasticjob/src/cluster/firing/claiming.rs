@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use elasticjob_config::job::JobConfig;
 use jiff::Timestamp;
 
 use crate::cluster::instance::InstanceId;
@@ -10,7 +11,8 @@ use crate::cluster::mutation::Mutation;
 use crate::cluster::view::ItemView;
 use crate::registry::{Answer, CreateMode, Error, Stat, Step, WriteError, Written};
 
-use super::claim::{Claim, ClaimedItem, Found, Granted, Kind, due_of};
+use super::claim::{Claim, ClaimedItem, Found, Granted, Kind, TakenOrder, due_of};
+use super::occasion::Wanted;
 use super::passing::Concern;
 use super::{Circumstances, Claiming, Firings, Occasion, Running, Slot, Start, not_started};
 
@@ -28,6 +30,14 @@ pub(crate) struct ClaimOutcome {
     pub(crate) lost: Vec<(u32, Run)>,
 }
 
+/// How the `running` marks of a job live; `None` if it is not to be monitored.
+pub(super) fn mark_of(config: &JobConfig) -> Option<CreateMode> {
+    config.monitor_execution().then_some(match config.failover() {
+        true => CreateMode::Persistent,
+        false => CreateMode::Ephemeral,
+    })
+}
+
 impl Firings {
     /// The claim of all own items that may run for the occasion, once the ends of those that are `ending` are recorded,
     /// which are in ascending order.
@@ -38,10 +48,7 @@ impl Firings {
         ending: &[u32],
     ) -> Claim {
         let Circumstances { view, config, .. } = *circumstances;
-        let mark = config.monitor_execution().then_some(match config.failover() {
-            true => CreateMode::Persistent,
-            false => CreateMode::Ephemeral,
-        });
+        let mark = mark_of(config);
         let items = self.runnable(circumstances, occasion, mark, ending);
         let claimed = |item| self.claim_of(item, circumstances, occasion, ending);
         Claim {
@@ -70,7 +77,6 @@ impl Firings {
         let is_free = |item: u32, state: &ItemView| {
             mark.is_none() || (state.mark.is_none() && state.failover.is_none()) || is_ending(item)
         };
-        let is_meant = |state: &ItemView| !occasion.is_for_marked || state.is_misfire_marked;
         // One that waits to be taken over is run for the time that it missed first.
         let is_runnable = |&(item, state): &(u32, &ItemView)| {
             let is_moving = view.is_moving(item) && !Mutation::ClaimMoving.is_on();
@@ -79,7 +85,7 @@ impl Firings {
             // A job that is not monitored any more has items without marks, and some that were taken over before.
             let is_running = self.running.contains_key(&item) && !is_ending(item);
             let is_barred = is_disabled || is_running || is_moving || is_queued;
-            !is_barred && is_free(item, state) && is_meant(state)
+            !is_barred && is_free(item, state) && occasion.items.is(item, state)
         };
         let own = self.own_items(circumstances);
         own.filter(is_runnable).map(|(item, _)| item).collect()
@@ -112,6 +118,10 @@ impl Firings {
                 return None;
             }
         }
+        let order = match occasion.items {
+            Wanted::These(_) => Some(TakenOrder::of(circumstances.view, item, &occasion.order)?),
+            Wanted::All | Wanted::Marked => None,
+        };
         let run = Run {
             id: self.ids.run(),
             due: occasion.time.as_millisecond(),
@@ -134,6 +144,7 @@ impl Firings {
             lost,
             has_ledger: true,
             is_failovering: false,
+            order,
         })
     }
 

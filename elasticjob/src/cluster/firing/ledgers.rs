@@ -112,8 +112,9 @@ impl Firings {
 
     /// Has the ledgers read anew that somebody else was about to write when they were looked at last, if there is something
     /// to fire for.
-    pub(super) fn doubt(&mut self) {
-        let is_due = self.due.is_some() || !self.ordered.is_empty();
+    pub(super) fn doubt(&mut self, circumstances: &Circumstances<'_>) {
+        let is_asked = !circumstances.view.requests.is_empty() && self.requests_at(circumstances.elapsed).is_none();
+        let is_due = self.due.is_some() || !self.ordered.is_empty() || is_asked;
         if is_due && self.current.is_none() {
             self.slots.retain(|item, _| !self.doubtful.contains(item));
         }

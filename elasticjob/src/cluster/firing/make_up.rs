@@ -12,6 +12,7 @@ use crate::registry::{Step, size_of};
 
 use super::claim::Granted;
 use super::occasion::COALESCED;
+use super::occasion::Wanted;
 use super::{Circumstances, Claim, ClaimOutcome, Claiming, Current, Firings, Occasion};
 
 /// A firing that is claimed with the ends of the one before.
@@ -41,7 +42,7 @@ impl Firings {
             .is_some_and(|current| current.occasion.source != Source::Misfire);
         let is_marked = is_normal && self.own_items(circumstances).any(|(_, item)| item.is_misfire_marked);
         is_marked.then(|| Occasion {
-            is_for_marked: true,
+            items: Wanted::Marked,
             ..Occasion::new(Source::Misfire, circumstances.now)
         })
     }
@@ -81,7 +82,7 @@ impl Firings {
         if claim.items.is_empty() || !is_fitting {
             return None;
         }
-        if !occasion.is_for_marked {
+        if occasion.items != Wanted::Marked {
             self.missed = None;
         }
         Some(MakeUp { occasion, claim })
@@ -108,10 +109,8 @@ impl Firings {
 
     /// It was not claimed: its time is as missed as it was.
     pub(super) fn put_back(&mut self, make_up: MakeUp) {
-        let Occasion {
-            time, is_for_marked, ..
-        } = make_up.occasion;
-        if is_for_marked || Mutation::ForgetRefusedMakeUp.is_on() {
+        let Occasion { time, items, .. } = make_up.occasion;
+        if items == Wanted::Marked || Mutation::ForgetRefusedMakeUp.is_on() {
             return;
         }
         if self.missed.is_some() {

@@ -50,11 +50,14 @@ pub(crate) use end::Recordings;
 use ledgers::Slot;
 use listening::Listening;
 use occasion::COALESCED;
-pub(crate) use occasion::{LATE_LIMIT, Occasion, Skipped};
+pub(crate) use occasion::{LATE_LIMIT, Occasion, Skipped, Wanted};
 use pause::Pause;
 pub(crate) use request::{FiringRequest, Start};
 use state::{Claiming, Current, Ended, Recording, Running};
 use takeover::Takeover;
+
+/// A single item that was asked for and could not be claimed is tried again after this long.
+const REQUEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// What a decision on firings looks at.
 pub(crate) struct Circumstances<'a> {
@@ -109,6 +112,8 @@ pub(crate) struct Firings {
     lingering: Option<Lingering>,
     clock_check: ClockCheck,
     pause: Pause,
+    /// A single item that was asked for could not be claimed: it is not tried again before, by the clock that only moves forward.
+    requests_not_before: Duration,
     /// Whether the job has listeners.
     is_listened_to: bool,
 }
@@ -135,6 +140,7 @@ impl Firings {
             lingering: None,
             clock_check: ClockCheck::Due,
             pause: Pause::default(),
+            requests_not_before: Duration::ZERO,
             is_listened_to: false,
         }
     }
@@ -176,8 +182,15 @@ impl Firings {
     /// The items whose runs something waits for: an order, or a time that has come and that other items could run at.
     pub(crate) fn waited_for(&self, circumstances: &Circumstances<'_>) -> impl Iterator<Item = u32> {
         let is_idle = |(item, state): (u32, &ItemView)| !state.is_disabled && !self.running.contains_key(&item);
-        let is_waited_for =
-            || !self.ordered.is_empty() || self.missed.is_some() && self.own_items(circumstances).any(is_idle);
+        let is_asked_for = || {
+            self.own_items(circumstances)
+                .any(|(item, _)| circumstances.view.requests.contains_key(&item))
+        };
+        let is_waited_for = || {
+            !self.ordered.is_empty()
+                || is_asked_for()
+                || self.missed.is_some() && self.own_items(circumstances).any(is_idle)
+        };
         let current = self.current.as_ref().filter(|_| is_waited_for());
         current.into_iter().flat_map(|current| current.open.iter().copied())
     }
@@ -203,11 +216,22 @@ impl Firings {
         if let Some(request) = self.take_over(circumstances) {
             return Some(request);
         }
-        self.doubt();
+        self.doubt(circumstances);
         if let Some(request) = self.load_ledgers(circumstances) {
             return Some(request);
         }
         self.fire(circumstances)
+    }
+
+    /// When, on the clock that only moves forward, single items that are asked for are tried again.
+    pub(crate) fn requests_at(&self, elapsed: Duration) -> Option<Duration> {
+        (self.requests_not_before > elapsed).then_some(self.requests_not_before)
+    }
+
+    /// A single item that was asked for could not be claimed. The order stays, so without a pause it would be tried over and
+    /// over.
+    fn pause_requests(&mut self, circumstances: &Circumstances<'_>) {
+        self.requests_not_before = circumstances.elapsed + REQUEST_PAUSE;
     }
 
     /// When, on the clock that only moves forward, ends that wait for others are recorded anyway.
@@ -306,6 +330,10 @@ impl Firings {
             return;
         }
         let make_up = self.occasion_to_make_up(circumstances);
+        let is_in_vain = |current: &Current| matches!(current.occasion.items, Wanted::These(_)) && !current.is_begun;
+        if self.current.as_ref().is_some_and(is_in_vain) {
+            self.pause_requests(circumstances);
+        }
         self.current = None;
         if let Some(time) = self.missed.take()
             && make_up.is_none()
@@ -314,7 +342,7 @@ impl Firings {
         }
         match make_up {
             // What is marked stays so, and is made up after the next firing.
-            Some(make_up) if make_up.is_for_marked && self.due.is_some() => {}
+            Some(make_up) if make_up.items == Wanted::Marked && self.due.is_some() => {}
             Some(make_up) => {
                 if let Some(older) = self.due.replace(make_up) {
                     self.skip(older.time, COALESCED);
@@ -329,14 +357,16 @@ impl Firings {
         if self.is_stopped || self.current.is_some() || circumstances.view.is_paused() {
             return None;
         }
-        let is_waiting = self.due.is_some() || !self.ordered.is_empty() || self.must_look_back;
+        let is_asked = !self.ordered.is_empty() || !circumstances.view.requests.is_empty();
+        let is_waiting = self.due.is_some() || is_asked || self.must_look_back;
         if !is_waiting || self.is_held_up(circumstances) {
             return None;
         }
         self.look_back(circumstances);
+        let requested = self.requested(circumstances);
         // An order is given once: taken while nobody has the items yet, it would be lost.
         let is_to_wait = || is_unsettled(circumstances.view, circumstances.config, circumstances.placement);
-        if self.due.is_none() && (self.ordered.is_empty() || is_to_wait()) {
+        if self.due.is_none() && (self.ordered.is_empty() && requested.is_none() || is_to_wait()) {
             return None;
         }
         if circumstances.config.max_time_diff().is_some() {
@@ -346,16 +376,20 @@ impl Firings {
                 ClockCheck::Passed => self.clock_check = ClockCheck::Due,
             }
         }
-        let occasion = match self.due.take() {
-            Some(due) => due,
+        let occasion = match (self.due.take(), requested) {
+            (Some(due), _) => due,
+            (None, Some(requested)) if self.ordered.is_empty() => requested,
             // The one that came first.
-            None => Occasion {
+            (None, _) => Occasion {
                 order: self.ordered.remove(0),
                 ..Occasion::new(Source::Trigger, circumstances.now)
             },
         };
         let claim = self.new_claim(circumstances, &occasion, &[]);
         if claim.is_empty() {
+            if matches!(occasion.items, Wanted::These(_)) {
+                self.pause_requests(circumstances);
+            }
             // No item of this instance runs: that is no firing of it, and its listeners hear nothing.
             return None;
         }

@@ -1,5 +1,7 @@
 //! What there is to fire for, and what became of the times that were not fired.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 
 use crate::cluster::ledger::Source;
@@ -7,7 +9,7 @@ use crate::cluster::mutation::Mutation;
 use crate::cluster::trigger::Order;
 use crate::cluster::view::ItemView;
 
-use super::claiming::looks_back;
+use super::claiming::{looks_back, mark_of};
 use super::{Circumstances, Firings};
 
 /// A time that could not be fired for so long is missed, not late.
@@ -30,10 +32,30 @@ pub(crate) struct Occasion {
     pub(crate) time: Timestamp,
     /// Who asked for it, if anybody did.
     pub(crate) order: Order,
-    /// Only items that a Java member marked are run.
-    pub(crate) is_for_marked: bool,
+    pub(crate) items: Wanted,
     /// It passed before items became ours, which are run alone.
     pub(crate) is_looked_back: bool,
+}
+
+/// Which of our items an occasion is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    All,
+    /// Those that a Java member marked as missed.
+    Marked,
+    /// Those that are asked for.
+    These(BTreeSet<u32>),
+}
+
+impl Wanted {
+    /// Whether it is for this item.
+    pub(super) fn is(&self, item: u32, state: &ItemView) -> bool {
+        match self {
+            Self::All => true,
+            Self::Marked => state.is_misfire_marked,
+            Self::These(items) => items.contains(&item),
+        }
+    }
 }
 
 /// What happened to a firing that will not be.
@@ -112,6 +134,29 @@ impl Firings {
         orders.into_iter().for_each(|order| order.join(&mut self.ordered));
     }
 
+    /// The single items that are asked for and may run, with what the first of them is to run for; others that are to run for
+    /// the same come along.
+    pub(super) fn requested(&self, circumstances: &Circumstances<'_>) -> Option<Occasion> {
+        let requests = &circumstances.view.requests;
+        if requests.is_empty() || self.requests_at(circumstances.elapsed).is_some() {
+            return None;
+        }
+        let asked = Occasion {
+            items: Wanted::These(requests.keys().copied().collect()),
+            ..Occasion::new(Source::Trigger, circumstances.now)
+        };
+        let mark = mark_of(circumstances.config);
+        let runnable = self.runnable(circumstances, &asked, mark, &[]);
+        let first_order = |item: &u32| requests.get(item).and_then(|stored| stored.orders.first());
+        let order = runnable.iter().find_map(first_order)?.clone();
+        let items = runnable.into_iter().filter(|item| first_order(item) == Some(&order));
+        Some(Occasion {
+            items: Wanted::These(items.collect()),
+            order,
+            ..asked
+        })
+    }
+
     /// Looks back at the newest time that passed while our items had no owner. One since this instance is here is fired late,
     /// or made up if it is missed; one of before, or of a pause, only if the job is to catch up.
     pub(super) fn look_back(&mut self, circumstances: &Circumstances<'_>) {
@@ -187,7 +232,7 @@ impl Occasion {
             source,
             time,
             order: Order::default(),
-            is_for_marked: false,
+            items: Wanted::All,
             is_looked_back: false,
         }
     }

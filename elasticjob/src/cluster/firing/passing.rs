@@ -17,6 +17,7 @@ use crate::cluster::noted_items::NotedItems;
 use crate::cluster::view::{ItemView, View};
 
 use super::ledgers::ACCOUNTED;
+use super::occasion::Wanted;
 use super::{Circumstances, Firings, Occasion, Slot, claiming};
 
 /// An operator switched the item off, or its server.
@@ -90,7 +91,7 @@ impl<'a> Accountable<'a> {
 impl Firings {
     /// Returns what has its verdict with the occasion of the items that do not run for it.
     pub(super) fn passing(&self, circumstances: &Circumstances<'_>, occasion: &Occasion) -> Vec<PassedItem> {
-        let is_for_all = !occasion.is_for_marked && !occasion.is_looked_back;
+        let is_for_all = occasion.items == Wanted::All && !occasion.is_looked_back;
         let is_scheduled = matches!(occasion.source, Source::Schedule | Source::Misfire);
         if !is_for_all || !is_scheduled || Mutation::PassInSilence.is_on() {
             return Vec::new();

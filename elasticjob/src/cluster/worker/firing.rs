@@ -33,6 +33,9 @@ impl Worker {
         if let Some(at) = self.firings.take_over_at(self.process.clock.elapsed()) {
             live.wake_by(at);
         }
+        if let Some(at) = self.firings.requests_at(self.process.clock.elapsed()) {
+            live.wake_by(at);
+        }
         let Some(request) = request else {
             return;
         };

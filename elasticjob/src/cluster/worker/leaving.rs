@@ -164,6 +164,7 @@ impl Worker {
             labels: self.application.labels.to_vec(),
             obeys_pause: true,
             obeys_cancels: true,
+            obeys_requests: true,
             outdated: self.account.standing().outdated(),
             differences: self.account.standing().differences(),
             hindrances: self.account.standing().hindrances(),

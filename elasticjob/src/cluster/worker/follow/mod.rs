@@ -124,6 +124,8 @@ impl Follower {
                 | Node::Called
                 | Node::Cancels
                 | Node::Cancel(_)
+                | Node::Requests
+                | Node::Request(_)
                 | Node::Guarantee(_),
             )
             | None => false,

@@ -129,7 +129,7 @@ async fn that_an_operator_makes_are_shown_while_they_last() {
     assert_eq!(differences(&only), None);
     assert_eq!(
         said_by(&cluster, &only).await,
-        r#"{"draining":false,"obeysPause":true,"obeysCancels":true}"#
+        r#"{"draining":false,"obeysPause":true,"obeysCancels":true,"obeysRequests":true}"#
     );
     assert_eq!(warnings(&log), [""; 0]);
 }

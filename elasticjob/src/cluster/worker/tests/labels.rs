@@ -75,14 +75,14 @@ async fn labels_should_stay_when_an_instance_leaves() {
     let read = async || cluster.data(&member).await;
     assert_eq!(
         read().await.as_deref(),
-        Some(r#"{"draining":false,"labels":["gpu"],"obeysPause":true,"obeysCancels":true}"#)
+        Some(r#"{"draining":false,"labels":["gpu"],"obeysPause":true,"obeysCancels":true,"obeysRequests":true}"#)
     );
     let leaving = only.stop(Duration::from_secs(5));
     let looking = async {
         tokio::time::sleep(Duration::from_millis(100)).await;
         assert_eq!(
             read().await.as_deref(),
-            Some(r#"{"draining":true,"labels":["gpu"],"obeysPause":true,"obeysCancels":true}"#)
+            Some(r#"{"draining":true,"labels":["gpu"],"obeysPause":true,"obeysCancels":true,"obeysRequests":true}"#)
         );
     };
     tokio::join!(leaving, looking);

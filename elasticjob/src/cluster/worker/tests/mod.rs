@@ -21,6 +21,7 @@ mod pause;
 mod reconnect;
 mod refused;
 mod removal;
+mod requests;
 mod retries;
 mod session;
 mod sharing;

@@ -1,0 +1,142 @@
+//! Runs of single items that an operator asks for.
+
+use super::*;
+use crate::cluster::ledger::Record;
+use crate::operation::{Error, Operations, Requested};
+use crate::run::{ItemOutcome, Source};
+
+impl Cluster {
+    fn by_hand(&self) -> Operations {
+        Operations::with_clock(Arc::new(self.registry.clone()), Arc::clone(&self.clock) as _)
+    }
+
+    async fn ask(&self, item: u32, parameter: Option<&str>) -> Result<Requested, Error> {
+        self.by_hand().trigger_item("job", item, parameter).await
+    }
+
+    /// The items that began at this second or later, in their order.
+    fn begun_since(&self, second: f64) -> Vec<u32> {
+        let since = Duration::from_secs_f64(second);
+        let runs = self.history.all().into_iter().filter(|ran| ran.began >= since);
+        runs.map(|ran| ran.item).collect()
+    }
+
+    async fn requests(&self) -> Vec<String> {
+        self.children("/job/ledger/requests").await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn runs_that_item_once_and_no_other() {
+    let mut cluster = Cluster::new().await;
+    let _instances = ["10.0.0.1", "10.0.0.2"].map(|ip| cluster.join(ip, with_failover(4), quick()));
+    cluster.until(7.0).await;
+    let requested = cluster.ask(2, Some("五月")).await.unwrap();
+    assert_eq!(requested.instances.len(), 1);
+    cluster.until(8.0).await;
+    assert_eq!(cluster.begun_since(7.0), [2]);
+    assert_eq!(cluster.requests().await, [""; 0]);
+    let data = cluster.data("/job/ledger/items/2").await.unwrap();
+    let run = Record::parse(data.as_bytes()).run.unwrap();
+    assert_eq!((run.source, run.parameter.as_deref()), (Source::Trigger, Some("五月")));
+    let run = cluster.by_hand().outcome(&requested, Duration::ZERO).await.unwrap();
+    assert_eq!(run.items.into_iter().collect::<Vec<_>>(), [(2, ItemOutcome::Succeeded)]);
+    cluster.until(26.0).await;
+    assert_eq!(cluster.history.count_at(at(25)), 4);
+    cluster.history.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn is_carried_out_once_although_the_owner_dies() {
+    let mut cluster = Cluster::new().await;
+    let without_failover = with_failover(1).to_builder().failover(false).build().unwrap();
+    let first = cluster.join("10.0.0.1", without_failover.clone(), quick());
+    let second = cluster.join("10.0.0.2", without_failover, quick());
+    cluster.until(7.0).await;
+    let owner = match cluster.history.at(at(5))[0].1 == first.id() {
+        true => &first,
+        false => &second,
+    };
+    owner.link.cut();
+    let requested = cluster.ask(0, None).await.unwrap();
+    owner.kill();
+    cluster.until(24.0).await;
+    assert_eq!(cluster.begun_since(7.0), [0]);
+    let run = cluster.by_hand().outcome(&requested, Duration::ZERO).await.unwrap();
+    assert!(run.is_success(), "{run:?}");
+    assert_eq!(cluster.requests().await, [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn comes_after_the_run_that_goes_on_each_parameter_for_itself() {
+    let mut cluster = Cluster::new().await;
+    let _only = cluster.join("10.0.0.1", with_failover(2), lasting(Duration::from_secs(4)));
+    cluster.until(7.0).await;
+    for parameter in ["a", "b", "a"] {
+        cluster.ask(1, Some(parameter)).await.unwrap();
+    }
+    cluster.until(9.5).await;
+    assert_eq!(cluster.begun_since(7.0), [1]);
+    cluster.until(20.0).await;
+    assert_eq!(cluster.begun_since(7.0), [1, 1], "two that want the same are one");
+    assert_eq!(cluster.requests().await, [""; 0]);
+    cluster.until(30.0).await;
+    assert_eq!(cluster.history.count_at(at(25)), 2);
+    cluster.history.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn makes_up_for_the_time_that_comes_meanwhile() {
+    let mut cluster = Cluster::new().await;
+    let work: Work = Arc::new(|item| Box::pin(tokio::time::sleep(Duration::from_secs(if item == 1 { 8 } else { 0 }))));
+    let _only = cluster.join("10.0.0.1", with_failover(2), work);
+    cluster.until(20.0).await;
+    cluster.ask(1, None).await.unwrap();
+    cluster.until(40.0).await;
+    assert_eq!(cluster.history.count_at(at(25)), 2, "after the run that was asked for");
+    cluster.history.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn waits_for_the_end_of_a_pause() {
+    let mut cluster = Cluster::new().await;
+    let only = cluster.join("10.0.0.1", with_failover(1), quick());
+    cluster.until(7.0).await;
+    only.link.cut();
+    cluster.ask(0, None).await.unwrap();
+    let target = crate::operation::Target::job("job");
+    cluster.by_hand().disable(&target, None).await.unwrap();
+    only.link.heal();
+    cluster.until(15.0).await;
+    assert_eq!(cluster.begun_since(7.0), [0; 0]);
+    let refused = cluster.ask(0, None).await.unwrap_err();
+    assert!(matches!(refused, Error::Paused { .. }), "{refused}");
+    cluster.by_hand().enable(&target).await.unwrap();
+    cluster.until(18.0).await;
+    assert_eq!(cluster.begun_since(7.0), [0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn is_refused_for_what_cannot_run() {
+    let mut cluster = Cluster::new().await;
+    let _only = cluster.join("10.0.0.1", with_failover(3), quick());
+    cluster.until(7.0).await;
+    let error = cluster.ask(3, None).await.unwrap_err();
+    assert!(matches!(error, Error::NoSuchItem { item: 3, total: 3, .. }), "{error}");
+    let operations = cluster.by_hand();
+    let note = operations.note(Some("alice"), None);
+    operations.disable_item("job", 0, Some(note)).await.unwrap();
+    let error = cluster.ask(0, None).await.unwrap_err().to_string();
+    assert!(
+        error.starts_with("item 0 of job `job` is switched off since ") && error.ends_with(" by alice"),
+        "{error}"
+    );
+    cluster.register_java("10.0.0.9@-@9").await;
+    cluster.set("/job/sharding/1/instance", "10.0.0.9@-@9").await;
+    let error = cluster.ask(1, None).await.unwrap_err().to_string();
+    assert!(
+        error.contains("belongs to 10.0.0.9@-@9, which runs no single items"),
+        "{error}"
+    );
+    assert_eq!(cluster.requests().await, [""; 0]);
+}

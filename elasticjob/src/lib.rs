@@ -56,6 +56,7 @@ pub mod trace;
 pub mod operation;
 pub mod snapshot;
 
+mod progress;
 pub mod registry;
 pub mod run;
 

@@ -352,6 +352,50 @@ async fn a_run_that_is_cancelled_should_end_as_that_and_the_next_should_come() -
 }
 
 #[tokio::test]
+async fn progress_of_a_run_should_be_shown_while_it_goes_on() -> anyhow::Result<()> {
+    let operator = Operator::new("cli-progress")?;
+    let member = operator.cluster.member(1).working(Duration::from_secs(300));
+    let _member = member
+        .with("ELASTICJOB_JOBS_SHARE_CRON", NEVER)
+        .with("MEMBER_REPORTS", "true")
+        .start()?;
+    operator.cluster.shared_by(&[1]).await;
+    operator.succeeds(&["trigger", SHARE]).await;
+    operator
+        .cluster
+        .until("all items show progress", async || {
+            let items = operator.json(&["items", SHARE]).await;
+            let items = items.as_array().context("a list")?;
+            let is_shown = |item: &Value| {
+                item["progress"]["text"]
+                    .as_str()
+                    .is_some_and(|text| text.ends_with("已过"))
+            };
+            ensure!(items.len() == 10 && items.iter().all(is_shown), "{items:?}");
+            ensure!(items[3]["progress"]["ageSeconds"].as_u64() <= Some(60), "{items:?}");
+            Ok(())
+        })
+        .await;
+    let items = operator.succeeds(&["items", SHARE]).await;
+    assert!(items.contains("running: ") && items.contains(" s ago)"), "{items}");
+    let explained = operator.succeeds(&["explain", SHARE, "--item", "3"]).await;
+    assert!(explained.contains("progress: "), "{explained}");
+
+    operator.succeeds(&["cancel", SHARE]).await;
+    let items = operator.json(&["items", SHARE]).await;
+    assert!(items[3]["progress"].is_null(), "its run is over: {items}");
+    operator
+        .cluster
+        .until("nothing of it is left", async || {
+            let left = operator.cluster.children("/share/ledger/progress").await?;
+            ensure!(left.is_empty(), "{left:?}");
+            Ok(())
+        })
+        .await;
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_run_that_is_held_up_should_say_by_what() -> anyhow::Result<()> {
     let operator = Operator::new("cli-held-up")?;
     let _members = operator.members(&[1, 2]).await?;

@@ -198,7 +198,11 @@ impl Show for Vec<ItemReport> {
                     (None, None) => optional(None::<&str>),
                 },
                 optional(item.run.as_ref().and_then(|run| run.due).map(local)),
-                item.run.as_ref().map_or_else(|| optional(None::<&str>), result),
+                match (&item.progress, &item.run) {
+                    (Some(progress), _) => plain(format!("running: {progress}")),
+                    (None, Some(run)) => result(run),
+                    (None, None) => optional(None::<&str>),
+                },
                 plain(item.parameter.as_deref().unwrap_or_default()),
                 plain(item.disabled.as_ref().map(said).unwrap_or_default()),
             ]);

@@ -10,6 +10,7 @@ use futures_channel::mpsc::UnboundedSender;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
+use crate::progress::ProgressCell;
 use crate::schedule::Clock;
 use crate::tasks::Task;
 use crate::telemetry::JobMetrics;
@@ -59,6 +60,8 @@ pub(crate) struct Launch {
     pub(crate) cancellation: CancellationToken,
     /// Asks the item to end at its next good place, also when it is cancelled.
     pub(crate) wind_down: WindDown,
+    /// Takes what the run reports of its progress.
+    pub(crate) progress: ProgressCell,
     /// Unbounded: it never holds more than one message for each item that was claimed.
     pub(crate) finished: UnboundedSender<Finished>,
 }

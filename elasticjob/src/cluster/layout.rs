@@ -47,6 +47,9 @@ pub(crate) enum Node<'a> {
     Requests,
     /// Orders to run this item alone.
     Request(u32),
+    Progresses,
+    /// How far the run of the item has come, as its code reports.
+    Progress(u32),
     Cancels,
     /// An operator's word that a run of the item is to end.
     Cancel(u32),
@@ -227,6 +230,8 @@ impl<'a> Node<'a> {
             ["ledger", "standby", id] => Self::Standby(id),
             ["ledger", "requests"] => Self::Requests,
             ["ledger", "requests", item] => Self::Request(number(item)?),
+            ["ledger", "progress"] => Self::Progresses,
+            ["ledger", "progress", item] => Self::Progress(number(item)?),
             ["ledger", "cancels"] => Self::Cancels,
             ["ledger", "cancels", item] => Self::Cancel(number(item)?),
             ["ledger", "pause"] => Self::Pause,
@@ -287,6 +292,8 @@ impl fmt::Display for Node<'_> {
             Self::Standby(id) => write!(f, "/ledger/standby/{id}"),
             Self::Requests => f.write_str("/ledger/requests"),
             Self::Request(item) => write!(f, "/ledger/requests/{item}"),
+            Self::Progresses => f.write_str("/ledger/progress"),
+            Self::Progress(item) => write!(f, "/ledger/progress/{item}"),
             Self::Cancels => f.write_str("/ledger/cancels"),
             Self::Cancel(item) => write!(f, "/ledger/cancels/{item}"),
             Self::Pause => f.write_str("/ledger/pause"),
@@ -349,6 +356,8 @@ mod tests {
             Node::Standby("10.0.0.1@-@7-abc123"),
             Node::Requests,
             Node::Request(3),
+            Node::Progresses,
+            Node::Progress(3),
             Node::Cancels,
             Node::Cancel(3),
             Node::Pause,

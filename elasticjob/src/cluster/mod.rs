@@ -36,6 +36,7 @@ pub(crate) mod pause;
 mod placement;
 pub(crate) mod policy;
 pub(crate) mod process;
+pub(crate) mod progress;
 pub(crate) mod refusal;
 pub(crate) mod registration;
 mod remains;

@@ -30,7 +30,7 @@ fn is_read(view: &mut View, job: &str, path: &str) -> bool {
             false
         }
         // For people, who read them by themselves.
-        Some(Node::Notes) => false,
+        Some(Node::Notes | Node::Progresses) => false,
         Some(Node::Standby(_)) => {
             view.read(path, Some((Vec::new(), Stat::default())));
             false

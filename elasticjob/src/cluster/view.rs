@@ -210,7 +210,12 @@ impl View {
                 self.pause.get_or_insert_with(StoredPause::unread);
                 Interest::Read
             }
-            Node::ServerNote(_) | Node::ItemNote(_) | Node::Called | Node::Guarantee(_) => Interest::None,
+            Node::ServerNote(_)
+            | Node::ItemNote(_)
+            | Node::Called
+            | Node::Progresses
+            | Node::Progress(_)
+            | Node::Guarantee(_) => Interest::None,
             _ if Parents::bit(node).is_some() || is_data_ignored(node) => {
                 self.put(node, &[], Stat::default());
                 Interest::Changed
@@ -349,6 +354,7 @@ impl View {
                 self.item(item).has_ledger = false;
                 return Interest::None;
             }
+            Node::Progresses | Node::Progress(_) => return Interest::None,
             Node::CurrentTime => self.has_current_time = false,
             Node::Epoch => self.epoch = None,
             Node::Pause => self.pause = None,

@@ -163,6 +163,7 @@ impl Runner for JobRunner {
             fence,
             cancellation,
             wind_down,
+            progress,
             launched_at,
             metrics,
             finished,
@@ -191,6 +192,7 @@ impl Runner for JobRunner {
             attempt: start.run.attempt,
             retry: 0,
             fencing_token: start.fencing_token,
+            progress,
         });
         let tasks = self.equipment.tasks.clone();
         let item = Item {

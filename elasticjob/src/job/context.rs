@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::blocking::{self, BlockingError, BlockingExecutor, Inline};
 use super::components::Components;
 use super::progress::Progress;
+use crate::progress::ProgressCell;
 
 /// Which part of which firing this run is for. Cloning is cheap.
 ///
@@ -46,6 +47,7 @@ pub(crate) struct ShardingParts {
     pub(crate) attempt: u32,
     pub(crate) retry: u32,
     pub(crate) fencing_token: i64,
+    pub(crate) progress: ProgressCell,
 }
 
 impl ShardingContext {
@@ -73,6 +75,7 @@ impl ShardingContext {
             attempt: 1,
             retry: 0,
             fencing_token: 1,
+            progress: ProgressCell::default(),
         })
     }
 
@@ -150,6 +153,34 @@ impl ShardingContext {
     /// seen is safe from a run that was taken for dead and continues.
     pub fn fencing_token(&self) -> i64 {
         self.parts.fencing_token
+    }
+
+    /// Reports how far the run has come, as a fraction of 1, with a text for operators. `elasticjob items` and `elasticjob
+    /// explain` show the newest report, with its age, while the run goes on.
+    ///
+    /// It may be called as often as you like, from blocking work, too: it neither waits nor makes a request. The instance writes
+    /// the newest reports of a job's runs once in 5 s, of 100 runs at a time. The first comes 1 s after the run began, so a
+    /// shorter run is not written. The report goes with the end of the run. If the run is taken over, the next attempt begins
+    /// without one.
+    ///
+    /// `None` leaves the fraction open. A fraction is shown in whole per cent, rounded down. One below 0 counts as 0, one above 1
+    /// as 1, and NaN as none. A text of more than 200 characters is cut, and control characters become blanks. Scripts and HTTP
+    /// jobs cannot report.
+    ///
+    /// ```
+    /// use elasticjob::job::ShardingContext;
+    ///
+    /// async fn export(shard: ShardingContext) {
+    ///     for page in 0..100 {
+    ///         // .. export the page ..
+    ///         shard.progress(f64::from(page) / 100.0, &format!("page {page} of 100"));
+    ///     }
+    ///     shard.progress(None, "sending the file");
+    /// }
+    /// # futures_util::FutureExt::now_or_never(export(ShardingContext::for_test(0, 1))).unwrap();
+    /// ```
+    pub fn progress(&self, fraction: impl Into<Option<f64>>, text: &str) {
+        self.parts.progress.report(fraction.into(), text);
     }
 
     /// The same context with another job name.
@@ -342,8 +373,13 @@ impl RunContext {
         self.parts.fenced.child_token()
     }
 
+    /// Reports how far the run has come: see [`ShardingContext::progress`].
+    pub fn progress(&self, fraction: impl Into<Option<f64>>, text: &str) {
+        self.sharding.progress(fraction, text);
+    }
+
     /// Notified when a long run has finished a piece of its work.
-    pub(super) fn progress(&self) -> &Progress {
+    pub(super) fn pieces(&self) -> &Progress {
         &self.parts.progress
     }
 

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::cluster::view::{ItemView, MarkHolder, ServerStatus, View};
 
 use super::Note;
-use super::item::{RunReport, SkippedReport};
+use super::item::{ProgressReport, RunReport, SkippedReport};
 use super::survey::{Depth, Survey};
 use super::switch::Switch;
 use super::{Error, Operations, next};
@@ -105,6 +105,8 @@ pub enum Finding {
     AwaitsTakeover,
     /// The item runs.
     Running { on: Option<String>, run: Option<RunReport> },
+    /// What the run reports of its progress.
+    Progress { progress: ProgressReport },
     /// An operator asked for a run of the item alone, which has not begun.
     RequestWaits,
     /// An operator has cancelled the run, which has not ended yet.
@@ -155,6 +157,7 @@ impl Finding {
             | Self::Draining { .. }
             | Self::AwaitsTakeover
             | Self::Running { .. }
+            | Self::Progress { .. }
             | Self::RequestWaits
             | Self::Cancelling { .. }
             | Self::Parked { .. }
@@ -206,7 +209,7 @@ pub(super) fn explain(survey: &Survey, now: Timestamp) -> Explanation {
         items: (0..total)
             .map(|item| ItemExplanation {
                 item,
-                findings: obstacles_first(of_item(survey, item, next)),
+                findings: obstacles_first(of_item(survey, item, next, now)),
             })
             .collect(),
     }
@@ -305,7 +308,7 @@ fn of_schedule(config: &JobConfig, now: Timestamp) -> Vec<Finding> {
     findings
 }
 
-fn of_item(survey: &Survey, item: u32, next: Option<Timestamp>) -> Vec<Finding> {
+fn of_item(survey: &Survey, item: u32, next: Option<Timestamp>, now: Timestamp) -> Vec<Finding> {
     let view = &survey.view;
     let none = ItemView::default();
     let state = view.items.get(&item).map_or(&none, |state| &**state);
@@ -336,6 +339,10 @@ fn of_item(survey: &Survey, item: u32, next: Option<Timestamp>) -> Vec<Finding> 
             run: run.clone().filter(|run| run.verdict.is_none()),
         }),
         None => {}
+    }
+    if let Some(stored) = survey.progress_of(item) {
+        let progress = ProgressReport::of(stored, now);
+        findings.push(Finding::Progress { progress });
     }
     if view.requests.contains_key(&item) {
         findings.push(Finding::RequestWaits);
@@ -437,6 +444,7 @@ impl fmt::Display for Finding {
                 on.iter().try_for_each(|on| write!(f, " on {on}"))?;
                 run.iter().try_for_each(|run| write!(f, ", {run}"))
             }
+            Self::Progress { progress } => write!(f, "progress: {progress}"),
             Self::RequestWaits => f.write_str("a run of this item alone was triggered, and has not begun"),
             Self::Cancelling { note } => write!(f, "its run is being cancelled {note}"),
             Self::Parked { run } => write!(f, "it was given up at this time, its instances died in a row: {run}"),

@@ -1,10 +1,13 @@
 //! The items of a job: owner, status and last run.
 
+use std::fmt;
+
 use elasticjob_config::job::JobConfig;
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::cluster::ledger::{Gap, Run, Source, Verdict};
+use crate::cluster::progress::StoredProgress;
 use crate::cluster::view::{ItemView, MarkHolder};
 
 use super::Note;
@@ -52,6 +55,8 @@ pub struct ItemReport {
     pub disabled: Option<Note>,
     /// Its newest run by an instance of ours.
     pub run: Option<RunReport>,
+    /// What its run that goes on reports of its progress.
+    pub progress: Option<ProgressReport>,
     /// Its newest run that was lost with its instance and recorded as that by the run that followed.
     pub lost: Option<RunReport>,
     /// The newest times that passed without a run.
@@ -80,6 +85,21 @@ pub struct RunReport {
     pub cause: Option<String>,
 }
 
+/// The progress of a run, as its code reported it last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct ProgressReport {
+    /// From 0 to 100, rounded down; `None` if the run does not say so.
+    pub percent: Option<u8>,
+    /// What it says, for people.
+    pub text: String,
+    /// When it said so, by the clock of its instance.
+    pub at: Timestamp,
+    /// How long ago that was when it was read, in seconds.
+    pub age_seconds: u64,
+}
+
 /// Scheduled times that passed without a run, from the ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -103,17 +123,19 @@ impl Operations {
     pub async fn items(&self, job: &str) -> Result<Vec<ItemReport>, Error> {
         let survey = self.survey(job, Depth::Whole).await?;
         let config = survey.configuration().and_then(Result::ok);
-        Ok(items(&survey, config.as_ref()))
+        Ok(items(&survey, config.as_ref(), self.now()))
     }
 }
 
 /// What there is below `sharding`, and what the ledger says of each.
-pub(super) fn items(survey: &Survey, config: Option<&JobConfig>) -> Vec<ItemReport> {
+pub(super) fn items(survey: &Survey, config: Option<&JobConfig>, now: Timestamp) -> Vec<ItemReport> {
     let there = survey.view.items.iter().filter(|(_, item)| item.exists);
-    there.map(|(item, view)| report(survey, config, *item, view)).collect()
+    there
+        .map(|(item, view)| report(survey, config, *item, view, now))
+        .collect()
 }
 
-fn report(survey: &Survey, config: Option<&JobConfig>, item: u32, view: &ItemView) -> ItemReport {
+fn report(survey: &Survey, config: Option<&JobConfig>, item: u32, view: &ItemView, now: Timestamp) -> ItemReport {
     let present = view
         .owner
         .as_ref()
@@ -140,6 +162,7 @@ fn report(survey: &Survey, config: Option<&JobConfig>, item: u32, view: &ItemVie
             .map(str::to_owned),
         disabled: survey.note_of(&Switch::Item(item)).cloned(),
         run: record.and_then(|record| record.run.as_ref()).map(RunReport::of),
+        progress: survey.progress_of(item).map(|stored| ProgressReport::of(stored, now)),
         lost: record.and_then(|record| record.lost.as_ref()).map(RunReport::of),
         skipped: record.and_then(|record| record.skipped.as_ref()).map(SkippedReport::of),
     }
@@ -156,6 +179,35 @@ impl RunReport {
             verdict: run.end.as_ref().map(|end| name(end.verdict).to_owned()),
             cause: run.end.as_ref().and_then(|end| end.cause.clone()),
         }
+    }
+}
+
+impl ProgressReport {
+    pub(super) fn of(stored: &StoredProgress, now: Timestamp) -> Self {
+        let at = Timestamp::from_millisecond(stored.at).unwrap_or(now);
+        Self {
+            percent: stored.percent,
+            text: stored.text.clone(),
+            at,
+            // The clock of the instance may be ahead of ours.
+            age_seconds: now.duration_since(at).as_secs().max(0).unsigned_abs(),
+        }
+    }
+}
+
+impl fmt::Display for ProgressReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            percent,
+            text,
+            age_seconds,
+            ..
+        } = self;
+        percent.iter().try_for_each(|percent| write!(f, "{percent} % "))?;
+        if !text.is_empty() {
+            write!(f, "{text} ")?;
+        }
+        write!(f, "({age_seconds} s ago)")
     }
 }
 

@@ -51,7 +51,7 @@ pub(crate) use dump::dumped_node;
 pub use error::Error;
 pub use explain::{Explanation, Finding, ItemExplanation};
 pub use instance::InstanceReport;
-pub use item::{ItemReport, ItemStatus, RunReport, SkippedReport};
+pub use item::{ItemReport, ItemStatus, ProgressReport, RunReport, SkippedReport};
 pub use listing::{JobBrief, JobOnServer, JobStatus, Listing, Unlisted, UnlistedReason};
 pub use next::{NextFirings, next_firings};
 pub use obstacle::Obstacle;

@@ -48,7 +48,7 @@ impl Operations {
             is_resharding: survey.view.is_resharding(),
             servers: server::servers(&survey),
             instances: instance::instances(&survey),
-            items: item::items(&survey, Some(&config)),
+            items: item::items(&survey, Some(&config), self.now()),
         })
     }
 }

@@ -9,6 +9,7 @@ use elasticjob_config::job::{Errors, JobConfig};
 use crate::cluster::instance::InstanceId;
 use crate::cluster::layout::{ItemKind, Node};
 use crate::cluster::ledger::Record;
+use crate::cluster::progress::StoredProgress;
 use crate::cluster::refusal::Standby;
 use crate::cluster::view::{StoredConfig, View};
 use crate::registry::{Answer, Read, Stat};
@@ -38,6 +39,8 @@ pub(super) struct Survey {
     pub(super) notes: BTreeMap<Switch, Stored<Note>>,
     /// Processes that have the job and take no part in it, and why.
     pub(super) standbys: BTreeMap<String, Standby>,
+    /// What runs report of their progress, by item.
+    progress: BTreeMap<u32, StoredProgress>,
     /// The transaction that threw each switch that is there.
     thrown: BTreeMap<Switch, i64>,
     /// What the next round has to read.
@@ -83,6 +86,7 @@ impl Survey {
                     Node::Members,
                     Node::Standbys,
                     Node::Cancels,
+                    Node::Progresses,
                     Node::Requests,
                     Node::Notes,
                     Node::ServerNotes,
@@ -101,6 +105,7 @@ impl Survey {
             ledgers: BTreeMap::new(),
             notes: BTreeMap::new(),
             standbys: BTreeMap::new(),
+            progress: BTreeMap::new(),
             thrown: BTreeMap::new(),
             next: next.into_iter().map(Wanted::Node).collect(),
         }
@@ -146,6 +151,10 @@ impl Survey {
             }
             Some(Node::Standby(id)) => {
                 self.standbys.insert(id.to_owned(), Standby::parse(&data));
+            }
+            Some(Node::Progress(item)) => {
+                self.progress
+                    .extend(StoredProgress::parse(&data).map(|stored| (item, stored)));
             }
             Some(Node::Epoch) => {
                 let value = data.clone();
@@ -196,6 +205,7 @@ impl Survey {
                     | Node::Member(_)
                     | Node::Standby(_)
                     | Node::Cancel(_)
+                    | Node::Progress(_)
                     | Node::Request(_)
                     | Node::TriggerFor(_)
                     | Node::ServerNote(_)
@@ -224,6 +234,13 @@ impl Survey {
     pub(super) fn note_of(&self, switch: &Switch) -> Option<&Note> {
         let note = self.notes.get(switch)?;
         (self.thrown.get(switch) == Some(&note.stat.modified)).then_some(&note.value)
+    }
+
+    /// What the run of an item that goes on reports of its progress.
+    pub(super) fn progress_of(&self, item: u32) -> Option<&StoredProgress> {
+        let run = self.ledgers.get(&item)?.value.run.as_ref()?;
+        let is_its = |stored: &&StoredProgress| stored.run == run.id && stored.attempt == run.attempt;
+        self.progress.get(&item).filter(is_its).filter(|_| run.end.is_none())
     }
 
     /// The instances on one server.

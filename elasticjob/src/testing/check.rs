@@ -207,7 +207,7 @@ impl World {
             let total = job.config.sharding_total_count().get();
             // Of items that the job has no more nothing ends, so what was meant for these stays.
             let is_item = |name: &String| name.parse().is_ok_and(|item: u32| item < total);
-            for path in ["ledger/cancels", "ledger/requests"] {
+            for path in ["ledger/cancels", "ledger/requests", "ledger/progress"] {
                 let left: Vec<String> = children(path).into_iter().filter(is_item).collect();
                 if !left.is_empty() {
                     complain(format!("{left:?} is left over in {path}"));

@@ -23,6 +23,7 @@
 //! - no run of a job is claimed between the transaction that pauses it and the one that ends the pause;
 //! - a run of a single item that an operator triggers is one run, of that item, and it comes;
 //! - a run that an operator cancels ends as cancelled, unless it ended before its instance had to know, and no other run does;
+//! - what a run reports of its progress goes with it;
 //! - no instance sends more requests than a firing costs, and none polls.
 //!
 //! Processes crash, stand still, restart and leave; links are cut, slow, hold requests or answers up, lose the answer of

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::erased::BoxFuture;
-use crate::job::{ErasedJob, Outcome, RunContext};
+use crate::job::{ErasedJob, Outcome, RunContext, ShardingContext};
 
 use super::history::{History, LiveRun};
 use super::threads::sleep_blocking;
@@ -27,6 +27,8 @@ struct Drawn {
     longest: Duration,
     /// Whether the items are blocking functions.
     blocks: bool,
+    /// Whether runs report their progress.
+    reports: bool,
     /// The item, and when it is due, that takes so long although all are quick.
     slow: Option<(u32, i64, Duration)>,
 }
@@ -46,12 +48,18 @@ impl Work {
             rng,
             longest,
             blocks,
+            reports: false,
             slow: None,
         };
         Self {
             history,
             drawn: Arc::new(Mutex::new(drawn)),
         }
+    }
+
+    /// Runs report their progress from now on.
+    pub(super) fn report_progress(&self) {
+        self.drawn().reports = true;
     }
 
     /// From here on all items are quick, and blocking work comes to its end.
@@ -115,7 +123,11 @@ impl ErasedJob for Work {
         let shard = run.sharding();
         let course = self.course(shard.sharding_item(), shard.scheduled_time().as_millisecond());
         let live = self.history.live(shard.run_id(), shard.attempt());
-        let blocks = self.drawn().blocks;
+        let (blocks, reports) = {
+            let drawn = self.drawn();
+            (drawn.blocks, drawn.reports)
+        };
+        let reporting = reports.then(|| shard.clone());
         let work = self.clone();
         Box::pin(async move {
             let fails = course.fails;
@@ -126,16 +138,19 @@ impl ErasedJob for Work {
                     run.run_blocking(move || block(&course, &work, &live, &cancellation))
                         .await?;
                 }
-                None => take(course.time).await,
+                None => take(course.time, reporting.as_ref()).await,
             }
             if fails { Err("drawn to fail".into()) } else { Ok(()) }
         })
     }
 }
 
-async fn take(time: Duration) {
+async fn take(time: Duration, reporting: Option<&ShardingContext>) {
     let mut left = time;
     while !left.is_zero() {
+        if let Some(shard) = reporting {
+            shard.progress(1.0 - left.div_duration_f64(time), "a step");
+        }
         let step = left.min(STEP);
         tokio::time::sleep(step).await;
         left -= step;

@@ -65,7 +65,7 @@ pub(super) struct HandedOut {
 /// Everything there is.
 pub(super) struct World {
     pub(super) rng: fastrand::Rng,
-    /// Draws what operators cancel, in every eighth cluster: the others are what they were.
+    /// Draws what operators cancel and run by hand, in every eighth cluster, where runs report their progress, too.
     pub(super) canceller: Option<fastrand::Rng>,
     pub(super) history: History,
     pub(super) registry: MemoryRegistry,
@@ -145,6 +145,10 @@ impl World {
             Some(application) => (application.jobs.iter().map(Job::given).collect(), application),
             None => Self::draw_jobs(&history, session_timeout, is_large, &mut rng),
         };
+        if canceller.is_some() {
+            let drawn = jobs.iter().filter_map(|job: &Job| job.drawn.as_ref());
+            drawn.for_each(|drawn| drawn.work.report_progress());
+        }
         let names: Vec<String> = jobs.iter().map(|job: &Job| job.name.clone()).collect();
         let observer = Observer::new(&registry, &names, clock, history.clone()).await;
         let operations = Operations::new(Arc::new(registry.clone())).with_ids(Ids::seeded(!seed));

@@ -1,7 +1,7 @@
 //! An ordinary application of the framework, as one of several processes that share jobs.
 //!
 //! Its configuration comes from where any application's does. `MEMBER_HISTORY` names the file that its items write
-//! to, `MEMBER_WORK` says how long they work, `MEMBER_LISTENS` how long its listeners take; with `MEMBER_STREAM` there is a job
+//! to, `MEMBER_WORK` says how long they work, with `MEMBER_REPORTS` they report their progress, `MEMBER_LISTENS` says how long its listeners take; with `MEMBER_STREAM` there is a job
 //! that streams; with `MEMBER_HAS_ONE_THREAD` its runtime has one thread. It obeys a few commands on its standard input, answers on its standard
 //! output, and ends when the input does, which is when whoever started it is gone.
 
@@ -24,15 +24,24 @@ use tokio::time::{Instant, sleep_until};
 /// How often a run shows that it lives.
 const SIGN_OF_LIFE: Duration = Duration::from_millis(50);
 
-/// How long an item works.
-struct Work(Duration);
+/// How an item works.
+struct Work {
+    time: Duration,
+    /// Whether it reports its progress at each sign of life.
+    reports: bool,
+}
 
 /// Ten items that take their time.
 #[elastic_job(cron = "0/2 * * * * ?", time_zone = "GMT", sharding = 10)]
 async fn share(shard: ShardingContext, journal: Component<Journal>, work: Component<Work>) {
     let recorder = journal.begin(&shard);
-    let end = Instant::now() + work.0;
+    let begun = Instant::now();
+    let end = begun + work.time;
     while Instant::now() < end {
+        if work.reports {
+            let fraction = begun.elapsed().div_duration_f64(work.time);
+            shard.progress(fraction, &format!("{:?} 已过", begun.elapsed()));
+        }
         sleep_until(end.min(Instant::now() + SIGN_OF_LIFE)).await;
         recorder.go_on();
     }
@@ -213,7 +222,10 @@ fn builder() -> anyhow::Result<elasticjob::starter::Builder> {
     let history = variable("MEMBER_HISTORY")?;
     let journal = Journal::open(Path::new(&history))?;
     let pause = std::env::var("MEMBER_LISTENS").map_or(Ok(0), |pause| pause.parse())?;
-    let work = Duration::from_millis(variable("MEMBER_WORK")?.parse()?);
+    let work = Work {
+        time: Duration::from_millis(variable("MEMBER_WORK")?.parse()?),
+        reports: std::env::var("MEMBER_REPORTS").is_ok(),
+    };
     let mut builder = ElasticJob::builder()
         .component(journal)
         .component(Ears::open(Path::new(&history))?)
@@ -222,10 +234,10 @@ fn builder() -> anyhow::Result<elasticjob::starter::Builder> {
         builder = builder.job(stream::job(Path::new(&file))?);
     }
     Ok(match std::env::var("MEMBER_FLAW").as_deref() {
-        Err(_) => builder.component(Work(work)),
+        Err(_) => builder.component(work),
         Ok("no-component") => builder,
         Ok("no-job") => builder.without_discovery(),
-        Ok("twins") => builder.component(Work(work)).job(job("share", async || {})),
+        Ok("twins") => builder.component(work).job(job("share", async || {})),
         Ok(other) => anyhow::bail!("unknown flaw {other}"),
     })
 }

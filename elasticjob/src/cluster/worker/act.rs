@@ -77,6 +77,7 @@ impl Worker {
         self.fire(live);
         self.process.fail_point.pass();
         self.tell(live);
+        self.write_progress(live);
         // What has come to its end just now may have been the last.
         self.leave_when_due(live);
         self.audit(live);

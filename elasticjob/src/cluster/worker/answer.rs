@@ -38,6 +38,8 @@ pub(super) enum Answered {
     Left(Result<Vec<Written>, WriteError>),
     /// From the listeners.
     Heard(Telling, Result<Heard, TaskError>),
+    ProgressWritten(Result<Vec<Written>, WriteError>),
+    ProgressRead(Result<Vec<Answer>, Error>),
     /// Somebody else was told.
     Nothing,
 }
@@ -115,6 +117,8 @@ impl Worker {
                 live.announced.answered(told);
                 live.governing.look();
             }
+            Answered::ProgressWritten(result) => self.progress_written(live, &result),
+            Answered::ProgressRead(result) => self.progress_read(live, result),
             Answered::Nothing => {}
         }
     }

@@ -18,6 +18,7 @@ use crate::cluster::extent::Extent;
 use crate::cluster::firing::Circumstances;
 use crate::cluster::placement::Placement;
 use crate::cluster::policy::Policy;
+use crate::cluster::progress::Progresses;
 use crate::cluster::refusal::{Refusal, Trouble};
 use crate::cluster::registration::{KnownConfig, Stored};
 use crate::cluster::scope::Scope;
@@ -110,6 +111,8 @@ enum Event {
     Command(Command),
     Finished(crate::cluster::launch::Finished),
     ClockSet,
+    /// A run has reported its progress.
+    Progress,
     Timer,
 }
 
@@ -172,6 +175,7 @@ impl Worker {
             .join(membership, &config, &member, self.is_first)
             .await?;
         self.process.fail_point.pass();
+        self.progresses = Progresses::default();
         // Before the calendar begins: no time is to come between the two.
         let registered_at = self.process.clock.now();
         self.put_in_force(config);
@@ -318,6 +322,7 @@ impl Worker {
                     }
                 }
                 Event::ClockSet => self.clock_was_set(),
+                Event::Progress => self.progresses.reported(),
                 Event::Timer => {}
             }
         }
@@ -339,6 +344,7 @@ impl Worker {
             Some(finished) = self.finished.next() => Event::Finished(finished),
             Some(command) = self.commands.next() => Event::Command(command),
             Ok(()) = jumps.changed() => Event::ClockSet,
+            () = self.progress_wake.notified() => Event::Progress,
             () = timer.as_mut() => Event::Timer,
         }
     }

@@ -102,6 +102,7 @@ impl Worker {
                 // Its instance before died in it, or it waited for listeners: the executor does not begin it.
                 signals.cancellation.cancel();
             }
+            let progress = self.progress_of(start.item, &start.run.id, start.run.attempt);
             let run = (start.item, start.run.id.clone(), start.run.attempt);
             self.signals.insert(run.clone(), signals);
             self.process.fail_point.pass();
@@ -114,6 +115,7 @@ impl Worker {
                 fence: live.membership.fence(),
                 cancellation,
                 wind_down,
+                progress,
                 launched_at: now,
                 metrics: Arc::clone(self.account.metrics()),
                 finished: self.finish.clone(),
@@ -133,6 +135,7 @@ impl Worker {
 
     pub(super) fn item_finished(&mut self, live: &Live, mut finished: Finished) {
         self.forget(&finished);
+        self.forget_progress(&finished);
         self.process.fail_point.pass();
         if !self.firings.is_running(finished.item, &finished.run, finished.attempt) {
             return;

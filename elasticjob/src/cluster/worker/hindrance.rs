@@ -47,6 +47,8 @@ impl Action {
     pub(super) const READ_ENDS: Self = Self::of("read the items of ended runs");
     pub(super) const READ_TAKEOVER: Self = Self::of("read the items that it takes over");
     pub(super) const TAKE_OVER: Self = Self::contended("take items over");
+    pub(super) const PROGRESS: Self = Self::contended("write the progress of runs");
+    pub(super) const READ_PROGRESS: Self = Self::of("read the progress of runs");
 
     const fn of(name: &'static str) -> Self {
         let is_contended = false;

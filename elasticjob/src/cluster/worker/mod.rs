@@ -16,6 +16,7 @@ mod governing;
 mod hindrance;
 mod leaving;
 mod listening;
+mod progress;
 mod recovery;
 mod requests;
 mod settings;
@@ -33,7 +34,7 @@ use std::time::Duration;
 
 use futures_channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use futures_util::StreamExt as _;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
@@ -46,6 +47,7 @@ use super::firing::Firings;
 use super::launch::{Finished, Runner};
 use super::note::Note;
 use super::process::Process;
+use super::progress::Progresses;
 use super::registration::{Application, RegistrationError};
 use super::session::Membership;
 use account::Account;
@@ -123,6 +125,10 @@ pub(crate) struct Worker {
     renewed: Option<Arc<Membership>>,
     /// How to stop each item that runs, by item, run and attempt.
     signals: BTreeMap<(u32, String, u32), Signals>,
+    /// What runs report of their progress, in the present session.
+    progresses: Progresses,
+    /// Wakes the loop when a run reports.
+    progress_wake: Arc<Notify>,
     /// When running items are cancelled, once the job is to stop.
     stopping: Option<Instant>,
     waiters: Waiters,
@@ -181,6 +187,8 @@ impl Worker {
             attended: None,
             renewed: None,
             signals: BTreeMap::new(),
+            progresses: Progresses::default(),
+            progress_wake: Arc::default(),
             stopping: None,
             waiters: Waiters::default(),
             tellings: Tellings::default(),

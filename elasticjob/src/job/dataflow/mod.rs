@@ -141,7 +141,7 @@ async fn go_through<F: Flow>(flow: &F, run: &RunContext) -> Outcome {
         }
         flow.process(run, data).await?;
         batches += 1;
-        run.progress().made();
+        run.pieces().made();
         if !is_streaming {
             return Ok(());
         }

@@ -122,6 +122,8 @@ impl Follower {
                 | Node::Standbys
                 | Node::Standby(_)
                 | Node::Called
+                | Node::Progresses
+                | Node::Progress(_)
                 | Node::Cancels
                 | Node::Cancel(_)
                 | Node::Requests

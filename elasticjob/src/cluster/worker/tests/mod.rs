@@ -18,6 +18,7 @@ mod operators;
 mod orders;
 mod panics;
 mod pause;
+mod progress;
 mod reconnect;
 mod refused;
 mod removal;

@@ -1,0 +1,54 @@
+//! The part of the worker that writes what runs report of their progress.
+
+use tracing::debug;
+
+use crate::cluster::launch::Finished;
+use crate::cluster::progress::ProgressRequest;
+use crate::progress::ProgressCell;
+use crate::registry::{Answer, Error, WriteError, Written};
+
+use super::Worker;
+use super::answer::Answered;
+use super::attend::Live;
+use super::hindrance::Action;
+
+impl Worker {
+    /// Makes the next request about the progress of runs, which are in no other's way.
+    pub(super) fn write_progress(&mut self, live: &mut Live) {
+        let (elapsed, now) = (self.process.clock.elapsed(), self.process.clock.now());
+        match self.progresses.next_request(self.application.name(), elapsed, now) {
+            Some(ProgressRequest::Write(steps)) => self.write_as_member(live, steps, Answered::ProgressWritten),
+            Some(ProgressRequest::Read(reads)) => self.read(live, reads, Answered::ProgressRead),
+            None => {}
+        }
+        if let Some(at) = self.progresses.next_at(elapsed) {
+            live.wake_by(at);
+        }
+    }
+
+    /// Creates the cell that a run which is about to be launched reports to.
+    pub(super) fn progress_of(&mut self, item: u32, run: &str, attempt: u32) -> ProgressCell {
+        let cell = ProgressCell::waking(&self.progress_wake);
+        let elapsed = self.process.clock.elapsed();
+        self.progresses.launched(item, run, attempt, cell.clone(), elapsed);
+        cell
+    }
+
+    /// A run is over, and with it its progress.
+    pub(super) fn forget_progress(&mut self, finished: &Finished) {
+        self.progresses.finished(finished.item, &finished.run, finished.attempt);
+    }
+
+    pub(super) fn progress_written(&mut self, live: &mut Live, result: &Result<Vec<Written>, WriteError>) {
+        self.went(live, Action::PROGRESS, result.as_ref().map(drop).map_err(AsRef::as_ref));
+        if let Err(error) = result {
+            debug!(job = self.application.name(), %error, "progress not written, trying again later");
+        }
+        self.progresses.written(result);
+    }
+
+    pub(super) fn progress_read(&mut self, live: &mut Live, result: Result<Vec<Answer>, Error>) {
+        self.went(live, Action::READ_PROGRESS, result.as_ref().map(drop));
+        self.progresses.read(result);
+    }
+}

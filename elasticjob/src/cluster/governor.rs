@@ -28,6 +28,7 @@ use super::policy::Policy;
 use super::resharding::{self, Basis, SharedOut, Surveyed};
 use super::transaction::Transaction;
 use super::trigger::Order;
+use super::unseen::Unseen;
 use super::view::View;
 
 /// After a reason to share the items out, others may follow: wait this long for them,
@@ -133,6 +134,7 @@ pub(crate) struct Governor {
     /// The same when they were last read, unless more of them became suspect since.
     surveyed_from: Option<u32>,
     overlooked: Overlooked,
+    unseen: Unseen,
     refused_in_a_row: u32,
     not_before: Duration,
 }
@@ -291,6 +293,7 @@ impl Governor {
             self.parts.clear();
             return self.under_another(situation);
         }
+        self.unseen = Unseen::default();
         if let Some(steps) = self.parts.pop_front() {
             return write(Purpose::Reshard, steps);
         }
@@ -345,9 +348,20 @@ impl Governor {
         self.must_compare
     }
 
+    /// Returns the leader, if it is one of ours and cannot see this instance.
+    pub(crate) fn unseen_by(&self, elapsed: Duration) -> Option<&InstanceId> {
+        self.unseen.by(elapsed)
+    }
+
     /// What to do where another shares the items out: a Java leader has to be told of those that it overlooks.
     fn under_another(&mut self, situation: &Situation<'_>) -> Decision {
         let (view, config) = (situation.view, situation.config);
+        let look_at = self
+            .unseen
+            .next(view, situation.me, config.static_sharding(), situation.elapsed);
+        if let Some(at) = look_at {
+            return Decision::Wait(at);
+        }
         if !view.is_led_by_java() || !marks::is_repairer(view, situation.me) || config.static_sharding() {
             return Decision::Rest;
         }

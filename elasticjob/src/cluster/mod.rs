@@ -47,6 +47,7 @@ pub(crate) mod session_metrics;
 mod subtree;
 pub(crate) mod transaction;
 pub(crate) mod trigger;
+mod unseen;
 pub(crate) mod view;
 pub(crate) mod walk;
 pub(crate) mod wind_down;

@@ -101,6 +101,11 @@ impl Basis {
         *self == Self::default()
     }
 
+    /// Whether the assignment was made for this instance, too.
+    pub(crate) fn counts(&self, id: &InstanceId) -> bool {
+        self.instances.iter().any(|counted| counted == id.as_str())
+    }
+
     /// How many epochs the assignment took.
     pub(crate) fn parts(&self) -> u32 {
         self.parts.max(1)

@@ -155,6 +155,158 @@ async fn a_node_without_the_right_to_write_is_named_wherever_an_operator_looks()
     Ok(())
 }
 
+mod newcomers {
+    //! Instances with another digest than the members that are there, in a namespace that is open to all.
+
+    use super::*;
+    use elasticjob::operation::Operations;
+    use elasticjob::registry::zookeeper::ZooKeeperRegistry;
+    use elasticjob::starter::{Builder, ElasticJob as Running};
+    use std::sync::Arc;
+
+    const OTHER: &str = "shop:open barley";
+
+    async fn open(namespace: &str) -> anyhow::Result<Cluster> {
+        let cluster = cluster(namespace)?;
+        let client = zk::Client::connect(&Server::shared().address().to_string()).await?;
+        let options = zk::CreateMode::Persistent.with_acls(zk::Acls::anyone_all());
+        client.create(&format!("/{namespace}"), b"", &options).await?;
+        Ok(cluster)
+    }
+
+    fn application(cluster: &Cluster, ip: &str, digest: Option<&str>) -> Builder {
+        let builder = ElasticJob::builder()
+            .without_discovery()
+            .environment([])
+            .set("network.ip", ip)
+            .set("reg-center.server-lists", Server::shared().address().to_string())
+            .set("reg-center.namespace", cluster.namespace())
+            .job(job("tick", async || {}).sharding(4).cron("* * * * * ?"));
+        match digest {
+            Some(digest) => builder.set("reg-center.digest", digest),
+            None => builder,
+        }
+    }
+
+    fn operations(cluster: &Cluster, digest: Option<&str>) -> anyhow::Result<Operations> {
+        let registry = ZooKeeperRegistry::new(&Server::shared().address().to_string(), cluster.namespace())?;
+        Ok(Operations::new(Arc::new(match digest {
+            Some(digest) => registry.with_digest(digest),
+            None => registry,
+        })))
+    }
+
+    /// All that operators with this digest hear, which is refused.
+    async fn refusals(cluster: &Cluster, digest: Option<&str>) -> anyhow::Result<Vec<String>> {
+        let operations = operations(cluster, digest)?;
+        let refusals = [
+            operations.jobs().await.err(),
+            operations.explain("tick").await.err(),
+            operations.items("tick").await.err(),
+            operations.trigger("tick", None).await.err(),
+        ];
+        operations.close().await;
+        let text = |error: Option<elasticjob::operation::Error>| Some(error?.chain().to_string());
+        refusals
+            .into_iter()
+            .map(|error| text(error).context("it is not refused"))
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn with_another_digest_are_refused_with_the_node() -> anyhow::Result<()> {
+        let cluster = open("access-newcomer").await?;
+        let member: Running = application(&cluster, "127.0.0.1", Some(DIGEST))
+            .build()?
+            .start()
+            .await?;
+        member.ready().await?;
+        let problem = "/tick: not authorized: its access rights are for others, such as those with another digest";
+        for digest in [Some(OTHER), None] {
+            let newcomer = application(&cluster, "127.0.0.2", digest).build()?.start().await;
+            let refused = newcomer.err().context("it starts")?.chain().to_string();
+            assert!(
+                refused.contains("job `tick`: cannot be registered") && refused.contains(problem),
+                "{digest:?}: {refused}"
+            );
+            assert!(!refused.contains("barley"), "{refused}");
+            for refused in refusals(&cluster, digest).await? {
+                assert!(
+                    refused.contains(problem) && !refused.contains("barley"),
+                    "{digest:?}: {refused}"
+                );
+            }
+        }
+        assert!(
+            member.health().problems().is_empty(),
+            "{:?}",
+            member.health().problems()
+        );
+        member.shutdown(Duration::from_secs(5)).await;
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn that_the_leader_cannot_see_say_so_in_health_and_explain() -> anyhow::Result<()> {
+        let cluster = open("access-unseen").await?;
+        let member: Running = application(&cluster, "127.0.0.1", None).build()?.start().await?;
+        member.ready().await?;
+        let newcomer: Running = application(&cluster, "127.0.0.2", Some(DIGEST))
+            .build()?
+            .start()
+            .await?;
+        newcomer.ready().await?;
+        let problem = "cannot take items: the leader 127.0.0.1@-@";
+        cluster
+            .until("health says so", async || {
+                let problems = newcomer.health().problems();
+                let said = problems.iter().find(|said| said.contains(problem));
+                let said = said.with_context(|| format!("it says {problems:?}"))?;
+                ensure!(said.contains("another digest"), "without the cause: {said}");
+                Ok(())
+            })
+            .await;
+        let seeing = operations(&cluster, Some(DIGEST))?;
+        cluster
+            .until("explain says so", async || {
+                let explained = seeing.explain("tick").await?;
+                let said = explained
+                    .findings
+                    .iter()
+                    .find(|said| said.to_string().contains(problem));
+                ensure!(said.context("it does not")?.is_obstacle(), "it is no obstacle");
+                Ok(())
+            })
+            .await;
+        for refused in refusals(&cluster, None).await? {
+            assert!(
+                refused.contains("/tick/") && refused.contains("another digest"),
+                "{refused}"
+            );
+        }
+
+        // Once the leader is gone, nothing keeps it from its items.
+        member.shutdown(Duration::from_secs(5)).await;
+        cluster
+            .until("the newcomer has the items", async || {
+                ensure!(
+                    newcomer.health().problems().is_empty(),
+                    "{:?}",
+                    newcomer.health().problems()
+                );
+                let items = seeing.items("tick").await?;
+                ensure!(
+                    items.iter().all(|item| item.server_ip.as_deref() == Some("127.0.0.2")),
+                    "{items:?}"
+                );
+                Ok(())
+            })
+            .await;
+        newcomer.shutdown(Duration::from_secs(5)).await;
+        Ok(())
+    }
+}
+
 #[tokio::test]
 async fn a_member_should_wait_for_a_registry_centre_that_is_not_there_and_say_so() -> anyhow::Result<()> {
     let mut server = Server::start()?;

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use tracing::{debug, error, info, warn};
 
 use crate::cluster::firing::Start;
+use crate::cluster::instance::InstanceId;
 use crate::cluster::launch::Finished;
 use crate::cluster::ledger::{Gap, Run, Verdict};
 use crate::cluster::note::Note;
@@ -37,6 +38,8 @@ pub(super) struct Account {
     running: BTreeMap<u32, Box<Running>>,
     tasks: OpenTasks,
     hindrances: Hindrances,
+    /// The leader that does not see this instance.
+    unseen_by: Option<InstanceId>,
     last_success: LastSuccess,
     failures: Failures,
     /// Health tells of an item whose last runs failed, so many or more.
@@ -74,6 +77,7 @@ impl Account {
             standing: Arc::new(Standing::new()),
             running: BTreeMap::new(),
             hindrances: Hindrances::default(),
+            unseen_by: None,
         }
     }
 
@@ -94,8 +98,32 @@ impl Account {
         true
     }
 
+    /// Notes whether the leader does not see this instance. Returns whether that is news.
+    pub(super) fn unseen_by(&mut self, leader: Option<InstanceId>) -> bool {
+        if self.unseen_by == leader {
+            return false;
+        }
+        self.unseen_by = leader;
+        let job = &*self.job;
+        match &self.unseen_by {
+            Some(leader) => error!(
+                job,
+                %leader,
+                "the leader takes no notice of this instance: it may be kept from its nodes, as by another digest"
+            ),
+            None => info!(job, "the leader takes notice of this instance"),
+        }
+        self.show_hindrances();
+        true
+    }
+
     fn show_hindrances(&self) {
-        let texts = self.hindrances.texts();
+        let mut texts = self.hindrances.texts();
+        texts.extend(self.unseen_by.as_ref().map(|leader| {
+            format!(
+                "take items: the leader {leader} takes no notice of it, and may be kept from its nodes, as by another digest"
+            )
+        }));
         self.standing.change(|now| now.hindrances = texts);
     }
 

@@ -133,7 +133,7 @@ impl Worker {
     }
 
     /// Tells which items are ours. Times of new ones may have passed without a word.
-    fn tell_items(&mut self, live: &Live) {
+    fn tell_items(&mut self, live: &mut Live) {
         let total = self.settings.config.sharding_total_count().get();
         let own = live.follower.view.items_of(live.membership.id(), total);
         if self.account.owns(own.map(|(item, _)| item).collect()) {
@@ -141,6 +141,10 @@ impl Worker {
         }
         self.account
             .unassigned(self.unassigned(live), self.settings.placement.strategy());
+        let unseen_by = live.governing.governor.unseen_by(self.process.clock.elapsed()).cloned();
+        if self.account.unseen_by(unseen_by) {
+            self.tell_member(live);
+        }
     }
 
     /// The items that the strategy gives to no instance. Only the leader looks at all items, and knows. Others that have no

@@ -107,7 +107,11 @@ async fn listeners_should_be_told_of_their_jobs_and_hold_up_none() {
 fn two_trace_listeners_of_one_name_should_be_refused_with_both_places() {
     let (said, _heard) = mpsc::unbounded_channel();
     let builder = ElasticJob::builder().environment([]).component::<Said>(said);
-    let refused = builder.trace_listener("AUDIT", Stuck).build().unwrap_err().to_string();
+    let refused = builder
+        .trace_listener("AUDIT", Stuck)
+        .build()
+        .expect_err("a fault")
+        .to_string();
     assert!(
         refused.contains("more than one trace listener is named `AUDIT`"),
         "{refused}"

@@ -93,7 +93,7 @@ fn reasons(view: &View, now: &Basis, items: &[Surveyed]) -> Vec<String> {
 fn of_instances(view: &View, before: &Basis, now: &Basis) -> Vec<String> {
     let [before, now] = [before, now].map(|basis| basis.instances.iter().map(String::as_str).collect::<BTreeSet<_>>());
     let is_there = |name: &&&str| view.instances.iter().any(|id| id.as_str() == **name);
-    let (off, gone): (Vec<&str>, Vec<&str>) = before.difference(&now).partition(|name| is_there(&name));
+    let (off, gone): (Vec<&str>, Vec<&str>) = before.difference(&now).partition(|name| is_there(name));
     let joined: Vec<&str> = now.difference(&before).copied().collect();
     let named = [
         ("joined", joined),

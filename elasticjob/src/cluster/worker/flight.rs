@@ -1,8 +1,9 @@
 //! Requests of one kind, of which one is under way at a time.
 
 /// Whether a request of a kind is under way, with what has to be known when its answer comes.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) enum Flight<P = ()> {
+    #[default]
     Idle,
     InFlight(P),
 }
@@ -23,11 +24,5 @@ impl<P> Flight<P> {
             Self::Idle => None,
             Self::InFlight(with) => Some(with),
         }
-    }
-}
-
-impl<P> Default for Flight<P> {
-    fn default() -> Self {
-        Self::Idle
     }
 }

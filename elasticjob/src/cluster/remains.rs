@@ -39,16 +39,23 @@ pub(crate) async fn remove(membership: &Membership, job: &str, extent: Extent) -
     })
     .await?;
     let is_removed = |path: &String| extent == Extent::All || !is_of_runs(job, path);
-    let steps = found
-        .into_iter()
-        .filter(is_removed)
-        .map(|path| vec![Step::Delete { path, version: None }]);
+    let steps = in_order(job, found.into_iter().filter(is_removed).collect());
     for part in packed(steps, limits::transaction_size(), size_of) {
         if !part.is_empty() {
             membership.write(part).await.map_err(|refused| refused.error)?;
         }
     }
     Ok(())
+}
+
+/// Returns the steps that remove these nodes, in an order that is safe if one transaction does not take them all: what says
+/// that the instance lives goes last. While it stands no other claims the items, so that no mark which goes here can be that of
+/// another instance.
+fn in_order(job: &str, mut paths: Vec<String>) -> Vec<Vec<Step>> {
+    let says_that_we_live = |path: &str| matches!(Node::parse(job, path), Some(Node::Member(_) | Node::Instance(_)));
+    paths.sort_by_key(|path| says_that_we_live(path));
+    let delete = |path| vec![Step::Delete { path, version: None }];
+    paths.into_iter().map(delete).collect()
 }
 
 /// Whether anything at or below the path can live by a session. Items of the ledger are many, and never do.
@@ -70,4 +77,27 @@ fn may_hold_some(job: &str, path: &str) -> bool {
 
 fn is_of_runs(job: &str, path: &str) -> bool {
     matches!(Node::parse(job, path), Some(Node::Member(_) | Node::ItemState { .. }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    mod an_instance_that_is_given_up {
+        use super::*;
+
+        #[test]
+        fn goes_after_its_marks() {
+            let paths = [
+                "instances/a@-@1",
+                "ledger/members/a@-@1",
+                "sharding/0/running",
+                "sharding/1/running",
+            ];
+            let steps = in_order("job", paths.iter().map(|path| format!("/job/{path}")).collect());
+            let order: Vec<&str> = steps.iter().map(|steps| steps[0].path()).collect();
+            let expected = [paths[2], paths[3], paths[0], paths[1]].map(|path| format!("/job/{path}"));
+            assert_eq!(order, expected);
+        }
+    }
 }

@@ -109,6 +109,9 @@ impl World {
             return;
         }
         self.cancel_a_run();
+        if self.dwell(&running) {
+            return;
+        }
         let node = running[self.rng.usize(..running.len())];
         match self.rng.u8(..127) {
             0..8 => self.crash(node),
@@ -227,6 +230,7 @@ impl World {
     fn panic(&mut self, index: usize) {
         let step = self.rng.u32(1..80);
         self.note(index, &format!("panics at step {step} from now"));
+        self.history.panics(index);
         self.nodes[index].panic_at(step);
     }
 
@@ -662,7 +666,7 @@ impl World {
         self.nodes[index].trigger(name, request);
     }
 
-    fn heal_after(&mut self, index: usize, time: Duration) {
+    pub(super) fn heal_after(&mut self, index: usize, time: Duration) {
         self.nodes[index].link_faults += 1;
         self.plan(time, Action::Heal(index));
     }
@@ -681,7 +685,7 @@ impl World {
         self.note(index, "network is whole");
     }
 
-    fn note(&self, node: usize, what: &str) {
+    pub(super) fn note(&self, node: usize, what: &str) {
         self.history.note(format!("node {node} {what}"));
     }
 

@@ -16,7 +16,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::cluster::firing;
-use crate::cluster::ledger::Source;
+use crate::cluster::ledger::{self, Source};
 
 use super::hearing::{Call, CallState, Calling};
 use super::outside::Stuck;
@@ -58,6 +58,8 @@ struct Inner {
     fired: BTreeMap<(Arc<str>, u32, i64), (String, u32)>,
     /// Runs whose end is in the ledger.
     recorded: BTreeSet<String>,
+    /// Machines of which a worker was made to panic.
+    panicking: BTreeSet<usize>,
     /// When each instance of a job went.
     over: BTreeMap<(Arc<str>, String), Duration>,
     /// Instances whose job was removed from the registry while they ran it, and when they have to know.
@@ -253,6 +255,20 @@ impl History {
         if *state == CallState::UnderWay {
             *state = CallState::Dropped;
         }
+    }
+
+    /// Notes that a worker of this machine is made to panic. It gives its instance up then, in as many transactions as it takes.
+    pub(super) fn panics(&self, machine: usize) {
+        self.inner().panicking.insert(machine);
+    }
+
+    /// Whether the code of a run has ended on a machine of which a worker panics.
+    pub(super) fn is_given_up(&self, run: &ledger::Run) -> bool {
+        let inner = self.inner();
+        let attempt = inner.attempts.get(&(run.id.clone(), run.attempt));
+        attempt.is_some_and(|attempt| {
+            attempt.live.strong_count() == 0 && inner.panicking.contains(&inner.runs[attempt.index].machine)
+        })
     }
 
     pub(super) fn calls(&self) -> Vec<Call> {

@@ -30,7 +30,8 @@
 //! any step of the protocol, or of the one at which the process dies; servers fall behind, or are cut off and still
 //! answer; sessions are ended out of turn; clocks are off, some by a day, and run at rates up to the bound that is
 //! documented; operators disable, pause, reconfigure, trigger, cancel and take away; containers, configurations and whole jobs
-//! vanish; jobs are larger than what is done at once.
+//! vanish; jobs are larger than what is done at once, some have thousands of items, or names that are long or Chinese. Some
+//! seeds repeat faults that have to come in one order.
 //!
 //! The same seed gives the same history, to the letter. That relies on nothing in the framework, and in the jobs, asking
 //! the machine for time, for randomness or for a thread.
@@ -40,12 +41,14 @@ mod bars;
 mod check;
 mod clock;
 mod faults;
+mod focus;
 mod hearing;
 mod history;
 mod laws;
 pub(crate) mod node;
 mod observer;
 mod outside;
+mod scale;
 mod scheduler;
 mod simulation;
 mod threads;
@@ -55,6 +58,7 @@ mod work;
 mod world;
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::cluster::mutation;
 
@@ -86,6 +90,23 @@ pub struct Report {
 pub fn simulate(seed: u64, left_out: Option<Mutation>) -> Report {
     in_virtual_time(seed, None, Course::drawn(), HandedOut::default(), left_out)
 }
+
+/// Runs the cluster of a seed as [`simulate`] does, with jobs of so many items each, and faults for half a minute.
+///
+/// # Panics
+/// Inside of a tokio runtime: it makes its own. If `items` is no total count that a job may have.
+#[must_use]
+pub fn simulate_items(seed: u64, items: u32, left_out: Option<Mutation>) -> Report {
+    let course = Course {
+        items: Some(items),
+        time: Some(ITEMS_TIME),
+        ..Course::drawn()
+    };
+    in_virtual_time(seed, None, course, HandedOut::default(), left_out)
+}
+
+/// How long faults strike jobs whose number of items is given: each firing is much work.
+const ITEMS_TIME: Duration = Duration::from_secs(30);
 
 fn in_virtual_time(
     seed: u64,
@@ -182,6 +203,22 @@ mod tests {
             ),
         ] {
             assert_eq!(simulate(seed, None).violations(), Vec::<String>::new(), "{what}");
+        }
+    }
+
+    mod jobs_of_many_items {
+        use super::*;
+
+        #[test]
+        fn keep_all_promises_under_long_and_chinese_names() {
+            for (seed, name) in [(35, "月末工资结算月末工资结算"), (80, "alphaalpha")] {
+                let report = simulate(seed, None);
+                assert!(
+                    report.to_string().contains(&format!("job {name}")),
+                    "the job of seed {seed}"
+                );
+                assert_eq!(report.violations(), Vec::<String>::new(), "seed {seed}");
+            }
         }
     }
 

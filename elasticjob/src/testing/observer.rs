@@ -343,7 +343,9 @@ impl Observer {
         let is_same = |run: &Run| run.end.is_none() && known.is_some_and(|known| known.is_same_attempt(run));
         let open = record.and_then(|record| record.run).filter(is_same);
         let is_marked = self.state(job, item, ItemKind::Running).is_some();
-        if let Some(run) = open.filter(|run| !is_marked && self.is_alive(job, &run.owner)) {
+        // An instance that is given up takes its marks away before itself.
+        let is_kept = |run: &Run| self.is_alive(job, &run.owner) && !self.history.is_given_up(run);
+        if let Some(run) = open.filter(|run| !is_marked && is_kept(run)) {
             self.history.violation(format!(
                 "{job}/{item} has no mark while {} executes run {}",
                 run.owner, run.id

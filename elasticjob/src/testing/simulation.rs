@@ -84,6 +84,8 @@ pub(super) struct Course {
     pub(super) instances: Option<NonZeroUsize>,
     pub(super) time: Option<Duration>,
     pub(super) has_faults: bool,
+    /// How many items each job of a drawn application has.
+    pub(super) items: Option<u32>,
 }
 
 impl Course {
@@ -92,6 +94,7 @@ impl Course {
             instances: None,
             time: None,
             has_faults: true,
+            items: None,
         }
     }
 }

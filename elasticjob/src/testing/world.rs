@@ -23,11 +23,13 @@ use crate::starter::{Application, ApplicationJob};
 
 use super::clock::{Flaws, MachineClock, SKEW};
 use super::faults::{Action, Trap};
+use super::focus::Focus;
 use super::hearing::{self, COMPLETED_LIMIT, Hearer, STARTED_LIMIT};
 use super::history::History;
 use super::node::{Condition, Node, Parts};
 use super::observer::Observer;
 use super::outside::Steps;
+use super::scale::Scale;
 use super::scheduler::{Livelock, Paused, Scheduler};
 use super::simulation::{Course, pools};
 use super::work::Work;
@@ -45,6 +47,8 @@ const GIVEN_PERIOD: Duration = Duration::from_secs(10);
 const BURST: u64 = 300;
 const REQUESTS_A_SECOND: u64 = 200;
 const BURST_JOBS: usize = 3;
+/// A follower of many items sets a watch on each of its own, some times over if owners come and go.
+const BURST_AN_ITEM: u64 = 4;
 
 /// How items are shared out.
 const STRATEGIES: [&str; 5] = [
@@ -76,6 +80,8 @@ pub(super) struct World {
     pub(super) session_timeout: Duration,
     pub(super) began: Instant,
     pub(super) course: Course,
+    pub(super) focus: Focus,
+    pub(super) scale: Scale,
     /// What follows when a link is cut at a write.
     pub(super) trap: Option<Trap>,
     /// Whether an operator disables the next item that is queued to be taken over.
@@ -104,6 +110,7 @@ pub(super) struct Job {
 pub(super) struct DrawnJob {
     pub(super) period: Duration,
     pub(super) work: Work,
+    has_long_periods: bool,
     most_items: u32,
 }
 
@@ -138,12 +145,20 @@ impl World {
             MemoryRegistry::with_clock(move || clock().as_millisecond()).with_session_timeout(session_timeout);
         let is_drawn = application.is_none();
         let canceller = (is_drawn && seed % 8 == 7).then(|| fastrand::Rng::with_seed(!seed));
-        // Jobs of some items are large ones then.
-        let is_large = is_drawn && rng.u8(..4) == 0;
-        let limits = is_large.then(|| limits::lower(rng.usize(3_000..8_000), rng.usize(4..20)));
+        let scale = match (&application, course.items) {
+            (Some(_), _) => Scale::Small,
+            (None, Some(items)) => Scale::Of(items),
+            (None, None) => Scale::draw(seed, &mut rng),
+        };
+        // What users have is not to be begun again beside itself.
+        let focus = match application {
+            Some(_) => Focus::Nothing,
+            None => Focus::draw(seed),
+        };
+        let limits = scale.lower_limits(&mut rng);
         let (jobs, application) = match application {
             Some(application) => (application.jobs.iter().map(Job::given).collect(), application),
-            None => Self::draw_jobs(&history, session_timeout, is_large, &mut rng),
+            None => Self::draw_jobs(&history, session_timeout, scale, scale.names(seed), &mut rng),
         };
         if canceller.is_some() {
             let drawn = jobs.iter().filter_map(|job: &Job| job.drawn.as_ref());
@@ -152,7 +167,11 @@ impl World {
         let names: Vec<String> = jobs.iter().map(|job: &Job| job.name.clone()).collect();
         let observer = Observer::new(&registry, &names, clock, history.clone()).await;
         let operations = Operations::new(Arc::new(registry.clone())).with_ids(Ids::seeded(!seed));
+        let is_large = scale == Scale::Large;
         history.note(format!("session timeout {session_timeout:?}, large {is_large}"));
+        if scale.is_slow() || focus != Focus::Nothing {
+            history.note(format!("jobs {scale:?}, dwelling on {focus:?}"));
+        }
         for job in &jobs {
             history.note(format!("job {}", job.describe()));
         }
@@ -170,6 +189,8 @@ impl World {
             session_timeout,
             began,
             course,
+            focus,
+            scale,
             trap: None,
             awaits_takeover: false,
             application,
@@ -183,14 +204,15 @@ impl World {
     fn draw_jobs(
         history: &History,
         session_timeout: Duration,
-        is_large: bool,
+        scale: Scale,
+        names: [String; 2],
         rng: &mut fastrand::Rng,
     ) -> (Vec<Job>, Application) {
         let count = rng.usize(1..=2);
-        let drawn = ["alpha", "beta"].into_iter().take(count);
+        let drawn = names.into_iter().take(count);
         let mut listeners = JobListeners::none();
         let (jobs, application_jobs) = drawn
-            .map(|name| Job::draw(name, history, session_timeout, is_large, &mut listeners, rng))
+            .map(|name| Job::draw(&name, history, session_timeout, scale, &mut listeners, rng))
             .unzip();
         let application = Application {
             jobs: application_jobs,
@@ -294,7 +316,12 @@ impl World {
         let from = Instant::now();
         while self.step_to_trap(at).await.is_continue() {}
         let allowed = BURST + from.elapsed().as_secs() * REQUESTS_A_SECOND;
-        let allowed = allowed * self.jobs.len().div_ceil(BURST_JOBS) as u64;
+        let for_items = if self.scale.is_slow() {
+            self.items() * BURST_AN_ITEM
+        } else {
+            0
+        };
+        let allowed = allowed * self.jobs.len().div_ceil(BURST_JOBS) as u64 + for_items;
         for (node, before) in self.nodes.iter_mut().zip(before) {
             let requests = (node.registry.counts() - before).requests();
             if requests > allowed {
@@ -308,6 +335,12 @@ impl World {
                 self.history.violation(fault);
             }
         }
+    }
+
+    /// How many items all jobs have together.
+    pub(super) fn items(&self) -> u64 {
+        let totals = self.jobs.iter().map(|job| job.config.sharding_total_count().get());
+        totals.map(u64::from).sum()
     }
 
     /// Goes on until `at`, or until a process walks into the trap and crashes.
@@ -438,17 +471,18 @@ impl Job {
         name: &str,
         history: &History,
         session_timeout: Duration,
-        is_large: bool,
+        scale: Scale,
         listeners: &mut JobListeners,
         rng: &mut fastrand::Rng,
     ) -> (Self, ApplicationJob) {
         let is_listened_to = rng.u8(..3) == 0;
-        let period = draw_period(is_listened_to, rng);
-        let most_items = if is_large { 14 } else { 6 };
+        let has_long_periods = is_listened_to || scale.is_slow();
+        let period = draw_period(has_long_periods, rng);
+        let items = scale.items();
         let builder = JobConfig::builder(name)
             .cron(cron(period))
             .time_zone("GMT")
-            .sharding_total_count(rng.u32(1..most_items))
+            .sharding_total_count(rng.u32(items.clone()))
             .failover(rng.bool())
             .misfire(rng.bool())
             .monitor_execution(rng.u8(..8) > 0)
@@ -473,7 +507,7 @@ impl Job {
         } else {
             Duration::from_secs(period)
         };
-        let blocks = rng.u8(..6) == 0;
+        let blocks = rng.u8(..6) == 0 && !scale.is_huge();
         let work = Work::new(history.clone(), rng.fork(), longest, blocks);
         for is_once in kinds {
             let hearer = Hearer {
@@ -504,7 +538,8 @@ impl Job {
         let drawn = DrawnJob {
             period: Duration::from_secs(period),
             work,
-            most_items,
+            has_long_periods,
+            most_items: items.end,
         };
         let job = Self {
             name: name.to_owned(),
@@ -534,7 +569,7 @@ impl Job {
         let builder = self.config.to_builder();
         let builder = match rng.u8(..7) {
             0 => {
-                let period = draw_period(!self.config.listener_types().is_empty(), rng);
+                let period = draw_period(drawn.has_long_periods, rng);
                 drawn.period = Duration::from_secs(period);
                 builder.cron(cron(period))
             }
@@ -550,6 +585,12 @@ impl Job {
     /// Whether it is a job of ours that has listeners.
     pub(super) fn is_listened_to(&self) -> bool {
         self.drawn.is_some() && !self.config.listener_types().is_empty()
+    }
+
+    /// Whether its firings take some seconds, after which nothing happens before the next.
+    pub(super) fn is_slow(&self) -> bool {
+        let is_drawn_so = |drawn: &DrawnJob| drawn.has_long_periods;
+        self.is_listened_to() || self.drawn.as_ref().is_some_and(is_drawn_so)
     }
 
     /// The time between two firings of a job of ours.

@@ -4,6 +4,7 @@
 //! simulate [--seeds N] [--from SEED]      many seeds; the last line is `seeds: N, violations: K`
 //! simulate .. --fingerprints FILE         writes the fingerprints of the histories, or compares them with those in the file
 //! simulate --seed SEED                    one, with its history, and with logs where RUST_LOG asks for them
+//! simulate --seeds N --items N            jobs of so many items each
 //! simulate .. --leave-out RULE            with a rule of the protocol left out, which must be found
 //! simulate --rules [RULE ..]              whether each rule that is left out, or each of these, is found within 6,000 seeds
 //! ```
@@ -17,7 +18,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 
 use anyhow::{Context, bail, ensure};
-use elasticjob::testing::{Mutation, simulate};
+use elasticjob::configuration::job::MAX_SHARDING_TOTAL_COUNT;
+use elasticjob::testing::{Mutation, Report, simulate, simulate_items};
 
 use fingerprints::Fingerprints;
 
@@ -27,8 +29,8 @@ const REPEATED: u64 = 50;
 /// Within so many seeds a rule that is left out has to be found.
 const RULE_SEEDS: u64 = 6_000;
 
-const USAGE: &str =
-    "simulate [--seeds N] [--from SEED] [--seed SEED] [--leave-out RULE] [--fingerprints FILE] | --rules [RULE ..]";
+const USAGE: &str = "simulate [--seeds N] [--from SEED] [--seed SEED] [--items N] [--leave-out RULE] [--fingerprints FILE] \
+                     | --rules [RULE ..]";
 
 struct Options {
     first: u64,
@@ -36,6 +38,7 @@ struct Options {
     replay: Option<u64>,
     left_out: Option<Mutation>,
     fingerprints: Option<Fingerprints>,
+    items: Option<u32>,
 }
 
 fn main() -> ExitCode {
@@ -57,7 +60,7 @@ fn named(names: &[String]) -> anyhow::Result<Vec<Mutation>> {
 
 fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let violations = match options.replay {
-        Some(seed) => replay(seed, options.left_out),
+        Some(seed) => replay(seed, options),
         None => run_all(options)?,
     };
     println!("seeds: {}, violations: {violations}", options.seeds);
@@ -93,12 +96,12 @@ fn find_rules(rules: &[Mutation]) -> ExitCode {
 }
 
 /// What the framework logs comes first, as far as `RUST_LOG` asks for it.
-fn replay(seed: u64, left_out: Option<Mutation>) -> usize {
+fn replay(seed: u64, options: &Options) -> usize {
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
         .without_time()
         .init();
-    let report = simulate(seed, left_out);
+    let report = options.simulate(seed);
     print!("{report}");
     report.violations().len()
 }
@@ -122,10 +125,10 @@ fn run_all(options: &Options) -> anyhow::Result<usize> {
             if seed >= end {
                 return seen;
             }
-            let report = simulate(seed, options.left_out);
+            let report = options.simulate(seed);
             let fingerprint = report.fingerprint();
             let mut found = report.violations();
-            if seed.is_multiple_of(REPEATED) && simulate(seed, options.left_out).fingerprint() != fingerprint {
+            if seed.is_multiple_of(REPEATED) && options.simulate(seed).fingerprint() != fingerprint {
                 found.push("the history is another one the second time".to_owned());
             }
             found.extend(
@@ -165,6 +168,13 @@ fn on_all_processors<T: Send>(work: impl Fn() -> T + Sync) -> Vec<T> {
 }
 
 impl Options {
+    fn simulate(&self, seed: u64) -> Report {
+        match self.items {
+            Some(items) => simulate_items(seed, items, self.left_out),
+            None => simulate(seed, self.left_out),
+        }
+    }
+
     fn parse(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<Self> {
         let mut options = Self {
             first: 0,
@@ -172,6 +182,7 @@ impl Options {
             replay: None,
             left_out: None,
             fingerprints: None,
+            items: None,
         };
         while let Some(name) = arguments.next() {
             let value = arguments.next().with_context(|| format!("`{name}` needs a value"))?;
@@ -184,6 +195,7 @@ impl Options {
                 "--seeds" => options.seeds = number()?,
                 "--from" => options.first = number()?,
                 "--seed" => (options.replay, options.seeds) = (Some(number()?), 1),
+                "--items" => options.items = Some(u32::try_from(number()?)?),
                 "--leave-out" => options.left_out = Some(value.parse()?),
                 "--fingerprints" => options.fingerprints = Some(Fingerprints::read(&value)?),
                 _ => bail!("unknown option `{name}`"),
@@ -192,6 +204,11 @@ impl Options {
         let is_replay = options.replay.is_some() && options.fingerprints.is_some();
         ensure!(!is_replay, "`--fingerprints` is for many seeds, `--seed` replays one");
         let last = options.first.checked_add(options.seeds);
+        let is_number = |items| (1..=MAX_SHARDING_TOTAL_COUNT).contains(&items);
+        ensure!(
+            options.items.is_none_or(is_number),
+            "`--items` needs a number from 1 to {MAX_SHARDING_TOTAL_COUNT}"
+        );
         ensure!(last.is_some(), "`--from` and `--seeds` go beyond the last seed");
         Ok(options)
     }

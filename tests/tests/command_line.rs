@@ -309,10 +309,12 @@ async fn a_run_that_is_cancelled_should_end_as_that_and_the_next_should_come() -
     let operator = Operator::new("cli-cancel")?;
     let member = |host| {
         let setup = operator.cluster.member(host).working(Duration::from_secs(300));
+        // As many as run at once.
+        let setup = setup.with("ELASTICJOB_JOBS_SHARE_SHARDING_TOTAL_COUNT", 6);
         setup.with("ELASTICJOB_JOBS_SHARE_CRON", NEVER).start()
     };
     let _members: (Member, Member) = (member(1)?, member(2)?);
-    operator.cluster.shared_by(&[1, 2]).await;
+    operator.cluster.shares(6, &[1, 2]).await;
     let nothing = operator.does(&["cancel", SHARE]).await;
     assert_eq!(nothing.code, Some(4), "{nothing:?}");
     assert!(nothing.err.contains("nothing of job `share` runs now"), "{nothing:?}");
@@ -322,7 +324,7 @@ async fn a_run_that_is_cancelled_should_end_as_that_and_the_next_should_come() -
         operator
             .cluster
             .until("all items run", async || {
-                ensure!(operator.cluster.runs()?.len() == 10 * count, "they do not");
+                ensure!(operator.cluster.runs()?.len() == 6 * count, "they do not");
                 Ok(())
             })
             .await;
@@ -336,7 +338,7 @@ async fn a_run_that_is_cancelled_should_end_as_that_and_the_next_should_come() -
         let items = operator.json(&["items", SHARE]).await;
         assert_eq!(items[4]["status"], "RUNNING", "no other was: {items}");
         let rest = operator.succeeds(&["cancel", SHARE]).await;
-        assert_eq!(rest.matches("cancelled: by mallory").count(), 9, "{rest}");
+        assert_eq!(rest.matches("cancelled: by mallory").count(), 5, "{rest}");
         let answer = operator
             .cluster
             .text("/share/ledger/items/3")
@@ -357,9 +359,10 @@ async fn progress_of_a_run_should_be_shown_while_it_goes_on() -> anyhow::Result<
     let member = operator.cluster.member(1).working(Duration::from_secs(300));
     let _member = member
         .with("ELASTICJOB_JOBS_SHARE_CRON", NEVER)
+        .with("ELASTICJOB_JOBS_SHARE_SHARDING_TOTAL_COUNT", 4)
         .with("MEMBER_REPORTS", "true")
         .start()?;
-    operator.cluster.shared_by(&[1]).await;
+    operator.cluster.shares(4, &[1]).await;
     operator.succeeds(&["trigger", SHARE]).await;
     operator
         .cluster
@@ -371,7 +374,7 @@ async fn progress_of_a_run_should_be_shown_while_it_goes_on() -> anyhow::Result<
                     .as_str()
                     .is_some_and(|text| text.ends_with("已过"))
             };
-            ensure!(items.len() == 10 && items.iter().all(is_shown), "{items:?}");
+            ensure!(items.len() == 4 && items.iter().all(is_shown), "{items:?}");
             ensure!(items[3]["progress"]["ageSeconds"].as_u64() <= Some(60), "{items:?}");
             Ok(())
         })

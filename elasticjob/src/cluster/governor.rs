@@ -15,8 +15,8 @@ use crate::sharding::StrategyFault;
 use super::abandoned;
 use super::astray;
 use super::contenders::{self, Concern, Head, Heads};
+use super::context::Context;
 use super::election::{self, Election};
-use super::extent::Extent;
 use super::instance::InstanceId;
 use super::layout::Node;
 use super::ledger::Run;
@@ -24,7 +24,6 @@ use super::marks;
 use super::overlooked::Overlooked;
 use super::pause;
 use super::placement::Placement;
-use super::policy::Policy;
 use super::resharding::{self, Basis, SharedOut, Surveyed};
 use super::transaction::Transaction;
 use super::trigger::Order;
@@ -39,21 +38,6 @@ const DEBOUNCE_LIMIT: Duration = Duration::from_secs(2);
 /// After moves that were refused in a row the next waits, doubling from the first to the second.
 const BACKOFF_FIRST: Duration = Duration::from_millis(50);
 const BACKOFF_LIMIT: Duration = Duration::from_secs(2);
-
-/// What the governor looks at.
-pub(crate) struct Situation<'a> {
-    pub(crate) view: &'a View,
-    pub(crate) me: &'a InstanceId,
-    /// The UUID in the names of our latch nodes.
-    pub(crate) latch: &'a str,
-    pub(crate) config: &'a JobConfig,
-    pub(crate) policy: Policy,
-    pub(crate) placement: &'a Placement,
-    pub(crate) extent: &'a Extent,
-    /// On the clock that only moves forward.
-    pub(crate) elapsed: Duration,
-    pub(crate) is_draining: bool,
-}
 
 /// What to do next.
 #[derive(Debug, PartialEq, Eq)]
@@ -172,66 +156,66 @@ impl Governor {
     }
 
     /// The next thing to do on a view that is settled.
-    pub(crate) fn decide(&mut self, situation: &Situation<'_>) -> Decision {
-        let view = situation.view;
-        if let Some(orders) = view.triggers.get(situation.me)
-            && !situation.is_draining
+    pub(crate) fn decide(&mut self, cx: &Context<'_>) -> Decision {
+        let view = cx.view;
+        if let Some(orders) = view.triggers.get(cx.me)
+            && !cx.is_draining
             // It is kept where everybody sees it, until the pause is over.
             && !view.is_paused()
         {
             let mut transaction = Transaction::on(view);
-            transaction.delete(Node::TriggerFor(situation.me.as_str()));
+            transaction.delete(Node::TriggerFor(cx.me.as_str()));
             return write(Purpose::TakeTrigger(orders.clone()), transaction.into_steps());
         }
-        if situation.elapsed < self.not_before {
+        if cx.elapsed < self.not_before {
             return Decision::Wait(self.not_before);
         }
         if let Some(prepared) = self.prepared.take() {
             return Decision::Move(prepared);
         }
-        let look_at = match self.contenders(situation) {
+        let look_at = match self.contenders(cx) {
             Ok(look_at) => look_at,
             Err(to_do) => return Decision::Move(to_do),
         };
-        match self.without_contenders(situation) {
+        match self.without_contenders(cx) {
             Decision::Rest => look_at.map_or(Decision::Rest, Decision::Wait),
             Decision::Wait(until) => Decision::Wait(look_at.map_or(until, |at| at.min(until))),
             decision => decision,
         }
     }
 
-    fn without_contenders(&mut self, situation: &Situation<'_>) -> Decision {
-        match self.election(situation) {
+    fn without_contenders(&mut self, cx: &Context<'_>) -> Decision {
+        match self.election(cx) {
             Decision::Rest => {}
             decision => return decision,
         }
-        match self.marks(situation) {
+        match self.marks(cx) {
             Decision::Rest => {}
             decision => return decision,
         }
-        match clear_triggers(situation) {
+        match clear_triggers(cx) {
             Decision::Rest => {}
             decision => return decision,
         }
-        match keep_pause(situation) {
+        match keep_pause(cx) {
             Decision::Rest => {}
             decision => return decision,
         }
-        self.resharding(situation)
+        self.resharding(cx)
     }
 
-    fn election(&mut self, situation: &Situation<'_>) -> Decision {
-        let Situation {
+    fn election(&mut self, cx: &Context<'_>) -> Decision {
+        let Context {
             view,
             me,
             latch,
             elapsed,
             ..
-        } = *situation;
+        } = *cx;
         if view.leader.is_some() {
             self.leaderless_since = None;
         }
-        if situation.is_draining && view.leader.as_ref() != Some(me) {
+        if cx.is_draining && view.leader.as_ref() != Some(me) {
             return elected(elapsed, election::withdraw(view, latch));
         }
         let since = match view.leader {
@@ -242,8 +226,8 @@ impl Governor {
     }
 
     /// Looks at contenders that stay at the head of a latch: a move, or when to look again.
-    fn contenders(&mut self, situation: &Situation<'_>) -> Result<Option<Duration>, Move> {
-        let Situation { view, me, elapsed, .. } = *situation;
+    fn contenders(&mut self, cx: &Context<'_>) -> Result<Option<Duration>, Move> {
+        let Context { view, me, elapsed, .. } = *cx;
         if !contenders::is_watcher(view, me) {
             self.heads = Heads::default();
             return Ok(None);
@@ -259,10 +243,10 @@ impl Governor {
         }
     }
 
-    fn marks(&mut self, situation: &Situation<'_>) -> Decision {
-        let Situation { view, me, .. } = *situation;
+    fn marks(&mut self, cx: &Context<'_>) -> Decision {
+        let Context { view, me, .. } = *cx;
         if marks::is_repairer(view, me) {
-            let items = abandoned::find(view, succession(situation));
+            let items = abandoned::find(view, succession(cx));
             if !items.is_empty() {
                 let reads = abandoned::survey(view, &items);
                 return read(Purpose::SurveyAbandoned(items), reads);
@@ -280,28 +264,28 @@ impl Governor {
         read(Purpose::SurveyMarks(suspects.clone()), marks::survey(view, &suspects))
     }
 
-    fn resharding(&mut self, situation: &Situation<'_>) -> Decision {
-        let Situation {
+    fn resharding(&mut self, cx: &Context<'_>) -> Decision {
+        let Context {
             view,
             me,
             config,
             elapsed,
             ..
-        } = *situation;
+        } = *cx;
         if view.leader.as_ref() != Some(me) {
             self.due = None;
             self.parts.clear();
-            return self.under_another(situation);
+            return self.under_another(cx);
         }
         self.unseen = Unseen::default();
         if let Some(steps) = self.parts.pop_front() {
             return write(Purpose::Reshard, steps);
         }
-        if !is_due(view, config, situation.placement) && !self.is_amiss(situation) {
+        if !is_due(view, config, cx.placement) && !self.is_amiss(cx) {
             self.due = None;
             return Decision::Rest;
         }
-        let basis = Basis::now(view, situation.placement.terms());
+        let basis = Basis::now(view, cx.placement.terms());
         let due = match self.due.take() {
             Some(due) if due.basis == basis => due,
             Some(due) => Due {
@@ -331,13 +315,13 @@ impl Governor {
     }
 
     /// Whether an item is not where the last assignment put it, although nothing that this was made for has changed.
-    fn is_amiss(&mut self, situation: &Situation<'_>) -> bool {
-        let Situation {
+    fn is_amiss(&mut self, cx: &Context<'_>) -> bool {
+        let Context {
             view,
             config,
             placement,
             ..
-        } = *situation;
+        } = *cx;
         if view.candidates_for_items().next().is_none() {
             return false;
         }
@@ -354,21 +338,19 @@ impl Governor {
     }
 
     /// What to do where another shares the items out: a Java leader has to be told of those that it overlooks.
-    fn under_another(&mut self, situation: &Situation<'_>) -> Decision {
-        let (view, config) = (situation.view, situation.config);
-        let look_at = self
-            .unseen
-            .next(view, situation.me, config.static_sharding(), situation.elapsed);
+    fn under_another(&mut self, cx: &Context<'_>) -> Decision {
+        let (view, config) = (cx.view, cx.config);
+        let look_at = self.unseen.next(view, cx.me, config.static_sharding(), cx.elapsed);
         if let Some(at) = look_at {
             return Decision::Wait(at);
         }
-        if !view.is_led_by_java() || !marks::is_repairer(view, situation.me) || config.static_sharding() {
+        if !view.is_led_by_java() || !marks::is_repairer(view, cx.me) || config.static_sharding() {
             return Decision::Rest;
         }
         let total = config.sharding_total_count().get();
-        match self.overlooked.next(view, total, situation.elapsed) {
+        match self.overlooked.next(view, total, cx.elapsed) {
             None => Decision::Rest,
-            Some(due) if situation.elapsed < due => Decision::Wait(due),
+            Some(due) if cx.elapsed < due => Decision::Wait(due),
             Some(_) => {
                 self.overlooked.flagged();
                 write(Purpose::AnnounceResharding, resharding::announce(view))
@@ -382,57 +364,55 @@ impl Governor {
     /// What the sharding strategy did wrong. The items stay where they are then, and the cluster goes on.
     pub(crate) fn was_read(
         &mut self,
-        situation: &Situation<'_>,
+        cx: &Context<'_>,
         purpose: &Purpose,
         answers: Result<Vec<Answer>, Error>,
     ) -> Result<(), StrategyFault> {
         let Ok(answers) = answers else {
-            self.refused(situation.elapsed);
+            self.refused(cx.elapsed);
             return Ok(());
         };
         match purpose {
             Purpose::SurveyContenders(heads) => {
-                let (names, steps) = contenders::removal(situation.view, heads, answers);
+                let (names, steps) = contenders::removal(cx.view, heads, answers);
                 if !steps.is_empty() {
                     self.prepared = Some(Move::write(Purpose::RemoveContenders(names), steps));
                 }
             }
-            Purpose::SurveyMarks(suspects) => {
-                match marks::repair(situation.view, suspects, answers, succession(situation)) {
-                    Some(marks::Repair {
-                        items,
-                        parked,
-                        lost,
-                        steps,
-                    }) => self.prepared = Some(Move::write(Purpose::RepairMarks { items, parked, lost }, steps)),
-                    None if self.marks_from == self.surveyed_from => {
-                        self.marks_from = suspects.last().map(|last| last + 1);
-                    }
-                    None => {}
+            Purpose::SurveyMarks(suspects) => match marks::repair(cx.view, suspects, answers, succession(cx)) {
+                Some(marks::Repair {
+                    items,
+                    parked,
+                    lost,
+                    steps,
+                }) => self.prepared = Some(Move::write(Purpose::RepairMarks { items, parked, lost }, steps)),
+                None if self.marks_from == self.surveyed_from => {
+                    self.marks_from = suspects.last().map(|last| last + 1);
                 }
-            }
+                None => {}
+            },
             Purpose::SurveyAbandoned(items) => {
-                let abandoned::Clearing { lost, steps } = abandoned::clear(situation.view, items, answers);
+                let abandoned::Clearing { lost, steps } = abandoned::clear(cx.view, items, answers);
                 self.prepared = Some(Move::write(Purpose::ClearFailover { lost }, steps));
             }
             Purpose::SurveyDisobedient(servers) => {
-                if let Some((switched, steps)) = pause::switch_off(situation.view, servers, answers) {
+                if let Some((switched, steps)) = pause::switch_off(cx.view, servers, answers) {
                     self.prepared = Some(Move::write(Purpose::SwitchOffDisobedient(switched), steps));
                 }
             }
             Purpose::SurveyItems(scope) => {
-                if *scope != resharding::scope(situation.view, situation.config.sharding_total_count().get()) {
+                if *scope != resharding::scope(cx.view, cx.config.sharding_total_count().get()) {
                     // There are more items now, or fewer, than were looked at: it is decided anew.
                     return Ok(());
                 }
-                let items = resharding::surveyed(situation.view, scope, answers);
-                let owners = situation.placement.owners(situation.view, situation.config, &items);
+                let items = resharding::surveyed(cx.view, scope, answers);
+                let owners = cx.placement.owners(cx.view, cx.config, &items);
                 let (target, fault) = match owners {
                     Ok(target) => (target, Ok(())),
-                    Err(fault) => (as_it_is(situation, &items), Err(fault)),
+                    Err(fault) => (as_it_is(cx, &items), Err(fault)),
                 };
-                let basis = Basis::now(situation.view, situation.placement.terms());
-                let Situation { view, extent, .. } = *situation;
+                let basis = Basis::now(cx.view, cx.placement.terms());
+                let Context { view, extent, .. } = *cx;
                 let (parts, shared_out) = resharding::transactions(view, &basis, &target, &items, extent);
                 self.parts = parts.into();
                 self.shared_out = Some(shared_out);
@@ -483,17 +463,17 @@ fn elected(elapsed: Duration, election: Election) -> Decision {
 }
 
 /// What becomes of items whose instances died.
-fn succession(situation: &Situation<'_>) -> marks::Succession {
+fn succession(cx: &Context<'_>) -> marks::Succession {
     marks::Succession {
-        failover: situation.config.failover() && situation.config.monitor_execution(),
-        attempts: situation.policy.failover_attempts,
-        total: situation.config.sharding_total_count().get(),
+        failover: cx.config.failover() && cx.config.monitor_execution(),
+        attempts: cx.policy.failover_attempts,
+        total: cx.config.sharding_total_count().get(),
     }
 }
 
 /// An order to an instance that went before it took it is taken by nobody.
-fn clear_triggers(situation: &Situation<'_>) -> Decision {
-    let Situation { view, me, .. } = *situation;
+fn clear_triggers(cx: &Context<'_>) -> Decision {
+    let Context { view, me, .. } = *cx;
     if !marks::is_repairer(view, me) {
         return Decision::Rest;
     }
@@ -514,12 +494,12 @@ fn clear_triggers(situation: &Situation<'_>) -> Decision {
 }
 
 /// Members that do not obey a pause are switched off for as long as it lasts.
-fn keep_pause(situation: &Situation<'_>) -> Decision {
-    let disobedient = pause::disobedient(situation.view, situation.me);
+fn keep_pause(cx: &Context<'_>) -> Decision {
+    let disobedient = pause::disobedient(cx.view, cx.me);
     match disobedient.is_empty() {
         true => Decision::Rest,
         false => {
-            let reads = pause::survey(situation.view, &disobedient);
+            let reads = pause::survey(cx.view, &disobedient);
             read(Purpose::SurveyDisobedient(disobedient), reads)
         }
     }
@@ -550,13 +530,10 @@ impl Move {
 }
 
 /// The owner of each item, as far as it may go on having it: nobody else is given anything.
-fn as_it_is(situation: &Situation<'_>, items: &[Surveyed]) -> Vec<Option<InstanceId>> {
-    let mut target = vec![None; situation.config.sharding_total_count().get() as usize];
+fn as_it_is(cx: &Context<'_>, items: &[Surveyed]) -> Vec<Option<InstanceId>> {
+    let mut target = vec![None; cx.config.sharding_total_count().get() as usize];
     for (item, owner) in items.iter().filter_map(Surveyed::owned) {
-        let may_stay = situation
-            .view
-            .candidates_for_items()
-            .any(|candidate| candidate == owner);
+        let may_stay = cx.view.candidates_for_items().any(|candidate| candidate == owner);
         if let (Some(slot), true) = (target.get_mut(item as usize), may_stay) {
             *slot = Some(owner.clone());
         }

@@ -9,6 +9,7 @@ mod abandoned;
 mod astray;
 pub(crate) mod cancel;
 mod contenders;
+pub(crate) mod context;
 pub(crate) mod election;
 mod extent;
 mod fail_point;

@@ -2,10 +2,11 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::cluster::context::Context;
 use crate::cluster::view::ItemView;
 
 use super::ledgers::ACCOUNTED;
-use super::{Circumstances, Firings, LATE_LIMIT};
+use super::{Firings, LATE_LIMIT};
 
 /// A time is looked at once it has been given up, if it was not run: by then something was said of it.
 pub(crate) const SETTLED_AFTER: SignedDuration = LATE_LIMIT.saturating_add(SignedDuration::from_secs(1));
@@ -16,26 +17,26 @@ impl Firings {
     ///
     /// Not looked at are items that run, wherever: the end of the run says what became of the times meanwhile. Nor those
     /// that an operator switched off, and those that wait to move or to be taken over.
-    pub(crate) fn unaccounted(&self, circumstances: &Circumstances<'_>) -> u64 {
-        let Ok(before) = circumstances.now.checked_sub(SETTLED_AFTER) else {
+    pub(crate) fn unaccounted(&self, cx: &Context<'_>) -> u64 {
+        let Ok(before) = cx.now.checked_sub(SETTLED_AFTER) else {
             return 0;
         };
         // What passes during a pause has its reason.
-        if circumstances.view.is_paused() {
+        if cx.view.is_paused() {
             return 0;
         }
         // A firing goes on until all of its items have ended; what came meanwhile waits for that.
         if self.current.is_some() && !self.running.is_empty() {
             return 0;
         }
-        self.own_items(circumstances)
-            .filter(|(item, state)| self.is_to_be_run(*item, state, circumstances))
-            .map(|(item, _)| self.unaccounted_of(item, before, circumstances))
+        self.own_items(cx)
+            .filter(|(item, state)| self.is_to_be_run(*item, state, cx))
+            .map(|(item, _)| self.unaccounted_of(item, before, cx))
             .sum()
     }
 
-    fn is_to_be_run(&self, item: u32, state: &ItemView, circumstances: &Circumstances<'_>) -> bool {
-        let Circumstances { view, me, .. } = *circumstances;
+    fn is_to_be_run(&self, item: u32, state: &ItemView, cx: &Context<'_>) -> bool {
+        let Context { view, me, .. } = *cx;
         let is_running = self.running.contains_key(&item)
             || self.ended.contains_key(&item)
             || state.mark.is_some()
@@ -47,14 +48,14 @@ impl Firings {
             && !view.failover_queue.contains(&item)
     }
 
-    fn unaccounted_of(&self, item: u32, before: Timestamp, circumstances: &Circumstances<'_>) -> u64 {
-        let Circumstances {
+    fn unaccounted_of(&self, item: u32, before: Timestamp, cx: &Context<'_>) -> u64 {
+        let Context {
             now,
             extent,
             me,
             calendar: Some(calendar),
             ..
-        } = *circumstances
+        } = *cx
         else {
             return 0;
         };

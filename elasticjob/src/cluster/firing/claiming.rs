@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use elasticjob_config::job::JobConfig;
 use jiff::Timestamp;
 
+use crate::cluster::context::Context;
 use crate::cluster::instance::InstanceId;
 use crate::cluster::ledger::{Gap, Record, Refusal, Run, Source};
 use crate::cluster::mutation::Mutation;
@@ -14,7 +15,7 @@ use crate::registry::{Answer, CreateMode, Error, Stat, Step, WriteError, Written
 use super::claim::{Claim, ClaimedItem, Found, Granted, Kind, TakenOrder, due_of};
 use super::occasion::Wanted;
 use super::passing::Concern;
-use super::{Circumstances, Claiming, Firings, Occasion, Running, Slot, Start, not_started};
+use super::{Claiming, Firings, Occasion, Running, Slot, Start, not_started};
 
 /// What a claim led to.
 #[derive(Debug, Default)]
@@ -41,22 +42,17 @@ pub(super) fn mark_of(config: &JobConfig) -> Option<CreateMode> {
 impl Firings {
     /// The claim of all own items that may run for the occasion, once the ends of those that are `ending` are recorded,
     /// which are in ascending order.
-    pub(super) fn new_claim(
-        &mut self,
-        circumstances: &Circumstances<'_>,
-        occasion: &Occasion,
-        ending: &[u32],
-    ) -> Claim {
-        let Circumstances { view, config, .. } = *circumstances;
+    pub(super) fn new_claim(&mut self, cx: &Context<'_>, occasion: &Occasion, ending: &[u32]) -> Claim {
+        let Context { view, config, .. } = *cx;
         let mark = mark_of(config);
-        let items = self.runnable(circumstances, occasion, mark, ending);
-        let claimed = |item| self.claim_of(item, circumstances, occasion, ending);
+        let items = self.runnable(cx, occasion, mark, ending);
+        let claimed = |item| self.claim_of(item, cx, occasion, ending);
         Claim {
             epoch: view.epoch.as_ref().map(|epoch| epoch.version),
             kind: Kind::Owned,
             mark,
             items: items.into_iter().filter_map(claimed).collect(),
-            passed: self.passing(circumstances, occasion),
+            passed: self.passing(cx, occasion),
             is_retry: false,
         }
     }
@@ -64,12 +60,12 @@ impl Firings {
     /// Our items that may run for the occasion, by all that is known beside their ledgers.
     pub(super) fn runnable(
         &self,
-        circumstances: &Circumstances<'_>,
+        cx: &Context<'_>,
         occasion: &Occasion,
         mark: Option<CreateMode>,
         ending: &[u32],
     ) -> Vec<u32> {
-        let Circumstances { view, me, .. } = *circumstances;
+        let Context { view, me, .. } = *cx;
         if !view.is_available(me) && !Mutation::ClaimOnDisabledServer.is_on() {
             return Vec::new();
         }
@@ -87,18 +83,12 @@ impl Firings {
             let is_barred = is_disabled || is_running || is_moving || is_queued;
             !is_barred && is_free(item, state) && occasion.items.is(item, state)
         };
-        let own = self.own_items(circumstances);
+        let own = self.own_items(cx);
         own.filter(is_runnable).map(|(item, _)| item).collect()
     }
 
     /// One item's part of a claim, where its ledger is known and admits it.
-    fn claim_of(
-        &mut self,
-        item: u32,
-        circumstances: &Circumstances<'_>,
-        occasion: &Occasion,
-        ending: &[u32],
-    ) -> Option<ClaimedItem> {
+    fn claim_of(&mut self, item: u32, cx: &Context<'_>, occasion: &Occasion, ending: &[u32]) -> Option<ClaimedItem> {
         let after_end = self.ended.get(&item).filter(|_| ending.binary_search(&item).is_ok());
         let slot = match after_end {
             Some(ended) => Cow::Owned(ended.slot()),
@@ -106,11 +96,11 @@ impl Firings {
         };
         let was_elsewhere = || slot.since.is_some_and(|since| occasion.time <= since);
         if occasion.source == Source::Misfire && was_elsewhere()
-            || occasion.is_looked_back && !looks_back(item, &slot, occasion.time, circumstances)
+            || occasion.is_looked_back && !looks_back(item, &slot, occasion.time, cx)
         {
             return None;
         }
-        match admits(&slot, occasion.source, occasion.time, circumstances) {
+        match admits(&slot, occasion.source, occasion.time, cx) {
             Ok(()) => {}
             Err(Refusal::Accounted) => return None,
             Err(Refusal::RunningElsewhere) => {
@@ -119,22 +109,22 @@ impl Firings {
             }
         }
         let order = match occasion.items {
-            Wanted::These(_) => Some(TakenOrder::of(circumstances.view, item, &occasion.order)?),
+            Wanted::These(_) => Some(TakenOrder::of(cx.view, item, &occasion.order)?),
             Wanted::All | Wanted::Marked => None,
         };
         let run = Run {
             id: self.ids.run(),
             due: occasion.time.as_millisecond(),
             attempt: 1,
-            owner: circumstances.me.as_str().to_owned(),
+            owner: cx.me.as_str().to_owned(),
             source: occasion.source,
             requests: occasion.order.requests.clone(),
             parameter: occasion.order.parameter.clone(),
             end: None,
         };
-        let gap = self.gap(item, &slot, &run, circumstances);
+        let gap = self.gap(item, &slot, &run, cx);
         let lost = slot.record.replaced(Some(&run));
-        let record = slot.claimed(&run, circumstances.now).with_skipped(gap.clone());
+        let record = slot.claimed(&run, cx.now).with_skipped(gap.clone());
         Some(ClaimedItem {
             item,
             run,
@@ -149,11 +139,7 @@ impl Firings {
     }
 
     /// The claim was answered. Events that came before the answer must be in the view already.
-    pub(crate) fn claimed(
-        &mut self,
-        circumstances: &Circumstances<'_>,
-        result: Result<Vec<Written>, WriteError>,
-    ) -> ClaimOutcome {
+    pub(crate) fn claimed(&mut self, cx: &Context<'_>, result: Result<Vec<Written>, WriteError>) -> ClaimOutcome {
         let Claiming::InFlight(claim) = std::mem::replace(&mut self.claiming, Claiming::Idle) else {
             return ClaimOutcome::default();
         };
@@ -164,7 +150,7 @@ impl Firings {
                     _ => None,
                 });
                 let granted = claim.with_stats(stats);
-                self.begin(circumstances, granted, &claim)
+                self.begin(cx, granted, &claim)
             }
             Err(WriteError {
                 error: Error::SessionExpired,
@@ -181,7 +167,7 @@ impl Firings {
             Err(WriteError { error, .. }) if error.is_permanent() => {
                 self.abandon(&claim);
                 if claim.is_takeover() {
-                    self.takeover.refused(circumstances.elapsed);
+                    self.takeover.refused(cx.elapsed);
                     return ClaimOutcome::default();
                 }
                 ClaimOutcome {
@@ -196,7 +182,7 @@ impl Firings {
                 self.abandon(&claim);
                 if claim.is_takeover() {
                     // The items wait as they did: another instance was faster, or they were shared out just now.
-                    self.takeover.refused(circumstances.elapsed);
+                    self.takeover.refused(cx.elapsed);
                     return ClaimOutcome::default();
                 }
                 // What we believe of the ledgers was wrong twice.
@@ -220,7 +206,7 @@ impl Firings {
     /// What was read after a claim was refused: it is tried once more with the items that are still to be had.
     pub(crate) fn surveyed_claim(
         &mut self,
-        circumstances: &Circumstances<'_>,
+        cx: &Context<'_>,
         answers: Result<Vec<Answer>, Error>,
     ) -> (Option<Vec<Step>>, ClaimOutcome) {
         let claim = match std::mem::replace(&mut self.claiming, Claiming::Idle) {
@@ -235,8 +221,8 @@ impl Firings {
             self.claiming = Claiming::Refused(claim);
             return (None, ClaimOutcome::default());
         };
-        let Circumstances { view, me, now, .. } = *circumstances;
-        let runnable = self.still_runnable(circumstances, &claim);
+        let Context { view, me, now, .. } = *cx;
+        let runnable = self.still_runnable(cx, &claim);
         let mut answers = Found::new(answers);
         let epoch = answers.next().map(|(_, stat)| stat.version);
         if answers.next_is_pause(view) {
@@ -268,7 +254,7 @@ impl Firings {
             } else if !runnable.contains(&item) {
                 Some("not to be run any more")
             } else {
-                match admits(&slot, claimed.run.source, due_of(&claimed.run), circumstances) {
+                match admits(&slot, claimed.run.source, due_of(&claimed.run), cx) {
                     Ok(()) => None,
                     Err(Refusal::Accounted) => Some("accounted for already"),
                     Err(Refusal::RunningElsewhere) => Some("running elsewhere"),
@@ -278,7 +264,7 @@ impl Firings {
                 Some(reason) => outcome.refused.push((item, reason)),
                 None => {
                     // Somebody may have run it at times that we believed to be a gap.
-                    let gap = self.gap(item, &slot, &claimed.run, circumstances);
+                    let gap = self.gap(item, &slot, &claimed.run, cx);
                     let record = slot.claimed(&claimed.run, now).with_skipped(gap.clone());
                     retry.items.push(ClaimedItem {
                         version: stat.version,
@@ -301,7 +287,7 @@ impl Firings {
             // It has come to another instance, which accounts for it.
             let is_elsewhere = owner.is_some_and(|owner| owner != *me && view.is_alive(&owner));
             if !is_elsewhere {
-                let passed = self.passed_item(circumstances, passed.item, &slot, passed.time, passed.reason);
+                let passed = self.passed_item(cx, passed.item, &slot, passed.time, passed.reason);
                 retry.passed.extend(passed);
             }
         }
@@ -323,11 +309,7 @@ impl Firings {
     }
 
     /// What was read after the answer to a claim was lost: where the ledger has our run, the claim happened.
-    pub(crate) fn settled_claim(
-        &mut self,
-        circumstances: &Circumstances<'_>,
-        answers: Result<Vec<Answer>, Error>,
-    ) -> ClaimOutcome {
+    pub(crate) fn settled_claim(&mut self, cx: &Context<'_>, answers: Result<Vec<Answer>, Error>) -> ClaimOutcome {
         let claim = match std::mem::replace(&mut self.claiming, Claiming::Idle) {
             Claiming::Settling(claim) => claim,
             // The connection was away since: it is asked again.
@@ -377,12 +359,12 @@ impl Firings {
             }
             return ClaimOutcome::default();
         }
-        self.begin(circumstances, granted, &claim)
+        self.begin(cx, granted, &claim)
     }
 
     /// Starts what is claimed, except for what was given away meanwhile.
-    pub(super) fn begin(&mut self, circumstances: &Circumstances<'_>, granted: Granted, claim: &Claim) -> ClaimOutcome {
-        let Circumstances { view, me, elapsed, .. } = *circumstances;
+    pub(super) fn begin(&mut self, cx: &Context<'_>, granted: Granted, claim: &Claim) -> ClaimOutcome {
+        let Context { view, me, elapsed, .. } = *cx;
         let mut outcome = ClaimOutcome::default();
         if let Some(current) = &mut self.current {
             current.is_begun |= !claim.is_takeover() && !granted.items.is_empty();
@@ -457,8 +439,8 @@ impl Firings {
 }
 
 /// Whether an item that became ours is to be run for a time that passed before.
-pub(super) fn looks_back(item: u32, slot: &Slot, time: Timestamp, circumstances: &Circumstances<'_>) -> bool {
-    let Circumstances { config, extent, .. } = *circumstances;
+pub(super) fn looks_back(item: u32, slot: &Slot, time: Timestamp, cx: &Context<'_>) -> bool {
+    let Context { config, extent, .. } = *cx;
     // A Java member says nowhere what it ran while it had the item.
     let was_elsewhere = slot.since.is_some_and(|since| time <= since);
     // It was running then: if `misfire` is off, what came meanwhile is not made up.
@@ -468,13 +450,8 @@ pub(super) fn looks_back(item: u32, slot: &Slot, time: Timestamp, circumstances:
 }
 
 /// Whether a ledger admits a run for this time.
-pub(super) fn admits(
-    slot: &Slot,
-    source: Source,
-    time: Timestamp,
-    circumstances: &Circumstances<'_>,
-) -> Result<(), Refusal> {
-    let Circumstances { view, me, now, .. } = *circumstances;
+pub(super) fn admits(slot: &Slot, source: Source, time: Timestamp, cx: &Context<'_>) -> Result<(), Refusal> {
+    let Context { view, me, now, .. } = *cx;
     let is_alive = |owner: &str| InstanceId::parse(owner).is_some_and(|owner| view.is_alive(&owner));
     slot.record.admits(source, time, now, me.as_str(), is_alive)
 }

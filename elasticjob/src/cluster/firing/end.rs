@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::cluster::context::Context;
 use crate::cluster::layout::{ItemKind, Node};
 use crate::cluster::ledger::{End, Record, Run};
 use crate::cluster::mutation::Mutation;
@@ -14,7 +15,7 @@ use crate::registry::{Answer, Error, Read, Stat, WriteError, Written, size_of};
 use super::claim::{Found, Granted, check_epoch};
 use super::passing::Concern;
 use super::state::Batch;
-use super::{Circumstances, ClaimOutcome, Ended, FiringRequest, Firings, Recording, Running, Slot, Start};
+use super::{ClaimOutcome, Ended, FiringRequest, Firings, Recording, Running, Slot, Start};
 
 /// After so many refusals that nothing explains, an end is given up and said.
 const ATTEMPTS: u32 = 5;
@@ -85,27 +86,27 @@ impl Firings {
     }
 
     /// The transaction that records all ends there are, unless more are about to come.
-    pub(super) fn record_ends(&mut self, circumstances: &Circumstances<'_>) -> Option<FiringRequest> {
+    pub(super) fn record_ends(&mut self, cx: &Context<'_>) -> Option<FiringRequest> {
         if !matches!(self.recording, Recording::Idle) || self.ended.is_empty() {
             return None;
         }
-        let is_lingering = self.linger_until().is_some_and(|until| circumstances.elapsed < until);
+        let is_lingering = self.linger_until().is_some_and(|until| cx.elapsed < until);
         if is_lingering && !self.running.is_empty() {
             return None;
         }
-        if circumstances.view.is_paused() {
+        if cx.view.is_paused() {
             // The next attempt of a run is a beginning, too.
             self.ended.values_mut().for_each(|ended| ended.goes_on = false);
         }
-        let mut transaction = Transaction::on(circumstances.view);
+        let mut transaction = Transaction::on(cx.view);
         if self.ended.values().any(|ended| ended.goes_on) {
-            let epoch = circumstances.view.epoch.as_ref().map(|epoch| epoch.version);
+            let epoch = cx.view.epoch.as_ref().map(|epoch| epoch.version);
             check_epoch(&mut transaction, epoch);
         }
         let mut items = Vec::new();
         let mut size = 0;
         for (item, ended) in &self.ended {
-            let mut steps = Transaction::on(circumstances.view);
+            let mut steps = Transaction::on(cx.view);
             let node = |kind| Node::ItemState { item: *item, kind };
             if !ended.goes_on && ended.running.is_marked {
                 steps.delete(node(ItemKind::Running));
@@ -116,7 +117,7 @@ impl Firings {
             if !ended.goes_on && ended.running.is_failovering {
                 steps.delete(node(ItemKind::Failovering));
             }
-            if !ended.goes_on && circumstances.view.has(Node::Cancel(*item)) {
+            if !ended.goes_on && cx.view.has(Node::Cancel(*item)) {
                 // It was for this run, or for one that is long over.
                 steps.delete(Node::Cancel(*item));
             }
@@ -124,7 +125,7 @@ impl Firings {
             steps.set(Node::LedgerItem(*item), record.to_bytes(), Some(ended.running.version));
             let steps = steps.into_steps();
             size += size_of(&steps);
-            if size > limits::worker_transaction_size(circumstances.view.job()) && !items.is_empty() {
+            if size > limits::worker_transaction_size(cx.view.job()) && !items.is_empty() {
                 break;
             }
             transaction.extend(steps);
@@ -134,9 +135,9 @@ impl Firings {
             self.lingering = None;
         }
         let mut steps = transaction.into_steps();
-        let make_up = self.make_up(circumstances, &items, &steps);
+        let make_up = self.make_up(cx, &items, &steps);
         if let Some(make_up) = &make_up {
-            steps.extend(make_up.claim.steps(circumstances.view));
+            steps.extend(make_up.claim.steps(cx.view));
         }
         let ending = items;
         self.recording = Recording::InFlight(Batch { ending, make_up });
@@ -144,11 +145,7 @@ impl Firings {
     }
 
     /// The recording was answered. Events that came before the answer must be in the view already.
-    pub(crate) fn recorded(
-        &mut self,
-        circumstances: &Circumstances<'_>,
-        result: Result<Vec<Written>, WriteError>,
-    ) -> Recordings {
+    pub(crate) fn recorded(&mut self, cx: &Context<'_>, result: Result<Vec<Written>, WriteError>) -> Recordings {
         let mut recordings = Recordings::default();
         let batch = match std::mem::replace(&mut self.recording, Recording::Idle) {
             Recording::InFlight(batch) => batch,
@@ -185,7 +182,7 @@ impl Firings {
         }
         if let Some(make_up) = batch.make_up {
             let granted = make_up.claim.with_stats(stats);
-            recordings.made_up = self.begin_make_up(circumstances, make_up, granted);
+            recordings.made_up = self.begin_make_up(cx, make_up, granted);
         }
         recordings
     }
@@ -194,7 +191,7 @@ impl Firings {
     /// that are not are tried again as things are now, and those that somebody else recorded are given up.
     pub(crate) fn settled_ends(
         &mut self,
-        circumstances: &Circumstances<'_>,
+        cx: &Context<'_>,
         answers: Result<Vec<Answer>, Error>,
     ) -> (Vec<Unrecorded>, Recordings) {
         let (mut unrecorded, mut recordings) = (Vec::new(), Recordings::default());
@@ -210,9 +207,8 @@ impl Firings {
             return (unrecorded, recordings);
         };
         let mut answers = Found::new(answers);
-        let is_mine = |found: Option<(Vec<u8>, Stat)>| {
-            found.is_some_and(|(holder, _)| holder == circumstances.me.as_str().as_bytes())
-        };
+        let is_mine =
+            |found: Option<(Vec<u8>, Stat)>| found.is_some_and(|(holder, _)| holder == cx.me.as_str().as_bytes());
         let mut granted = Granted::default();
         for item in batch.items() {
             let (mark, failover, failovering) = (answers.next(), answers.next(), answers.next());
@@ -261,7 +257,7 @@ impl Firings {
         passed.for_each(|passed| drop(self.slots.remove(&passed.item)));
         match batch.make_up {
             Some(make_up) if granted.is_empty() => self.put_back(make_up),
-            Some(make_up) => recordings.made_up = self.begin_make_up(circumstances, make_up, granted),
+            Some(make_up) => recordings.made_up = self.begin_make_up(cx, make_up, granted),
             None => {}
         }
         (unrecorded, recordings)

@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::cluster::context::Context;
 use crate::cluster::layout::Node;
 use crate::cluster::ledger::{Gap, Record, Run, Source};
 use crate::cluster::pause::PAUSED;
@@ -10,7 +11,7 @@ use crate::limits;
 use crate::registry::{Answer, CreateMode, Read, Step};
 
 use super::passing::{Accountable, Concern};
-use super::{Circumstances, FiringRequest, Firings, claim};
+use super::{FiringRequest, Firings, claim};
 
 /// Times that passed without a run are accounted for up to so long ago.
 pub(super) const ACCOUNTED: SignedDuration = SignedDuration::from_hours(24 * 366);
@@ -30,8 +31,8 @@ pub(super) struct Slot {
 
 impl Firings {
     /// Reads the ledgers of items that became ours to account for, and forgets those that are not any more.
-    pub(super) fn load_ledgers(&mut self, circumstances: &Circumstances<'_>) -> Option<FiringRequest> {
-        let accountable = Accountable::of(circumstances);
+    pub(super) fn load_ledgers(&mut self, cx: &Context<'_>) -> Option<FiringRequest> {
+        let accountable = Accountable::of(cx);
         // One that had no instance and is ours now is looked at again: a time may have passed it meanwhile.
         self.slots
             .retain(|item, slot| accountable.concern(*item) == Some(slot.concern));
@@ -51,7 +52,7 @@ impl Firings {
         if missing.is_empty() {
             return None;
         }
-        let job = circumstances.view.job();
+        let job = cx.view.job();
         let reads = missing
             .iter()
             .map(|item| Read::Data(Node::LedgerItem(*item).of(job)))
@@ -60,15 +61,10 @@ impl Firings {
     }
 
     /// Takes in ledgers that were asked for. Those that are missing are to be created by these steps.
-    pub(crate) fn loaded(
-        &mut self,
-        circumstances: &Circumstances<'_>,
-        items: &[u32],
-        answers: Vec<Answer>,
-    ) -> Vec<Step> {
-        let Circumstances {
+    pub(crate) fn loaded(&mut self, cx: &Context<'_>, items: &[u32], answers: Vec<Answer>) -> Vec<Step> {
+        let Context {
             view, me, now, extent, ..
-        } = *circumstances;
+        } = *cx;
         let was_of_java = |item: &u32| view.items.get(item).is_some_and(|item| item.was_of_java);
         let concern = |item: &u32| match view.items.get(item).and_then(|item| item.owner.as_ref()) {
             Some(owner) if owner == me => Concern::Own,
@@ -112,8 +108,8 @@ impl Firings {
 
     /// Has the ledgers read anew that somebody else was about to write when they were looked at last, if there is something
     /// to fire for.
-    pub(super) fn doubt(&mut self, circumstances: &Circumstances<'_>) {
-        let is_asked = !circumstances.view.requests.is_empty() && self.requests_at(circumstances.elapsed).is_none();
+    pub(super) fn doubt(&mut self, cx: &Context<'_>) {
+        let is_asked = !cx.view.requests.is_empty() && self.requests_at(cx.elapsed).is_none();
         let is_due = self.due.is_some() || !self.ordered.is_empty() || is_asked;
         if is_due && self.current.is_none() {
             self.slots.retain(|item, _| !self.doubtful.contains(item));
@@ -121,15 +117,15 @@ impl Firings {
     }
 
     /// The times after the ledger's and before the run's, where it is for a scheduled one: none of ours ran the item then.
-    pub(super) fn gap(&self, item: u32, slot: &Slot, run: &Run, circumstances: &Circumstances<'_>) -> Option<Gap> {
+    pub(super) fn gap(&self, item: u32, slot: &Slot, run: &Run, cx: &Context<'_>) -> Option<Gap> {
         if matches!(run.source, Source::Trigger | Source::Failover) {
             return None;
         }
         let time = claim::due_of(run);
         let oldest = time.saturating_sub(ACCOUNTED).unwrap_or(Timestamp::MIN);
-        let after = slot.accounted_in_ledger(item, circumstances).max(oldest);
-        let grown_at = circumstances.extent.grown_at(item).filter(|grown_at| *grown_at > after);
-        let count = circumstances.calendar?.count_between(after, time);
+        let after = slot.accounted_in_ledger(item, cx).max(oldest);
+        let grown_at = cx.extent.grown_at(item).filter(|grown_at| *grown_at > after);
+        let count = cx.calendar?.count_between(after, time);
         let known = self
             .skipped
             .iter()
@@ -156,15 +152,15 @@ impl Firings {
 
 impl Slot {
     /// Returns up to when there is nothing to make up.
-    pub(super) fn accounted(&self, item: u32, circumstances: &Circumstances<'_>) -> Timestamp {
+    pub(super) fn accounted(&self, item: u32, cx: &Context<'_>) -> Timestamp {
         let since = self.since.unwrap_or(Timestamp::MIN);
-        self.accounted_in_ledger(item, circumstances).max(since)
+        self.accounted_in_ledger(item, cx).max(since)
     }
 
     /// Returns up to when the ledger accounts for the item. Nothing is accounted for before it is there: since then by the
     /// ledger or by our own clock, if that says earlier.
-    fn accounted_in_ledger(&self, item: u32, circumstances: &Circumstances<'_>) -> Timestamp {
-        let Circumstances { now, extent, .. } = *circumstances;
+    fn accounted_in_ledger(&self, item: u32, cx: &Context<'_>) -> Timestamp {
+        let Context { now, extent, .. } = *cx;
         let until = self.record.until(now);
         until.unwrap_or_else(|| {
             let here = extent.since(item);

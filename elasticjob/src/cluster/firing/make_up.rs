@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::cluster::context::Context;
 use crate::cluster::ledger::Source;
 use crate::cluster::mutation::Mutation;
 use crate::limits;
@@ -13,7 +14,7 @@ use crate::registry::{Step, size_of};
 use super::claim::Granted;
 use super::occasion::COALESCED;
 use super::occasion::Wanted;
-use super::{Circumstances, Claim, ClaimOutcome, Claiming, Current, Firings, Occasion};
+use super::{Claim, ClaimOutcome, Claiming, Current, Firings, Occasion};
 
 /// A firing that is claimed with the ends of the one before.
 #[derive(Debug)]
@@ -24,11 +25,11 @@ pub(super) struct MakeUp {
 
 impl Firings {
     /// What is to be fired for when the firing under way is over.
-    pub(super) fn occasion_to_make_up(&self, circumstances: &Circumstances<'_>) -> Option<Occasion> {
-        if self.is_stopped || circumstances.view.is_paused() || Mutation::DropMisfire.is_on() {
+    pub(super) fn occasion_to_make_up(&self, cx: &Context<'_>) -> Option<Occasion> {
+        if self.is_stopped || cx.view.is_paused() || Mutation::DropMisfire.is_on() {
             return None;
         }
-        let is_misfire_on = circumstances.config.misfire();
+        let is_misfire_on = cx.config.misfire();
         if let Some(time) = self.missed.filter(|_| is_misfire_on || self.is_asked_for()) {
             return Some(Occasion::new(Source::Misfire, time));
         }
@@ -40,10 +41,10 @@ impl Firings {
             .current
             .as_ref()
             .is_some_and(|current| current.occasion.source != Source::Misfire);
-        let is_marked = is_normal && self.own_items(circumstances).any(|(_, item)| item.is_misfire_marked);
+        let is_marked = is_normal && self.own_items(cx).any(|(_, item)| item.is_misfire_marked);
         is_marked.then(|| Occasion {
             items: Wanted::Marked,
-            ..Occasion::new(Source::Misfire, circumstances.now)
+            ..Occasion::new(Source::Misfire, cx.now)
         })
     }
 
@@ -55,12 +56,7 @@ impl Firings {
     }
 
     /// The firing to be claimed together with these ends, whose steps are given, if they are the last of theirs.
-    pub(super) fn make_up(
-        &mut self,
-        circumstances: &Circumstances<'_>,
-        ending: &[u32],
-        ends: &[Step],
-    ) -> Option<MakeUp> {
+    pub(super) fn make_up(&mut self, cx: &Context<'_>, ending: &[u32], ends: &[Step]) -> Option<MakeUp> {
         let are_last = |current: &Current| {
             let ending: BTreeSet<u32> = ending.iter().copied().collect();
             current.rest.is_none() && current.open.is_subset(&ending)
@@ -71,13 +67,13 @@ impl Firings {
             let ended = self.ended.get(item);
             ended.is_some_and(|ended| !ended.goes_on && ended.attempts == 0)
         };
-        let must_check_clock = circumstances.config.max_time_diff().is_some();
-        if !is_over || must_check_clock || !ending.iter().all(is_plain) || self.is_held_up(circumstances) {
+        let must_check_clock = cx.config.max_time_diff().is_some();
+        if !is_over || must_check_clock || !ending.iter().all(is_plain) || self.is_held_up(cx) {
             return None;
         }
-        let occasion = self.occasion_to_make_up(circumstances)?;
-        let claim = self.new_claim(circumstances, &occasion, ending);
-        let view = circumstances.view;
+        let occasion = self.occasion_to_make_up(cx)?;
+        let claim = self.new_claim(cx, &occasion, ending);
+        let view = cx.view;
         let is_fitting = size_of(ends) + size_of(&claim.steps(view)) <= limits::worker_transaction_size(view.job());
         if claim.items.is_empty() || !is_fitting {
             return None;
@@ -89,12 +85,7 @@ impl Firings {
     }
 
     /// It was claimed: the firing under way is this one now.
-    pub(super) fn begin_make_up(
-        &mut self,
-        circumstances: &Circumstances<'_>,
-        make_up: MakeUp,
-        granted: Granted,
-    ) -> ClaimOutcome {
+    pub(super) fn begin_make_up(&mut self, cx: &Context<'_>, make_up: MakeUp, granted: Granted) -> ClaimOutcome {
         let MakeUp { occasion, claim } = make_up;
         let listening = self.listening_of_make_up();
         self.current = Some(Current {
@@ -104,7 +95,7 @@ impl Firings {
             rest: None,
             is_begun: true,
         });
-        self.begin(circumstances, granted, &claim)
+        self.begin(cx, granted, &claim)
     }
 
     /// It was not claimed: its time is as missed as it was.

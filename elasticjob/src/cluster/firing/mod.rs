@@ -26,20 +26,14 @@ mod takeover;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use elasticjob_config::job::JobConfig;
 use jiff::Timestamp;
 
-use crate::schedule::Calendar;
-
-use super::extent::Extent;
+use super::context::Context;
 use super::governor::is_unsettled;
 use super::ids::Ids;
-use super::instance::InstanceId;
 use super::ledger::{End, Source, Verdict};
-use super::placement::Placement;
-use super::policy::Policy;
 use super::trigger::Order;
-use super::view::{ItemView, View};
+use super::view::ItemView;
 
 pub(crate) use audit::SETTLED_AFTER;
 pub(crate) use claim::Claim;
@@ -58,25 +52,6 @@ use takeover::Takeover;
 
 /// A single item that was asked for and could not be claimed is tried again after this long.
 const REQUEST_PAUSE: Duration = Duration::from_secs(1);
-
-/// What a decision on firings looks at.
-pub(crate) struct Circumstances<'a> {
-    pub(crate) view: &'a View,
-    pub(crate) me: &'a InstanceId,
-    pub(crate) config: &'a JobConfig,
-    /// The wall clock.
-    pub(crate) now: Timestamp,
-    /// The clock that only moves forward.
-    pub(crate) elapsed: Duration,
-    /// The UUID in the names of our latch nodes.
-    pub(crate) latch: &'a str,
-    /// `None` for a one-off job.
-    pub(crate) calendar: Option<&'a Calendar>,
-    pub(crate) policy: Policy,
-    pub(crate) placement: &'a Placement,
-    /// Since when the items are there for this instance.
-    pub(crate) extent: &'a Extent,
-}
 
 /// The state of a job's firings on this instance.
 #[derive(Debug)]
@@ -180,17 +155,11 @@ impl Firings {
     }
 
     /// The items whose runs something waits for: an order, or a time that has come and that other items could run at.
-    pub(crate) fn waited_for(&self, circumstances: &Circumstances<'_>) -> impl Iterator<Item = u32> {
+    pub(crate) fn waited_for(&self, cx: &Context<'_>) -> impl Iterator<Item = u32> {
         let is_idle = |(item, state): (u32, &ItemView)| !state.is_disabled && !self.running.contains_key(&item);
-        let is_asked_for = || {
-            self.own_items(circumstances)
-                .any(|(item, _)| circumstances.view.requests.contains_key(&item))
-        };
-        let is_waited_for = || {
-            !self.ordered.is_empty()
-                || is_asked_for()
-                || self.missed.is_some() && self.own_items(circumstances).any(is_idle)
-        };
+        let is_asked_for = || self.own_items(cx).any(|(item, _)| cx.view.requests.contains_key(&item));
+        let is_waited_for =
+            || !self.ordered.is_empty() || is_asked_for() || self.missed.is_some() && self.own_items(cx).any(is_idle);
         let current = self.current.as_ref().filter(|_| is_waited_for());
         current.into_iter().flat_map(|current| current.open.iter().copied())
     }
@@ -201,26 +170,26 @@ impl Firings {
     }
 
     /// The next request to make, if there is one. `view` must be settled and in step with the registry.
-    pub(crate) fn next_request(&mut self, circumstances: &Circumstances<'_>) -> Option<FiringRequest> {
-        self.follow_pause(circumstances);
-        if let Some(request) = self.settle(circumstances) {
+    pub(crate) fn next_request(&mut self, cx: &Context<'_>) -> Option<FiringRequest> {
+        self.follow_pause(cx);
+        if let Some(request) = self.settle(cx) {
             return Some(request);
         }
-        if let Some(request) = self.claim_rest(circumstances) {
+        if let Some(request) = self.claim_rest(cx) {
             return Some(request);
         }
-        self.finish_current(circumstances);
-        if let Some(request) = self.record_ends(circumstances) {
+        self.finish_current(cx);
+        if let Some(request) = self.record_ends(cx) {
             return Some(request);
         }
-        if let Some(request) = self.take_over(circumstances) {
+        if let Some(request) = self.take_over(cx) {
             return Some(request);
         }
-        self.doubt(circumstances);
-        if let Some(request) = self.load_ledgers(circumstances) {
+        self.doubt(cx);
+        if let Some(request) = self.load_ledgers(cx) {
             return Some(request);
         }
-        self.fire(circumstances)
+        self.fire(cx)
     }
 
     /// When, on the clock that only moves forward, single items that are asked for are tried again.
@@ -230,8 +199,8 @@ impl Firings {
 
     /// A single item that was asked for could not be claimed. The order stays, so without a pause it would be tried over and
     /// over.
-    fn pause_requests(&mut self, circumstances: &Circumstances<'_>) {
-        self.requests_not_before = circumstances.elapsed + REQUEST_PAUSE;
+    fn pause_requests(&mut self, cx: &Context<'_>) {
+        self.requests_not_before = cx.elapsed + REQUEST_PAUSE;
     }
 
     /// When, on the clock that only moves forward, ends that wait for others are recorded anyway.
@@ -284,20 +253,18 @@ impl Firings {
     }
 
     /// Whether a firing has to wait: the leader is about to share the items out, or ledgers of ours are still to be read.
-    fn is_held_up(&self, circumstances: &Circumstances<'_>) -> bool {
+    fn is_held_up(&self, cx: &Context<'_>) -> bool {
         let is_known = |item: &u32| self.slots.contains_key(item) || self.running.contains_key(item);
-        circumstances.view.is_held_up() || !self.own_items(circumstances).all(|(item, _)| is_known(&item))
+        cx.view.is_held_up() || !self.own_items(cx).all(|(item, _)| is_known(&item))
     }
 
-    fn own_items<'a>(&self, circumstances: &Circumstances<'a>) -> impl Iterator<Item = (u32, &'a ItemView)> {
-        circumstances
-            .view
-            .items_of(circumstances.me, circumstances.config.sharding_total_count().get())
+    fn own_items<'a>(&self, cx: &Context<'a>) -> impl Iterator<Item = (u32, &'a ItemView)> {
+        cx.view.items_of(cx.me, cx.config.sharding_total_count().get())
     }
 
     /// Asks what became of what is in doubt.
-    fn settle(&mut self, circumstances: &Circumstances<'_>) -> Option<FiringRequest> {
-        let view = circumstances.view;
+    fn settle(&mut self, cx: &Context<'_>) -> Option<FiringRequest> {
+        let view = cx.view;
         match std::mem::replace(&mut self.claiming, Claiming::Idle) {
             Claiming::Unknown(claim) => {
                 let reads = claim.survey(view);
@@ -325,14 +292,14 @@ impl Firings {
     }
 
     /// Closes the firing whose ends are all recorded, and turns a time that came meanwhile into the next.
-    fn finish_current(&mut self, circumstances: &Circumstances<'_>) {
+    fn finish_current(&mut self, cx: &Context<'_>) {
         if !self.is_over() {
             return;
         }
-        let make_up = self.occasion_to_make_up(circumstances);
+        let make_up = self.occasion_to_make_up(cx);
         let is_in_vain = |current: &Current| matches!(current.occasion.items, Wanted::These(_)) && !current.is_begun;
         if self.current.as_ref().is_some_and(is_in_vain) {
-            self.pause_requests(circumstances);
+            self.pause_requests(cx);
         }
         self.current = None;
         if let Some(time) = self.missed.take()
@@ -353,25 +320,25 @@ impl Firings {
     }
 
     /// Begins the firing that is due, if nothing is in its way.
-    fn fire(&mut self, circumstances: &Circumstances<'_>) -> Option<FiringRequest> {
-        if self.is_stopped || self.current.is_some() || circumstances.view.is_paused() {
+    fn fire(&mut self, cx: &Context<'_>) -> Option<FiringRequest> {
+        if self.is_stopped || self.current.is_some() || cx.view.is_paused() {
             return None;
         }
-        let is_asked = !self.ordered.is_empty() || !circumstances.view.requests.is_empty();
+        let is_asked = !self.ordered.is_empty() || !cx.view.requests.is_empty();
         let is_waiting = self.due.is_some() || is_asked || self.must_look_back;
-        if !is_waiting || self.is_held_up(circumstances) {
+        if !is_waiting || self.is_held_up(cx) {
             return None;
         }
-        self.look_back(circumstances);
-        let requested = self.requested(circumstances);
+        self.look_back(cx);
+        let requested = self.requested(cx);
         // An order is given once: taken while nobody has the items yet, it would be lost.
-        let is_to_wait = || is_unsettled(circumstances.view, circumstances.config, circumstances.placement);
+        let is_to_wait = || is_unsettled(cx.view, cx.config, cx.placement);
         if self.due.is_none() && (self.ordered.is_empty() && requested.is_none() || is_to_wait()) {
             return None;
         }
-        if circumstances.config.max_time_diff().is_some() {
+        if cx.config.max_time_diff().is_some() {
             match self.clock_check {
-                ClockCheck::Due => return Some(self.check_clock(circumstances.view)),
+                ClockCheck::Due => return Some(self.check_clock(cx.view)),
                 ClockCheck::InFlight => return None,
                 ClockCheck::Passed => self.clock_check = ClockCheck::Due,
             }
@@ -382,13 +349,13 @@ impl Firings {
             // The one that came first.
             (None, _) => Occasion {
                 order: self.ordered.remove(0),
-                ..Occasion::new(Source::Trigger, circumstances.now)
+                ..Occasion::new(Source::Trigger, cx.now)
             },
         };
-        let claim = self.new_claim(circumstances, &occasion, &[]);
+        let claim = self.new_claim(cx, &occasion, &[]);
         if claim.is_empty() {
             if matches!(occasion.items, Wanted::These(_)) {
-                self.pause_requests(circumstances);
+                self.pause_requests(cx);
             }
             // No item of this instance runs: that is no firing of it, and its listeners hear nothing.
             return None;
@@ -405,43 +372,43 @@ impl Firings {
             is_begun: false,
             listening,
         });
-        self.claim_part(circumstances, claim)
+        self.claim_part(cx, claim)
     }
 
     /// Claims what of the firing under way is not claimed yet, as much as fits into a transaction, and may still be claimed:
     /// since the last part an operator may have switched an item off, the leader have given it away, or this instance been
     /// told to stop.
-    fn claim_rest(&mut self, circumstances: &Circumstances<'_>) -> Option<FiringRequest> {
+    fn claim_rest(&mut self, cx: &Context<'_>) -> Option<FiringRequest> {
         if !matches!(self.claiming, Claiming::Idle) {
             return None;
         }
         let current = self.current.as_mut()?;
         let mut claim = current.rest.take()?;
-        let runnable = self.still_runnable(circumstances, &claim);
+        let runnable = self.still_runnable(cx, &claim);
         claim
             .split_off_barred(&runnable)
             .into_iter()
             .for_each(|item| self.close(item));
-        self.claim_part(circumstances, claim)
+        self.claim_part(cx, claim)
     }
 
     /// The items of the firing under way that may be claimed now, as this claim was to.
-    fn still_runnable(&self, circumstances: &Circumstances<'_>, claim: &Claim) -> BTreeSet<u32> {
+    fn still_runnable(&self, cx: &Context<'_>, claim: &Claim) -> BTreeSet<u32> {
         let current = self.current.as_ref().filter(|_| !self.is_stopped);
-        let runnable = current.map(|current| self.runnable(circumstances, &current.occasion, claim.mark, &[]));
+        let runnable = current.map(|current| self.runnable(cx, &current.occasion, claim.mark, &[]));
         runnable.into_iter().flatten().collect()
     }
 
     /// Claims as many of these items as fit into a transaction, and leaves the others for later.
-    fn claim_part(&mut self, circumstances: &Circumstances<'_>, mut claim: Claim) -> Option<FiringRequest> {
+    fn claim_part(&mut self, cx: &Context<'_>, mut claim: Claim) -> Option<FiringRequest> {
         if claim.is_empty() {
             return None;
         }
-        let rest = claim.split_off(circumstances.view);
+        let rest = claim.split_off(cx.view);
         if let Some(current) = &mut self.current {
             current.rest = rest;
         }
-        let steps = claim.steps(circumstances.view);
+        let steps = claim.steps(cx.view);
         self.claiming = Claiming::InFlight(claim);
         Some(FiringRequest::Claim(steps))
     }

@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::cluster::context::Context;
 use crate::cluster::ledger::Source;
 use crate::cluster::mutation::Mutation;
 use crate::cluster::trigger::Order;
 use crate::cluster::view::ItemView;
 
+use super::Firings;
 use super::claiming::{looks_back, mark_of};
-use super::{Circumstances, Firings};
 
 /// A time that could not be fired for so long is missed, not late.
 pub(crate) const LATE_LIMIT: SignedDuration = SignedDuration::from_secs(5);
@@ -76,14 +77,14 @@ struct Interest {
 }
 
 impl Interest {
-    fn of(circumstances: &Circumstances<'_>, paused_until: Option<Timestamp>) -> Self {
-        let Circumstances {
+    fn of(cx: &Context<'_>, paused_until: Option<Timestamp>) -> Self {
+        let Context {
             config,
             now,
             policy,
             extent,
             ..
-        } = *circumstances;
+        } = *cx;
         let ago = |time: SignedDuration| now.saturating_sub(time).unwrap_or(Timestamp::MIN);
         let registered_at = extent.registered_at();
         // What passed during a pause was meant to pass, and is no misfire.
@@ -136,17 +137,17 @@ impl Firings {
 
     /// The single items that are asked for and may run, with what the first of them is to run for; others that are to run for
     /// the same come along.
-    pub(super) fn requested(&self, circumstances: &Circumstances<'_>) -> Option<Occasion> {
-        let requests = &circumstances.view.requests;
-        if requests.is_empty() || self.requests_at(circumstances.elapsed).is_some() {
+    pub(super) fn requested(&self, cx: &Context<'_>) -> Option<Occasion> {
+        let requests = &cx.view.requests;
+        if requests.is_empty() || self.requests_at(cx.elapsed).is_some() {
             return None;
         }
         let asked = Occasion {
             items: Wanted::These(requests.keys().copied().collect()),
-            ..Occasion::new(Source::Trigger, circumstances.now)
+            ..Occasion::new(Source::Trigger, cx.now)
         };
-        let mark = mark_of(circumstances.config);
-        let runnable = self.runnable(circumstances, &asked, mark, &[]);
+        let mark = mark_of(cx.config);
+        let runnable = self.runnable(cx, &asked, mark, &[]);
         let first_order = |item: &u32| requests.get(item).and_then(|stored| stored.orders.first());
         let order = runnable.iter().find_map(first_order)?.clone();
         let items = runnable.into_iter().filter(|item| first_order(item) == Some(&order));
@@ -159,22 +160,20 @@ impl Firings {
 
     /// Looks back at the newest time that passed while our items had no owner. One since this instance is here is fired late,
     /// or made up if it is missed; one of before, or of a pause, only if the job is to catch up.
-    pub(super) fn look_back(&mut self, circumstances: &Circumstances<'_>) {
-        let Some(calendar) = circumstances.calendar else { return };
+    pub(super) fn look_back(&mut self, cx: &Context<'_>) {
+        let Some(calendar) = cx.calendar else { return };
         if !std::mem::take(&mut self.must_look_back) || self.due.is_some() {
             return;
         }
-        let interest = Interest::of(circumstances, self.pause.until());
-        let Some(time) = calendar.newest(circumstances.now, interest.since()) else {
+        let interest = Interest::of(cx, self.pause.until());
+        let Some(time) = calendar.newest(cx.now, interest.since()) else {
             return;
         };
         let is_missing = |(item, state): (u32, &ItemView)| {
             let slot = self.slots.get(&item).filter(|_| !state.is_disabled);
-            slot.is_some_and(|slot| {
-                slot.accounted(item, circumstances) < time && looks_back(item, slot, time, circumstances)
-            })
+            slot.is_some_and(|slot| slot.accounted(item, cx) < time && looks_back(item, slot, time, cx))
         };
-        if !self.own_items(circumstances).any(is_missing) {
+        if !self.own_items(cx).any(is_missing) {
             return;
         }
         match interest.source(time) {

@@ -8,6 +8,7 @@ use std::cell::LazyCell;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::cluster::context::Context;
 use crate::cluster::governor::is_unsettled;
 use crate::cluster::instance::InstanceId;
 use crate::cluster::ledger::{Gap, Record, Run, Source};
@@ -18,7 +19,7 @@ use crate::cluster::view::{ItemView, View};
 
 use super::ledgers::ACCOUNTED;
 use super::occasion::Wanted;
-use super::{Circumstances, Firings, Occasion, Slot, claiming};
+use super::{Firings, Occasion, Slot, claiming};
 
 /// An operator switched the item off, or its server.
 const SWITCHED_OFF: &str = "switched off";
@@ -60,13 +61,13 @@ pub(super) struct Accountable<'a> {
 }
 
 impl<'a> Accountable<'a> {
-    pub(super) fn of(circumstances: &Circumstances<'a>) -> Self {
-        let Circumstances { view, me, config, .. } = *circumstances;
+    pub(super) fn of(cx: &Context<'a>) -> Self {
+        let Context { view, me, config, .. } = *cx;
         Self {
             view,
             me,
             total: config.sharding_total_count().get(),
-            rest: Rest::of(circumstances),
+            rest: Rest::of(cx),
         }
     }
 
@@ -90,16 +91,16 @@ impl<'a> Accountable<'a> {
 
 impl Firings {
     /// Returns what has its verdict with the occasion of the items that do not run for it.
-    pub(super) fn passing(&self, circumstances: &Circumstances<'_>, occasion: &Occasion) -> Vec<PassedItem> {
+    pub(super) fn passing(&self, cx: &Context<'_>, occasion: &Occasion) -> Vec<PassedItem> {
         let is_for_all = occasion.items == Wanted::All && !occasion.is_looked_back;
         let is_scheduled = matches!(occasion.source, Source::Schedule | Source::Misfire);
         if !is_for_all || !is_scheduled || Mutation::PassInSilence.is_on() {
             return Vec::new();
         }
-        let Circumstances { view, me, .. } = *circumstances;
-        let is_server_off = LazyCell::new(|| !view.is_enabled(me) && is_to_stay(circumstances));
+        let Context { view, me, .. } = *cx;
+        let is_server_off = LazyCell::new(|| !view.is_enabled(me) && is_to_stay(cx));
         let passed = |(item, state, concern): (u32, &ItemView, Concern)| {
-            if self.is_engaged(circumstances, item, state) {
+            if self.is_engaged(cx, item, state) {
                 return None;
             }
             let reason = match concern {
@@ -108,14 +109,14 @@ impl Firings {
                 Concern::Own => return None,
                 Concern::Rest => NO_INSTANCE,
             };
-            self.passed_item(circumstances, item, self.slots.get(&item)?, occasion.time, reason)
+            self.passed_item(cx, item, self.slots.get(&item)?, occasion.time, reason)
         };
-        Accountable::of(circumstances).items().filter_map(passed).collect()
+        Accountable::of(cx).items().filter_map(passed).collect()
     }
 
     /// Whether the end, the move or the take-over of the item comes first.
-    fn is_engaged(&self, circumstances: &Circumstances<'_>, item: u32, state: &ItemView) -> bool {
-        let view = circumstances.view;
+    fn is_engaged(&self, cx: &Context<'_>, item: u32, state: &ItemView) -> bool {
+        let view = cx.view;
         let is_running = self.running.contains_key(&item) || self.ended.contains_key(&item);
         let is_marked = state.mark.is_some() || state.failover.is_some();
         is_running || is_marked || view.is_moving(item) || view.failover_queue.contains(&item)
@@ -124,24 +125,24 @@ impl Firings {
     /// Returns the part of a claim that lets `time` pass the item, if its ledger admits that.
     pub(super) fn passed_item(
         &self,
-        circumstances: &Circumstances<'_>,
+        cx: &Context<'_>,
         item: u32,
         slot: &Slot,
         time: Timestamp,
         reason: &'static str,
     ) -> Option<PassedItem> {
-        claiming::admits(slot, Source::Schedule, time, circumstances).ok()?;
+        claiming::admits(slot, Source::Schedule, time, cx).ok()?;
         let lost = slot.record.replaced(None);
-        let config = circumstances.config;
+        let config = cx.config;
         if lost.is_some() && config.failover() && config.monitor_execution() {
             // A run that its dead instance left open is taken over first. Its mark may be one that this instance does not follow.
             return None;
         }
         let oldest = time.saturating_sub(ACCOUNTED).unwrap_or(Timestamp::MIN);
-        let after = slot.accounted(item, circumstances).max(oldest);
+        let after = slot.accounted(item, cx).max(oldest);
         // A time is a full second.
         let before = time.saturating_add(SignedDuration::from_secs(1)).ok()?;
-        let count = circumstances.calendar?.count_between(after, before);
+        let count = cx.calendar?.count_between(after, before);
         let gap = Gap {
             after: after.as_millisecond(),
             before: before.as_millisecond(),
@@ -154,7 +155,7 @@ impl Firings {
             reason,
             concern: slot.concern,
             version: slot.version,
-            record: slot.passed(time, &gap, circumstances.now),
+            record: slot.passed(time, &gap, cx.now),
             gap,
             lost,
         })
@@ -174,8 +175,8 @@ enum Rest<'a> {
 }
 
 impl<'a> Rest<'a> {
-    fn of(circumstances: &Circumstances<'a>) -> Self {
-        let Circumstances { view, me, .. } = *circumstances;
+    fn of(cx: &Context<'a>) -> Self {
+        let Context { view, me, .. } = *cx;
         let is_led_here = match &view.leader {
             Some(leader) => leader == me,
             // Without a server that is switched on no instance leads.
@@ -190,7 +191,7 @@ impl<'a> Rest<'a> {
         if view.candidates_for_items().next().is_none() {
             return Self::Abandoned;
         }
-        match !basis.left_out().is_empty() && is_to_stay(circumstances) {
+        match !basis.left_out().is_empty() && is_to_stay(cx) {
             true => Self::LeftOut(basis.left_out()),
             false => Self::None,
         }
@@ -206,12 +207,12 @@ impl<'a> Rest<'a> {
 }
 
 /// Whether the items stay where they are until something happens.
-fn is_to_stay(circumstances: &Circumstances<'_>) -> bool {
-    let Circumstances {
+fn is_to_stay(cx: &Context<'_>) -> bool {
+    let Context {
         view,
         config,
         placement,
         ..
-    } = *circumstances;
+    } = *cx;
     view.candidates_for_items().next().is_none() || !is_unsettled(view, config, placement)
 }

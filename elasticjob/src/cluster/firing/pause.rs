@@ -2,10 +2,11 @@
 
 use jiff::Timestamp;
 
+use crate::cluster::context::Context;
 use crate::cluster::ledger::Source;
 use crate::cluster::pause::PAUSED;
 
-use super::{Circumstances, Claim, ClaimOutcome, Firings};
+use super::{Claim, ClaimOutcome, Firings};
 
 /// What is known of pauses here.
 #[derive(Clone, Copy, Debug, Default)]
@@ -30,11 +31,11 @@ impl Pause {
 impl Firings {
     /// Drops the scheduled times that have come, for as long as the job is paused. The next claim accounts for them, all in
     /// one. Orders wait: each is for a run of its own.
-    pub(super) fn follow_pause(&mut self, circumstances: &Circumstances<'_>) {
-        let was_on = std::mem::replace(&mut self.pause.is_on, circumstances.view.is_paused());
+    pub(super) fn follow_pause(&mut self, cx: &Context<'_>) {
+        let was_on = std::mem::replace(&mut self.pause.is_on, cx.view.is_paused());
         let Pause { is_on, .. } = self.pause;
         if is_on || was_on {
-            self.pause.until = Some(circumstances.now);
+            self.pause.until = Some(cx.now);
         }
         if is_on {
             self.due.take_if(|due| due.source != Source::Trigger);

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::cluster::context::Context;
 use crate::cluster::instance::InstanceId;
 use crate::cluster::latch;
 use crate::cluster::layout::{ItemKind, Node};
@@ -19,7 +20,7 @@ use crate::registry::{CreateMode, Read};
 use crate::sharding::rendezvous;
 
 use super::claim::{self, Found};
-use super::{Circumstances, Claim, Claiming, FiringRequest, Firings};
+use super::{Claim, Claiming, FiringRequest, Firings};
 
 /// How long all others leave an item to the one that is to take it.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -56,8 +57,8 @@ impl Takeover {
 
 impl Firings {
     /// The next step to take over what it is for us to take.
-    pub(super) fn take_over(&mut self, circumstances: &Circumstances<'_>) -> Option<FiringRequest> {
-        let Circumstances {
+    pub(super) fn take_over(&mut self, cx: &Context<'_>) -> Option<FiringRequest> {
+        let Context {
             view,
             me,
             config,
@@ -65,7 +66,7 @@ impl Firings {
             latch,
             placement,
             ..
-        } = *circumstances;
+        } = *cx;
         self.takeover
             .waiting
             .retain(|item, _| view.failover_queue.contains(item));
@@ -168,22 +169,19 @@ impl Firings {
     /// What was read of the items to be taken: the claim of those that still wait.
     pub(crate) fn surveyed_takeover(
         &mut self,
-        circumstances: &Circumstances<'_>,
+        cx: &Context<'_>,
         answers: Result<Vec<crate::registry::Answer>, crate::registry::Error>,
     ) -> Option<FiringRequest> {
         let items = std::mem::take(&mut self.takeover.surveying);
         let mut answers = Found::new(answers.ok()?);
-        let Circumstances {
+        let Context {
             view, me, now, elapsed, ..
-        } = *circumstances;
+        } = *cx;
         let epoch = answers.next().map(|(_, stat)| stat.version);
         if answers.next_is_pause(view) {
             return None;
         }
-        let mut claim = Claim::takeover(
-            latch::standing(&view.failover_candidates, circumstances.latch).own,
-            epoch,
-        );
+        let mut claim = Claim::takeover(latch::standing(&view.failover_candidates, cx.latch).own, epoch);
         let mut settled = Transaction::on(view);
         for item in items {
             let (queued, mark, failovering) = (answers.next(), answers.next(), answers.next());

@@ -122,8 +122,8 @@ impl Worker {
             return;
         }
         self.audit_at = None;
-        let circumstances = live.circumstances(&*self.process.clock, &self.settings);
-        let unaccounted = self.firings.unaccounted(&circumstances);
+        let cx = live.follower.context(&self.settings, self.stopping.is_some());
+        let unaccounted = self.firings.unaccounted(&cx);
         self.account.misses(unaccounted);
         if unaccounted > 0 {
             self.audit_after(AUDIT_AGAIN);

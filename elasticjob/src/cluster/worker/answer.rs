@@ -197,8 +197,8 @@ impl Worker {
             }
             Moved::Read(answers) => {
                 self.went(live, Action::moving(&purpose), answers.as_ref().map(drop));
-                let situation = self.situation(&live.follower.view, &live.membership);
-                if let Err(fault) = live.governing.governor.was_read(&situation, &purpose, answers) {
+                let cx = live.follower.context(&self.settings, self.stopping.is_some());
+                if let Err(fault) = live.governing.governor.was_read(&cx, &purpose, answers) {
                     error!(job = self.application.name(), strategy = self.settings.placement.strategy(), %fault, "sharding strategy failed: items stay where they are, and items without an instance do not run");
                 }
             }
@@ -215,30 +215,30 @@ impl Worker {
     fn firing_answered(&mut self, live: &mut Live, answer: FiringAnswer) {
         let (action, outcome) = answer.outcome();
         self.went(live, action, outcome);
-        let circumstances = live.circumstances(&*self.process.clock, &self.settings);
+        let cx = live.follower.context(&self.settings, self.stopping.is_some());
         match answer {
             FiringAnswer::Clock(result) => self.clock_answered(result),
             FiringAnswer::Claimed(result) => {
-                let outcome = self.firings.claimed(&circumstances, result);
+                let outcome = self.firings.claimed(&cx, result);
                 self.claim_settled(live, outcome);
             }
             FiringAnswer::SettledClaim(result) => {
-                let outcome = self.firings.settled_claim(&circumstances, result);
+                let outcome = self.firings.settled_claim(&cx, result);
                 self.claim_settled(live, outcome);
             }
             FiringAnswer::SurveyedClaim(result) => {
-                let (retry, outcome) = self.firings.surveyed_claim(&circumstances, result);
+                let (retry, outcome) = self.firings.surveyed_claim(&cx, result);
                 self.claim_settled(live, outcome);
                 if let Some(steps) = retry {
                     self.request_firing(live, FiringRequest::Claim(steps));
                 }
             }
             FiringAnswer::Recorded(result) => {
-                let recordings = self.firings.recorded(&circumstances, result);
+                let recordings = self.firings.recorded(&cx, result);
                 self.follow(live, recordings);
             }
             FiringAnswer::SurveyedTakeover(result) => {
-                if let Some(request) = self.firings.surveyed_takeover(&circumstances, result) {
+                if let Some(request) = self.firings.surveyed_takeover(&cx, result) {
                     self.request_firing(live, request);
                 }
             }
@@ -252,7 +252,7 @@ impl Worker {
                 }
             }
             FiringAnswer::SettledEnds(result) => {
-                let (unrecorded, recordings) = self.firings.settled_ends(&circumstances, result);
+                let (unrecorded, recordings) = self.firings.settled_ends(&cx, result);
                 for unrecorded in unrecorded {
                     let item = unrecorded.item;
                     warn!(
@@ -267,7 +267,7 @@ impl Worker {
             }
             FiringAnswer::Loaded(items, result) => {
                 let Ok(answers) = result else { return };
-                let steps = self.firings.loaded(&circumstances, &items, answers);
+                let steps = self.firings.loaded(&cx, &items, answers);
                 for (item, run) in self.firings.newest_runs(&items) {
                     self.account.known(item, run);
                 }

@@ -15,7 +15,6 @@ use tracing::{debug, info, warn};
 
 use crate::chain::Chain;
 use crate::cluster::extent::Extent;
-use crate::cluster::firing::Circumstances;
 use crate::cluster::placement::Placement;
 use crate::cluster::policy::Policy;
 use crate::cluster::progress::Progresses;
@@ -29,7 +28,7 @@ use crate::erased::BoxFuture;
 use crate::guard;
 use crate::registry::{self, SessionState, WatchEvent};
 use crate::run::JobState;
-use crate::schedule::{Calendar, Clock};
+use crate::schedule::Calendar;
 
 use super::answer::Answered;
 use super::flight::Flight;
@@ -38,7 +37,6 @@ use super::follow::{Follower, watches};
 use super::governing::Governing;
 use super::hindrance::{Action, unhurried};
 use super::leaving::Announced;
-use super::settings::Settings;
 use super::signals::gives_something_else;
 use super::{Command, Left, Worker};
 
@@ -77,22 +75,6 @@ impl Live {
     /// Has the loop come by at this moment, on the clock that only moves forward, if nothing has it come by before.
     pub(super) fn wake_by(&mut self, at: Duration) {
         self.wake_at = Some(self.wake_at.map_or(at, |before| before.min(at)));
-    }
-
-    /// What decisions on firings look at.
-    pub(super) fn circumstances<'a>(&'a self, clock: &dyn Clock, settings: &'a Settings) -> Circumstances<'a> {
-        Circumstances {
-            view: &self.follower.view,
-            me: self.membership.id(),
-            config: &settings.config,
-            now: clock.now(),
-            elapsed: clock.elapsed(),
-            latch: self.membership.latch(),
-            calendar: settings.calendar.as_ref(),
-            policy: settings.policy,
-            placement: &settings.placement,
-            extent: &settings.extent,
-        }
     }
 }
 
@@ -182,7 +164,7 @@ impl Worker {
         self.settings.extent = Extent::new(self.settings.config.sharding_total_count().get(), registered_at);
         Ok(Registered::Joined(Box::new(Live {
             membership: Arc::clone(membership),
-            follower: Follower::new(watches, view),
+            follower: Follower::new(Arc::clone(membership), watches, view),
             governing: Governing::new(),
             firing: Flight::Idle,
             config_known: known,
@@ -384,9 +366,7 @@ impl Worker {
     pub(super) fn rewatch(&mut self, live: &mut Live) {
         let total = self.settings.config.sharding_total_count().get();
         let reads_ledgers = !self.waiters.is_empty();
-        let begun = live
-            .follower
-            .begin_rewatching(live.membership.id(), total, reads_ledgers);
+        let begun = live.follower.begin_rewatching(total, reads_ledgers);
         let Some((wanted, missing)) = begun else { return };
         let membership = Arc::clone(&live.membership);
         live.requests.push(Box::pin(async move {

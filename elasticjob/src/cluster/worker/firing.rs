@@ -22,14 +22,14 @@ impl Worker {
         if !live.firing.is_idle() {
             return;
         }
-        let circumstances = live.circumstances(&*self.process.clock, &self.settings);
+        let cx = live.follower.context(&self.settings, self.stopping.is_some());
         if live.membership.fence().is_passed() {
             // Nothing may start; the keeper makes a new fence when the session proves to live.
-            live.wake_by(circumstances.elapsed + Duration::from_millis(100));
+            live.wake_by(cx.elapsed + Duration::from_millis(100));
             return;
         }
-        self.firings.drop_late(circumstances.now);
-        let request = self.firings.next_request(&circumstances);
+        self.firings.drop_late(cx.now);
+        let request = self.firings.next_request(&cx);
         if let Some(at) = self.firings.take_over_at(self.process.clock.elapsed()) {
             live.wake_by(at);
         }

@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use tracing::debug;
 
-use crate::cluster::governor::{Decision, Governor, Move, Request, Situation, is_unsettled};
-use crate::cluster::session::Membership;
-use crate::cluster::view::View;
+use crate::cluster::governor::{Decision, Governor, Move, Request, is_unsettled};
 
 use super::Worker;
 use super::act::AUDIT_DELAY;
@@ -91,8 +89,8 @@ impl Worker {
             );
             return self.refresh(live);
         }
-        let situation = self.situation(&live.follower.view, &live.membership);
-        match live.governing.governor.decide(&situation) {
+        let cx = live.follower.context(&self.settings, self.stopping.is_some());
+        match live.governing.governor.decide(&cx) {
             Decision::Rest => {}
             Decision::Wait(until) => {
                 live.governing.next = Next::At(until);
@@ -114,21 +112,6 @@ impl Worker {
                     }
                 }
             }
-        }
-    }
-
-    /// What decisions on the job as a whole look at. Of the live job only what the governor is not part of.
-    pub(super) fn situation<'a>(&'a self, view: &'a View, membership: &'a Membership) -> Situation<'a> {
-        Situation {
-            view,
-            me: membership.id(),
-            latch: membership.latch(),
-            config: &self.settings.config,
-            policy: self.settings.policy,
-            placement: &self.settings.placement,
-            extent: &self.settings.extent,
-            elapsed: self.process.clock.elapsed(),
-            is_draining: self.stopping.is_some(),
         }
     }
 

@@ -170,7 +170,7 @@ impl Worker {
         let (commands, receiver) = unbounded();
         let (finish, finished) = unbounded();
         let (state, observed) = watch::channel(JobState::Waiting);
-        let settings = Settings::of(&application, &process.strategies)?;
+        let settings = Settings::of(&application, &process)?;
         let mut firings = Firings::new(process.ids());
         firings.listened_to(runner.is_listened_to());
         let account = Account::new(application.name(), process.events.clone());

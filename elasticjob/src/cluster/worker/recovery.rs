@@ -176,7 +176,7 @@ impl Worker {
             self.firings.stop();
         }
         self.audit_at = None;
-        self.settings = Settings::of(&self.application, &self.process.strategies)
+        self.settings = Settings::of(&self.application, &self.process)
             .expect("the application was checked before the worker was made");
         self.own_nothing();
     }

@@ -8,12 +8,13 @@ use jiff::Timestamp;
 use crate::cluster::extent::Extent;
 use crate::cluster::placement::Placement;
 use crate::cluster::policy::Policy;
+use crate::cluster::process::Process;
 use crate::cluster::registration::Application;
-use crate::schedule::Calendar;
-use crate::sharding::Strategies;
+use crate::schedule::{Calendar, Clock};
 
 /// The configuration in force, and what was made of it.
 pub(super) struct Settings {
+    pub(super) clock: Arc<dyn Clock>,
     pub(super) config: Arc<JobConfig>,
     /// `None` for a one-off job, and before the first session.
     pub(super) calendar: Option<Calendar>,
@@ -30,12 +31,13 @@ impl Settings {
     ///
     /// # Errors
     /// There is no sharding strategy of the name that the job gives, or it refuses the job's props.
-    pub(super) fn of(application: &Application, strategies: &Strategies) -> Result<Self, String> {
+    pub(super) fn of(application: &Application, process: &Process) -> Result<Self, String> {
         Ok(Self {
+            clock: Arc::clone(&process.clock),
             config: Arc::clone(&application.config),
             calendar: None,
             policy: Policy::of(application.config.props()).unwrap_or_default(),
-            placement: Placement::of(&application.config, strategies)?,
+            placement: Placement::of(&application.config, &process.strategies)?,
             extent: Extent::new(application.config.sharding_total_count().get(), Timestamp::MIN),
             is_in_force: false,
         })

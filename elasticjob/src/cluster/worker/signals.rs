@@ -52,8 +52,8 @@ impl Worker {
         if self.signals.is_empty() {
             return;
         }
-        let circumstances = live.circumstances(&*self.process.clock, &self.settings);
-        for item in self.firings.waited_for(&circumstances) {
+        let cx = live.follower.context(&self.settings, self.stopping.is_some());
+        for item in self.firings.waited_for(&cx) {
             // Of a session that is over there may be others, which end anyway.
             let runs = self.signals.range((item, String::new(), 0)..);
             runs.take_while(|((of, _, _), _)| *of == item)

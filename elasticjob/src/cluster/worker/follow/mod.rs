@@ -9,15 +9,18 @@ mod sync;
 pub(super) mod watches;
 
 use std::collections::BTreeSet;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::task::{self, Poll};
 
-use crate::cluster::instance::InstanceId;
+use crate::cluster::context::Context;
 use crate::cluster::layout::{ItemKind, Node};
 use crate::cluster::scope::{self, Scope};
+use crate::cluster::session::Membership;
 use crate::cluster::view::{Interest, View};
 use crate::registry::{Answer, WatchEvent};
 
 use super::flight::Flight;
+use super::settings::Settings;
 use owners::{Owners, Told};
 pub(super) use sync::Sync;
 use watches::{Set, Watches};
@@ -25,6 +28,7 @@ use watches::{Set, Watches};
 /// What this instance knows of a job's subtree.
 #[derive(Debug)]
 pub(super) struct Follower {
+    membership: Arc<Membership>,
     pub(super) view: View,
     watches: Watches,
     /// Which owners of items are known, if not all items are watched.
@@ -48,8 +52,9 @@ pub(super) struct Noted {
 
 impl Follower {
     /// Follows a subtree that was read after the watches were set.
-    pub(super) fn new(watches: Watches, view: View) -> Self {
+    pub(super) fn new(membership: Arc<Membership>, watches: Watches, view: View) -> Self {
         Self {
+            membership,
             view,
             watches,
             owners: Owners::default(),
@@ -60,7 +65,24 @@ impl Follower {
         }
     }
 
-    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<WatchEvent> {
+    /// Returns what decisions look at, by these settings.
+    pub(super) fn context<'a>(&'a self, settings: &'a Settings, is_draining: bool) -> Context<'a> {
+        Context {
+            view: &self.view,
+            me: self.membership.id(),
+            latch: self.membership.latch(),
+            config: &settings.config,
+            calendar: settings.calendar.as_ref(),
+            policy: settings.policy,
+            placement: &settings.placement,
+            extent: &settings.extent,
+            now: settings.clock.now(),
+            elapsed: settings.clock.elapsed(),
+            is_draining,
+        }
+    }
+
+    pub(super) fn poll_next(&mut self, cx: &mut task::Context<'_>) -> Poll<WatchEvent> {
         self.watches.poll_next(cx)
     }
 
@@ -212,14 +234,9 @@ impl Follower {
 
     /// Returns the scope that is to be watched from now on and the paths that it needs beyond those that are watched, if that
     /// is another one than before. The watches are under way from here on.
-    pub(super) fn begin_rewatching(
-        &mut self,
-        me: &InstanceId,
-        total: u32,
-        reads_ledgers: bool,
-    ) -> Option<(Scope, BTreeSet<String>)> {
+    pub(super) fn begin_rewatching(&mut self, total: u32, reads_ledgers: bool) -> Option<(Scope, BTreeSet<String>)> {
         let scope = self.watches.scope();
-        let wanted = scope.wanted(&self.view, me, total, reads_ledgers);
+        let wanted = scope.wanted(&self.view, self.membership.id(), total, reads_ledgers);
         if self.is_rewatching() || wanted == *scope {
             return None;
         }

@@ -1,0 +1,37 @@
+//! What decisions look at.
+
+use std::time::Duration;
+
+use elasticjob_config::job::JobConfig;
+use jiff::Timestamp;
+
+use crate::schedule::Calendar;
+
+use super::extent::Extent;
+use super::instance::InstanceId;
+use super::placement::Placement;
+use super::policy::Policy;
+use super::view::View;
+
+/// What decisions on a job look at: the view of its subtree, what this instance is known by, the configuration in force with
+/// what was made of it, and the time.
+#[derive(Clone, Copy)]
+pub(crate) struct Context<'a> {
+    pub(crate) view: &'a View,
+    pub(crate) me: &'a InstanceId,
+    /// The UUID in the names of our latch nodes.
+    pub(crate) latch: &'a str,
+    pub(crate) config: &'a JobConfig,
+    /// `None` for a one-off job.
+    pub(crate) calendar: Option<&'a Calendar>,
+    pub(crate) policy: Policy,
+    pub(crate) placement: &'a Placement,
+    /// Since when the items are there for this instance.
+    pub(crate) extent: &'a Extent,
+    /// The wall clock.
+    pub(crate) now: Timestamp,
+    /// The clock that only moves forward.
+    pub(crate) elapsed: Duration,
+    /// Whether this instance starts nothing more, and leaves.
+    pub(crate) is_draining: bool,
+}

@@ -16,6 +16,7 @@ use super::abandoned;
 use super::astray;
 use super::contenders::{self, Concern, Head, Heads};
 use super::context::Context;
+use super::effect::{Effect, Report};
 use super::election::{self, Election};
 use super::instance::InstanceId;
 use super::layout::Node;
@@ -24,6 +25,7 @@ use super::marks;
 use super::overlooked::Overlooked;
 use super::pause;
 use super::placement::Placement;
+use super::request::{Reply, Request};
 use super::resharding::{self, Basis, SharedOut, Surveyed};
 use super::transaction::Transaction;
 use super::trigger::Order;
@@ -50,11 +52,7 @@ pub(crate) enum Decision {
 }
 
 /// One request to the registry, and what it is for.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Move {
-    pub(crate) purpose: Purpose,
-    pub(crate) request: Request,
-}
+pub(crate) type Move = Request<Purpose>;
 
 /// Why a request is made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,14 +84,6 @@ pub(crate) enum Purpose {
     AnnounceResharding,
     SurveyItems(Vec<u32>),
     Reshard,
-}
-
-/// A request to the registry.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Request {
-    Write(Vec<Step>),
-    /// To be read after a `sync`, so that nothing that was acknowledged before is missed.
-    Read(Vec<Read>),
 }
 
 /// The state between decisions.
@@ -236,9 +226,8 @@ impl Governor {
             Concern::None => Ok(None),
             Concern::Later(at) => Ok(Some(at)),
             Concern::Survey(heads) => {
-                let request = Request::Read(contenders::survey(view, &heads));
-                let purpose = Purpose::SurveyContenders(heads);
-                Err(Move { purpose, request })
+                let reads = contenders::survey(view, &heads);
+                Err(Request::read_in_sync(Purpose::SurveyContenders(heads), reads))
             }
         }
     }
@@ -358,11 +347,50 @@ impl Governor {
         }
     }
 
+    /// Takes in the answer to a [`Move`].
+    pub(crate) fn answered(&mut self, cx: &Context<'_>, purpose: Purpose, reply: Reply) -> Vec<Effect> {
+        let effect = match reply {
+            Reply::Written(result) => {
+                self.was_written(cx.elapsed, result.is_ok());
+                match result {
+                    Ok(_) => self.effect_of(purpose),
+                    Err(error) => Some(Effect::Report(Report::MoveRefused { purpose, error })),
+                }
+            }
+            Reply::Read(answers) => {
+                let fault = self.was_read(cx, &purpose, answers).err();
+                fault.map(|fault| Effect::Report(Report::StrategyFailed(fault)))
+            }
+        };
+        effect.into_iter().collect()
+    }
+
+    /// Returns what follows from a write that succeeded.
+    fn effect_of(&mut self, purpose: Purpose) -> Option<Effect> {
+        let report = match purpose {
+            Purpose::TakeTrigger(orders) => return Some(Effect::Trigger(orders)),
+            Purpose::RepairMarks { items, parked, lost } => Report::MarksRepaired { items, parked, lost },
+            Purpose::ClearFailover { lost } => Report::TakeoversCleared { lost },
+            Purpose::RemoveContenders(names) => Report::ContendersRemoved(names),
+            Purpose::SwitchOffDisobedient(servers) => Report::SwitchedOff(servers),
+            Purpose::Reshard => Report::SharedOut(self.take_shared_out()?),
+            Purpose::Elect
+            | Purpose::SurveyContenders(_)
+            | Purpose::SurveyMarks(_)
+            | Purpose::SurveyAbandoned(_)
+            | Purpose::ClearTriggers
+            | Purpose::SurveyDisobedient(_)
+            | Purpose::AnnounceResharding
+            | Purpose::SurveyItems(_) => return None,
+        };
+        Some(Effect::Report(report))
+    }
+
     /// Takes in what a read of a [`Move`] gave.
     ///
     /// # Errors
     /// What the sharding strategy did wrong. The items stay where they are then, and the cluster goes on.
-    pub(crate) fn was_read(
+    fn was_read(
         &mut self,
         cx: &Context<'_>,
         purpose: &Purpose,
@@ -376,7 +404,7 @@ impl Governor {
             Purpose::SurveyContenders(heads) => {
                 let (names, steps) = contenders::removal(cx.view, heads, answers);
                 if !steps.is_empty() {
-                    self.prepared = Some(Move::write(Purpose::RemoveContenders(names), steps));
+                    self.prepared = Some(Request::write_as_member(Purpose::RemoveContenders(names), steps));
                 }
             }
             Purpose::SurveyMarks(suspects) => match marks::repair(cx.view, suspects, answers, succession(cx)) {
@@ -385,7 +413,12 @@ impl Governor {
                     parked,
                     lost,
                     steps,
-                }) => self.prepared = Some(Move::write(Purpose::RepairMarks { items, parked, lost }, steps)),
+                }) => {
+                    self.prepared = Some(Request::write_as_member(
+                        Purpose::RepairMarks { items, parked, lost },
+                        steps,
+                    ))
+                }
                 None if self.marks_from == self.surveyed_from => {
                     self.marks_from = suspects.last().map(|last| last + 1);
                 }
@@ -393,11 +426,11 @@ impl Governor {
             },
             Purpose::SurveyAbandoned(items) => {
                 let abandoned::Clearing { lost, steps } = abandoned::clear(cx.view, items, answers);
-                self.prepared = Some(Move::write(Purpose::ClearFailover { lost }, steps));
+                self.prepared = Some(Request::write_as_member(Purpose::ClearFailover { lost }, steps));
             }
             Purpose::SurveyDisobedient(servers) => {
                 if let Some((switched, steps)) = pause::switch_off(cx.view, servers, answers) {
-                    self.prepared = Some(Move::write(Purpose::SwitchOffDisobedient(switched), steps));
+                    self.prepared = Some(Request::write_as_member(Purpose::SwitchOffDisobedient(switched), steps));
                 }
             }
             Purpose::SurveyItems(scope) => {
@@ -424,7 +457,7 @@ impl Governor {
     }
 
     /// Takes in how a write of a [`Move`] went.
-    pub(crate) fn was_written(&mut self, elapsed: Duration, succeeded: bool) {
+    fn was_written(&mut self, elapsed: Duration, succeeded: bool) {
         if succeeded {
             self.refused_in_a_row = 0;
             self.is_repairing &= !self.parts.is_empty();
@@ -434,7 +467,7 @@ impl Governor {
     }
 
     /// Returns what the log says of an assignment, once, when the last of its parts is written.
-    pub(crate) fn take_shared_out(&mut self) -> Option<SharedOut> {
+    fn take_shared_out(&mut self) -> Option<SharedOut> {
         self.parts.is_empty().then(|| self.shared_out.take()).flatten()
     }
 
@@ -520,15 +553,6 @@ pub(crate) fn is_unsettled(view: &View, config: &JobConfig, placement: &Placemen
     }
 }
 
-impl Move {
-    fn write(purpose: Purpose, steps: Vec<Step>) -> Self {
-        Self {
-            purpose,
-            request: Request::Write(steps),
-        }
-    }
-}
-
 /// The owner of each item, as far as it may go on having it: nobody else is given anything.
 fn as_it_is(cx: &Context<'_>, items: &[Surveyed]) -> Vec<Option<InstanceId>> {
     let mut target = vec![None; cx.config.sharding_total_count().get() as usize];
@@ -542,12 +566,9 @@ fn as_it_is(cx: &Context<'_>, items: &[Surveyed]) -> Vec<Option<InstanceId>> {
 }
 
 fn write(purpose: Purpose, steps: Vec<Step>) -> Decision {
-    Decision::Move(Move::write(purpose, steps))
+    Decision::Move(Request::write_as_member(purpose, steps))
 }
 
 fn read(purpose: Purpose, reads: Vec<Read>) -> Decision {
-    Decision::Move(Move {
-        purpose,
-        request: Request::Read(reads),
-    })
+    Decision::Move(Request::read_in_sync(purpose, reads))
 }

@@ -1,11 +1,12 @@
 //! The comparison with the registry's clock before a firing, where the job asks for it.
 
 use crate::cluster::layout::Node;
+use crate::cluster::request::{Io, Request};
 use crate::cluster::transaction::Transaction;
 use crate::cluster::view::View;
 use crate::registry::CreateMode;
 
-use super::{FiringRequest, Firings};
+use super::{FiringRequest, Firings, Purpose};
 
 /// Where the comparison of clocks before a firing stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +24,10 @@ impl Firings {
         }
         transaction.set(Node::CurrentTime, "", None);
         self.clock_check = ClockCheck::InFlight;
-        FiringRequest::CheckClock(transaction.into_steps())
+        Request {
+            purpose: Purpose::CheckClock,
+            io: Io::Write(transaction.into_steps()),
+        }
     }
 
     /// The clocks were compared, or could not be: the firing goes on, or is given up.

@@ -7,6 +7,7 @@ use crate::cluster::context::Context;
 use crate::cluster::layout::{ItemKind, Node};
 use crate::cluster::ledger::{End, Record, Run};
 use crate::cluster::mutation::Mutation;
+use crate::cluster::request::Request;
 use crate::cluster::transaction::Transaction;
 use crate::cluster::view::View;
 use crate::limits;
@@ -15,7 +16,7 @@ use crate::registry::{Answer, Error, Read, Stat, WriteError, Written, size_of};
 use super::claim::{Found, Granted, check_epoch};
 use super::passing::Concern;
 use super::state::Batch;
-use super::{ClaimOutcome, Ended, FiringRequest, Firings, Recording, Running, Slot, Start};
+use super::{ClaimOutcome, Ended, FiringRequest, Firings, Purpose, Recording, Running, Slot, Start};
 
 /// After so many refusals that nothing explains, an end is given up and said.
 const ATTEMPTS: u32 = 5;
@@ -141,7 +142,7 @@ impl Firings {
         }
         let ending = items;
         self.recording = Recording::InFlight(Batch { ending, make_up });
-        Some(FiringRequest::RecordEnds(steps))
+        Some(Request::write_as_member(Purpose::RecordEnds, steps))
     }
 
     /// The recording was answered. Events that came before the answer must be in the view already.

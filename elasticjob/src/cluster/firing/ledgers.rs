@@ -6,12 +6,13 @@ use crate::cluster::context::Context;
 use crate::cluster::layout::Node;
 use crate::cluster::ledger::{Gap, Record, Run, Source};
 use crate::cluster::pause::PAUSED;
+use crate::cluster::request::Request;
 use crate::cluster::transaction::Transaction;
 use crate::limits;
 use crate::registry::{Answer, CreateMode, Read, Step};
 
 use super::passing::{Accountable, Concern};
-use super::{FiringRequest, Firings, claim};
+use super::{FiringRequest, Firings, Purpose, claim};
 
 /// Times that passed without a run are accounted for up to so long ago.
 pub(super) const ACCOUNTED: SignedDuration = SignedDuration::from_hours(24 * 366);
@@ -57,7 +58,7 @@ impl Firings {
             .iter()
             .map(|item| Read::Data(Node::LedgerItem(*item).of(job)))
             .collect();
-        Some(FiringRequest::LoadLedgers(missing, reads))
+        Some(Request::read(Purpose::LoadLedgers(missing), reads))
     }
 
     /// Takes in ledgers that were asked for. Those that are missing are to be created by these steps.

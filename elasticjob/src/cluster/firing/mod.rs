@@ -8,6 +8,7 @@
 //! it fails where anybody else claimed, moved or repaired the item; an answer that was lost is settled by reading the
 //! ledger, where a run is known by its id.
 
+mod answer;
 mod audit;
 mod claim;
 mod claiming;
@@ -28,6 +29,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::cluster::request::Request;
+
 use super::context::Context;
 use super::governor::is_unsettled;
 use super::ids::Ids;
@@ -37,16 +40,16 @@ use super::view::ItemView;
 
 pub(crate) use audit::SETTLED_AFTER;
 pub(crate) use claim::Claim;
-pub(crate) use claiming::ClaimOutcome;
+use claiming::ClaimOutcome;
 use clock::ClockCheck;
 use end::Lingering;
-pub(crate) use end::Recordings;
+use end::{Recordings, Unrecorded};
 use ledgers::Slot;
 use listening::Listening;
 use occasion::COALESCED;
 pub(crate) use occasion::{LATE_LIMIT, Occasion, Skipped, Wanted};
 use pause::Pause;
-pub(crate) use request::{FiringRequest, Start};
+pub(crate) use request::{FiringRequest, Purpose, Start};
 use state::{Claiming, Current, Ended, Recording, Running};
 use takeover::Takeover;
 
@@ -269,12 +272,12 @@ impl Firings {
             Claiming::Unknown(claim) => {
                 let reads = claim.survey(view);
                 self.claiming = Claiming::Settling(claim);
-                return Some(FiringRequest::SettleClaim(reads));
+                return Some(Request::read(Purpose::SettleClaim, reads));
             }
             Claiming::Refused(claim) => {
                 let reads = claim.survey(view);
                 self.claiming = Claiming::Surveying(claim);
-                return Some(FiringRequest::SurveyClaim(reads));
+                return Some(Request::read(Purpose::SurveyClaim, reads));
             }
             other => self.claiming = other,
         }
@@ -282,7 +285,7 @@ impl Firings {
             Recording::Doubtful(batch) => {
                 let reads = batch.survey(view);
                 self.recording = Recording::Settling(batch);
-                Some(FiringRequest::SettleEnds(reads))
+                Some(Request::read(Purpose::SettleEnds, reads))
             }
             other => {
                 self.recording = other;
@@ -410,7 +413,7 @@ impl Firings {
         }
         let steps = claim.steps(cx.view);
         self.claiming = Claiming::InFlight(claim);
-        Some(FiringRequest::Claim(steps))
+        Some(Request::write_as_member(Purpose::Claim, steps))
     }
 
     /// A run ended by itself or was ended; nobody has been told yet.

@@ -1,30 +1,35 @@
 //! What a firing asks for, and what it has started.
 
 use crate::cluster::ledger::Run;
-use crate::registry::{Read, Step};
+use crate::cluster::request::Request;
 
-/// What the registry is asked, about firings.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum FiringRequest {
+/// What a request about firings is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
     /// Have the registry say what time it is there.
-    CheckClock(Vec<Step>),
+    CheckClock,
     /// Claim the items.
-    Claim(Vec<Step>),
+    Claim,
     /// Look why a claim was refused.
-    SurveyClaim(Vec<Read>),
+    SurveyClaim,
     /// Look whether a claim happened.
-    SettleClaim(Vec<Read>),
+    SettleClaim,
     /// Look what there is to take over.
-    SurveyTakeover(Vec<Read>),
+    SurveyTakeover,
     /// Join or leave the contenders for what there is to take over.
-    Contend(Vec<Step>),
+    Contend,
     /// Record ends.
-    RecordEnds(Vec<Step>),
+    RecordEnds,
     /// Look whether ends were recorded.
-    SettleEnds(Vec<Read>),
+    SettleEnds,
     /// Learn the ledgers of items that are newly ours.
-    LoadLedgers(Vec<u32>, Vec<Read>),
+    LoadLedgers(Vec<u32>),
+    /// Create ledgers that are missing.
+    CreateLedgers,
 }
+
+/// A request about firings.
+pub(crate) type FiringRequest = Request<Purpose>;
 
 /// A claimed item, to be started.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,6 +13,7 @@ use crate::cluster::latch;
 use crate::cluster::layout::{ItemKind, Node};
 use crate::cluster::ledger::Record;
 use crate::cluster::mutation::Mutation;
+use crate::cluster::request::Request;
 use crate::cluster::transaction::Transaction;
 use crate::cluster::view::View;
 use crate::limits;
@@ -20,7 +21,7 @@ use crate::registry::{CreateMode, Read};
 use crate::sharding::rendezvous;
 
 use super::claim::{self, Found};
-use super::{Claim, Claiming, FiringRequest, Firings};
+use super::{Claim, Claiming, FiringRequest, Firings, Purpose};
 
 /// How long all others leave an item to the one that is to take it.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -108,14 +109,14 @@ impl Firings {
             for name in standing.own {
                 transaction.delete(Node::FailoverCandidate(name));
             }
-            return Some(FiringRequest::Contend(transaction.into_steps()));
+            return Some(Request::write_as_member(Purpose::Contend, transaction.into_steps()));
         }
         if view.has_java_members() {
             if standing.own.is_empty() {
                 let mut transaction = Transaction::on(view);
                 let name = latch::contender(latch);
                 transaction.create(Node::FailoverCandidate(&name), "", CreateMode::EphemeralSequential);
-                return Some(FiringRequest::Contend(transaction.into_steps()));
+                return Some(Request::write_as_member(Purpose::Contend, transaction.into_steps()));
             }
             if !standing.is_first {
                 return None;
@@ -151,7 +152,7 @@ impl Firings {
         });
         let reads = claim::rights(job).into_iter().chain(reads).collect();
         self.takeover.surveying = items;
-        Some(FiringRequest::SurveyTakeover(reads))
+        Some(Request::read(Purpose::SurveyTakeover, reads))
     }
 
     /// When the patience with the instance that is to take an item first is over, or an item that was held is looked at again.
@@ -212,7 +213,7 @@ impl Firings {
             );
         }
         if !settled.is_empty() {
-            return Some(FiringRequest::Contend(settled.into_steps()));
+            return Some(Request::write_as_member(Purpose::Contend, settled.into_steps()));
         }
         if claim.is_empty() {
             return None;
@@ -221,7 +222,7 @@ impl Firings {
         claim.split_off(view);
         let steps = claim.steps(view);
         self.claiming = Claiming::InFlight(claim);
-        Some(FiringRequest::Claim(steps))
+        Some(Request::write_as_member(Purpose::Claim, steps))
     }
 }
 

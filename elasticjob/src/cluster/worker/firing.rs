@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use tracing::{debug, info_span};
 
-use crate::cluster::firing::{FiringRequest, Start};
+use crate::cluster::firing::Start;
 use crate::cluster::instance::InstanceId;
 use crate::cluster::launch::{Finished, Launch};
 use crate::cluster::ledger::Verdict;
 use crate::schedule::Calendar;
 
 use super::Worker;
-use super::answer::{Answered, FiringAnswer};
+use super::answer::Purpose;
 use super::attend::Live;
 use super::signals::Signals;
 
@@ -39,43 +39,7 @@ impl Worker {
         let Some(request) = request else {
             return;
         };
-        self.request_firing(live, request);
-    }
-
-    pub(super) fn request_firing(&self, live: &mut Live, request: FiringRequest) {
-        live.firing.start(());
-        let answer = |answer: FiringAnswer| Answered::Firing(answer);
-        match request {
-            FiringRequest::CheckClock(steps) => {
-                self.write(live, steps, move |result| answer(FiringAnswer::Clock(result)))
-            }
-            FiringRequest::Claim(steps) => {
-                self.write_as_member(live, steps, move |result| answer(FiringAnswer::Claimed(result)))
-            }
-            FiringRequest::RecordEnds(steps) => {
-                self.write_as_member(live, steps, move |result| answer(FiringAnswer::Recorded(result)))
-            }
-            FiringRequest::SurveyClaim(reads) => {
-                self.read(live, reads, move |result| answer(FiringAnswer::SurveyedClaim(result)))
-            }
-            FiringRequest::SettleClaim(reads) => {
-                self.read(live, reads, move |result| answer(FiringAnswer::SettledClaim(result)))
-            }
-            FiringRequest::Contend(steps) => {
-                self.write_as_member(live, steps, move |result| answer(FiringAnswer::Contended(result)))
-            }
-            FiringRequest::SurveyTakeover(reads) => {
-                self.read(live, reads, move |result| {
-                    answer(FiringAnswer::SurveyedTakeover(result))
-                });
-            }
-            FiringRequest::SettleEnds(reads) => {
-                self.read(live, reads, move |result| answer(FiringAnswer::SettledEnds(result)))
-            }
-            FiringRequest::LoadLedgers(items, reads) => {
-                self.read(live, reads, move |result| answer(FiringAnswer::Loaded(items, result)));
-            }
-        }
+        self.ask(live, request.map(Purpose::Firing));
     }
 
     /// Starts claimed items.

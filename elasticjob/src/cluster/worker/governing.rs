@@ -1,18 +1,16 @@
 //! The part of the worker that governs the job as a whole, where the instance leads it or has to say something.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tracing::debug;
 
-use crate::cluster::governor::{Decision, Governor, Move, Request, is_unsettled};
+use crate::cluster::governor::{Decision, Governor, is_unsettled};
 
 use super::Worker;
 use super::act::AUDIT_DELAY;
-use super::answer::{Answered, Moved};
+use super::answer::Purpose;
 use super::attend::Live;
 use super::flight::Flight;
-use super::hindrance::unhurried;
 
 /// A view on which so many moves in a row were refused is read anew.
 const REFUSALS_TO_DOUBT: u32 = 3;
@@ -59,6 +57,11 @@ impl Governing {
         self.flight.is_idle()
     }
 
+    /// Notes that a move is under way.
+    pub(super) fn asked(&mut self) {
+        self.flight.start(());
+    }
+
     /// Notes that a move was answered.
     pub(super) fn answered(&mut self) {
         self.flight.land();
@@ -96,21 +99,9 @@ impl Worker {
                 live.governing.next = Next::At(until);
                 live.wake_by(until);
             }
-            Decision::Move(Move { purpose, request }) => {
-                live.governing.flight.start(());
-                debug!(job = self.application.name(), ?purpose, "governing");
-                match request {
-                    Request::Write(steps) => {
-                        self.write_as_member(live, steps, |result| Answered::Moved(purpose, Moved::Written(result)))
-                    }
-                    Request::Read(reads) => {
-                        let membership = Arc::clone(&live.membership);
-                        live.requests.push(Box::pin(async move {
-                            let answers = unhurried(membership.read_in_sync(reads)).await;
-                            Answered::Moved(purpose, Moved::Read(answers))
-                        }));
-                    }
-                }
+            Decision::Move(request) => {
+                debug!(job = self.application.name(), purpose = ?request.purpose, "governing");
+                self.ask(live, request.map(Purpose::Governor));
             }
         }
     }

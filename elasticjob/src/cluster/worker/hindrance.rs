@@ -6,9 +6,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::cluster::governor::Purpose;
 use crate::cluster::refusal::shortened;
+use crate::cluster::{firing, governor};
 use crate::registry::Error;
+
+use super::answer::Purpose;
 
 /// After so many refusals in a row the cause is not that other instances write at the same time.
 const IN_A_ROW: u32 = 10;
@@ -35,22 +37,11 @@ pub(super) struct Action {
 }
 
 impl Action {
-    pub(super) const READ_ALL: Self = Self::of("read the job");
-    pub(super) const READ_CHANGES: Self = Self::of("read what has changed");
-    pub(super) const WATCH: Self = Self::of("watch the job");
-    pub(super) const READ_LEDGERS: Self = Self::of("read the ledgers of its items");
-    pub(super) const CREATE_LEDGERS: Self = Self::of("create ledgers");
-    pub(super) const CHECK_CLOCK: Self = Self::of("ask for the time of the registry");
-    pub(super) const CLAIM: Self = Self::contended("claim items");
-    pub(super) const RECORD: Self = Self::contended("record the ends of runs");
-    pub(super) const READ_CLAIM: Self = Self::of("read the items that it claims");
-    pub(super) const READ_ENDS: Self = Self::of("read the items of ended runs");
-    pub(super) const READ_TAKEOVER: Self = Self::of("read the items that it takes over");
-    pub(super) const TAKE_OVER: Self = Self::contended("take items over");
-    pub(super) const PROGRESS: Self = Self::contended("write the progress of runs");
-    pub(super) const READ_PROGRESS: Self = Self::of("read the progress of runs");
+    pub(super) const READ_ALL: Self = Self::usual("read the job");
+    pub(super) const READ_CHANGES: Self = Self::usual("read what has changed");
+    pub(super) const WATCH: Self = Self::usual("watch the job");
 
-    const fn of(name: &'static str) -> Self {
+    const fn usual(name: &'static str) -> Self {
         let is_contended = false;
         Self { name, is_contended }
     }
@@ -60,9 +51,33 @@ impl Action {
         Self { name, is_contended }
     }
 
-    /// What a move of the governor is made for.
-    pub(super) fn moving(purpose: &Purpose) -> Self {
-        Self::of(match purpose {
+    /// Returns what a request of decisions is made for.
+    pub(super) fn of(purpose: &Purpose) -> Self {
+        match purpose {
+            Purpose::Governor(purpose) => Self::of_governor(purpose),
+            Purpose::Firing(purpose) => Self::of_firing(purpose),
+            Purpose::WriteProgress => Self::contended("write the progress of runs"),
+            Purpose::ReadProgress => Self::usual("read the progress of runs"),
+        }
+    }
+
+    fn of_firing(purpose: &firing::Purpose) -> Self {
+        match purpose {
+            firing::Purpose::CheckClock => Self::usual("ask for the time of the registry"),
+            firing::Purpose::Claim => Self::contended("claim items"),
+            firing::Purpose::SurveyClaim | firing::Purpose::SettleClaim => Self::usual("read the items that it claims"),
+            firing::Purpose::RecordEnds => Self::contended("record the ends of runs"),
+            firing::Purpose::SettleEnds => Self::usual("read the items of ended runs"),
+            firing::Purpose::SurveyTakeover => Self::usual("read the items that it takes over"),
+            firing::Purpose::Contend => Self::contended("take items over"),
+            firing::Purpose::LoadLedgers(_) => Self::usual("read the ledgers of its items"),
+            firing::Purpose::CreateLedgers => Self::usual("create ledgers"),
+        }
+    }
+
+    fn of_governor(purpose: &governor::Purpose) -> Self {
+        use governor::Purpose;
+        Self::usual(match purpose {
             Purpose::TakeTrigger(_) => "take a trigger",
             Purpose::Elect => "elect a leader",
             Purpose::SurveyContenders(_) => "read the contenders of the election",
@@ -154,6 +169,14 @@ fn is_alike(one: &Error, other: &Error) -> bool {
 mod tests {
     use super::*;
 
+    fn of_governor(purpose: governor::Purpose) -> Action {
+        Action::of(&Purpose::Governor(purpose))
+    }
+
+    fn claim() -> Action {
+        Action::of(&Purpose::Firing(firing::Purpose::Claim))
+    }
+
     const TOO_LARGE: Error = Error::TooLarge { size: 2, limit: 1 };
 
     mod refusals {
@@ -163,7 +186,7 @@ mod tests {
         fn that_no_retry_mends_are_reported_once_until_they_are_over() {
             let mut hindrances = Hindrances::default();
             let mut share = |result: Result<(), &Error>| {
-                let news = hindrances.note(Action::moving(&Purpose::Reshard), result);
+                let news = hindrances.note(of_governor(governor::Purpose::Reshard), result);
                 (news, hindrances.texts())
             };
             let texts = vec!["share the items out: the request has 2 bytes, the limit is 1".to_owned()];
@@ -181,10 +204,10 @@ mod tests {
         #[test]
         fn of_another_kind_are_reported_again() {
             let mut hindrances = Hindrances::default();
-            assert!(hindrances.note(Action::CLAIM, Err(&TOO_LARGE)).is_some());
+            assert!(hindrances.note(claim(), Err(&TOO_LARGE)).is_some());
             let refused = Error::Refused("/job/config: no auth".to_owned());
             assert_eq!(
-                hindrances.note(Action::CLAIM, Err(&refused)),
+                hindrances.note(claim(), Err(&refused)),
                 Some(News::Refused { in_a_row: 2 })
             );
             assert_eq!(
@@ -196,10 +219,10 @@ mod tests {
         #[test]
         fn over_and_over_are_reported() {
             let mut hindrances = Hindrances::default();
-            let elect = Action::moving(&Purpose::Elect);
+            let elect = of_governor(governor::Purpose::Elect);
             for _ in 1..IN_A_ROW {
                 assert_eq!(hindrances.note(elect, Err(&Error::NodeExists)), None);
-                assert_eq!(hindrances.note(Action::moving(&Purpose::Reshard), Ok(())), None);
+                assert_eq!(hindrances.note(of_governor(governor::Purpose::Reshard), Ok(())), None);
             }
             let reported = Some(News::Refused { in_a_row: IN_A_ROW });
             assert_eq!(hindrances.note(elect, Err(&Error::NodeExists)), reported);
@@ -210,11 +233,11 @@ mod tests {
         #[test]
         fn now_and_then_are_not_reported() {
             let mut hindrances = Hindrances::default();
-            let elect = Action::moving(&Purpose::Elect);
+            let elect = of_governor(governor::Purpose::Elect);
             for _ in 0..5 * IN_A_ROW {
                 assert_eq!(hindrances.note(elect, Err(&Error::NodeExists)), None);
                 assert_eq!(hindrances.note(elect, Ok(())), None);
-                assert_eq!(hindrances.note(Action::CLAIM, Err(&Error::NodeExists)), None);
+                assert_eq!(hindrances.note(claim(), Err(&Error::NodeExists)), None);
             }
             assert_eq!(hindrances.texts(), Vec::<String>::new());
         }

@@ -8,6 +8,7 @@ mod account;
 mod act;
 mod answer;
 mod attend;
+mod effect;
 mod failures;
 mod firing;
 mod flight;

@@ -4,21 +4,22 @@ use tracing::debug;
 
 use crate::cluster::launch::Finished;
 use crate::cluster::progress::ProgressRequest;
+use crate::cluster::request::{Reply, Request};
 use crate::progress::ProgressCell;
-use crate::registry::{Answer, Error, WriteError, Written};
 
 use super::Worker;
-use super::answer::Answered;
+use super::answer::Purpose;
 use super::attend::Live;
-use super::hindrance::Action;
 
 impl Worker {
     /// Makes the next request about the progress of runs, which are in no other's way.
     pub(super) fn write_progress(&mut self, live: &mut Live) {
         let (elapsed, now) = (self.process.clock.elapsed(), self.process.clock.now());
         match self.progresses.next_request(self.application.name(), elapsed, now) {
-            Some(ProgressRequest::Write(steps)) => self.write_as_member(live, steps, Answered::ProgressWritten),
-            Some(ProgressRequest::Read(reads)) => self.read(live, reads, Answered::ProgressRead),
+            Some(ProgressRequest::Write(steps)) => {
+                self.ask(live, Request::write_as_member(Purpose::WriteProgress, steps));
+            }
+            Some(ProgressRequest::Read(reads)) => self.ask(live, Request::read(Purpose::ReadProgress, reads)),
             None => {}
         }
         if let Some(at) = self.progresses.next_at(elapsed) {
@@ -39,16 +40,15 @@ impl Worker {
         self.progresses.finished(finished.item, &finished.run, finished.attempt);
     }
 
-    pub(super) fn progress_written(&mut self, live: &mut Live, result: &Result<Vec<Written>, WriteError>) {
-        self.went(live, Action::PROGRESS, result.as_ref().map(drop).map_err(AsRef::as_ref));
-        if let Err(error) = result {
-            debug!(job = self.application.name(), %error, "progress not written, trying again later");
+    pub(super) fn progress_answered(&mut self, reply: Reply) {
+        match reply {
+            Reply::Written(result) => {
+                if let Err(error) = &result {
+                    debug!(job = self.application.name(), %error, "progress not written, trying again later");
+                }
+                self.progresses.written(&result);
+            }
+            Reply::Read(result) => self.progresses.read(result),
         }
-        self.progresses.written(result);
-    }
-
-    pub(super) fn progress_read(&mut self, live: &mut Live, result: Result<Vec<Answer>, Error>) {
-        self.went(live, Action::READ_PROGRESS, result.as_ref().map(drop));
-        self.progresses.read(result);
     }
 }

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::cluster::firing;
 use crate::cluster::layout::Node;
 use crate::cluster::mutation::Mutation;
+use crate::cluster::request::{Io, Reply, Request};
 use crate::cluster::transaction::Transaction;
-use crate::registry::{Answer, Error, Read, Step, WriteError, Written};
+use crate::registry::{Read, Step, WriteError, Written};
 
 use super::Worker;
-use super::answer::{Answered, FiringAnswer};
+use super::answer::{Answered, Purpose};
 use super::attend::Live;
 use super::hindrance::unhurried;
 
@@ -32,40 +34,31 @@ impl Worker {
         ));
     }
 
-    /// Writes as a member, which is refused to whoever was removed: the job may have begun anew since, with other nodes
-    /// of the same names and versions.
-    pub(super) fn write_as_member(
-        &self,
-        live: &mut Live,
-        steps: Vec<Step>,
-        answer: impl FnOnce(Result<Vec<Written>, WriteError>) -> Answered + Send + 'static,
-    ) {
-        self.write(live, as_member(live, steps), answer);
-    }
-
-    /// Creates ledgers that are missing.
-    pub(super) fn create_ledgers(&self, live: &mut Live, steps: Vec<Step>) {
-        live.firing.start(());
-        let (membership, steps) = (Arc::clone(&live.membership), as_member(live, steps));
+    /// Makes a request of decisions.
+    pub(super) fn ask(&self, live: &mut Live, request: Request<Purpose>) {
+        match &request.purpose {
+            Purpose::Governor(_) => live.governing.asked(),
+            Purpose::Firing(_) => live.firing.start(()),
+            Purpose::WriteProgress | Purpose::ReadProgress => {}
+        }
+        let Request { purpose, io } = request;
+        let membership = Arc::clone(&live.membership);
+        let io = match io {
+            Io::WriteAsMember(steps) => Io::Write(as_member(live, steps)),
+            io => io,
+        };
         live.requests.push(Box::pin(async move {
-            let result = unhurried(membership.write(steps)).await;
-            if result.is_err() {
+            let reply = match io {
+                Io::Write(steps) | Io::WriteAsMember(steps) => Reply::Written(unhurried(membership.write(steps)).await),
+                Io::Read(reads) => Reply::Read(unhurried(membership.read(reads)).await),
+                Io::ReadInSync(reads) => Reply::Read(unhurried(membership.read_in_sync(reads)).await),
+            };
+            if let (Purpose::Firing(firing::Purpose::CreateLedgers), Err(_)) = (&purpose, reply.outcome()) {
                 // They are looked for again as soon as this is known, and why it was refused may be told much later.
                 tokio::time::sleep(LEDGERS_PAUSE).await;
             }
-            Answered::Firing(FiringAnswer::Created(result))
+            Answered::Decided(purpose, reply)
         }));
-    }
-
-    pub(super) fn read(
-        &self,
-        live: &mut Live,
-        reads: Vec<Read>,
-        answer: impl FnOnce(Result<Vec<Answer>, Error>) -> Answered + Send + 'static,
-    ) {
-        let membership = Arc::clone(&live.membership);
-        live.requests
-            .push(Box::pin(async move { answer(unhurried(membership.read(reads)).await) }));
     }
 
     /// Reads what events said has changed.

@@ -1,0 +1,114 @@
+//! The one place that carries out what decisions lead to.
+
+use jiff::SignedDuration;
+use tracing::{debug, error, info, warn};
+
+use crate::cluster::effect::{Effect, Report};
+use crate::cluster::ledger::Run;
+
+use super::Worker;
+use super::answer::Purpose;
+use super::attend::Live;
+
+/// The clock of this machine and that of the registry are too far apart.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the clock is {difference} ahead of the registry's (behind, if negative); `max-time-diff-seconds` allows {limit:?}"
+)]
+struct ClocksDiffer {
+    difference: SignedDuration,
+    limit: std::time::Duration,
+}
+
+impl Worker {
+    /// Does what follows from a decision, in its order.
+    pub(super) fn carry_out(&mut self, live: &mut Live, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Ask(request) => self.ask(live, request.map(Purpose::Firing)),
+                Effect::Start(starts) => self.start(live, starts),
+                Effect::Restart(starts) => {
+                    self.launch(live, starts);
+                    self.process.fail_point.pass();
+                }
+                Effect::Trigger(orders) => self.firings.order(orders),
+                Effect::CompareClocks { difference, limit } => {
+                    let is_abort = self.runner.report(&ClocksDiffer { difference, limit });
+                    self.firings.clock_checked(!is_abort);
+                }
+                Effect::ReadNext(paths) => live.follower.read_next(paths),
+                Effect::FallBehind => live.follower.fall_behind(),
+                Effect::Report(report) => self.report(report),
+            }
+        }
+    }
+
+    /// Says what has happened: in the log, to metrics, as an event, to listeners.
+    fn report(&mut self, report: Report) {
+        let job = self.application.name();
+        match report {
+            Report::Refused { items, reason } => info!(job, ?items, reason, "items skipped"),
+            Report::LostOpen { item, run } => {
+                warn!(
+                    job,
+                    item,
+                    scheduled = %run.scheduled_time(),
+                    run = run.id,
+                    instance = run.owner,
+                    "run lost: its instance recorded no end"
+                );
+                self.account.lost(item, Some(&run));
+            }
+            Report::Skipped { item, gap } => self.account.skipped(item, &gap),
+            Report::Passed { item, gap } => self.account.passed(item, &gap),
+            Report::Ended { item, run } => {
+                self.account.ended(item, &run, self.process.clock.now());
+                self.tellings.ended(item);
+            }
+            Report::Unrecorded { item, reason } => {
+                warn!(job, item, reason, "end of a run not recorded");
+                self.tellings.ended(item);
+            }
+            Report::Known { item, run } => self.account.known(item, &run),
+            Report::NotContending(error) => debug!(job, %error, "not among the contenders"),
+            Report::NotCreated(error) => debug!(job, %error, "ledgers not created"),
+            Report::MarksRepaired { items, parked, lost } => {
+                self.lost(&lost);
+                warn!(job, ?items, "marks of dead instances removed");
+                if !parked.is_empty() {
+                    error!(job, items = ?parked, "given up at this time: the instances that ran them died in a row");
+                }
+            }
+            Report::TakeoversCleared { lost } => {
+                self.lost(&lost);
+                let items: Vec<u32> = lost.iter().map(|(item, _)| *item).collect();
+                info!(
+                    job,
+                    ?items,
+                    "not taken over after all: lost with the instances that ran them"
+                );
+            }
+            Report::ContendersRemoved(names) => warn!(job, ?names, "contenders without an instance removed"),
+            Report::SwitchedOff(servers) => {
+                info!(job, ?servers, "switched off: members there ignore the pause of the job");
+            }
+            Report::SharedOut(shared_out) => {
+                self.account.resharded();
+                let (items, waiting) = (shared_out.items(), shared_out.waiting());
+                let reason = shared_out.reason();
+                info!(job, items, waiting, reason, "sharding items shared out");
+            }
+            Report::StrategyFailed(fault) => {
+                error!(job, strategy = self.settings.placement.strategy(), %fault, "sharding strategy failed: items stay where they are, and items without an instance do not run");
+            }
+            Report::MoveRefused { purpose, error } => {
+                debug!(job, ?purpose, %error, "transaction of the leader or of a repair refused, deciding again");
+            }
+        }
+    }
+
+    fn lost(&self, runs: &[(u32, Option<Run>)]) {
+        runs.iter()
+            .for_each(|(item, run)| self.account.lost(*item, run.as_ref()));
+    }
+}

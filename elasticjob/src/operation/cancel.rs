@@ -250,14 +250,16 @@ fn open_run(survey: &Survey, item: u32) -> Option<(&Run, i32)> {
     Some((run, stored.stat.version))
 }
 
-/// The Java member that runs an item, if one does.
+/// The Java member that runs an item, if one does. Its mark may not name it: then it is the owner of the item.
 fn run_of_java(survey: &Survey, item: u32) -> Option<String> {
-    match &survey.view.items.get(&item)?.mark.as_ref()?.holder {
-        MarkHolder::Instance(id) if survey.view.instances.contains(id) && !survey.view.members.contains_key(id) => {
-            Some(id.to_string())
-        }
-        _ => None,
-    }
+    let (view, state) = (&survey.view, survey.view.items.get(&item)?);
+    let runner = match &state.mark.as_ref()?.holder {
+        MarkHolder::Instance(id) => Some(id),
+        MarkHolder::Session | MarkHolder::Unknown => state.owner.as_ref(),
+        MarkHolder::Nobody => None,
+    };
+    let is_java = |id: &&InstanceId| view.instances.contains(*id) && !view.members.contains_key(*id);
+    runner.filter(is_java).map(ToString::to_string)
 }
 
 /// Whether the instance that has the run obeys. One that is gone cannot, but the instance that takes the run over does.

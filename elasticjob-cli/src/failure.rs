@@ -50,7 +50,10 @@ pub(crate) enum Failure {
     NotThere(String),
     /// It is not there, in this registry centre.
     #[error("{error} ({registry})")]
-    NotIn { error: operation::Error, registry: String },
+    NotIn {
+        error: Box<operation::Error>,
+        registry: String,
+    },
     /// With what the operator can do about it.
     #[error("{failure}")]
     Hinted { failure: Box<Failure>, hint: String },
@@ -78,7 +81,10 @@ impl Failure {
     /// Names the registry centre if what was asked for is not there: it may be the wrong one.
     pub(crate) fn at(self, registry: Option<String>) -> Self {
         match (self, registry) {
-            (Self::Operation(error), Some(registry)) if error.is_not_found() => Self::NotIn { error, registry },
+            (Self::Operation(error), Some(registry)) if error.is_not_found() => Self::NotIn {
+                error: Box::new(error),
+                registry,
+            },
             (failure, _) => failure,
         }
     }

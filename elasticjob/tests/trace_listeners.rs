@@ -154,7 +154,7 @@ mod types {
 
     fn refusal(variables: &[(&str, &str)]) -> String {
         let (said, _heard) = mpsc::unbounded_channel();
-        builder(&said, variables).build().unwrap_err().to_string()
+        builder(&said, variables).build().expect_err("a fault").to_string()
     }
 
     #[tokio::test]

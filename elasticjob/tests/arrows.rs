@@ -6,15 +6,17 @@ use std::path::{Path, PathBuf};
 
 /// The modules of the crate, from the ground floor up.
 const FLOORS: &[&[&str]] = &[
-    &["erased", "host", "limits", "run", "type_name"],
+    &["erased", "host", "limits", "progress", "run", "type_name"],
     &["guard", "registry"],
     &["chain", "job", "property", "telemetry", "threads"],
-    &["catalogue", "http_client", "tasks"],
+    &["catalogue", "http_client", "tasks", "web"],
     &["callers", "schedule", "sharding"],
     &["error_handler", "trace"],
     &["cluster"],
-    &["listener", "operation"],
-    &["executor", "snapshot"],
+    &["listener"],
+    &["executor"],
+    &["operation"],
+    &["snapshot"],
     &["starter"],
     &["prelude", "testing", "__private"],
 ];

@@ -27,6 +27,12 @@ pub(crate) fn batch() -> usize {
     (transaction_size() / BYTES_AN_ITEM).max(1)
 }
 
+/// So many items are read together where all of them are to be read: a few requests are under way at a time, and their answers,
+/// which take many times what is kept of them, in memory.
+pub(crate) fn items_at_once() -> usize {
+    batch() * 16
+}
+
 /// What a check takes beside the job's name: a path, with the longest names that instances have.
 const BYTES_OF_CHECK: usize = 512;
 

@@ -4,7 +4,6 @@
 //! overtaken by somebody else's needs no handling of its own: the next decision is made on what is there then.
 //! It is pure: it is asked for one [`Move`] at a time, on a settled view, and told how that went.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use elasticjob_config::job::JobConfig;
@@ -13,6 +12,7 @@ use crate::registry::{Answer, Error, Read, Step};
 use crate::sharding::StrategyFault;
 
 use super::abandoned;
+use super::assignment::Parts;
 use super::astray;
 use super::contenders::{self, Concern, Head, Heads};
 use super::context::Context;
@@ -26,7 +26,8 @@ use super::overlooked::Overlooked;
 use super::pause;
 use super::placement::Placement;
 use super::request::{Reply, Request};
-use super::resharding::{self, Basis, SharedOut, Surveyed};
+use super::resharding::{self, Basis, SharedOut};
+use super::surveyed::Surveyed;
 use super::transaction::Transaction;
 use super::trigger::Order;
 use super::unseen::Unseen;
@@ -82,7 +83,10 @@ pub(crate) enum Purpose {
     SurveyDisobedient(Vec<String>),
     SwitchOffDisobedient(Vec<String>),
     AnnounceResharding,
-    SurveyItems(Vec<u32>),
+    /// Look at all items, of which there are so many below the total, to share them out.
+    SurveyItems {
+        total: u32,
+    },
     Reshard,
 }
 
@@ -97,7 +101,7 @@ pub(crate) struct Governor {
     /// What the comparison found is being repaired.
     is_repairing: bool,
     /// Parts of an assignment that are still to be written.
-    parts: VecDeque<Vec<Step>>,
+    parts: Option<Parts>,
     /// What the log says of that assignment once all of it is written.
     shared_out: Option<SharedOut>,
     /// What follows from the last read.
@@ -263,11 +267,11 @@ impl Governor {
         } = *cx;
         if view.leader.as_ref() != Some(me) {
             self.due = None;
-            self.parts.clear();
+            self.parts = None;
             return self.under_another(cx);
         }
         self.unseen = Unseen::default();
-        if let Some(steps) = self.parts.pop_front() {
+        if let Some(steps) = self.parts.as_mut().and_then(Iterator::next) {
             return write(Purpose::Reshard, steps);
         }
         if !is_due(view, config, cx.placement) && !self.is_amiss(cx) {
@@ -298,9 +302,9 @@ impl Governor {
         if !view.is_resharding_necessary {
             return write(Purpose::AnnounceResharding, resharding::announce(view));
         }
-        let scope = resharding::scope(view, config.sharding_total_count().get());
-        let reads = resharding::survey(view, &scope);
-        read(Purpose::SurveyItems(scope), reads)
+        let total = config.sharding_total_count().get();
+        let items = resharding::scope(view, total);
+        Decision::Move(Request::survey(Purpose::SurveyItems { total }, items, total))
     }
 
     /// Whether an item is not where the last assignment put it, although nothing that this was made for has changed.
@@ -358,7 +362,11 @@ impl Governor {
                 }
             }
             Reply::Read(answers) => {
-                let fault = self.was_read(cx, &purpose, answers).err();
+                self.was_read(cx, &purpose, answers);
+                None
+            }
+            Reply::Surveyed(items) => {
+                let fault = self.was_surveyed(cx, &purpose, items).err();
                 fault.map(|fault| Effect::Report(Report::StrategyFailed(fault)))
             }
         };
@@ -381,24 +389,15 @@ impl Governor {
             | Purpose::ClearTriggers
             | Purpose::SurveyDisobedient(_)
             | Purpose::AnnounceResharding
-            | Purpose::SurveyItems(_) => return None,
+            | Purpose::SurveyItems { .. } => return None,
         };
         Some(Effect::Report(report))
     }
 
     /// Takes in what a read of a [`Move`] gave.
-    ///
-    /// # Errors
-    /// What the sharding strategy did wrong. The items stay where they are then, and the cluster goes on.
-    fn was_read(
-        &mut self,
-        cx: &Context<'_>,
-        purpose: &Purpose,
-        answers: Result<Vec<Answer>, Error>,
-    ) -> Result<(), StrategyFault> {
+    fn was_read(&mut self, cx: &Context<'_>, purpose: &Purpose, answers: Result<Vec<Answer>, Error>) {
         let Ok(answers) = answers else {
-            self.refused(cx.elapsed);
-            return Ok(());
+            return self.refused(cx.elapsed);
         };
         match purpose {
             Purpose::SurveyContenders(heads) => {
@@ -433,34 +432,54 @@ impl Governor {
                     self.prepared = Some(Request::write_as_member(Purpose::SwitchOffDisobedient(switched), steps));
                 }
             }
-            Purpose::SurveyItems(scope) => {
-                if *scope != resharding::scope(cx.view, cx.config.sharding_total_count().get()) {
-                    // There are more items now, or fewer, than were looked at: it is decided anew.
-                    return Ok(());
-                }
-                let items = resharding::surveyed(cx.view, scope, answers);
-                let owners = cx.placement.owners(cx.view, cx.config, &items);
-                let (target, fault) = match owners {
-                    Ok(target) => (target, Ok(())),
-                    Err(fault) => (as_it_is(cx, &items), Err(fault)),
-                };
-                let basis = Basis::now(cx.view, cx.placement.terms());
-                let Context { view, extent, .. } = *cx;
-                let (parts, shared_out) = resharding::transactions(view, &basis, &target, &items, extent);
-                self.parts = parts.into();
-                self.shared_out = Some(shared_out);
-                return fault;
-            }
             _ => {}
         }
-        Ok(())
+    }
+
+    /// Takes in what a survey of the items found.
+    ///
+    /// # Errors
+    /// What the sharding strategy did wrong. The items stay where they are then, and the cluster goes on.
+    fn was_surveyed(
+        &mut self,
+        cx: &Context<'_>,
+        purpose: &Purpose,
+        items: Result<Vec<Surveyed>, Error>,
+    ) -> Result<(), StrategyFault> {
+        let Context {
+            view,
+            config,
+            placement,
+            extent,
+            ..
+        } = *cx;
+        let Ok(items) = items else {
+            self.refused(cx.elapsed);
+            return Ok(());
+        };
+        let total = config.sharding_total_count().get();
+        let is_as_before = *purpose == Purpose::SurveyItems { total }
+            && items.iter().map(Surveyed::item).eq(resharding::scope(view, total));
+        if !is_as_before {
+            // There are more items now, or fewer, than were looked at: it is decided again.
+            return Ok(());
+        }
+        let (target, fault) = match placement.owners(view, config, &items) {
+            Ok(target) => (target, Ok(())),
+            Err(fault) => (as_it_is(cx, &items), Err(fault)),
+        };
+        let basis = Basis::now(view, placement.terms());
+        let (parts, shared_out) = Parts::new(view, basis, target, items, extent);
+        self.parts = Some(parts);
+        self.shared_out = Some(shared_out);
+        fault
     }
 
     /// Takes in how a write of a [`Move`] went.
     fn was_written(&mut self, elapsed: Duration, succeeded: bool) {
         if succeeded {
             self.refused_in_a_row = 0;
-            self.is_repairing &= !self.parts.is_empty();
+            self.is_repairing &= self.parts.as_ref().is_some_and(|parts| !parts.is_done());
         } else {
             self.refused(elapsed);
         }
@@ -468,7 +487,8 @@ impl Governor {
 
     /// Returns what the log says of an assignment, once, when the last of its parts is written.
     fn take_shared_out(&mut self) -> Option<SharedOut> {
-        self.parts.is_empty().then(|| self.shared_out.take()).flatten()
+        let is_done = self.parts.as_ref().is_none_or(Parts::is_done);
+        is_done.then(|| self.shared_out.take()).flatten()
     }
 
     /// How often in a row a move was refused: a view that misleads has to be read anew.
@@ -477,7 +497,7 @@ impl Governor {
     }
 
     fn refused(&mut self, elapsed: Duration) {
-        self.parts.clear();
+        self.parts = None;
         self.shared_out = None;
         self.prepared = None;
         self.must_compare |= std::mem::take(&mut self.is_repairing);

@@ -6,6 +6,7 @@
 //! and fence of [`session`]. Only [`layout`] knows where things are.
 
 mod abandoned;
+mod assignment;
 mod astray;
 pub(crate) mod cancel;
 mod contenders;
@@ -48,6 +49,7 @@ pub(crate) mod scope;
 pub(crate) mod session;
 pub(crate) mod session_metrics;
 mod subtree;
+pub(crate) mod surveyed;
 pub(crate) mod transaction;
 pub(crate) mod trigger;
 mod unseen;

@@ -17,10 +17,6 @@ const PART_OF_LIST: usize = 16;
 pub(crate) struct NotedItems(BTreeSet<u32>);
 
 impl NotedItems {
-    pub(super) fn insert(&mut self, item: u32) {
-        self.0.insert(item);
-    }
-
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -11,7 +11,8 @@ use crate::sharding::{
 };
 
 use super::instance::InstanceId;
-use super::resharding::{Surveyed, Terms};
+use super::resharding::Terms;
+use super::surveyed::Surveyed;
 use super::view::View;
 
 /// The sharding strategy of a job, by the configuration in force.
@@ -72,8 +73,7 @@ impl Placement {
         let owners = items.iter().filter_map(Surveyed::owned);
         let request = request(view, config).with_current(owners.map(|(item, owner)| (item, owner.as_str())));
         let assignment = sharding::assign(&*self.strategy, &request)?;
-        let id = |index: usize| InstanceId::parse(request.instances()[index].id());
-        Ok(assignment.owners().iter().map(|owner| id((*owner)?)).collect())
+        Ok(ids(&request, assignment.owners()))
     }
 
     /// The owner of each item, as the strategy wants it, where they are owned as the view says; `None` where it says one
@@ -89,8 +89,7 @@ impl Placement {
         if assign()?.owners() != assignment.owners() {
             return None;
         }
-        let id = |index: usize| InstanceId::parse(request.instances()[index].id());
-        Some(assignment.owners().iter().map(|owner| id((*owner)?)).collect())
+        Some(ids(&request, assignment.owners()))
     }
 
     /// Who may run what, as far as the strategy says.
@@ -124,6 +123,13 @@ impl Admission<'_> {
         let index = instances.position(|instance| instance.id() == id.as_str());
         index.is_some_and(|index| sharding::may_run(self.strategy, &self.request, item, index))
     }
+}
+
+/// Returns the id of the owner of each item, whose places among the instances are given. Ids of one instance share their text.
+fn ids(request: &ShardingRequest<'_>, owners: &[Option<usize>]) -> Vec<Option<InstanceId>> {
+    let instances = request.instances().iter();
+    let ids: Vec<Option<InstanceId>> = instances.map(|instance| InstanceId::parse(instance.id())).collect();
+    owners.iter().map(|owner| ids[(*owner)?].clone()).collect()
 }
 
 fn request<'a>(view: &'a View, config: &'a JobConfig) -> ShardingRequest<'a> {

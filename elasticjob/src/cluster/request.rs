@@ -2,6 +2,8 @@
 
 use crate::registry::{Answer, Error, Read, Step, WriteError, Written};
 
+use super::surveyed::Surveyed;
+
 /// A request, and what it is for.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Request<P> {
@@ -19,6 +21,12 @@ pub(crate) enum Io {
     Read(Vec<Read>),
     /// A read after a `sync`, which misses nothing that was acknowledged before.
     ReadInSync(Vec<Read>),
+    /// Reads, in the same way, of what an assignment has to know of these items. Of each part of the answers only that is kept.
+    Survey {
+        items: Vec<u32>,
+        /// There are so many items: others are to go.
+        total: u32,
+    },
 }
 
 /// The answer of the registry.
@@ -26,6 +34,7 @@ pub(crate) enum Io {
 pub(crate) enum Reply {
     Written(Result<Vec<Written>, WriteError>),
     Read(Result<Vec<Answer>, Error>),
+    Surveyed(Result<Vec<Surveyed>, Error>),
 }
 
 impl<P> Request<P> {
@@ -44,6 +53,11 @@ impl<P> Request<P> {
         Self { purpose, io }
     }
 
+    pub(crate) fn survey(purpose: P, items: Vec<u32>, total: u32) -> Self {
+        let io = Io::Survey { items, total };
+        Self { purpose, io }
+    }
+
     /// Returns the request for a purpose that this one is a part of.
     pub(crate) fn map<Q>(self, purpose: impl FnOnce(P) -> Q) -> Request<Q> {
         Request {
@@ -59,6 +73,7 @@ impl Reply {
         match self {
             Self::Written(result) => result.as_ref().map(drop).map_err(AsRef::as_ref),
             Self::Read(result) => result.as_ref().map(drop),
+            Self::Surveyed(result) => result.as_ref().map(drop),
         }
     }
 }

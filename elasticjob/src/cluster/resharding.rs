@@ -1,34 +1,24 @@
-//! Sharing the items out anew: when it is due, and the transaction that does it.
+//! Sharing the items out again: when it is due, and what for.
 //!
 //! The leader compares what the assignment was made for, kept in `ledger/epoch`, with what there is now, so no
-//! reason can be lost with a flag or a leader. It changes only what changes, in one transaction, and leaves an item
-//! that is running where it is: that one is noted as deferred, and moves once its mark is gone. Nobody else waits
-//! for it. Only to the instance that runs it, having taken it over, does it move at once.
+//! reason can be lost with a flag or a leader. It reads the items ([`surveyed`](super::surveyed)) and changes only what
+//! changes, in one transaction if that takes it ([`assignment`](super::assignment)). It leaves an item that is running where it
+//! is: that one is noted as deferred, and moves once its mark is gone. No other item waits for it. Only to the instance
+//! that runs it, having taken it over, does it move at once.
 
 mod shared_out;
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
-use crate::limits;
-use crate::registry::{Answer, CreateMode, Read, Step, size_of};
+use crate::registry::{CreateMode, Step};
 
-use super::extent::Extent;
 use super::instance::InstanceId;
-use super::layout::{ItemKind, Node};
-use super::ledger::Record;
-use super::mutation::Mutation;
+use super::layout::Node;
 use super::noted_items::NotedItems;
-use super::transaction::{Transaction, packed};
+use super::transaction::Transaction;
 use super::view::{ItemView, View};
 
 pub(crate) use shared_out::SharedOut;
-
-/// An item of those that moved takes so many bytes in the epoch at most,
-const BYTES_A_MOVED_ITEM: usize = 24;
-/// and all of them together this part of a transaction.
-const BYTES_OF_MOVED_ITEMS: usize = 4;
 
 /// What an assignment is made for, beside the instances.
 #[derive(Clone, Copy, Debug)]
@@ -42,24 +32,24 @@ pub(crate) struct Terms<'a> {
 /// What an assignment is made for, as kept in `ledger/epoch`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Basis {
-    instances: Vec<String>,
+    pub(super) instances: Vec<String>,
     total: u32,
     strategy: String,
     #[serde(default, skip_serializing_if = "is_nothing")]
     settings: u32,
     /// Items that were running and are still to be moved, or removed.
     #[serde(default, skip_serializing_if = "NotedItems::is_empty")]
-    deferred: NotedItems,
+    pub(super) deferred: NotedItems,
     /// The items that were given to no instance on purpose.
     #[serde(default, skip_serializing_if = "NotedItems::is_empty")]
-    left_out: NotedItems,
+    pub(super) left_out: NotedItems,
     /// The items whose owner changed with this assignment, with the new one's place among the instances. Left out where
     /// these are so many that they would not go with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    moved: Option<Vec<(u32, Option<usize>)>>,
+    pub(super) moved: Option<Vec<(u32, Option<usize>)>>,
     /// In how many transactions it was brought about, each of which is an epoch; 0 for one.
     #[serde(default, skip_serializing_if = "is_nothing")]
-    parts: u32,
+    pub(super) parts: u32,
 }
 
 impl Basis {
@@ -204,256 +194,13 @@ pub(crate) fn scope(view: &View, total: u32) -> Vec<u32> {
     (0..total).chain(beyond.map(|(item, _)| *item)).collect()
 }
 
-/// What has to be read of the items, freshly.
-pub(crate) fn survey(view: &View, scope: &[u32]) -> Vec<Read> {
-    let job = view.job();
-    let of = |item: &u32| {
-        let state = |kind| Node::ItemState { item: *item, kind }.of(job);
-        [
-            Read::Data(state(ItemKind::Owner)),
-            Read::Data(state(ItemKind::Running)),
-            Read::Data(Node::LedgerItem(*item).of(job)),
-            Read::Children(Node::Item(*item).of(job)),
-        ]
-    };
-    scope.iter().flat_map(of).collect()
-}
-
-/// One item as the survey found it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Surveyed {
-    item: u32,
-    owner: Option<InstanceId>,
-    /// Somebody who lives, as far as we know, is running it.
-    is_running: bool,
-    /// Who that is, where the mark says so.
-    runner: Option<InstanceId>,
-    ledger: Option<i32>,
-    /// The names below `sharding/{item}`; `None` where that is missing.
-    children: Option<Vec<String>>,
-}
-
-impl Surveyed {
-    /// The item and its owner, if it has one.
-    pub(crate) fn owned(&self) -> Option<(u32, &InstanceId)> {
-        Some((self.item, self.owner.as_ref()?))
-    }
-}
-
-/// Reads the answers to [`survey`].
-pub(crate) fn surveyed(view: &View, scope: &[u32], answers: Vec<Answer>) -> Vec<Surveyed> {
-    let mut answers = answers.into_iter();
-    let data = |answers: &mut std::vec::IntoIter<Answer>| match answers.next() {
-        Some(Answer::Data(found)) => found,
-        _ => None,
-    };
-    let mut found = Vec::with_capacity(scope.len());
-    for item in scope {
-        let owner = data(&mut answers).and_then(|(data, _)| InstanceId::parse(&String::from_utf8_lossy(&data)));
-        let mark = data(&mut answers);
-        let mut runner = None;
-        let is_running = mark
-            .filter(|_| !Mutation::MoveRunning.is_on())
-            .is_some_and(|(data, stat)| {
-                runner = InstanceId::parse(&String::from_utf8_lossy(&data));
-                stat.ephemeral_owner != 0 || runner.as_ref().is_none_or(|holder| view.is_alive(holder))
-            });
-        let ledger = data(&mut answers).map(|(_, stat)| stat.version);
-        let children = match answers.next() {
-            Some(Answer::Children(children)) => children,
-            _ => None,
-        };
-        found.push(Surveyed {
-            item: *item,
-            owner,
-            is_running,
-            runner,
-            ledger,
-            children,
-        });
-    }
-    found
-}
-
-/// Returns the transactions that bring the assignment about, to be executed in order, usually one, and what the log says of it.
-///
-/// `target` names the owner of each item below the total.
-pub(crate) fn transactions(
-    view: &View,
-    basis: &Basis,
-    target: &[Option<InstanceId>],
-    items: &[Surveyed],
-    extent: &Extent,
-) -> (Vec<Vec<Step>>, SharedOut) {
-    let places: BTreeMap<&str, usize> = basis.instances.iter().map(String::as_str).zip(0..).collect();
-    let mut basis = basis.clone();
-    let without_owner = (0..).zip(target).filter(|(_, owner)| owner.is_none());
-    basis.left_out = without_owner.map(|(item, _)| item).collect();
-    let mut changes = Vec::new();
-    let mut moved = Vec::new();
-    for surveyed in items {
-        let wanted = target.get(surveyed.item as usize);
-        match change(view, surveyed, wanted, extent) {
-            Change::Deferred => basis.deferred.insert(surveyed.item),
-            Change::Steps(steps) => {
-                let wanted = wanted.and_then(Option::as_ref);
-                if surveyed.owner.as_ref() != wanted {
-                    moved.push((
-                        surveyed.item,
-                        wanted.and_then(|owner| places.get(owner.as_str()).copied()),
-                    ));
-                }
-                changes.push(steps);
-            }
-        }
-    }
-
-    let shared_out = SharedOut::new(view, &basis, items, moved.iter().map(|(item, _)| *item));
-    let limit = limits::worker_transaction_size(view.job());
-    if moved.len() <= limit / BYTES_OF_MOVED_ITEMS / BYTES_A_MOVED_ITEM {
-        basis.moved = Some(moved);
-    }
-    let frame = size_of(&framed(view, Part::ONLY, &Basis::default()));
-    let mut parts = packed(changes, limit.saturating_sub(frame), size_of);
-    // What the assignment was made for grows with the instances and the items, and may need a transaction of its own.
-    let last = parts.last().expect("there is one at least");
-    if size_of(last) + size_of(&framed(view, Part::ONLY, &basis)) > limit && !last.is_empty() {
-        parts.push(Vec::new());
-    }
-    let count = parts.len();
-    if count > 1 {
-        basis.parts = u32::try_from(count).unwrap_or(u32::MAX);
-    }
-    let all = |(index, changes): (usize, Vec<Step>)| {
-        let part = Part { index, count };
-        // Only the last part says that all is done; those before leave the reason standing.
-        let mut steps = match part.is_last() {
-            true => framed(view, part, &basis),
-            false => framed(view, part, &Basis::default()),
-        };
-        steps.extend(changes);
-        steps
-    };
-    (parts.into_iter().enumerate().map(all).collect(), shared_out)
-}
-
-/// One of the transactions of an assignment.
-#[derive(Clone, Copy, Debug)]
-struct Part {
-    index: usize,
-    count: usize,
-}
-
-impl Part {
-    const ONLY: Self = Self { index: 0, count: 1 };
-
-    fn is_last(self) -> bool {
-        self.index + 1 == self.count
-    }
-}
-
-/// What is in such a transaction beside the changes of items: what it relies on, and the next epoch.
-fn framed(view: &View, part: Part, basis: &Basis) -> Vec<Step> {
-    let mut transaction = Transaction::on(view);
-    transaction.check_namespace().check(Node::LeaderInstance, None);
-    let data = basis.to_bytes();
-    let index = i32::try_from(part.index).unwrap_or(i32::MAX);
-    match &view.epoch {
-        Some(epoch) => transaction.set(Node::Epoch, data, Some(epoch.version.saturating_add(index))),
-        None if index == 0 => transaction.create(Node::Epoch, data, CreateMode::Persistent),
-        None => transaction.set(Node::Epoch, data, Some(index - 1)),
-    };
-    if index == 0 {
-        transaction.ensure(Node::Sharding).ensure(Node::LedgerItems);
-    }
-    if part.is_last() && view.is_resharding_necessary {
-        transaction.delete(Node::Necessary);
-    }
-    if part.is_last() && view.is_resharding_processing {
-        transaction.delete(Node::Processing);
-    }
-    transaction.into_steps()
-}
-
-enum Change {
-    Deferred,
-    Steps(Vec<Step>),
-}
-
-/// What has to happen to one item. `wanted` is `None` for one beyond the total.
-fn change(view: &View, surveyed: &Surveyed, wanted: Option<&Option<InstanceId>>, extent: &Extent) -> Change {
-    let item = surveyed.item;
-    let job = view.job();
-    let create = |node: Node<'_>, data: Vec<u8>| Step::Create {
-        path: node.of(job),
-        data,
-        mode: CreateMode::Persistent,
-    };
-    let owner_node = Node::ItemState {
-        item,
-        kind: ItemKind::Owner,
-    };
-    let mut steps = Vec::new();
-
-    let is_settled = wanted.is_some_and(|wanted| *wanted == surveyed.owner);
-    let is_gone = wanted.is_none() && surveyed.children.is_none();
-    // It took the item over. A Java member would not expect to be given what it runs.
-    let is_at_home = wanted
-        .and_then(Option::as_ref)
-        .is_some_and(|wanted| surveyed.runner.as_ref() == Some(wanted) && view.members.contains_key(wanted));
-    if surveyed.is_running && !is_settled && !is_gone && !is_at_home {
-        return Change::Deferred;
-    }
-    if wanted.is_some() && surveyed.children.is_none() {
-        steps.push(create(Node::Item(item), Vec::new()));
-    }
-    // The version of the ledger tells whether somebody of ours claimed the item since the survey.
-    match surveyed.ledger {
-        Some(_) if is_settled || is_gone => {}
-        Some(version) => steps.push(Step::Check {
-            path: Node::LedgerItem(item).of(job),
-            version: Some(version),
-        }),
-        None if wanted.is_some() => {
-            let record = Record::begun(extent.since(item));
-            steps.push(create(Node::LedgerItem(item), record.to_bytes()));
-        }
-        None => {}
-    }
-    let Some(wanted) = wanted else {
-        for child in surveyed.children.iter().flatten() {
-            steps.push(Step::Delete {
-                path: format!("{}/{child}", Node::Item(item).of(job)),
-                version: None,
-            });
-        }
-        if surveyed.children.is_some() {
-            steps.push(Step::Delete {
-                path: Node::Item(item).of(job),
-                version: None,
-            });
-        }
-        return Change::Steps(steps);
-    };
-    if is_settled {
-        return Change::Steps(steps);
-    }
-    // Never a change of data: Java's cache would go on answering with the old owner.
-    if surveyed.owner.is_some() {
-        steps.push(Step::Delete {
-            path: owner_node.of(job),
-            version: None,
-        });
-    }
-    if let Some(owner) = wanted {
-        steps.push(create(owner_node, owner.as_str().into()));
-    }
-    Change::Steps(steps)
-}
-
 #[cfg(test)]
 mod tests {
-    use crate::registry::Stat;
+    use crate::cluster::assignment::Parts;
+    use crate::cluster::extent::Extent;
+    use crate::cluster::surveyed::{ItemNode, Mark, Surveyed};
+    use crate::limits;
+    use crate::registry::{Stat, size_of};
 
     use super::*;
 
@@ -488,14 +235,20 @@ mod tests {
         view
     }
 
+    fn mark(holder: Option<InstanceId>) -> Mark {
+        Mark {
+            holder,
+            is_ephemeral: true,
+        }
+    }
+
     fn surveyed(item: u32, owner: &str, is_running: bool) -> Surveyed {
         Surveyed {
             item,
             owner: InstanceId::parse(owner),
-            is_running,
-            runner: None,
+            mark: is_running.then(|| mark(None)),
             ledger: Some(5),
-            children: Some(vec!["instance".to_owned()]),
+            node: ItemNode::There(["instance".to_owned()].into()),
         }
     }
 
@@ -511,9 +264,9 @@ mod tests {
 
     fn plan(view: &View, target: &[&str], items: &[Surveyed]) -> Vec<Vec<Step>> {
         let basis = Basis::now(view, avg(u32::try_from(target.len()).expect("few")));
-        let target: Vec<_> = target.iter().map(|owner| InstanceId::parse(owner)).collect();
+        let target = target.iter().map(|owner| InstanceId::parse(owner)).collect();
         let extent = Extent::new(2, jiff::Timestamp::UNIX_EPOCH);
-        transactions(view, &basis, &target, items, &extent).0
+        Parts::new(view, basis, target, items.to_vec(), &extent).0.collect()
     }
 
     #[test]
@@ -556,7 +309,7 @@ mod tests {
     fn a_running_item_should_move_at_once_to_who_took_it_over_unless_that_is_java() {
         let nodes = ["/instances/a@-@1", "/instances/a@-@2", "/sharding", "/ledger/items"];
         let items = [Surveyed {
-            runner: Some(id("a@-@2")),
+            mark: Some(mark(Some(id("a@-@2")))),
             ..surveyed(0, "a@-@9", true)
         }];
         let moves = |view: &View, target| {
@@ -692,6 +445,29 @@ mod tests {
             epochs[0].starts_with('+') && epochs[1].ends_with("Some(0)") && epochs[5].ends_with("Some(4)"),
             "{epochs:?}"
         );
+    }
+
+    mod transactions {
+        use super::*;
+
+        #[test]
+        fn are_made_as_they_are_taken() {
+            let view = view(&["/instances/a@-@1", "/sharding", "/ledger/items"]);
+            let items: Vec<_> = (0..10_000).map(|item| surveyed(item, "a@-@9", false)).collect();
+            let basis = Basis::now(&view, avg(10_000));
+            let extent = Extent::new(10_000, jiff::Timestamp::UNIX_EPOCH);
+            let (mut parts, _) = Parts::new(&view, basis, vec![Some(id("a@-@1")); 10_000], items, &extent);
+            let mut taken = 0;
+            while let Some(steps) = parts.next() {
+                taken += shown(&steps)
+                    .iter()
+                    .filter(|step| step.starts_with("+/job/sharding/"))
+                    .count();
+                assert_eq!(parts.unmade(), 10_000 - taken);
+                assert_eq!(parts.is_done(), taken == 10_000);
+            }
+            assert_eq!(taken, 10_000);
+        }
     }
 
     #[test]

@@ -5,7 +5,6 @@
 //! shared them out.
 
 use std::collections::BTreeSet;
-use std::ops::Range;
 
 use crate::limits;
 
@@ -96,7 +95,7 @@ impl Scope {
 }
 
 /// What has to be read to know whose these items are.
-pub(crate) fn owners(job: &str, items: Range<u32>) -> impl Iterator<Item = String> {
+pub(crate) fn owners(job: &str, items: impl Iterator<Item = u32>) -> impl Iterator<Item = String> {
     items.map(move |item| {
         Node::ItemState {
             item,

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use elasticjob_config::ranges::Ranges;
 
-use super::{Basis, Surveyed};
+use super::Basis;
+use crate::cluster::surveyed::Surveyed;
 use crate::cluster::view::View;
 
 /// The log names no more instances than these, and counts the others.
@@ -20,7 +21,7 @@ pub(crate) struct SharedOut {
 
 impl SharedOut {
     /// Compares an assignment with the one before. `moved` are the items with another owner, in ascending order.
-    pub(super) fn new(view: &View, now: &Basis, items: &[Surveyed], moved: impl Iterator<Item = u32>) -> Self {
+    pub(crate) fn new(view: &View, now: &Basis, items: &[Surveyed], moved: impl Iterator<Item = u32>) -> Self {
         let moved: Ranges = moved.collect();
         let mut reasons = reasons(view, now, items);
         if reasons.is_empty() {
@@ -72,7 +73,7 @@ fn reasons(view: &View, now: &Basis, items: &[Surveyed]) -> Vec<String> {
     } else if before.settings != now.settings {
         reasons.push("what the strategy is given has changed".to_owned());
     }
-    let is_free = |item: &&Surveyed| before.deferred.contains(item.item) && !item.is_running;
+    let is_free = |item: &&Surveyed| before.deferred.contains(item.item) && !item.is_running(view);
     let free: Ranges = items.iter().filter(is_free).map(|item| item.item).collect();
     if !free.is_empty() {
         reasons.push(format!("runs that were waited for have ended: {free}"));
@@ -120,6 +121,7 @@ mod tests {
     use super::super::Terms;
     use super::*;
     use crate::cluster::instance::InstanceId;
+    use crate::cluster::surveyed::{ItemNode, Mark};
     use crate::registry::Stat;
 
     const AVG: Terms<'static> = Terms {
@@ -147,10 +149,9 @@ mod tests {
         let item = |item| Surveyed {
             item,
             owner: InstanceId::parse(owner),
-            is_running: false,
-            runner: None,
+            mark: None,
             ledger: None,
-            children: None,
+            node: ItemNode::Missing,
         };
         (0..8).map(item).collect()
     }
@@ -190,8 +191,11 @@ mod tests {
         );
         assert_eq!(
             reason(&["a@-@1"], AVG, |before, items| {
-                (2..5).for_each(|item| before.deferred.insert(item));
-                items[3].is_running = true;
+                before.deferred = (2..5).collect();
+                items[3].mark = Some(Mark {
+                    holder: None,
+                    is_ephemeral: true,
+                });
             }),
             "runs that were waited for have ended: 2, 4"
         );
@@ -226,9 +230,7 @@ mod tests {
         assert!(reason.contains(" and 995 more") && reason.len() < 200, "{reason}");
         let view = view(&["a@-@1"]);
         let mut now = Basis::now(&view, AVG);
-        (0..100_000)
-            .filter(|item| item % 2 == 0)
-            .for_each(|item| now.deferred.insert(item));
+        now.deferred = (0..100_000).filter(|item| item % 2 == 0).collect();
         let odd = (0..100_000).filter(|item| item % 2 == 1);
         let shared = SharedOut::new(&view, &now, &[], odd);
         assert!(shared.items().ends_with(" and 49980 more"), "{}", shared.items());

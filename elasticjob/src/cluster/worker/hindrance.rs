@@ -90,7 +90,7 @@ impl Action {
             Purpose::SurveyDisobedient(_) => "read the switches of servers that ignore a pause",
             Purpose::SwitchOffDisobedient(_) => "switch off servers that ignore a pause",
             Purpose::AnnounceResharding => "announce a resharding",
-            Purpose::SurveyItems(_) => "read the items to share them out",
+            Purpose::SurveyItems { .. } => "read the items to share them out",
             Purpose::Reshard => "share the items out",
         })
     }

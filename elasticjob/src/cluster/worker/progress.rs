@@ -49,6 +49,8 @@ impl Worker {
                 self.progresses.written(&result);
             }
             Reply::Read(result) => self.progresses.read(result),
+            // No request for progress surveys items.
+            Reply::Surveyed(_) => {}
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::cluster::firing;
 use crate::cluster::layout::Node;
 use crate::cluster::mutation::Mutation;
 use crate::cluster::request::{Io, Reply, Request};
+use crate::cluster::surveyed;
 use crate::cluster::transaction::Transaction;
 use crate::registry::{Read, Step, WriteError, Written};
 
@@ -43,6 +44,7 @@ impl Worker {
         }
         let Request { purpose, io } = request;
         let membership = Arc::clone(&live.membership);
+        let job = self.application.name().to_owned();
         let io = match io {
             Io::WriteAsMember(steps) => Io::Write(as_member(live, steps)),
             io => io,
@@ -52,6 +54,9 @@ impl Worker {
                 Io::Write(steps) | Io::WriteAsMember(steps) => Reply::Written(unhurried(membership.write(steps)).await),
                 Io::Read(reads) => Reply::Read(unhurried(membership.read(reads)).await),
                 Io::ReadInSync(reads) => Reply::Read(unhurried(membership.read_in_sync(reads)).await),
+                Io::Survey { items, total } => {
+                    Reply::Surveyed(unhurried(surveyed::survey(&membership, &job, &items, total)).await)
+                }
             };
             if let (Purpose::Firing(firing::Purpose::CreateLedgers), Err(_)) = (&purpose, reply.outcome()) {
                 // They are looked for again as soon as this is known, and why it was refused may be told much later.

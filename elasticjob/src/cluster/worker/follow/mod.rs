@@ -4,6 +4,7 @@
 //! followed in part: its own items, and what concerns all. The follower decides nothing about the job and sends nothing.
 
 mod awake;
+mod dirty;
 mod owners;
 mod sync;
 pub(super) mod watches;
@@ -14,13 +15,14 @@ use std::task::{self, Poll};
 
 use crate::cluster::context::Context;
 use crate::cluster::layout::{ItemKind, Node};
-use crate::cluster::scope::{self, Scope};
+use crate::cluster::scope::Scope;
 use crate::cluster::session::Membership;
 use crate::cluster::view::{Interest, View};
 use crate::registry::{Answer, WatchEvent};
 
 use super::flight::Flight;
 use super::settings::Settings;
+use dirty::Dirty;
 use owners::{Owners, Told};
 pub(super) use sync::Sync;
 use watches::{Set, Watches};
@@ -33,8 +35,7 @@ pub(super) struct Follower {
     watches: Watches,
     /// Which owners of items are known, if not all items are watched.
     owners: Owners,
-    /// Paths whose data is to be read.
-    dirty: BTreeSet<String>,
+    dirty: Dirty,
     /// Reads of data, with what was deleted since they were sent: an answer may be of before.
     reading: Flight<BTreeSet<String>>,
     rewatching: Flight,
@@ -58,7 +59,7 @@ impl Follower {
             view,
             watches,
             owners: Owners::default(),
-            dirty: BTreeSet::new(),
+            dirty: Dirty::default(),
             reading: Flight::Idle,
             rewatching: Flight::Idle,
             sync: Sync::InStep,
@@ -182,7 +183,7 @@ impl Follower {
     /// There may be more items than the `before` whose owners are known: they may have been shared out already.
     pub(super) fn learn_owners_of_more(&mut self, before: u32, total: u32) {
         if !self.sees_all() {
-            self.dirty.extend(scope::owners(self.view.job(), before..total));
+            self.dirty.insert_owners(before..total);
         }
     }
 
@@ -195,7 +196,7 @@ impl Follower {
         match self.owners.epoch_read(self.view.epoch.as_ref(), is_alone) {
             Told::Nothing => {}
             Told::Moved(items) => items.into_iter().for_each(|(item, owner)| self.view.give(item, owner)),
-            Told::TooLittle => self.dirty.extend(scope::owners(self.view.job(), 0..total)),
+            Told::TooLittle => self.dirty.insert_owners(0..total),
         }
     }
 
@@ -210,7 +211,7 @@ impl Follower {
             return None;
         }
         self.reading.start(BTreeSet::new());
-        Some(std::mem::take(&mut self.dirty).into_iter().collect())
+        Some(self.dirty.take(self.view.job()))
     }
 
     /// Takes in data that was read, of a job of `total` items; `None` if it could not be: it stays to be read.

@@ -23,6 +23,7 @@ mod next;
 mod obstacle;
 mod parts;
 mod pause;
+mod remaining;
 mod removal;
 mod report;
 mod server;

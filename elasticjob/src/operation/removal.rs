@@ -2,21 +2,20 @@
 
 use std::collections::BTreeSet;
 
-use crate::cluster::instance::InstanceId;
 use crate::cluster::layout::Node;
-use crate::cluster::transaction::{Transaction, packed};
-use crate::cluster::walk::walk;
-use crate::limits;
-use crate::registry::{self, Step, size_of};
+use crate::cluster::transaction::Transaction;
+use crate::registry::{Answer, Read};
 
 use super::parts::Part;
+use super::remaining::{Next, Remaining, deletion};
+use super::shell::{may_be_name, read_all};
 use super::survey::{Depth, Survey};
 use super::switch::Switch;
 use super::switch::write_note;
 use super::{Error, Operations, Switched, Target};
 
-/// How often a subtree is deleted that others write to meanwhile.
-const ATTEMPTS: u32 = 10;
+/// So many transactions of the removal of a job may be refused, since others write to it meanwhile, or have unknown outcomes.
+const REFUSALS: u32 = 10;
 
 impl Operations {
     /// Shuts a job down where it runs: its instances stop firing, let their items end, and leave. They come back when
@@ -72,31 +71,63 @@ impl Operations {
     /// [`Error::Running`] while it has instances, also if these only end their last runs: they would create parts of it
     /// again. [`Error::NoSuchJob`], [`Error::Busy`], [`Error::Registry`].
     pub async fn remove_job(&self, job: &str) -> Result<usize, Error> {
-        let survey = self.survey(job, Depth::Whole).await?;
-        // Those that an operator has shut down are members until their last runs are recorded.
-        let present: BTreeSet<&InstanceId> = survey.view.instances.iter().chain(survey.view.members.keys()).collect();
-        if !present.is_empty() {
+        let instances = self.present(job).await?;
+        if !instances.is_empty() {
             return Err(Error::Running {
                 job: job.to_owned(),
-                instances: present.into_iter().map(ToString::to_string).collect(),
+                instances,
             });
         }
-        let mut deleted = 0;
-        for _ in 0..ATTEMPTS {
-            let paths = self.paths_below(&Node::Root.of(job)).await?;
-            if paths.is_empty() {
-                return Ok(deleted);
-            }
-            let steps = paths.into_iter().map(|path| vec![Step::Delete { path, version: None }]);
-            for batch in packed(steps, limits::transaction_size(), size_of) {
-                let count = batch.len();
-                if !self.write(batch).await? {
-                    break;
+        self.remove_subtree(job).await
+    }
+
+    /// Returns the instances of a job, also those that an operator has shut down: they are members until their last runs are
+    /// recorded. Reads nothing of its items.
+    async fn present(&self, job: &str) -> Result<Vec<String>, Error> {
+        let no_such_job = || Error::NoSuchJob { job: job.to_owned() };
+        if !may_be_name(job) {
+            return Err(no_such_job());
+        }
+        let nodes = [Node::Root, Node::Instances, Node::Members];
+        let children = self.children(nodes.map(|node| node.of(job)).into()).await?;
+        if children.first().is_none_or(Option::is_none) {
+            return Err(no_such_job());
+        }
+        let present: BTreeSet<String> = children.into_iter().skip(1).flatten().flatten().collect();
+        Ok(present.into_iter().collect())
+    }
+
+    /// Deletes a job's nodes. Returns how many they were.
+    async fn remove_subtree(&self, job: &str) -> Result<usize, Error> {
+        let mut remaining = Remaining::below(Node::Root.of(job));
+        let (mut deleted, mut refusals) = (0, 0);
+        while let Some(next) = remaining.next() {
+            match next {
+                Next::List(paths) => {
+                    let children = self.children(paths.clone()).await?;
+                    remaining.listed(paths.into_iter().zip(children));
                 }
-                deleted += count;
+                Next::Delete(paths) if self.write(deletion(&paths)).await? => deleted += paths.len(),
+                Next::Delete(_) if refusals == REFUSALS => return Err(Error::Busy { job: job.to_owned() }),
+                Next::Delete(paths) => {
+                    refusals += 1;
+                    remaining.refused(paths);
+                }
             }
         }
-        Err(Error::Busy { job: job.to_owned() })
+        Ok(deleted)
+    }
+
+    /// Returns the names below each of these nodes; `None` for one that is not there.
+    async fn children(&self, paths: Vec<String>) -> Result<Vec<Option<Vec<String>>>, Error> {
+        let session = self.session().await?;
+        let reads = paths.into_iter().map(Read::Children).collect();
+        let answers = read_all(&*session, reads).await.map_err(|error| self.failed(error))?;
+        let names = |answer| match answer {
+            Answer::Children(names) => names,
+            Answer::Data(_) => None,
+        };
+        Ok(answers.into_iter().map(names).collect())
     }
 
     pub(super) async fn jobs_of_instance(&self, instance: &str) -> Result<Vec<String>, Error> {
@@ -114,19 +145,6 @@ impl Operations {
             }),
             false => Ok(jobs),
         }
-    }
-
-    /// Returns a node and everything below it, children before their parents; nothing if it is not there.
-    async fn paths_below(&self, root: &str) -> Result<Vec<String>, Error> {
-        let session = self.session().await?;
-        let mut found = Vec::new();
-        let walked = walk::<registry::Error>(&*session, root.to_owned(), |node| {
-            found.push(node.path);
-            Ok(node.children)
-        });
-        walked.await.map_err(|error| self.failed(error))?;
-        found.reverse();
-        Ok(found)
     }
 }
 

@@ -99,11 +99,9 @@ impl Operations {
         jobs: impl IntoIterator<Item = &str>,
         depth: Depth,
     ) -> Result<Vec<Survey>, Error> {
-        // A name with a slash is no job's, and a path of it would be another node's.
-        let is_name = |job: &&str| !job.is_empty() && !job.contains('/');
         let mut surveys: Vec<Survey> = jobs
             .into_iter()
-            .filter(is_name)
+            .filter(|job| may_be_name(job))
             .map(|job| Survey::new(job, depth))
             .collect();
         for _round in 0..2 {
@@ -223,6 +221,11 @@ impl Operations {
             Err(refused) => Err(self.failed(refused.error)),
         }
     }
+}
+
+/// Whether a job may have this name: one with a slash is no job's, and a path of it would be another node's.
+pub(super) fn may_be_name(job: &str) -> bool {
+    !job.is_empty() && !job.contains('/')
 }
 
 /// Reads any number of things, in requests of a bounded size.

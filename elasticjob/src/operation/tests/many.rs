@@ -164,6 +164,33 @@ mod many_nodes {
     }
 
     #[tokio::test]
+    async fn go_with_their_job_and_are_not_read() {
+        const ITEMS: u64 = 3_000;
+        let registry = Arc::new(Metered::new(MemoryRegistry::new()));
+        let session = registry.connect().await.unwrap();
+        let operations = Operations::new(Arc::clone(&registry) as Arc<dyn Registry>);
+        let cluster = Cluster { session, operations };
+        for parent in ["/job/config=x", "/job/sharding", "/job/ledger/items"] {
+            cluster.put(parent).await;
+        }
+        let nodes = (0..ITEMS).flat_map(|item| {
+            [
+                (format!("/job/sharding/{item}"), Vec::new()),
+                (format!("/job/sharding/{item}/instance"), b"gone@-@1".into()),
+                (format!("/job/ledger/items/{item}"), b"{}".into()),
+            ]
+        });
+        cluster.create_all(nodes).await;
+        let before = registry.counts();
+        let removed = cluster.operations.remove_job("job").await.unwrap();
+        assert_eq!(removed as u64, 3 * ITEMS + 5);
+        assert_eq!(cluster.get("/job").await, None);
+        let asked = registry.counts() - before;
+        // The children of each node, once, and whether the job is there and has instances; and what this test read.
+        assert_eq!(asked.nodes_read, 3 * ITEMS + 5 + 3 + 1);
+    }
+
+    #[tokio::test]
     async fn with_long_names_go_with_their_job() {
         let cluster = cluster(&["/job/config=x"]).await;
         let nodes = (0..1_000).map(|node| (format!("/job/config/{node:02000}"), Vec::new()));

@@ -4,7 +4,7 @@
 //! before it moves. A claim checks neither in the registry, so a claim that was on its way is legal. A claim that is
 //! made long after the claimer received the event, over a link without faults, is not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -91,7 +91,7 @@ impl Bars {
     }
 
     /// These items of the job wait for their runs to end, to move, and no others do.
-    pub(super) fn moving(&mut self, job: &str, moving: &[u32]) {
+    pub(super) fn moving(&mut self, job: &str, moving: &BTreeSet<u32>) {
         let now = Instant::now();
         for item in moving {
             self.of_mut(job, *item);

@@ -1,6 +1,6 @@
 //! Whether everything is as it should be again, once all faults are over.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -273,15 +273,15 @@ impl World {
         let end = Instant::now() + Duration::from_secs(3);
         self.pass_time_until(end).await;
         let runs = self.history.runs();
+        let mut asked: BTreeMap<(&str, u32), usize> = BTreeMap::new();
+        for run in &runs {
+            if run.launched_at >= before && run.source == Source::Trigger {
+                *asked.entry((&run.job, run.item)).or_default() += 1;
+            }
+        }
         for job in &self.jobs {
             for item in 0..job.config.sharding_total_count().get() {
-                let asked = runs.iter().filter(|run| {
-                    run.launched_at >= before
-                        && *run.job == *job.name
-                        && run.item == item
-                        && run.source == Source::Trigger
-                });
-                let count = asked.count();
+                let count = asked.get(&(&*job.name, item)).copied().unwrap_or_default();
                 if count != 1 {
                     self.history
                         .violation(format!("{}/{item} was run {count} times when asked for", job.name));

@@ -51,6 +51,7 @@ mod outside;
 mod scale;
 mod scheduler;
 mod simulation;
+mod sorted;
 mod threads;
 mod verdicts;
 mod watched;

@@ -159,7 +159,7 @@ impl Observer {
             }
             Some(Node::Epoch) => {
                 let basis: Option<Basis> = self.data(path).and_then(|data| serde_json::from_str(&data).ok());
-                let moving: Vec<u32> = basis.iter().flat_map(|basis| basis.deferred().iter()).collect();
+                let moving: BTreeSet<u32> = basis.iter().flat_map(|basis| basis.deferred().iter()).collect();
                 self.bars.moving(job, &moving);
             }
             Some(Node::FailoverItem(item)) => {

@@ -3,6 +3,8 @@
 //! Which of the tasks that are ready is polled next is drawn from the seed, so that a seed stands for one order of
 //! everything, and different seeds try different orders. Nothing else may decide: the set of ready tasks is sorted,
 //! so that the order in which a library wakes them has no influence.
+//!
+//! The items of a job are often ready at one instant, and each is a task: a draw looks at some of them, not at all.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -18,16 +20,16 @@ use crate::erased::BoxFuture;
 use crate::tasks::Spawner;
 
 use super::outside::Steps;
+use super::sorted::Sorted;
 use super::threads;
-
-/// More polls at one instant than any cluster needs: a task polls in a loop.
-const POLLS_AT_ONCE: usize = 50_000;
 
 /// The tasks of all machines. They end with it: tasks own spawners, and spawners the tasks, so they would never be dropped
 /// otherwise.
 pub(super) struct Scheduler {
     shared: Arc<Shared>,
     steps: Steps,
+    /// More polls at one instant than the cluster needs: a task polls in a loop.
+    polls_at_once: usize,
 }
 
 /// One machine's way to the scheduler.
@@ -53,15 +55,19 @@ pub(super) struct Livelock {
 }
 
 struct Shared {
-    // Std mutexes: held for a look or a change, and never while a task is polled or dropped.
+    // Std mutexes: held for a look or a change, and never while a task is polled, woken or dropped.
     tasks: Mutex<Tasks>,
-    ready: Mutex<Ready>,
+    scheduler: Mutex<Option<Waker>>,
 }
 
 struct Tasks {
     last: u64,
     all: BTreeMap<u64, Task>,
     machines: Vec<State>,
+    /// The tasks that are ready, of machines that run.
+    ready: Sorted,
+    /// The tasks that are ready, of machines that are paused.
+    waiting: BTreeSet<u64>,
     rng: fastrand::Rng,
 }
 
@@ -79,27 +85,24 @@ enum State {
     Crashed,
 }
 
-#[derive(Default)]
-struct Ready {
-    tasks: BTreeSet<u64>,
-    scheduler: Option<Waker>,
-}
-
 impl Scheduler {
-    pub(super) fn new(rng: fastrand::Rng, steps: Steps) -> Self {
+    pub(super) fn new(rng: fastrand::Rng, steps: Steps, polls_at_once: usize) -> Self {
         let tasks = Tasks {
             last: 0,
             all: BTreeMap::new(),
             machines: Vec::new(),
+            ready: Sorted::default(),
+            waiting: BTreeSet::new(),
             rng,
         };
         let shared = Shared {
             tasks: Mutex::new(tasks),
-            ready: Mutex::default(),
+            scheduler: Mutex::default(),
         };
         Self {
             shared: Arc::new(shared),
             steps,
+            polls_at_once,
         }
     }
 
@@ -119,7 +122,7 @@ impl Scheduler {
         let mut instant = Instant::now();
         let mut polls = 0;
         let run = poll_fn(|cx| {
-            self.shared.ready().scheduler = Some(cx.waker().clone());
+            *self.shared.scheduler() = Some(cx.waker().clone());
             // Changes between two calls are observed, too.
             let mut goes_on = after();
             while goes_on && let Some(task) = self.poll_one() {
@@ -127,7 +130,7 @@ impl Scheduler {
                 let now = Instant::now();
                 polls = if now == instant { polls + 1 } else { 0 };
                 instant = now;
-                if polls > POLLS_AT_ONCE {
+                if polls > self.polls_at_once {
                     return Poll::Ready(Err(Livelock { task }));
                 }
             }
@@ -150,7 +153,7 @@ impl Scheduler {
         let is_over = unconstrained_poll(&mut future, &mut Context::from_waker(&waker)).is_ready();
         let mut tasks = self.shared.tasks();
         if is_over {
-            tasks.all.remove(&id);
+            tasks.forget(id);
         } else if let Some(task) = tasks.all.get_mut(&id) {
             task.future = Some(future);
             return Some(name);
@@ -194,7 +197,7 @@ impl Machine {
         let mut tasks = self.shared.tasks();
         let own = |(id, task): (&u64, &Task)| (task.machine == self.index).then_some(*id);
         let ids: Vec<u64> = tasks.all.iter().filter_map(own).collect();
-        let dropped: Vec<Task> = ids.iter().filter_map(|id| tasks.all.remove(id)).collect();
+        let dropped: Vec<Task> = ids.iter().filter_map(|id| tasks.forget(*id)).collect();
         drop(tasks);
         drop(dropped);
     }
@@ -203,6 +206,7 @@ impl Machine {
         let mut tasks = self.shared.tasks();
         if tasks.machines[self.index] != State::Crashed {
             tasks.machines[self.index] = state;
+            tasks.sort_out(self.index);
         }
     }
 }
@@ -237,36 +241,62 @@ impl Shared {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn ready(&self) -> MutexGuard<'_, Ready> {
-        self.ready.lock().unwrap_or_else(PoisonError::into_inner)
+    fn scheduler(&self) -> MutexGuard<'_, Option<Waker>> {
+        self.scheduler.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Draws one of the ready tasks of the machines that run.
     fn take_one(&self) -> Option<(u64, BoxFuture<'static, ()>, &'static str)> {
         let mut tasks = self.tasks();
-        let mut ready = self.ready();
-        let Tasks { all, machines, rng, .. } = &mut *tasks;
-        ready.tasks.retain(|id| all.contains_key(id));
-        let can_run = |id: &&u64| all.get(id).is_some_and(|task| machines[task.machine] == State::Running);
-        let count = ready.tasks.iter().filter(can_run).count();
-        if count == 0 {
+        let Tasks { all, ready, rng, .. } = &mut *tasks;
+        if ready.is_empty() {
             return None;
         }
-        let id = *ready.tasks.iter().filter(can_run).nth(rng.usize(..count))?;
-        ready.tasks.remove(&id);
+        let id = ready.take(rng.usize(..ready.len()));
         let task = all.get_mut(&id)?;
         Some((id, task.future.take()?, task.name))
     }
 
     fn wake(&self, id: u64) {
-        self.ready().tasks.insert(id);
+        self.tasks().wake(id);
         self.wake_scheduler();
     }
 
     fn wake_scheduler(&self) {
-        let waker = self.ready().scheduler.clone();
+        let waker = self.scheduler().clone();
         if let Some(waker) = waker {
             waker.wake();
+        }
+    }
+}
+
+impl Tasks {
+    /// Makes a task ready. One that is over stays so.
+    fn wake(&mut self, id: u64) {
+        let Some(task) = self.all.get(&id) else { return };
+        match self.machines[task.machine] {
+            State::Running => self.ready.insert(id),
+            State::Paused => drop(self.waiting.insert(id)),
+            State::Crashed => {}
+        }
+    }
+
+    /// Removes a task.
+    fn forget(&mut self, id: u64) -> Option<Task> {
+        self.ready.remove(id);
+        self.waiting.remove(&id);
+        self.all.remove(&id)
+    }
+
+    /// Puts the ready tasks of a machine, which has another state now, where they belong.
+    fn sort_out(&mut self, machine: usize) {
+        let is_own = |id: &u64| self.all.get(id).is_some_and(|task| task.machine == machine);
+        let ready = self.ready.iter().chain(self.waiting.iter().copied());
+        let own: Vec<u64> = ready.filter(is_own).collect();
+        for id in own {
+            self.ready.remove(id);
+            self.waiting.remove(&id);
+            self.wake(id);
         }
     }
 }
@@ -287,5 +317,98 @@ impl fmt::Debug for Machine {
         f.debug_struct("Machine")
             .field("index", &self.index)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use super::*;
+    use crate::schedule::{Clock, SystemClock};
+
+    /// A scheduler with a machine, and how often its tasks were polled.
+    struct Bench {
+        scheduler: Scheduler,
+        machine: Machine,
+        polls: Arc<AtomicUsize>,
+    }
+
+    impl Bench {
+        /// Starts so many tasks, each of which ends when it is first polled.
+        fn start(tasks: usize) -> Self {
+            let scheduler = Scheduler::new(fastrand::Rng::with_seed(1), Steps::default(), tasks + 10);
+            let (machine, polls) = (scheduler.machine(), Arc::new(AtomicUsize::new(0)));
+            for _ in 0..tasks {
+                let polls = Arc::clone(&polls);
+                let poll = async move {
+                    polls.fetch_add(1, Ordering::Relaxed);
+                };
+                machine.spawn("item", Box::pin(poll));
+            }
+            Self {
+                scheduler,
+                machine,
+                polls,
+            }
+        }
+
+        async fn pass_a_second(&self, goes_on: impl FnMut() -> bool) -> Result<Paused, Livelock> {
+            let end = Instant::now() + Duration::from_secs(1);
+            self.scheduler.run_until(end, goes_on).await
+        }
+
+        fn polls(&self) -> usize {
+            self.polls.load(Ordering::Relaxed)
+        }
+    }
+
+    mod tasks_that_are_ready_at_once {
+        use super::*;
+
+        /// Thousands of times as long as it takes, and a small part of what it takes if each draw looks at all.
+        const LIMIT: Duration = Duration::from_secs(60);
+
+        #[tokio::test(start_paused = true)]
+        async fn are_drawn_without_a_look_at_all() {
+            let bench = Bench::start(200_000);
+            let clock = SystemClock::new();
+            let began = clock.elapsed();
+            let paused = bench.pass_a_second(|| clock.elapsed() - began < LIMIT).await.unwrap();
+            assert_eq!((paused, bench.polls()), (Paused::Due, 200_000));
+        }
+
+        #[tokio::test(start_paused = true)]
+        async fn wait_for_their_machine() {
+            let bench = Bench::start(3);
+            bench.machine.pause();
+            bench.pass_a_second(|| true).await.unwrap();
+            assert_eq!(bench.polls(), 0);
+            bench.machine.go_on();
+            bench.pass_a_second(|| true).await.unwrap();
+            assert_eq!(bench.polls(), 3);
+        }
+
+        #[tokio::test(start_paused = true)]
+        async fn go_with_their_machine() {
+            let bench = Bench::start(3);
+            bench.machine.crash();
+            bench.machine.go_on();
+            bench.pass_a_second(|| true).await.unwrap();
+            assert_eq!(bench.polls(), 0);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_that_polls_in_a_loop_is_found() {
+        let bench = Bench::start(3);
+        let looping = std::future::poll_fn(|cx| {
+            cx.waker().wake_by_ref();
+            Poll::<()>::Pending
+        });
+        bench.machine.spawn("loop", Box::pin(looping));
+        let found = bench.pass_a_second(|| true).await.unwrap_err();
+        assert_eq!(found.task, "loop");
     }
 }

@@ -50,6 +50,11 @@ const BURST_JOBS: usize = 3;
 /// A follower of many items sets a watch on each of its own, some times over if owners come and go.
 const BURST_AN_ITEM: u64 = 4;
 
+/// More polls than this at one instant, of a job of few items or of each item of a job of many, come from a task that polls in a
+/// loop.
+const POLLS_AT_ONCE: usize = 50_000;
+const POLLS_OF_AN_ITEM: usize = 50;
+
 /// How items are shared out.
 const STRATEGIES: [&str; 5] = [
     "AVG_ALLOCATION",
@@ -176,7 +181,7 @@ impl World {
             history.note(format!("job {}", job.describe()));
         }
         Self {
-            scheduler: Scheduler::new(rng.fork(), steps),
+            scheduler: Scheduler::new(rng.fork(), steps, polls_at_once(&jobs)),
             ids: Ids::seeded(rng.u64(..)),
             rng,
             canceller,
@@ -614,6 +619,14 @@ impl Job {
     }
 }
 
+fn polls_at_once(jobs: &[Job]) -> usize {
+    let items = |job: &Job| {
+        let most = job.drawn.as_ref().map_or(0, |drawn| drawn.most_items);
+        job.config.sharding_total_count().get().max(most) as usize
+    };
+    POLLS_AT_ONCE.max(jobs.iter().map(items).sum::<usize>() * POLLS_OF_AN_ITEM)
+}
+
 fn draw_period(is_long: bool, rng: &mut fastrand::Rng) -> u64 {
     let periods: &[u64] = if is_long { &LONG_PERIODS } else { &PERIODS };
     periods[rng.usize(..periods.len())]
@@ -626,4 +639,29 @@ fn cron(period: u64) -> String {
 /// What a right clock shows at the beginning.
 pub(super) fn origin() -> Timestamp {
     Timestamp::constant(1_767_225_600, 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_items_of_a_large_job_that_run_at_once_are_no_livelock() {
+        let items = 100_000;
+        let polls = |scale| {
+            let mut rng = fastrand::Rng::with_seed(1);
+            let (name, timeout) = ("alpha", Duration::from_secs(6));
+            let (job, _) = Job::draw(
+                name,
+                &History::new(),
+                timeout,
+                scale,
+                &mut JobListeners::none(),
+                &mut rng,
+            );
+            polls_at_once(&[job])
+        };
+        assert!(polls(Scale::Of(items)) > 10 * items as usize);
+        assert_eq!(polls(Scale::Small), POLLS_AT_ONCE);
+    }
 }

@@ -160,7 +160,8 @@ impl Firings {
     /// The items whose runs something waits for: an order, or a time that has come and that other items could run at.
     pub(crate) fn waited_for(&self, cx: &Context<'_>) -> impl Iterator<Item = u32> {
         let is_idle = |(item, state): (u32, &ItemView)| !state.is_disabled && !self.running.contains_key(&item);
-        let is_asked_for = || self.own_items(cx).any(|(item, _)| cx.view.requests.contains_key(&item));
+        let requests = &cx.view.requests;
+        let is_asked_for = || !requests.is_empty() && self.own_items(cx).any(|(item, _)| requests.contains_key(&item));
         let is_waited_for =
             || !self.ordered.is_empty() || is_asked_for() || self.missed.is_some() && self.own_items(cx).any(is_idle);
         let current = self.current.as_ref().filter(|_| is_waited_for());

@@ -57,6 +57,7 @@ impl Worker {
         debug!(task = &*task_id, "firing");
         let now = self.process.clock.now();
         self.account.fired(&starts, id.as_str(), &task_id, now);
+        self.gives_way = false;
         let next = self.settings.calendar.as_ref().and_then(Calendar::next);
         for start in starts {
             let signals = Signals::below(&self.incarnation);

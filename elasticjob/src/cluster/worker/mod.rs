@@ -126,6 +126,9 @@ pub(crate) struct Worker {
     renewed: Option<Arc<Membership>>,
     /// How to stop each item that runs, by item, run and attempt.
     signals: BTreeMap<(u32, String, u32), Signals>,
+    /// Whether the runs of the present firing were asked to end because something waits for that. A run that is launched later was
+    /// not.
+    gives_way: bool,
     /// What runs report of their progress, in the present session.
     progresses: Progresses,
     /// Wakes the loop when a run reports.
@@ -188,6 +191,7 @@ impl Worker {
             attended: None,
             renewed: None,
             signals: BTreeMap::new(),
+            gives_way: false,
             progresses: Progresses::default(),
             progress_wake: Arc::default(),
             stopping: None,

@@ -47,13 +47,15 @@ impl Worker {
         }
     }
 
-    /// Asks what runs to end where something waits for that.
-    pub(super) fn give_way(&self, live: &Live) {
-        if self.signals.is_empty() {
+    /// Asks the runs of the present firing to end if something waits for that: once, as there may be many, and this is called after
+    /// each event.
+    pub(super) fn give_way(&mut self, live: &Live) {
+        if self.signals.is_empty() || self.gives_way {
             return;
         }
         let cx = live.follower.context(&self.settings, self.stopping.is_some());
         for item in self.firings.waited_for(&cx) {
+            self.gives_way = true;
             // Of a session that is over there may be others, which end anyway.
             let runs = self.signals.range((item, String::new(), 0)..);
             runs.take_while(|((of, _, _), _)| *of == item)

@@ -213,6 +213,9 @@ async fn a_stream_should_give_way_to_items_whose_time_has_come() {
     assert_eq!(batches.after(24.5, DRY).len(), 1);
     assert_eq!(batches.runs_after(0.0, 0).len(), 2);
     batches.assert_one_run(26.5, 0, &only.id());
+    // The run that follows gives way as well.
+    cluster.until(64.5).await;
+    assert_eq!(batches.runs_after(0.0, 0).len(), 3);
 }
 
 #[tokio::test(start_paused = true)]

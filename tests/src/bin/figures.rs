@@ -22,6 +22,7 @@ fn main() -> anyhow::Result<ExitCode> {
             .iter()
             .for_each(|group| println!("{}: {}", group.name, group.summary)),
         [figures::STARTED, address] => figures::run_started(address)?,
+        [figures::MOST_ITEMS, ref deeds @ ..] => figures::run_most_items(deeds)?,
         [name] => match GROUPS.iter().find(|group| group.name == name) {
             Some(group) => group.print()?,
             None => {

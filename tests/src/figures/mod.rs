@@ -16,6 +16,7 @@ mod lateness;
 mod listing;
 mod many_jobs;
 mod member;
+mod most_items;
 mod percentiles;
 mod process;
 mod recording;
@@ -26,6 +27,7 @@ mod start;
 mod stopwatch;
 
 pub use member::{MEMBER, run_member};
+pub use most_items::{MOST_ITEMS, run_most_items};
 pub use start::{STARTED, run_started};
 
 /// Figures that belong together.
@@ -74,6 +76,11 @@ pub const GROUPS: &[Group] = &[
         name: "java",
         summary: "the same job by Java members and by ours, where Maven is at hand",
         measure: java::measure,
+    },
+    Group {
+        name: "most-items",
+        summary: "memory of one instance with 100,000 and 1,000,000 items, and of the removal of their job",
+        measure: most_items::measure,
     },
     Group {
         name: "day",

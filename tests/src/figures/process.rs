@@ -16,6 +16,11 @@ pub(super) fn peak_memory() -> anyhow::Result<u64> {
     Ok(status("self", "VmHWM")? * 1024)
 }
 
+/// Has [`peak_memory`] count from here on.
+pub(super) fn forget_peak_memory() -> anyhow::Result<()> {
+    std::fs::write("/proc/self/clear_refs", "5").context("this figure needs Linux")
+}
+
 /// What all threads together have spent of the processors' time.
 pub(super) fn processor_time() -> Duration {
     // It starts at 0 with the process, so it is never negative.

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::{Answer, BoxFuture, Error, Read, Registry, Session, SessionState, Step, Watch, WriteError, Written};
+use super::{
+    Answer, BoxFuture, Error, Read, Registry, Session, SessionState, Step, Watch, WriteError, Written, size_of,
+};
 
 /// A registry that counts the requests of all its sessions, with any outcome.
 ///
@@ -45,6 +47,8 @@ pub struct Counts {
     pub writes: u64,
     /// Steps of transactions.
     pub steps: u64,
+    /// Bytes of transactions, as [`size_of`] counts them.
+    pub bytes_written: u64,
     /// Requests to read.
     pub reads: u64,
     /// Things to read in these.
@@ -60,6 +64,7 @@ struct Counters {
     connects: AtomicU64,
     writes: AtomicU64,
     steps: AtomicU64,
+    bytes_written: AtomicU64,
     reads: AtomicU64,
     nodes_read: AtomicU64,
     syncs: AtomicU64,
@@ -88,6 +93,7 @@ impl<R> Metered<R> {
             connects,
             writes,
             steps,
+            bytes_written,
             reads,
             nodes_read,
             syncs,
@@ -97,6 +103,7 @@ impl<R> Metered<R> {
             connects: load(connects),
             writes: load(writes),
             steps: load(steps),
+            bytes_written: load(bytes_written),
             reads: load(reads),
             nodes_read: load(nodes_read),
             syncs: load(syncs),
@@ -121,6 +128,7 @@ impl Sub for Counts {
             connects: self.connects - before.connects,
             writes: self.writes - before.writes,
             steps: self.steps - before.steps,
+            bytes_written: self.bytes_written - before.bytes_written,
             reads: self.reads - before.reads,
             nodes_read: self.nodes_read - before.nodes_read,
             syncs: self.syncs - before.syncs,
@@ -182,6 +190,7 @@ impl Session for MeteredSession {
     fn write(&self, steps: Vec<Step>) -> BoxFuture<'static, Result<Vec<Written>, WriteError>> {
         add(&self.counters.writes, 1);
         add(&self.counters.steps, steps.len());
+        add(&self.counters.bytes_written, size_of(&steps));
         self.session.write(steps)
     }
 
@@ -222,7 +231,7 @@ mod tests {
             mode: CreateMode::Persistent,
         };
         a.write(vec![create.clone()]).await.unwrap();
-        b.write(vec![create.clone(), create]).await.unwrap_err();
+        b.write(vec![create.clone(), create.clone()]).await.unwrap_err();
         b.sync().await.unwrap();
         let _watch = b.watch("/").await.unwrap();
         b.read(vec![Read::Children("/".into())]).await.unwrap();
@@ -231,6 +240,7 @@ mod tests {
             connects: 2,
             writes: 2,
             steps: 3,
+            bytes_written: 3 * size_of(&[create]) as u64,
             reads: 1,
             nodes_read: 1,
             syncs: 1,

@@ -14,6 +14,7 @@ mod history;
 mod java;
 mod lateness;
 mod listing;
+mod many_items;
 mod many_jobs;
 mod member;
 mod most_items;
@@ -71,6 +72,11 @@ pub const GROUPS: &[Group] = &[
         name: "resharding",
         summary: "a thousand items shared out anew among a hundred instances",
         measure: resharding::measure,
+    },
+    Group {
+        name: "many-items",
+        summary: "10,000 items shared out, run, failed over and reshared on 3 instances, embedded",
+        measure: many_items::measure,
     },
     Group {
         name: "java",

@@ -2,21 +2,18 @@
 
 use tracing::debug;
 
-use crate::cluster::firing;
-use crate::cluster::governor;
 use crate::cluster::launch::Heard;
-use crate::cluster::layout::Node;
-use crate::cluster::ledger::Record;
 use crate::cluster::member::Member;
 use crate::cluster::request::Reply;
 use crate::cluster::scope::Scope;
 use crate::cluster::view::View;
+use crate::cluster::{firing, governor};
 use crate::registry::{Answer, Error, WriteError, Written};
 use crate::tasks::TaskError;
 
-use super::attend::Live;
 use super::follow::watches::Set;
 use super::hindrance::Action;
+use super::join::Joined;
 use super::listening::Telling;
 use super::{Left, Worker};
 
@@ -51,74 +48,56 @@ pub(super) enum Purpose {
 }
 
 impl Worker {
-    pub(super) fn answered(&mut self, live: &mut Live, answered: Answered) {
+    pub(super) fn answered(&mut self, joined: &mut Joined, answered: Answered) {
         self.process.fail_point.pass();
         match answered {
-            Answered::Refreshed(result) => self.refreshed(live, result),
-            Answered::Read(paths, result) => self.was_read(live, paths, result),
-            Answered::Watched(scope, result) => self.rewatched(live, scope, result),
-            Answered::Decided(purpose, reply) => self.decided(live, purpose, reply),
-            Answered::Left(result) => self.was_left(live, result),
-            Answered::Heard(telling, result) => self.heard(live, telling, result),
-            Answered::RemovalChecked(result) => self.removal_checked(live, result),
+            Answered::Refreshed(result) => self.refreshed(joined, result),
+            Answered::Read(paths, result) => self.was_read(joined, paths, result),
+            Answered::Watched(scope, result) => self.rewatched(joined, scope, result),
+            Answered::Decided(purpose, reply) => self.decided(joined, purpose, reply),
+            Answered::Left(result) => self.was_left(joined, result),
+            Answered::Heard(telling, result) => self.heard(joined, telling, result),
+            Answered::RemovalChecked(result) => self.removal_checked(joined, result),
             Answered::MemberTold(told) => {
-                live.announced.answered(told);
-                live.governing.look();
+                joined.announced.answered(told);
+                joined.governing.look();
             }
             Answered::Nothing => {}
         }
     }
 
-    fn was_read(&mut self, live: &mut Live, paths: Vec<String>, result: Result<Vec<Answer>, Error>) {
-        self.went(live, Action::READ_CHANGES, result.as_ref().map(drop));
-        live.governing.look();
-        if result.as_ref().is_err_and(Error::is_session_lost) {
-            live.left.get_or_insert(Left::SessionLost);
-        }
-        for (path, answer) in paths.iter().zip(result.iter().flatten()) {
-            if let (Some(Node::LedgerItem(item)), Answer::Data(Some((data, _)))) =
-                (Node::parse(self.application.name(), path), answer)
-            {
-                self.waiters.note(item, &Record::parse(data));
-            }
-        }
-        // If it failed, everything is read anew after the reconnect; until then these stay to be read.
-        let total = self.settings.config.sharding_total_count().get();
-        live.follower.was_read(paths, result.ok(), total);
-    }
-
-    fn decided(&mut self, live: &mut Live, purpose: Purpose, reply: Reply) {
+    fn decided(&mut self, joined: &mut Joined, purpose: Purpose, reply: Reply) {
         match purpose {
-            Purpose::Governor(_) => live.governing.answered(),
-            Purpose::Firing(_) => drop(live.firing.land()),
+            Purpose::Governor(_) => joined.governing.answered(),
+            Purpose::Firing(_) => drop(joined.firing.land()),
             Purpose::WriteProgress | Purpose::ReadProgress => {}
         }
-        self.went(live, Action::of(&purpose), reply.outcome());
-        let cx = live.follower.context(&self.settings, self.stopping.is_some());
+        self.went(joined, Action::of(&purpose), reply.outcome());
+        let cx = joined.follower.context(&self.settings, self.stopping.is_some());
         let effects = match purpose {
-            Purpose::Governor(purpose) => live.governing.governor.answered(&cx, purpose, reply),
+            Purpose::Governor(purpose) => joined.governing.governor.answered(&cx, purpose, reply),
             Purpose::Firing(purpose) => self.firings.answered(&cx, purpose, reply),
             Purpose::WriteProgress | Purpose::ReadProgress => return self.progress_answered(reply),
         };
-        self.carry_out(live, effects);
+        self.carry_out(joined, effects);
     }
 
     /// Notes how a request went. What the registry refuses is told the other instances, and shown by `explain`.
-    pub(super) fn went(&mut self, live: &mut Live, action: Action, result: Result<(), &Error>) {
+    pub(super) fn went(&mut self, joined: &mut Joined, action: Action, result: Result<(), &Error>) {
         if self.account.went(action, result) {
-            self.tell_member(live);
+            self.tell_member(joined);
         }
     }
 
-    fn was_left(&mut self, live: &mut Live, result: Result<Vec<Written>, WriteError>) {
+    fn was_left(&mut self, joined: &mut Joined, result: Result<Vec<Written>, WriteError>) {
         match result {
-            Ok(_) => live.left = Some(Left::Stopped),
-            Err(error) if error.error.is_session_lost() => live.left = Some(Left::Stopped),
+            Ok(_) => joined.left = Some(Left::Stopped),
+            Err(error) if error.error.is_session_lost() => joined.left = Some(Left::Stopped),
             Err(error) => {
                 debug!(job = self.application.name(), %error, "leaving refused, reading the job again");
-                live.leaving.land();
-                if live.follower.is_in_step() {
-                    self.refresh(live);
+                joined.leaving.land();
+                if joined.follower.is_in_step() {
+                    self.refresh(joined);
                 }
             }
         }

@@ -8,7 +8,7 @@ use crate::cluster::ledger::Run;
 
 use super::Worker;
 use super::answer::Purpose;
-use super::attend::Live;
+use super::join::Joined;
 
 /// The clock of this machine and that of the registry are too far apart.
 #[derive(Debug, thiserror::Error)]
@@ -22,13 +22,13 @@ struct ClocksDiffer {
 
 impl Worker {
     /// Does what follows from a decision, in its order.
-    pub(super) fn carry_out(&mut self, live: &mut Live, effects: Vec<Effect>) {
+    pub(super) fn carry_out(&mut self, joined: &mut Joined, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
-                Effect::Ask(request) => self.ask(live, request.map(Purpose::Firing)),
-                Effect::Start(starts) => self.start(live, starts),
+                Effect::Ask(request) => self.ask(joined, request.map(Purpose::Firing)),
+                Effect::Start(starts) => self.start(joined, starts),
                 Effect::Restart(starts) => {
-                    self.launch(live, starts);
+                    self.launch(joined, starts);
                     self.process.fail_point.pass();
                 }
                 Effect::Trigger(orders) => self.firings.order(orders),
@@ -36,8 +36,8 @@ impl Worker {
                     let is_abort = self.runner.report(&ClocksDiffer { difference, limit });
                     self.firings.clock_checked(!is_abort);
                 }
-                Effect::ReadNext(paths) => live.follower.read_next(paths),
-                Effect::FallBehind => live.follower.fall_behind(),
+                Effect::ReadNext(paths) => joined.follower.read_next(paths),
+                Effect::FallBehind => joined.follower.fall_behind(),
                 Effect::Report(report) => self.report(report),
             }
         }

@@ -13,41 +13,41 @@ use crate::schedule::Calendar;
 
 use super::Worker;
 use super::answer::Purpose;
-use super::attend::Live;
+use super::join::Joined;
 use super::signals::Signals;
 
 impl Worker {
     /// Makes the next request about firings.
-    pub(super) fn fire(&mut self, live: &mut Live) {
-        if !live.firing.is_idle() {
+    pub(super) fn fire(&mut self, joined: &mut Joined) {
+        if !joined.firing.is_idle() {
             return;
         }
-        let cx = live.follower.context(&self.settings, self.stopping.is_some());
-        if live.membership.fence().is_passed() {
-            // Nothing may start; the keeper makes a new fence when the session proves to live.
-            live.wake_by(cx.elapsed + Duration::from_millis(100));
+        let cx = joined.follower.context(&self.settings, self.stopping.is_some());
+        if joined.membership.fence().is_passed() {
+            // Nothing may start; the keeper makes a new fence when the session proves to joined.
+            joined.wake_by(cx.elapsed + Duration::from_millis(100));
             return;
         }
         self.firings.drop_late(cx.now);
         let request = self.firings.next_request(&cx);
         if let Some(at) = self.firings.take_over_at(self.process.clock.elapsed()) {
-            live.wake_by(at);
+            joined.wake_by(at);
         }
         if let Some(at) = self.firings.requests_at(self.process.clock.elapsed()) {
-            live.wake_by(at);
+            joined.wake_by(at);
         }
         let Some(request) = request else {
             return;
         };
-        self.ask(live, request.map(Purpose::Firing));
+        self.ask(joined, request.map(Purpose::Firing));
     }
 
     /// Starts claimed items.
-    pub(super) fn launch(&mut self, live: &Live, starts: Vec<Start>) {
+    pub(super) fn launch(&mut self, joined: &Joined, starts: Vec<Start>) {
         if starts.is_empty() {
             return;
         }
-        let id = live.membership.id();
+        let id = joined.membership.id();
         let task_id = self.task_id(id, starts.iter().map(|start| start.item));
         let run = &starts[0].run;
         let (source, scheduled) = (run.source, run.scheduled_time());
@@ -62,8 +62,8 @@ impl Worker {
         for start in starts {
             let signals = Signals::below(&self.incarnation);
             let (cancellation, wind_down) = (signals.cancellation.clone(), signals.wind_down.clone());
-            self.wind_down_where_due(live, start.item, &signals);
-            if live.follower.view.cancel_of(start.item, &start.run.id).is_some() {
+            self.wind_down_where_due(joined, start.item, &signals);
+            if joined.follower.view.cancel_of(start.item, &start.run.id).is_some() {
                 // Its instance before died in it, or it waited for listeners: the executor does not begin it.
                 signals.cancellation.cancel();
             }
@@ -77,7 +77,7 @@ impl Worker {
                 instance: id.clone(),
                 next,
                 config: Arc::clone(&self.settings.config),
-                fence: live.membership.fence(),
+                fence: joined.membership.fence(),
                 cancellation,
                 wind_down,
                 progress,
@@ -98,14 +98,14 @@ impl Worker {
         format!("{}@-@{}@-@READY@-@{id}", self.application.name(), items.join(",")).into()
     }
 
-    pub(super) fn item_finished(&mut self, live: &Live, mut finished: Finished) {
+    pub(super) fn item_finished(&mut self, joined: &Joined, mut finished: Finished) {
         self.forget(&finished);
         self.forget_progress(&finished);
         self.process.fail_point.pass();
         if !self.firings.is_running(finished.item, &finished.run, finished.attempt) {
             return;
         }
-        if let Some(cancel) = live.follower.view.cancel_of(finished.item, &finished.run)
+        if let Some(cancel) = joined.follower.view.cancel_of(finished.item, &finished.run)
             && finished.end.verdict == Verdict::Cancelled
         {
             finished.end = cancel.end();

@@ -7,10 +7,10 @@ use tracing::debug;
 use crate::cluster::governor::{Decision, Governor, is_unsettled};
 
 use super::Worker;
-use super::act::AUDIT_DELAY;
 use super::answer::Purpose;
-use super::attend::Live;
 use super::flight::Flight;
+use super::join::Joined;
+use super::step::AUDIT_DELAY;
 
 /// A view on which so many moves in a row were refused is read anew.
 const REFUSALS_TO_DOUBT: u32 = 3;
@@ -71,62 +71,66 @@ impl Governing {
 
 impl Worker {
     /// Makes the governor's next move.
-    pub(super) fn govern(&mut self, live: &mut Live) {
-        if !live.governing.flight.is_idle() {
+    pub(super) fn govern(&mut self, joined: &mut Joined) {
+        if !joined.governing.flight.is_idle() {
             return;
         }
-        match live.governing.next {
+        match joined.governing.next {
             Next::Rest => return,
-            Next::At(at) if at > self.process.clock.elapsed() => return live.wake_by(at),
-            Next::At(_) | Next::Now => live.governing.next = Next::Rest,
+            Next::At(at) if at > self.process.clock.elapsed() => return joined.wake_by(at),
+            Next::At(_) | Next::Now => joined.governing.next = Next::Rest,
         }
-        self.account.pauses(live.follower.view.pause.as_ref());
+        self.account.pauses(joined.follower.view.pause.as_ref());
         self.account.tells_of_failed_runs(self.settings.policy.failed_runs);
         self.account
-            .notices(self.settings.config.notices(live.follower.view.has_java_members()));
-        self.tell_items(live);
-        if live.governing.governor.refused_in_a_row() >= REFUSALS_TO_DOUBT {
+            .notices(self.settings.config.notices(joined.follower.view.has_java_members()));
+        self.tell_items(joined);
+        if joined.governing.governor.refused_in_a_row() >= REFUSALS_TO_DOUBT {
             debug!(
                 job = self.application.name(),
                 "transactions refused in a row, reading the job again"
             );
-            return self.refresh(live);
+            return self.refresh(joined);
         }
-        let cx = live.follower.context(&self.settings, self.stopping.is_some());
-        match live.governing.governor.decide(&cx) {
+        let cx = joined.follower.context(&self.settings, self.stopping.is_some());
+        match joined.governing.governor.decide(&cx) {
             Decision::Rest => {}
             Decision::Wait(until) => {
-                live.governing.next = Next::At(until);
-                live.wake_by(until);
+                joined.governing.next = Next::At(until);
+                joined.wake_by(until);
             }
             Decision::Move(request) => {
                 debug!(job = self.application.name(), purpose = ?request.purpose, "governing");
-                self.ask(live, request.map(Purpose::Governor));
+                self.ask(joined, request.map(Purpose::Governor));
             }
         }
     }
 
     /// Tells which items are ours. Times of new ones may have passed without a word.
-    fn tell_items(&mut self, live: &mut Live) {
+    fn tell_items(&mut self, joined: &mut Joined) {
         let total = self.settings.config.sharding_total_count().get();
-        let own = live.follower.view.items_of(live.membership.id(), total);
+        let own = joined.follower.view.items_of(joined.membership.id(), total);
         if self.account.owns(own.map(|(item, _)| item).collect()) {
             self.audit_after(AUDIT_DELAY);
         }
         self.account
-            .unassigned(self.unassigned(live), self.settings.placement.strategy());
-        let unseen_by = live.governing.governor.unseen_by(self.process.clock.elapsed()).cloned();
+            .unassigned(self.unassigned(joined), self.settings.placement.strategy());
+        let unseen_by = joined
+            .governing
+            .governor
+            .unseen_by(self.process.clock.elapsed())
+            .cloned();
         if self.account.unseen_by(unseen_by) {
-            self.tell_member(live);
+            self.tell_member(joined);
         }
     }
 
     /// The items that the strategy gives to no instance. Only the leader looks at all items, and knows. Others that have no
     /// owner are about to get one.
-    fn unassigned(&self, live: &Live) -> Vec<u32> {
-        let (view, total) = (&live.follower.view, self.settings.config.sharding_total_count().get());
+    fn unassigned(&self, joined: &Joined) -> Vec<u32> {
+        let (view, total) = (&joined.follower.view, self.settings.config.sharding_total_count().get());
         let owned = view.items.range(..total).filter(|(_, item)| item.owner.is_some());
-        let is_led_here = view.leader.as_ref() == Some(live.membership.id());
+        let is_led_here = view.leader.as_ref() == Some(joined.membership.id());
         let Some(basis) = view.epoch.as_ref().and_then(|epoch| epoch.basis.as_ref()) else {
             return Vec::new();
         };

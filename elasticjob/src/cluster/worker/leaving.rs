@@ -15,9 +15,9 @@ use crate::registry::{Answer, Error, Read};
 
 use super::Worker;
 use super::answer::Answered;
-use super::attend::Live;
 use super::flight::Flight;
 use super::hindrance::unhurried;
+use super::join::Joined;
 use super::signals::Signals;
 
 /// What does not end when it is cancelled is waited for no longer than this before we leave without it.
@@ -62,10 +62,10 @@ impl Worker {
 
     /// Stops what runs once nothing in the registry says that it does: the job was removed with all that is its own, or our
     /// session ended. Either way others may run the items from now on.
-    pub(super) fn cancel_when_removed(&self, live: &Live) {
+    pub(super) fn cancel_when_removed(&self, joined: &Joined) {
         let runs_on = |signals: &Signals| !signals.cancellation.is_cancelled();
         let is_at_work = || self.signals.values().any(runs_on) || self.tellings.is_going_on();
-        if !live.follower.view.is_alive(live.membership.id()) && is_at_work() {
+        if !joined.follower.view.is_alive(joined.membership.id()) && is_at_work() {
             let job = self.application.name();
             warn!(job, "removed from the registry while items run, which are cancelled");
             self.cancel_running();
@@ -74,17 +74,17 @@ impl Worker {
 
     /// Looks, where our instance is gone from the registry, whether an operator removed it: the end of our session does,
     /// too, and the word of that comes later. Only an answer that needs the session tells them apart.
-    pub(super) fn check_removal(&self, live: &mut Live) {
+    pub(super) fn check_removal(&self, joined: &mut Joined) {
         if self.stopping.is_some()
-            || !live.removal_check.is_idle()
-            || live.follower.view.instances.contains(live.membership.id())
+            || !joined.removal_check.is_idle()
+            || joined.follower.view.instances.contains(joined.membership.id())
         {
             return;
         }
-        live.removal_check.start(());
-        let membership = Arc::clone(&live.membership);
+        joined.removal_check.start(());
+        let membership = Arc::clone(&joined.membership);
         let node = Node::Instance(membership.id().as_str()).of(self.application.name());
-        live.requests.push(Box::pin(async move {
+        joined.requests.push(Box::pin(async move {
             let answers = unhurried(membership.read_in_sync(vec![Read::Data(node)])).await;
             if answers.is_err() {
                 // It is asked again as soon as this is known. Whose session has ended may not be told so for a while.
@@ -95,8 +95,8 @@ impl Worker {
     }
 
     /// Our instance was looked for, by a session that lives.
-    pub(super) fn removal_checked(&mut self, live: &mut Live, is_removed: Result<bool, Error>) {
-        live.removal_check.land();
+    pub(super) fn removal_checked(&mut self, joined: &mut Joined, is_removed: Result<bool, Error>) {
+        joined.removal_check.land();
         match is_removed {
             Ok(true) => {
                 let job = self.application.name();
@@ -105,56 +105,56 @@ impl Worker {
                     "shut down by an operator: the instance was removed from the registry"
                 );
                 self.stop(Instant::now() + self.process.operator_grace);
-                live.governing.look();
+                joined.governing.look();
             }
-            Ok(false) => live.follower.fall_behind(),
+            Ok(false) => joined.follower.fall_behind(),
             // The session's end, or a reconnect that reads everything anew, is about to be told.
             Err(error) => debug!(job = self.application.name(), %error, "cannot tell whether the instance was removed"),
         }
     }
 
     /// Leaves the job once all has ended, when it is to stop.
-    pub(super) fn leave_when_due(&mut self, live: &mut Live) {
+    pub(super) fn leave_when_due(&mut self, joined: &mut Joined) {
         let Some(cancel_at) = self.stopping else { return };
         let is_idle = self.firings.is_idle() && self.tellings.is_idle();
         let is_over = is_idle || cancel_at + OVERRUN_LIMIT <= Instant::now();
         if !is_over {
-            live.wake_by(self.process.clock.elapsed() + OVERRUN_LIMIT);
+            joined.wake_by(self.process.clock.elapsed() + OVERRUN_LIMIT);
             return;
         }
         // What is under way may create a node that has to be taken along.
-        if !live.leaving.is_idle() || !live.firing.is_idle() || !live.governing.is_idle() {
+        if !joined.leaving.is_idle() || !joined.firing.is_idle() || !joined.governing.is_idle() {
             return;
         }
-        live.leaving.start(());
+        joined.leaving.start(());
         let overrunning: Vec<u32> = self.firings.running().collect();
         if !overrunning.is_empty() {
             warn!(job = self.application.name(), items = ?overrunning, "leaving while items overrun");
         }
-        let id = live.membership.id();
-        let mut transaction = Transaction::on(&live.follower.view);
-        if live.follower.view.leader.as_ref() == Some(id) {
+        let id = joined.membership.id();
+        let mut transaction = Transaction::on(&joined.follower.view);
+        if joined.follower.view.leader.as_ref() == Some(id) {
             transaction.delete(Node::LeaderInstance);
-            resharding::leave_to_java(&live.follower.view, &mut transaction);
+            resharding::leave_to_java(&joined.follower.view, &mut transaction);
         }
         // They would hold back those behind them for as long as our session lives.
-        for name in latch::standing(&live.follower.view.candidates, live.membership.latch()).own {
+        for name in latch::standing(&joined.follower.view.candidates, joined.membership.latch()).own {
             transaction.delete(Node::ElectionCandidate(name));
         }
-        for name in latch::standing(&live.follower.view.failover_candidates, live.membership.latch()).own {
+        for name in latch::standing(&joined.follower.view.failover_candidates, joined.membership.latch()).own {
             transaction.delete(Node::FailoverCandidate(name));
         }
-        if live.follower.view.triggers.contains_key(id) {
+        if joined.follower.view.triggers.contains_key(id) {
             transaction.delete(Node::TriggerFor(id.as_str()));
         }
-        if live.follower.view.members.contains_key(id) {
+        if joined.follower.view.members.contains_key(id) {
             transaction.delete(Node::Member(id.as_str()));
         }
-        if live.follower.view.instances.contains(id) {
+        if joined.follower.view.instances.contains(id) {
             transaction.delete(Node::Instance(id.as_str()));
         }
         let steps = transaction.into_steps();
-        self.write(live, steps, Answered::Left);
+        self.write(joined, steps, Answered::Left);
     }
 
     /// What there is to be known of us by the others of ours.
@@ -173,20 +173,20 @@ impl Worker {
 
     /// Tells the others of ours what has changed about us: that we are about to leave, so that the leader gives our items
     /// away at once, or that we run by an older configuration.
-    pub(super) fn tell_member(&self, live: &mut Live) {
-        let id = live.membership.id();
-        if !live.announced.flight.is_idle() || !live.follower.view.members.contains_key(id) {
+    pub(super) fn tell_member(&self, joined: &mut Joined) {
+        let id = joined.membership.id();
+        if !joined.announced.flight.is_idle() || !joined.follower.view.members.contains_key(id) {
             return;
         }
         let member = self.member();
-        if live.announced.member.as_ref() == Some(&member) {
+        if joined.announced.member.as_ref() == Some(&member) {
             return;
         }
-        live.announced.flight.start(());
-        let mut transaction = Transaction::on(&live.follower.view);
+        joined.announced.flight.start(());
+        let mut transaction = Transaction::on(&joined.follower.view);
         transaction.set(Node::Member(id.as_str()), member.to_bytes(), None);
-        let (steps, membership) = (transaction.into_steps(), Arc::clone(&live.membership));
-        live.requests.push(Box::pin(async move {
+        let (steps, membership) = (transaction.into_steps(), Arc::clone(&joined.membership));
+        joined.requests.push(Box::pin(async move {
             let result = unhurried(membership.write(steps)).await;
             if result.is_err() {
                 // It is tried again as soon as this is known.

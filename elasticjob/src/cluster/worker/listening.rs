@@ -18,7 +18,7 @@ use crate::tasks::TaskError;
 
 use super::Worker;
 use super::answer::Answered;
-use super::attend::Live;
+use super::join::Joined;
 
 /// What is told to listeners, and what waits for it.
 #[derive(Debug, Default)]
@@ -120,26 +120,26 @@ impl Tale {
 
 impl Worker {
     /// Starts claimed items, at once or when the listeners have been told.
-    pub(super) fn start(&mut self, live: &mut Live, starts: Vec<Start>) {
+    pub(super) fn start(&mut self, joined: &mut Joined, starts: Vec<Start>) {
         let (takeover, own) = starts
             .into_iter()
             .partition(|start| start.run.source == Source::Failover);
         match self.firings.is_beginning() {
             true => self.tellings.held.extend::<Vec<Start>>(own),
-            false => self.launch(live, own),
+            false => self.launch(joined, own),
         }
         match self.runner.is_listened_to() {
-            true => self.hold_takeover(live, takeover),
-            false => self.launch(live, takeover),
+            true => self.hold_takeover(joined, takeover),
+            false => self.launch(joined, takeover),
         }
     }
 
-    fn hold_takeover(&mut self, live: &mut Live, held: Vec<Start>) {
+    fn hold_takeover(&mut self, joined: &mut Joined, held: Vec<Start>) {
         let Some(first) = held.first() else { return };
         let tale = Tale::of(&held, Source::Failover, first.run.scheduled_time());
         self.tellings.newest += 1;
         let id = self.tellings.newest;
-        self.send(live, Telling::Takeover(id, Moment::Started), tale.clone());
+        self.send(joined, Telling::Takeover(id, Moment::Started), tale.clone());
         let takeover = Takeover {
             open: tale.items.clone(),
             tale,
@@ -150,8 +150,8 @@ impl Worker {
     }
 
     /// Tells listeners what there is to tell.
-    pub(super) fn tell(&mut self, live: &mut Live) {
-        if live.membership.fence().is_passed() {
+    pub(super) fn tell(&mut self, joined: &mut Joined) {
+        if joined.membership.fence().is_passed() {
             return;
         }
         let is_held = !self.tellings.held.is_empty();
@@ -160,7 +160,7 @@ impl Worker {
             let begun = self.tellings.current.take_if(|_| moment == Moment::Completed);
             let tale = begun.unwrap_or_else(|| Tale::of(held, occasion.source, occasion.time));
             self.tellings.current = Some(tale.clone());
-            self.send(live, Telling::Current(moment), tale);
+            self.send(joined, Telling::Current(moment), tale);
         }
         let ending: Vec<(u64, Tale)> = self
             .tellings
@@ -173,39 +173,40 @@ impl Worker {
             })
             .collect();
         for (id, tale) in ending {
-            self.send(live, Telling::Takeover(id, Moment::Completed), tale);
+            self.send(joined, Telling::Takeover(id, Moment::Completed), tale);
         }
     }
 
-    fn send(&self, live: &mut Live, telling: Telling, tale: Tale) {
+    fn send(&self, joined: &mut Joined, telling: Telling, tale: Tale) {
         if self.stopping.is_some() {
             tale.leaving.cancel();
         }
         let (Telling::Current(moment) | Telling::Takeover(_, moment)) = telling;
         let told = self.runner.tell(Told {
             moment,
-            task_id: self.task_id(live.membership.id(), tale.items.iter().copied()),
+            task_id: self.task_id(joined.membership.id(), tale.items.iter().copied()),
             items: tale.items,
             scheduled_time: tale.scheduled_time,
             source: tale.source,
             parameter: tale.parameter,
             firing: tale.firing,
-            absent: self.absent(live, moment),
+            absent: self.absent(joined, moment),
             config: Arc::clone(&self.settings.config),
-            membership: Arc::clone(&live.membership),
+            membership: Arc::clone(&joined.membership),
             clock: Arc::clone(&self.process.clock),
             cancellation: tale.cancellation,
             leaving: tale.leaving,
         });
-        live.requests
+        joined
+            .requests
             .push(Box::pin(async move { Answered::Heard(telling, told.await) }));
     }
 
     /// Items that nobody is going to run, or is running, as far as it can be seen from here.
-    fn absent(&self, live: &Live, moment: Moment) -> BTreeSet<u32> {
-        let view = &live.follower.view;
+    fn absent(&self, joined: &Joined, moment: Moment) -> BTreeSet<u32> {
+        let view = &joined.follower.view;
         let is_seen =
-            live.follower.sees_all() && (moment == Moment::Started || self.settings.config.monitor_execution());
+            joined.follower.sees_all() && (moment == Moment::Started || self.settings.config.monitor_execution());
         if !is_seen {
             return BTreeSet::new();
         }
@@ -222,7 +223,7 @@ impl Worker {
     }
 
     /// The listeners were told, or that was stopped.
-    pub(super) fn heard(&mut self, live: &mut Live, telling: Telling, result: Result<Heard, TaskError>) {
+    pub(super) fn heard(&mut self, joined: &mut Joined, telling: Telling, result: Result<Heard, TaskError>) {
         // A panic is in the log already.
         let faults = result.unwrap_or_default().faults;
         let mut is_given_up = false;
@@ -252,7 +253,7 @@ impl Worker {
             }
         };
         if !is_given_up {
-            self.launch(live, held);
+            self.launch(joined, held);
             return;
         }
         self.firings.abort_make_up();

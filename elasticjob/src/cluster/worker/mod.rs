@@ -5,16 +5,19 @@
 //! whole and [`Firings`] for what runs here; the worker carries it out and reports back.
 
 mod account;
-mod act;
 mod answer;
-mod attend;
+mod commands;
+mod configuration;
 mod effect;
+mod event_loop;
 mod failures;
 mod firing;
 mod flight;
 mod follow;
+mod following;
 mod governing;
 mod hindrance;
+mod join;
 mod leaving;
 mod listening;
 mod progress;
@@ -24,6 +27,7 @@ mod settings;
 mod signals;
 mod standby;
 pub(crate) mod standing;
+mod step;
 mod tasks;
 #[cfg(test)]
 mod tests;

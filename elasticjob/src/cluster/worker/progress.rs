@@ -9,21 +9,21 @@ use crate::progress::ProgressCell;
 
 use super::Worker;
 use super::answer::Purpose;
-use super::attend::Live;
+use super::join::Joined;
 
 impl Worker {
     /// Makes the next request about the progress of runs, which are in no other's way.
-    pub(super) fn write_progress(&mut self, live: &mut Live) {
+    pub(super) fn write_progress(&mut self, joined: &mut Joined) {
         let (elapsed, now) = (self.process.clock.elapsed(), self.process.clock.now());
         match self.progresses.next_request(self.application.name(), elapsed, now) {
             Some(ProgressRequest::Write(steps)) => {
-                self.ask(live, Request::write_as_member(Purpose::WriteProgress, steps));
+                self.ask(joined, Request::write_as_member(Purpose::WriteProgress, steps));
             }
-            Some(ProgressRequest::Read(reads)) => self.ask(live, Request::read(Purpose::ReadProgress, reads)),
+            Some(ProgressRequest::Read(reads)) => self.ask(joined, Request::read(Purpose::ReadProgress, reads)),
             None => {}
         }
         if let Some(at) = self.progresses.next_at(elapsed) {
-            live.wake_by(at);
+            joined.wake_by(at);
         }
     }
 

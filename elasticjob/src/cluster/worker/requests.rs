@@ -9,47 +9,44 @@ use crate::cluster::mutation::Mutation;
 use crate::cluster::request::{Io, Reply, Request};
 use crate::cluster::surveyed;
 use crate::cluster::transaction::Transaction;
-use crate::registry::{Read, Step, WriteError, Written};
+use crate::registry::{Step, WriteError, Written};
 
 use super::Worker;
 use super::answer::{Answered, Purpose};
-use super::attend::Live;
 use super::hindrance::unhurried;
+use super::join::Joined;
 
 /// Between attempts to create ledgers.
 const LEDGERS_PAUSE: Duration = Duration::from_millis(50);
 
-/// Between attempts to read what has changed.
-const DIRTY_PAUSE: Duration = Duration::from_millis(50);
-
 impl Worker {
     pub(super) fn write(
         &self,
-        live: &mut Live,
+        joined: &mut Joined,
         steps: Vec<Step>,
         answer: impl FnOnce(Result<Vec<Written>, WriteError>) -> Answered + Send + 'static,
     ) {
-        let membership = Arc::clone(&live.membership);
-        live.requests.push(Box::pin(
+        let membership = Arc::clone(&joined.membership);
+        joined.requests.push(Box::pin(
             async move { answer(unhurried(membership.write(steps)).await) },
         ));
     }
 
     /// Makes a request of decisions.
-    pub(super) fn ask(&self, live: &mut Live, request: Request<Purpose>) {
+    pub(super) fn ask(&self, joined: &mut Joined, request: Request<Purpose>) {
         match &request.purpose {
-            Purpose::Governor(_) => live.governing.asked(),
-            Purpose::Firing(_) => live.firing.start(()),
+            Purpose::Governor(_) => joined.governing.asked(),
+            Purpose::Firing(_) => joined.firing.start(()),
             Purpose::WriteProgress | Purpose::ReadProgress => {}
         }
         let Request { purpose, io } = request;
-        let membership = Arc::clone(&live.membership);
+        let membership = Arc::clone(&joined.membership);
         let job = self.application.name().to_owned();
         let io = match io {
-            Io::WriteAsMember(steps) => Io::Write(as_member(live, steps)),
+            Io::WriteAsMember(steps) => Io::Write(as_member(joined, steps)),
             io => io,
         };
-        live.requests.push(Box::pin(async move {
+        joined.requests.push(Box::pin(async move {
             let reply = match io {
                 Io::Write(steps) | Io::WriteAsMember(steps) => Reply::Written(unhurried(membership.write(steps)).await),
                 Io::Read(reads) => Reply::Read(unhurried(membership.read(reads)).await),
@@ -65,31 +62,14 @@ impl Worker {
             Answered::Decided(purpose, reply)
         }));
     }
-
-    /// Reads what events said has changed.
-    pub(super) fn read_dirty(&mut self, live: &mut Live) {
-        let Some(paths) = live.follower.begin_reading() else {
-            return;
-        };
-        let reads = paths.iter().cloned().map(Read::Data).collect();
-        let membership = Arc::clone(&live.membership);
-        live.requests.push(Box::pin(async move {
-            let result = unhurried(membership.read(reads)).await;
-            if result.is_err() {
-                // They stay to be read, which begins as soon as this is known. The loss of the connection may be told later.
-                tokio::time::sleep(DIRTY_PAUSE).await;
-            }
-            Answered::Read(paths, result)
-        }));
-    }
 }
 
 /// The steps behind a check that we are a member of the job.
-fn as_member(live: &Live, steps: Vec<Step>) -> Vec<Step> {
-    let id = live.membership.id();
-    let mut transaction = Transaction::on(&live.follower.view);
+fn as_member(joined: &Joined, steps: Vec<Step>) -> Vec<Step> {
+    let id = joined.membership.id();
+    let mut transaction = Transaction::on(&joined.follower.view);
     // An operator may have removed either: the instance, to shut it down, or all ledgers.
-    let node = match live.follower.view.members.contains_key(id) {
+    let node = match joined.follower.view.members.contains_key(id) {
         true => Node::Member(id.as_str()),
         false => Node::Instance(id.as_str()),
     };

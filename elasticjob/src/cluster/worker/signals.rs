@@ -7,7 +7,7 @@ use tracing::{debug, info};
 use crate::cluster::wind_down::{self, WindDown};
 
 use super::Worker;
-use super::attend::Live;
+use super::join::Joined;
 
 /// The ways to stop one run.
 #[derive(Debug)]
@@ -41,19 +41,19 @@ impl Signals {
 
 impl Worker {
     /// Asks what runs to end where the view says that it should.
-    pub(super) fn wind_down(&self, live: &Live) {
+    pub(super) fn wind_down(&self, joined: &Joined) {
         for ((item, _, _), signals) in &self.signals {
-            self.wind_down_where_due(live, *item, signals);
+            self.wind_down_where_due(joined, *item, signals);
         }
     }
 
     /// Asks the runs of the present firing to end if something waits for that: once, as there may be many, and this is called after
     /// each event.
-    pub(super) fn give_way(&mut self, live: &Live) {
+    pub(super) fn give_way(&mut self, joined: &Joined) {
         if self.signals.is_empty() || self.gives_way {
             return;
         }
-        let cx = live.follower.context(&self.settings, self.stopping.is_some());
+        let cx = joined.follower.context(&self.settings, self.stopping.is_some());
         for item in self.firings.waited_for(&cx) {
             self.gives_way = true;
             // Of a session that is over there may be others, which end anyway.
@@ -64,9 +64,9 @@ impl Worker {
     }
 
     /// The same, of one run of this item.
-    pub(super) fn wind_down_where_due(&self, live: &Live, item: u32, signals: &Signals) {
+    pub(super) fn wind_down_where_due(&self, joined: &Joined, item: u32, signals: &Signals) {
         let total = self.settings.config.sharding_total_count().get();
-        if let Some(reason) = wind_down::reason(&live.follower.view, live.membership.id(), item, total) {
+        if let Some(reason) = wind_down::reason(&joined.follower.view, joined.membership.id(), item, total) {
             signals.wind_down(self.application.name(), item, reason);
         }
     }
@@ -79,8 +79,8 @@ impl Worker {
     }
 
     /// Stops the runs that operators have cancelled.
-    pub(super) fn cancel_where_asked(&self, live: &Live) {
-        if live.follower.view.cancels.is_empty() {
+    pub(super) fn cancel_where_asked(&self, joined: &Joined) {
+        if joined.follower.view.cancels.is_empty() {
             return;
         }
         let running = self
@@ -88,7 +88,7 @@ impl Worker {
             .iter()
             .filter(|(_, signals)| !signals.cancellation.is_cancelled());
         for ((item, run, _), signals) in running {
-            if let Some(cancel) = live.follower.view.cancel_of(*item, run) {
+            if let Some(cancel) = joined.follower.view.cancel_of(*item, run) {
                 let job = self.application.name();
                 info!(job, item, run, cause = cancel.cause(), "run cancelled by an operator");
                 signals.cancellation.cancel();

@@ -36,7 +36,7 @@ pub(crate) trait Runner: Send + Sync + 'static {
     fn is_listened_to(&self) -> bool;
 
     /// Tells the job's listeners of a moment, in a task. They are told one after the other.
-    fn tell(&self, told: Told) -> Task<Heard>;
+    fn call_listeners(&self, call: ListenerCall) -> Task<CallResult>;
 
     /// Hands a fault that is no item's to the error handler; whether the firing is to be given up for it.
     fn report(&self, fault: &(dyn Error + Send + Sync + 'static)) -> bool;
@@ -66,8 +66,8 @@ pub(crate) struct Launch {
     pub(crate) finished: UnboundedSender<Finished>,
 }
 
-/// A moment of a firing that the job's listeners are to be told of.
-pub(crate) struct Told {
+/// A call of the job's listeners, at one moment of a firing.
+pub(crate) struct ListenerCall {
     pub(crate) moment: Moment,
     /// What was claimed for it; nothing where none of the job's items are run here.
     pub(crate) items: BTreeSet<u32>,
@@ -83,15 +83,15 @@ pub(crate) struct Told {
     pub(crate) config: Arc<JobConfig>,
     pub(crate) membership: Arc<Membership>,
     pub(crate) clock: Arc<dyn Clock>,
-    /// Stops the telling.
+    /// Stops the call.
     pub(crate) cancellation: CancellationToken,
     /// Ends the waiting for other instances, once all has ended here.
     pub(crate) leaving: CancellationToken,
 }
 
-/// What came of telling the listeners.
+/// What came of a call of the listeners.
 #[derive(Debug, Default)]
-pub(crate) struct Heard {
+pub(crate) struct CallResult {
     pub(crate) faults: Vec<Box<dyn Error + Send + Sync + 'static>>,
 }
 

@@ -13,7 +13,7 @@ use tracing::{Instrument, debug, info_span, warn};
 use crate::catalogue::UnknownName;
 use crate::chain::Chain;
 use crate::cluster::fence::Stopped;
-use crate::cluster::launch::{Finished, Heard, Launch, Runner, Told};
+use crate::cluster::launch::{CallResult, Finished, Launch, ListenerCall, Runner};
 use crate::cluster::ledger::{CAUSE_LIMIT, End, Verdict};
 use crate::erased::BoxFuture;
 use crate::error_handler::{self, DEFAULT_HANDLER, ErrorHandlers, Failure, JobErrorHandler, NoHandler, Post, Reaction};
@@ -287,10 +287,10 @@ impl Runner for JobRunner {
         !current.listeners.is_empty()
     }
 
-    fn tell(&self, told: Told) -> Task<Heard> {
-        let span = info_span!("listeners", job = &*self.name, moment = told.moment.name());
-        let telling = self.current().listeners.tell(told).instrument(span);
-        self.equipment.tasks.spawn("listeners", telling)
+    fn call_listeners(&self, call: ListenerCall) -> Task<CallResult> {
+        let span = info_span!("listeners", job = &*self.name, moment = call.moment.name());
+        let calling = self.current().listeners.call_listeners(call).instrument(span);
+        self.equipment.tasks.spawn("listeners", calling)
     }
 
     fn report(&self, fault: &(dyn Error + Send + Sync + 'static)) -> bool {

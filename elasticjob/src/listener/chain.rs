@@ -14,7 +14,7 @@ use super::{Firing, JobListeners};
 use crate::catalogue::UnknownName;
 use crate::cluster::fence::Gated;
 use crate::cluster::guarantee::{Barrier, Failed, HookTurn, Passage};
-use crate::cluster::launch::{Heard, Told};
+use crate::cluster::launch::{CallResult, ListenerCall};
 use crate::cluster::layout::Moment;
 use crate::guard::{self, Cause, Panicked};
 use crate::trace::Source;
@@ -61,14 +61,14 @@ impl Listeners {
         self.listeners.is_empty()
     }
 
-    /// Tells all of them. The fence of the session and the cancellation stop it where it is.
-    pub(crate) async fn tell(self, told: Told) -> Heard {
-        let told = Arc::new(told);
-        let firing = firing(&told);
-        let mut heard = Heard::default();
+    /// Calls all of them, in their order. The fence of the session and the cancellation stop it where it is.
+    pub(crate) async fn call_listeners(self, call: ListenerCall) -> CallResult {
+        let call = Arc::new(call);
+        let firing = firing(&call);
+        let mut called = CallResult::default();
         for index in 0..self.listeners.len() {
-            let (fence, cancellation) = (told.membership.fence(), told.cancellation.clone());
-            let one = self.clone().tell_one(index, Arc::clone(&told), firing.clone());
+            let (fence, cancellation) = (call.membership.fence(), call.cancellation.clone());
+            let one = self.clone().call_one(index, Arc::clone(&call), firing.clone());
             match Gated::new(Box::pin(one), fence, cancellation).await {
                 Ok(One { result, turn }) => {
                     // The hook was called, even if this task is stopped from here on.
@@ -76,7 +76,7 @@ impl Listeners {
                         turn.close().await;
                     }
                     if let Err(fault) = result {
-                        heard.faults.push(Box::new(fault));
+                        called.faults.push(Box::new(fault));
                     }
                 }
                 Err(stopped) => {
@@ -84,24 +84,24 @@ impl Listeners {
                     debug!(listener = &**name, reason = %stopped, "listener stopped");
                     if kind.is_once {
                         // The session may live on, and others would wait for us.
-                        barrier(&told, Arc::clone(&self.contending)).withdraw().await;
+                        barrier(&call, Arc::clone(&self.contending)).withdraw().await;
                     }
                     break;
                 }
             }
         }
-        heard
+        called
     }
 
-    async fn tell_one(self, index: usize, told: Arc<Told>, firing: Firing) -> One {
+    async fn call_one(self, index: usize, call: Arc<ListenerCall>, firing: Firing) -> One {
         let Named { name, kind } = &self.listeners[index];
         let One { result, turn } = match kind.is_once {
-            true => once(name, kind, &told, &firing, self.contending.clone()).await,
-            false => One::without_turn(call(kind, told.moment, &firing).await),
+            true => once(name, kind, &call, &firing, self.contending.clone()).await,
+            false => One::without_turn(invoke(kind, call.moment, &firing).await),
         };
         let result = result.map_err(|source| Fault {
             listener: Arc::clone(name),
-            moment: told.moment,
+            moment: call.moment,
             source,
         });
         One { result, turn }
@@ -117,7 +117,7 @@ pub(crate) enum NoListener {
     Panicked { name: String, panicked: Panicked },
 }
 
-/// What came of telling one listener.
+/// What came of a call of one listener.
 struct One<E = Fault> {
     result: Result<(), E>,
     /// The hook was called here, for all instances: they have to learn it.
@@ -131,10 +131,10 @@ impl<E> One<E> {
 }
 
 /// Calls the hook, within its limit; a panic of it is a fault like any other.
-async fn call(kind: &ListenerKind, moment: Moment, firing: &Firing) -> Result<(), Cause> {
+async fn invoke(kind: &ListenerKind, moment: Moment, firing: &Firing) -> Result<(), Cause> {
     let limit = kind.limit(moment);
     // Made where a panic is caught, too: a hook need not be an async fn.
-    let hook = guard::future(async { kind.listener.tell(moment, firing).await });
+    let hook = guard::future(async { kind.listener.call(moment, firing).await });
     match timeout(limit, hook).await {
         Ok(Ok(result)) => result.map_err(Cause::from),
         Ok(Err(panicked)) => Err(panicked.into()),
@@ -143,20 +143,26 @@ async fn call(kind: &ListenerKind, moment: Moment, firing: &Firing) -> Result<()
 }
 
 /// Calls the hook if this instance has the right to, or waits until another instance has called it.
-async fn once(name: &str, kind: &ListenerKind, told: &Told, firing: &Firing, contending: Arc<Mutex<()>>) -> One<Cause> {
-    let barrier = barrier(told, contending);
-    let limit = kind.limit(told.moment);
+async fn once(
+    name: &str,
+    kind: &ListenerKind,
+    call: &ListenerCall,
+    firing: &Firing,
+    contending: Arc<Mutex<()>>,
+) -> One<Cause> {
+    let barrier = barrier(call, contending);
+    let limit = kind.limit(call.moment);
     let result = match barrier.wait(name, deadline(limit)).await {
         Ok(Passage::Called | Passage::Left) => Ok(()),
         Ok(Passage::Ours(turn)) => {
             return One {
-                result: call(kind, told.moment, firing).await,
+                result: invoke(kind, call.moment, firing).await,
                 turn: Some(turn),
             };
         }
         Err(Failed::Late(missing)) if missing.is_empty() => Err(Reason::NotCalled(limit).into()),
         Err(Failed::Late(missing)) => Err(Reason::Late {
-            moment: told.moment,
+            moment: call.moment,
             limit,
             missing,
         }
@@ -168,18 +174,18 @@ async fn once(name: &str, kind: &ListenerKind, told: &Told, firing: &Firing, con
 }
 
 /// Returns the barrier of a call.
-fn barrier(told: &Told, contending: Arc<Mutex<()>>) -> Barrier {
+fn barrier(call: &ListenerCall, contending: Arc<Mutex<()>>) -> Barrier {
     Barrier {
-        membership: Arc::clone(&told.membership),
-        clock: Arc::clone(&told.clock),
-        job: told.config.name().as_str().into(),
-        moment: told.moment,
-        firing: told.firing.clone(),
-        is_takeover: told.source == Source::Failover,
-        items: told.items.clone(),
-        total: told.config.sharding_total_count().get(),
-        absent: told.absent.clone(),
-        leaving: told.leaving.clone(),
+        membership: Arc::clone(&call.membership),
+        clock: Arc::clone(&call.clock),
+        job: call.config.name().as_str().into(),
+        moment: call.moment,
+        firing: call.firing.clone(),
+        is_takeover: call.source == Source::Failover,
+        items: call.items.clone(),
+        total: call.config.sharding_total_count().get(),
+        absent: call.absent.clone(),
+        leaving: call.leaving.clone(),
         contending,
     }
 }
@@ -191,18 +197,18 @@ fn deadline(limit: Duration) -> Instant {
         .unwrap_or_else(|| now + Duration::from_secs(100 * 365 * 24 * 3600))
 }
 
-fn firing(told: &Told) -> Firing {
-    let config = &told.config;
+fn firing(call: &ListenerCall) -> Firing {
+    let config = &call.config;
     let parameter = |item: u32| config.item_parameters().get(item).map(Into::into);
     Firing::new(FiringParts {
         job_name: config.name().as_str().into(),
-        task_id: Arc::clone(&told.task_id),
-        instance_id: told.membership.id().clone().into_text(),
+        task_id: Arc::clone(&call.task_id),
+        instance_id: call.membership.id().clone().into_text(),
         sharding_total_count: config.sharding_total_count().get(),
-        job_parameter: told.parameter.as_deref().unwrap_or(config.job_parameter()).into(),
-        items: told.items.iter().map(|item| (*item, parameter(*item))).collect(),
-        scheduled_time: told.scheduled_time,
-        source: told.source,
+        job_parameter: call.parameter.as_deref().unwrap_or(config.job_parameter()).into(),
+        items: call.items.iter().map(|item| (*item, parameter(*item))).collect(),
+        scheduled_time: call.scheduled_time,
+        source: call.source,
     })
 }
 

@@ -86,7 +86,7 @@ impl fmt::Debug for ListenerKind {
 
 /// A listener of either kind.
 pub(super) trait AnyListener: Send + Sync + 'static {
-    fn tell<'a>(&'a self, moment: Moment, firing: &'a Firing) -> BoxFuture<'a, Result<(), BoxError>>;
+    fn call<'a>(&'a self, moment: Moment, firing: &'a Firing) -> BoxFuture<'a, Result<(), BoxError>>;
 
     fn order(&self) -> i32;
 }
@@ -94,7 +94,7 @@ pub(super) trait AnyListener: Send + Sync + 'static {
 struct Regular<L>(L);
 
 impl<L: JobListener> AnyListener for Regular<L> {
-    fn tell<'a>(&'a self, moment: Moment, firing: &'a Firing) -> BoxFuture<'a, Result<(), BoxError>> {
+    fn call<'a>(&'a self, moment: Moment, firing: &'a Firing) -> BoxFuture<'a, Result<(), BoxError>> {
         match moment {
             Moment::Started => Box::pin(self.0.before(firing)),
             Moment::Completed => Box::pin(self.0.after(firing)),
@@ -109,7 +109,7 @@ impl<L: JobListener> AnyListener for Regular<L> {
 struct Once<L>(L);
 
 impl<L: DistributeOnceJobListener> AnyListener for Once<L> {
-    fn tell<'a>(&'a self, moment: Moment, firing: &'a Firing) -> BoxFuture<'a, Result<(), BoxError>> {
+    fn call<'a>(&'a self, moment: Moment, firing: &'a Firing) -> BoxFuture<'a, Result<(), BoxError>> {
         match moment {
             Moment::Started => Box::pin(self.0.before(firing)),
             Moment::Completed => Box::pin(self.0.after(firing)),

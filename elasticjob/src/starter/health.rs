@@ -10,7 +10,7 @@ use crate::cluster::note::Note;
 use crate::cluster::refusal::Trouble;
 use crate::cluster::session::Membership;
 use crate::cluster::worker::WorkerHandle;
-use crate::cluster::worker::standing::Standing;
+use crate::cluster::worker::WorkerStatus;
 use crate::registry::SessionState;
 use crate::run::JobState;
 
@@ -193,11 +193,11 @@ impl SessionHealth {
 
 impl JobHealth {
     pub(super) fn of(worker: &WorkerHandle) -> Self {
-        let standing: &Standing = &worker.standing;
-        let now = standing.now();
+        let status: &WorkerStatus = &worker.status;
+        let now = status.now();
         Self {
             state: *worker.state.borrow(),
-            is_stuck: standing.overdue(tokio::time::Instant::now()) > STUCK_AFTER,
+            is_stuck: status.overdue(tokio::time::Instant::now()) > STUCK_AFTER,
             items: now.items,
             unassigned: now.unassigned,
             hindrances: now.hindrances,

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use elasticjob_config::job::JobConfig;
 
 use crate::chain::Chain;
-use crate::cluster::launch::{Heard, Launch, Runner, Told};
+use crate::cluster::launch::{CallResult, Launch, ListenerCall, Runner};
 use crate::erased::BoxFuture;
 use crate::executor::{AnyJobExecutor, JobRunner, Work};
 use crate::guard::{self, Panicked};
@@ -97,8 +97,8 @@ impl Runner for WatchedRunner {
         self.runner.is_listened_to()
     }
 
-    fn tell(&self, told: Told) -> Task<Heard> {
-        self.runner.tell(told)
+    fn call_listeners(&self, call: ListenerCall) -> Task<CallResult> {
+        self.runner.call_listeners(call)
     }
 
     fn report(&self, fault: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {

@@ -8,11 +8,11 @@ use super::{Claiming, Firings, Occasion};
 
 /// Where the firing under way stands with the job's listeners.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Listening {
+pub(super) enum ListenerPhase {
     /// They are to be told of this next,
     Due(Moment),
     /// or are being told.
-    Telling(Moment),
+    Calling(Moment),
     /// There are none, or they have been told of everything.
     #[default]
     Over,
@@ -25,18 +25,18 @@ impl Firings {
     }
 
     /// Where a firing begins.
-    pub(super) fn listening(&self) -> Listening {
+    pub(super) fn listening(&self) -> ListenerPhase {
         match self.is_listened_to {
-            true => Listening::Due(Moment::Started),
-            false => Listening::Over,
+            true => ListenerPhase::Due(Moment::Started),
+            false => ListenerPhase::Over,
         }
     }
 
     /// Where the firing under way stands once its make-up run follows: its listeners are told at the end of both. If they
     /// heard nothing of it, since it ran no item here, the make-up run begins for them.
-    pub(super) fn listening_of_make_up(&self) -> Listening {
+    pub(super) fn listening_of_make_up(&self) -> ListenerPhase {
         match self.current.as_ref().map(|current| current.listening) {
-            None | Some(Listening::Over) => self.listening(),
+            None | Some(ListenerPhase::Over) => self.listening(),
             Some(listening) => listening,
         }
     }
@@ -46,15 +46,15 @@ impl Firings {
         let listening = self.current.as_ref().map(|current| current.listening);
         matches!(
             listening,
-            Some(Listening::Due(Moment::Started) | Listening::Telling(Moment::Started))
+            Some(ListenerPhase::Due(Moment::Started) | ListenerPhase::Calling(Moment::Started))
         )
     }
 
     /// Returns what the listeners are to be told now, and of what. If no claimed item waits for them, `is_held` is false: all
     /// that was claimed had been given away, if anything was, and they hear nothing of the firing.
-    pub(crate) fn next_to_tell(&mut self, is_held: bool) -> Option<(Moment, Occasion)> {
+    pub(crate) fn next_call(&mut self, is_held: bool) -> Option<(Moment, Occasion)> {
         let current = self.current.as_mut()?;
-        let Listening::Due(moment) = current.listening else {
+        let ListenerPhase::Due(moment) = current.listening else {
             return None;
         };
         let is_claimed = matches!(self.claiming, Claiming::Idle) && current.rest.is_none();
@@ -66,21 +66,21 @@ impl Firings {
             return None;
         }
         if moment == Moment::Started && !is_held {
-            current.listening = Listening::Over;
+            current.listening = ListenerPhase::Over;
             return None;
         }
-        current.listening = Listening::Telling(moment);
+        current.listening = ListenerPhase::Calling(moment);
         Some((moment, current.occasion.clone()))
     }
 
     /// They were told. A firing that was given up meanwhile has no end to be told of.
-    pub(crate) fn told(&mut self, moment: Moment, is_given_up: bool) {
+    pub(crate) fn listeners_called(&mut self, moment: Moment, is_given_up: bool) {
         if let Some(current) = &mut self.current
-            && current.listening == Listening::Telling(moment)
+            && current.listening == ListenerPhase::Calling(moment)
         {
             current.listening = match moment {
-                Moment::Started if !is_given_up => Listening::Due(Moment::Completed),
-                _ => Listening::Over,
+                Moment::Started if !is_given_up => ListenerPhase::Due(Moment::Completed),
+                _ => ListenerPhase::Over,
             };
         }
     }

@@ -45,7 +45,7 @@ use clock::ClockCheck;
 use end::Lingering;
 use end::{Recordings, Unrecorded};
 use ledgers::Slot;
-use listening::Listening;
+use listening::ListenerPhase;
 use occasion::COALESCED;
 pub(crate) use occasion::{LATE_LIMIT, Occasion, Skipped, Wanted};
 use pause::Pause;
@@ -139,7 +139,7 @@ impl Firings {
 
     /// Whether the firing under way is over, and only to be closed.
     fn is_over(&self) -> bool {
-        let is_over = |current: &Current| current.open.is_empty() && current.listening == Listening::Over;
+        let is_over = |current: &Current| current.open.is_empty() && current.listening == ListenerPhase::Over;
         matches!(self.claiming, Claiming::Idle) && self.current.as_ref().is_some_and(is_over)
     }
 
@@ -153,7 +153,7 @@ impl Firings {
 
     /// Whether a time that comes now has to wait for the end of a firing. One that runs no item is in no other's way.
     pub(crate) fn is_firing(&self) -> bool {
-        let is_going_on = |current: &Current| !current.open.is_empty() || current.listening != Listening::Over;
+        let is_going_on = |current: &Current| !current.open.is_empty() || current.listening != ListenerPhase::Over;
         self.current.as_ref().is_some_and(is_going_on)
     }
 
@@ -366,7 +366,7 @@ impl Firings {
         }
         let open: BTreeSet<u32> = claim.items().collect();
         let listening = match open.is_empty() {
-            true => Listening::Over,
+            true => ListenerPhase::Over,
             false => self.listening(),
         };
         self.current = Some(Current {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::cluster::ledger::{End, Record, Run};
 
-use super::listening::Listening;
+use super::listening::ListenerPhase;
 use super::make_up::MakeUp;
 use super::{Claim, Occasion};
 
@@ -18,7 +18,7 @@ pub(super) struct Current {
     pub(super) rest: Option<Claim>,
     /// Whether any of it was claimed.
     pub(super) is_begun: bool,
-    pub(super) listening: Listening,
+    pub(super) listening: ListenerPhase,
 }
 
 /// Where the claim of the firing under way stands.

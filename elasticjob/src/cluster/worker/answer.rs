@@ -2,7 +2,7 @@
 
 use tracing::debug;
 
-use crate::cluster::launch::Heard;
+use crate::cluster::launch::CallResult;
 use crate::cluster::member::Member;
 use crate::cluster::request::Reply;
 use crate::cluster::scope::Scope;
@@ -12,9 +12,9 @@ use crate::registry::{Answer, Error, WriteError, Written};
 use crate::tasks::TaskError;
 
 use super::follow::watches::Set;
-use super::hindrance::Action;
 use super::join::Joined;
-use super::listening::Telling;
+use super::listeners::CallId;
+use super::report::hindrance::Action;
 use super::{Left, Worker};
 
 /// The answer to a request of the loop.
@@ -32,7 +32,7 @@ pub(super) enum Answered {
     MemberTold(Option<Member>),
     Left(Result<Vec<Written>, WriteError>),
     /// From the listeners.
-    Heard(Telling, Result<Heard, TaskError>),
+    ListenersCalled(CallId, Result<CallResult, TaskError>),
     /// Another caller was answered.
     Nothing,
 }
@@ -56,7 +56,7 @@ impl Worker {
             Answered::Watched(scope, result) => self.rewatched(joined, scope, result),
             Answered::Decided(purpose, reply) => self.decided(joined, purpose, reply),
             Answered::Left(result) => self.was_left(joined, result),
-            Answered::Heard(telling, result) => self.heard(joined, telling, result),
+            Answered::ListenersCalled(id, result) => self.listeners_called(joined, id, result),
             Answered::RemovalChecked(result) => self.removal_checked(joined, result),
             Answered::MemberTold(told) => {
                 joined.announced.answered(told);
@@ -84,7 +84,7 @@ impl Worker {
 
     /// Notes how a request went. What the registry refuses is told the other instances, and shown by `explain`.
     pub(super) fn went(&mut self, joined: &mut Joined, action: Action, result: Result<(), &Error>) {
-        if self.account.went(action, result) {
+        if self.reporter.went(action, result) {
             self.tell_member(joined);
         }
     }

@@ -40,7 +40,7 @@ impl Worker {
         let prepared = config.and_then(|config| self.prepare(&config).map(|()| config));
         match prepared {
             Ok(config) => {
-                self.account
+                self.reporter
                     .differs(&self.application.config.differences(&config), false);
                 self.put_in_force(Arc::new(config));
             }
@@ -49,7 +49,7 @@ impl Worker {
     }
 
     pub(super) fn keep_the_last(&mut self, reason: String) {
-        self.account.troubled(Some(Trouble::Outdated { reason }));
+        self.reporter.troubled(Some(Trouble::Outdated { reason }));
     }
 
     /// Has everything ready that a configuration needs, or says what is missing.
@@ -57,7 +57,7 @@ impl Worker {
         // Strategies, handlers and factories are the application's.
         let checked = guard::call(|| self.checked(config)).map_err(|panicked| panicked.to_string());
         (self.settings.policy, self.settings.placement) = checked.flatten()?;
-        self.account.troubled(None);
+        self.reporter.troubled(None);
         Ok(())
     }
 

@@ -57,19 +57,19 @@ impl Worker {
                     instance = run.owner,
                     "run lost: its instance recorded no end"
                 );
-                self.account.lost(item, Some(&run));
+                self.reporter.lost(item, Some(&run));
             }
-            Report::Skipped { item, gap } => self.account.skipped(item, &gap),
-            Report::Passed { item, gap } => self.account.passed(item, &gap),
+            Report::Skipped { item, gap } => self.reporter.skipped(item, &gap),
+            Report::Passed { item, gap } => self.reporter.passed(item, &gap),
             Report::Ended { item, run } => {
-                self.account.ended(item, &run, self.process.clock.now());
-                self.tellings.ended(item);
+                self.reporter.ended(item, &run, self.process.clock.now());
+                self.listener_calls.ended(item);
             }
             Report::Unrecorded { item, reason } => {
                 warn!(job, item, reason, "end of a run not recorded");
-                self.tellings.ended(item);
+                self.listener_calls.ended(item);
             }
-            Report::Known { item, run } => self.account.known(item, &run),
+            Report::Known { item, run } => self.reporter.known(item, &run),
             Report::NotContending(error) => debug!(job, %error, "not among the contenders"),
             Report::NotCreated(error) => debug!(job, %error, "ledgers not created"),
             Report::MarksRepaired { items, parked, lost } => {
@@ -93,7 +93,7 @@ impl Worker {
                 info!(job, ?servers, "switched off: members there ignore the pause of the job");
             }
             Report::SharedOut(shared_out) => {
-                self.account.resharded();
+                self.reporter.resharded();
                 let (items, waiting) = (shared_out.items(), shared_out.waiting());
                 let reason = shared_out.reason();
                 info!(job, items, waiting, reason, "sharding items shared out");
@@ -109,6 +109,6 @@ impl Worker {
 
     fn lost(&self, runs: &[(u32, Option<Run>)]) {
         runs.iter()
-            .for_each(|(item, run)| self.account.lost(*item, run.as_ref()));
+            .for_each(|(item, run)| self.reporter.lost(*item, run.as_ref()));
     }
 }

@@ -48,7 +48,7 @@ impl Worker {
             }
             self.set_timer(joined, timer.as_mut());
             let event = self.next_event(joined, &mut state, &mut jumps, timer.as_mut()).await;
-            self.account.standing().is_awake();
+            self.reporter.status().is_awake();
             match event {
                 Event::Watch(event) => {
                     self.note(joined, event);
@@ -172,6 +172,6 @@ impl Worker {
         if timer.deadline() != at {
             timer.as_mut().reset(at);
         }
-        self.account.standing().sleeps_until(at);
+        self.reporter.status().sleeps_until(at);
     }
 }

@@ -56,7 +56,7 @@ impl Worker {
         let _entered = span.enter();
         debug!(task = &*task_id, "firing");
         let now = self.process.clock.now();
-        self.account.fired(&starts, id.as_str(), &task_id, now);
+        self.reporter.fired(&starts, id.as_str(), &task_id, now);
         self.gives_way = false;
         let next = self.settings.calendar.as_ref().and_then(Calendar::next);
         for start in starts {
@@ -82,14 +82,14 @@ impl Worker {
                 wind_down,
                 progress,
                 launched_at: now,
-                metrics: Arc::clone(self.account.metrics()),
+                metrics: Arc::clone(self.reporter.metrics()),
                 finished: self.finish.clone(),
             });
             if let Some(signals) = self.signals.get_mut(&run) {
                 signals.is_launched = true;
             }
         }
-        self.account.runs(self.signals.len(), now);
+        self.reporter.runs(self.signals.len(), now);
     }
 
     /// The name of what is fired together here.
@@ -111,7 +111,7 @@ impl Worker {
             finished.end = cancel.end();
             finished.is_fenced = false;
         }
-        self.account.returned(&finished);
+        self.reporter.returned(&finished);
         if finished.is_abort {
             self.firings.abort_make_up();
         }

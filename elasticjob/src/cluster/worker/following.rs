@@ -14,8 +14,8 @@ use crate::registry::{self, Answer, Error, Read, SessionState};
 
 use super::answer::Answered;
 use super::follow::watches;
-use super::hindrance::{Action, unhurried};
 use super::join::Joined;
+use super::report::hindrance::{Action, unhurried};
 use super::{Left, Worker};
 
 /// Between attempts to read the subtree, or to watch it, anew.

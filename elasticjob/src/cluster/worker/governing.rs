@@ -80,9 +80,9 @@ impl Worker {
             Next::At(at) if at > self.process.clock.elapsed() => return joined.wake_by(at),
             Next::At(_) | Next::Now => joined.governing.next = Next::Rest,
         }
-        self.account.pauses(joined.follower.view.pause.as_ref());
-        self.account.tells_of_failed_runs(self.settings.policy.failed_runs);
-        self.account
+        self.reporter.pauses(joined.follower.view.pause.as_ref());
+        self.reporter.tells_of_failed_runs(self.settings.policy.failed_runs);
+        self.reporter
             .notices(self.settings.config.notices(joined.follower.view.has_java_members()));
         self.tell_items(joined);
         if joined.governing.governor.refused_in_a_row() >= REFUSALS_TO_DOUBT {
@@ -110,17 +110,17 @@ impl Worker {
     fn tell_items(&mut self, joined: &mut Joined) {
         let total = self.settings.config.sharding_total_count().get();
         let own = joined.follower.view.items_of(joined.membership.id(), total);
-        if self.account.owns(own.map(|(item, _)| item).collect()) {
+        if self.reporter.owns(own.map(|(item, _)| item).collect()) {
             self.audit_after(AUDIT_DELAY);
         }
-        self.account
+        self.reporter
             .unassigned(self.unassigned(joined), self.settings.placement.strategy());
         let unseen_by = joined
             .governing
             .governor
             .unseen_by(self.process.clock.elapsed())
             .cloned();
-        if self.account.unseen_by(unseen_by) {
+        if self.reporter.unseen_by(unseen_by) {
             self.tell_member(joined);
         }
     }

@@ -114,7 +114,7 @@ impl Worker {
         let watches = Watches::whole(membership, self.application.name())
             .await
             .map_err(|error| self.application.refused(error))?;
-        self.account
+        self.reporter
             .differs(&self.application.config.differences(&config), true);
         // Its configuration may be a later one, which is taken over next.
         let member = self.member();

@@ -16,8 +16,8 @@ use crate::registry::{Answer, Error, Read};
 use super::Worker;
 use super::answer::Answered;
 use super::flight::Flight;
-use super::hindrance::unhurried;
 use super::join::Joined;
+use super::report::hindrance::unhurried;
 use super::signals::Signals;
 
 /// What does not end when it is cancelled is waited for no longer than this before we leave without it.
@@ -64,7 +64,7 @@ impl Worker {
     /// session ended. Either way others may run the items from now on.
     pub(super) fn cancel_when_removed(&self, joined: &Joined) {
         let runs_on = |signals: &Signals| !signals.cancellation.is_cancelled();
-        let is_at_work = || self.signals.values().any(runs_on) || self.tellings.is_going_on();
+        let is_at_work = || self.signals.values().any(runs_on) || self.listener_calls.is_going_on();
         if !joined.follower.view.is_alive(joined.membership.id()) && is_at_work() {
             let job = self.application.name();
             warn!(job, "removed from the registry while items run, which are cancelled");
@@ -116,7 +116,7 @@ impl Worker {
     /// Leaves the job once all has ended, when it is to stop.
     pub(super) fn leave_when_due(&mut self, joined: &mut Joined) {
         let Some(cancel_at) = self.stopping else { return };
-        let is_idle = self.firings.is_idle() && self.tellings.is_idle();
+        let is_idle = self.firings.is_idle() && self.listener_calls.is_idle();
         let is_over = is_idle || cancel_at + OVERRUN_LIMIT <= Instant::now();
         if !is_over {
             joined.wake_by(self.process.clock.elapsed() + OVERRUN_LIMIT);
@@ -165,9 +165,9 @@ impl Worker {
             obeys_pause: true,
             obeys_cancels: true,
             obeys_requests: true,
-            outdated: self.account.standing().outdated(),
-            differences: self.account.standing().differences(),
-            hindrances: self.account.standing().hindrances(),
+            outdated: self.reporter.status().outdated(),
+            differences: self.reporter.status().differences(),
+            hindrances: self.reporter.status().hindrances(),
         }
     }
 

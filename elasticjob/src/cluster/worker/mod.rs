@@ -1,34 +1,32 @@
 //! The worker of one job: a task that owns all of the job's state on this instance.
 //!
-//! Watches, timers, commands and ended items only enqueue; the loop of [`attend`](Worker::attend) alone decides, one
-//! event after the other. What to do is decided by pure code, [`Governor`](super::governor::Governor) for the job as a
-//! whole and [`Firings`] for what runs here; the worker carries it out and reports back.
+//! Watches, timers, commands and ended items only enqueue. [`event_loop`] takes one after another and decides nothing;
+//! after each, [`step`] asks what there is to do, in an order that it explains. What to do is decided by pure code:
+//! [`Governor`](super::governor::Governor) for the job as a whole, and [`Firings`] for what runs here. [`requests`] asks the
+//! registry, [`answer`] takes in its answers, and [`effect`] carries out what follows. [`follow`] is what this instance knows of
+//! the registry, and [`report`] what it says of itself.
 
-mod account;
 mod answer;
 mod commands;
 mod configuration;
 mod effect;
 mod event_loop;
-mod failures;
 mod firing;
 mod flight;
 mod follow;
 mod following;
 mod governing;
-mod hindrance;
 mod join;
 mod leaving;
-mod listening;
+mod listeners;
 mod progress;
 mod recovery;
+pub(crate) mod report;
 mod requests;
 mod settings;
 mod signals;
 mod standby;
-pub(crate) mod standing;
 mod step;
-mod tasks;
 #[cfg(test)]
 mod tests;
 mod waiters;
@@ -55,12 +53,12 @@ use super::process::Process;
 use super::progress::Progresses;
 use super::registration::{Application, RegistrationError};
 use super::session::Membership;
-use account::Account;
-use listening::Tellings;
+use listeners::ListenerCalls;
 use recovery::Setbacks;
+use report::Reporter;
+pub(crate) use report::WorkerStatus;
 use settings::Settings;
 use signals::Signals;
-use standing::Standing;
 use waiters::Waiters;
 
 pub(crate) use waiters::{foreseen, outcome};
@@ -140,8 +138,8 @@ pub(crate) struct Worker {
     /// When running items are cancelled, once the job is to stop.
     stopping: Option<Instant>,
     waiters: Waiters,
-    tellings: Tellings,
-    account: Account,
+    listener_calls: ListenerCalls,
+    reporter: Reporter,
     /// When it is to be looked whether every scheduled time has its verdict.
     audit_at: Option<Duration>,
     is_first: bool,
@@ -153,7 +151,7 @@ pub(crate) struct WorkerHandle {
     /// Unbounded: whoever asks for something waits for the answer, and few ask.
     pub(crate) commands: UnboundedSender<Command>,
     pub(crate) state: watch::Receiver<JobState>,
-    pub(crate) standing: Arc<Standing>,
+    pub(crate) status: Arc<WorkerStatus>,
 }
 
 /// Why a worker stopped attending to a session.
@@ -181,8 +179,8 @@ impl Worker {
         let settings = Settings::of(&application, &process)?;
         let mut firings = Firings::new(process.ids());
         firings.listened_to(runner.is_listened_to());
-        let account = Account::new(application.name(), process.events.clone());
-        let standing = Arc::clone(account.standing());
+        let reporter = Reporter::new(application.name(), process.events.clone());
+        let status = Arc::clone(reporter.status());
         let worker = Self {
             settings,
             commands: receiver,
@@ -200,8 +198,8 @@ impl Worker {
             progress_wake: Arc::default(),
             stopping: None,
             waiters: Waiters::default(),
-            tellings: Tellings::default(),
-            account,
+            listener_calls: ListenerCalls::default(),
+            reporter,
             audit_at: None,
             is_first: true,
             process,
@@ -211,7 +209,7 @@ impl Worker {
         let handle = WorkerHandle {
             commands,
             state: observed,
-            standing,
+            status,
         };
         Ok((worker, handle))
     }
@@ -307,8 +305,8 @@ impl Worker {
             warn!(job = self.application.name(), items = ?running, "lost with the session");
         }
         self.firings.lose_session();
-        self.tellings.lose_session();
-        self.account.lose_session(self.process.clock.now());
+        self.listener_calls.lose_session();
+        self.reporter.lose_session(self.process.clock.now());
         self.own_nothing();
         // Nobody but the keeper knows when the next session is there: until then ours stays published.
         let is_next = |current: &Option<Arc<Membership>>| current.as_ref().is_none_or(|next| !Arc::ptr_eq(next, lost));
@@ -317,11 +315,11 @@ impl Worker {
 
     /// Tells that nothing here is ours, for now or for good.
     fn own_nothing(&self) {
-        self.account.owns(Vec::new());
-        self.account.misses(0);
-        self.account.unassigned(Vec::new(), self.settings.placement.strategy());
-        self.account.pauses(None);
-        self.account.standing().waits();
+        self.reporter.owns(Vec::new());
+        self.reporter.misses(0);
+        self.reporter.unassigned(Vec::new(), self.settings.placement.strategy());
+        self.reporter.pauses(None);
+        self.reporter.status().waits();
     }
 
     fn command_without_session(&mut self, command: Command) {
@@ -340,12 +338,12 @@ impl Worker {
         self.stopping = Some(earlier);
         self.firings.stop();
         self.wind_down_all("the job stops here");
-        self.tellings.leave();
+        self.listener_calls.leave();
     }
 
     fn forget(&mut self, finished: &Finished) {
         self.signals
             .remove(&(finished.item, finished.run.clone(), finished.attempt));
-        self.account.runs(self.signals.len(), self.process.clock.now());
+        self.reporter.runs(self.signals.len(), self.process.clock.now());
     }
 }

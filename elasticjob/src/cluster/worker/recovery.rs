@@ -22,7 +22,7 @@ use crate::run::JobState;
 
 use super::Worker;
 use super::leaving::OVERRUN_LIMIT;
-use super::listening::Tellings;
+use super::listeners::ListenerCalls;
 use super::settings::Settings;
 
 /// The pause before a worker begins again doubles from the first to the second,
@@ -66,10 +66,10 @@ impl Worker {
             "worker panicked: its runs are cancelled, and the job begins again as another instance"
         );
         self.state.send_replace(JobState::StandingBy);
-        self.account.standing().waits();
+        self.reporter.status().waits();
         self.incarnation.cancel();
         let word = Standby::because(&format!("its worker panicked: {message}"));
-        self.account.troubled(Some(Trouble::Panicked { message }));
+        self.reporter.troubled(Some(Trouble::Panicked { message }));
         if let Some(membership) = self.attended.take() {
             self.give_up(&membership).await;
             let next = Arc::new(membership.renewed(&mut self.process.ids()));
@@ -166,10 +166,10 @@ impl Worker {
 
     /// Forgets all that the worker knew, but for what it was told to do.
     fn begin_anew(&mut self) {
-        self.account.lose_session(self.process.clock.now());
+        self.reporter.lose_session(self.process.clock.now());
         self.incarnation = CancellationToken::new();
         self.signals.clear();
-        self.tellings = Tellings::default();
+        self.listener_calls = ListenerCalls::default();
         self.firings = Firings::new(self.process.ids());
         self.firings.listened_to(self.runner.is_listened_to());
         if self.stopping.is_some() {

@@ -13,8 +13,8 @@ use crate::registry::{Step, WriteError, Written};
 
 use super::Worker;
 use super::answer::{Answered, Purpose};
-use super::hindrance::unhurried;
 use super::join::Joined;
+use super::report::hindrance::unhurried;
 
 /// Between attempts to create ledgers.
 const LEDGERS_PAUSE: Duration = Duration::from_millis(50);

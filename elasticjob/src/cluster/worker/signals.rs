@@ -101,7 +101,7 @@ impl Worker {
         for signals in self.signals.values() {
             signals.cancellation.cancel();
         }
-        self.tellings.cancel();
+        self.listener_calls.cancel();
     }
 }
 

@@ -1,4 +1,4 @@
-//! Standing by: having the job without a part in it, as long as this process cannot run it.
+//! WorkerStatus by: having the job without a part in it, as long as this process cannot run it.
 //!
 //! An instance that is registered is given items, by leaders of ours and of Java alike. So a process that cannot run the job
 //! by the stored configuration does not register: it says why, and begins again when there is another configuration.
@@ -41,7 +41,7 @@ impl Worker {
     pub(super) async fn stand_by(&mut self, membership: &Arc<Membership>, refusal: Refusal) -> Option<Left> {
         let Refusal { reason, known } = refusal;
         let word = Standby::because(&reason);
-        self.account.troubled(Some(Trouble::Refused { reason }));
+        self.reporter.troubled(Some(Trouble::Refused { reason }));
         self.state.send_replace(JobState::StandingBy);
         // Set before the configuration is read again, so that no change is missed.
         let mut watch = None;

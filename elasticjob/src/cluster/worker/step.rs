@@ -39,9 +39,11 @@ impl Worker {
     fn decide(&mut self, joined: &mut Joined) {
         joined.wake_at = None;
         self.process.fail_point.pass();
+        // 1. Time.
         self.advance();
         self.cancel_when_due();
         self.reconcile(joined);
+        // 2. What is known.
         if joined.follower.is_behind() {
             self.refresh(joined);
         }
@@ -57,11 +59,13 @@ impl Worker {
         if joined.follower.is_rewatching() {
             return;
         }
+        // 3. The configuration.
         self.take_over_stored(joined);
         self.read_dirty(joined);
         if joined.follower.is_reading() {
             return;
         }
+        // 4. What runs.
         self.cancel_where_asked(joined);
         if joined.governing.is_due() {
             self.wind_down(joined);
@@ -70,19 +74,22 @@ impl Worker {
         self.give_way(joined);
         self.waiters
             .judge(&joined.follower.view, self.settings.config.sharding_total_count().get());
+        // 5. Leaving.
         self.check_removal(joined);
         self.leave_when_due(joined);
         if !joined.leaving.is_idle() || !joined.removal_check.is_idle() {
             return;
         }
+        // 6. The job as a whole.
         self.process.fail_point.pass();
         self.govern(joined);
+        // 7. Firings.
         self.process.fail_point.pass();
         self.fire(joined);
         self.process.fail_point.pass();
-        self.tell(joined);
+        self.call_listeners(joined);
         self.write_progress(joined);
-        // What has come to its end just now may have been the last.
+        // 8. What has ended just now may have been the last.
         self.leave_when_due(joined);
         self.audit(joined);
     }
@@ -105,7 +112,7 @@ impl Worker {
             warn!(job = self.application.name(), count = come.earlier, before = %come.newest, "scheduled times missed");
         }
         if self.firings.is_firing() {
-            self.account.misfired(come.earlier + 1);
+            self.reporter.misfired(come.earlier + 1);
         }
         self.audit_after(AUDIT_DELAY);
         self.firings.came(come.newest);
@@ -144,7 +151,7 @@ impl Worker {
         self.audit_at = None;
         let cx = joined.follower.context(&self.settings, self.stopping.is_some());
         let unaccounted = self.firings.unaccounted(&cx);
-        self.account.misses(unaccounted);
+        self.reporter.misses(unaccounted);
         if unaccounted > 0 {
             self.audit_after(AUDIT_AGAIN);
             self.audit(joined);

@@ -33,7 +33,7 @@ async fn is_shared_out_at_once_when_it_has_lost_its_owner() {
     tokio::time::sleep(Duration::from_millis(100)).await;
     for instance in [&leader, &other] {
         assert!(
-            instance.handle.standing.now().unassigned.is_empty(),
+            instance.handle.status.now().unassigned.is_empty(),
             "no fault of the strategy"
         );
     }

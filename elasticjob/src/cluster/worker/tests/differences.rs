@@ -36,7 +36,7 @@ fn warnings(log: &Log) -> Vec<String> {
 }
 
 fn differences(instance: &Instance) -> Option<String> {
-    instance.handle.standing.now().differences
+    instance.handle.status.now().differences
 }
 
 async fn said_by(cluster: &Cluster, instance: &Instance) -> String {

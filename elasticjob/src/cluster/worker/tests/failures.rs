@@ -30,7 +30,7 @@ fn failing(fails: &Arc<AtomicBool>) -> ExecutorWork {
 }
 
 fn told_of(instance: &Instance) -> Vec<(u32, u32)> {
-    instance.handle.standing.now().failing.into_iter().collect()
+    instance.handle.status.now().failing.into_iter().collect()
 }
 
 #[tokio::test(start_paused = true)]

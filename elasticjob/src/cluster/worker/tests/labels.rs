@@ -34,13 +34,13 @@ async fn an_item_should_run_only_where_its_label_is_carried_also_when_it_is_take
     for second in [45, 65, 85] {
         assert_eq!(cluster.history.at(at(second)), [(1, leader.id())], "at {second}");
     }
-    assert_eq!(leader.handle.standing.now().unassigned, [0]);
+    assert_eq!(leader.handle.status.now().unassigned, [0]);
 
     let late = cluster.join_labelled("10.0.0.3", 9, config, work, &["gpu"]);
     cluster.until(112.0).await;
     assert_eq!(cluster.attempts(0, at(25)), [(1, other), (2, late.id())]);
     assert_eq!(by(&cluster.history.at(at(105)), &late.id()), [0]);
-    assert_eq!(leader.handle.standing.now().unassigned, [0; 0]);
+    assert_eq!(leader.handle.status.now().unassigned, [0; 0]);
     cluster.history.check();
 }
 

@@ -1,6 +1,5 @@
 //! Whole clusters in one thread: several processes' workers on one embedded registry, in virtual time.
 
-mod account;
 mod astray;
 mod cancel;
 mod configuration;
@@ -22,6 +21,7 @@ mod progress;
 mod reconnect;
 mod refused;
 mod removal;
+mod report;
 mod requests;
 mod retries;
 mod session;
@@ -46,7 +46,7 @@ use tokio::time::Instant;
 use super::*;
 use crate::cluster::fence::{Gated, Stopped};
 use crate::cluster::ids::Ids;
-use crate::cluster::launch::{Heard, Launch, Told};
+use crate::cluster::launch::{CallResult, Launch, ListenerCall};
 use crate::cluster::ledger::{End, Source, Verdict};
 use crate::cluster::session::{FenceAlarm, Place, Retry};
 use crate::listener::{JobListeners, Listeners};
@@ -195,8 +195,9 @@ impl Runner for FakeRunner {
         !self.listeners.is_empty()
     }
 
-    fn tell(&self, told: Told) -> Task<Heard> {
-        self.tasks.spawn("listeners", self.listeners.clone().tell(told))
+    fn call_listeners(&self, call: ListenerCall) -> Task<CallResult> {
+        self.tasks
+            .spawn("listeners", self.listeners.clone().call_listeners(call))
     }
 
     fn report(&self, fault: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {

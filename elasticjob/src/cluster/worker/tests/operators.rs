@@ -114,6 +114,6 @@ async fn a_server_that_is_switched_on_again_should_not_run_all_that_it_missed() 
     let since: Vec<Timestamp> = cluster.history.all()[before..].iter().map(|ran| ran.due).collect();
     assert!(since.iter().filter(|due| **due <= at(20)).count() <= 1, "{since:?}");
     assert!(since.ends_with(&[at(22), at(23), at(24)]), "{since:?}");
-    assert_eq!(only.handle.standing.now().unaccounted, 0);
+    assert_eq!(only.handle.status.now().unaccounted, 0);
     cluster.history.check();
 }

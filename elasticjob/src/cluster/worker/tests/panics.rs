@@ -21,7 +21,7 @@ async fn check(config: JobConfig, step: u32) -> bool {
     cluster.until(30.5).await;
     let (due, has_panicked) = (at(25), !first.process.fail_point.is_set());
     assert_eq!(*first.handle.state.borrow(), JobState::Ready, "step {step}");
-    assert_eq!(first.handle.standing.now().trouble, None);
+    assert_eq!(first.handle.status.now().trouble, None);
     let instances = cluster.children("/job/instances").await;
     assert_eq!(instances.len(), 2, "step {step}");
     assert_eq!(instances.contains(&before), !has_panicked, "step {step}: {instances:?}");
@@ -65,7 +65,7 @@ async fn are_said_until_the_job_runs_again() {
     only.process.fail_point.panic_at(3);
     cluster.until(4.5).await;
     assert_eq!(*only.handle.state.borrow(), JobState::StandingBy);
-    let trouble = only.handle.standing.now().trouble;
+    let trouble = only.handle.status.now().trouble;
     let message = "put in on purpose".to_owned();
     assert_eq!(trouble, Some(Trouble::Panicked { message }));
     let words = cluster.children("/job/ledger/standby").await;
@@ -145,8 +145,8 @@ impl Runner for Stubborn {
         false
     }
 
-    fn tell(&self, _told: Told) -> Task<Heard> {
-        self.tasks.spawn("listeners", async { Heard::default() })
+    fn call_listeners(&self, _told: ListenerCall) -> Task<CallResult> {
+        self.tasks.spawn("listeners", async { CallResult::default() })
     }
 
     fn report(&self, _fault: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {

@@ -63,7 +63,7 @@ async fn keeps_new_servers_idle_and_accounts_for_it_in_one_gap() {
     let third = cluster.join("10.0.0.3", every_second(4), quick());
     cluster.until(20.5).await;
     assert_eq!(cluster.due_since(3.5), []);
-    let now = third.handle.standing.now();
+    let now = third.handle.status.now();
     assert_eq!(
         now.items.len(),
         4,
@@ -83,7 +83,7 @@ async fn keeps_new_servers_idle_and_accounts_for_it_in_one_gap() {
         [at(21), at(22)],
         "the next times, and none before"
     );
-    assert_eq!(third.handle.standing.now().pause, None);
+    assert_eq!(third.handle.status.now().pause, None);
     for item in 0..4 {
         let gap = cluster.ledger_of(item).await.skipped.expect("times passed");
         assert_eq!(
@@ -93,7 +93,7 @@ async fn keeps_new_servers_idle_and_accounts_for_it_in_one_gap() {
         assert_eq!((gap.count, &*gap.reason), (17, PAUSED));
     }
     cluster.until(40.0).await;
-    assert_eq!(third.handle.standing.now().unaccounted, 0);
+    assert_eq!(third.handle.status.now().unaccounted, 0);
     cluster.history.check();
 }
 

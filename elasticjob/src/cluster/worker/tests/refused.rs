@@ -12,7 +12,7 @@ async fn said_by(cluster: &Cluster, instance: &Instance) -> String {
 }
 
 fn hindrances(instance: &Instance) -> Vec<String> {
-    instance.handle.standing.now().hindrances
+    instance.handle.status.now().hindrances
 }
 
 #[tokio::test(start_paused = true)]

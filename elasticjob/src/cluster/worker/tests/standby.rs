@@ -58,7 +58,7 @@ async fn takes_no_items_and_says_why_until_the_configuration_is_another() {
     cluster.set("/job/config", &every_second(4).to_registry().yaml).await;
     cluster.until(68.5).await;
     assert_eq!(state(&unable), JobState::Ready);
-    assert_eq!(unable.handle.standing.now().trouble, None);
+    assert_eq!(unable.handle.status.now().trouble, None);
     assert_eq!(cluster.children("/job/ledger/standby").await, [""; 0]);
     assert_eq!(by(&cluster.history.at(at(68)), &unable.id()).len(), 2);
     cluster.history.check();
@@ -144,7 +144,7 @@ async fn is_not_for_an_instance_that_has_run_the_job_which_goes_on_and_says_why(
     for refused in [REFUSED.to_owned(), with_strategy(2, "NONE_OF_OURS")] {
         cluster.set("/job/config", &refused).await;
         tokio::time::sleep(Duration::from_secs(1)).await;
-        let trouble = only.handle.standing.now().trouble;
+        let trouble = only.handle.status.now().trouble;
         assert!(matches!(trouble, Some(Trouble::Outdated { .. })), "{trouble:?}");
         let member = cluster.data(&format!("/job/ledger/members/{}", only.id())).await;
         assert!(member.is_some_and(|member| member.contains("outdated")));
@@ -162,5 +162,5 @@ async fn is_not_for_an_instance_that_has_run_the_job_which_goes_on_and_says_why(
     assert_eq!(cluster.history.count_at(at(15)), 3);
     let member = cluster.data(&format!("/job/ledger/members/{}", only.id())).await;
     assert!(member.is_some_and(|member| !member.contains("outdated")));
-    assert_eq!(only.handle.standing.now().trouble, None);
+    assert_eq!(only.handle.status.now().trouble, None);
 }

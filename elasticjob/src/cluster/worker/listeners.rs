@@ -1,4 +1,4 @@
-//! Telling a job's listeners of its firings.
+//! CallId a job's listeners of its firings.
 //!
 //! They are told in a task of their own, and the loop hears that they were as it hears any answer; what is claimed waits here
 //! meanwhile. The firing under way is told of one moment at a time, and beside it each take-over.
@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cluster::firing::{Start, not_started};
 use crate::cluster::guarantee::FiringKey;
-use crate::cluster::launch::{Heard, Told};
+use crate::cluster::launch::{CallResult, ListenerCall};
 use crate::cluster::layout::Moment;
 use crate::cluster::ledger::Source;
 use crate::tasks::TaskError;
@@ -20,26 +20,26 @@ use super::Worker;
 use super::answer::Answered;
 use super::join::Joined;
 
-/// What is told to listeners, and what waits for it.
+/// The calls of listeners that are due or under way, and the items that wait for them.
 #[derive(Debug, Default)]
-pub(super) struct Tellings {
-    /// What of the firing under way is claimed, until its listeners were told.
+pub(super) struct ListenerCalls {
+    /// Claimed items of the firing under way, until its listeners have been called.
     held: Vec<Start>,
-    /// The firing under way, once they are told of it.
-    current: Option<Tale>,
+    /// The firing under way, once its listeners are called.
+    current: Option<Firing>,
     takeovers: BTreeMap<u64, Takeover>,
     /// The number of the newest take-over.
     newest: u64,
 }
 
-/// A firing that listeners are told of.
+/// A firing for which listeners are called.
 #[derive(Clone, Debug)]
-struct Tale {
+struct Firing {
     items: BTreeSet<u32>,
     scheduled_time: Timestamp,
     source: Source,
     parameter: Option<String>,
-    firing: FiringKey,
+    key: FiringKey,
     cancellation: CancellationToken,
     leaving: CancellationToken,
 }
@@ -47,22 +47,22 @@ struct Tale {
 /// Items that were taken over together.
 #[derive(Debug)]
 struct Takeover {
-    tale: Tale,
+    firing: Firing,
     held: Vec<Start>,
     /// Those whose ends are not recorded yet.
     open: BTreeSet<u32>,
     is_ending: bool,
 }
 
-/// Which firing is told of which moment.
+/// Which firing listeners are called for, and at which moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Telling {
+pub(super) enum CallId {
     Current(Moment),
     Takeover(u64, Moment),
 }
 
-impl Tellings {
-    /// Whether nothing waits, and no end of a take-over is to be told. The firing under way is the firings' business.
+impl ListenerCalls {
+    /// Returns whether no item waits and no take-over has a call to come. The firing under way is known to the firings.
     pub(super) fn is_idle(&self) -> bool {
         self.held.is_empty() && self.takeovers.is_empty()
     }
@@ -74,7 +74,7 @@ impl Tellings {
         }
     }
 
-    /// What was claimed is no longer ours, and what is being told is not heard any more.
+    /// Forgets what was claimed: it is no longer ours. Answers to calls under way are ignored.
     pub(super) fn lose_session(&mut self) {
         self.cancel();
         *self = Self {
@@ -83,27 +83,27 @@ impl Tellings {
         };
     }
 
-    /// Whether something is told, or will be.
+    /// Returns whether a call is under way, or will be.
     pub(super) fn is_going_on(&self) -> bool {
-        self.tales().any(|tale| !tale.cancellation.is_cancelled())
+        self.firings_called().any(|firing| !firing.cancellation.is_cancelled())
     }
 
     pub(super) fn cancel(&self) {
-        self.tales().for_each(|tale| tale.cancellation.cancel());
+        self.firings_called().for_each(|firing| firing.cancellation.cancel());
     }
 
-    /// The job is to leave here: others are not waited for any more.
+    /// Ends the waiting for other instances: this one is about to leave.
     pub(super) fn leave(&self) {
-        self.tales().for_each(|tale| tale.leaving.cancel());
+        self.firings_called().for_each(|firing| firing.leaving.cancel());
     }
 
-    fn tales(&self) -> impl Iterator<Item = &Tale> {
-        let takeovers = self.takeovers.values().map(|takeover| &takeover.tale);
+    fn firings_called(&self) -> impl Iterator<Item = &Firing> {
+        let takeovers = self.takeovers.values().map(|takeover| &takeover.firing);
         self.current.iter().chain(takeovers)
     }
 }
 
-impl Tale {
+impl Firing {
     fn of(starts: &[Start], source: Source, scheduled_time: Timestamp) -> Self {
         let run = starts.first().map(|start| &start.run);
         Self {
@@ -111,7 +111,7 @@ impl Tale {
             scheduled_time,
             source,
             parameter: run.and_then(|run| run.parameter.clone()),
-            firing: run.map_or(FiringKey::Unknown, FiringKey::of),
+            key: run.map_or(FiringKey::Unknown, FiringKey::of),
             cancellation: CancellationToken::new(),
             leaving: CancellationToken::new(),
         }
@@ -119,13 +119,13 @@ impl Tale {
 }
 
 impl Worker {
-    /// Starts claimed items, at once or when the listeners have been told.
+    /// Starts claimed items, at once or when the listeners have been called.
     pub(super) fn start(&mut self, joined: &mut Joined, starts: Vec<Start>) {
         let (takeover, own) = starts
             .into_iter()
             .partition(|start| start.run.source == Source::Failover);
         match self.firings.is_beginning() {
-            true => self.tellings.held.extend::<Vec<Start>>(own),
+            true => self.listener_calls.held.extend::<Vec<Start>>(own),
             false => self.launch(joined, own),
         }
         match self.runner.is_listened_to() {
@@ -136,73 +136,73 @@ impl Worker {
 
     fn hold_takeover(&mut self, joined: &mut Joined, held: Vec<Start>) {
         let Some(first) = held.first() else { return };
-        let tale = Tale::of(&held, Source::Failover, first.run.scheduled_time());
-        self.tellings.newest += 1;
-        let id = self.tellings.newest;
-        self.send(joined, Telling::Takeover(id, Moment::Started), tale.clone());
+        let firing = Firing::of(&held, Source::Failover, first.run.scheduled_time());
+        self.listener_calls.newest += 1;
+        let id = self.listener_calls.newest;
+        self.send(joined, CallId::Takeover(id, Moment::Started), firing.clone());
         let takeover = Takeover {
-            open: tale.items.clone(),
-            tale,
+            open: firing.items.clone(),
+            firing,
             held,
             is_ending: false,
         };
-        self.tellings.takeovers.insert(id, takeover);
+        self.listener_calls.takeovers.insert(id, takeover);
     }
 
-    /// Tells listeners what there is to tell.
-    pub(super) fn tell(&mut self, joined: &mut Joined) {
+    /// Calls listeners if a call is due.
+    pub(super) fn call_listeners(&mut self, joined: &mut Joined) {
         if joined.membership.fence().is_passed() {
             return;
         }
-        let is_held = !self.tellings.held.is_empty();
-        if let Some((moment, occasion)) = self.firings.next_to_tell(is_held) {
-            let held = &self.tellings.held;
-            let begun = self.tellings.current.take_if(|_| moment == Moment::Completed);
-            let tale = begun.unwrap_or_else(|| Tale::of(held, occasion.source, occasion.time));
-            self.tellings.current = Some(tale.clone());
-            self.send(joined, Telling::Current(moment), tale);
+        let is_held = !self.listener_calls.held.is_empty();
+        if let Some((moment, occasion)) = self.firings.next_call(is_held) {
+            let held = &self.listener_calls.held;
+            let begun = self.listener_calls.current.take_if(|_| moment == Moment::Completed);
+            let firing = begun.unwrap_or_else(|| Firing::of(held, occasion.source, occasion.time));
+            self.listener_calls.current = Some(firing.clone());
+            self.send(joined, CallId::Current(moment), firing);
         }
-        let ending: Vec<(u64, Tale)> = self
-            .tellings
+        let ending: Vec<(u64, Firing)> = self
+            .listener_calls
             .takeovers
             .iter_mut()
             .filter(|(_, takeover)| takeover.open.is_empty() && !takeover.is_ending)
             .map(|(id, takeover)| {
                 takeover.is_ending = true;
-                (*id, takeover.tale.clone())
+                (*id, takeover.firing.clone())
             })
             .collect();
-        for (id, tale) in ending {
-            self.send(joined, Telling::Takeover(id, Moment::Completed), tale);
+        for (id, firing) in ending {
+            self.send(joined, CallId::Takeover(id, Moment::Completed), firing);
         }
     }
 
-    fn send(&self, joined: &mut Joined, telling: Telling, tale: Tale) {
+    fn send(&self, joined: &mut Joined, id: CallId, firing: Firing) {
         if self.stopping.is_some() {
-            tale.leaving.cancel();
+            firing.leaving.cancel();
         }
-        let (Telling::Current(moment) | Telling::Takeover(_, moment)) = telling;
-        let told = self.runner.tell(Told {
+        let (CallId::Current(moment) | CallId::Takeover(_, moment)) = id;
+        let called = self.runner.call_listeners(ListenerCall {
             moment,
-            task_id: self.task_id(joined.membership.id(), tale.items.iter().copied()),
-            items: tale.items,
-            scheduled_time: tale.scheduled_time,
-            source: tale.source,
-            parameter: tale.parameter,
-            firing: tale.firing,
+            task_id: self.task_id(joined.membership.id(), firing.items.iter().copied()),
+            items: firing.items,
+            scheduled_time: firing.scheduled_time,
+            source: firing.source,
+            parameter: firing.parameter,
+            firing: firing.key,
             absent: self.absent(joined, moment),
             config: Arc::clone(&self.settings.config),
             membership: Arc::clone(&joined.membership),
             clock: Arc::clone(&self.process.clock),
-            cancellation: tale.cancellation,
-            leaving: tale.leaving,
+            cancellation: firing.cancellation,
+            leaving: firing.leaving,
         });
         joined
             .requests
-            .push(Box::pin(async move { Answered::Heard(telling, told.await) }));
+            .push(Box::pin(async move { Answered::ListenersCalled(id, called.await) }));
     }
 
-    /// Items that nobody is going to run, or is running, as far as it can be seen from here.
+    /// Returns the items that no instance runs or is going to run, as far as the view shows.
     fn absent(&self, joined: &Joined, moment: Moment) -> BTreeSet<u32> {
         let view = &joined.follower.view;
         let is_seen =
@@ -222,33 +222,33 @@ impl Worker {
         (0..total).filter(is_absent).collect()
     }
 
-    /// The listeners were told, or that was stopped.
-    pub(super) fn heard(&mut self, joined: &mut Joined, telling: Telling, result: Result<Heard, TaskError>) {
+    /// Takes in the answer of the listeners: they have been called, or that was stopped.
+    pub(super) fn listeners_called(&mut self, joined: &mut Joined, id: CallId, result: Result<CallResult, TaskError>) {
         // A panic is in the log already.
         let faults = result.unwrap_or_default().faults;
         let mut is_given_up = false;
         for fault in &faults {
             is_given_up |= self.runner.report(&**fault);
         }
-        let held = match telling {
-            Telling::Current(moment) => {
-                self.firings.told(moment, is_given_up);
+        let held = match id {
+            CallId::Current(moment) => {
+                self.firings.listeners_called(moment, is_given_up);
                 if moment == Moment::Completed || is_given_up {
-                    // Nothing of it is told any more. Else our own leaving would be taken for a removal amid of it.
-                    self.tellings.current = None;
+                    // It has no more calls. Otherwise our own leaving would be taken for a removal during one.
+                    self.listener_calls.current = None;
                 }
-                std::mem::take(&mut self.tellings.held)
+                std::mem::take(&mut self.listener_calls.held)
             }
-            Telling::Takeover(id, Moment::Started) => {
-                let takeover = self.tellings.takeovers.get_mut(&id);
+            CallId::Takeover(id, Moment::Started) => {
+                let takeover = self.listener_calls.takeovers.get_mut(&id);
                 let held = takeover.map(|takeover| std::mem::take(&mut takeover.held));
                 if is_given_up {
-                    self.tellings.takeovers.remove(&id);
+                    self.listener_calls.takeovers.remove(&id);
                 }
                 held.unwrap_or_default()
             }
-            Telling::Takeover(id, Moment::Completed) => {
-                self.tellings.takeovers.remove(&id);
+            CallId::Takeover(id, Moment::Completed) => {
+                self.listener_calls.takeovers.remove(&id);
                 return;
             }
         };

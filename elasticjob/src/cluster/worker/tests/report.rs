@@ -13,7 +13,7 @@ fn every_twenty_seconds(total: u32) -> JobConfig {
 }
 
 fn unaccounted(instance: &Instance) -> u64 {
-    instance.handle.standing.now().unaccounted
+    instance.handle.status.now().unaccounted
 }
 
 #[tokio::test(start_paused = true)]
@@ -89,7 +89,7 @@ async fn a_time_that_was_given_up_should_be_accounted_for_with_its_reason() {
 async fn the_standing_should_tell_what_is_here_and_what_runs() {
     let mut cluster = Cluster::new().await;
     let only = cluster.join("10.0.0.1", every_twenty_seconds(3), lasting(Duration::from_secs(5)));
-    let now = || only.handle.standing.now();
+    let now = || only.handle.status.now();
     cluster.until(15.0).await;
     assert_eq!(
         (now().items, now().running, now().last_firing),
@@ -101,7 +101,7 @@ async fn the_standing_should_tell_what_is_here_and_what_runs() {
     cluster.until(30.0).await;
     assert_eq!((now().running, now().running_since), (0, None));
     assert_eq!(now().last_firing.map(Timestamp::as_second), Some(at(20).as_second()));
-    assert_eq!(only.handle.standing.overdue(Instant::now()), Duration::ZERO);
+    assert_eq!(only.handle.status.overdue(Instant::now()), Duration::ZERO);
     only.link.expire();
     only.link.cut();
     cluster.until(32.0).await;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 /// The items whose newest runs failed.
 #[derive(Debug, Default)]
-pub(super) struct Failures(BTreeMap<u32, Streak>);
+pub(in crate::cluster::worker) struct Failures(BTreeMap<u32, Streak>);
 
 #[derive(Debug)]
 struct Streak {
@@ -15,26 +15,26 @@ struct Streak {
 
 impl Failures {
     /// A run of an item failed.
-    pub(super) fn failed(&mut self, item: u32, run: &str) {
+    pub(in crate::cluster::worker) fn failed(&mut self, item: u32, run: &str) {
         let runs = self.0.get(&item).map_or(0, |streak| streak.runs);
         self.begin(item, run, runs.saturating_add(1));
     }
 
     /// The ledger says that this is the newest run of an item, and that it failed. How the runs before one that is new to this
     /// instance ended is not known.
-    pub(super) fn failed_before(&mut self, item: u32, run: &str) {
+    pub(in crate::cluster::worker) fn failed_before(&mut self, item: u32, run: &str) {
         if self.0.get(&item).is_none_or(|streak| streak.newest != run) {
             self.begin(item, run, 1);
         }
     }
 
     /// A run of an item succeeded.
-    pub(super) fn succeeded(&mut self, item: u32) {
+    pub(in crate::cluster::worker) fn succeeded(&mut self, item: u32) {
         self.0.remove(&item);
     }
 
     /// Returns those of these items, in ascending order, whose last runs failed, `least` or more, with how many did.
-    pub(super) fn among(&self, items: &[u32], least: u32) -> BTreeMap<u32, u32> {
+    pub(in crate::cluster::worker) fn among(&self, items: &[u32], least: u32) -> BTreeMap<u32, u32> {
         let is_told = |(item, streak): &(&u32, &Streak)| streak.runs >= least && items.binary_search(item).is_ok();
         let told = self.0.iter().filter(is_told);
         told.map(|(item, streak)| (*item, streak.runs)).collect()

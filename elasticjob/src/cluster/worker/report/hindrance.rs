@@ -10,7 +10,7 @@ use crate::cluster::refusal::shortened;
 use crate::cluster::{firing, governor};
 use crate::registry::Error;
 
-use super::answer::Purpose;
+use crate::cluster::worker::answer::Purpose;
 
 /// After so many refusals in a row the cause is not that other instances write at the same time.
 const IN_A_ROW: u32 = 10;
@@ -20,7 +20,9 @@ const PAUSE: Duration = Duration::from_secs(5);
 
 /// Returns the answer to a request of the loop; one that no retry mends after a pause, since the loop makes the request again
 /// as soon as it has the answer.
-pub(super) async fn unhurried<T, E: AsRef<Error>>(answer: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+pub(in crate::cluster::worker) async fn unhurried<T, E: AsRef<Error>>(
+    answer: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
     let answer = answer.await;
     if answer.as_ref().is_err_and(|error| error.as_ref().is_permanent()) {
         tokio::time::sleep(PAUSE).await;
@@ -30,16 +32,16 @@ pub(super) async fn unhurried<T, E: AsRef<Error>>(answer: impl Future<Output = R
 
 /// What a worker makes a request for.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Action {
+pub(in crate::cluster::worker) struct Action {
     name: &'static str,
     /// Whether refusals are usual for as long as another instance has what the request asks for.
     is_contended: bool,
 }
 
 impl Action {
-    pub(super) const READ_ALL: Self = Self::usual("read the job");
-    pub(super) const READ_CHANGES: Self = Self::usual("read what has changed");
-    pub(super) const WATCH: Self = Self::usual("watch the job");
+    pub(in crate::cluster::worker) const READ_ALL: Self = Self::usual("read the job");
+    pub(in crate::cluster::worker) const READ_CHANGES: Self = Self::usual("read what has changed");
+    pub(in crate::cluster::worker) const WATCH: Self = Self::usual("watch the job");
 
     const fn usual(name: &'static str) -> Self {
         let is_contended = false;
@@ -52,7 +54,7 @@ impl Action {
     }
 
     /// Returns what a request of decisions is made for.
-    pub(super) fn of(purpose: &Purpose) -> Self {
+    pub(in crate::cluster::worker) fn of(purpose: &Purpose) -> Self {
         match purpose {
             Purpose::Governor(purpose) => Self::of_governor(purpose),
             Purpose::Firing(purpose) => Self::of_firing(purpose),
@@ -95,14 +97,14 @@ impl Action {
         })
     }
 
-    pub(super) fn name(self) -> &'static str {
+    pub(in crate::cluster::worker) fn name(self) -> &'static str {
         self.name
     }
 }
 
 /// All that the registry refuses at present, by the name of the action.
 #[derive(Debug, Default)]
-pub(super) struct Hindrances(BTreeMap<&'static str, Refusals>);
+pub(in crate::cluster::worker) struct Hindrances(BTreeMap<&'static str, Refusals>);
 
 #[derive(Debug)]
 struct Refusals {
@@ -113,7 +115,7 @@ struct Refusals {
 
 /// What there is to report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum News {
+pub(in crate::cluster::worker) enum News {
     /// The registry refuses the request, and refused it so often in a row.
     Refused { in_a_row: u32 },
     /// The registry takes a request whose refusal was reported.
@@ -122,7 +124,7 @@ pub(super) enum News {
 
 impl Hindrances {
     /// Notes how a request went. Returns what is to be reported.
-    pub(super) fn note(&mut self, action: Action, result: Result<(), &Error>) -> Option<News> {
+    pub(in crate::cluster::worker) fn note(&mut self, action: Action, result: Result<(), &Error>) -> Option<News> {
         let error = match result {
             Ok(()) => return self.0.remove(action.name)?.reported.map(|_| News::Over),
             Err(error) if error.is_outcome_unknown() || error.is_session_lost() => return None,
@@ -148,7 +150,7 @@ impl Hindrances {
     }
 
     /// What this instance cannot do and why, in words that follow "cannot".
-    pub(super) fn texts(&self) -> Vec<String> {
+    pub(in crate::cluster::worker) fn texts(&self) -> Vec<String> {
         let reported = self
             .0
             .iter()

@@ -1,5 +1,10 @@
-//! Tells what becomes of a job's items to whoever watches from outside: as events, as metrics, and as the standing that
+//! Reports what becomes of a job's items: as events, as metrics, and as the status that
 //! [`health`](crate::starter::ElasticJob::health) shows.
+
+mod failures;
+pub(super) mod hindrance;
+mod status;
+mod tasks;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,19 +26,19 @@ use crate::run::ItemOutcome;
 use crate::telemetry::{JobMetrics, LastSuccess};
 use crate::trace::{Bus, JobEvent, LostRun, RunEvent, SkippedTimes};
 
-use super::failures::Failures;
-use super::hindrance::{Action, Hindrances, News};
 use super::outcome;
-use super::standing::Standing;
-use super::tasks::OpenTasks;
+use failures::Failures;
+use hindrance::{Action, Hindrances, News};
+pub(crate) use status::WorkerStatus;
+use tasks::OpenTasks;
 
-/// The one place that a worker tells of its items.
+/// The one place that a worker reports from.
 #[derive(Debug)]
-pub(super) struct Account {
+pub(super) struct Reporter {
     job: Arc<str>,
     events: Bus,
     metrics: Arc<JobMetrics>,
-    standing: Arc<Standing>,
+    status: Arc<WorkerStatus>,
     /// What is known of each item that runs and is not in its ledger.
     running: BTreeMap<u32, Box<Running>>,
     tasks: OpenTasks,
@@ -61,7 +66,7 @@ struct Running {
     retries: u32,
 }
 
-impl Account {
+impl Reporter {
     pub(super) fn new(job: &str, events: Bus) -> Self {
         let metrics = Arc::new(JobMetrics::new(job));
         let job: Arc<str> = job.into();
@@ -74,7 +79,7 @@ impl Account {
             job,
             events,
             metrics,
-            standing: Arc::new(Standing::new()),
+            status: Arc::new(WorkerStatus::new()),
             running: BTreeMap::new(),
             hindrances: Hindrances::default(),
             unseen_by: None,
@@ -124,22 +129,22 @@ impl Account {
                 "take items: the leader {leader} takes no notice of it, and may be kept from its nodes, as by another digest"
             )
         }));
-        self.standing.change(|now| now.hindrances = texts);
+        self.status.change(|now| now.hindrances = texts);
     }
 
     pub(super) fn metrics(&self) -> &Arc<JobMetrics> {
         &self.metrics
     }
 
-    pub(super) fn standing(&self) -> &Arc<Standing> {
-        &self.standing
+    pub(super) fn status(&self) -> &Arc<WorkerStatus> {
+        &self.status
     }
 
     /// A firing began: these items were claimed by `instance` and are handed to the pool.
     pub(super) fn fired(&mut self, starts: &[Start], instance: &str, task_id: &Arc<str>, now: Timestamp) {
         let Some(first) = starts.first() else { return };
         self.metrics.fired(first.run.source, starts.len());
-        self.standing.change(|now_so| now_so.last_firing = Some(now));
+        self.status.change(|now_so| now_so.last_firing = Some(now));
         self.tasks.open(starts, instance, task_id, now, &self.events);
         for start in starts {
             let running = Running {
@@ -231,7 +236,7 @@ impl Account {
     }
 
     fn tell_failing(&self) {
-        self.standing
+        self.status
             .change(|now| now.failing = self.failures.among(&now.items, self.failed_runs));
     }
 
@@ -304,18 +309,18 @@ impl Account {
     /// These items are ours. Whether they were not before.
     pub(super) fn owns(&self, items: Vec<u32>) -> bool {
         self.metrics.owns(items.len());
-        if self.standing.now_is(|now| now.items == items) {
+        if self.status.now_is(|now| now.items == items) {
             return false;
         }
         self.last_success.keep_to(&items);
-        self.standing.change(|now| now.items = items);
+        self.status.change(|now| now.items = items);
         self.tell_failing();
         true
     }
 
     /// We lead, and the strategy gives these items to nobody.
     pub(super) fn unassigned(&self, items: Vec<u32>, strategy: &str) {
-        if self.standing.now_is(|now| now.unassigned == items) {
+        if self.status.now_is(|now| now.unassigned == items) {
             return;
         }
         self.metrics.unassigned(items.len());
@@ -331,12 +336,12 @@ impl Account {
                 "items without an instance: the sharding strategy gives them to none"
             ),
         }
-        self.standing.change(|now| now.unassigned = items);
+        self.status.change(|now| now.unassigned = items);
     }
 
     /// What keeps the job from being run here as the registry has it, or that nothing does.
     pub(super) fn troubled(&self, trouble: Option<Trouble>) {
-        if self.standing.now_is(|now| now.trouble == trouble) {
+        if self.status.now_is(|now| now.trouble == trouble) {
             return;
         }
         let job = &*self.job;
@@ -353,7 +358,7 @@ impl Account {
             Some(Trouble::Panicked { .. }) => {}
             None => info!(job, "runs as the registry has it again"),
         }
-        self.standing.change(|now| now.trouble = trouble);
+        self.status.change(|now| now.trouble = trouble);
     }
 
     /// Keeps what the configuration in force says otherwise than the application's own, setting by setting. Warns of it when
@@ -361,7 +366,7 @@ impl Account {
     pub(super) fn differs(&self, differences: &[Difference], joins: bool) {
         let texts: Vec<String> = differences.iter().map(ToString::to_string).collect();
         let text = (!texts.is_empty()).then(|| texts.join("; "));
-        if self.standing.now_is(|now| now.differences == text) {
+        if self.status.now_is(|now| now.differences == text) {
             return;
         }
         if let (Some(differences), true) = (&text, joins) {
@@ -372,12 +377,12 @@ impl Account {
                  set `overwrite`"
             );
         }
-        self.standing.change(|now| now.differences = text);
+        self.status.change(|now| now.differences = text);
     }
 
     /// The whole job is paused, or not.
     pub(super) fn pauses(&self, pause: Option<&StoredPause>) {
-        if self.standing.now_is(|now| now.pause.as_ref() == pause) {
+        if self.status.now_is(|now| now.pause.as_ref() == pause) {
             return;
         }
         self.metrics.pauses(pause.is_some());
@@ -391,22 +396,22 @@ impl Account {
             ),
             None => info!(job = &*self.job, "not paused any more, or not known to be"),
         }
-        self.standing.change(|now| now.pause = pause.cloned());
+        self.status.change(|now| now.pause = pause.cloned());
     }
 
     /// So many items run, or wait for room in the pool.
     pub(super) fn runs(&self, items: usize, now: Timestamp) {
         self.metrics.runs(items);
-        self.standing.change(|standing| {
-            standing.running = items;
-            standing.running_since = (items > 0).then(|| standing.running_since.unwrap_or(now));
+        self.status.change(|status| {
+            status.running = items;
+            status.running_since = (items > 0).then(|| status.running_since.unwrap_or(now));
         });
     }
 
     /// So many scheduled times have no verdict although they should.
     pub(super) fn misses(&self, unaccounted: u64) {
         self.metrics.misses(unaccounted);
-        self.standing.change(|now| now.unaccounted = unaccounted);
+        self.status.change(|now| now.unaccounted = unaccounted);
     }
 
     fn run(&self, item: u32, run: &Run, running: &Running) -> RunEvent {

@@ -16,7 +16,7 @@ const UNKNOWN: u64 = u64::MAX;
 
 /// What a worker lets be known of itself.
 #[derive(Debug)]
-pub(crate) struct Standing {
+pub(crate) struct WorkerStatus {
     made_at: Instant,
     /// When the worker is awake at the latest, in milliseconds since `made_at`. While it attends to an event: since when.
     awake_by: AtomicU64,
@@ -51,8 +51,8 @@ pub(crate) struct Now {
     pub(crate) differences: Option<String>,
 }
 
-impl Standing {
-    pub(super) fn new() -> Self {
+impl WorkerStatus {
+    pub(in crate::cluster::worker) fn new() -> Self {
         Self {
             made_at: Instant::now(),
             awake_by: AtomicU64::new(UNKNOWN),
@@ -65,7 +65,7 @@ impl Standing {
     }
 
     /// Why the job runs here by an older configuration than the stored one, as others are told.
-    pub(super) fn outdated(&self) -> Option<String> {
+    pub(in crate::cluster::worker) fn outdated(&self) -> Option<String> {
         match &self.now.lock().unwrap_or_else(PoisonError::into_inner).trouble {
             Some(Trouble::Outdated { reason }) => Some(shortened(reason)),
             _ => None,
@@ -73,13 +73,13 @@ impl Standing {
     }
 
     /// What the configuration in force says otherwise than the application's own, as others are told.
-    pub(super) fn differences(&self) -> Option<String> {
+    pub(in crate::cluster::worker) fn differences(&self) -> Option<String> {
         let now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         now.differences.as_deref().map(shortened)
     }
 
     /// What this instance cannot do for the job since the registry refuses it, and why.
-    pub(super) fn hindrances(&self) -> Vec<String> {
+    pub(in crate::cluster::worker) fn hindrances(&self) -> Vec<String> {
         self.now
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -96,28 +96,28 @@ impl Standing {
         }
     }
 
-    pub(super) fn now_is(&self, holds: impl FnOnce(&Now) -> bool) -> bool {
+    pub(in crate::cluster::worker) fn now_is(&self, holds: impl FnOnce(&Now) -> bool) -> bool {
         holds(&self.now.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(super) fn change<T>(&self, change: impl FnOnce(&mut Now) -> T) -> T {
+    pub(in crate::cluster::worker) fn change<T>(&self, change: impl FnOnce(&mut Now) -> T) -> T {
         change(&mut self.now.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The worker sleeps until then, or until something happens.
-    pub(super) fn sleeps_until(&self, at: Instant) {
+    pub(in crate::cluster::worker) fn sleeps_until(&self, at: Instant) {
         let awake_by = at.saturating_duration_since(self.made_at).as_millis();
         self.awake_by
             .store(u64::try_from(awake_by).unwrap_or(UNKNOWN), Ordering::Relaxed);
     }
 
     /// The worker is awake, and attends to something.
-    pub(super) fn is_awake(&self) {
+    pub(in crate::cluster::worker) fn is_awake(&self) {
         self.sleeps_until(Instant::now());
     }
 
     /// The worker waits for the registry, which says when it is there.
-    pub(super) fn waits(&self) {
+    pub(in crate::cluster::worker) fn waits(&self) {
         self.awake_by.store(UNKNOWN, Ordering::Relaxed);
     }
 }
@@ -128,20 +128,20 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_worker_should_be_overdue_from_when_it_wanted_to_be_awake() {
-        let standing = Standing::new();
-        let overdue = || standing.overdue(Instant::now());
+        let status = WorkerStatus::new();
+        let overdue = || status.overdue(Instant::now());
         tokio::time::advance(Duration::from_secs(3600)).await;
         assert_eq!(overdue(), Duration::ZERO, "it has not said anything");
-        standing.sleeps_until(Instant::now() + Duration::from_secs(5));
+        status.sleeps_until(Instant::now() + Duration::from_secs(5));
         tokio::time::advance(Duration::from_secs(5)).await;
         assert_eq!(overdue(), Duration::ZERO);
         tokio::time::advance(Duration::from_secs(2)).await;
         assert_eq!(overdue(), Duration::from_secs(2));
-        standing.is_awake();
+        status.is_awake();
         assert_eq!(overdue(), Duration::ZERO);
         tokio::time::advance(Duration::from_secs(1)).await;
         assert_eq!(overdue(), Duration::from_secs(1), "it does not come to an end");
-        standing.waits();
+        status.waits();
         assert_eq!(overdue(), Duration::ZERO);
     }
 }

@@ -15,7 +15,7 @@ const MESSAGE_LIMIT: usize = 4000;
 
 /// The tasks that have not ended.
 #[derive(Debug)]
-pub(super) struct OpenTasks {
+pub(in crate::cluster::worker) struct OpenTasks {
     job: Arc<str>,
     tasks: Vec<OpenTask>,
 }
@@ -34,13 +34,20 @@ struct OpenTask {
 }
 
 impl OpenTasks {
-    pub(super) fn new(job: Arc<str>) -> Self {
+    pub(in crate::cluster::worker) fn new(job: Arc<str>) -> Self {
         let tasks = Vec::new();
         Self { job, tasks }
     }
 
     /// These items were claimed, and are about to run.
-    pub(super) fn open(&mut self, starts: &[Start], instance: &str, id: &Arc<str>, now: Timestamp, events: &Bus) {
+    pub(in crate::cluster::worker) fn open(
+        &mut self,
+        starts: &[Start],
+        instance: &str,
+        id: &Arc<str>,
+        now: Timestamp,
+        events: &Bus,
+    ) {
         let Some(first) = starts.first() else { return };
         self.give_up(starts, now, events);
         let items: Arc<[u32]> = starts.iter().map(|start| start.item).collect();
@@ -82,7 +89,14 @@ impl OpenTasks {
     }
 
     /// An item of a task ended, and with the last of them the task.
-    pub(super) fn ended(&mut self, item: u32, id: &str, outcome: &ItemOutcome, now: Timestamp, events: &Bus) {
+    pub(in crate::cluster::worker) fn ended(
+        &mut self,
+        item: u32,
+        id: &str,
+        outcome: &ItemOutcome,
+        now: Timestamp,
+        events: &Bus,
+    ) {
         // Two tasks of the same items have the same id, as in Java; the older one is the first to end.
         let is_it = |task: &OpenTask| *task.id == *id && task.open.contains(&item);
         let Some(place) = self.tasks.iter().position(is_it) else {
@@ -103,7 +117,7 @@ impl OpenTasks {
     }
 
     /// What runs is no longer ours.
-    pub(super) fn abandon(&mut self, now: Timestamp, events: &Bus) {
+    pub(in crate::cluster::worker) fn abandon(&mut self, now: Timestamp, events: &Bus) {
         for mut task in std::mem::take(&mut self.tasks) {
             let cause = "lost with the registry session".to_owned();
             let outcome = ItemOutcome::Cancelled { cause };

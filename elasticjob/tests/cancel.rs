@@ -119,7 +119,7 @@ async fn is_shown_to_blocking_work_whose_item_stays_claimed_until_it_ends() -> e
     let explained = explained.items[0].findings.iter().map(ToString::to_string);
     let explained = explained.collect::<Vec<_>>().join("; ");
     assert!(
-        explained.contains("is to end, cancelled") && explained.contains("by alice: 文件错了"),
+        explained.contains("is being cancelled") && explained.contains("by alice: 文件错了"),
         "{explained}"
     );
 

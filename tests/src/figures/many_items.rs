@@ -175,7 +175,7 @@ impl Life {
         let name = format!("{}: {what}", self.name);
         print(&name, seconds(phase.begin.elapsed()), "s");
         let asked = phase.asked(&self.instances);
-        let columns: [(&str, fn(&Counts) -> u64); 3] = [
+        let columns: [Column; 3] = [
             ("transactions", |counts| counts.writes),
             ("requests", Counts::requests),
             ("bytes", |counts| counts.bytes_written),
@@ -195,6 +195,9 @@ impl Life {
         }
     }
 }
+
+/// A unit, and what is counted in it.
+type Column = (&'static str, fn(&Counts) -> u64);
 
 /// A part of the life of a job that is measured.
 struct Phase {

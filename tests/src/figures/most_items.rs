@@ -23,7 +23,7 @@ use super::{print, process, runtime};
 use crate::zookeeper::Server;
 
 /// The argument that makes this program do some of these things, before them, the number of items, and the address of a server
-/// or [`EMBEDDED`].
+/// or `EMBEDDED`.
 pub const MOST_ITEMS: &str = "--most-items";
 
 const EMBEDDED: &str = "embedded";

@@ -20,7 +20,8 @@ const JOB: &str = "items";
 
 const ITEMS: u32 = 10_000;
 
-const INSTANCES: usize = 3;
+/// How many instances share them, one number after the other.
+const INSTANCES: [usize; 2] = [3, 100];
 
 /// When the session of a crashed instance ends.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(10);
@@ -34,7 +35,9 @@ const PATIENCE: Duration = Duration::from_secs(600);
 const GRACE: Duration = Duration::from_secs(30);
 
 pub(super) fn measure() -> anyhow::Result<()> {
-    runtime()?.block_on(Life::measure(ITEMS, INSTANCES))
+    INSTANCES
+        .into_iter()
+        .try_for_each(|instances| runtime()?.block_on(Life::measure(ITEMS, instances)))
 }
 
 /// The life of a job of many items, from the start of its first instance to the stop of its last.

@@ -87,8 +87,8 @@ async fn an_outage_for_all_should_cost_each_a_start() {
         crowd.links().for_each(Link::heal);
     };
     let cost = cost_of(&crowd, outage).await;
-    // One to register for each, and a few for all.
-    check(cost, 50 + 8, 25, 50);
+    // One transaction to register for each, and a few for all. Each sets the watches of a large job, a request for a path.
+    check(cost, 50 + 8, 27, 50);
 }
 
 #[tokio::test(start_paused = true)]

@@ -24,7 +24,7 @@ const MOST_LISTED: usize = 10;
 /// use elasticjob::prelude::*;
 ///
 /// #[elastic_job(sharding = 1, parameter = "250")]
-/// async fn archive(batch: JobParameter<u32>) {
+/// async fn archive_batch(batch: JobParameter<u32>) {
 ///     assert_eq!(*batch, 250);
 /// }
 /// ```

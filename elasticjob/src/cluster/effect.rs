@@ -12,7 +12,7 @@ use super::request::Request;
 use super::resharding::SharedOut;
 use super::trigger::Order;
 
-/// What is to be done, in this order.
+/// One step that follows from a decision. The steps of a decision are taken in their order.
 #[derive(Debug)]
 pub(crate) enum Effect {
     /// Make a request about firings.

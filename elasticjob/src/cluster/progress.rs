@@ -1,7 +1,7 @@
 //! How the progress of runs comes into the registry: `ledger/progress/{item}`. Pure.
 //!
-//! An instance writes at most once in [`PACE`], whatever its runs report, and [`RUNS`] runs at a time, the longest waiting
-//! first. A run that is over within [`BRIEF`] is not written at all, so jobs of short runs cost no request. A node lives by
+//! An instance writes at most once in [`PACE`], however often its runs report. It writes at most [`RUNS`] runs at a time: first
+//! those that have waited longest. A run that is over within [`BRIEF`] is not written at all, so jobs of short runs cost no request. A node lives by
 //! the session of its instance, and names the attempt: readers ignore what is not of the run that goes on. Nothing else
 //! relies on these nodes: a write that is refused or lost is only made up for later.
 
@@ -16,6 +16,7 @@ use crate::progress::{ProgressCell, Reported};
 use crate::registry::{Answer, CreateMode, Error, Read, Step, WriteError, Written};
 
 use super::layout::Node;
+use super::request::{Reply, Request};
 
 /// Between two writes of an instance.
 pub(crate) const PACE: Duration = Duration::from_secs(5);
@@ -51,7 +52,7 @@ pub(crate) struct Progresses {
     /// Whether a run may have reported since it was last looked.
     has_news: bool,
     not_before: Duration,
-    request: Request,
+    stage: Stage,
 }
 
 #[derive(Debug)]
@@ -63,7 +64,7 @@ struct Reporting {
 }
 
 #[derive(Debug, Default)]
-enum Request {
+enum Stage {
     #[default]
     None,
     /// The nodes of these items are being written, or deleted.
@@ -76,11 +77,13 @@ enum Request {
     Reading(Vec<u32>),
 }
 
-/// What is to be asked of the registry.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum ProgressRequest {
-    Write(Vec<Step>),
-    Read(Vec<Read>),
+/// What a request about progress is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Write reports, and remove those of runs that are over.
+    Write,
+    /// Look which runs have a node.
+    Look,
 }
 
 impl StoredProgress {
@@ -120,14 +123,14 @@ impl Progresses {
     }
 
     /// Returns the next request, if there is one to make now.
-    pub(crate) fn next_request(&mut self, job: &str, elapsed: Duration, now: Timestamp) -> Option<ProgressRequest> {
+    pub(crate) fn next_request(&mut self, job: &str, elapsed: Duration, now: Timestamp) -> Option<Request<Purpose>> {
         if elapsed < self.not_before {
             return None;
         }
-        let doubtful = match &mut self.request {
-            Request::None => None,
-            Request::Doubtful(items) => Some(std::mem::take(items)),
-            Request::Writing { .. } | Request::Reading(_) => return None,
+        let doubtful = match &mut self.stage {
+            Stage::None => None,
+            Stage::Doubtful(items) => Some(std::mem::take(items)),
+            Stage::Writing { .. } | Stage::Reading(_) => return None,
         };
         if let Some(items) = doubtful {
             return Some(self.look(job, items, elapsed));
@@ -146,24 +149,33 @@ impl Progresses {
         let steps = self.steps(job, &deleted, &written, now);
         self.not_before = elapsed + PACE;
         let written = written.into_iter().map(|(item, _)| item).collect();
-        self.request = Request::Writing { written, deleted };
-        Some(ProgressRequest::Write(steps))
+        self.stage = Stage::Writing { written, deleted };
+        Some(Request::write_as_member(Purpose::Write, steps))
     }
 
     /// Returns when there will be a request to make, if nothing else happens.
     pub(crate) fn next_at(&self, elapsed: Duration) -> Option<Duration> {
-        let is_waiting = match self.request {
-            Request::None => self.has_news || self.over().next().is_some(),
-            Request::Doubtful(_) => true,
-            Request::Writing { .. } | Request::Reading(_) => false,
+        let is_waiting = match self.stage {
+            Stage::None => self.has_news || self.over().next().is_some(),
+            Stage::Doubtful(_) => true,
+            Stage::Writing { .. } | Stage::Reading(_) => false,
         };
         // Runs that have news are looked at again when the shortest of them may have become worth it.
         is_waiting.then(|| self.not_before.max(elapsed + BRIEF))
     }
 
+    /// Takes in the answer to the request.
+    pub(crate) fn answered(&mut self, reply: Reply) {
+        match reply {
+            Reply::Written(result) => self.written(&result),
+            Reply::Read(result) => self.read(result),
+            Reply::Surveyed(_) => unreachable!("no survey is asked for"),
+        }
+    }
+
     /// A write was answered.
-    pub(crate) fn written(&mut self, result: &Result<Vec<Written>, WriteError>) {
-        let Request::Writing { written, deleted } = std::mem::take(&mut self.request) else {
+    fn written(&mut self, result: &Result<Vec<Written>, WriteError>) {
+        let Stage::Writing { written, deleted } = std::mem::take(&mut self.stage) else {
             return;
         };
         if result.is_ok() {
@@ -178,16 +190,16 @@ impl Progresses {
                 self.has_news = true;
             }
         }
-        self.request = Request::Doubtful(written.into_iter().chain(deleted).collect());
+        self.stage = Stage::Doubtful(written.into_iter().chain(deleted).collect());
     }
 
     /// It was read which items have a node.
-    pub(crate) fn read(&mut self, result: Result<Vec<Answer>, Error>) {
-        let Request::Reading(items) = std::mem::take(&mut self.request) else {
+    fn read(&mut self, result: Result<Vec<Answer>, Error>) {
+        let Stage::Reading(items) = std::mem::take(&mut self.stage) else {
             return;
         };
         let Ok(answers) = result else {
-            self.request = Request::Doubtful(items);
+            self.stage = Stage::Doubtful(items);
             return;
         };
         let mut are_there = answers.iter().map(|answer| matches!(answer, Answer::Data(Some(_))));
@@ -201,12 +213,12 @@ impl Progresses {
     }
 
     /// Reads whether these items have a node, and whether the parent is there.
-    fn look(&mut self, job: &str, items: Vec<u32>, elapsed: Duration) -> ProgressRequest {
+    fn look(&mut self, job: &str, items: Vec<u32>, elapsed: Duration) -> Request<Purpose> {
         self.not_before = elapsed + BRIEF;
         let nodes = items.iter().map(|item| Node::Progress(*item)).chain([Node::Progresses]);
         let reads = nodes.map(|node| Read::Data(node.of(job))).collect();
-        self.request = Request::Reading(items);
-        ProgressRequest::Read(reads)
+        self.stage = Stage::Reading(items);
+        Request::read(Purpose::Look, reads)
     }
 
     /// Whether there is a report to write now.
@@ -287,6 +299,7 @@ impl Progresses {
 
 #[cfg(test)]
 mod tests {
+    use super::super::request::Io;
     use super::*;
 
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
@@ -311,8 +324,8 @@ mod tests {
     }
 
     fn write(progresses: &mut Progresses, elapsed: Duration) -> Option<Vec<String>> {
-        match progresses.next_request("job", elapsed, NOW)? {
-            ProgressRequest::Write(steps) => {
+        match progresses.next_request("job", elapsed, NOW)?.io {
+            Io::WriteAsMember(steps) => {
                 let name = |step: &Step| match step {
                     Step::Create { path, .. } => format!("create {path}"),
                     Step::Set { path, .. } => format!("set {path}"),
@@ -321,7 +334,7 @@ mod tests {
                 };
                 Some(steps.iter().map(name).collect())
             }
-            ProgressRequest::Read(reads) => panic!("unexpected {reads:?}"),
+            io => panic!("unexpected {io:?}"),
         }
     }
 
@@ -360,7 +373,7 @@ mod tests {
         let reads = vec![Read::Data("/job/ledger/progress".to_owned())];
         assert_eq!(
             progresses.next_request("job", at(1), NOW),
-            Some(ProgressRequest::Read(reads))
+            Some(Request::read(Purpose::Look, reads))
         );
         progresses.read(Ok(vec![Answer::Data(None)]));
         let expected = ["create /job/ledger/progress", "create /job/ledger/progress/0"];
@@ -380,7 +393,7 @@ mod tests {
         let read = progresses.next_request("job", at(6), NOW);
         let paths = ["/job/ledger/progress/0", "/job/ledger/progress"];
         let reads = paths.map(|path| Read::Data(path.to_owned())).to_vec();
-        assert_eq!(read, Some(ProgressRequest::Read(reads)));
+        assert_eq!(read, Some(Request::read(Purpose::Look, reads)));
         progresses.read(Ok(vec![Answer::Data(None), Answer::Data(None)]));
         let expected = ["create /job/ledger/progress", "create /job/ledger/progress/0"];
         assert_eq!(write(&mut progresses, at(7)).unwrap(), expected);

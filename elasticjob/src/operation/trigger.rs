@@ -101,8 +101,8 @@ impl Operations {
     /// Has one item of a job run once, now, on the instance that it belongs to, and no other item. If it is running already, it
     /// runs once more after that.
     ///
-    /// When this returns the order is in the registry, and the claim of the run takes it away: whoever owns the item when, it
-    /// is carried out once. Like each requested run it is a firing of its instance, whose other items wait for its end; a
+    /// When this returns, the order is in the registry, and the claim of the run takes it away. So it is carried out once, also
+    /// if the item changes its owner. Like each requested run it is a firing of its instance, whose other items wait for its end; a
     /// scheduled time that comes meanwhile is made up.
     ///
     /// # Errors

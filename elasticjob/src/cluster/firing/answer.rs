@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use crate::cluster::context::Context;
 use crate::cluster::effect::{Effect, Report};
 use crate::cluster::layout::Node;
+use crate::cluster::ledger::Run;
 use crate::cluster::request::{Reply, Request};
 use crate::registry::{Answer, Error, WriteError, Written};
 
@@ -60,8 +61,8 @@ impl Firings {
     fn ledgers_answered(&mut self, cx: &Context<'_>, items: &[u32], result: Result<Vec<Answer>, Error>) -> Vec<Effect> {
         let Ok(answers) = result else { return Vec::new() };
         let steps = self.loaded(cx, items, answers);
-        let known = |(item, run): (u32, &_)| {
-            let run = Clone::clone(run);
+        let known = |(item, run): (u32, &Run)| {
+            let run = run.clone();
             Effect::Report(Report::Known { item, run })
         };
         let create = (!steps.is_empty()).then(|| Effect::Ask(Request::write_as_member(Purpose::CreateLedgers, steps)));

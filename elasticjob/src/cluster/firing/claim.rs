@@ -57,7 +57,7 @@ pub(super) struct ClaimedItem {
     pub(super) order: Option<TakenOrder>,
 }
 
-/// An order for one item that is taken with the claim, so that it is carried out once, whoever owns the item when.
+/// An order for one item that is taken with the claim, so that it is carried out once, also if the item changes its owner.
 #[derive(Clone, Debug)]
 pub(super) struct TakenOrder {
     /// The version of the node that holds it.

@@ -4,6 +4,7 @@ use tracing::debug;
 
 use crate::cluster::launch::CallResult;
 use crate::cluster::member::Member;
+use crate::cluster::progress;
 use crate::cluster::request::Reply;
 use crate::cluster::scope::Scope;
 use crate::cluster::view::View;
@@ -43,8 +44,7 @@ pub(super) enum Purpose {
     /// The job as a whole.
     Governor(governor::Purpose),
     Firing(firing::Purpose),
-    WriteProgress,
-    ReadProgress,
+    Progress(progress::Purpose),
 }
 
 impl Worker {
@@ -70,14 +70,14 @@ impl Worker {
         match purpose {
             Purpose::Governor(_) => joined.governing.answered(),
             Purpose::Firing(_) => drop(joined.firing.land()),
-            Purpose::WriteProgress | Purpose::ReadProgress => {}
+            Purpose::Progress(_) => {}
         }
         self.went(joined, Action::of(&purpose), reply.outcome());
         let cx = joined.follower.context(&self.settings, self.stopping.is_some());
         let effects = match purpose {
             Purpose::Governor(purpose) => joined.governing.governor.answered(&cx, purpose, reply),
             Purpose::Firing(purpose) => self.firings.answered(&cx, purpose, reply),
-            Purpose::WriteProgress | Purpose::ReadProgress => return self.progress_answered(reply),
+            Purpose::Progress(_) => return self.progress_answered(reply),
         };
         self.carry_out(joined, effects);
     }

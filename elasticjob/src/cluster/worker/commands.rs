@@ -47,7 +47,7 @@ impl Worker {
                 .await
                 .map(drop)
                 .map_err(TriggerError::Registry);
-            // Whoever asked may have gone away.
+            // The caller may have gone away.
             let _ = answer.send(result);
             Answered::Nothing
         }));

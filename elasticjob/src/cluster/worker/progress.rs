@@ -3,8 +3,7 @@
 use tracing::debug;
 
 use crate::cluster::launch::Finished;
-use crate::cluster::progress::ProgressRequest;
-use crate::cluster::request::{Reply, Request};
+use crate::cluster::request::Reply;
 use crate::progress::ProgressCell;
 
 use super::Worker;
@@ -15,12 +14,9 @@ impl Worker {
     /// Makes the next request about the progress of runs, which are in no other's way.
     pub(super) fn write_progress(&mut self, joined: &mut Joined) {
         let (elapsed, now) = (self.process.clock.elapsed(), self.process.clock.now());
-        match self.progresses.next_request(self.application.name(), elapsed, now) {
-            Some(ProgressRequest::Write(steps)) => {
-                self.ask(joined, Request::write_as_member(Purpose::WriteProgress, steps));
-            }
-            Some(ProgressRequest::Read(reads)) => self.ask(joined, Request::read(Purpose::ReadProgress, reads)),
-            None => {}
+        let request = self.progresses.next_request(self.application.name(), elapsed, now);
+        if let Some(request) = request {
+            self.ask(joined, request.map(Purpose::Progress));
         }
         if let Some(at) = self.progresses.next_at(elapsed) {
             joined.wake_by(at);
@@ -41,16 +37,9 @@ impl Worker {
     }
 
     pub(super) fn progress_answered(&mut self, reply: Reply) {
-        match reply {
-            Reply::Written(result) => {
-                if let Err(error) = &result {
-                    debug!(job = self.application.name(), %error, "progress not written, trying again later");
-                }
-                self.progresses.written(&result);
-            }
-            Reply::Read(result) => self.progresses.read(result),
-            // No request for progress surveys items.
-            Reply::Surveyed(_) => {}
+        if let (Reply::Written(_), Err(error)) = (&reply, reply.outcome()) {
+            debug!(job = self.application.name(), %error, "progress not written, trying again later");
         }
+        self.progresses.answered(reply);
     }
 }

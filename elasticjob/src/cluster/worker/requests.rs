@@ -37,7 +37,7 @@ impl Worker {
         match &request.purpose {
             Purpose::Governor(_) => joined.governing.asked(),
             Purpose::Firing(_) => joined.firing.start(()),
-            Purpose::WriteProgress | Purpose::ReadProgress => {}
+            Purpose::Progress(_) => {}
         }
         let Request { purpose, io } = request;
         let membership = Arc::clone(&joined.membership);

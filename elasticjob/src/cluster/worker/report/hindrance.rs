@@ -6,11 +6,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::cluster::progress;
 use crate::cluster::refusal::shortened;
+use crate::cluster::worker::answer::Purpose;
 use crate::cluster::{firing, governor};
 use crate::registry::Error;
-
-use crate::cluster::worker::answer::Purpose;
 
 /// After so many refusals in a row the cause is not that other instances write at the same time.
 const IN_A_ROW: u32 = 10;
@@ -58,8 +58,8 @@ impl Action {
         match purpose {
             Purpose::Governor(purpose) => Self::of_governor(purpose),
             Purpose::Firing(purpose) => Self::of_firing(purpose),
-            Purpose::WriteProgress => Self::contended("write the progress of runs"),
-            Purpose::ReadProgress => Self::usual("read the progress of runs"),
+            Purpose::Progress(progress::Purpose::Write) => Self::contended("write the progress of runs"),
+            Purpose::Progress(progress::Purpose::Look) => Self::usual("read the progress of runs"),
         }
     }
 

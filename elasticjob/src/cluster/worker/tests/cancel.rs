@@ -2,13 +2,12 @@
 
 use super::*;
 use crate::cluster::ledger::Record;
-use crate::operation::{CancelOutcome, Cancelled, Error, Operations};
+use crate::operation::{CancelOutcome, Cancelled, Error};
 use crate::run::ItemOutcome;
 
 impl Cluster {
     async fn cancel(&self, item: Option<u32>) -> Result<Cancelled, Error> {
-        let clock = Arc::clone(&self.clock) as _;
-        let operations = Operations::with_clock(Arc::new(self.registry.clone()), clock);
+        let operations = self.operations();
         let note = operations.note(Some("alice"), Some("wrong file"));
         operations.cancel("job", item, Some(note)).await
     }
@@ -24,12 +23,24 @@ impl Cluster {
         (run.scheduled_time(), run.attempt, end.map(|end| end.verdict), cause)
     }
 
+    /// What became of the cancelled run of an item, as an operator learns it now.
+    async fn outcome_of(&self, item: u32, cancelled: &Cancelled) -> CancelOutcome {
+        let report = self.operations().cancelled(cancelled, Duration::ZERO).await;
+        report.unwrap().items[&item].clone()
+    }
+
     async fn cancels(&self) -> Vec<String> {
         self.children("/job/ledger/cancels").await
     }
 }
 
 const CAUSE: &str = "by alice: wrong file";
+
+fn by_alice() -> CancelOutcome {
+    let cause = CAUSE.to_owned();
+    let end = ItemOutcome::Cancelled { cause };
+    CancelOutcome::Ended { end }
+}
 
 #[tokio::test(start_paused = true)]
 async fn ends_the_run_that_is_meant_and_no_other() {
@@ -103,12 +114,7 @@ async fn follows_a_run_to_the_instance_that_takes_it_over() {
     let ran = cluster.history.all().pop().unwrap();
     assert_eq!(ran.ended, Some(ran.began), "nothing of it was executed");
     assert_eq!(cluster.cancels().await, [""; 0]);
-    let clock = Arc::clone(&cluster.clock) as _;
-    let operations = Operations::with_clock(Arc::new(cluster.registry.clone()), clock);
-    let report = operations.cancelled(&cancelled, Duration::ZERO).await.unwrap();
-    let cause = CAUSE.to_owned();
-    let end = ItemOutcome::Cancelled { cause };
-    assert_eq!(report.items[&0], CancelOutcome::Ended { end });
+    assert_eq!(cluster.outcome_of(0, &cancelled).await, by_alice());
 }
 
 #[tokio::test(start_paused = true)]
@@ -120,12 +126,7 @@ async fn is_known_although_a_time_is_made_up_at_once() {
     let cancelled = cluster.cancel(Some(0)).await.unwrap();
     cluster.until(30.5).await;
     assert_eq!(cluster.attempts(0, at(25)).len(), 1, "it is made up");
-    let clock = Arc::clone(&cluster.clock) as _;
-    let operations = Operations::with_clock(Arc::new(cluster.registry.clone()), clock);
-    let report = operations.cancelled(&cancelled, Duration::ZERO).await.unwrap();
-    let cause = CAUSE.to_owned();
-    let end = ItemOutcome::Cancelled { cause };
-    assert_eq!(report.items[&0], CancelOutcome::Ended { end });
+    assert_eq!(cluster.outcome_of(0, &cancelled).await, by_alice());
 }
 
 #[tokio::test(start_paused = true)]

@@ -50,6 +50,7 @@ use crate::cluster::launch::{CallResult, Launch, ListenerCall};
 use crate::cluster::ledger::{End, Source, Verdict};
 use crate::cluster::session::{FenceAlarm, Place, Retry};
 use crate::listener::{JobListeners, Listeners};
+use crate::operation::Operations;
 use crate::registry::memory::{Direction, Fate, Link, MemoryRegistry};
 use crate::registry::metered::Metered;
 use crate::registry::{Answer, CreateMode, Read, Registry, Session, Step};
@@ -483,6 +484,11 @@ impl Cluster {
             mode: CreateMode::Persistent,
         };
         self.observer.write(vec![step]).await.unwrap();
+    }
+
+    /// What an operator has.
+    fn operations(&self) -> Operations {
+        Operations::with_clock(Arc::new(self.registry.clone()), Arc::clone(&self.clock) as _)
     }
 }
 

@@ -4,17 +4,13 @@ use super::*;
 use crate::cluster::ledger::Record;
 use crate::cluster::note::Note;
 use crate::cluster::pause::PAUSED;
-use crate::operation::{Operations, PauseChange, Target};
+use crate::operation::{PauseChange, Target};
 
 /// A member of ours of a version that knows of no pauses, which does nothing.
 const OLDER: &str = "10.0.0.8@-@8-older0";
 const JAVA: &str = "10.0.0.9@-@9";
 
 impl Cluster {
-    fn operations(&self) -> Operations {
-        Operations::with_clock(Arc::new(self.registry.clone()), Arc::clone(&self.clock) as _)
-    }
-
     async fn pause(&self) -> PauseChange {
         let operations = self.operations();
         let note = operations.note(Some("alice"), Some("month end freeze"));

@@ -3,15 +3,11 @@
 use super::*;
 use crate::executor::Work as ExecutorWork;
 use crate::job::{Components, ShardingContext, job};
-use crate::operation::{ItemReport, Operations};
+use crate::operation::ItemReport;
 
 impl Cluster {
-    fn by_operator(&self) -> Operations {
-        Operations::with_clock(Arc::new(self.registry.clone()), Arc::clone(&self.clock) as _)
-    }
-
     async fn items(&self) -> Vec<ItemReport> {
-        self.by_operator().items("job").await.unwrap()
+        self.operations().items("job").await.unwrap()
     }
 
     /// What is shown of an item's progress: percent, text and age.
@@ -64,7 +60,7 @@ async fn is_shown_while_the_run_goes_on_and_is_written_at_a_slow_pace() {
         "{percent:?} {text}"
     );
     assert!((2..=5).contains(&age), "{age}");
-    let explained = cluster.by_operator().explain("job").await.unwrap();
+    let explained = cluster.operations().explain("job").await.unwrap();
     let explained = explained.items[1].findings.iter().map(ToString::to_string);
     let explained = explained.collect::<Vec<_>>().join("; ");
     assert!(

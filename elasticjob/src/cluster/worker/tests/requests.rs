@@ -2,16 +2,12 @@
 
 use super::*;
 use crate::cluster::ledger::Record;
-use crate::operation::{Error, Operations, Requested};
+use crate::operation::{Error, Requested};
 use crate::run::{ItemOutcome, Source};
 
 impl Cluster {
-    fn by_hand(&self) -> Operations {
-        Operations::with_clock(Arc::new(self.registry.clone()), Arc::clone(&self.clock) as _)
-    }
-
     async fn ask(&self, item: u32, parameter: Option<&str>) -> Result<Requested, Error> {
-        self.by_hand().trigger_item("job", item, parameter).await
+        self.operations().trigger_item("job", item, parameter).await
     }
 
     /// The items that began at this second or later, in their order.
@@ -39,7 +35,7 @@ async fn runs_that_item_once_and_no_other() {
     let data = cluster.data("/job/ledger/items/2").await.unwrap();
     let run = Record::parse(data.as_bytes()).run.unwrap();
     assert_eq!((run.source, run.parameter.as_deref()), (Source::Trigger, Some("五月")));
-    let run = cluster.by_hand().outcome(&requested, Duration::ZERO).await.unwrap();
+    let run = cluster.operations().outcome(&requested, Duration::ZERO).await.unwrap();
     assert_eq!(run.items.into_iter().collect::<Vec<_>>(), [(2, ItemOutcome::Succeeded)]);
     cluster.until(26.0).await;
     assert_eq!(cluster.history.count_at(at(25)), 4);
@@ -62,7 +58,7 @@ async fn is_carried_out_once_although_the_owner_dies() {
     owner.kill();
     cluster.until(24.0).await;
     assert_eq!(cluster.begun_since(7.0), [0]);
-    let run = cluster.by_hand().outcome(&requested, Duration::ZERO).await.unwrap();
+    let run = cluster.operations().outcome(&requested, Duration::ZERO).await.unwrap();
     assert!(run.is_success(), "{run:?}");
     assert_eq!(cluster.requests().await, [""; 0]);
 }
@@ -105,13 +101,13 @@ async fn waits_for_the_end_of_a_pause() {
     only.link.cut();
     cluster.ask(0, None).await.unwrap();
     let target = crate::operation::Target::job("job");
-    cluster.by_hand().disable(&target, None).await.unwrap();
+    cluster.operations().disable(&target, None).await.unwrap();
     only.link.heal();
     cluster.until(15.0).await;
     assert_eq!(cluster.begun_since(7.0), [0; 0]);
     let refused = cluster.ask(0, None).await.unwrap_err();
     assert!(matches!(refused, Error::Paused { .. }), "{refused}");
-    cluster.by_hand().enable(&target).await.unwrap();
+    cluster.operations().enable(&target).await.unwrap();
     cluster.until(18.0).await;
     assert_eq!(cluster.begun_since(7.0), [0]);
 }
@@ -123,7 +119,7 @@ async fn is_refused_for_what_cannot_run() {
     cluster.until(7.0).await;
     let error = cluster.ask(3, None).await.unwrap_err();
     assert!(matches!(error, Error::NoSuchItem { item: 3, total: 3, .. }), "{error}");
-    let operations = cluster.by_hand();
+    let operations = cluster.operations();
     let note = operations.note(Some("alice"), None);
     operations.disable_item("job", 0, Some(note)).await.unwrap();
     let error = cluster.ask(0, None).await.unwrap_err().to_string();

@@ -42,38 +42,7 @@ mod site;
 /// # Keys
 /// All are optional. What they give can be overridden by files, environment and builder.
 ///
-/// | key | value | default |
-/// |---|---|---|
-/// | `name`, `job_name` | text | the name of the function or type |
-/// | `cron` | Quartz expression | none: a one-off job |
-/// | `time_zone` | IANA name, or `GMT+8` and the like | that of the system |
-/// | `sharding`, `sharding_total_count` | number, 1 to 1,000,000 | none: it has to be configured |
-/// | `item_parameters`, `sharding_item_parameters` | `"0=A,1=B"` | none |
-/// | `parameter`, `job_parameter` | text | empty |
-/// | `monitor_execution` | flag | true |
-/// | `failover` | flag | false |
-/// | `misfire` | flag | true |
-/// | `max_time_diff_seconds` | number; -1: no check | -1 |
-/// | `reconcile_interval_minutes` | number; 0: off | 10 |
-/// | `strategy`, `job_sharding_strategy_type` | name | `AVG_ALLOCATION` |
-/// | `executor`, `job_executor_service_handler_type` | name | `CPU` |
-/// | `error_handler`, `job_error_handler_type` | name | `LOG` |
-/// | `listeners` | `[Audit, my::CleanUp]`: types with `#[job_listener]` | none |
-/// | `job_listener_types` | `["A", "B"]`: the same by name | none |
-/// | `description` | text | empty |
-/// | `props` | `props("email.host" = "localhost", batch = 250)` | none |
-/// | `disabled` | flag | false |
-/// | `overwrite` | flag | false |
-/// | `label` | text: what instances must carry to run the items, with the strategy `LABEL` | none |
-/// | `static_sharding` | flag | false |
-/// | `streaming` | flag, of a `DataflowJob`: goes on for as long as there is data | false |
-/// | `timeout` | duration, `"30s"`: how long an item may take, or a batch of a stream | none |
-/// | `retry` | number: how often an item that failed is tried again, unless its error is `permanent` | 0 |
-/// | `retry_backoff` | duration: the pause before that; it doubles each time, less up to a half by chance | 1 s |
-/// | `retry_max_backoff` | duration: up to this | 1 min |
-/// | `one_off` | flag: insists that there is no schedule | |
-/// | `bootstrap`, `job_bootstrap_bean_name` | text: the name of a one-off job's handle | the job's name |
-/// | `crate` | path of the crate `elasticjob`, if it is renamed | `::elasticjob` |
+#[doc = include_str!("job/keys.md")]
 ///
 /// A flag is `failover`, `failover = true` or `failover = false`.
 ///

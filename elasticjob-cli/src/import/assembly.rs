@@ -305,7 +305,7 @@ impl<'a> Assembly<'a> {
             "event-trace-rdb-data-source" => {}
             // An empty attribute says as much as none.
             _ if value.is_empty() => {}
-            _ if names::JOB.contains(&attribute) => job.settings.push((attribute.to_owned(), value)),
+            _ if names::is_of_job(attribute) => job.settings.push((attribute.to_owned(), value)),
             "streaming-process" => job.props.push(("streaming.process".to_owned(), value)),
             "script-command-line" => job.props.push(("script.command.line".to_owned(), value)),
             _ => match names::old(attribute, &value) {

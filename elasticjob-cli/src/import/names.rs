@@ -1,5 +1,7 @@
 //! Which attribute of Java's namespaces is which setting of ours.
 
+use elasticjob::configuration::job::setting::{Place, SETTINGS, Setting};
+
 /// Attributes of `<elasticjob:zookeeper>` that are keys of `reg-center` as they are.
 pub(super) const REGISTRY: [&str; 8] = [
     "server-lists",
@@ -12,28 +14,12 @@ pub(super) const REGISTRY: [&str; 8] = [
     "digest",
 ];
 
-/// Attributes of a job that are keys of the job as they are.
-pub(super) const JOB: [&str; 19] = [
-    "cron",
-    "time-zone",
-    "sharding-total-count",
-    "sharding-item-parameters",
-    "job-parameter",
-    "monitor-execution",
-    "failover",
-    "misfire",
-    "max-time-diff-seconds",
-    "reconcile-interval-minutes",
-    "job-sharding-strategy-type",
-    "job-executor-service-handler-type",
-    "job-error-handler-type",
-    "job-listener-types",
-    "description",
-    "disabled",
-    "overwrite",
-    "label",
-    "static-sharding",
-];
+/// Whether an attribute of a job is a key of the job as it is.
+pub(super) fn is_of_job(attribute: &str) -> bool {
+    let is_stored = |setting: &&Setting| matches!(setting.place, Place::Registry { .. });
+    let mut names = SETTINGS.iter().filter(is_stored).map(Setting::java_name);
+    names.any(|name| name == attribute)
+}
 
 /// What an attribute of 1.x and 2.x becomes.
 pub(super) enum Old {

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use super::setting::{MAX_TIME_DIFF, RECONCILE_INTERVAL, Units};
 use super::{Errors, Fault, JobConfig, RawJobConfig};
 
 /// Makes a [`JobConfig`] by code. Every check waits for [`build`](Self::build), so that all faults come at once.
@@ -69,15 +70,13 @@ impl Builder {
 
     /// How far the clock may be from the registry's, in whole seconds. Default: no check.
     pub fn max_time_diff(mut self, limit: Option<Duration>) -> Self {
-        self.raw.max_time_diff_seconds = Some(self.units("maxTimeDiffSeconds", limit, 1, "seconds").unwrap_or(-1));
+        self.raw.max_time_diff_seconds = Some(self.units("maxTimeDiffSeconds", limit, MAX_TIME_DIFF));
         self
     }
 
     /// How often the sharding is checked, in whole minutes; `None` for never. Default: every 10 minutes.
     pub fn reconcile_interval(mut self, interval: Option<Duration>) -> Self {
-        let minutes = self
-            .units("reconcileIntervalMinutes", interval, 60, "minutes")
-            .unwrap_or(0);
+        let minutes = self.units("reconcileIntervalMinutes", interval, RECONCILE_INTERVAL);
         self.raw.reconcile_interval_minutes = Some(minutes);
         self
     }
@@ -166,15 +165,16 @@ impl Builder {
     }
 
     /// The registry holds whole units only.
-    fn units(&mut self, key: &str, duration: Option<Duration>, unit_seconds: u64, unit: &str) -> Option<i64> {
+    fn units(&mut self, key: &str, duration: Option<Duration>, units: Units) -> i64 {
         self.faults.retain(|fault| fault.key != key);
-        let duration = duration?;
-        if duration.subsec_nanos() != 0 || duration.as_secs() % unit_seconds != 0 {
-            let problem = format!("the registry holds whole {unit}");
+        let Some(duration) = duration else { return units.off };
+        let seconds = u64::from(units.unit.seconds());
+        if duration.subsec_nanos() != 0 || duration.as_secs() % seconds != 0 {
+            let problem = format!("the registry holds whole {}", units.unit.name());
             self.faults
                 .push(Fault::new(key, Some(&format!("{duration:?}")), problem));
         }
-        Some(i64::try_from(duration.as_secs() / unit_seconds).unwrap_or(i64::MAX))
+        i64::try_from(duration.as_secs() / seconds).unwrap_or(i64::MAX)
     }
 }
 

@@ -1,15 +1,14 @@
 //! Changes of single settings, as files spell them or the registry does, also in a text that no job can run by.
 
 use std::collections::BTreeSet;
-use std::iter;
 
 use super::extension::EXTENSIONS;
 use super::raw::Origin;
-use super::registry_form::POOL_KEYS;
-use super::settings::{NAMES, PROPS, Slot, slot};
+use super::setting::{Place, Setting, Slot};
+use super::settings::PROPS;
 use super::{Errors, Fault, JobConfig, RawJobConfig};
-use crate::sources::value::{self, Unit};
-use crate::sources::{Spelt, Takes, java_names};
+use crate::sources::Spelt;
+use crate::sources::value;
 use crate::spelling::canonical;
 
 /// What came of changes.
@@ -96,10 +95,10 @@ impl Changed {
 fn setting_of(key: &str) -> &str {
     let prop = key.strip_prefix(PROPS);
     let extension = EXTENSIONS.iter().find(|extension| Some(extension.prop) == prop);
+    let first_key = || Setting::of_key(key)?.java_keys().first().copied();
     match extension {
         Some(extension) => extension.java_key,
-        None if key == POOL_KEYS[1] => POOL_KEYS[0],
-        None => key,
+        None => first_key().unwrap_or(key),
     }
 }
 
@@ -108,8 +107,8 @@ fn set(raw: &mut RawJobConfig, written: &str, text: Option<&str>) -> Result<Stri
     if canonical(written) == "jobname" {
         return Err("a job keeps its name: it is its place in the registry".to_owned());
     }
-    let (name, takes, unit) = match Spelt::parse(written)? {
-        Spelt::Setting { name, takes, unit } => (name, takes, unit),
+    let (setting, unit) = match Spelt::parse(written)? {
+        Spelt::Setting { setting, unit } => (setting, unit),
         Spelt::Prop(key) => {
             let name = format!("{PROPS}{key}");
             match text {
@@ -119,53 +118,41 @@ fn set(raw: &mut RawJobConfig, written: &str, text: Option<&str>) -> Result<Stri
             return Ok(name);
         }
     };
-    let Some(stored) = stored_name(name) else {
+    let Place::Registry {
+        keys: [stored, ..],
+        slot,
+    } = setting.place
+    else {
         return Err(
             "belongs to the application: the registry does not hold it in the configuration of a job".to_owned(),
         );
     };
     let given = text.filter(|text| !text.trim().is_empty());
-    match slot(raw, stored) {
-        Slot::Text(slot) => *slot = text.map(ToOwned::to_owned),
-        Slot::Number(slot) if takes == Takes::Duration => {
-            *slot = given
-                .map(|text| units(&format!("{}{unit}", text.trim()), stored))
+    match slot {
+        Slot::Text(of) => *of(raw) = text.map(ToOwned::to_owned),
+        Slot::Number(of) => {
+            *of(raw) = given
+                .map(|text| value::number(text).ok_or(value::WHOLE_NUMBER))
                 .transpose()?;
         }
-        Slot::Number(slot) => {
-            *slot = given
-                .map(|text| value::number(text).ok_or(value::WHOLE_NUMBER))
-                .transpose()?
+        Slot::Units(units, of) => {
+            let duration = |text: &str| value::duration(&format!("{}{unit}", text.trim())).ok_or(value::DURATION);
+            *of(raw) = given.map(|text| units.unit.count(duration(text)?)).transpose()?;
         }
-        Slot::Switch(slot) => {
-            *slot = given
+        Slot::Switch(of) => {
+            *of(raw) = given
                 .map(|text| value::switch(text.trim()).ok_or(value::SWITCH))
-                .transpose()?
+                .transpose()?;
         }
-        Slot::List(slot) => *slot = value::list(given.unwrap_or_default()).ok_or(value::LIST)?,
+        Slot::List(of) => *of(raw) = value::list(given.unwrap_or_default()).ok_or(value::LIST)?,
     }
-    Ok(stored.to_owned())
-}
-
-/// A duration in the unit that the registry has it in.
-fn units(text: &str, stored: &str) -> Result<i64, String> {
-    let unit = match stored.ends_with("Minutes") {
-        true => Unit::Minutes,
-        false => Unit::Seconds,
-    };
-    unit.count(value::duration(text).ok_or(value::DURATION)?)
-}
-
-/// What the registry calls a setting of files, if it holds it.
-fn stored_name(setting: &'static str) -> Option<&'static str> {
-    let mut names = iter::once(setting).chain(java_names(setting)).map(canonical);
-    names.find_map(|name| NAMES.into_iter().find(|stored| canonical(stored) == name))
+    Ok((*stored).to_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sources::job_settings;
+    use crate::job::setting::SETTINGS;
 
     fn config() -> JobConfig {
         JobConfig::builder("sync").sharding_total_count(2).build().unwrap()
@@ -173,22 +160,17 @@ mod tests {
 
     #[test]
     fn each_setting_of_files_can_be_changed_by_each_of_its_names() {
-        let of_application = ["elastic-job-class", "elastic-job-type", "job-bootstrap-bean-name"];
         let mut count = 0;
-        for name in job_settings() {
-            let names = iter::once(name).chain(java_names(name));
-            for name in names.flat_map(|name| [name.to_owned(), name.replace('-', "_").to_uppercase()]) {
+        for setting in &SETTINGS {
+            let names = setting.java_keys().iter().chain([&setting.name]);
+            for name in names.flat_map(|name| [(*name).to_owned(), name.replace('-', "_").to_uppercase()]) {
                 let changed = config().with_settings([(&*name, None), ("shardingTotalCount", Some("2"))]);
-                let is_of_application = of_application.contains(&&*name.to_lowercase().replace('_', "-"));
+                let is_of_application = matches!(setting.place, Place::Application);
                 assert_eq!(changed.is_err(), is_of_application, "{name}: {changed:?}");
                 count += 1;
             }
         }
         assert!(count > 50, "{count} names");
-        for stored in NAMES {
-            let is_held = job_settings().any(|name| stored_name(name) == Some(stored));
-            assert!(is_held, "{stored}");
-        }
     }
 
     #[test]

@@ -29,6 +29,8 @@ mod name;
 mod notice;
 mod raw;
 mod registry_form;
+#[doc(hidden)]
+pub mod setting;
 mod settings;
 #[cfg(feature = "sources")]
 mod stored;
@@ -107,8 +109,15 @@ struct Kept {
     unknown: BTreeMap<String, String>,
     /// Values that only Java members know, by the key where they stood.
     foreign_types: BTreeMap<&'static str, String>,
-    /// Whether the pool stood under the key that Java 3.0.5 uses.
-    has_newer_pool_key: bool,
+    /// Keys of newer versions of Java under which settings stood, by the keys that are written otherwise.
+    newer_keys: BTreeMap<&'static str, &'static str>,
+}
+
+impl Kept {
+    /// The key of a setting that is written as `key` where nothing else stood.
+    fn key(&self, key: &'static str) -> &'static str {
+        self.newer_keys.get(key).copied().unwrap_or(key)
+    }
 }
 
 /// Data sources of Java members have their passwords in it.

@@ -1,7 +1,7 @@
 //! What a valid configuration does otherwise than it seems to.
 
 use super::extension::{EXTENSIONS, Spelling};
-use super::registry_form::POOL_KEYS;
+use super::setting::POOL_KEYS;
 use super::{JobConfig, Warning};
 
 impl JobConfig {
@@ -57,9 +57,10 @@ impl JobConfig {
             Spelling::Java(name) => name,
             Spelling::Ours(name) => foreign.filter(|kept| *kept == name)?,
         };
-        let (key, refusing) = match self.kept.has_newer_pool_key {
-            false => (POOL_KEYS[0], "from 3.0.5 on"),
-            true => (POOL_KEYS[1], "before 3.0.5"),
+        let key = self.kept.key(pool.java_key);
+        let refusing = match key == POOL_KEYS[0] {
+            true => "from 3.0.5 on",
+            false => "before 3.0.5",
         };
         Some(Warning {
             key: key.to_owned(),

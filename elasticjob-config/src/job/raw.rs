@@ -5,6 +5,7 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use super::setting::{MAX_TIME_DIFF, RECONCILE_INTERVAL, Units};
 use super::{Errors, Fault, JobConfig, JobName, Kept, MAX_SHARDING_TOTAL_COUNT, Props, extension};
 use crate::cron::{self, Expression};
 use crate::item_parameters::ItemParameters;
@@ -110,9 +111,19 @@ impl RawJobConfig {
         {
             faults.push(Fault::new(key, Some(&item_parameters_text), error.summary()));
         }
-        let max_time_diff = duration(&mut faults, "maxTimeDiffSeconds", self.max_time_diff_seconds, 0, 1);
+        let max_time_diff = duration(
+            &mut faults,
+            "maxTimeDiffSeconds",
+            self.max_time_diff_seconds,
+            MAX_TIME_DIFF,
+        );
         let reconcile_minutes = self.reconcile_interval_minutes.or(Some(10));
-        let reconcile_interval = duration(&mut faults, "reconcileIntervalMinutes", reconcile_minutes, 1, 60);
+        let reconcile_interval = duration(
+            &mut faults,
+            "reconcileIntervalMinutes",
+            reconcile_minutes,
+            RECONCILE_INTERVAL,
+        );
         faults.extend(extension::check_props(&self.props));
         for listener in self
             .job_listener_types
@@ -178,8 +189,8 @@ impl From<&JobConfig> for RawJobConfig {
             monitor_execution: Some(config.monitor_execution),
             failover: Some(config.failover),
             misfire: Some(config.misfire),
-            max_time_diff_seconds: Some(config.max_time_diff_seconds()),
-            reconcile_interval_minutes: Some(config.reconcile_interval_minutes()),
+            max_time_diff_seconds: Some(number(config.max_time_diff, MAX_TIME_DIFF)),
+            reconcile_interval_minutes: Some(number(config.reconcile_interval, RECONCILE_INTERVAL)),
             job_sharding_strategy_type: config.sharding_strategy.clone(),
             job_executor_service_handler_type: config.executor_service_handler.clone(),
             job_error_handler_type: config.error_handler.clone(),
@@ -195,20 +206,12 @@ impl From<&JobConfig> for RawJobConfig {
     }
 }
 
-impl JobConfig {
-    /// In Java's unit; negative for no check.
-    pub(super) fn max_time_diff_seconds(&self) -> i64 {
-        self.max_time_diff.map_or(-1, |duration| whole(duration, 1))
-    }
-
-    /// In Java's unit; 0 for never.
-    pub(super) fn reconcile_interval_minutes(&self) -> i64 {
-        self.reconcile_interval.map_or(0, |duration| whole(duration, 60))
-    }
-}
-
-fn whole(duration: Duration, unit_seconds: u64) -> i64 {
-    i64::try_from(duration.as_secs() / unit_seconds).expect("a checked duration fits Java's integer")
+/// A duration as the registry holds it.
+fn number(duration: Option<Duration>, units: Units) -> i64 {
+    let whole = |duration: Duration| duration.as_secs() / u64::from(units.unit.seconds());
+    duration.map_or(units.off, |duration| {
+        i64::try_from(whole(duration)).expect("a checked duration fits Java's integer")
+    })
 }
 
 /// Java's checks take an empty text for none.
@@ -263,9 +266,9 @@ fn total_count(faults: &mut Vec<Fault>, count: Option<i64>) -> Option<NonZeroU32
     checked
 }
 
-/// A number of units; below `least` it means that the feature is off.
-fn duration(faults: &mut Vec<Fault>, key: &str, count: Option<i64>, least: i64, unit_seconds: u64) -> Option<Duration> {
-    let count = count.filter(|count| *count >= least)?;
+/// A duration from the number that the registry holds; `None` if the number means "off".
+fn duration(faults: &mut Vec<Fault>, key: &str, count: Option<i64>, units: Units) -> Option<Duration> {
+    let count = count.filter(|count| *count > units.off)?;
     if count > LARGEST {
         faults.push(Fault::new(
             key,
@@ -274,5 +277,7 @@ fn duration(faults: &mut Vec<Fault>, key: &str, count: Option<i64>, least: i64, 
         ));
         return None;
     }
-    Some(Duration::from_secs(count.unsigned_abs() * unit_seconds))
+    Some(Duration::from_secs(
+        count.unsigned_abs() * u64::from(units.unit.seconds()),
+    ))
 }

@@ -6,11 +6,8 @@ use std::fmt;
 use super::extension::{EXTENSIONS, Spelling};
 #[cfg(feature = "sources")]
 use super::{Errors, Fault};
-use super::{JobConfig, Warning};
+use super::{JobConfig, RawJobConfig, Warning, setting, settings};
 use crate::yaml::{Value, Writer};
-
-/// The key of the pool before Java 3.0.5, and since.
-pub(super) const POOL_KEYS: [&str; 2] = ["jobExecutorServiceHandlerType", "jobExecutorThreadPoolSizeProviderType"];
 
 /// The text of a `config` node, and what Java members will not make of it.
 #[derive(Clone, PartialEq, Eq)]
@@ -97,39 +94,21 @@ impl JobConfig {
     }
 
     fn write(&self, java: &BTreeMap<&'static str, &str>, props: &BTreeMap<String, String>) -> String {
-        let cron = self.cron.as_ref().map(ToString::to_string);
+        let mut raw = RawJobConfig::from(self);
+        let settings: Vec<_> = setting::stored()
+            .filter(|(key, _)| !EXTENSIONS.iter().any(|extension| extension.java_key == *key))
+            .map(|(key, slot)| (key, raw.take(slot)))
+            .collect();
         let mut writer = Writer::default();
         writer.entry("jobName", Value::Text(self.name.as_str()));
-        writer.optional("cron", cron.as_deref());
-        writer.entry(
-            "shardingTotalCount",
-            Value::Int(i64::from(self.sharding_total_count.get())),
-        );
-        writer.entry("shardingItemParameters", Value::Text(&self.item_parameters_text));
-        writer.entry("jobParameter", Value::Text(&self.job_parameter));
-        writer.entry("monitorExecution", Value::Bool(self.monitor_execution));
-        writer.entry("failover", Value::Bool(self.failover));
-        writer.entry("misfire", Value::Bool(self.misfire));
-        writer.entry("maxTimeDiffSeconds", Value::Int(self.max_time_diff_seconds()));
-        writer.entry(
-            "reconcileIntervalMinutes",
-            Value::Int(self.reconcile_interval_minutes()),
-        );
-        writer.entry("jobListenerTypes", Value::Texts(&self.listener_types));
-        writer.entry("description", Value::Text(&self.description));
+        for (key, value) in &settings {
+            if let Some(value) = in_yaml(value) {
+                writer.entry(self.kept.key(key), value);
+            }
+        }
         writer.entry("props", Value::Map(props));
-        writer.entry("disabled", Value::Bool(self.disabled));
-        writer.entry("overwrite", Value::Bool(self.overwrite));
-        writer.optional("label", self.label.as_deref());
-        writer.entry("staticSharding", Value::Bool(self.static_sharding));
         for (key, value) in java {
-            let is_pool = *key == POOL_KEYS[0];
-            let key = if is_pool && self.kept.has_newer_pool_key {
-                POOL_KEYS[1]
-            } else {
-                key
-            };
-            writer.entry(key, Value::Text(value));
+            writer.entry(self.kept.key(key), Value::Text(value));
         }
         if let Some(text) = &self.kept.extra_configurations {
             writer.entry("jobExtraConfigurations", Value::Verbatim(text));
@@ -138,5 +117,14 @@ impl JobConfig {
             writer.entry(key, Value::Verbatim(text));
         }
         writer.finish()
+    }
+}
+
+fn in_yaml(value: &settings::Value) -> Option<Value<'_>> {
+    match value {
+        settings::Value::Text(text) => text.as_deref().map(Value::Text),
+        settings::Value::Number(number) => number.map(Value::Int),
+        settings::Value::Switch(switch) => switch.map(Value::Bool),
+        settings::Value::List(list) => Some(Value::Texts(list)),
     }
 }

@@ -2,42 +2,21 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::mem;
 
+use super::setting::{self, Slot};
 use super::{JobConfig, RawJobConfig};
 use crate::secret;
-
-/// The settings, by Java's names.
-pub(super) const NAMES: [&str; 19] = [
-    "cron",
-    "timeZone",
-    "shardingTotalCount",
-    "shardingItemParameters",
-    "jobParameter",
-    "monitorExecution",
-    "failover",
-    "misfire",
-    "maxTimeDiffSeconds",
-    "reconcileIntervalMinutes",
-    "jobShardingStrategyType",
-    "jobExecutorServiceHandlerType",
-    "jobErrorHandlerType",
-    "jobListenerTypes",
-    "description",
-    "disabled",
-    "overwrite",
-    "label",
-    "staticSharding",
-];
 
 /// What stands before the key of a property.
 pub(super) const PROPS: &str = "props.";
 
-/// Where a setting is kept.
-pub(super) enum Slot<'a> {
-    Text(&'a mut Option<String>),
-    Number(&'a mut Option<i64>),
-    Switch(&'a mut Option<bool>),
-    List(&'a mut Vec<String>),
+/// The value of a setting, taken out of a configuration.
+pub(super) enum Value {
+    Text(Option<String>),
+    Number(Option<i64>),
+    Switch(Option<bool>),
+    List(Vec<String>),
 }
 
 impl JobConfig {
@@ -57,42 +36,27 @@ impl JobConfig {
 impl RawJobConfig {
     pub(super) fn settings(mut self) -> BTreeMap<String, String> {
         let mut settings = BTreeMap::new();
-        for name in NAMES {
-            let text = match slot(&mut self, name) {
-                Slot::Text(text) => text.take(),
-                Slot::Number(number) => number.map(|number| number.to_string()),
-                Slot::Switch(switch) => switch.map(|switch| switch.to_string()),
-                Slot::List(list) => Some(list.join(",")),
+        for (key, slot) in setting::stored() {
+            let text = match self.take(slot) {
+                Value::Text(text) => text,
+                Value::Number(number) => number.map(|number| number.to_string()),
+                Value::Switch(switch) => switch.map(|switch| switch.to_string()),
+                Value::List(list) => Some(list.join(",")),
             };
-            settings.extend(text.filter(|text| !text.is_empty()).map(|text| (name.to_owned(), text)));
+            settings.extend(text.filter(|text| !text.is_empty()).map(|text| (key.to_owned(), text)));
         }
         let props = self.props.into_iter();
         settings.extend(props.map(|(key, value)| (format!("{PROPS}{key}"), value)));
         settings
     }
-}
 
-pub(super) fn slot<'a>(raw: &'a mut RawJobConfig, name: &'static str) -> Slot<'a> {
-    match name {
-        "cron" => Slot::Text(&mut raw.cron),
-        "timeZone" => Slot::Text(&mut raw.time_zone),
-        "shardingTotalCount" => Slot::Number(&mut raw.sharding_total_count),
-        "shardingItemParameters" => Slot::Text(&mut raw.sharding_item_parameters),
-        "jobParameter" => Slot::Text(&mut raw.job_parameter),
-        "monitorExecution" => Slot::Switch(&mut raw.monitor_execution),
-        "failover" => Slot::Switch(&mut raw.failover),
-        "misfire" => Slot::Switch(&mut raw.misfire),
-        "maxTimeDiffSeconds" => Slot::Number(&mut raw.max_time_diff_seconds),
-        "reconcileIntervalMinutes" => Slot::Number(&mut raw.reconcile_interval_minutes),
-        "jobShardingStrategyType" => Slot::Text(&mut raw.job_sharding_strategy_type),
-        "jobExecutorServiceHandlerType" => Slot::Text(&mut raw.job_executor_service_handler_type),
-        "jobErrorHandlerType" => Slot::Text(&mut raw.job_error_handler_type),
-        "jobListenerTypes" => Slot::List(&mut raw.job_listener_types),
-        "description" => Slot::Text(&mut raw.description),
-        "disabled" => Slot::Switch(&mut raw.disabled),
-        "overwrite" => Slot::Switch(&mut raw.overwrite),
-        "label" => Slot::Text(&mut raw.label),
-        "staticSharding" => Slot::Switch(&mut raw.static_sharding),
-        other => unreachable!("`{other}` is one of NAMES"),
+    /// Takes the value of a setting out.
+    pub(super) fn take(&mut self, slot: Slot) -> Value {
+        match slot {
+            Slot::Text(of) => Value::Text(of(self).take()),
+            Slot::Number(of) | Slot::Units(_, of) => Value::Number(of(self).take()),
+            Slot::Switch(of) => Value::Switch(of(self).take()),
+            Slot::List(of) => Value::List(mem::take(of(self))),
+        }
     }
 }

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use super::extension::{EXTENSIONS, Spelling};
 use super::raw::Origin;
-use super::registry_form::POOL_KEYS;
-use super::settings::{NAMES, Slot, slot};
+use super::setting::{self, Place, Setting, Slot};
 use super::{Errors, Fault, JobConfig, RawJobConfig, Warning};
 use crate::text;
 use crate::yaml::resolve::{self, Type};
@@ -75,14 +74,6 @@ impl JobConfig {
             return BTreeMap::new();
         };
         reader.take_extensions();
-        // What the text leaves out is off, and is shown as of a configuration that a job can run by.
-        for name in NAMES {
-            match slot(&mut reader.raw, name) {
-                Slot::Switch(switch) => *switch = switch.or(Some(false)),
-                Slot::Number(number) => *number = number.or(Some(-1)),
-                Slot::Text(_) | Slot::List(_) => {}
-            }
-        }
         let mut settings = reader.raw.settings();
         for fault in reader.faults {
             match fault.value {
@@ -135,12 +126,17 @@ impl Reader {
         Ok(reader)
     }
 
+    /// Starts with a text that leaves everything out: for Java, switches and numbers are off and 0 then.
     fn new() -> Self {
         let mut raw = RawJobConfig::new("");
-        raw.monitor_execution = Some(false);
-        raw.misfire = Some(false);
-        raw.reconcile_interval_minutes = Some(0);
-        raw.sharding_total_count = Some(0);
+        for (_, slot) in setting::stored() {
+            match slot {
+                Slot::Switch(of) => *of(&mut raw) = Some(false),
+                Slot::Number(of) => *of(&mut raw) = Some(0),
+                Slot::Units(units, of) => *of(&mut raw) = Some(units.off),
+                Slot::Text(_) | Slot::List(_) => {}
+            }
+        }
         Self {
             raw,
             faults: Vec::new(),
@@ -154,35 +150,15 @@ impl Reader {
             self.faults.push(Fault::new("", None, problem));
             return;
         };
-        match name {
-            "jobName" => self.raw.job_name = self.text(name, value).unwrap_or_default(),
-            "cron" => self.raw.cron = self.text(name, value),
-            "timeZone" => self.raw.time_zone = self.text(name, value),
-            "shardingTotalCount" => self.raw.sharding_total_count = Some(self.int(name, value).unwrap_or(0)),
-            "shardingItemParameters" => self.raw.sharding_item_parameters = self.text(name, value),
-            "jobParameter" => self.raw.job_parameter = self.text(name, value),
-            "monitorExecution" => self.raw.monitor_execution = Some(self.bool(name, value)),
-            "failover" => self.raw.failover = Some(self.bool(name, value)),
-            "misfire" => self.raw.misfire = Some(self.bool(name, value)),
-            "maxTimeDiffSeconds" => self.raw.max_time_diff_seconds = self.int(name, value),
-            "reconcileIntervalMinutes" => {
-                self.raw.reconcile_interval_minutes = Some(self.int(name, value).unwrap_or(0));
+        match (name, Setting::of_key(name).map(|setting| &setting.place)) {
+            ("jobName", _) => self.raw.job_name = self.text(name, value).unwrap_or_default(),
+            ("props", _) => self.props(value),
+            ("jobExtraConfigurations", _) => self.raw.kept.extra_configurations = self.keep(verbatim, index, name),
+            (_, Some(Place::Registry { keys, slot })) => {
+                self.note_key(keys, name);
+                self.setting(name, *slot, value);
             }
-            "jobShardingStrategyType" => self.raw.job_sharding_strategy_type = self.text(name, value),
-            _ if POOL_KEYS.contains(&name) => {
-                self.raw.job_executor_service_handler_type = self.text(name, value);
-                self.raw.kept.has_newer_pool_key = name == POOL_KEYS[1];
-            }
-            "jobErrorHandlerType" => self.raw.job_error_handler_type = self.text(name, value),
-            "jobListenerTypes" => self.raw.job_listener_types = self.texts(name, value),
-            "jobExtraConfigurations" => self.raw.kept.extra_configurations = self.keep(verbatim, index, name),
-            "description" => self.raw.description = self.text(name, value),
-            "props" => self.props(value),
-            "disabled" => self.raw.disabled = Some(self.bool(name, value)),
-            "overwrite" => self.raw.overwrite = Some(self.bool(name, value)),
-            "label" => self.raw.label = self.text(name, value),
-            "staticSharding" => self.raw.static_sharding = Some(self.bool(name, value)),
-            unknown => {
+            (unknown, _) => {
                 if let Some(text) = self.keep(verbatim, index, unknown) {
                     self.raw.kept.unknown.insert(unknown.to_owned(), text);
                 }
@@ -190,6 +166,27 @@ impl Reader {
                 self.warn(unknown, message.to_owned());
             }
         }
+    }
+
+    fn setting(&mut self, name: &str, slot: Slot, value: &Node) {
+        match slot {
+            Slot::Text(of) => *of(&mut self.raw) = self.text(name, value),
+            Slot::Number(of) => *of(&mut self.raw) = Some(self.int(name, value).unwrap_or(0)),
+            Slot::Units(units, of) => *of(&mut self.raw) = Some(self.int(name, value).unwrap_or(units.off)),
+            Slot::Switch(of) => *of(&mut self.raw) = Some(self.bool(name, value)),
+            Slot::List(of) => *of(&mut self.raw) = self.texts(name, value),
+        }
+    }
+
+    /// Notes under which of its keys a setting stands.
+    fn note_key(&mut self, keys: &'static [&'static str], name: &str) {
+        let ([first, newer @ ..], newer_keys) = (keys, &mut self.raw.kept.newer_keys) else {
+            return;
+        };
+        match newer.iter().find(|key| **key == name) {
+            Some(key) => newer_keys.insert(first, key),
+            None => newer_keys.remove(first),
+        };
     }
 
     fn finish(mut self) -> Result<StoredJobConfig, Errors> {

@@ -5,7 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::reference::{APPLICATION, JAVA_NAMES, JOB, SHORT, Setting, Takes};
+use super::reference::{APPLICATION, JAVA_NAMES};
+use crate::job::setting::{Place, SETTINGS, Setting, Takes};
 use crate::spelling::nearest;
 
 pub(super) use crate::spelling::canonical;
@@ -68,8 +69,14 @@ impl Key {
     /// Whether this is a list of texts.
     pub(super) fn is_list(&self) -> bool {
         match self {
-            Self::Setting(name) => is_list(APPLICATION, name),
-            Self::JobSetting(_, name) => is_list(JOB, name),
+            Self::Setting(name) => {
+                let named = APPLICATION.iter().find(|entry| entry.name == *name);
+                named.is_some_and(|entry| entry.takes == Takes::List)
+            }
+            Self::JobSetting(_, name) => {
+                let named = SETTINGS.iter().find(|setting| setting.name == *name);
+                named.is_some_and(|setting| setting.takes == Takes::List)
+            }
             Self::DataSource(_) | Self::Job(_) | Self::Prop(..) => false,
         }
     }
@@ -191,7 +198,7 @@ pub(super) fn find(path: &[String]) -> Result<Known, Unknown> {
             Ok((Key::DataSource(rest.join(".")), ""))
         }
         _ => {
-            let (name, unit) = known(APPLICATION, &path.join("."))?;
+            let (name, unit) = known(&path.join("."))?;
             Ok((Key::Setting(name), unit))
         }
     }
@@ -220,11 +227,6 @@ pub(super) fn is_section(path: &[String]) -> bool {
     path.is_empty() || SECTIONS.iter().any(|section| path == section.replace('-', ""))
 }
 
-/// Finds the setting of a path below a job; the job of the key is empty.
-pub(super) fn of_job(path: &[String]) -> Result<Known, Unknown> {
-    find_job_setting(String::new(), path)
-}
-
 fn find_job_setting(job: String, rest: &[String]) -> Result<Known, Unknown> {
     match rest {
         [] => Ok((Key::Job(job), "")),
@@ -234,20 +236,22 @@ fn find_job_setting(job: String, rest: &[String]) -> Result<Known, Unknown> {
     }
 }
 
-/// The setting of a job, by the name that it has in files or for short.
+/// The setting of a job, by any of its names.
 fn known_of_job(job: &str, written: &str) -> Result<Known, Unknown> {
-    let wanted = canonical(written);
-    if let Some((_, prop)) = SHORT.iter().find(|(short, _)| canonical(short.name) == wanted) {
-        return Ok((Key::Prop(job.to_owned(), (*prop).to_owned()), ""));
-    }
-    match known(JOB, written) {
-        Ok((name, unit)) => Ok((Key::JobSetting(job.to_owned(), name), unit)),
-        Err(Unknown::Nothing(None)) => {
-            let short = SHORT.iter().map(|(short, _)| short.name);
-            Err(Unknown::Nothing(nearest(&wanted, short)))
-        }
-        Err(unknown) => Err(unknown),
-    }
+    let (setting, unit) = setting_of_job(written)?;
+    let key = match setting.place {
+        Place::Prop(prop) => Key::Prop(job.to_owned(), prop.to_owned()),
+        Place::Registry { .. } | Place::Application => Key::JobSetting(job.to_owned(), setting.name),
+    };
+    Ok((key, unit))
+}
+
+/// Finds a setting of a job by any of its names, with the unit of the number behind it.
+pub(super) fn setting_of_job(written: &str) -> Result<(&'static Setting, &'static str), Unknown> {
+    Setting::find(written).ok_or_else(|| {
+        let names = SETTINGS.iter().map(|setting| setting.name);
+        Unknown::Nothing(nearest(written, names))
+    })
 }
 
 /// Finds the setting of an environment variable. Its name does not distinguish dots from dashes, nor show where a job's name ends.
@@ -267,7 +271,7 @@ pub(super) fn find_variable(tokens: &[&str], jobs: &JobNames, props: &JobProps) 
     } else {
         all
     };
-    let (name, unit) = known(APPLICATION, &all)?;
+    let (name, unit) = known(&all)?;
     Ok((Key::Setting(name), unit))
 }
 
@@ -312,10 +316,11 @@ fn prop_of_variable(job: &str, tokens: &[&str], props: &JobProps) -> Result<Key,
     if set.len() > 1 {
         return Err(Unknown::Ambiguous(set.into_iter().map(prop).collect()));
     }
-    let ours = CAMEL_CASE_PROPS
-        .iter()
-        .copied()
-        .chain(SHORT.iter().map(|(_, prop)| *prop));
+    let of_settings = SETTINGS.iter().filter_map(|setting| match setting.place {
+        Place::Prop(prop) => Some(prop),
+        Place::Registry { .. } | Place::Application => None,
+    });
+    let ours = CAMEL_CASE_PROPS.iter().copied().chain(of_settings);
     let known = set.into_iter().chain(ours).find(|key| canonical(key) == wanted);
     Ok(prop(known.unwrap_or(&tokens.join(".").to_lowercase())))
 }
@@ -326,11 +331,12 @@ fn strip_tokens<'a, 'b>(tokens: &'a [&'b str], prefix: &str) -> Option<&'a [&'b 
     Some(&tokens[end..])
 }
 
-fn known(settings: &'static [Setting], written: &str) -> Result<(&'static str, &'static str), Unknown> {
+/// A setting of the application, by the name that it has in files, or in Java's.
+fn known(written: &str) -> Result<(&'static str, &'static str), Unknown> {
     let wanted = canonical(written);
-    let find = |name: &str| settings.iter().find(|setting| canonical(setting.name) == name);
-    if let Some(setting) = find(&wanted) {
-        return Ok((setting.name, ""));
+    let find = |name: &str| APPLICATION.iter().find(|entry| canonical(entry.name) == name);
+    if let Some(entry) = find(&wanted) {
+        return Ok((entry.name, ""));
     }
     let named = JAVA_NAMES.iter().filter(|(java, ..)| canonical(java) == wanted);
     let mut java = named.filter_map(|(_, ours, unit)| Some((find(&canonical(ours))?.name, *unit)));
@@ -339,18 +345,13 @@ fn known(settings: &'static [Setting], written: &str) -> Result<(&'static str, &
         (Some(known), _) => Ok(known),
         (None, Some((_, instead))) => Err(Unknown::OfJava(instead)),
         (None, None) => {
-            let names = settings.iter().map(|setting| setting.name);
+            let names = APPLICATION.iter().map(|entry| entry.name);
             Err(Unknown::Nothing(nearest(
                 &wanted,
                 names.chain(SECTIONS.iter().copied()),
             )))
         }
     }
-}
-
-fn is_list(settings: &[Setting], name: &str) -> bool {
-    let named = settings.iter().find(|setting| setting.name == name);
-    named.is_some_and(|setting| setting.takes == Takes::List)
 }
 
 impl std::fmt::Display for Key {
@@ -379,11 +380,14 @@ mod tests {
 
     #[test]
     fn short_names_should_be_those_of_props() {
-        for (short, prop) in SHORT {
-            let short = short.name;
+        let short = SETTINGS.iter().filter_map(|setting| match setting.place {
+            Place::Prop(prop) => Some((setting.name, prop)),
+            Place::Registry { .. } | Place::Application => None,
+        });
+        for (short, prop) in short {
             let path = ["jobs", "a", short].map(str::to_owned);
             let found = find(&path).ok().expect("it is known");
-            assert_eq!(found, (Key::Prop("a".to_owned(), (*prop).to_owned()), ""));
+            assert_eq!(found, (Key::Prop("a".to_owned(), prop.to_owned()), ""));
             assert_eq!(job_setting("a", short), Some(found.0));
         }
         let jobs = JobNames::from_iter(["a".to_owned()]);

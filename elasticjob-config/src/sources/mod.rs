@@ -78,16 +78,13 @@ pub use figment;
 
 pub use self::error::{Error, Errors, Origin};
 pub use self::properties::read_properties;
-pub(crate) use self::reference::Takes;
 pub use self::server::Server;
 pub use self::settings::{
     DataSourceSettings, DumpSettings, Implementation, JobSettings, MetricsSettings, NetworkSettings, RegistrySettings,
     Settings, Sources, TracedJobs, TracingSettings, ZooKeeperSettings,
 };
 
-#[cfg(test)]
-pub(crate) use self::spelt::job_settings;
-pub(crate) use self::spelt::{Spelt, java_names};
+pub(crate) use self::spelt::Spelt;
 
 use self::bind::{Binder, Declarations};
 use self::document::Document;

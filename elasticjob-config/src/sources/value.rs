@@ -12,13 +12,6 @@ pub(crate) const LIST: &str = "a list is written `a, b` or `[a, b]`";
 pub(crate) const WHOLE_NUMBER: &str = "a whole number is expected";
 pub(crate) const DURATION: &str = "a duration is expected, such as `10s`, `500ms` or `1m 30s`";
 
-/// A unit in which the registry holds whole numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unit {
-    Seconds,
-    Minutes,
-}
-
 /// A number, or a whole one in hexadecimal digits: `0x1F`, which Spring reads from every source.
 pub(crate) fn number<T: FromStr>(text: &str) -> Option<T> {
     let text = text.trim();
@@ -32,21 +25,4 @@ pub(crate) fn number<T: FromStr>(text: &str) -> Option<T> {
 /// A duration that may be negative, which means none in some of Java's settings.
 pub(crate) fn duration(text: &str) -> Option<SignedDuration> {
     text.trim().parse().ok()
-}
-
-impl Unit {
-    /// Returns how many of these a duration is.
-    ///
-    /// # Errors
-    /// If it is no whole number of them.
-    pub(crate) fn count(self, duration: SignedDuration) -> Result<i64, String> {
-        let (seconds, name) = match self {
-            Self::Seconds => (1, "seconds"),
-            Self::Minutes => (60, "minutes"),
-        };
-        if duration.subsec_nanos() != 0 || duration.as_secs() % seconds != 0 {
-            return Err(format!("the registry holds whole {name}"));
-        }
-        Ok(duration.as_secs() / seconds)
-    }
 }

@@ -38,13 +38,6 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Adds an entry unless there is no text.
-    pub(crate) fn optional(&mut self, key: &'a str, text: Option<&'a str>) {
-        if let Some(text) = text {
-            self.entry(key, Value::Text(text));
-        }
-    }
-
     /// The document, with one line feed at its end.
     pub(crate) fn finish(self) -> String {
         let mut output = Output::default();

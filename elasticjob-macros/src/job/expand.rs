@@ -129,15 +129,12 @@ fn implementation_parts(implementation: &Implementation, settings: &Settings) ->
     } = implementation;
     // The one place that a trait which is no job trait fails at.
     let of_trait = quote_spanned!(implementation.trait_span()=> <#job_type as #job_trait>::__ELASTIC_JOB_TRAIT);
-    let streams = settings
-        .flag(&key::STREAMING)
-        .filter(|(on, _)| *on)
-        .map(|(_, setting)| {
-            // Which trait it is, only the compiler knows.
-            let message = "jobs of this trait do not stream: implement `DataflowJob`";
-            let span = setting.written.span();
-            quote_spanned!(span=> const _: () = ::core::assert!(__ELASTICJOB_TRAIT.streams(), #message);)
-        });
+    let streams = settings.flag(key::STREAMING).filter(|(on, _)| *on).map(|(_, setting)| {
+        // Which trait it is, only the compiler knows.
+        let message = "jobs of this trait do not stream: implement `DataflowJob`";
+        let span = setting.written.span();
+        quote_spanned!(span=> const _: () = ::core::assert!(__ELASTICJOB_TRAIT.streams(), #message);)
+    });
     let functions = quote! {
         fn __elasticjob_check(__elasticjob_start: &mut __elasticjob::Start<'_>) {
             <#job_type as __elasticjob::Inject>::check(__elasticjob_start);
@@ -170,7 +167,7 @@ fn submitted(
 ) -> TokenStream {
     let cfgs = item.cfgs();
     let krate = settings.krate();
-    let name = settings.text(&key::NAME).map_or(own_name, |(name, _)| name);
+    let name = settings.text(key::NAME).map_or(own_name, |(name, _)| name);
     let Parts { functions, kind } = parts;
     let site = site::expression();
     let Declared { values, one_off } = declared;

@@ -1,15 +1,17 @@
-//! The keys of the attribute.
+//! The keys of the attribute: its own, and those of the settings of a job.
 
-use elasticjob_config::job::MAX_SHARDING_TOTAL_COUNT;
+use std::sync::LazyLock;
+
+use elasticjob_config::job::setting::{Place, SETTINGS, Setting, Slot, Takes};
 
 /// A key, with the kind of value it takes.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub(crate) struct Key {
-    /// How it may be written: the name of the job property, and a short form.
+    /// How it may be written: a short form if there is one, and the name of the setting.
     pub(crate) names: &'static [&'static str],
     pub(crate) kind: Kind,
-    /// The name in configuration files, for a property of the job; `props.` and a name for what is one of its props.
-    pub(crate) property: Option<&'static str>,
+    /// The name in configuration files, for a setting of the job; `props.` and a name for what is one of its props.
+    pub(crate) property: Option<String>,
 }
 
 /// What a value may be.
@@ -33,119 +35,97 @@ pub(crate) enum Kind {
     Path,
 }
 
-const fn property(names: &'static [&'static str], property: &'static str, kind: Kind) -> Key {
-    Key {
-        names,
-        kind,
-        property: Some(property),
-    }
-}
-
-const fn ours(names: &'static [&'static str], kind: Kind) -> Key {
-    Key {
-        names,
-        kind,
-        property: None,
-    }
-}
-
 /// All members of a cluster hold numbers in 32 bits, with a sign.
 const MOST: i64 = i32::MAX as i64;
 
-pub(crate) const NAME: Key = ours(&["name", "job_name"], Kind::Text);
-pub(crate) const CRON: Key = property(&["cron"], "cron", Kind::Text);
-pub(crate) const TIME_ZONE: Key = property(&["time_zone"], "time-zone", Kind::Text);
-pub(crate) const SHARDING: Key = property(
-    &["sharding", "sharding_total_count"],
-    "sharding-total-count",
-    Kind::Number {
-        least: 1,
-        most: MAX_SHARDING_TOTAL_COUNT as i64,
-    },
-);
-pub(crate) const ITEM_PARAMETERS: Key = property(
-    &["item_parameters", "sharding_item_parameters"],
-    "sharding-item-parameters",
-    Kind::Text,
-);
-pub(crate) const MONITOR_EXECUTION: Key = property(&["monitor_execution"], "monitor-execution", Kind::Flag);
-pub(crate) const FAILOVER: Key = property(&["failover"], "failover", Kind::Flag);
-pub(crate) const ONE_OFF: Key = ours(&["one_off"], Kind::Flag);
-pub(crate) const BOOTSTRAP: Key = property(
-    &["bootstrap", "job_bootstrap_bean_name"],
-    "job-bootstrap-bean-name",
-    Kind::Name,
-);
-pub(crate) const LISTENERS: Key = ours(&["listeners"], Kind::Types);
-pub(crate) const LISTENER_TYPES: Key = property(&["job_listener_types"], "job-listener-types", Kind::Texts);
-/// A prop of dataflow jobs.
-pub(crate) const STREAMING: Key = property(&["streaming"], "props.streaming.process", Kind::Flag);
-pub(crate) const CRATE: Key = ours(&["crate"], Kind::Path);
+/// What is documented of a key that is no setting of the job.
+struct Own {
+    names: &'static [&'static str],
+    kind: Kind,
+    #[cfg_attr(not(test), expect(dead_code, reason = "the documentation is made of it"))]
+    default: &'static str,
+    #[cfg_attr(not(test), expect(dead_code, reason = "the documentation is made of it"))]
+    about: &'static str,
+}
 
-pub(crate) static KEYS: [Key; 30] = [
-    NAME,
-    CRON,
-    TIME_ZONE,
-    SHARDING,
-    ITEM_PARAMETERS,
-    property(&["parameter", "job_parameter"], "job-parameter", Kind::Text),
-    MONITOR_EXECUTION,
-    FAILOVER,
-    property(&["misfire"], "misfire", Kind::Flag),
-    property(
-        &["max_time_diff_seconds"],
-        "max-time-diff-seconds",
-        Kind::Number { least: -1, most: MOST },
-    ),
-    property(
-        &["reconcile_interval_minutes"],
-        "reconcile-interval-minutes",
-        Kind::Number { least: 0, most: MOST },
-    ),
-    property(
-        &["strategy", "job_sharding_strategy_type"],
-        "job-sharding-strategy-type",
-        Kind::Name,
-    ),
-    property(
-        &["executor", "job_executor_service_handler_type"],
-        "job-executor-service-handler-type",
-        Kind::Name,
-    ),
-    property(
-        &["error_handler", "job_error_handler_type"],
-        "job-error-handler-type",
-        Kind::Name,
-    ),
-    LISTENERS,
-    LISTENER_TYPES,
-    property(&["description"], "description", Kind::Text),
-    property(&["props"], "props", Kind::Props),
-    property(&["disabled"], "disabled", Kind::Flag),
-    property(&["overwrite"], "overwrite", Kind::Flag),
-    property(&["label"], "label", Kind::Name),
-    property(&["static_sharding"], "static-sharding", Kind::Flag),
-    STREAMING,
-    property(&["timeout"], "props.elasticjob.timeout", Kind::Duration),
-    property(
-        &["retry"],
-        "props.elasticjob.retry",
-        Kind::Number { least: 0, most: 1000 },
-    ),
-    property(&["retry_backoff"], "props.elasticjob.retry.backoff", Kind::Duration),
-    property(
-        &["retry_max_backoff"],
-        "props.elasticjob.retry.max-backoff",
-        Kind::Duration,
-    ),
-    ONE_OFF,
-    BOOTSTRAP,
-    CRATE,
+pub(crate) const NAME: &str = "name";
+pub(crate) const CRON: &str = "cron";
+pub(crate) const TIME_ZONE: &str = "time_zone";
+pub(crate) const SHARDING: &str = "sharding";
+pub(crate) const ITEM_PARAMETERS: &str = "item_parameters";
+pub(crate) const MONITOR_EXECUTION: &str = "monitor_execution";
+pub(crate) const FAILOVER: &str = "failover";
+pub(crate) const ONE_OFF: &str = "one_off";
+pub(crate) const BOOTSTRAP: &str = "bootstrap";
+pub(crate) const LISTENERS: &str = "listeners";
+pub(crate) const LISTENER_TYPES: &str = "job_listener_types";
+/// A prop of dataflow jobs.
+pub(crate) const STREAMING: &str = "streaming";
+pub(crate) const CRATE: &str = "crate";
+const PROPS: &str = "props";
+
+const OWN: [Own; 5] = [
+    Own {
+        names: &[NAME, "job_name"],
+        kind: Kind::Text,
+        default: "that of the function or type",
+        about: "The name of the job.",
+    },
+    Own {
+        names: &[LISTENERS],
+        kind: Kind::Types,
+        default: "",
+        about: "The listeners of the job, as types with `#[job_listener]`.",
+    },
+    Own {
+        names: &[PROPS],
+        kind: Kind::Props,
+        default: "",
+        about: "The props of the job, its type and its error handler.",
+    },
+    Own {
+        names: &[ONE_OFF],
+        kind: Kind::Flag,
+        default: "`false`",
+        about: "Insists that the job has no schedule.",
+    },
+    Own {
+        names: &[CRATE],
+        kind: Kind::Path,
+        default: "`::elasticjob`",
+        about: "The crate `elasticjob`, if it is renamed.",
+    },
 ];
 
+pub(crate) static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| {
+    let own = OWN.iter().map(|own| Key {
+        names: own.names,
+        kind: own.kind,
+        property: (own.names == [PROPS]).then(|| PROPS.to_owned()),
+    });
+    let settings = SETTINGS.iter().filter(|setting| !setting.attribute.is_empty());
+    own.chain(settings.map(Key::of)).collect()
+});
+
 impl Key {
+    fn of(setting: &'static Setting) -> Self {
+        Self {
+            names: setting.attribute,
+            kind: Kind::of(setting),
+            property: Some(match setting.place {
+                Place::Prop(prop) => format!("{PROPS}.{prop}"),
+                Place::Registry { .. } | Place::Application => setting.java_name(),
+            }),
+        }
+    }
+
     pub(crate) fn find(written: &str) -> Option<&'static Self> {
-        KEYS.iter().find(|key| key.names.contains(&written))
+        KEYS.iter().find(|key| key.is(written))
+    }
+
+    /// Whether this is how the key may be written.
+    pub(crate) fn is(&self, written: &str) -> bool {
+        self.names.contains(&written)
     }
 
     /// All that may be written.
@@ -154,8 +134,36 @@ impl Key {
     }
 }
 
+impl Kind {
+    fn of(setting: &Setting) -> Self {
+        match (setting.takes, &setting.place) {
+            // Java's names, which say the unit.
+            (
+                Takes::Duration,
+                Place::Registry {
+                    slot: Slot::Units(units, _),
+                    ..
+                },
+            ) => Self::Number {
+                least: units.off,
+                most: MOST,
+            },
+            (Takes::Duration, _) => Self::Duration,
+            (Takes::Name, _) => Self::Name,
+            (Takes::Switch, _) => Self::Flag,
+            (Takes::Number(least, most), _) => Self::Number { least, most },
+            (Takes::List, _) => Self::Texts,
+            _ => Self::Text,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+    use std::fs;
+    use std::path::Path;
+
     use super::*;
 
     #[test]
@@ -165,5 +173,81 @@ mod tests {
         let count = names.len();
         names.dedup();
         assert_eq!(names.len(), count);
+    }
+
+    #[test]
+    fn keys_that_are_checked_exist() {
+        for name in [
+            NAME,
+            CRON,
+            TIME_ZONE,
+            SHARDING,
+            ITEM_PARAMETERS,
+            MONITOR_EXECUTION,
+            FAILOVER,
+            ONE_OFF,
+            BOOTSTRAP,
+            LISTENERS,
+            LISTENER_TYPES,
+            STREAMING,
+            CRATE,
+        ] {
+            assert!(Key::find(name).is_some(), "{name}");
+        }
+    }
+
+    #[test]
+    fn documentation_is_that_of_the_table() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/job/keys.md");
+        let expected = documentation();
+        if std::env::var_os("WRITE_REFERENCE").is_some() {
+            fs::write(&path, &expected).expect("the file can be written");
+        }
+        let found = fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            found == expected,
+            "src/job/keys.md is not what the tables say: run this test with WRITE_REFERENCE=1"
+        );
+    }
+
+    fn documentation() -> String {
+        let mut table = String::from("| key | value | default | |\n|---|---|---|---|\n");
+        let mut row = |names: &[&str], kind: Kind, unit: &str, default: &str, about: &str| {
+            let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+            let value = in_words(kind, unit);
+            writeln!(table, "| {} | {value} | {default} | {about} |", names.join(", ")).expect("a text takes all");
+        };
+        for own in &OWN {
+            row(own.names, own.kind, "", own.default, own.about);
+        }
+        for setting in SETTINGS.iter().filter(|setting| !setting.attribute.is_empty()) {
+            let unit = match setting.place {
+                Place::Registry {
+                    slot: Slot::Units(units, _),
+                    ..
+                } => units.unit.name(),
+                _ => "",
+            };
+            let default = match setting.default {
+                words @ ("" | "none" | "the machine's") => words.to_owned(),
+                value => format!("`{value}`"),
+            };
+            row(setting.attribute, Kind::of(setting), unit, &default, setting.about);
+        }
+        table
+    }
+
+    fn in_words(kind: Kind, unit: &str) -> String {
+        match kind {
+            Kind::Text | Kind::Name => "text".to_owned(),
+            Kind::Duration => "duration, `\"30s\"`".to_owned(),
+            Kind::Number { least, .. } if !unit.is_empty() => format!("number of {unit}; {least}: off"),
+            Kind::Number { least, most } => format!("number, {least} to {most}"),
+            Kind::Flag => "flag".to_owned(),
+            Kind::Texts => "`[\"A\", \"B\"]`".to_owned(),
+            Kind::Types => "`[Audit, my::CleanUp]`".to_owned(),
+            Kind::Props => "`props(\"email.host\" = \"localhost\", batch = 250)`".to_owned(),
+            Kind::Path => "path".to_owned(),
+        }
     }
 }

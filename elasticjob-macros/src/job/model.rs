@@ -44,7 +44,7 @@ impl Settings {
             let Some(setting) = read(argument, faults) else {
                 continue;
             };
-            match settings.get(setting.key) {
+            match settings.get(setting.key.names[0]) {
                 Some(first) => faults.add(&setting.written, given_twice(first, &setting)),
                 None => settings.settings.push(setting),
             }
@@ -56,11 +56,11 @@ impl Settings {
         self.settings.iter()
     }
 
-    pub(crate) fn get(&self, key: &Key) -> Option<&Setting> {
-        self.settings.iter().find(|setting| setting.key == key)
+    pub(crate) fn get(&self, key: &str) -> Option<&Setting> {
+        self.settings.iter().find(|setting| setting.key.is(key))
     }
 
-    pub(crate) fn text(&self, key: &Key) -> Option<(&str, &Setting)> {
+    pub(crate) fn text(&self, key: &str) -> Option<(&str, &Setting)> {
         let setting = self.get(key)?;
         match &setting.value {
             Typed::Text(text) => Some((text, setting)),
@@ -68,14 +68,14 @@ impl Settings {
         }
     }
 
-    pub(crate) fn number(&self, key: &Key) -> Option<i64> {
+    pub(crate) fn number(&self, key: &str) -> Option<i64> {
         match self.get(key)?.value {
             Typed::Number(number) => Some(number),
             _ => None,
         }
     }
 
-    pub(crate) fn flag(&self, key: &Key) -> Option<(bool, &Setting)> {
+    pub(crate) fn flag(&self, key: &str) -> Option<(bool, &Setting)> {
         let setting = self.get(key)?;
         match setting.value {
             Typed::Flag(on) => Some((on, setting)),
@@ -85,7 +85,7 @@ impl Settings {
 
     /// The types of the job's listeners.
     pub(crate) fn listeners(&self) -> &[Path] {
-        match self.get(&key::LISTENERS).map(|setting| &setting.value) {
+        match self.get(key::LISTENERS).map(|setting| &setting.value) {
             Some(Typed::Types(types)) => types,
             _ => &[],
         }
@@ -93,7 +93,7 @@ impl Settings {
 
     /// The path of the façade crate.
     pub(crate) fn krate(&self) -> TokenStream {
-        match self.get(&key::CRATE).map(|setting| &setting.value) {
+        match self.get(key::CRATE).map(|setting| &setting.value) {
             Some(Typed::Path(path)) => path.to_token_stream(),
             _ => quote!(::elasticjob),
         }

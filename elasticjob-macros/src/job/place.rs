@@ -45,7 +45,7 @@ fn check_function(function: &Function, settings: &Settings, faults: &mut Faults)
     if let Some(variadic) = &signature.variadic {
         faults.add(variadic, "a job has a fixed number of parameters");
     }
-    if let Some((true, streaming)) = settings.flag(&key::STREAMING) {
+    if let Some((true, streaming)) = settings.flag(key::STREAMING) {
         let message = "a function does not stream: put the attribute on `impl DataflowJob for ..`";
         faults.add(&streaming.written, message);
     }
@@ -101,7 +101,7 @@ fn check_implementation(implementation: &Implementation, settings: &Settings, fa
     for parameter in &implementation.generics.params {
         faults.add(parameter, "a job is one type: declare it for a type without parameters");
     }
-    if implementation.name().is_none() && settings.get(&key::NAME).is_none() {
+    if implementation.name().is_none() && settings.get(key::NAME).is_none() {
         let job_type = implementation.job_type.to_token_stream();
         faults.add(
             quote!(#job_type),

@@ -31,12 +31,12 @@ pub(crate) fn settings(settings: &Settings, faults: &mut Faults) -> Declared {
 
     Declared {
         values: settings.iter().flat_map(|setting| values(setting, faults)).collect(),
-        one_off: settings.flag(&key::ONE_OFF).is_some_and(|(on, _)| on),
+        one_off: settings.flag(key::ONE_OFF).is_some_and(|(on, _)| on),
     }
 }
 
 fn name_is_allowed(settings: &Settings, faults: &mut Faults) {
-    let Some((name, setting)) = settings.text(&key::NAME) else {
+    let Some((name, setting)) = settings.text(key::NAME) else {
         return;
     };
     if let Err(error) = JobName::parse(name) {
@@ -45,7 +45,7 @@ fn name_is_allowed(settings: &Settings, faults: &mut Faults) {
 }
 
 fn cron_parses(settings: &Settings, faults: &mut Faults) {
-    let Some((text, setting)) = settings.text(&key::CRON) else {
+    let Some((text, setting)) = settings.text(key::CRON) else {
         return;
     };
     let errors = match cron::Expression::parse(text) {
@@ -82,7 +82,7 @@ fn fires(expression: &cron::Expression) -> bool {
 }
 
 fn time_zone_exists(settings: &Settings, faults: &mut Faults) {
-    let Some((text, setting)) = settings.text(&key::TIME_ZONE) else {
+    let Some((text, setting)) = settings.text(key::TIME_ZONE) else {
         return;
     };
     if let Err(error) = Zone::parse(text) {
@@ -91,11 +91,11 @@ fn time_zone_exists(settings: &Settings, faults: &mut Faults) {
 }
 
 fn item_parameters_fit(settings: &Settings, faults: &mut Faults) {
-    let Some((text, setting)) = settings.text(&key::ITEM_PARAMETERS) else {
+    let Some((text, setting)) = settings.text(key::ITEM_PARAMETERS) else {
         return;
     };
     let total = settings
-        .number(&key::SHARDING)
+        .number(key::SHARDING)
         .and_then(|total| u32::try_from(total).ok());
     // If the number of items comes from elsewhere, all that is known is the largest.
     let total = total.unwrap_or(MAX_SHARDING_TOTAL_COUNT);
@@ -110,21 +110,21 @@ fn item_parameters_fit(settings: &Settings, faults: &mut Faults) {
 }
 
 fn nothing_excludes_another(settings: &Settings, faults: &mut Faults) {
-    let cron = settings.get(&key::CRON);
-    let is_on = |key: &Key| settings.flag(key).filter(|(on, _)| *on).map(|(_, setting)| setting);
+    let cron = settings.get(key::CRON);
+    let is_on = |key: &str| settings.flag(key).filter(|(on, _)| *on).map(|(_, setting)| setting);
 
-    if let (Some(_), Some(one_off)) = (cron, is_on(&key::ONE_OFF)) {
+    if let (Some(_), Some(one_off)) = (cron, is_on(key::ONE_OFF)) {
         faults.add(
             &one_off.written,
             "`one_off` and `cron` exclude each other: a one-off job has no schedule",
         );
     }
-    if let (Some(_), Some(bootstrap)) = (cron, settings.get(&key::BOOTSTRAP)) {
+    if let (Some(_), Some(bootstrap)) = (cron, settings.get(key::BOOTSTRAP)) {
         let written = &bootstrap.written;
         let message = format!("`{written}` and `cron` exclude each other: it names the handle of a one-off job");
         faults.add(written, message);
     }
-    if let (Some(_), Some(types)) = (settings.get(&key::LISTENERS), settings.get(&key::LISTENER_TYPES)) {
+    if let (Some(_), Some(types)) = (settings.get(key::LISTENERS), settings.get(key::LISTENER_TYPES)) {
         let message = "`job_listener_types` and `listeners` exclude each other: both are the job's listeners, in order";
         faults.add(&types.written, message);
     }
@@ -137,7 +137,7 @@ fn nothing_excludes_another(settings: &Settings, faults: &mut Faults) {
             faults.add(&setting.written, message);
         }
     }
-    if let (Some((false, _)), Some(failover)) = (settings.flag(&key::MONITOR_EXECUTION), is_on(&key::FAILOVER)) {
+    if let (Some((false, _)), Some(failover)) = (settings.flag(key::MONITOR_EXECUTION), is_on(key::FAILOVER)) {
         let message =
             "`failover` needs `monitor_execution`: without it there are no marks of the items that were running";
         faults.add(&failover.written, message);
@@ -145,8 +145,8 @@ fn nothing_excludes_another(settings: &Settings, faults: &mut Faults) {
 }
 
 /// The prop that the key sets, if it sets one.
-fn prop_of(key: &Key) -> Option<&'static str> {
-    key.property?.strip_prefix("props.")
+fn prop_of(key: &Key) -> Option<&str> {
+    key.property.as_deref()?.strip_prefix("props.")
 }
 
 fn has_prop(prop: &str, settings: &Settings) -> bool {
@@ -158,7 +158,7 @@ fn has_prop(prop: &str, settings: &Settings) -> bool {
 
 /// A setting as configuration files would have it.
 fn values(setting: &Setting, faults: &mut Faults) -> Vec<(String, String)> {
-    let Some(property) = setting.key.property else {
+    let Some(property) = setting.key.property.as_deref() else {
         return Vec::new();
     };
     let value = match &setting.value {

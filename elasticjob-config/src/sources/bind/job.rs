@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 
 use super::{Binder, Bound};
+use crate::job::setting::{Place, SETTINGS, Slot, Takes, Unit};
 use crate::job::{Fault, RawJobConfig};
 use crate::secret;
 use crate::sources::Declared;
@@ -10,7 +11,7 @@ use crate::sources::key::{self, JobNames, JobProps, Key};
 use crate::sources::layer::{self, Entry, Layer};
 use crate::sources::placeholder::Lookup;
 use crate::sources::settings::{Implementation, JobSettings};
-use crate::sources::value::{self, Unit};
+use crate::sources::value;
 use crate::spelling;
 
 /// The jobs that the program declares, and which of them does the work of which configured job.
@@ -254,27 +255,21 @@ impl Binder<'_> {
     }
 
     fn raw(&mut self, name: &str) -> RawJobConfig {
-        let key = |setting| Key::JobSetting(name.to_owned(), setting);
         let mut raw = RawJobConfig::new(name);
-        raw.cron = self.text(&key("cron"));
-        raw.time_zone = self.text(&key("time-zone"));
-        raw.sharding_total_count = self.number(&key("sharding-total-count"), value::WHOLE_NUMBER);
-        raw.sharding_item_parameters = self.text(&key("sharding-item-parameters"));
-        raw.job_parameter = self.entries.get(&key("job-parameter")).map(|bound| bound.text.clone());
-        raw.monitor_execution = self.bool(&key("monitor-execution"));
-        raw.failover = self.bool(&key("failover"));
-        raw.misfire = self.bool(&key("misfire"));
-        raw.max_time_diff_seconds = self.units(&key("max-time-diff"), Unit::Seconds);
-        raw.reconcile_interval_minutes = self.units(&key("reconcile-interval"), Unit::Minutes);
-        raw.job_sharding_strategy_type = self.text(&key("job-sharding-strategy-type"));
-        raw.job_executor_service_handler_type = self.text(&key("job-executor-service-handler-type"));
-        raw.job_error_handler_type = self.text(&key("job-error-handler-type"));
-        raw.job_listener_types = self.list(&key("job-listener-types"));
-        raw.description = self.text(&key("description"));
-        raw.disabled = self.bool(&key("disabled"));
-        raw.overwrite = self.bool(&key("overwrite"));
-        raw.label = self.text(&key("label"));
-        raw.static_sharding = self.bool(&key("static-sharding"));
+        for setting in &SETTINGS {
+            let Place::Registry { slot, .. } = setting.place else {
+                continue;
+            };
+            let key = Key::JobSetting(name.to_owned(), setting.name);
+            match slot {
+                Slot::Text(of) if setting.takes == Takes::Verbatim => *of(&mut raw) = self.verbatim(&key),
+                Slot::Text(of) => *of(&mut raw) = self.text(&key),
+                Slot::Number(of) => *of(&mut raw) = self.number(&key, value::WHOLE_NUMBER),
+                Slot::Units(units, of) => *of(&mut raw) = self.count(&key, units.unit),
+                Slot::Switch(of) => *of(&mut raw) = self.bool(&key),
+                Slot::List(of) => *of(&mut raw) = self.list(&key),
+            }
+        }
         raw.props = self
             .props()
             .map(|(key, bound)| (key.to_owned(), bound.text.clone()))
@@ -306,7 +301,7 @@ impl Binder<'_> {
     }
 
     /// The registry holds whole units only.
-    fn units(&mut self, key: &Key, unit: Unit) -> Option<i64> {
+    fn count(&mut self, key: &Key, unit: Unit) -> Option<i64> {
         let bound = self.bound(key)?;
         let duration = self.signed_duration(key)?;
         unit.count(duration).map_err(|problem| self.fault(&bound, problem)).ok()

@@ -120,6 +120,11 @@ impl<'a> Binder<'a> {
         self.bound(key).map(|bound| bound.text)
     }
 
+    /// A text as it is, also if it is blank.
+    fn verbatim(&self, key: &Key) -> Option<String> {
+        self.entries.get(key).map(|bound| bound.text.clone())
+    }
+
     fn bool(&mut self, key: &Key) -> Option<bool> {
         self.parsed(key, value::SWITCH, value::switch)
     }

@@ -7,7 +7,29 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use super::*;
+use crate::job::setting::Takes::{Name, Verbatim};
+use crate::job::setting::{Place, SETTINGS, Setting, dashed};
 use crate::sources::Loader;
+
+/// The settings of a job that are not short for a prop.
+fn of_job() -> impl Iterator<Item = Entry> {
+    let settings = SETTINGS
+        .iter()
+        .filter(|setting| !matches!(setting.place, Place::Prop(_)));
+    settings.map(of)
+}
+
+/// The settings of a job that are short for a prop, and the prop.
+fn short() -> impl Iterator<Item = (Entry, &'static str)> {
+    SETTINGS.iter().filter_map(|setting| match setting.place {
+        Place::Prop(prop) => Some((of(setting), prop)),
+        Place::Registry { .. } | Place::Application => None,
+    })
+}
+
+fn of(setting: &Setting) -> Entry {
+    entry(setting.name, setting.takes, setting.default, setting.about)
+}
 
 #[test]
 fn page_is_that_of_the_table() {
@@ -22,18 +44,20 @@ fn schema_is_that_of_the_table() {
 
 #[test]
 fn defaults_are_what_the_setting_takes() {
-    let short = SHORT.iter().map(|(setting, _)| setting);
-    for setting in APPLICATION.iter().chain(JOB).chain(short) {
-        let Setting {
-            name, default, about, ..
+    for setting in APPLICATION.iter().copied().chain(SETTINGS.iter().map(of)) {
+        let Entry {
+            name,
+            takes,
+            default,
+            about,
         } = setting;
         let is_word = is_word(default);
-        let is_taken = match setting.takes {
+        let is_taken = match takes {
             Switch => default.parse::<bool>().is_ok(),
             Number(least, most) => default.parse().is_ok_and(|number| (least..=most).contains(&number)),
             Duration | Age => default.parse::<jiff::SignedDuration>().is_ok(),
-            OneOf(texts) => texts.contains(default),
-            Text | Secret | List => true,
+            OneOf(texts) => texts.contains(&default),
+            Text | Name | Verbatim | Secret | List => true,
         };
         assert!(is_word || is_taken, "`{name}` is `{default}` by default");
         assert!(about.ends_with('.') && !about.contains('|'), "`{name}`: {about}");
@@ -48,15 +72,12 @@ fn is_word(default: &str) -> bool {
 #[test]
 fn defaults_are_what_counts_without_the_setting() {
     // Names of implementations are kept as they are written, and looked up by the application.
-    let is_looked_up = |setting: &Setting| setting.name.ends_with("-type") && setting.name.starts_with("job-");
-    let with_defaults = |settings: &'static [Setting], below: &'static str| {
-        let settings = settings
-            .iter()
-            .filter(move |setting| !is_word(setting.default) && !is_looked_up(setting));
-        settings.map(move |setting| (format!("{below}{}", setting.name), setting.default))
-    };
-    let defaults: Vec<_> = with_defaults(APPLICATION, "")
-        .chain(with_defaults(JOB, "jobs.a."))
+    let is_looked_up = |entry: &Entry| entry.name.ends_with("-type") && entry.name.starts_with("job-");
+    let of_application = APPLICATION.iter().map(|entry| ("", *entry));
+    let defaults: Vec<_> = of_application
+        .chain(of_job().map(|entry| ("jobs.a.", entry)))
+        .filter(|(_, entry)| !is_word(entry.default) && !is_looked_up(entry))
+        .map(|(below, entry)| (format!("{below}{}", entry.name), entry.default))
         .collect();
     assert!(defaults.len() > 15, "{defaults:?}");
     let load = |default: Option<&(String, &str)>| {
@@ -102,9 +123,9 @@ fn check(file: &str, expected: &str) {
 fn page() -> String {
     let mut page = String::from(
         "# Settings\n\n\
-         All settings of `application.yaml` and its siblings in TOML and `.properties`. The page is made of the table that the\n\
-         settings are read by (`elasticjob-config/src/sources/reference.rs`), and a test holds it there. Where values come from, and\n\
-         which wins, is in [configuration.md](configuration.md).\n\n\
+         All settings of `application.yaml` and its siblings in TOML and `.properties`. The page is made of the tables that the\n\
+         settings are read by (`reference.rs` in `elasticjob-config/src/sources/`, `setting.rs` in `elasticjob-config/src/job/`), and\n\
+         a test holds it there. Where values come from, and which wins, is in [configuration.md](configuration.md).\n\n\
          A key is known by its letters and digits: `reg-center`, `regCenter` and `reg_center` are one. In the environment\n\
          `elasticjob.reg-center.max-retries` is `ELASTICJOB_REG_CENTER_MAX_RETRIES`. Java's names are taken, too, with numbers in Java's\n\
          units. Editors complete and check the file by [application.schema.json](application.schema.json); in YAML the first line names\n\
@@ -114,29 +135,29 @@ fn page() -> String {
          ```\n",
     );
     page += "\n## Of the application, below `elasticjob`\n\n";
-    page += &table(APPLICATION.iter());
+    page += &table(APPLICATION.iter().copied());
     page += "\nBelow `tracing.data-source` stands the database, as [history.md](history.md) describes it.\n";
     page += "\n## Of a job, below `elasticjob.jobs.NAME`\n\n";
-    page += &table(JOB.iter());
+    page += &table(of_job());
     page += "\nProperties of the job stand below `props`. These have a short name as well:\n\n";
-    page += &table(SHORT.iter().map(|(setting, _)| setting));
+    page += &table(short().map(|(entry, _)| entry));
     page += "\n| short | as a property |\n|---|---|\n";
-    for (short, prop) in SHORT {
+    for (short, prop) in short() {
         writeln!(page, "| `{}` | `props.{prop}` |", short.name).expect("a text takes all");
     }
     page
 }
 
-fn table<'a>(settings: impl Iterator<Item = &'a Setting>) -> String {
+fn table(entries: impl Iterator<Item = Entry>) -> String {
     let mut table = String::from("| setting | value | without it | |\n|---|---|---|---|\n");
-    for setting in settings {
-        let Setting {
+    for entry in entries {
+        let Entry {
             name, default, about, ..
-        } = setting;
+        } = entry;
         let java: Vec<String> = java_names(name)
             .map(|(java, unit)| match unit {
-                "" => format!("`{}`", camel_case(java)),
-                unit => format!("`{}` in {}", camel_case(java), unit_in_words(unit)),
+                "" => format!("`{}`", camel_case(&java)),
+                unit => format!("`{}` in {}", camel_case(&java), unit_in_words(unit)),
             })
             .collect();
         let java = match java.is_empty() {
@@ -144,18 +165,26 @@ fn table<'a>(settings: impl Iterator<Item = &'a Setting>) -> String {
             false => format!(" In Java {}.", java.join(", ")),
         };
         let default = match is_word(default) {
-            true => (*default).to_owned(),
+            true => default.to_owned(),
             false => format!("`{default}`"),
         };
-        let value = in_words(setting.takes);
+        let value = in_words(entry.takes);
         writeln!(table, "| `{name}` | {value} | {default} | {about}{java} |").expect("a text takes all");
     }
     table
 }
 
-fn java_names(name: &str) -> impl Iterator<Item = (&'static str, &'static str)> {
-    let named = JAVA_NAMES.iter().filter(move |(_, ours, _)| *ours == name);
-    named.map(|(java, _, unit)| (*java, *unit))
+/// Java's names for a setting that are not its own, with the unit of the number.
+fn java_names(name: &str) -> impl Iterator<Item = (String, &'static str)> {
+    let of_application = JAVA_NAMES.iter().filter(move |(_, ours, _)| *ours == name);
+    let of_application = of_application.map(|(java, _, unit)| ((*java).to_owned(), *unit));
+    let setting = SETTINGS.iter().find(move |setting| setting.name == name);
+    let of_job = setting.into_iter().flat_map(|setting| {
+        let keys = setting.java_keys().iter().map(|key| dashed(key));
+        let others = keys.filter(|key| key != setting.name);
+        others.map(|key| (key, setting.suffix()))
+    });
+    of_application.chain(of_job)
 }
 
 fn unit_in_words(unit: &str) -> &'static str {
@@ -169,7 +198,7 @@ fn unit_in_words(unit: &str) -> &'static str {
 
 fn in_words(takes: Takes) -> String {
     match takes {
-        Text => "text".to_owned(),
+        Text | Name | Verbatim => "text".to_owned(),
         Secret => "secret text".to_owned(),
         Switch => "`true` or `false`".to_owned(),
         Number(least, MOST) => format!("number from {least}"),
@@ -198,12 +227,10 @@ fn camel_case(name: &str) -> String {
 
 fn schema() -> Value {
     let mut application = Map::new();
-    for setting in APPLICATION {
-        place(&mut application, setting.name, &value(setting));
-    }
-    for (java, ours, unit) in JAVA_NAMES {
-        if let Some(setting) = APPLICATION.iter().find(|setting| setting.name == *ours) {
-            place(&mut application, java, &java_value(setting, unit));
+    for entry in APPLICATION {
+        place(&mut application, entry.name, &value(entry));
+        for (java, unit) in java_names(entry.name) {
+            place(&mut application, &java, &java_value(entry, unit));
         }
     }
     let database = json!({
@@ -213,13 +240,10 @@ fn schema() -> Value {
     place(&mut application, "tracing.data-source", &database);
 
     let mut job = Map::new();
-    let short = SHORT.iter().map(|(setting, _)| setting);
-    for setting in JOB.iter().chain(short) {
-        place(&mut job, setting.name, &value(setting));
-    }
-    for (java, ours, unit) in JAVA_NAMES {
-        if let Some(setting) = JOB.iter().find(|setting| setting.name == *ours) {
-            place(&mut job, java, &java_value(setting, unit));
+    for entry in SETTINGS.iter().map(of) {
+        place(&mut job, entry.name, &value(&entry));
+        for (java, unit) in java_names(entry.name) {
+            place(&mut job, &java, &java_value(&entry, unit));
         }
     }
     let props = json!({
@@ -280,16 +304,16 @@ fn or_placeholder(value: Value) -> Value {
     json!([value, { "type": "string", "pattern": "\\$\\{" }, { "type": "null" }])
 }
 
-fn value(setting: &Setting) -> Value {
+fn value(entry: &Entry) -> Value {
     let described = |any_of: Value| {
-        let mut value = json!({ "description": setting.about, "anyOf": any_of });
-        if !is_word(setting.default) {
-            value["default"] = json!(setting.default);
+        let mut value = json!({ "description": entry.about, "anyOf": any_of });
+        if !is_word(entry.default) {
+            value["default"] = json!(entry.default);
         }
         value
     };
-    described(match setting.takes {
-        Text | Secret => json!([{ "type": ["string", "number", "boolean", "null"] }]),
+    described(match entry.takes {
+        Text | Name | Verbatim | Secret => json!([{ "type": ["string", "number", "boolean", "null"] }]),
         Switch => or_placeholder(json!({ "type": "boolean" })),
         Number(least, most) => or_placeholder(json!({ "type": "integer", "minimum": least, "maximum": most })),
         Duration | Age => json!([{ "type": ["string", "null"] }, { "const": 0 }]),
@@ -303,9 +327,9 @@ fn value(setting: &Setting) -> Value {
 }
 
 /// A number in the unit that the name says.
-fn java_value(setting: &Setting, unit: &str) -> Value {
+fn java_value(entry: &Entry, unit: &str) -> Value {
     match unit {
-        "" => value(setting),
-        _ => json!({ "description": setting.about, "anyOf": or_placeholder(json!({ "type": "integer" })) }),
+        "" => value(entry),
+        _ => json!({ "description": entry.about, "anyOf": or_placeholder(json!({ "type": "integer" })) }),
     }
 }

@@ -17,6 +17,27 @@ pub enum Source {
     Failover,
 }
 
+/// One attempt of a run. Keys of one item stand together in their order.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct RunKey {
+    pub(crate) item: u32,
+    /// The id of the run, over all its attempts.
+    pub(crate) run: String,
+    /// Counted from 1.
+    pub(crate) attempt: u32,
+}
+
+impl RunKey {
+    /// Returns the key that comes before all of an item.
+    pub(crate) fn before(item: u32) -> Self {
+        Self {
+            item,
+            run: String::new(),
+            attempt: 0,
+        }
+    }
+}
+
 /// What became of an item at one scheduled time or request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

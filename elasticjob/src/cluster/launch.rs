@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::progress::ProgressCell;
+use crate::run::RunKey;
 use crate::schedule::Clock;
 use crate::tasks::Task;
 use crate::telemetry::JobMetrics;
@@ -98,9 +99,7 @@ pub(crate) struct CallResult {
 /// An item's run has ended.
 #[derive(Debug)]
 pub(crate) struct Finished {
-    pub(crate) item: u32,
-    pub(crate) run: String,
-    pub(crate) attempt: u32,
+    pub(crate) key: RunKey,
     /// The fence stopped it: its session could no longer be relied upon.
     pub(crate) is_fenced: bool,
     pub(crate) end: End,

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use crate::progress::{ProgressCell, Reported};
 use crate::registry::{Answer, CreateMode, Error, Read, Step, WriteError, Written};
+use crate::run::RunKey;
 
 use super::layout::Node;
 use super::request::{Reply, Request};
@@ -99,21 +100,21 @@ impl StoredProgress {
 
 impl Progresses {
     /// A run was launched that reports to this cell.
-    pub(crate) fn launched(&mut self, item: u32, run: &str, attempt: u32, cell: ProgressCell, elapsed: Duration) {
+    pub(crate) fn launched(&mut self, key: &RunKey, cell: ProgressCell, elapsed: Duration) {
         let reporting = Reporting {
-            run: run.to_owned(),
-            attempt,
+            run: key.run.clone(),
+            attempt: key.attempt,
             launched_at: elapsed,
             cell,
         };
-        self.runs.insert(item, reporting);
+        self.runs.insert(key.item, reporting);
     }
 
     /// A run is over.
-    pub(crate) fn finished(&mut self, item: u32, run: &str, attempt: u32) {
-        let is_it = |known: &Reporting| known.run == run && known.attempt == attempt;
-        if self.runs.get(&item).is_some_and(is_it) {
-            self.runs.remove(&item);
+    pub(crate) fn finished(&mut self, key: &RunKey) {
+        let is_it = |known: &Reporting| known.run == key.run && known.attempt == key.attempt;
+        if self.runs.get(&key.item).is_some_and(is_it) {
+            self.runs.remove(&key.item);
         }
     }
 
@@ -304,6 +305,14 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
+    fn key(item: u32, attempt: u32) -> RunKey {
+        RunKey {
+            item,
+            run: "r".to_owned(),
+            attempt,
+        }
+    }
+
     fn at(second: u64) -> Duration {
         Duration::from_secs(second)
     }
@@ -316,7 +325,7 @@ mod tests {
         };
         let cells: Vec<ProgressCell> = (0..items).map(|_| ProgressCell::default()).collect();
         for (item, cell) in (0..).zip(&cells) {
-            progresses.launched(item, "r", 1, cell.clone(), at(0));
+            progresses.launched(&key(item, 1), cell.clone(), at(0));
             cell.report(Some(0.5), "half");
         }
         progresses.reported();
@@ -402,9 +411,9 @@ mod tests {
         progresses.reported();
         assert_eq!(write(&mut progresses, at(12)).unwrap(), ["set /job/ledger/progress/0"]);
         progresses.written(&Ok(Vec::new()));
-        progresses.finished(0, "r", 2);
+        progresses.finished(&key(0, 2));
         assert_eq!(write(&mut progresses, at(17)), None, "another attempt has ended");
-        progresses.finished(0, "r", 1);
+        progresses.finished(&key(0, 1));
         assert_eq!(
             write(&mut progresses, at(17)).unwrap(),
             ["delete /job/ledger/progress/0"]

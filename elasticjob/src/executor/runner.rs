@@ -21,6 +21,7 @@ use crate::guard::Held;
 use crate::job::{Components, ErasedJob, RunContext, RunParts, ShardingContext, ShardingParts};
 use crate::listener::{JobListeners, Listeners, NoListener};
 use crate::property::{self, Reader};
+use crate::run::RunKey;
 use crate::tasks::{Task, Tasks};
 use crate::telemetry;
 
@@ -259,9 +260,11 @@ impl Runner for JobRunner {
             let (end, is_abort) = concluded(&failing, &**handler, tried);
             // The worker is gone when the process stops; the end is not recorded then.
             let _ = finished.unbounded_send(Finished {
-                item: start.item,
-                run: start.run.id,
-                attempt: start.run.attempt,
+                key: RunKey {
+                    item: start.item,
+                    run: start.run.id,
+                    attempt: start.run.attempt,
+                },
                 is_fenced,
                 end,
                 is_abort,

@@ -9,6 +9,7 @@ use crate::cluster::firing::Start;
 use crate::cluster::instance::InstanceId;
 use crate::cluster::launch::{Finished, Launch};
 use crate::cluster::ledger::Verdict;
+use crate::run::RunKey;
 use crate::schedule::Calendar;
 
 use super::Worker;
@@ -67,9 +68,13 @@ impl Worker {
                 // Its instance before died in it, or it waited for listeners: the executor does not begin it.
                 signals.cancellation.cancel();
             }
-            let progress = self.progress_of(start.item, &start.run.id, start.run.attempt);
-            let run = (start.item, start.run.id.clone(), start.run.attempt);
-            self.signals.insert(run.clone(), signals);
+            let key = RunKey {
+                item: start.item,
+                run: start.run.id.clone(),
+                attempt: start.run.attempt,
+            };
+            let progress = self.progress_of(&key);
+            self.signals.insert(key.clone(), signals);
             self.process.fail_point.pass();
             self.runner.launch(Launch {
                 start,
@@ -85,7 +90,7 @@ impl Worker {
                 metrics: Arc::clone(self.reporter.metrics()),
                 finished: self.finish.clone(),
             });
-            if let Some(signals) = self.signals.get_mut(&run) {
+            if let Some(signals) = self.signals.get_mut(&key) {
                 signals.is_launched = true;
             }
         }
@@ -102,10 +107,11 @@ impl Worker {
         self.forget(&finished);
         self.forget_progress(&finished);
         self.process.fail_point.pass();
-        if !self.firings.is_running(finished.item, &finished.run, finished.attempt) {
+        let RunKey { item, run, attempt } = &finished.key;
+        if !self.firings.is_running(*item, run, *attempt) {
             return;
         }
-        if let Some(cancel) = joined.follower.view.cancel_of(finished.item, &finished.run)
+        if let Some(cancel) = joined.follower.view.cancel_of(*item, run)
             && finished.end.verdict == Verdict::Cancelled
         {
             finished.end = cancel.end();
@@ -116,7 +122,10 @@ impl Worker {
             self.firings.abort_make_up();
         }
         let Finished {
-            item, end, is_fenced, ..
+            key: RunKey { item, .. },
+            end,
+            is_fenced,
+            ..
         } = finished;
         let elapsed = self.process.clock.elapsed();
         if is_fenced && self.settings.config.failover() && self.stopping.is_none() {

@@ -44,7 +44,7 @@ use tracing::{debug, warn};
 
 use crate::erased::BoxFuture;
 use crate::guard::{self, Panicked};
-use crate::run::JobState;
+use crate::run::{JobState, RunKey};
 
 use super::firing::Firings;
 use super::launch::{Finished, Runner};
@@ -126,8 +126,8 @@ pub(crate) struct Worker {
     attended: Option<Arc<Membership>>,
     /// After a panic: the membership in the place of the one that was given up, for as long as the session lives.
     renewed: Option<Arc<Membership>>,
-    /// How to stop each item that runs, by item, run and attempt.
-    signals: BTreeMap<(u32, String, u32), Signals>,
+    /// How to stop each item that runs.
+    signals: BTreeMap<RunKey, Signals>,
     /// Whether the runs of the present firing were asked to end because something waits for that. A run that is launched later was
     /// not.
     gives_way: bool,
@@ -342,8 +342,7 @@ impl Worker {
     }
 
     fn forget(&mut self, finished: &Finished) {
-        self.signals
-            .remove(&(finished.item, finished.run.clone(), finished.attempt));
+        self.signals.remove(&finished.key);
         self.reporter.runs(self.signals.len(), self.process.clock.now());
     }
 }

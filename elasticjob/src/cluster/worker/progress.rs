@@ -5,6 +5,7 @@ use tracing::debug;
 use crate::cluster::launch::Finished;
 use crate::cluster::request::Reply;
 use crate::progress::ProgressCell;
+use crate::run::RunKey;
 
 use super::Worker;
 use super::answer::Purpose;
@@ -24,16 +25,16 @@ impl Worker {
     }
 
     /// Creates the cell that a run which is about to be launched reports to.
-    pub(super) fn progress_of(&mut self, item: u32, run: &str, attempt: u32) -> ProgressCell {
+    pub(super) fn progress_of(&mut self, key: &RunKey) -> ProgressCell {
         let cell = ProgressCell::waking(&self.progress_wake);
         let elapsed = self.process.clock.elapsed();
-        self.progresses.launched(item, run, attempt, cell.clone(), elapsed);
+        self.progresses.launched(key, cell.clone(), elapsed);
         cell
     }
 
     /// A run is over, and with it its progress.
     pub(super) fn forget_progress(&mut self, finished: &Finished) {
-        self.progresses.finished(finished.item, &finished.run, finished.attempt);
+        self.progresses.finished(&finished.key);
     }
 
     pub(super) fn progress_answered(&mut self, reply: Reply) {

@@ -182,7 +182,7 @@ impl Worker {
     }
 
     fn running_items(&self) -> Vec<u32> {
-        self.signals.keys().map(|(item, _, _)| *item).collect()
+        self.signals.keys().map(|key| key.item).collect()
     }
 }
 

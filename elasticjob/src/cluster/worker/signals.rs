@@ -5,6 +5,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
 use crate::cluster::wind_down::{self, WindDown};
+use crate::run::RunKey;
 
 use super::Worker;
 use super::join::Joined;
@@ -42,8 +43,8 @@ impl Signals {
 impl Worker {
     /// Asks what runs to end where the view says that it should.
     pub(super) fn wind_down(&self, joined: &Joined) {
-        for ((item, _, _), signals) in &self.signals {
-            self.wind_down_where_due(joined, *item, signals);
+        for (key, signals) in &self.signals {
+            self.wind_down_where_due(joined, key.item, signals);
         }
     }
 
@@ -57,8 +58,8 @@ impl Worker {
         for item in self.firings.waited_for(&cx) {
             self.gives_way = true;
             // Of a session that is over there may be others, which end anyway.
-            let runs = self.signals.range((item, String::new(), 0)..);
-            runs.take_while(|((of, _, _), _)| *of == item)
+            let runs = self.signals.range(RunKey::before(item)..);
+            runs.take_while(|(key, _)| key.item == item)
                 .for_each(|(_, signals)| signals.wind_down(self.application.name(), item, "others wait for its end"));
         }
     }
@@ -73,8 +74,8 @@ impl Worker {
 
     /// Asks all that runs to end.
     pub(super) fn wind_down_all(&self, reason: &'static str) {
-        for ((item, _, _), signals) in &self.signals {
-            signals.wind_down(self.application.name(), *item, reason);
+        for (key, signals) in &self.signals {
+            signals.wind_down(self.application.name(), key.item, reason);
         }
     }
 
@@ -87,7 +88,7 @@ impl Worker {
             .signals
             .iter()
             .filter(|(_, signals)| !signals.cancellation.is_cancelled());
-        for ((item, run, _), signals) in running {
+        for (RunKey { item, run, .. }, signals) in running {
             if let Some(cancel) = joined.follower.view.cancel_of(*item, run) {
                 let job = self.application.name();
                 info!(job, item, run, cause = cancel.cause(), "run cancelled by an operator");

@@ -164,9 +164,9 @@ impl Reporter {
 
     /// A run came back from the pool. Its end is not recorded yet.
     pub(super) fn returned(&mut self, finished: &Finished) {
-        let running = self.running.get_mut(&finished.item);
+        let running = self.running.get_mut(&finished.key.item);
         let is_this =
-            |running: &&mut Box<Running>| running.run_id == finished.run && running.attempt == finished.attempt;
+            |running: &&mut Box<Running>| running.run_id == finished.key.run && running.attempt == finished.key.attempt;
         if let Some(running) = running.filter(is_this) {
             running.started_at = finished.began_at.unwrap_or(running.started_at);
             running.ended_at = Some(finished.ended_at);

@@ -172,11 +172,12 @@ impl Runner for FakeRunner {
                 Verdict::Cancelled
             };
             let is_fenced = matches!(outcome, Err(Stopped::Fenced));
-            let (item, run, attempt) = (start.item, start.run.id, start.run.attempt);
             let _ = finished.unbounded_send(Finished {
-                item,
-                run,
-                attempt,
+                key: RunKey {
+                    item: start.item,
+                    run: start.run.id,
+                    attempt: start.run.attempt,
+                },
                 is_fenced,
                 end: End::new(verdict),
                 is_abort: false,

@@ -123,9 +123,11 @@ impl Runner for Stubborn {
                 ..
             } = launch;
             let _ = finished.unbounded_send(Finished {
-                item: start.item,
-                run: start.run.id,
-                attempt: start.run.attempt,
+                key: RunKey {
+                    item: start.item,
+                    run: start.run.id,
+                    attempt: start.run.attempt,
+                },
                 is_fenced: false,
                 end: End::new(Verdict::Cancelled),
                 is_abort: false,

@@ -11,7 +11,7 @@ use super::extent::Extent;
 use super::instance::InstanceId;
 use super::placement::Placement;
 use super::policy::Policy;
-use super::view::View;
+use super::view::{ItemView, View};
 
 /// What decisions on a job look at: the view of its subtree, what this instance is known by, the configuration in force with
 /// what was made of it, and the time.
@@ -34,4 +34,11 @@ pub(crate) struct Context<'a> {
     pub(crate) elapsed: Duration,
     /// Whether this instance starts nothing more, and leaves.
     pub(crate) is_draining: bool,
+}
+
+impl<'a> Context<'a> {
+    /// Returns the items of the job that belong to this instance.
+    pub(crate) fn own_items(&self) -> impl Iterator<Item = (u32, &'a ItemView)> + use<'a> {
+        self.view.items_of(self.me, self.config.sharding_total_count().get())
+    }
 }

@@ -81,7 +81,7 @@ impl Firings {
         let theirs = Timestamp::from_millisecond(stat.modified_at).unwrap_or(Timestamp::UNIX_EPOCH);
         let difference = cx.now.duration_since(theirs);
         if difference.unsigned_abs() <= limit {
-            self.clock_checked(true);
+            self.clock_checked(cx, true);
             return Vec::new();
         }
         vec![Effect::CompareClocks { difference, limit }]

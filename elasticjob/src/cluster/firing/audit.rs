@@ -26,10 +26,10 @@ impl Firings {
             return 0;
         }
         // A firing goes on until all of its items have ended; what came meanwhile waits for that.
-        if self.current.is_some() && !self.running.is_empty() {
+        if !self.open.is_empty() && !self.runs.running.is_empty() {
             return 0;
         }
-        self.own_items(cx)
+        cx.own_items()
             .filter(|(item, state)| self.is_to_be_run(*item, state, cx))
             .map(|(item, _)| self.unaccounted_of(item, before, cx))
             .sum()
@@ -37,10 +37,7 @@ impl Firings {
 
     fn is_to_be_run(&self, item: u32, state: &ItemView, cx: &Context<'_>) -> bool {
         let Context { view, me, .. } = *cx;
-        let is_running = self.running.contains_key(&item)
-            || self.ended.contains_key(&item)
-            || state.mark.is_some()
-            || state.failover.is_some();
+        let is_running = self.runs.has(item) || state.mark.is_some() || state.failover.is_some();
         !is_running
             && !state.is_disabled
             && view.is_enabled(me)
@@ -59,7 +56,7 @@ impl Firings {
         else {
             return 0;
         };
-        let record = self.slots.get(&item).map(|slot| &slot.record);
+        let record = self.ledgers.get(item).map(|slot| &slot.record);
         // Of one whose ledger is not known, or says nothing, we answer for the times since we are here.
         let known = record
             .and_then(|record| record.until(now))
@@ -68,7 +65,7 @@ impl Firings {
             .and_then(|record| record.run.as_ref())
             .is_some_and(|run| run.owner == me.as_str());
         // What came after a run of ours and was given up was so for a reason that we said.
-        let decided = self.skipped.back().map(|skipped| skipped.time).filter(|_| was_ours);
+        let decided = self.skips.newest().map(|skipped| skipped.time).filter(|_| was_ours);
         let oldest = now.saturating_sub(ACCOUNTED).unwrap_or(Timestamp::MIN);
         let known = known.max(self.pause.until().unwrap_or(oldest));
         let after = decided.map_or(known, |decided| known.max(decided)).max(oldest);

@@ -11,6 +11,7 @@ use crate::cluster::trigger::Order;
 use crate::cluster::view::View;
 use crate::registry::{Answer, CreateMode, Read, Stat, Step};
 
+use super::FiringId;
 use super::passing::PassedItem;
 
 /// A claim that was sent, or is to be.
@@ -30,8 +31,8 @@ pub(crate) struct Claim {
 /// What gives the right to the items.
 #[derive(Clone, Debug)]
 pub(super) enum Kind {
-    /// They are ours, by the assignment of the epoch.
-    Owned,
+    /// They are ours, by the assignment of the epoch. The firing that runs them.
+    Owned(FiringId),
     /// They wait to be taken over. The contenders in Java's latch go with the claim.
     Takeover { contenders: Vec<String> },
 }
@@ -119,6 +120,14 @@ impl Claim {
             is_failovering,
             order: None,
         });
+    }
+
+    /// Returns the firing that claims; `None` for items that are taken over.
+    pub(super) fn firing(&self) -> Option<FiringId> {
+        match self.kind {
+            Kind::Owned(id) => Some(id),
+            Kind::Takeover { .. } => None,
+        }
     }
 
     pub(super) fn is_takeover(&self) -> bool {

@@ -1,21 +1,35 @@
 //! The way of a claim: what is claimed for an occasion, and what its answer leads to.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use elasticjob_config::job::JobConfig;
-use jiff::Timestamp;
 
 use crate::cluster::context::Context;
 use crate::cluster::instance::InstanceId;
 use crate::cluster::ledger::{Gap, Record, Refusal, Run, Source};
 use crate::cluster::mutation::Mutation;
-use crate::cluster::view::ItemView;
 use crate::registry::{Answer, CreateMode, Error, Stat, Step, WriteError, Written};
 
 use super::claim::{Claim, ClaimedItem, Found, Granted, Kind, TakenOrder, due_of};
+use super::occasion::OccasionSource;
 use super::occasion::Wanted;
 use super::passing::Concern;
-use super::{Claiming, Firings, Occasion, Running, Slot, Start, not_started};
+use super::{FiringId, Firings, Occasion, OpenFiring, Running, Slot, Start, not_started};
+
+/// Where the claim that was sent last stands.
+#[derive(Debug)]
+pub(super) enum Claiming {
+    /// It is answered.
+    Idle,
+    InFlight(Claim),
+    /// It was refused: why has to be read.
+    Refused(Claim),
+    Surveying(Claim),
+    /// Its answer was lost.
+    Unknown(Claim),
+    Settling(Claim),
+}
 
 /// What a claim led to.
 #[derive(Debug, Default)]
@@ -42,14 +56,14 @@ pub(super) fn mark_of(config: &JobConfig) -> Option<CreateMode> {
 impl Firings {
     /// The claim of all own items that may run for the occasion, once the ends of those that are `ending` are recorded,
     /// which are in ascending order.
-    pub(super) fn new_claim(&mut self, cx: &Context<'_>, occasion: &Occasion, ending: &[u32]) -> Claim {
+    pub(super) fn new_claim(&mut self, cx: &Context<'_>, id: FiringId, occasion: &Occasion, ending: &[u32]) -> Claim {
         let Context { view, config, .. } = *cx;
         let mark = mark_of(config);
-        let items = self.runnable(cx, occasion, mark, ending);
+        let items = self.runs.runnable(cx, occasion, mark, ending);
         let claimed = |item| self.claim_of(item, cx, occasion, ending);
         Claim {
             epoch: view.epoch.as_ref().map(|epoch| epoch.version),
-            kind: Kind::Owned,
+            kind: Kind::Owned(id),
             mark,
             items: items.into_iter().filter_map(claimed).collect(),
             passed: self.passing(cx, occasion),
@@ -57,54 +71,28 @@ impl Firings {
         }
     }
 
-    /// Our items that may run for the occasion, by all that is known beside their ledgers.
-    pub(super) fn runnable(
-        &self,
-        cx: &Context<'_>,
-        occasion: &Occasion,
-        mark: Option<CreateMode>,
-        ending: &[u32],
-    ) -> Vec<u32> {
-        let Context { view, me, .. } = *cx;
-        if !view.is_available(me) && !Mutation::ClaimOnDisabledServer.is_on() {
-            return Vec::new();
-        }
-        let is_ending = |item: u32| ending.binary_search(&item).is_ok();
-        let is_free = |item: u32, state: &ItemView| {
-            mark.is_none() || (state.mark.is_none() && state.failover.is_none()) || is_ending(item)
-        };
-        // One that waits to be taken over is run for the time that it missed first.
-        let is_runnable = |&(item, state): &(u32, &ItemView)| {
-            let is_moving = view.is_moving(item) && !Mutation::ClaimMoving.is_on();
-            let is_queued = view.failover_queue.contains(&item) && !Mutation::ClaimQueued.is_on();
-            let is_disabled = state.is_disabled && !Mutation::ClaimDisabledItem.is_on();
-            // A job that is not monitored any more has items without marks, and some that were taken over before.
-            let is_running = self.running.contains_key(&item) && !is_ending(item);
-            let is_barred = is_disabled || is_running || is_moving || is_queued;
-            !is_barred && is_free(item, state) && occasion.items.is(item, state)
-        };
-        let own = self.own_items(cx);
-        own.filter(is_runnable).map(|(item, _)| item).collect()
-    }
-
     /// One item's part of a claim, where its ledger is known and admits it.
     fn claim_of(&mut self, item: u32, cx: &Context<'_>, occasion: &Occasion, ending: &[u32]) -> Option<ClaimedItem> {
-        let after_end = self.ended.get(&item).filter(|_| ending.binary_search(&item).is_ok());
+        let after_end = self
+            .runs
+            .ended
+            .get(&item)
+            .filter(|_| ending.binary_search(&item).is_ok());
         let slot = match after_end {
             Some(ended) => Cow::Owned(ended.slot()),
-            None => Cow::Borrowed(&**self.slots.get(&item)?),
+            None => Cow::Borrowed(self.ledgers.get(item)?),
         };
         let was_elsewhere = || slot.since.is_some_and(|since| occasion.time <= since);
         if occasion.source == Source::Misfire && was_elsewhere()
-            || occasion.is_looked_back && !looks_back(item, &slot, occasion.time, cx)
+            || occasion.is_looked_back && !slot.looks_back(item, occasion.time, cx)
         {
             return None;
         }
-        match admits(&slot, occasion.source, occasion.time, cx) {
+        match slot.admits(occasion.source, occasion.time, cx) {
             Ok(()) => {}
             Err(Refusal::Accounted) => return None,
             Err(Refusal::RunningElsewhere) => {
-                self.doubtful.insert(item);
+                self.ledgers.doubt(item);
                 return None;
             }
         }
@@ -187,10 +175,7 @@ impl Firings {
                 }
                 // What we believe of the ledgers was wrong twice.
                 let passed = claim.passed.iter().map(|passed| passed.item);
-                claim
-                    .items()
-                    .chain(passed)
-                    .for_each(|item| drop(self.slots.remove(&item)));
+                claim.items().chain(passed).for_each(|item| self.ledgers.forget(item));
                 ClaimOutcome {
                     refused: claim.items().map(|item| (item, "running elsewhere")).collect(),
                     ..Default::default()
@@ -222,7 +207,9 @@ impl Firings {
             return (None, ClaimOutcome::default());
         };
         let Context { view, me, now, .. } = *cx;
-        let runnable = self.still_runnable(cx, &claim);
+        let runnable = claim
+            .firing()
+            .map_or_else(BTreeSet::new, |id| self.still_runnable(cx, id, &claim));
         let mut answers = Found::new(answers);
         let epoch = answers.next().map(|(_, stat)| stat.version);
         if answers.next_is_pause(view) {
@@ -231,7 +218,7 @@ impl Firings {
         let mut outcome = ClaimOutcome::default();
         let mut retry = Claim {
             epoch,
-            kind: Kind::Owned,
+            kind: claim.kind.clone(),
             mark: claim.mark,
             items: Vec::new(),
             passed: Vec::new(),
@@ -242,7 +229,7 @@ impl Firings {
             let owner = answers.next();
             let mark = answers.next();
             let Some((data, stat)) = answers.next() else {
-                self.slots.remove(&item);
+                self.ledgers.forget(item);
                 outcome.refused.push((item, "its ledger is gone"));
                 continue;
             };
@@ -254,7 +241,7 @@ impl Firings {
             } else if !runnable.contains(&item) {
                 Some("not to be run any more")
             } else {
-                match admits(&slot, claimed.run.source, due_of(&claimed.run), cx) {
+                match slot.admits(claimed.run.source, due_of(&claimed.run), cx) {
                     Ok(()) => None,
                     Err(Refusal::Accounted) => Some("accounted for already"),
                     Err(Refusal::RunningElsewhere) => Some("running elsewhere"),
@@ -279,7 +266,7 @@ impl Firings {
         for passed in claim.passed {
             let (owner, ledger) = (answers.next(), answers.next());
             let Some((data, stat)) = ledger else {
-                self.slots.remove(&passed.item);
+                self.ledgers.forget(passed.item);
                 continue;
             };
             let slot = self.slot_read_again(passed.item, &data, stat);
@@ -291,17 +278,18 @@ impl Firings {
                 retry.passed.extend(passed);
             }
         }
-        outcome.refused.iter().for_each(|(item, _)| self.close(*item));
+        outcome.refused.iter().for_each(|(item, _)| self.open.close(*item));
         if retry.is_empty() {
             return (None, outcome);
         }
         // What is known of the items now may take more room than before.
-        if let (Some(mut rest), Some(current)) = (retry.split_off(view), &mut self.current) {
-            if let Some(later) = current.rest.take() {
+        let firing = retry.firing().and_then(|id| self.open.get_mut(id));
+        if let (Some(mut rest), Some(firing)) = (retry.split_off(view), firing) {
+            if let Some(later) = firing.rest.take() {
                 rest.items.extend(later.items);
                 rest.passed.extend(later.passed);
             }
-            current.rest = Some(rest);
+            firing.rest = Some(rest);
         }
         let steps = retry.steps(view);
         self.claiming = Claiming::InFlight(retry);
@@ -340,22 +328,17 @@ impl Firings {
                 granted.passed.push((passed.clone(), stat));
             } else {
                 // What is known of it is of before, or another instance has written since.
-                self.slots.remove(&passed.item);
+                self.ledgers.forget(passed.item);
             }
         }
         if granted.is_empty() {
             // It did not happen.
             self.abandon(&claim);
-            let is_all = self
-                .current
-                .as_ref()
-                .is_some_and(|current| current.open.is_empty() && current.rest.is_none());
-            if !claim.is_takeover()
-                && is_all
-                && let Some(current) = self.current.take()
-            {
+            let is_all = |firing: &OpenFiring| firing.items.is_empty() && firing.rest.is_none();
+            let id = claim.firing().filter(|id| self.open.get(*id).is_some_and(is_all));
+            if let Some(firing) = id.and_then(|id| self.open.take(id)) {
                 // The occasion is as due as it was.
-                self.due.get_or_insert(current.occasion);
+                self.sources.times.put_back(firing.occasion);
             }
             return ClaimOutcome::default();
         }
@@ -366,8 +349,8 @@ impl Firings {
     pub(super) fn begin(&mut self, cx: &Context<'_>, granted: Granted, claim: &Claim) -> ClaimOutcome {
         let Context { view, me, elapsed, .. } = *cx;
         let mut outcome = ClaimOutcome::default();
-        if let Some(current) = &mut self.current {
-            current.is_begun |= !claim.is_takeover() && !granted.items.is_empty();
+        if let Some(firing) = claim.firing().and_then(|id| self.open.get_mut(id)) {
+            firing.is_begun |= !granted.items.is_empty();
         }
         let is_own = |item: u32| view.items.get(&item).and_then(|item| item.owner.as_ref()) == Some(me);
         for (passed, stat) in granted.passed {
@@ -378,7 +361,7 @@ impl Firings {
                 was_busy: false,
                 concern: passed.concern,
             };
-            self.slots.insert(passed.item, Box::new(slot));
+            self.ledgers.insert(passed.item, slot);
             outcome.passed.push((passed.item, passed.gap));
             outcome.lost.extend(passed.lost.map(|run| (passed.item, run)));
         }
@@ -402,7 +385,7 @@ impl Firings {
                 is_failovering: claim.is_takeover(),
             });
             if is_own(item) || claim.is_takeover() {
-                self.running.insert(item, running);
+                self.runs.running.insert(item, running);
                 outcome.starts.push(Start {
                     item,
                     run,
@@ -419,7 +402,7 @@ impl Firings {
 
     /// Keeps the ledger of an item that was read again, beside what is known of it otherwise.
     fn slot_read_again(&mut self, item: u32, data: &[u8], stat: Stat) -> Slot {
-        let known = self.slots.get(&item);
+        let known = self.ledgers.get(item);
         let slot = Slot {
             version: stat.version,
             record: Record::parse(data),
@@ -427,31 +410,13 @@ impl Firings {
             was_busy: known.is_some_and(|slot| slot.was_busy),
             concern: known.map_or(Concern::Own, |slot| slot.concern),
         };
-        self.slots.insert(item, Box::new(slot.clone()));
+        self.ledgers.insert(item, slot.clone());
         slot
     }
 
     fn abandon(&mut self, claim: &Claim) {
         for item in claim.items() {
-            self.close(item);
+            self.open.close(item);
         }
     }
-}
-
-/// Whether an item that became ours is to be run for a time that passed before.
-pub(super) fn looks_back(item: u32, slot: &Slot, time: Timestamp, cx: &Context<'_>) -> bool {
-    let Context { config, extent, .. } = *cx;
-    // A Java member says nowhere what it ran while it had the item.
-    let was_elsewhere = slot.since.is_some_and(|since| time <= since);
-    // It was running then: if `misfire` is off, what came meanwhile is not made up.
-    let was_in_the_way = slot.was_busy && !config.misfire();
-    let was_there = extent.grown_at(item).is_none_or(|grown_at| grown_at <= time);
-    was_there && !was_elsewhere && !was_in_the_way
-}
-
-/// Whether a ledger admits a run for this time.
-pub(super) fn admits(slot: &Slot, source: Source, time: Timestamp, cx: &Context<'_>) -> Result<(), Refusal> {
-    let Context { view, me, now, .. } = *cx;
-    let is_alive = |owner: &str| InstanceId::parse(owner).is_some_and(|owner| view.is_alive(&owner));
-    slot.record.admits(source, time, now, me.as_str(), is_alive)
 }

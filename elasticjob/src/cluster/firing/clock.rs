@@ -1,5 +1,6 @@
 //! The comparison with the registry's clock before a firing, where the job asks for it.
 
+use crate::cluster::context::Context;
 use crate::cluster::layout::Node;
 use crate::cluster::request::{Io, Request};
 use crate::cluster::transaction::Transaction;
@@ -31,15 +32,15 @@ impl Firings {
     }
 
     /// The clocks were compared, or could not be: the firing goes on, or is given up.
-    pub(crate) fn clock_checked(&mut self, goes_on: bool) {
+    pub(crate) fn clock_checked(&mut self, cx: &Context<'_>, goes_on: bool) {
         if goes_on {
             self.clock_check = ClockCheck::Passed;
             return;
         }
         self.clock_check = ClockCheck::Due;
-        match self.due {
-            Some(_) => self.give_up("the clocks differ too much"),
-            None => self.ordered.clear(),
+        if let Some((origin, _)) = self.sources.next(cx, &self.runs) {
+            let reason = "the clocks differ too much";
+            self.sources.source(origin).give_up(cx, &mut self.skips, reason);
         }
     }
 

@@ -14,9 +14,8 @@ use crate::limits;
 use crate::registry::{Answer, Error, Read, Stat, WriteError, Written, size_of};
 
 use super::claim::{Found, Granted, check_epoch};
-use super::passing::Concern;
-use super::state::Batch;
-use super::{ClaimOutcome, Ended, FiringRequest, Firings, Purpose, Recording, Running, Slot, Start};
+use super::make_up::MakeUp;
+use super::{ClaimOutcome, Ended, FiringRequest, Firings, Purpose, Running, Slot, Start};
 
 /// After so many refusals that nothing explains, an end is given up and said.
 const ATTEMPTS: u32 = 5;
@@ -48,6 +47,35 @@ pub(crate) struct Unrecorded {
     pub(crate) reason: &'static str,
 }
 
+/// Where the recording of ends that was sent last stands.
+#[derive(Debug)]
+pub(super) enum Recording {
+    /// It is answered.
+    Idle,
+    InFlight(Batch),
+    /// It was refused, or its answer was lost: what became of it has to be read.
+    Doubtful(Batch),
+    Settling(Batch),
+}
+
+/// What one transaction records.
+#[derive(Debug)]
+pub(super) struct Batch {
+    pub(super) ending: Vec<u32>,
+    /// The firing that follows, claimed in the same transaction.
+    pub(super) make_up: Option<MakeUp>,
+}
+
+impl Recording {
+    /// Takes out what is being recorded.
+    pub(super) fn take(&mut self) -> Option<Batch> {
+        match std::mem::replace(self, Self::Idle) {
+            Self::Idle => None,
+            Self::InFlight(batch) | Self::Doubtful(batch) | Self::Settling(batch) => Some(batch),
+        }
+    }
+}
+
 impl Batch {
     /// What to read to know what became of it.
     pub(super) fn survey(&self, view: &View) -> Vec<Read> {
@@ -76,7 +104,7 @@ impl Firings {
             goes_on: false,
             attempts: 0,
         };
-        self.ended.insert(item, Box::new(ended));
+        self.runs.ended.insert(item, Box::new(ended));
         self.linger(elapsed);
     }
 
@@ -88,25 +116,25 @@ impl Firings {
 
     /// The transaction that records all ends there are, unless more are about to come.
     pub(super) fn record_ends(&mut self, cx: &Context<'_>) -> Option<FiringRequest> {
-        if !matches!(self.recording, Recording::Idle) || self.ended.is_empty() {
+        if !matches!(self.recording, Recording::Idle) || self.runs.ended.is_empty() {
             return None;
         }
         let is_lingering = self.linger_until().is_some_and(|until| cx.elapsed < until);
-        if is_lingering && !self.running.is_empty() {
+        if is_lingering && !self.runs.running.is_empty() {
             return None;
         }
         if cx.view.is_paused() {
             // The next attempt of a run is a beginning, too.
-            self.ended.values_mut().for_each(|ended| ended.goes_on = false);
+            self.runs.ended.values_mut().for_each(|ended| ended.goes_on = false);
         }
         let mut transaction = Transaction::on(cx.view);
-        if self.ended.values().any(|ended| ended.goes_on) {
+        if self.runs.ended.values().any(|ended| ended.goes_on) {
             let epoch = cx.view.epoch.as_ref().map(|epoch| epoch.version);
             check_epoch(&mut transaction, epoch);
         }
         let mut items = Vec::new();
         let mut size = 0;
-        for (item, ended) in &self.ended {
+        for (item, ended) in &self.runs.ended {
             let mut steps = Transaction::on(cx.view);
             let node = |kind| Node::ItemState { item: *item, kind };
             if !ended.goes_on && ended.running.is_marked {
@@ -132,7 +160,7 @@ impl Firings {
             transaction.extend(steps);
             items.push(*item);
         }
-        if items.len() == self.ended.len() {
+        if items.len() == self.runs.ended.len() {
             self.lingering = None;
         }
         let mut steps = transaction.into_steps();
@@ -176,7 +204,7 @@ impl Firings {
             _ => None,
         });
         for (item, stat) in batch.ending.into_iter().zip(&mut stats) {
-            let Some(ended) = self.ended.remove(&item) else {
+            let Some(ended) = self.runs.ended.remove(&item) else {
                 continue;
             };
             self.conclude(item, *ended, stat, &mut recordings);
@@ -219,7 +247,7 @@ impl Firings {
             let claim = follower
                 .cloned()
                 .zip(ledger.as_ref().filter(|(record, _)| is_claimed(record)));
-            let ended = self.ended.remove(&item);
+            let ended = self.runs.ended.remove(&item);
             if let Some((follower, (_, stat))) = claim {
                 if let Some(ended) = ended {
                     self.conclude(item, *ended, *stat, &mut recordings);
@@ -238,7 +266,7 @@ impl Firings {
                     // Both go with the end, whoever holds them: they stand for this run.
                     ended.running.is_failover &= failover.is_some();
                     ended.running.is_failovering &= failovering.is_some();
-                    self.ended.insert(item, ended);
+                    self.runs.ended.insert(item, ended);
                     // At once: it has waited already.
                     self.linger(Duration::ZERO);
                 }
@@ -249,13 +277,13 @@ impl Firings {
                         Some(_) => "another instance has recorded another end",
                     };
                     unrecorded.push(Unrecorded { item, reason });
-                    self.close(item);
+                    self.open.close(item);
                 }
             }
         }
         // What became of those that it let pass is read before the next claim.
         let passed = batch.make_up.iter().flat_map(|make_up| &make_up.claim.passed);
-        passed.for_each(|passed| drop(self.slots.remove(&passed.item)));
+        passed.for_each(|passed| self.ledgers.forget(passed.item));
         match batch.make_up {
             Some(make_up) if granted.is_empty() => self.put_back(make_up),
             Some(make_up) => recordings.made_up = self.begin_make_up(cx, make_up, granted),
@@ -270,17 +298,8 @@ impl Firings {
         let version = stat.version;
         let Some(run) = record.run.clone() else { return };
         if !ended.goes_on {
-            self.slots.insert(
-                item,
-                Box::new(Slot {
-                    version,
-                    record,
-                    since: None,
-                    was_busy: false,
-                    concern: Concern::Own,
-                }),
-            );
-            self.close(item);
+            self.ledgers.insert(item, Slot::written(version, record));
+            self.open.close(item);
             recordings.ended.push((item, run));
             return;
         }
@@ -290,7 +309,7 @@ impl Firings {
             record,
             ..*ended.running
         };
-        self.running.insert(item, Box::new(running));
+        self.runs.running.insert(item, Box::new(running));
         recordings.again.push(Start {
             item,
             run,
@@ -321,13 +340,7 @@ enum Recorded {
 impl Ended {
     /// The ledger once the end is recorded.
     pub(super) fn slot(&self) -> Slot {
-        Slot {
-            version: self.running.version + 1,
-            record: self.record(),
-            since: None,
-            was_busy: false,
-            concern: Concern::Own,
-        }
+        Slot::written(self.running.version + 1, self.record())
     }
 
     /// The ledger with the end in it.

@@ -1,10 +1,13 @@
 //! The ledgers of our items: read when an item becomes ours, and kept in step by our own writes.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use jiff::{SignedDuration, Timestamp};
 
 use crate::cluster::context::Context;
+use crate::cluster::instance::InstanceId;
 use crate::cluster::layout::Node;
-use crate::cluster::ledger::{Gap, Record, Run, Source};
+use crate::cluster::ledger::{Gap, Record, Refusal, Run, Source};
 use crate::cluster::pause::PAUSED;
 use crate::cluster::request::Request;
 use crate::cluster::transaction::Transaction;
@@ -30,21 +33,55 @@ pub(super) struct Slot {
     pub(super) concern: Concern,
 }
 
+/// The ledgers of the items that this instance accounts for, as of the last look or write.
+#[derive(Debug, Default)]
+pub(super) struct Ledgers {
+    slots: BTreeMap<u32, Box<Slot>>,
+    /// Items that another instance was running when they were to be claimed. Without a mark no event says when that ends: they
+    /// are looked at again for the next firing, and not before.
+    doubtful: BTreeSet<u32>,
+}
+
+impl Ledgers {
+    pub(super) fn get(&self, item: u32) -> Option<&Slot> {
+        self.slots.get(&item).map(|slot| &**slot)
+    }
+
+    pub(super) fn insert(&mut self, item: u32, slot: Slot) {
+        self.slots.insert(item, Box::new(slot));
+    }
+
+    /// Forgets the ledger of an item, which is read before the item is claimed next.
+    pub(super) fn forget(&mut self, item: u32) {
+        self.slots.remove(&item);
+    }
+
+    /// Notes that another instance was running the item.
+    pub(super) fn doubt(&mut self, item: u32) {
+        self.doubtful.insert(item);
+    }
+
+    /// Takes in that the clock was set: it may have been ahead.
+    pub(super) fn look_again(&mut self, now: Timestamp) {
+        for slot in self.slots.values_mut() {
+            slot.since = slot.since.map(|since| since.min(now));
+        }
+    }
+}
+
 impl Firings {
     /// Reads the ledgers of items that became ours to account for, and forgets those that are not any more.
     pub(super) fn load_ledgers(&mut self, cx: &Context<'_>) -> Option<FiringRequest> {
         let accountable = Accountable::of(cx);
         // One that had no instance and is ours now is looked at again: a time may have passed it meanwhile.
-        self.slots
-            .retain(|item, slot| accountable.concern(*item) == Some(slot.concern));
-        self.doubtful.retain(|item| accountable.concern(*item).is_some());
+        let Ledgers { slots, doubtful } = &mut self.ledgers;
+        slots.retain(|item, slot| accountable.concern(*item) == Some(slot.concern));
+        doubtful.retain(|item| accountable.concern(*item).is_some());
         if self.is_stopped {
             // Nothing more is started, and what runs has its own.
             return None;
         }
-        let is_known = |item: &u32| {
-            self.slots.contains_key(item) || self.running.contains_key(item) || self.ended.contains_key(item)
-        };
+        let is_known = |item: &u32| self.ledgers.get(*item).is_some() || self.runs.has(*item);
         let unknown = accountable
             .items()
             .map(|(item, ..)| item)
@@ -76,17 +113,17 @@ impl Firings {
             match answer {
                 Answer::Data(Some((data, stat))) => {
                     // One that is looked at again has been ours all the time.
-                    self.must_look_back |= !self.doubtful.remove(item) && concern(item) == Concern::Own;
-                    self.slots.insert(
-                        *item,
-                        Box::new(Slot {
-                            version: stat.version,
-                            record: Record::parse(&data),
-                            since: was_of_java(item).then_some(now),
-                            was_busy: view.was_busy(*item),
-                            concern: concern(item),
-                        }),
-                    );
+                    if !self.ledgers.doubtful.remove(item) && concern(item) == Concern::Own {
+                        self.sources.times.must_look_back();
+                    }
+                    let slot = Slot {
+                        version: stat.version,
+                        record: Record::parse(&data),
+                        since: was_of_java(item).then_some(now),
+                        was_busy: view.was_busy(*item),
+                        concern: concern(item),
+                    };
+                    self.ledgers.insert(*item, slot);
                 }
                 // Those that do not fit are looked for again.
                 _ => drop(transaction.add_if_it_fits(|transaction| {
@@ -103,17 +140,15 @@ impl Firings {
 
     /// Returns the newest runs of those of these items whose ledgers are known.
     pub(crate) fn newest_runs<'a>(&'a self, items: &'a [u32]) -> impl Iterator<Item = (u32, &'a Run)> {
-        let newest = |item: &u32| Some((*item, self.slots.get(item)?.record.run.as_ref()?));
+        let newest = |item: &u32| Some((*item, self.ledgers.get(*item)?.record.run.as_ref()?));
         items.iter().filter_map(newest)
     }
 
-    /// Has the ledgers read anew that somebody else was about to write when they were looked at last, if there is something
-    /// to fire for.
+    /// Has the ledgers read again that another instance was about to write at the last look, if there is something to fire for.
     pub(super) fn doubt(&mut self, cx: &Context<'_>) {
-        let is_asked = !cx.view.requests.is_empty() && self.requests_at(cx.elapsed).is_none();
-        let is_due = self.due.is_some() || !self.ordered.is_empty() || is_asked;
-        if is_due && self.current.is_none() {
-            self.slots.retain(|item, _| !self.doubtful.contains(item));
+        if self.sources.is_due(cx) && self.open.is_empty() {
+            let Ledgers { slots, doubtful } = &mut self.ledgers;
+            slots.retain(|item, _| !doubtful.contains(item));
         }
     }
 
@@ -127,11 +162,7 @@ impl Firings {
         let after = slot.accounted_in_ledger(item, cx).max(oldest);
         let grown_at = cx.extent.grown_at(item).filter(|grown_at| *grown_at > after);
         let count = cx.calendar?.count_between(after, time);
-        let known = self
-            .skipped
-            .iter()
-            .rev()
-            .find(|skipped| skipped.time > after && skipped.time < time);
+        let known = self.skips.newest_between(after, time);
         // The newest reason counts.
         let paused = self.pause.until().filter(|until| *until > after);
         let is_newer = |until: &Timestamp| known.is_none_or(|skipped| skipped.time <= *until);
@@ -152,6 +183,17 @@ impl Firings {
 }
 
 impl Slot {
+    /// Returns the ledger of an own item as this instance wrote it.
+    pub(super) fn written(version: i32, record: Record) -> Self {
+        Self {
+            version,
+            record,
+            since: None,
+            was_busy: false,
+            concern: Concern::Own,
+        }
+    }
+
     /// Returns up to when there is nothing to make up.
     pub(super) fn accounted(&self, item: u32, cx: &Context<'_>) -> Timestamp {
         let since = self.since.unwrap_or(Timestamp::MIN);
@@ -167,6 +209,24 @@ impl Slot {
             let here = extent.since(item);
             self.record.since().map_or(here, |since| since.min(here))
         })
+    }
+
+    /// Returns whether an item that became ours is to be run for a time that passed before.
+    pub(super) fn looks_back(&self, item: u32, time: Timestamp, cx: &Context<'_>) -> bool {
+        let Context { config, extent, .. } = *cx;
+        // A Java member says nowhere what it ran while it had the item.
+        let was_elsewhere = self.since.is_some_and(|since| time <= since);
+        // It was running then: if `misfire` is off, what came meanwhile is not made up.
+        let was_in_the_way = self.was_busy && !config.misfire();
+        let was_there = extent.grown_at(item).is_none_or(|grown_at| grown_at <= time);
+        was_there && !was_elsewhere && !was_in_the_way
+    }
+
+    /// Checks that the ledger admits a run for this time.
+    pub(super) fn admits(&self, source: Source, time: Timestamp, cx: &Context<'_>) -> Result<(), Refusal> {
+        let Context { view, me, now, .. } = *cx;
+        let is_alive = |owner: &str| InstanceId::parse(owner).is_some_and(|owner| view.is_alive(&owner));
+        self.record.admits(source, time, now, me.as_str(), is_alive)
     }
 
     /// Returns the ledger once times up to this one have passed.

@@ -4,7 +4,7 @@
 
 use crate::cluster::layout::Moment;
 
-use super::{Claiming, Firings, Occasion};
+use super::{Claiming, Firings, Occasion, OpenFiring};
 
 /// Where the firing under way stands with the job's listeners.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,8 +24,8 @@ impl Firings {
         self.is_listened_to = is_listened_to;
     }
 
-    /// Where a firing begins.
-    pub(super) fn listening(&self) -> ListenerPhase {
+    /// Returns where a firing begins.
+    pub(super) fn first_phase(&self) -> ListenerPhase {
         match self.is_listened_to {
             true => ListenerPhase::Due(Moment::Started),
             false => ListenerPhase::Over,
@@ -34,51 +34,55 @@ impl Firings {
 
     /// Where the firing under way stands once its make-up run follows: its listeners are told at the end of both. If they
     /// heard nothing of it, since it ran no item here, the make-up run begins for them.
-    pub(super) fn listening_of_make_up(&self) -> ListenerPhase {
-        match self.current.as_ref().map(|current| current.listening) {
-            None | Some(ListenerPhase::Over) => self.listening(),
-            Some(listening) => listening,
-        }
+    pub(super) fn phase_of_make_up(&self) -> ListenerPhase {
+        let called = self
+            .open
+            .iter()
+            .map(|firing| firing.phase)
+            .find(|phase| *phase != ListenerPhase::Over);
+        called.unwrap_or_else(|| self.first_phase())
     }
 
     /// Whether what is claimed for the firing under way is to wait for listeners.
     pub(crate) fn is_beginning(&self) -> bool {
-        let listening = self.current.as_ref().map(|current| current.listening);
-        matches!(
-            listening,
-            Some(ListenerPhase::Due(Moment::Started) | ListenerPhase::Calling(Moment::Started))
-        )
+        let is_beginning = |firing: &OpenFiring| {
+            matches!(
+                firing.phase,
+                ListenerPhase::Due(Moment::Started) | ListenerPhase::Calling(Moment::Started)
+            )
+        };
+        self.open.iter().any(is_beginning)
     }
 
     /// Returns what the listeners are to be told now, and of what. If no claimed item waits for them, `is_held` is false: all
     /// that was claimed had been given away, if anything was, and they hear nothing of the firing.
     pub(crate) fn next_call(&mut self, is_held: bool) -> Option<(Moment, Occasion)> {
-        let current = self.current.as_mut()?;
-        let ListenerPhase::Due(moment) = current.listening else {
+        let is_due = |firing: &&mut OpenFiring| matches!(firing.phase, ListenerPhase::Due(_));
+        let firing = self.open.iter_mut().find(is_due)?;
+        let ListenerPhase::Due(moment) = firing.phase else {
             return None;
         };
-        let is_claimed = matches!(self.claiming, Claiming::Idle) && current.rest.is_none();
+        let is_claimed = matches!(self.claiming, Claiming::Idle) && firing.rest.is_none();
         let is_there = match moment {
             Moment::Started => is_claimed,
-            Moment::Completed => is_claimed && current.open.is_empty(),
+            Moment::Completed => is_claimed && firing.items.is_empty(),
         };
         if !is_there {
             return None;
         }
         if moment == Moment::Started && !is_held {
-            current.listening = ListenerPhase::Over;
+            firing.phase = ListenerPhase::Over;
             return None;
         }
-        current.listening = ListenerPhase::Calling(moment);
-        Some((moment, current.occasion.clone()))
+        firing.phase = ListenerPhase::Calling(moment);
+        Some((moment, firing.occasion.clone()))
     }
 
     /// They were told. A firing that was given up meanwhile has no end to be told of.
     pub(crate) fn listeners_called(&mut self, moment: Moment, is_given_up: bool) {
-        if let Some(current) = &mut self.current
-            && current.listening == ListenerPhase::Calling(moment)
-        {
-            current.listening = match moment {
+        let is_called = |firing: &&mut OpenFiring| firing.phase == ListenerPhase::Calling(moment);
+        if let Some(firing) = self.open.iter_mut().find(is_called) {
+            firing.phase = match moment {
                 Moment::Started if !is_given_up => ListenerPhase::Due(Moment::Completed),
                 _ => ListenerPhase::Over,
             };

@@ -1,7 +1,7 @@
-//! The firing that follows right after another: a time that came meanwhile, or that a Java member marked.
+//! The firing that follows right after others: a time that came meanwhile, or that a Java member marked.
 //!
-//! It is claimed in the transaction that records the last ends of the firing before, so that nobody gets in between and a
-//! crash loses neither. Where that cannot be, it is claimed as any other firing.
+//! It is claimed in the transaction that records the last ends of the firings before, so that no other instance gets in between
+//! and a crash loses neither. If that cannot be, it is claimed as any other firing.
 
 use std::collections::BTreeSet;
 
@@ -12,102 +12,120 @@ use crate::limits;
 use crate::registry::{Step, size_of};
 
 use super::claim::Granted;
-use super::occasion::COALESCED;
 use super::occasion::Wanted;
-use super::{Claim, ClaimOutcome, Claiming, Current, Firings, Occasion};
+use super::times::Missed;
+use super::{Claim, ClaimOutcome, Claiming, FiringId, Firings, Occasion, OpenFiring};
 
-/// A firing that is claimed with the ends of the one before.
+/// A firing that is claimed with the ends of those before.
 #[derive(Debug)]
 pub(super) struct MakeUp {
+    id: FiringId,
     occasion: Occasion,
+    /// The time that it makes up; `None` if a Java member marked the items.
+    missed: Option<Missed>,
     pub(super) claim: Claim,
 }
 
 impl Firings {
-    /// What is to be fired for when the firing under way is over.
-    pub(super) fn occasion_to_make_up(&self, cx: &Context<'_>) -> Option<Occasion> {
+    /// Has the time fired for next that came while `over` went on, which was the last open firing.
+    pub(super) fn make_up_after(&mut self, cx: &Context<'_>, over: &Occasion) {
+        let make_up = self.occasion_to_make_up(cx, over);
+        if let Some(time) = self.sources.times.take_missed()
+            && make_up.is_none()
+        {
+            let reason = "it came while the firing before it went on, and `misfire` is off";
+            self.skips.add(time, reason);
+        }
+        match make_up {
+            // What is marked stays so, and is made up after the next firing.
+            Some(make_up) if make_up.items == Wanted::Marked && self.sources.times.is_due() => {}
+            Some(make_up) => self.sources.times.make_up(make_up, &mut self.skips),
+            None => {}
+        }
+    }
+
+    /// Returns what is to be fired for when `last` is over, the last open firing.
+    fn occasion_to_make_up(&self, cx: &Context<'_>, last: &Occasion) -> Option<Occasion> {
         if self.is_stopped || cx.view.is_paused() || Mutation::DropMisfire.is_on() {
             return None;
         }
         let is_misfire_on = cx.config.misfire();
-        if let Some(time) = self.missed.filter(|_| is_misfire_on || self.is_asked_for()) {
-            return Some(Occasion::new(Source::Misfire, time));
+        let missed = self.sources.times.missed();
+        if let Some(missed) = missed.filter(|missed| missed.is_made_up(is_misfire_on)) {
+            return Some(Occasion::at(Source::Misfire, missed.time));
         }
         if !is_misfire_on {
             return None;
         }
-        // A Java member marks times that it missed. Stale marks are about, so one counts after a normal firing alone.
-        let is_normal = self
-            .current
-            .as_ref()
-            .is_some_and(|current| current.occasion.source != Source::Misfire);
-        let is_marked = is_normal && self.own_items(cx).any(|(_, item)| item.is_misfire_marked);
+        // A Java member marks times that it missed. Marks may be stale, so one counts after a normal firing alone.
+        let is_normal = last.source != Source::Misfire;
+        let is_marked = is_normal && cx.own_items().any(|(_, item)| item.is_misfire_marked);
         is_marked.then(|| Occasion {
             items: Wanted::Marked,
-            ..Occasion::new(Source::Misfire, cx.now)
+            ..Occasion::at(Source::Misfire, cx.now)
         })
     }
 
-    /// Whether the firing under way was asked for. `misfire` is about scheduled times that get in each other's way: a request
-    /// takes none of them.
-    fn is_asked_for(&self) -> bool {
-        let source = self.current.as_ref().map(|current| current.occasion.source);
-        source == Some(Source::Trigger)
-    }
-
-    /// The firing to be claimed together with these ends, whose steps are given, if they are the last of theirs.
+    /// Returns the firing to be claimed together with these ends, whose steps are given, if they are the last ends of all open
+    /// firings.
     pub(super) fn make_up(&mut self, cx: &Context<'_>, ending: &[u32], ends: &[Step]) -> Option<MakeUp> {
-        let are_last = |current: &Current| {
+        let are_last = |firing: &OpenFiring| {
             let ending: BTreeSet<u32> = ending.iter().copied().collect();
-            current.rest.is_none() && current.open.is_subset(&ending)
+            firing.rest.is_none() && firing.items.is_subset(&ending)
         };
-        let is_over = matches!(self.claiming, Claiming::Idle) && self.current.as_ref().is_some_and(are_last);
-        // Ends that were refused once go alone: whatever was wrong with the claim is not to hold them up.
+        let is_over = matches!(self.claiming, Claiming::Idle) && self.open.iter().all(are_last);
+        // Ends that were refused once go alone: a fault of the claim is not to hold them up.
         let is_plain = |item: &u32| {
-            let ended = self.ended.get(item);
+            let ended = self.runs.ended.get(item);
             ended.is_some_and(|ended| !ended.goes_on && ended.attempts == 0)
         };
         let must_check_clock = cx.config.max_time_diff().is_some();
         if !is_over || must_check_clock || !ending.iter().all(is_plain) || self.is_held_up(cx) {
             return None;
         }
-        let occasion = self.occasion_to_make_up(cx)?;
-        let claim = self.new_claim(cx, &occasion, ending);
+        let occasion = self.occasion_to_make_up(cx, &self.open.iter().last()?.occasion)?;
+        let id = self.open.name();
+        let claim = self.new_claim(cx, id, &occasion, ending);
         let view = cx.view;
         let is_fitting = size_of(ends) + size_of(&claim.steps(view)) <= limits::worker_transaction_size(view.job());
         if claim.items.is_empty() || !is_fitting {
             return None;
         }
-        if occasion.items != Wanted::Marked {
-            self.missed = None;
-        }
-        Some(MakeUp { occasion, claim })
+        let missed = match occasion.items {
+            Wanted::Marked => None,
+            Wanted::All | Wanted::These(_) => self.sources.times.begin_making_up(),
+        };
+        Some(MakeUp {
+            id,
+            occasion,
+            missed,
+            claim,
+        })
     }
 
-    /// It was claimed: the firing under way is this one now.
+    /// Takes in that it was claimed: it is open in the place of the firings before.
     pub(super) fn begin_make_up(&mut self, cx: &Context<'_>, make_up: MakeUp, granted: Granted) -> ClaimOutcome {
-        let MakeUp { occasion, claim } = make_up;
-        let listening = self.listening_of_make_up();
-        self.current = Some(Current {
-            listening,
+        let MakeUp {
+            id, occasion, claim, ..
+        } = make_up;
+        let phase = self.phase_of_make_up();
+        self.open.take_all();
+        self.sources.times.is_being_made_up();
+        self.open.add(OpenFiring {
+            id,
             occasion,
-            open: claim.items().collect(),
+            items: claim.items().collect(),
             rest: None,
             is_begun: true,
+            phase,
         });
         self.begin(cx, granted, &claim)
     }
 
-    /// It was not claimed: its time is as missed as it was.
+    /// Takes in that it was not claimed: its time is as missed as it was.
     pub(super) fn put_back(&mut self, make_up: MakeUp) {
-        let Occasion { time, items, .. } = make_up.occasion;
-        if items == Wanted::Marked || Mutation::ForgetRefusedMakeUp.is_on() {
-            return;
-        }
-        if self.missed.is_some() {
-            self.skip(time, COALESCED);
-        } else {
-            self.missed = Some(time);
+        if let Some(missed) = make_up.missed.filter(|_| !Mutation::ForgetRefusedMakeUp.is_on()) {
+            self.sources.times.put_back_missed(missed, &mut self.skips);
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::cluster::view::{ItemView, View};
 
 use super::ledgers::ACCOUNTED;
 use super::occasion::Wanted;
-use super::{Firings, Occasion, Slot, claiming};
+use super::{Firings, Occasion, Slot};
 
 /// An operator switched the item off, or its server.
 const SWITCHED_OFF: &str = "switched off";
@@ -109,7 +109,7 @@ impl Firings {
                 Concern::Own => return None,
                 Concern::Rest => NO_INSTANCE,
             };
-            self.passed_item(cx, item, self.slots.get(&item)?, occasion.time, reason)
+            self.passed_item(cx, item, self.ledgers.get(item)?, occasion.time, reason)
         };
         Accountable::of(cx).items().filter_map(passed).collect()
     }
@@ -117,9 +117,8 @@ impl Firings {
     /// Whether the end, the move or the take-over of the item comes first.
     fn is_engaged(&self, cx: &Context<'_>, item: u32, state: &ItemView) -> bool {
         let view = cx.view;
-        let is_running = self.running.contains_key(&item) || self.ended.contains_key(&item);
         let is_marked = state.mark.is_some() || state.failover.is_some();
-        is_running || is_marked || view.is_moving(item) || view.failover_queue.contains(&item)
+        self.runs.has(item) || is_marked || view.is_moving(item) || view.failover_queue.contains(&item)
     }
 
     /// Returns the part of a claim that lets `time` pass the item, if its ledger admits that.
@@ -131,7 +130,7 @@ impl Firings {
         time: Timestamp,
         reason: &'static str,
     ) -> Option<PassedItem> {
-        claiming::admits(slot, Source::Schedule, time, cx).ok()?;
+        slot.admits(Source::Schedule, time, cx).ok()?;
         let lost = slot.record.replaced(None);
         let config = cx.config;
         if lost.is_some() && config.failover() && config.monitor_execution() {

@@ -6,6 +6,7 @@ use crate::cluster::context::Context;
 use crate::cluster::ledger::Source;
 use crate::cluster::pause::PAUSED;
 
+use super::occasion::OccasionSource;
 use super::{Claim, ClaimOutcome, Firings};
 
 /// What is known of pauses here.
@@ -38,24 +39,29 @@ impl Firings {
             self.pause.until = Some(cx.now);
         }
         if is_on {
-            self.due.take_if(|due| due.source != Source::Trigger);
-            self.missed = None;
+            self.sources.times.pause();
         }
-        // A job that catches up makes up what passed during a pause as well.
-        self.must_look_back |= was_on && !is_on;
+        if was_on && !is_on {
+            // A job that catches up makes up what passed during a pause as well.
+            self.sources.times.must_look_back();
+        }
     }
 
     /// The job was paused when the claim came in: none of its items run, nor what was still to be claimed with them.
     pub(super) fn refused_by_pause(&mut self, claim: &Claim) -> ClaimOutcome {
         let mut refused: Vec<u32> = claim.items().collect();
-        let rest = self.current.as_mut().and_then(|current| current.rest.take());
+        let firing = claim.firing().and_then(|id| self.open.get_mut(id));
+        let rest = firing.and_then(|firing| firing.rest.take());
         refused.extend(rest.iter().flat_map(Claim::items));
-        refused.iter().for_each(|item| self.close(*item));
-        if let Some(current) = self.current.take_if(|current| !current.is_begun)
-            && current.occasion.source == Source::Trigger
+        refused.iter().for_each(|item| self.open.close(*item));
+        let id = claim
+            .firing()
+            .filter(|id| self.open.get(*id).is_some_and(|firing| !firing.is_begun));
+        if let Some(firing) = id.and_then(|id| self.open.take(id))
+            && firing.occasion.source == Source::Trigger
         {
-            // An order is never carried out by running nothing.
-            self.ordered.insert(0, current.occasion.order);
+            // A trigger is never carried out by running nothing.
+            self.sources.orders.put_back(firing.occasion);
         }
         ClaimOutcome {
             refused: refused.into_iter().map(|item| (item, PAUSED)).collect(),

@@ -187,7 +187,7 @@ impl Firings {
         for item in items {
             let (queued, mark, failovering) = (answers.next(), answers.next(), answers.next());
             let (disabled, ledger) = (answers.next(), answers.next());
-            if queued.is_none() || self.running.contains_key(&item) || self.ended.contains_key(&item) {
+            if queued.is_none() || self.runs.has(item) {
                 continue;
             }
             if mark.is_some() || is_off(disabled.is_some()) {

@@ -34,7 +34,8 @@ impl Worker {
                 Effect::Trigger(orders) => self.firings.order(orders),
                 Effect::CompareClocks { difference, limit } => {
                     let is_abort = self.runner.report(&ClocksDiffer { difference, limit });
-                    self.firings.clock_checked(!is_abort);
+                    let cx = joined.follower.context(&self.settings, self.stopping.is_some());
+                    self.firings.clock_checked(&cx, !is_abort);
                 }
                 Effect::ReadNext(paths) => joined.follower.read_next(paths),
                 Effect::FallBehind => joined.follower.fall_behind(),

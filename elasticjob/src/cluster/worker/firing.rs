@@ -34,7 +34,7 @@ impl Worker {
         if let Some(at) = self.firings.take_over_at(self.process.clock.elapsed()) {
             joined.wake_by(at);
         }
-        if let Some(at) = self.firings.requests_at(self.process.clock.elapsed()) {
+        if let Some(at) = self.firings.sources_at(self.process.clock.elapsed()) {
             joined.wake_by(at);
         }
         let Some(request) = request else {

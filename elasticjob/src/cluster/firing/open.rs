@@ -1,0 +1,120 @@
+//! The firings that have begun and are not over. No item is of two of them.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use crate::cluster::ledger::Source;
+
+use super::listening::ListenerPhase;
+use super::{Claim, Occasion};
+
+/// Names a firing among those of one job on this instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct FiringId(u64);
+
+/// A firing that has begun and is not over.
+#[derive(Debug)]
+pub(super) struct OpenFiring {
+    pub(super) id: FiringId,
+    pub(super) occasion: Occasion,
+    /// Its items that are claimed, or to be claimed, and whose ends are not recorded.
+    pub(super) items: BTreeSet<u32>,
+    /// The items that did not fit into the transaction of the claim.
+    pub(super) rest: Option<Claim>,
+    /// Whether any of its items was claimed.
+    pub(super) is_begun: bool,
+    pub(super) phase: ListenerPhase,
+}
+
+/// The open firings of a job.
+#[derive(Debug, Default)]
+pub(super) struct OpenFirings {
+    firings: Vec<OpenFiring>,
+    /// The number of the newest firing.
+    newest: u64,
+}
+
+impl OpenFiring {
+    /// Returns whether nothing of it is left but to close it.
+    pub(super) fn is_over(&self) -> bool {
+        self.items.is_empty() && self.phase == ListenerPhase::Over
+    }
+}
+
+impl OpenFirings {
+    /// Returns a name that no firing has had.
+    pub(super) fn name(&mut self) -> FiringId {
+        self.newest += 1;
+        FiringId(self.newest)
+    }
+
+    pub(super) fn add(&mut self, firing: OpenFiring) {
+        let is_free = |item| !self.firings.iter().any(|other| other.items.contains(item));
+        debug_assert!(firing.items.iter().all(is_free), "an item is of two firings");
+        self.firings.push(firing);
+    }
+
+    pub(super) fn get(&self, id: FiringId) -> Option<&OpenFiring> {
+        self.firings.iter().find(|firing| firing.id == id)
+    }
+
+    pub(super) fn get_mut(&mut self, id: FiringId) -> Option<&mut OpenFiring> {
+        self.firings.iter_mut().find(|firing| firing.id == id)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &OpenFiring> {
+        self.firings.iter()
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut OpenFiring> {
+        self.firings.iter_mut()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.firings.is_empty()
+    }
+
+    /// Returns whether a firing is open that is not over.
+    pub(super) fn is_going_on(&self) -> bool {
+        self.firings.iter().any(|firing| !firing.is_over())
+    }
+
+    /// Returns whether all open firings answer triggers.
+    pub(super) fn are_triggered(&self) -> bool {
+        let is_triggered = |firing: &OpenFiring| firing.occasion.source == Source::Trigger;
+        !self.is_empty() && self.firings.iter().all(is_triggered)
+    }
+
+    /// Returns the newest time of an open firing.
+    pub(super) fn newest_time(&self) -> Option<Timestamp> {
+        self.firings.iter().map(|firing| firing.occasion.time).max()
+    }
+
+    /// Returns the items of all open firings, those of one after those of another.
+    pub(super) fn items(&self) -> impl Iterator<Item = u32> {
+        self.firings.iter().flat_map(|firing| firing.items.iter().copied())
+    }
+
+    /// Notes that an item needs nothing more.
+    pub(super) fn close(&mut self, item: u32) {
+        self.firings.iter_mut().any(|firing| firing.items.remove(&item));
+    }
+
+    /// Takes a firing out.
+    pub(super) fn take(&mut self, id: FiringId) -> Option<OpenFiring> {
+        let at = self.firings.iter().position(|firing| firing.id == id)?;
+        Some(self.firings.remove(at))
+    }
+
+    /// Takes out the oldest firing that is over.
+    pub(super) fn take_over(&mut self) -> Option<OpenFiring> {
+        let at = self.firings.iter().position(OpenFiring::is_over)?;
+        Some(self.firings.remove(at))
+    }
+
+    /// Takes all out.
+    pub(super) fn take_all(&mut self) -> Vec<OpenFiring> {
+        std::mem::take(&mut self.firings)
+    }
+}

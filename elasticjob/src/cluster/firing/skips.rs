@@ -1,0 +1,58 @@
+//! Scheduled times that were not fired, and why.
+
+use std::collections::VecDeque;
+
+use jiff::Timestamp;
+
+/// Why a time is not fired that a later one follows before it could be.
+pub(super) const COALESCED: &str = "coalesced with a later one";
+
+/// Why a time is not fired that waited for too long.
+pub(super) const TOO_LATE: &str = "too late";
+
+/// How many of the times that were not fired are kept.
+const KEPT: usize = 32;
+
+/// A scheduled time that is not fired.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Skipped {
+    pub(crate) time: Timestamp,
+    pub(crate) reason: &'static str,
+}
+
+/// The scheduled times that were not fired. The log says so of each, and the next claim of each item says why.
+#[derive(Debug, Default)]
+pub(super) struct Skips {
+    /// The newest last.
+    kept: VecDeque<Skipped>,
+    /// Those that the log does not have yet.
+    unsaid: Vec<Skipped>,
+}
+
+impl Skips {
+    /// Notes that a time is not fired.
+    pub(super) fn add(&mut self, time: Timestamp, reason: &'static str) {
+        if self.kept.len() >= KEPT {
+            self.kept.pop_front();
+        }
+        let skipped = Skipped { time, reason };
+        self.kept.push_back(skipped.clone());
+        self.unsaid.push(skipped);
+    }
+
+    /// Returns the newest one.
+    pub(super) fn newest(&self) -> Option<&Skipped> {
+        self.kept.back()
+    }
+
+    /// Returns the newest one between two times.
+    pub(super) fn newest_between(&self, after: Timestamp, before: Timestamp) -> Option<&Skipped> {
+        let mut newest = self.kept.iter().rev();
+        newest.find(|skipped| skipped.time > after && skipped.time < before)
+    }
+
+    /// Takes those that the log does not have yet.
+    pub(super) fn take_unsaid(&mut self) -> Vec<Skipped> {
+        std::mem::take(&mut self.unsaid)
+    }
+}

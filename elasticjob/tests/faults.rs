@@ -5,6 +5,7 @@ use std::fs;
 use elasticjob::ElasticJob;
 use elasticjob::job::{Registration, job};
 use elasticjob::prelude::*;
+use elasticjob::starter::Fault;
 use tempfile::TempDir;
 
 #[derive(serde::Deserialize)]
@@ -22,6 +23,15 @@ fn orders() -> Registration {
 
 /// The faults of an application with this file, without the directory of the file and the lines of this one.
 fn faults(yaml: &str, jobs: impl IntoIterator<Item = Registration>) -> Vec<String> {
+    let faults = with_parts(yaml, jobs).into_iter();
+    faults.map(|(text, ..)| text).collect()
+}
+
+/// The same with the job, the place and the problem of each.
+fn with_parts(
+    yaml: &str,
+    jobs: impl IntoIterator<Item = Registration>,
+) -> Vec<(String, Option<String>, Option<String>, String)> {
     let directory: TempDir = tempfile::tempdir().expect("a directory");
     fs::write(directory.path().join("application.yaml"), yaml).expect("written");
     let mut builder = ElasticJob::builder()
@@ -35,7 +45,17 @@ fn faults(yaml: &str, jobs: impl IntoIterator<Item = Registration>) -> Vec<Strin
         panic!("the application is invalid");
     };
     let prefix = format!("{}/", directory.path().display());
-    faults.iter().map(|fault| fault.replace(&prefix, "")).collect()
+    let relative = |text: &str| text.replace(&prefix, "");
+    let parts = |fault: &Fault| {
+        let place = fault.place.as_deref().map(relative);
+        (
+            relative(&fault.to_string()),
+            fault.job.clone(),
+            place,
+            relative(&fault.problem),
+        )
+    };
+    faults.iter().map(parts).collect()
 }
 
 #[track_caller]
@@ -152,4 +172,70 @@ elasticjob:
             "application.yaml:7: `elasticjob.jobs.orders.props.batch` is `${NO_BATCH}`",
         ],
     );
+}
+
+#[test]
+fn say_job_place_and_problem() {
+    let yaml = "\
+elasticjob:
+  colour: red
+  jobs:
+    orders:
+      corn: 0 0 2 * * ?
+      sharding-item-parameters: 0=1,1=x
+      retry: many
+      job-listener-types: [NOT_THERE]
+    typed: {elastic-job-type: SCRPT, sharding-total-count: 1}
+    script: {elastic-job-type: SCRIPT, sharding-total-count: 0, cron: 0 0 2 * * ?}
+";
+    let work = async |_: ShardingContext, _: ItemParameter<i8>, _: Component<u64>| {};
+    let orders = job("orders", work).sharding(2);
+    let declared = orders.place().to_string();
+    let found = with_parts(yaml, [orders]);
+    for (job, place, problem) in [
+        (None, "application.yaml:2", "`elasticjob.colour`: is not a setting"),
+        (
+            Some("orders"),
+            "application.yaml:5",
+            "`elasticjob.jobs.orders.corn`: is not a setting",
+        ),
+        (
+            Some("orders"),
+            "application.yaml:6",
+            "parameter `2: ItemParameter<i8>`: parameter `x`",
+        ),
+        (
+            Some("orders"),
+            "application.yaml:7",
+            "`elasticjob.jobs.orders.props.elasticjob.retry` is `many`",
+        ),
+        (Some("orders"), "application.yaml:8", "unknown listener `NOT_THERE`"),
+        (
+            Some("orders"),
+            &*declared,
+            "parameter `3: Component<u64>`: no component u64",
+        ),
+        (Some("typed"), "application.yaml:9", "elastic-job-type `SCRPT`"),
+        (
+            Some("script"),
+            "application.yaml:10",
+            "`elasticjob.jobs.script.sharding-total-count` is `0`",
+        ),
+        (
+            Some("script"),
+            "application.yaml:10",
+            "`elasticjob.jobs.script.props.script.command.line`: is missing",
+        ),
+    ] {
+        let is_it = |(text, of, at, what): &&(String, Option<String>, Option<String>, String)| {
+            let is_whole = text.contains(what.as_str()) && text.contains(place);
+            of.as_deref() == job && at.as_deref() == Some(place) && what.starts_with(problem) && is_whole
+        };
+        assert_eq!(
+            found.iter().filter(is_it).count(),
+            1,
+            "{job:?} {place} {problem}: {found:#?}"
+        );
+    }
+    assert_eq!(found.len(), 9, "{found:#?}");
 }

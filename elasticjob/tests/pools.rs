@@ -101,7 +101,7 @@ async fn run(builder: Builder, jobs: &[&str]) -> ElasticJob {
 
 fn faults(builder: Builder) -> Vec<String> {
     match builder.build() {
-        Err(elasticjob::Error::Invalid(faults)) => faults.iter().map(ToOwned::to_owned).collect(),
+        Err(elasticjob::Error::Invalid(faults)) => faults.iter().map(ToString::to_string).collect(),
         other => panic!("{other:?}"),
     }
 }

@@ -49,7 +49,8 @@ pub(super) fn layer(
             }
             Ok(((key, _), Some(index))) => {
                 if text.contains(',') {
-                    faults.push(Error::new(key.to_string(), "an item of a list holds no comma").at(origin.clone()));
+                    let error = Error::new(key.to_string(), "an item of a list holds no comma").at(origin.clone());
+                    faults.push(error.of(key.job()));
                 }
                 lists.entry(key).or_default().insert(index, (text, origin));
             }
@@ -73,7 +74,7 @@ pub(super) fn layer(
         let written = key.to_string();
         if !is_complete {
             let problem = "the items of a list are numbered from 0 on, without a gap";
-            faults.push(Error::new(&*written, problem).at(origin.clone()));
+            faults.push(Error::new(&*written, problem).at(origin.clone()).of(key.job()));
         }
         let entry = Entry {
             written,

@@ -19,6 +19,8 @@ pub struct Error {
     pub problem: String,
     /// Where it was written, if it was written anywhere.
     pub origin: Option<Origin>,
+    /// The job whose setting it is, if it is one job's.
+    pub job: Option<String>,
 }
 
 /// Where a value was written.
@@ -66,7 +68,18 @@ impl Error {
             value: None,
             problem: problem.into(),
             origin: None,
+            job: None,
         }
+    }
+
+    /// Shows key, value and problem, without the origin.
+    pub fn without_origin(&self) -> impl fmt::Display + '_ {
+        WithoutOrigin(self)
+    }
+
+    pub(super) fn of(mut self, job: Option<&str>) -> Self {
+        self.job = job.map(ToOwned::to_owned);
+        self
     }
 
     pub(super) fn at(mut self, origin: Origin) -> Self {
@@ -106,10 +119,21 @@ impl fmt::Display for Error {
         if let Some(origin) = &self.origin {
             write!(formatter, "{origin}: ")?;
         }
-        match (self.key.as_str(), &self.value) {
-            ("", _) => write!(formatter, "{}", self.problem),
-            (key, None) => write!(formatter, "`{key}`: {}", self.problem),
-            (key, Some(value)) => write!(formatter, "`{key}` is `{value}`: {}", self.problem),
+        write!(formatter, "{}", WithoutOrigin(self))
+    }
+}
+
+struct WithoutOrigin<'a>(&'a Error);
+
+impl fmt::Display for WithoutOrigin<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Error {
+            key, value, problem, ..
+        } = self.0;
+        match (key.as_str(), value) {
+            ("", _) => write!(formatter, "{problem}"),
+            (key, None) => write!(formatter, "`{key}`: {problem}"),
+            (key, Some(value)) => write!(formatter, "`{key}` is `{value}`: {problem}"),
         }
     }
 }

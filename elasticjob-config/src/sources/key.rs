@@ -188,6 +188,14 @@ pub(super) fn parts(key: &str) -> Vec<String> {
     parts
 }
 
+/// The job that a path below `elasticjob` is about.
+pub(super) fn job_of(path: &[String]) -> Option<&str> {
+    match path {
+        [first, job, ..] if canonical(first) == "jobs" => Some(job),
+        _ => None,
+    }
+}
+
 /// Finds the setting of a path below `elasticjob`.
 pub(super) fn find(path: &[String]) -> Result<Known, Unknown> {
     match path {

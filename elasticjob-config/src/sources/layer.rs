@@ -32,11 +32,11 @@ impl Layer {
         let mut layer = Self::default();
         for Leaf { path, text, origin } in leaves {
             let written = path.join(".");
+            let job = key::job_of(&path[1..]);
             match key::find(&path[1..]) {
                 Ok((Key::Job(_), _)) if !text.is_empty() => {
-                    faults.push(
-                        Error::new(written, "settings are expected below this key, not a text").at(origin.clone()),
-                    );
+                    let problem = "settings are expected below this key, not a text";
+                    faults.push(Error::new(written, problem).at(origin.clone()).of(job));
                 }
                 Ok((key, unit)) => {
                     let entry = Entry {
@@ -49,7 +49,7 @@ impl Layer {
                 }
                 // `reg-center:` with nothing below it.
                 Err(_) if text.is_empty() && key::is_section(&path[1..]) => {}
-                Err(unknown) => faults.push(unknown_key(written, unknown).at(origin.clone())),
+                Err(unknown) => faults.push(unknown_key(written, unknown).at(origin.clone()).of(job)),
             }
         }
         layer
@@ -60,7 +60,8 @@ impl Layer {
         let is_job = matches!(key, Key::Job(_));
         if let (Some(first), false) = (self.entries.get(&key), is_job) {
             let problem = format!("is set twice, first as `{}` ({})", first.written, first.origin);
-            faults.push(Error::new(entry.written.clone(), problem).at(entry.origin.clone()));
+            let error = Error::new(entry.written.clone(), problem).at(entry.origin.clone());
+            faults.push(error.of(key.job()));
         }
         self.entries.insert(key, entry);
     }

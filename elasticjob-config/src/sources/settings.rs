@@ -178,7 +178,8 @@ impl JobSettings {
     #[must_use]
     pub fn fault(&self, setting: &str, value: Option<&str>, problem: impl Into<String>) -> Error {
         let written = format!("{}.{setting}", Key::Job(self.config.name().to_string()));
-        let mut error = Error::new(written, problem).at(self.place(setting).clone());
+        let error = Error::new(written, problem).at(self.place(setting).clone());
+        let mut error = error.of(Some(self.config.name().as_str()));
         error.value = value.map(ToOwned::to_owned);
         error
     }

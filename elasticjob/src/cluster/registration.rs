@@ -81,6 +81,15 @@ pub enum RegistrationError {
     },
 }
 
+impl RegistrationError {
+    /// The job.
+    pub(crate) fn job(&self) -> &str {
+        match self {
+            Self::Conflict { job, .. } | Self::Registry { job, .. } => job,
+        }
+    }
+}
+
 impl Application {
     pub(crate) fn name(&self) -> &str {
         self.config.name().as_str()

@@ -56,4 +56,4 @@ pub use start::{Fault, Start};
 pub(crate) use context::{RunParts, ShardingParts};
 pub(crate) use dataflow::STREAMING;
 pub(crate) use erased::Function;
-pub(crate) use start::StartParts;
+pub(crate) use start::{JOB_KIND, StartParts};

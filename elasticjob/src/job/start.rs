@@ -215,29 +215,48 @@ impl Fault {
     pub fn place(&self) -> Place {
         self.place
     }
+
+    /// Whether it is about a job, and not about an implementation that jobs name.
+    pub(crate) fn is_of_job(&self) -> bool {
+        self.kind == JOB_KIND
+    }
+
+    /// Shows the place that has to be changed.
+    pub(crate) fn shown_place(&self) -> impl fmt::Display + '_ {
+        let shown: &dyn fmt::Display = match &self.origin {
+            Some(origin) => origin,
+            None => &self.place,
+        };
+        shown
+    }
+
+    /// Shows what is wrong, with the parameter or field.
+    pub(crate) fn problem(&self) -> impl fmt::Display + '_ {
+        Problem(self)
+    }
+}
+
+/// The kind of what is checked, if it is a job.
+pub(crate) const JOB_KIND: &str = "job";
+
+struct Problem<'a>(&'a Fault);
+
+impl fmt::Display for Problem<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Fault { subject, message, .. } = self.0;
+        if let Some(Subject { word, name, type_name }) = subject {
+            write!(f, "{word} `{name}: {}`: ", type_name::shown(type_name))?;
+        }
+        f.write_str(message)
+    }
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            kind,
-            job,
-            place,
-            origin,
-            subject,
-            message,
-        } = self;
-        let place = match origin {
-            Some(origin) => origin.to_string(),
-            None => place.to_string(),
-        };
-        match subject {
-            Some(Subject { word, name, type_name }) => {
-                let type_name = type_name::shown(type_name);
-                write!(f, "{kind} {job} ({place}), {word} `{name}: {type_name}`: {message}")
-            }
-            None => write!(f, "{kind} {job} ({place}): {message}"),
-        }
+        let Self { kind, job, subject, .. } = self;
+        let (place, problem) = (self.shown_place(), self.problem());
+        let separator = if subject.is_some() { ',' } else { ':' };
+        write!(f, "{kind} {job} ({place}){separator} {problem}")
     }
 }
 
@@ -271,7 +290,7 @@ mod tests {
         let props = BTreeMap::from([("batch".to_owned(), batch.to_owned())]);
         let components = Components::default();
         let mut start = Start::new(StartParts {
-            kind: "job",
+            kind: JOB_KIND,
             job_name: "orders",
             place: Place::from(Location::caller()),
             sharding_total_count: total,

@@ -17,7 +17,8 @@ use crate::listener::JobListeners;
 use crate::sharding::Strategies;
 use crate::trace::Tap;
 
-use super::error::{Error, invalid};
+use super::error::Error;
+use super::fault::{Fault, invalid};
 
 /// What runs in each process of an application.
 #[derive(Clone)]
@@ -100,13 +101,7 @@ pub(crate) fn assemble(
         post: Post { tasks, clock, host },
     });
     let assembled = |job: ApplicationJob| {
-        let refused = |problem: String| {
-            invalid(format!(
-                "job {} ({}): {problem}",
-                job.config.name().as_str(),
-                job.origin
-            ))
-        };
+        let refused = |problem: String| invalid(Fault::of_job(job.config.name().as_str(), &job.origin, problem));
         let runner = JobRunner::new(job.work.clone(), Arc::clone(&equipment), &job.config)
             .map_err(|error| refused(error.to_string()))?;
         let of_registry = registration::Application {

@@ -20,7 +20,8 @@ use crate::trace::{TraceListener, TraceListenerKind, TraceListeners};
 
 use super::check;
 use super::discovery;
-use super::error::{Error, Faults};
+use super::error::Error;
+use super::fault::{Fault, Faults};
 use super::{Jobs, Ready};
 
 /// Puts an application together: jobs, configuration, components.
@@ -324,6 +325,8 @@ impl Builder {
     /// Adds a type that `tracing.type` can name, with its limits. The configuration says whose events it receives.
     #[track_caller]
     pub fn tracing_type_kind(mut self, name: &str, kind: TraceListenerKind) -> Self {
+        let place = Location::caller();
+        let misnamed = |problem| Fault::new(format!("tracing type `{name}` ({place}): {problem}")).at(place);
         match (
             name.eq_ignore_ascii_case("RDB"),
             name == name.trim() && !name.is_empty(),
@@ -333,14 +336,8 @@ impl Builder {
                     self.faults.push(fault);
                 }
             }
-            (true, _) => self.faults.push(format!(
-                "tracing type `{name}` ({}): `RDB` is the type of databases",
-                Location::caller()
-            )),
-            (_, false) => self.faults.push(format!(
-                "tracing type `{name}` ({}): expected a name without blanks around it",
-                Location::caller()
-            )),
+            (true, _) => self.faults.push(misnamed("`RDB` is the type of databases")),
+            (_, false) => self.faults.push(misnamed("expected a name without blanks around it")),
         }
         self
     }
@@ -472,7 +469,7 @@ impl Builder {
         drop(loader);
         match checked {
             Ok(()) => report(&settings),
-            Err(errors) => errors.iter().for_each(|error| faults.push(error)),
+            Err(errors) => faults.extend(errors.iter()),
         }
         check::application(self, jobs, settings, faults)
     }

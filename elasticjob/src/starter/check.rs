@@ -16,7 +16,7 @@ use crate::error_handler::{self, DEFAULT_HANDLER, ErrorHandlerKind};
 use crate::executor::{self, DEFAULT_POOL, Tries, Work};
 use crate::guard;
 use crate::host;
-use crate::job::{Fault, Registration, Start, StartParts};
+use crate::job::{Fault, JOB_KIND, Registration, Start, StartParts};
 use crate::property::Reader;
 use crate::registry::Registry;
 use crate::registry::memory::MemoryRegistry;
@@ -24,12 +24,13 @@ use crate::schedule::Clock;
 use crate::sharding::{self, DEFAULT_STRATEGY};
 use crate::trace::TraceListenerKind;
 #[cfg(feature = "_history")]
-use crate::trace::history::Setup;
+use crate::trace::history::{Setup, SetupFault};
 
 use super::assemble::ApplicationJob;
 use super::builder::{Builder, paths, system_clock};
 use super::discovery;
-use super::error::{Error, Faults};
+use super::error::Error;
+use super::fault::{self, Faults};
 use super::ready::Ready;
 
 /// The tracing type of databases.
@@ -48,7 +49,7 @@ pub(super) fn application(
         keep_only(only, &mut registrations, &mut settings, &mut faults);
     }
     if let Some(duplicates) = discovery::duplicates(&registrations) {
-        faults.push(duplicates);
+        faults.extend(duplicates.iter());
     }
     refuse_unavailable(&settings, &mut faults);
     trace_by_type(&mut builder, &settings, &mut faults);
@@ -70,7 +71,7 @@ pub(super) fn application(
     let registry = registry(&mut builder, &settings, &mut faults);
     // Of a job whose name is at fault there are no settings.
     if settings.enabled && settings.jobs.is_empty() && faults.is_empty() {
-        faults.push(no_job(&builder));
+        faults.push(fault::Fault::new(no_job(&builder)));
     }
     let mut by_name: Registrations<'_> = BTreeMap::new();
     for registration in &registrations {
@@ -107,10 +108,11 @@ fn keep_only(
     }
     for name in only.iter().filter(|name| !settings.jobs.contains_key(*name)) {
         let known: Vec<&str> = settings.jobs.keys().map(String::as_str).collect();
-        faults.push(format!(
+        let problem = format!(
             "`only` names the job `{name}`, which there is not: expected one of {}",
             known.join(", ")
-        ));
+        );
+        faults.push(fault::Fault::new(problem).naming(name));
     }
     settings.jobs.retain(|name, _| only.contains(name));
     let jobs = settings.jobs.values();
@@ -189,15 +191,22 @@ fn history(builder: &mut Builder, settings: &Settings, faults: &mut Faults) -> V
     let setups = match Setup::all(database_settings(settings), storages) {
         Ok(setups) => setups,
         Err(found) => {
-            found.into_iter().for_each(|fault| faults.push(fault));
+            faults.extend(found.into_iter().map(of_history));
             return Vec::new();
         }
     };
     let names = settings.jobs.keys().map(String::as_str);
-    Setup::overlaps(&setups, names)
-        .into_iter()
-        .for_each(|fault| faults.push(fault));
+    let overlaps = Setup::overlaps(&setups, names).into_iter();
+    faults.extend(overlaps.map(|(job, problem)| fault::Fault::new(problem).naming(&job)));
     setups
+}
+
+#[cfg(feature = "_history")]
+fn of_history(fault: SetupFault) -> fault::Fault {
+    match fault {
+        SetupFault::Setting(error) => error.into(),
+        SetupFault::Storage(problem) => fault::Fault::new(problem),
+    }
 }
 
 fn preferences(settings: &Settings) -> Result<host::Preferences, Vec<host::InvalidSetting>> {
@@ -368,7 +377,7 @@ fn work(
     for registration in of_this_name {
         let found = misses(builder, registration, settings);
         is_sound &= found.is_empty();
-        found.into_iter().for_each(|fault| faults.push(fault));
+        faults.extend(found);
     }
     let registration = of_this_name.first().filter(|_| is_sound)?;
     match guard::call(|| registration.build(&builder.components)) {
@@ -377,11 +386,11 @@ fn work(
             kind: registration.kind(),
         }),
         Ok(Err(missing)) => {
-            faults.push(format!("job {name} ({place}): {missing}"));
+            faults.push(fault::Fault::of_job(name, place, missing));
             None
         }
         Err(panicked) => {
-            faults.push(format!("job {name} ({place}): making it {panicked}"));
+            faults.push(fault::Fault::of_job(name, place, format!("making it {panicked}")));
             None
         }
     }
@@ -391,7 +400,7 @@ fn work(
 fn misses(builder: &Builder, registration: &Registration, settings: &JobSettings) -> Vec<Fault> {
     let config = &settings.config;
     let mut start = Start::new(StartParts {
-        kind: "job",
+        kind: JOB_KIND,
         job_name: config.name().as_str(),
         place: registration.place(),
         sharding_total_count: config.sharding_total_count().get(),
@@ -433,9 +442,8 @@ fn not_there(kind: &str, name: &str, feature: Option<&str>, error: UnknownName) 
 }
 
 /// A fault of a job's setting, with the place of the value in force.
-fn of_setting(settings: &JobSettings, setting: &str, problem: impl fmt::Display) -> String {
-    let (job, place) = (settings.config.name(), settings.place(setting));
-    format!("job {job} ({place}): {problem}")
+fn of_setting(settings: &JobSettings, setting: &str, problem: impl fmt::Display) -> fault::Fault {
+    fault::Fault::of_job(settings.config.name().as_str(), settings.place(setting), problem)
 }
 
 fn item_parameters(config: &elasticjob_config::job::JobConfig) -> BTreeMap<u32, &str> {

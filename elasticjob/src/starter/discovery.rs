@@ -12,7 +12,7 @@ use crate::catalogue::{Catalogue, Declared};
 use crate::guard;
 use crate::job::{Components, Declaration, Job, Place, Registration, Start, StartParts};
 
-use super::error::Faults;
+use super::fault::{Fault, Faults};
 
 /// The jobs of an application, in the making.
 ///
@@ -157,7 +157,7 @@ pub(super) fn add<T: ?Sized + 'static>(
         start.guarded(|start| declared.check(start));
         let found = start.into_faults();
         if !found.is_empty() {
-            found.into_iter().for_each(|fault| faults.push(fault));
+            faults.extend(found);
             continue;
         }
         match guard::call(|| declared.build(components)) {
@@ -169,7 +169,7 @@ pub(super) fn add<T: ?Sized + 'static>(
             Ok(Err(missing)) => faults.push(missing),
             Err(panicked) => {
                 let (kind, name, place) = (catalogue.kind(), declared.name(), declared.place());
-                faults.push(format!("{kind} {name} ({place}): making it {panicked}"));
+                faults.push(Fault::new(format!("{kind} {name} ({place}): making it {panicked}")).at(place));
             }
         }
     }

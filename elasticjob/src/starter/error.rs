@@ -7,6 +7,8 @@ use crate::cluster::registration::RegistrationError;
 use crate::cluster::worker::TriggerError;
 use crate::registry;
 
+use super::fault::Faults;
+
 /// Why jobs do not start, or a request to them failed.
 ///
 /// Shown with `{:?}` as with `{}`: in full and in words, since `main` prints it so when it returns one.
@@ -92,45 +94,6 @@ impl fmt::Debug for Error {
         }
         Ok(())
     }
-}
-
-/// Everything that keeps an application from starting, found at once.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Faults(Vec<String>);
-
-impl Faults {
-    pub(super) fn push(&mut self, fault: impl fmt::Display) {
-        self.0.push(fault.to_string());
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// The faults, each a text that names what it is about.
-    pub fn iter(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(String::as_str)
-    }
-}
-
-impl fmt::Display for Faults {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.as_slice() {
-            [only] => f.write_str(only),
-            many => {
-                write!(f, "{} problems:", many.len())?;
-                many.iter()
-                    .try_for_each(|fault| write!(f, "\n- {}", fault.replace('\n', "\n  ")))
-            }
-        }
-    }
-}
-
-/// Returns the error of an application with one fault.
-pub(super) fn invalid(fault: impl fmt::Display) -> Error {
-    let mut faults = Faults::default();
-    faults.push(fault);
-    Error::Invalid(faults)
 }
 
 /// Names as the end of a sentence that begins with "there".

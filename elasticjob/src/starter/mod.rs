@@ -11,6 +11,7 @@ mod discovery;
 #[cfg(feature = "prometheus")]
 mod endpoint;
 mod error;
+mod fault;
 mod handle;
 mod health;
 mod one_off;
@@ -25,7 +26,8 @@ mod web;
 pub(crate) use assemble::{Application, ApplicationJob, AssembledJob, Assembly, Surroundings, assemble};
 pub use builder::Builder;
 pub use discovery::{DuplicateJob, DuplicateJobs, Jobs};
-pub use error::{Error, Faults};
+pub use error::Error;
+pub use fault::{Fault, Faults};
 pub use handle::ElasticJob;
 pub use health::{Health, JobHealth, SessionHealth};
 pub use one_off::{Execution, OneOff, OneOffJob};

@@ -28,7 +28,8 @@ use super::assemble::{Application, ApplicationJob, AssembledJob, Assembly, Surro
 use super::builder::{Builder, system_clock};
 #[cfg(feature = "prometheus")]
 use super::endpoint::Endpoint;
-use super::error::{Error, invalid};
+use super::error::Error;
+use super::fault::{Fault, invalid};
 use super::handle::ElasticJob;
 use super::running::{Parts, RunningJob};
 use super::signal;
@@ -123,7 +124,8 @@ impl Ready {
             None => None,
         };
         #[cfg(feature = "prometheus")]
-        let endpoint = self.metrics.map(Endpoint::open).transpose().map_err(invalid)?;
+        let endpoint = self.metrics.map(Endpoint::open).transpose();
+        let endpoint = endpoint.map_err(|error| invalid(Fault::new(error)))?;
         telemetry::describe();
         let registry = telemetry::observed(self.registry);
         let tasks = Tasks::new();
@@ -153,7 +155,9 @@ impl Ready {
             let (mut taps, mut history) = (taps, Vec::new());
             for setup in self.history {
                 setup.warn_of_unknown_names(names.clone());
-                let (tap, kept) = setup.start(&tasks, &clock).map_err(|error| invalid(error.chain()))?;
+                let (tap, kept) = setup
+                    .start(&tasks, &clock)
+                    .map_err(|error| invalid(Fault::new(error.chain())))?;
                 taps.push(tap);
                 history.push(kept);
             }
@@ -247,7 +251,8 @@ impl Ready {
     }
 
     fn address(&self) -> Result<String, Error> {
-        self.preferences.address().map(|ip| ip.to_string()).map_err(invalid)
+        let address = self.preferences.address().map(|ip| ip.to_string());
+        address.map_err(|error| invalid(Fault::new(error)))
     }
 }
 

@@ -26,7 +26,8 @@ use crate::trace::history;
 
 #[cfg(feature = "prometheus")]
 use super::endpoint::Endpoint;
-use super::error::{Error, Faults};
+use super::error::Error;
+use super::fault::{Fault, Faults};
 use super::health::{Health, JobHealth, SessionHealth};
 
 /// Jobs that are looked up in the registry at once before any is registered.
@@ -359,7 +360,7 @@ async fn check(workers: &[Worker], membership: &Arc<Membership>) -> Result<(), F
             warn!(error = %Chain(&error), "cannot look the jobs up yet");
             is_unknown = true;
         } else {
-            faults.push(Chain(&error).to_string());
+            faults.push(Fault::new(Chain(&error)).naming(error.job()));
         }
     }
     if is_unknown || !faults.is_empty() {

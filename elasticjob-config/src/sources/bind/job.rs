@@ -172,6 +172,9 @@ impl Binder<'_> {
                 jobs.insert(name.to_owned(), settings);
             }
             self.faults = binder.faults;
+            for fault in &mut self.faults[faults_before..] {
+                fault.job = Some(name.to_owned());
+            }
         }
         jobs
     }

@@ -40,4 +40,4 @@ pub use self::query::{
 pub use self::recorder::RecorderStats;
 pub use self::storage::Storage;
 
-pub(crate) use self::setup::{Kept, Setup};
+pub(crate) use self::setup::{Kept, Setup, SetupFault};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use elasticjob_config::sources::{Origin, TracedJobs, TracingSettings};
+use elasticjob_config::sources::{self, Origin, TracedJobs, TracingSettings};
 use tracing::info;
 
 use crate::host;
@@ -17,6 +17,15 @@ use super::query::History;
 use super::recorder::{CAPACITY, Progress, Recorder, RecorderStats};
 use super::retention::Retention;
 use super::storage::Storage;
+
+/// Why history cannot be recorded as it should be.
+#[derive(Debug)]
+pub(crate) enum SetupFault {
+    /// A setting is wrong.
+    Setting(sources::Error),
+    /// A place that the program handed in is wrong.
+    Storage(String),
+}
 
 /// What is recorded in one place.
 #[derive(Debug)]
@@ -46,11 +55,14 @@ impl Setup {
     ///
     /// # Errors
     /// All that is wrong.
-    pub(crate) fn all(settings: Option<&TracingSettings>, storages: Vec<Storage>) -> Result<Vec<Self>, Vec<String>> {
-        let mut faults: Vec<String> = storages
+    pub(crate) fn all(
+        settings: Option<&TracingSettings>,
+        storages: Vec<Storage>,
+    ) -> Result<Vec<Self>, Vec<SetupFault>> {
+        let mut faults: Vec<SetupFault> = storages
             .iter()
             .filter_map(Storage::fault)
-            .map(|fault| format!("history cannot be recorded: {fault}"))
+            .map(|fault| SetupFault::Storage(format!("history cannot be recorded: {fault}")))
             .collect();
         let mut storages = storages;
         let mut setups = Vec::new();
@@ -68,7 +80,7 @@ impl Setup {
                         (Some(Storage::from(database)), ignored)
                     }
                     Err(found) => {
-                        faults.extend(found.iter().map(ToString::to_string));
+                        faults.extend(found.into_iter().map(SetupFault::Setting));
                         (None, Vec::new())
                     }
                 },
@@ -91,8 +103,8 @@ impl Setup {
         if faults.is_empty() { Ok(setups) } else { Err(faults) }
     }
 
-    /// Returns a fault for each of these jobs whose history would be in several places.
-    pub(crate) fn overlaps<'a>(setups: &[Self], jobs: impl Iterator<Item = &'a str>) -> Vec<String> {
+    /// Returns each of these jobs whose history would be in several places, with what is wrong about that.
+    pub(crate) fn overlaps<'a>(setups: &[Self], jobs: impl Iterator<Item = &'a str>) -> Vec<(String, String)> {
         let places = |job: &str| -> Vec<String> {
             let of_job = setups.iter().filter(|setup| is_traced(&setup.jobs, job));
             of_job.map(|setup| setup.storage.to_string()).collect()
@@ -100,11 +112,12 @@ impl Setup {
         jobs.map(|job| (job, places(job)))
             .filter(|(_, places)| places.len() > 1)
             .map(|(job, places)| {
-                format!(
+                let problem = format!(
                     "job {job}: its history would be recorded in several places, {}: name the jobs of each, `Storage::jobs` in the \
                      program, `elasticjob.tracing.include-job-names` in the configuration",
                     places.join(" and ")
-                )
+                );
+                (job.to_owned(), problem)
             })
             .collect()
     }

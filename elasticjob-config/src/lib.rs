@@ -3,6 +3,11 @@
 //! In reading order: [`cron`], [`zone`] and [`item_parameters`] read one text each; [`job`] is the checked configuration
 //! of a job and its form in the registry; `sources` puts the configuration of an application together from layers (feature
 //! `sources`, on by default). [`spelling`] finds the name that was meant, [`ranges`] says many numbers in a few words.
+//!
+//! The features `config` and `figment`, both on by default, accept configuration that the application has read with the
+//! crate of that name.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod cron;
 pub mod item_parameters;

@@ -185,13 +185,6 @@ mod keys {
                 );
             }
         }
-        let values = serde_json::json!({"regCenter": {"namespace": "n"}});
-        let figment = figment::Figment::from(figment::providers::Serialized::default("elasticJobs", &values));
-        let shown = Loader::new().figment(figment).load().unwrap_err().to_string();
-        assert!(
-            shown.contains("`elasticJobs`: is not read, did you mean `elasticjob`?"),
-            "{shown}"
-        );
     }
 
     #[test]
@@ -214,14 +207,6 @@ mod keys {
             let settings = load(&format!("{written}: {{regCenter: {{{SERVERS}}}}}"), &[]).unwrap();
             assert!(matches!(settings.registry, RegistrySettings::ZooKeeper(_)), "{written}");
         }
-        let figment = figment::Figment::from(figment::providers::Serialized::default(
-            "elasticJob.regCenter.type",
-            "EMBEDDED",
-        ));
-        assert_eq!(
-            Loader::new().figment(figment).load().unwrap().registry,
-            RegistrySettings::Embedded
-        );
     }
 
     #[test]

@@ -4,7 +4,6 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop where it fails")]
 
 use std::fs;
-use std::path::Path;
 use std::time::Duration;
 
 use elasticjob_config::sources::{
@@ -725,45 +724,9 @@ fn a_disabled_application_should_need_no_valid_settings() {
 }
 
 #[test]
-fn what_figment_and_config_hold_should_be_taken() {
-    let values = serde_json::json!({
-        "regCenter": {"serverLists": ["a:1", "b:2"], "namespace": "n"},
-        "jobs": {"sync_orders": {"failover": true, "sharding-total-count": 4, "corn": 1}}
-    });
-    let figment = figment::Figment::from(figment::providers::Serialized::default("elasticjob", &values));
-    let config = config::Config::builder()
-        .set_override("elasticjob.jobs.sync_orders.job_parameter", "config")
-        .unwrap();
-    let load = |figment| {
-        load(&[], |loader| {
-            loader.figment(figment).config(config.clone().build().unwrap())
-        })
-    };
-    let message = faults(load(figment.clone())).remove(0);
-    assert!(
-        message.ends_with("`elasticjob.jobs.sync_orders.corn`: is not a setting of ElasticJob, did you mean `cron`?"),
-        "{message}"
-    );
-    let mut values = values;
-    values["jobs"]["sync_orders"].as_object_mut().unwrap().remove("corn");
-    let settings = load(figment::Figment::from(figment::providers::Serialized::default(
-        "elasticjob",
-        &values,
-    )))
-    .unwrap();
-    assert_eq!(zookeeper(&settings).connect_string(), "a:1,b:2");
-    assert_eq!(parameter(&settings), "config");
-    assert!(settings.jobs["sync_orders"].config.failover());
-    let empty = load_nothing(Path::new("/nonexistent"));
-    assert_eq!(empty.registry, RegistrySettings::Unnamed);
-}
-
-fn load_nothing(directory: &Path) -> Settings {
-    Loader::new()
-        .directory(directory)
-        .figment(figment::Figment::new())
-        .load()
-        .unwrap()
+fn nothing_at_all_names_no_registry() {
+    let settings = Loader::new().directory("/nonexistent").load().unwrap();
+    assert_eq!(settings.registry, RegistrySettings::Unnamed);
 }
 
 proptest! {

@@ -24,6 +24,7 @@
 //! |---|---|---|
 //! | `zookeeper` | yes | the registry centre on ZooKeeper |
 //! | `script` | yes | jobs of type `SCRIPT`: [`executor::script`] |
+//! | `config`, `figment` | yes | configuration that the application has read with the crate of that name: [`Builder`](starter::Builder) |
 //! | `http` | no | jobs of type `HTTP`: [`executor::http`] |
 //! | `email`, `dingtalk`, `feishu`, `slack`, `wechat`, `webhook` | no | notifications of failures: [`error_handler`] |
 //! | `history-sqlite`, `history-postgres`, `history-mysql` | no | a history of all runs in a database: `trace::history` |

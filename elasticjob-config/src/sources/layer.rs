@@ -1,9 +1,6 @@
 //! One layer of settings, and how layers are put upon each other.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use figment::value::{Dict, Map, Value};
-use figment::{Figment, Metadata, Profile, Provider};
+use std::collections::BTreeMap;
 
 use super::error::{Error, Origin};
 use super::key::{self, Key};
@@ -81,27 +78,8 @@ pub(super) fn unknown_key(written: impl Into<String>, unknown: key::Unknown) -> 
 }
 
 /// Puts layers upon each other; of each setting the last counts.
-pub(super) fn merge(layers: &[Layer]) -> BTreeMap<Key, Entry> {
-    let keys: BTreeSet<&Key> = layers.iter().flat_map(|layer| layer.entries.keys()).collect();
-    let figment = layers
-        .iter()
-        .enumerate()
-        .fold(Figment::new(), |figment, (index, layer)| {
-            figment.merge(Numbered { index, layer })
-        });
-    let merged = figment
-        .data()
-        .ok()
-        .and_then(|mut profiles| profiles.remove(&Profile::Default))
-        .unwrap_or_default();
-    let find = |key: &Key| {
-        let value = look_up(&merged, &path(key))?;
-        let index: usize = figment.get_metadata(value.tag())?.name.parse().ok()?;
-        layers.get(index)?.entries.get(key).cloned()
-    };
-    keys.into_iter()
-        .filter_map(|key| Some((key.clone(), find(key)?)))
-        .collect()
+pub(super) fn merge(layers: impl IntoIterator<Item = Layer>) -> BTreeMap<Key, Entry> {
+    layers.into_iter().flat_map(|layer| layer.entries).collect()
 }
 
 /// The settings of the application, and those of each job.
@@ -115,50 +93,4 @@ pub(super) fn by_owner(merged: BTreeMap<Key, Entry>) -> (BTreeMap<Key, Entry>, B
         owned.insert(key, entry);
     }
     (application, jobs)
-}
-
-/// A layer for `figment`. Its number is its name, by which a merged value leads back to its entry.
-struct Numbered<'a> {
-    index: usize,
-    layer: &'a Layer,
-}
-
-impl Provider for Numbered<'_> {
-    fn metadata(&self) -> Metadata {
-        Metadata::named(self.index.to_string())
-    }
-
-    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
-        let mut root = Dict::new();
-        for (key, entry) in &self.layer.entries {
-            let [section, owner, name] = path(key);
-            let owners = dict_at(&mut root, section);
-            dict_at(owners, owner).insert(name, Value::from(entry.text.clone()));
-        }
-        Ok(Profile::Default.collect(root))
-    }
-}
-
-/// Section, owner and name: every key is as deep as any other, so no value can hide a section.
-fn path(key: &Key) -> [String; 3] {
-    let (section, owner, name) = match key {
-        Key::Setting(name) => ("settings", "", *name),
-        Key::DataSource(name) => ("data-source", "", name.as_str()),
-        Key::Job(job) => ("jobs", job.as_str(), ""),
-        Key::JobSetting(job, name) => ("job-settings", job.as_str(), *name),
-        Key::Prop(job, name) => ("props", job.as_str(), name.as_str()),
-    };
-    [section.to_owned(), owner.to_owned(), name.to_owned()]
-}
-
-fn dict_at(dict: &mut Dict, key: String) -> &mut Dict {
-    let value = dict.entry(key).or_insert_with(|| Value::from(Dict::new()));
-    match value {
-        Value::Dict(_, dict) => dict,
-        _ => unreachable!("only names, which are a level further down, hold texts"),
-    }
-}
-
-fn look_up<'a>(root: &'a Dict, [section, owner, name]: &[String; 3]) -> Option<&'a Value> {
-    root.get(section)?.as_dict()?.get(owner)?.as_dict()?.get(name)
 }

@@ -48,6 +48,7 @@ mod document;
 mod environment;
 mod error;
 mod files;
+#[cfg(any(feature = "config", feature = "figment"))]
 mod handed_in;
 mod key;
 mod layer;
@@ -71,9 +72,11 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// The crate whose `Config` can be handed in.
+/// The crate of which [`Loader::config`] accepts a `Config`.
+#[cfg(feature = "config")]
 pub use config;
-/// The crate whose `Figment` can be handed in.
+/// The crate of which [`Loader::figment`] accepts a `Figment`.
+#[cfg(feature = "figment")]
 pub use figment;
 
 pub use self::error::{Error, Errors, Origin};
@@ -92,7 +95,7 @@ use self::files::Files;
 use self::layer::Layer;
 use self::placeholder::{Lookup, Spent};
 use self::profile::{Choice, Profiles};
-use self::tree::Leaf;
+use self::tree::{Leaf, Tree};
 
 /// A job that the program declares by an attribute.
 #[derive(Clone, PartialEq, Eq)]
@@ -134,8 +137,8 @@ pub struct Loader {
     profiles: Option<Vec<String>>,
     environment: BTreeMap<String, String>,
     declared: Vec<Declared>,
-    figments: Vec<figment::Figment>,
-    configs: Vec<config::Config>,
+    /// Of `figment` and `config`, in the order of the calls.
+    handed_in: Vec<Result<Tree, Error>>,
     overrides: Vec<(String, String)>,
 }
 
@@ -175,15 +178,19 @@ impl Loader {
         self
     }
 
-    /// Configuration that the application has put together with `figment`. It wins over files.
+    /// Adds configuration that the application has put together with `figment`: the values of its selected profile below
+    /// `elasticjob`. It wins over files, and over what an earlier call has handed in.
+    #[cfg(feature = "figment")]
     pub fn figment(mut self, figment: figment::Figment) -> Self {
-        self.figments.push(figment);
+        self.handed_in.push(handed_in::figment::read(&figment));
         self
     }
 
-    /// Configuration that the application has put together with `config`. It wins over files.
+    /// Adds configuration that the application has put together with `config`: its values below `elasticjob`. It wins over
+    /// files, and over what an earlier call has handed in.
+    #[cfg(feature = "config")]
     pub fn config(mut self, config: config::Config) -> Self {
-        self.configs.push(config);
+        self.handed_in.push(handed_in::config::read(&config));
         self
     }
 
@@ -239,7 +246,7 @@ impl Loader {
         layers.insert(by_code, environment);
 
         let declarations = Declarations::new(&self.declared, &layers, &lookup);
-        let (mut application, jobs) = layer::by_owner(layer::merge(&layers));
+        let (mut application, jobs) = layer::by_owner(layer::merge(layers));
         data_source.complete(&mut application);
         let mut binder = Binder::new(application, &lookup, faults);
         if !binder.is_enabled() {
@@ -337,11 +344,10 @@ impl Loader {
         for path in &self.files {
             documents.extend(files.named(path, faults));
         }
-        let figments = self.figments.iter().map(handed_in::of_figment);
-        for tree in figments.chain(self.configs.iter().map(handed_in::of_config)) {
+        for tree in &self.handed_in {
             match tree {
-                Ok(tree) => documents.push(Document::new(tree, false)),
-                Err(error) => faults.push(error),
+                Ok(tree) => documents.push(Document::new(tree.clone(), false)),
+                Err(error) => faults.push(error.clone()),
             }
         }
         documents

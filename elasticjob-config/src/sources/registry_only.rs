@@ -71,7 +71,7 @@ impl Loader {
         let environment = environment::layer(&variables, &JobNames::default(), &JobProps::default(), &mut faults);
         layers.push(environment);
         layers.push(Layer::of_leaves(&overrides, &mut faults));
-        let mut entries = layer::merge(&layers);
+        let mut entries = layer::merge(layers);
         data_source.complete(&mut entries);
         bind(Binder::new(entries, &lookup, faults), &sources)
     }

@@ -192,18 +192,23 @@ impl Builder {
         self
     }
 
-    /// Takes configuration that the application has put together with `figment`, instead of looking for files.
+    /// Takes configuration that the application has put together with `figment`, instead of looking for files: the values
+    /// of its selected profile below `elasticjob`.
+    #[cfg(feature = "figment")]
     pub fn figment(mut self, figment: crate::configuration::sources::figment::Figment) -> Self {
         self.loader = self.loader.figment(figment);
         self.instead_of_current_directory()
     }
 
-    /// Takes configuration that the application has put together with `config`, instead of looking for files.
+    /// Takes configuration that the application has put together with `config`, instead of looking for files: its values
+    /// below `elasticjob`.
+    #[cfg(feature = "config")]
     pub fn config(mut self, config: crate::configuration::sources::config::Config) -> Self {
         self.loader = self.loader.config(config);
         self.instead_of_current_directory()
     }
 
+    #[cfg(any(feature = "config", feature = "figment"))]
     fn instead_of_current_directory(mut self) -> Self {
         if self.files == SearchedFor::InCurrentDirectory {
             self.files = SearchedFor::Nowhere;

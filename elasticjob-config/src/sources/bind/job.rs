@@ -160,8 +160,8 @@ impl Binder<'_> {
             let declared = declarations.of(name);
             let faults_before = self.faults.len();
             let attribute = declared.map(|declared| attribute(name, declared, &mut self.faults));
-            let layers: Vec<Layer> = attribute.into_iter().chain(configured.remove(name)).collect();
-            let mut binder = Binder::new(layer::merge(&layers), self.lookup, mem::take(&mut self.faults));
+            let merged = layer::merge(attribute.into_iter().chain(configured.remove(name)));
+            let mut binder = Binder::new(merged, self.lookup, mem::take(&mut self.faults));
             if let Some(settings) = binder.job(name, declarations, faults_before) {
                 if let Some(bootstrap) = &settings.bootstrap
                     && let Some(other) = bootstraps.insert(bootstrap.clone(), name.to_owned())

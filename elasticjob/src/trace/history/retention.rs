@@ -33,13 +33,13 @@ const PAUSE: Duration = Duration::from_millis(50);
 const AGEING: [(&str, &str, &str, Kind); 5] = [
     (EXECUTIONS.name, "id", "start_time", Kind::Time),
     (STATUSES.name, "id", "creation_time", Kind::Time),
-    (DETAILS.name, "id", "scheduled_time", Kind::Integer),
-    (STATES.name, "id", "scheduled_time", Kind::Integer),
+    (DETAILS.name, "id", "scheduled_time", Kind::Long),
+    (STATES.name, "id", "scheduled_time", Kind::Long),
     (
         SKIPPED.name,
         "job_name, sharding_item, before_time",
         "before_time",
-        Kind::Integer,
+        Kind::Long,
     ),
 ];
 
@@ -120,7 +120,7 @@ impl Retention {
 
     /// Returns whether this instance may delete: no other instance has the lease.
     async fn is_ours(&self, now: Timestamp) -> Result<bool, Error> {
-        let dialect = self.store.dialect();
+        let (dialect, leases) = (self.store.dialect(), LEASES.name);
         let asked = "cannot take the lease of the retention";
         let mut create = Statement::new();
         let select = match dialect {
@@ -128,8 +128,8 @@ impl Retention {
             _ => "SELECT 'retention', '', 0",
         };
         create.push(&format!(
-            "INSERT INTO {LEASES} (name, holder, until_time) {select} \
-             WHERE NOT EXISTS (SELECT 1 FROM {LEASES} WHERE name = 'retention')"
+            "INSERT INTO {leases} (name, holder, until_time) {select} \
+             WHERE NOT EXISTS (SELECT 1 FROM {leases} WHERE name = 'retention')"
         ));
         // Two may do this at once; the row is there then.
         if let Err(error) = self.store.execute(asked, &create).await {
@@ -143,7 +143,7 @@ impl Retention {
         let expired = take.bind(dialect, Value::Integer(now_ms));
         let same = take.bind(dialect, Value::Text(self.holder.clone()));
         take.push(&format!(
-            "UPDATE {LEASES} SET holder = {holder}, until_time = {until} \
+            "UPDATE {leases} SET holder = {holder}, until_time = {until} \
              WHERE name = 'retention' AND (until_time < {expired} OR holder = {same})"
         ));
         Ok(self.store.execute(asked, &take).await? == 1)

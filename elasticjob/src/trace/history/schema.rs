@@ -1,5 +1,7 @@
 //! The tables: those that Java members have, and ours beside them.
 
+use std::borrow::Cow;
+
 use super::dialect::Dialect;
 use super::fit::LONGEST;
 use super::statement::{Kind, Table};
@@ -50,7 +52,7 @@ pub(super) const DETAILS: Table = Table {
         ("run_id", Kind::Key),
         ("attempt", Kind::Integer),
         ("retries", Kind::Integer),
-        ("scheduled_time", Kind::Integer),
+        ("scheduled_time", Kind::Long),
         ("source", Kind::Text(20)),
         ("instance", Kind::Text(100)),
         ("verdict", Kind::Text(20)),
@@ -65,7 +67,7 @@ pub(super) const STATES: Table = Table {
         ("id", Kind::Key),
         ("run_id", Kind::Key),
         ("attempt", Kind::Integer),
-        ("scheduled_time", Kind::Integer),
+        ("scheduled_time", Kind::Long),
         ("instance", Kind::Text(100)),
     ],
     key: &["id"],
@@ -77,16 +79,24 @@ pub(super) const SKIPPED: Table = Table {
     columns: &[
         ("job_name", Kind::Text(100)),
         ("sharding_item", Kind::Integer),
-        ("before_time", Kind::Integer),
-        ("after_time", Kind::Integer),
-        ("times", Kind::Integer),
+        ("before_time", Kind::Long),
+        ("after_time", Kind::Long),
+        ("times", Kind::Long),
         ("reason", Kind::Text(1000)),
     ],
     key: &["job_name", "sharding_item", "before_time"],
 };
 
-/// Ours: who does what only one is to do.
-pub(super) const LEASES: &str = "ELASTICJOB_LEASE";
+/// Ours: which instance does what only one should do, and until when.
+pub(super) const LEASES: Table = Table {
+    name: "ELASTICJOB_LEASE",
+    columns: &[
+        ("name", Kind::Key),
+        ("holder", Kind::Text(100)),
+        ("until_time", Kind::Long),
+    ],
+    key: &["name"],
+};
 
 /// A table, and what creates it.
 pub(super) struct Definition {
@@ -98,125 +108,111 @@ pub(super) struct Definition {
 
 /// All tables, as they are created where they are absent.
 pub(super) fn definitions(dialect: &Dialect) -> Vec<Definition> {
-    let moment = match dialect {
-        Dialect::Sqlite | Dialect::Postgres { .. } => "TIMESTAMP",
-        // Java's has whole seconds.
-        Dialect::MySql => "TIMESTAMP(3)",
-    };
-    let flag = match dialect {
-        Dialect::Sqlite | Dialect::MySql => "INT",
-        Dialect::Postgres { .. } => "BOOLEAN",
-    };
-    let executions = format!(
-        "id VARCHAR(40) NOT NULL, job_name VARCHAR(100) NOT NULL, task_id VARCHAR(255) NOT NULL, \
-         hostname VARCHAR(255) NOT NULL, ip VARCHAR(50) NOT NULL, sharding_item INT NOT NULL, \
-         execution_source VARCHAR(20) NOT NULL, failure_cause VARCHAR(4000) NULL, is_success {flag} NOT NULL, \
-         start_time {moment} NULL, complete_time {moment} NULL, PRIMARY KEY (id)"
-    );
-    // Java members from 3.0.5 on write no source, and older ones read it.
-    let statuses = format!(
-        "id VARCHAR(40) NOT NULL, job_name VARCHAR(100) NOT NULL, original_task_id VARCHAR(255) NOT NULL, \
-         task_id VARCHAR(255) NOT NULL, slave_id VARCHAR(50) NOT NULL, source VARCHAR(50) NOT NULL DEFAULT 'LITE_EXECUTOR', \
-         execution_type VARCHAR(20) NOT NULL, sharding_item VARCHAR(100) NOT NULL, state VARCHAR(20) NOT NULL, \
-         message VARCHAR(4000) NULL, creation_time {moment} NULL, PRIMARY KEY (id)"
-    );
-    let details = "id VARCHAR(40) NOT NULL, run_id VARCHAR(40) NOT NULL, attempt INT NOT NULL, \
-                   retries INT NOT NULL, scheduled_time BIGINT NOT NULL, source VARCHAR(20) NOT NULL, instance VARCHAR(100) NOT NULL, \
-                   verdict VARCHAR(20) NULL, PRIMARY KEY (id)";
-    let states = "id VARCHAR(40) NOT NULL, run_id VARCHAR(40) NOT NULL, attempt INT NOT NULL, \
-                  scheduled_time BIGINT NOT NULL, instance VARCHAR(100) NOT NULL, PRIMARY KEY (id)";
-    let skipped = "job_name VARCHAR(100) NOT NULL, sharding_item INT NOT NULL, before_time BIGINT NOT NULL, \
-                   after_time BIGINT NOT NULL, times BIGINT NOT NULL, reason VARCHAR(1000) NOT NULL, \
-                   PRIMARY KEY (job_name, sharding_item, before_time)";
-    let leases = "name VARCHAR(40) NOT NULL, holder VARCHAR(100) NOT NULL, until_time BIGINT NOT NULL, \
-                  PRIMARY KEY (name)";
-    let task_id = match dialect {
+    let task_id_and_state = match dialect {
         // An index of MySQL may not be as wide as the column.
-        Dialect::MySql => "task_id(128)",
-        Dialect::Sqlite | Dialect::Postgres { .. } => "task_id",
+        Dialect::MySql => "task_id(128), state",
+        Dialect::Sqlite | Dialect::Postgres { .. } => "task_id, state",
     };
-    let index = |name: &str, table: &str, columns: &str| (name.to_owned(), create_index(dialect, name, table, columns));
     vec![
-        Definition {
-            table: EXECUTIONS.name,
-            create: create_table(dialect, EXECUTIONS.name, &executions),
-            indexes: vec![
-                index("ELASTICJOB_RUNS_BY_TIME", EXECUTIONS.name, "start_time, id"),
+        define(
+            dialect,
+            &EXECUTIONS,
+            &[
+                ("ELASTICJOB_RUNS_BY_TIME", "start_time, id"),
                 // Wider than it need be: of two indexes that SQLite expects as much of it takes the narrower one, and that
                 // is to be the one by more conditions. What else is asked of a job's runs is seen without reading them.
-                index(
+                (
                     "ELASTICJOB_RUNS_BY_JOB",
-                    EXECUTIONS.name,
                     "job_name, start_time, id, sharding_item, ip, execution_source",
                 ),
-                index(
-                    "ELASTICJOB_RUNS_BY_ITEM",
-                    EXECUTIONS.name,
-                    "job_name, sharding_item, start_time, id",
-                ),
-                index(
-                    "ELASTICJOB_RUNS_BY_JOB_SUCCESS",
-                    EXECUTIONS.name,
-                    "job_name, is_success, start_time, id",
-                ),
-                index(
-                    "ELASTICJOB_RUNS_BY_SUCCESS",
-                    EXECUTIONS.name,
-                    "is_success, start_time, id",
-                ),
-                index("ELASTICJOB_RUNS_BY_IP", EXECUTIONS.name, "ip, start_time, id"),
-                index(
-                    "ELASTICJOB_RUNS_BY_SOURCE",
-                    EXECUTIONS.name,
-                    "execution_source, start_time, id",
-                ),
+                ("ELASTICJOB_RUNS_BY_ITEM", "job_name, sharding_item, start_time, id"),
+                ("ELASTICJOB_RUNS_BY_JOB_SUCCESS", "job_name, is_success, start_time, id"),
+                ("ELASTICJOB_RUNS_BY_SUCCESS", "is_success, start_time, id"),
+                ("ELASTICJOB_RUNS_BY_IP", "ip, start_time, id"),
+                ("ELASTICJOB_RUNS_BY_SOURCE", "execution_source, start_time, id"),
             ],
-        },
-        Definition {
-            table: STATUSES.name,
-            create: create_table(dialect, STATUSES.name, &statuses),
-            indexes: vec![
-                index("TASK_ID_STATE_INDEX", STATUSES.name, &format!("{task_id}, state")),
-                index("ELASTICJOB_STATES_BY_TIME", STATUSES.name, "creation_time"),
+        ),
+        define(
+            dialect,
+            &STATUSES,
+            &[
+                ("TASK_ID_STATE_INDEX", task_id_and_state),
+                ("ELASTICJOB_STATES_BY_TIME", "creation_time"),
             ],
-        },
-        Definition {
-            table: DETAILS.name,
-            create: create_table(dialect, DETAILS.name, details),
-            indexes: vec![index("ELASTICJOB_RUN_BY_SCHEDULE", DETAILS.name, "scheduled_time")],
-        },
-        Definition {
-            table: STATES.name,
-            create: create_table(dialect, STATES.name, states),
-            indexes: vec![
-                index("ELASTICJOB_STATE_BY_RUN", STATES.name, "run_id"),
-                index("ELASTICJOB_STATE_BY_SCHEDULE", STATES.name, "scheduled_time"),
+        ),
+        define(dialect, &DETAILS, &[("ELASTICJOB_RUN_BY_SCHEDULE", "scheduled_time")]),
+        define(
+            dialect,
+            &STATES,
+            &[
+                ("ELASTICJOB_STATE_BY_RUN", "run_id"),
+                ("ELASTICJOB_STATE_BY_SCHEDULE", "scheduled_time"),
             ],
-        },
-        Definition {
-            table: SKIPPED.name,
-            create: create_table(dialect, SKIPPED.name, skipped),
-            indexes: vec![
-                index("ELASTICJOB_SKIPPED_BY_TIME", SKIPPED.name, "before_time"),
-                index("ELASTICJOB_SKIPPED_BY_JOB", SKIPPED.name, "job_name, before_time"),
+        ),
+        define(
+            dialect,
+            &SKIPPED,
+            &[
+                ("ELASTICJOB_SKIPPED_BY_TIME", "before_time"),
+                ("ELASTICJOB_SKIPPED_BY_JOB", "job_name, before_time"),
             ],
-        },
-        Definition {
-            table: LEASES,
-            create: create_table(dialect, LEASES, leases),
-            indexes: Vec::new(),
-        },
+        ),
+        define(dialect, &LEASES, &[]),
     ]
 }
 
-fn create_table(dialect: &Dialect, name: &str, columns: &str) -> String {
+/// Defines a table by its columns, and its indexes by their names and columns.
+fn define(dialect: &Dialect, table: &Table, indexes: &[(&str, &str)]) -> Definition {
+    let index = |(name, columns): &(&str, &str)| ((*name).to_owned(), create_index(dialect, name, table.name, columns));
+    Definition {
+        table: table.name,
+        create: create_table(dialect, table),
+        indexes: indexes.iter().map(index).collect(),
+    }
+}
+
+fn create_table(dialect: &Dialect, table: &Table) -> String {
+    let name = table.name;
     let rest = match dialect {
         // Ours are found by their key alone, which saves a second look. Java's are as it makes them.
         Dialect::Sqlite if name == DETAILS.name => " WITHOUT ROWID",
         Dialect::Sqlite | Dialect::Postgres { .. } => "",
         Dialect::MySql => " ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4",
     };
-    format!("CREATE TABLE IF NOT EXISTS {name} ({columns}){rest}")
+    let column = |(column, kind): &(&str, Kind)| {
+        format!(
+            "{column} {} {}",
+            sql_type(dialect, *kind),
+            constraint(name, column, *kind)
+        )
+    };
+    let columns: Vec<String> = table.columns.iter().map(column).collect();
+    let (columns, key) = (columns.join(", "), table.key.join(", "));
+    format!("CREATE TABLE IF NOT EXISTS {name} ({columns}, PRIMARY KEY ({key})){rest}")
+}
+
+fn sql_type(dialect: &Dialect, kind: Kind) -> Cow<'static, str> {
+    Cow::Borrowed(match (kind, dialect) {
+        (Kind::Key, _) => "VARCHAR(40)",
+        (Kind::Text(length) | Kind::Account(length), _) => return Cow::Owned(format!("VARCHAR({length})")),
+        (Kind::Integer, _) | (Kind::Flag, Dialect::Sqlite | Dialect::MySql) => "INT",
+        (Kind::Flag, Dialect::Postgres { .. }) => "BOOLEAN",
+        (Kind::Long, _) => "BIGINT",
+        // Java's has whole seconds.
+        (Kind::Time, Dialect::MySql) => "TIMESTAMP(3)",
+        (Kind::Time, Dialect::Sqlite | Dialect::Postgres { .. }) => "TIMESTAMP",
+    })
+}
+
+fn constraint(table: &str, column: &str, kind: Kind) -> &'static str {
+    match kind {
+        // Java members from 3.0.5 on write no source, and older ones read it.
+        Kind::Text(_) if (table, column) == (STATUSES.name, "source") => "NOT NULL DEFAULT 'LITE_EXECUTOR'",
+        // A run that goes on has none.
+        Kind::Text(_) if (table, column) == (DETAILS.name, "verdict") => "NULL",
+        Kind::Key | Kind::Text(_) | Kind::Integer | Kind::Long | Kind::Flag => "NOT NULL",
+        Kind::Account(_) | Kind::Time => "NULL",
+    }
 }
 
 fn create_index(dialect: &Dialect, name: &str, table: &str, columns: &str) -> String {
@@ -226,4 +222,67 @@ fn create_index(dialect: &Dialect, name: &str, table: &str, columns: &str) -> St
         Dialect::MySql => "",
     };
     format!("CREATE INDEX {unless_there}{name} ON {table} ({columns})")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The statements that create the tables of this database.
+    fn created(dialect: &Dialect) -> Vec<String> {
+        let definitions = definitions(dialect).into_iter();
+        definitions.map(|definition| definition.create).collect()
+    }
+
+    #[test]
+    fn tables_of_java_are_created_as_java_creates_them() {
+        let [executions, statuses, ..] = &created(&Dialect::MySql)[..] else {
+            panic!("Java has two tables");
+        };
+        assert_eq!(
+            executions,
+            "CREATE TABLE IF NOT EXISTS JOB_EXECUTION_LOG (id VARCHAR(40) NOT NULL, job_name VARCHAR(100) NOT NULL, \
+             task_id VARCHAR(255) NOT NULL, hostname VARCHAR(255) NOT NULL, ip VARCHAR(50) NOT NULL, \
+             sharding_item INT NOT NULL, execution_source VARCHAR(20) NOT NULL, failure_cause VARCHAR(4000) NULL, \
+             is_success INT NOT NULL, start_time TIMESTAMP(3) NULL, complete_time TIMESTAMP(3) NULL, \
+             PRIMARY KEY (id)) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4"
+        );
+        assert_eq!(
+            statuses,
+            "CREATE TABLE IF NOT EXISTS JOB_STATUS_TRACE_LOG (id VARCHAR(40) NOT NULL, job_name VARCHAR(100) NOT NULL, \
+             original_task_id VARCHAR(255) NOT NULL, task_id VARCHAR(255) NOT NULL, slave_id VARCHAR(50) NOT NULL, \
+             source VARCHAR(50) NOT NULL DEFAULT 'LITE_EXECUTOR', execution_type VARCHAR(20) NOT NULL, \
+             sharding_item VARCHAR(100) NOT NULL, state VARCHAR(20) NOT NULL, message VARCHAR(4000) NULL, \
+             creation_time TIMESTAMP(3) NULL, PRIMARY KEY (id)) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4"
+        );
+    }
+
+    #[test]
+    fn tables_of_ours_have_a_key_and_numbers_of_64_bits() {
+        let [_, _, details, states, skipped, leases] = &created(&Dialect::Sqlite)[..] else {
+            panic!("there are six tables");
+        };
+        assert_eq!(
+            details,
+            "CREATE TABLE IF NOT EXISTS ELASTICJOB_RUN (id VARCHAR(40) NOT NULL, run_id VARCHAR(40) NOT NULL, \
+             attempt INT NOT NULL, retries INT NOT NULL, scheduled_time BIGINT NOT NULL, source VARCHAR(20) NOT NULL, \
+             instance VARCHAR(100) NOT NULL, verdict VARCHAR(20) NULL, PRIMARY KEY (id)) WITHOUT ROWID"
+        );
+        assert_eq!(
+            states,
+            "CREATE TABLE IF NOT EXISTS ELASTICJOB_STATE (id VARCHAR(40) NOT NULL, run_id VARCHAR(40) NOT NULL, \
+             attempt INT NOT NULL, scheduled_time BIGINT NOT NULL, instance VARCHAR(100) NOT NULL, PRIMARY KEY (id))"
+        );
+        assert_eq!(
+            skipped,
+            "CREATE TABLE IF NOT EXISTS ELASTICJOB_SKIPPED (job_name VARCHAR(100) NOT NULL, sharding_item INT NOT NULL, \
+             before_time BIGINT NOT NULL, after_time BIGINT NOT NULL, times BIGINT NOT NULL, reason VARCHAR(1000) NOT NULL, \
+             PRIMARY KEY (job_name, sharding_item, before_time))"
+        );
+        assert_eq!(
+            leases,
+            "CREATE TABLE IF NOT EXISTS ELASTICJOB_LEASE (name VARCHAR(40) NOT NULL, holder VARCHAR(100) NOT NULL, \
+             until_time BIGINT NOT NULL, PRIMARY KEY (name))"
+        );
+    }
 }

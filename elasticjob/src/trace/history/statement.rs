@@ -24,7 +24,9 @@ pub(super) enum Kind {
     /// The same of why something happened, which may be absent.
     Account(usize),
     Integer,
-    /// Microseconds since 1970.
+    /// A number of 64 bits, such as milliseconds since 1970.
+    Long,
+    /// Microseconds since 1970, which the database keeps as a time.
     Time,
     Flag,
 }
@@ -77,7 +79,7 @@ impl Statement {
     pub(super) fn bind_as(&mut self, dialect: &Dialect, kind: Kind, value: Value) -> String {
         let parameter = self.bind(dialect, value);
         match kind {
-            Kind::Key | Kind::Text(_) | Kind::Account(_) | Kind::Integer => parameter,
+            Kind::Key | Kind::Text(_) | Kind::Account(_) | Kind::Integer | Kind::Long => parameter,
             Kind::Time => dialect.time_in(&parameter),
             Kind::Flag => dialect.flag_in(&parameter),
         }

@@ -63,10 +63,7 @@ impl Context {
 
     /// Asks the operator for confirmation, unless `--yes` was given.
     pub(crate) fn confirm(&self, question: &str) -> Result<(), Failure> {
-        match self.says_yes {
-            true => Ok(()),
-            false => confirm::ask(question),
-        }
+        if self.says_yes { Ok(()) } else { confirm::ask(question) }
     }
 
     /// Ends the session with the registry, if there is one.

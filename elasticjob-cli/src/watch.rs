@@ -55,9 +55,10 @@ impl WatchArguments {
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "a number of seconds is expected".to_owned())?;
     let duration = Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())?;
-    match duration >= Duration::from_millis(100) {
-        true => Ok(duration),
-        false => Err("a tenth of a second is the shortest".to_owned()),
+    if duration >= Duration::from_millis(100) {
+        Ok(duration)
+    } else {
+        Err("a tenth of a second is the shortest".to_owned())
     }
 }
 

@@ -215,9 +215,10 @@ impl fmt::Display for Errors {
             write!(f, "\n{}\n", error.message)?;
             underline(f, &self.text, &error.span)?;
         }
-        match self.errors.len() > MOST_LISTED {
-            true => write!(f, "\n{} faults in all: {}", self.errors.len(), self.summary()),
-            false => Ok(()),
+        if self.errors.len() > MOST_LISTED {
+            write!(f, "\n{} faults in all: {}", self.errors.len(), self.summary())
+        } else {
+            Ok(())
         }
     }
 }

@@ -65,9 +65,10 @@ impl fmt::Display for Ranges {
         let mut left = self.count;
         for (index, (first, last)) in self.ranges.iter().take(MOST).enumerate() {
             f.write_str(if index == 0 { "" } else { ", " })?;
-            match first == last {
-                true => write!(f, "{first}")?,
-                false => write!(f, "{first}-{last}")?,
+            if first == last {
+                write!(f, "{first}")?
+            } else {
+                write!(f, "{first}-{last}")?
             }
             left -= usize::try_from(last - first).map_or(left, |width| width + 1);
         }

@@ -330,9 +330,12 @@ mod vectors {
     fn as_zookeeper_reads(servers: &str) -> String {
         let servers = servers.trim().trim_end_matches('/');
         let pieces = servers.split(',').map(str::trim).filter(|piece| !piece.is_empty());
-        let with_port = |piece: &str| match piece.contains(':') || piece == "null" {
-            true => piece.to_owned(),
-            false => format!("{piece}:2181"),
+        let with_port = |piece: &str| {
+            if piece.contains(':') || piece == "null" {
+                piece.to_owned()
+            } else {
+                format!("{piece}:2181")
+            }
         };
         pieces.map(with_port).collect::<Vec<_>>().join(",")
     }

@@ -81,9 +81,10 @@ impl Threads {
         state.idle -= 1;
         let waits = state.threads > 0;
         // Without any thread nothing would ever run it. It is dropped, which its caller sees.
-        let refused = match waits {
-            true => VecDeque::new(),
-            false => std::mem::take(&mut state.queue),
+        let refused = if waits {
+            VecDeque::new()
+        } else {
+            std::mem::take(&mut state.queue)
         };
         drop(state);
         error!(%error, waits, "cannot start a thread for work that blocks");

@@ -14,8 +14,9 @@ pub(crate) fn answer(status: StatusCode, error: &(dyn Error + 'static)) -> (Stat
 
 /// Returns the status for what a registry did not do: 503 if another try may succeed.
 pub(crate) fn of_registry(error: &registry::Error) -> StatusCode {
-    match error.is_permanent() {
-        true => StatusCode::INTERNAL_SERVER_ERROR,
-        false => StatusCode::SERVICE_UNAVAILABLE,
+    if error.is_permanent() {
+        StatusCode::INTERNAL_SERVER_ERROR
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
     }
 }

@@ -84,9 +84,10 @@ impl Session for FaultySession {
     }
 
     fn close(&self) -> BoxFuture<'static, ()> {
-        match self.faults.in_close.load(Ordering::Relaxed) {
-            true => Box::pin(std::future::pending()),
-            false => self.session.close(),
+        if self.faults.in_close.load(Ordering::Relaxed) {
+            Box::pin(std::future::pending())
+        } else {
+            self.session.close()
         }
     }
 }

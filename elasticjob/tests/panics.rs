@@ -81,9 +81,10 @@ impl StdError for Endless {
 static IS_RUNNING: AtomicBool = AtomicBool::new(false);
 
 fn parsed<T>(value: T) -> T {
-    match IS_RUNNING.load(Ordering::Relaxed) {
-        true => panic_any(FailsWhenDropped),
-        false => value,
+    if IS_RUNNING.load(Ordering::Relaxed) {
+        panic_any(FailsWhenDropped)
+    } else {
+        value
     }
 }
 

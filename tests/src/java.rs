@@ -163,9 +163,10 @@ fn cache() -> anyhow::Result<PathBuf> {
 fn read_into(files: &mut BTreeMap<PathBuf, Vec<u8>>, directory: &Path) -> anyhow::Result<()> {
     for entry in fs::read_dir(directory)? {
         let path = entry?.path();
-        match path.is_dir() {
-            true => read_into(files, &path)?,
-            false => drop(files.insert(path.clone(), fs::read(path)?)),
+        if path.is_dir() {
+            read_into(files, &path)?
+        } else {
+            drop(files.insert(path.clone(), fs::read(path)?))
         }
     }
     Ok(())

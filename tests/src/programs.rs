@@ -43,9 +43,10 @@ fn build(what: &[&str]) -> Result<(), String> {
     }
     let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
     let said = String::from_utf8_lossy(&output.stderr);
-    match output.status.success() {
-        true => Ok(()),
-        false => Err(format!("{command:?} failed, {}: {said}", output.status)),
+    if output.status.success() {
+        Ok(())
+    } else {
+        Err(format!("{command:?} failed, {}: {said}", output.status))
     }
 }
 
@@ -53,9 +54,10 @@ fn build(what: &[&str]) -> Result<(), String> {
 fn binaries() -> PathBuf {
     let own = std::env::current_exe().expect("a test knows its own program");
     let directory = own.parent().expect("a program lies in a directory");
-    let directory = match directory.ends_with("deps") {
-        true => directory.parent().expect("tests lie in a directory of cargo's"),
-        false => directory,
+    let directory = if directory.ends_with("deps") {
+        directory.parent().expect("tests lie in a directory of cargo's")
+    } else {
+        directory
     };
     directory.to_owned()
 }

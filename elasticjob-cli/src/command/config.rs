@@ -72,9 +72,10 @@ impl Arguments {
                 let stored = operations.configuration(&job).await?.ok_or_else(|| missing(&job))?;
                 let report = report(&stored, &of_file(&path)?, true);
                 context.show(&report)?;
-                Ok(match report.changes.is_empty() {
-                    true => Outcome::Done,
-                    false => Outcome::No,
+                Ok(if report.changes.is_empty() {
+                    Outcome::Done
+                } else {
+                    Outcome::No
                 })
             }
             Command::Set {
@@ -175,15 +176,16 @@ fn report(stored: &StoredConfiguration, after: &JobConfig, is_trial: bool) -> Ch
 
 /// What `disabled` does: less than its name promises.
 fn about_disabled(job: &str, is_disabled: bool) -> String {
-    match is_disabled {
-        true => format!(
+    if is_disabled {
+        format!(
             "`disabled` switches a server off when a process there first registers the job from now on. Members that are there go \
              on. `elasticjob disable {job}` pauses the job at once, on all servers."
-        ),
-        false => format!(
+        )
+    } else {
+        format!(
             "`disabled` counts when a process first registers the job. It switches nothing on that is off: \
              `elasticjob enable {job}` does."
-        ),
+        )
     }
 }
 

@@ -28,13 +28,14 @@ impl Arguments {
             };
             let total = u32::try_from(explanation.items.len()).unwrap_or(u32::MAX);
             explanation.items.retain(|explained| explained.item == item);
-            match explanation.items.is_empty() {
-                true => Err(Error::NoSuchItem {
+            if explanation.items.is_empty() {
+                Err(Error::NoSuchItem {
                     job: self.job.clone(),
                     item,
                     total,
-                }),
-                false => Ok(explanation),
+                })
+            } else {
+                Ok(explanation)
             }
         };
         self.watch.look(context, look).await

@@ -248,9 +248,10 @@ fn moment(text: &str) -> Result<Timestamp, String> {
 
 fn interval(text: &str) -> Result<Duration, String> {
     let length = Duration::try_from(span(text)?).map_err(|_| "a length above zero is expected".to_owned())?;
-    match length.is_zero() {
-        true => Err("a length above zero is expected".to_owned()),
-        false => Ok(length),
+    if length.is_zero() {
+        Err("a length above zero is expected".to_owned())
+    } else {
+        Ok(length)
     }
 }
 

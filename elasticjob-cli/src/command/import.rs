@@ -49,9 +49,10 @@ impl Arguments {
         for remark in &import.remarks {
             eprintln!("{remark}");
         }
-        Ok(match import.remarks.is_empty() {
-            true => Outcome::Done,
-            false => Outcome::No,
+        Ok(if import.remarks.is_empty() {
+            Outcome::Done
+        } else {
+            Outcome::No
         })
     }
 }

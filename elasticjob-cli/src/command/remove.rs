@@ -56,13 +56,12 @@ async fn remove_job(context: &Context, job: &str) -> Result<Outcome, Failure> {
 async fn remove_stale(context: &Context, job: &str) -> Result<Outcome, Failure> {
     let operations = context.operations()?;
     let stale = operations.stale(job).await?;
-    let paths = match stale.is_empty() {
-        true => stale,
-        false => {
-            let lines: Vec<String> = stale.iter().map(|path| format!("  /{job}{path}")).collect();
-            context.confirm(&format!("Stale is:\n{}\nRemove it?", lines.join("\n")))?;
-            operations.remove_stale(job).await?
-        }
+    let paths = if stale.is_empty() {
+        stale
+    } else {
+        let lines: Vec<String> = stale.iter().map(|path| format!("  /{job}{path}")).collect();
+        context.confirm(&format!("Stale is:\n{}\nRemove it?", lines.join("\n")))?;
+        operations.remove_stale(job).await?
     };
     let to = Paths {
         job_name: job.to_owned(),

@@ -215,12 +215,13 @@ impl<'a> Assembly<'a> {
             return self.remark(element, text);
         }
         if let Some(source) = self.data_source(element) {
-            match chosen.data_source == Some(source) {
-                true => drop(self.traced.insert(name.clone())),
-                false => self.remark(
+            if chosen.data_source == Some(source) {
+                self.traced.insert(name.clone());
+            } else {
+                self.remark(
                     element,
                     format!("the history of job `{name}` goes to another database, `{source}`"),
-                ),
+                );
             }
         }
         let mut job = Job {
@@ -287,12 +288,13 @@ impl<'a> Assembly<'a> {
             .filter(|attribute| attribute.namespace().is_none())
         {
             let (name, value) = (attribute.name(), attribute.value().trim());
-            match value.contains("#{") {
-                true => self.remark(
+            if value.contains("#{") {
+                self.remark(
                     element,
                     format!("`{name}` is an expression of Spring, which is not carried over: {value}"),
-                ),
-                false => attributes.push((name, value.to_owned())),
+                )
+            } else {
+                attributes.push((name, value.to_owned()))
             }
         }
         attributes

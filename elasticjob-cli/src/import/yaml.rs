@@ -98,19 +98,22 @@ fn key(name: &str) -> String {
     let is_plain = name.starts_with(|first: char| first.is_ascii_alphabetic())
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
         && !is_word_of_yaml(name);
-    match is_plain {
-        true => name.to_owned(),
-        false if name.contains('.') => quoted(&format!("[{name}]")),
-        false => quoted(name),
+    if is_plain {
+        name.to_owned()
+    } else if name.contains('.') {
+        quoted(&format!("[{name}]"))
+    } else {
+        quoted(name)
     }
 }
 
 /// The key of a property, which has dots that separate nothing.
 fn prop(name: &str) -> String {
     let is_plain = |part: &str| key(part) == part;
-    match name.split('.').all(is_plain) {
-        true => name.to_owned(),
-        false => quoted(name),
+    if name.split('.').all(is_plain) {
+        name.to_owned()
+    } else {
+        quoted(name)
     }
 }
 
@@ -120,9 +123,10 @@ fn scalar(value: &str) -> String {
     let is_number = digits == "0"
         || (digits.starts_with(|first: char| ('1'..='9').contains(&first))
             && digits.bytes().all(|byte| byte.is_ascii_digit()));
-    match is_number || value == "true" || value == "false" {
-        true => value.to_owned(),
-        false => quoted(value),
+    if is_number || value == "true" || value == "false" {
+        value.to_owned()
+    } else {
+        quoted(value)
     }
 }
 

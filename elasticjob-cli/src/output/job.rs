@@ -171,9 +171,10 @@ impl Show for Vec<InstanceReport> {
             let states: Vec<&str> = states.iter().filter(|(is, _)| *is).map(|(_, name)| *name).collect();
             table.row([
                 plain(&instance.id),
-                match instance.is_enabled && !instance.is_draining {
-                    true => plain(states.join(", ")),
-                    false => Tone::Notable.cell(states.join(", ")),
+                if instance.is_enabled && !instance.is_draining {
+                    plain(states.join(", "))
+                } else {
+                    Tone::Notable.cell(states.join(", "))
                 },
                 plain(ranges(&instance.items)),
             ]);

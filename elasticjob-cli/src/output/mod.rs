@@ -87,9 +87,10 @@ impl Output {
 
     /// Shows an answer.
     pub(crate) fn show(&self, answer: &impl Show) -> Result<(), Failure> {
-        match self.is_json {
-            true => print(&(json(answer, serde_json::to_string_pretty) + "\n")),
-            false => print(&answer.text(self.style)),
+        if self.is_json {
+            print(&(json(answer, serde_json::to_string_pretty) + "\n"))
+        } else {
+            print(&answer.text(self.style))
         }
     }
 

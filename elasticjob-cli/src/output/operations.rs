@@ -24,15 +24,17 @@ impl Show for Done<Vec<Switched>> {
     fn text(&self, style: Style) -> String {
         let what = self.what.to_uppercase();
         let is_about_pause = self.to.iter().any(|switched| switched.pause.is_some());
-        let mut table = match is_about_pause {
-            true => Table::new(style, &["JOB", "PAUSE", &what]),
-            false => Table::new(style, &["JOB", &what]),
+        let mut table = if is_about_pause {
+            Table::new(style, &["JOB", "PAUSE", &what])
+        } else {
+            Table::new(style, &["JOB", &what])
         };
         for switched in &self.to {
             let (name, servers) = (plain(&switched.job_name), plain(switched.servers.join(", ")));
-            match is_about_pause {
-                true => table.row([name, pause(switched.pause), servers]),
-                false => table.row([name, servers]),
+            if is_about_pause {
+                table.row([name, pause(switched.pause), servers])
+            } else {
+                table.row([name, servers])
             };
         }
         table.text("There was nothing to do.")
@@ -45,9 +47,10 @@ impl Show for Done<Vec<Drained>> {
         for drained in &self.to {
             table.row([
                 plain(&drained.job_name),
-                match drained.is_effective {
-                    true => plain("yes"),
-                    false => Tone::Notable.cell("not before one of our instances leads: Java members ignore draining"),
+                if drained.is_effective {
+                    plain("yes")
+                } else {
+                    Tone::Notable.cell("not before one of our instances leads: Java members ignore draining")
                 },
             ]);
         }

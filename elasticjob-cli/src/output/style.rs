@@ -39,9 +39,10 @@ impl Style {
             Tone::Quiet => "2",
             Tone::Strong => "1",
         };
-        match self.is_colored {
-            true => format!("\x1b[{code}m{text}\x1b[0m"),
-            false => text.to_owned(),
+        if self.is_colored {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
         }
     }
 }

@@ -84,9 +84,10 @@ impl Changed {
     /// for both.
     fn origin(&self) -> Origin {
         let of_items = ["shardingTotalCount", "shardingItemParameters"];
-        match of_items.iter().any(|key| self.keys.contains(*key)) {
-            true => Origin::User,
-            false => Origin::Registry,
+        if of_items.iter().any(|key| self.keys.contains(*key)) {
+            Origin::User
+        } else {
+            Origin::Registry
         }
     }
 }

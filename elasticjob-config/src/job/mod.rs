@@ -63,6 +63,10 @@ pub const MAX_SHARDING_TOTAL_COUNT: u32 = 1_000_000;
 
 /// The checked configuration of one job.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a setting of Java's, and independent of the others"
+)]
 pub struct JobConfig {
     name: JobName,
     cron: Option<Expression>,

@@ -58,9 +58,10 @@ impl JobConfig {
             Spelling::Ours(name) => foreign.filter(|kept| *kept == name)?,
         };
         let key = self.kept.key(pool.java_key);
-        let refusing = match key == POOL_KEYS[0] {
-            true => "from 3.0.5 on",
-            false => "before 3.0.5",
+        let refusing = if key == POOL_KEYS[0] {
+            "from 3.0.5 on"
+        } else {
+            "before 3.0.5"
         };
         Some(Warning {
             key: key.to_owned(),

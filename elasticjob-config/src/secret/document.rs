@@ -84,12 +84,13 @@ impl Hidden {
             },
             Content::Sequence(items) => {
                 let masked: Vec<_> = items.iter().map(|item| self.mask(item)).collect();
-                match masked.iter().any(|item| matches!(item, Cow::Owned(_))) {
-                    true => with_content(
+                if masked.iter().any(|item| matches!(item, Cow::Owned(_))) {
+                    with_content(
                         node,
                         Content::Sequence(masked.into_iter().map(Cow::into_owned).collect()),
-                    ),
-                    false => Cow::Borrowed(node),
+                    )
+                } else {
+                    Cow::Borrowed(node)
                 }
             }
             Content::Mapping(entries) => {
@@ -97,12 +98,11 @@ impl Hidden {
                     .iter()
                     .map(|(key, value)| (key, self.of_entry(key, value)))
                     .collect();
-                match masked.iter().any(|(_, value)| matches!(value, Cow::Owned(_))) {
-                    true => {
-                        let entries = masked.into_iter().map(|(key, value)| (key.clone(), value.into_owned()));
-                        with_content(node, Content::Mapping(entries.collect()))
-                    }
-                    false => Cow::Borrowed(node),
+                if masked.iter().any(|(_, value)| matches!(value, Cow::Owned(_))) {
+                    let entries = masked.into_iter().map(|(key, value)| (key.clone(), value.into_owned()));
+                    with_content(node, Content::Mapping(entries.collect()))
+                } else {
+                    Cow::Borrowed(node)
                 }
             }
         }
@@ -110,9 +110,10 @@ impl Hidden {
 
     fn of_entry<'a>(&self, key: &Node, value: &'a Node) -> Cow<'a, Node> {
         let is_empty = value.scalar().is_some_and(|text| text.is_empty() || text == PROVIDED);
-        match is_named_secret(key) && !is_empty {
-            true => Cow::Owned(replaced(value, PROVIDED)),
-            false => self.mask(value),
+        if is_named_secret(key) && !is_empty {
+            Cow::Owned(replaced(value, PROVIDED))
+        } else {
+            self.mask(value)
         }
     }
 }

@@ -109,9 +109,10 @@ pub fn is_secret(name: &str) -> bool {
 /// ```
 #[must_use]
 pub fn shown<'a>(name: &str, value: &'a str) -> Cow<'a, str> {
-    match is_secret(name) {
-        true => Cow::Borrowed(PROVIDED),
-        false => without_secrets(value),
+    if is_secret(name) {
+        Cow::Borrowed(PROVIDED)
+    } else {
+        without_secrets(value)
     }
 }
 

@@ -157,9 +157,10 @@ impl Name<'_> {
         let is_scheme = SCHEMES
             .iter()
             .any(|scheme| scheme.eq_ignore_ascii_case(&self.text[value.clone()]));
-        match is_scheme && self.text[value.end..].starts_with(' ') {
-            true => word(self.text, value.end),
-            false => value,
+        if is_scheme && self.text[value.end..].starts_with(' ') {
+            word(self.text, value.end)
+        } else {
+            value
         }
     }
 

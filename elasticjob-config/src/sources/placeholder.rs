@@ -39,21 +39,23 @@ impl Spent {
     fn look_up(&self) -> Result<(), String> {
         work::step();
         self.lookups.set(self.lookups.get() + 1);
-        match self.lookups.get() > MOST_LOOKUPS {
-            true => Err(format!(
+        if self.lookups.get() > MOST_LOOKUPS {
+            Err(format!(
                 "more than {MOST_LOOKUPS} placeholders are looked up for the configuration"
-            )),
-            false => Ok(()),
+            ))
+        } else {
+            Ok(())
         }
     }
 
     fn put_in(&self, bytes: usize) -> Result<(), String> {
         self.bytes.set(self.bytes.get() + bytes);
-        match self.bytes.get() > MOST_BYTES {
-            true => Err(format!(
+        if self.bytes.get() > MOST_BYTES {
+            Err(format!(
                 "placeholders put more than {MOST_BYTES} bytes into the configuration"
-            )),
-            false => Ok(()),
+            ))
+        } else {
+            Ok(())
         }
     }
 }
@@ -209,9 +211,12 @@ mod tests {
     /// Keys each of which says so much of the next, and the last of which says `end`.
     fn chain(length: usize, of_next: impl Fn(&str) -> String, end: &str) -> Vec<(String, String)> {
         let name = |index: usize| format!("k{index}");
-        let link = |index| match index + 1 == length {
-            true => (name(index), end.to_owned()),
-            false => (name(index), of_next(&format!("${{{}}}", name(index + 1)))),
+        let link = |index| {
+            if index + 1 == length {
+                (name(index), end.to_owned())
+            } else {
+                (name(index), of_next(&format!("${{{}}}", name(index + 1))))
+            }
         };
         (0..length).map(link).collect()
     }

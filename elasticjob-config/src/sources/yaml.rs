@@ -24,9 +24,10 @@ pub(super) fn parse(path: &str, text: &str) -> Result<Vec<Tree>, Error> {
 /// is true and `1.50` is 1.5, and prints the value again.
 fn text(scalar: &Node) -> String {
     let text = scalar.scalar().unwrap_or_default();
-    match scalar.is_plain() {
-        true => printed_by_java(text).unwrap_or_default(),
-        false => text.to_owned(),
+    if scalar.is_plain() {
+        printed_by_java(text).unwrap_or_default()
+    } else {
+        text.to_owned()
     }
 }
 

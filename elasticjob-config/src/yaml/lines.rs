@@ -97,9 +97,10 @@ impl<'a> Lines<'a> {
     }
 
     fn of_line_feeds(text: Cow<'a, str>, breaks: Breaks) -> Self {
-        let indentation = match text.ends_with('\n') {
-            true => Vec::new(),
-            false => smallest_indentations(&text),
+        let indentation = if text.ends_with('\n') {
+            Vec::new()
+        } else {
+            smallest_indentations(&text)
         };
         let blank = text.len() - text.trim_end_matches([' ', '\n']).len();
         let count = text.matches('\n').count();
@@ -206,10 +207,12 @@ impl<'a> Restored<'a> {
         let content = lines.text.trim_end_matches([' ', '\n']);
         let header = content.rsplit('\n').next().unwrap_or_default();
         let indicator: String = header.chars().skip(start.column).take_while(|c| *c != ' ').collect();
-        match indicator.starts_with(['|', '>']) {
-            true if indicator.contains('+') => "\n".repeat(lines.count - lines.last),
-            true => String::new(),
-            false => text,
+        if !indicator.starts_with(['|', '>']) {
+            text
+        } else if indicator.contains('+') {
+            "\n".repeat(lines.count - lines.last)
+        } else {
+            String::new()
         }
     }
 

@@ -35,6 +35,7 @@ pub(super) fn choose(text: &str) -> Style {
 }
 
 /// What decides about the style of a text.
+#[expect(clippy::struct_excessive_bools, reason = "a text may have any of them")]
 struct Traits {
     is_multiline: bool,
     needs_escapes: bool,

@@ -282,9 +282,10 @@ impl<'a> Builder<'a> {
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Ok(()),
             Event::DocumentStart => {
                 self.anchors.clear();
-                match self.documents.len() == MOST_DOCUMENTS {
-                    true => Err(refused(mark, &format!("more than {MOST_DOCUMENTS} documents"))),
-                    false => Ok(()),
+                if self.documents.len() == MOST_DOCUMENTS {
+                    Err(refused(mark, &format!("more than {MOST_DOCUMENTS} documents")))
+                } else {
+                    Ok(())
                 }
             }
             Event::Scalar(text, style, anchor, tag) => {

@@ -44,9 +44,10 @@ impl<'a> Verbatim<'a> {
             return Err(Unkept::RefersElsewhere);
         }
         let name = key.scalar().ok_or(Unkept::Unreadable)?;
-        let raw = match self.is_flow() {
-            true => self.of_flow(value),
-            false => self.of_block(index, key),
+        let raw = if self.is_flow() {
+            self.of_flow(value)
+        } else {
+            self.of_block(index, key)
         };
         raw.filter(|text| {
             is_common(text) && !self.has_odd_scalar(value, self.is_flow()) && can_be_read(name, text, value)
@@ -68,10 +69,11 @@ impl<'a> Verbatim<'a> {
             .map(|line| line.text)
             .take_while(|line| !line.starts_with("...") && !line.starts_with("---"));
         let first = lines.next()?;
-        let mut text = match first.starts_with('?') && key.start.column > 0 {
+        let mut text = if first.starts_with('?') && key.start.column > 0 {
             // A key that has lines of its own: the colon begins the line after them.
-            true => lines.find_map(|line| line.strip_prefix(':'))?.to_owned(),
-            false => self.behind_colon(key)?.to_owned(),
+            lines.find_map(|line| line.strip_prefix(':'))?.to_owned()
+        } else {
+            self.behind_colon(key)?.to_owned()
         };
         for line in lines {
             text.push('\n');

@@ -129,14 +129,13 @@ impl Iterator for Parts {
         self.made += 1;
         self.is_done = is_last;
         // Only the last part says that all is done; those before leave the reason standing.
-        let mut steps = match is_last {
-            true => {
-                if self.made > 1 {
-                    self.basis.parts = self.made;
-                }
-                self.frame.steps(place, &self.basis)
+        let mut steps = if is_last {
+            if self.made > 1 {
+                self.basis.parts = self.made;
             }
-            false => self.frame.steps(place, &Basis::default()),
+            self.frame.steps(place, &self.basis)
+        } else {
+            self.frame.steps(place, &Basis::default())
         };
         steps.extend(changes);
         Some(steps)

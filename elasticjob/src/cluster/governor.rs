@@ -540,21 +540,21 @@ fn clear_triggers(cx: &Context<'_>) -> Decision {
             break;
         }
     }
-    match transaction.is_empty() {
-        true => Decision::Rest,
-        false => write(Purpose::ClearTriggers, transaction.into_steps()),
+    if transaction.is_empty() {
+        Decision::Rest
+    } else {
+        write(Purpose::ClearTriggers, transaction.into_steps())
     }
 }
 
 /// Members that do not obey a pause are switched off for as long as it lasts.
 fn keep_pause(cx: &Context<'_>) -> Decision {
     let disobedient = pause::disobedient(cx.view, cx.me);
-    match disobedient.is_empty() {
-        true => Decision::Rest,
-        false => {
-            let reads = pause::survey(cx.view, &disobedient);
-            read(Purpose::SurveyDisobedient(disobedient), reads)
-        }
+    if disobedient.is_empty() {
+        Decision::Rest
+    } else {
+        let reads = pause::survey(cx.view, &disobedient);
+        read(Purpose::SurveyDisobedient(disobedient), reads)
     }
 }
 

@@ -19,9 +19,10 @@ pub(crate) struct InstanceId(Arc<str>);
 impl InstanceId {
     /// A new id for this process on `ip`.
     pub(crate) fn fresh(ip: &str, pid: u32, ids: &mut Ids) -> Self {
-        let suffix = match Mutation::ReuseInstanceId.is_on() {
-            true => "000000".to_owned(),
-            false => ids.suffix(),
+        let suffix = if Mutation::ReuseInstanceId.is_on() {
+            "000000".to_owned()
+        } else {
+            ids.suffix()
         };
         Self(format!("{ip}{DELIMITER}{pid}-{suffix}").into())
     }

@@ -159,9 +159,10 @@ impl Record {
             // Also if the time is accounted for: its owner is about to write the ledger, so this refusal does not last.
             return Err(Refusal::RunningElsewhere);
         }
-        match source != Source::Trigger && self.until(now).is_some_and(|until| due <= until) {
-            true => Err(Refusal::Accounted),
-            false => Ok(()),
+        if source != Source::Trigger && self.until(now).is_some_and(|until| due <= until) {
+            Err(Refusal::Accounted)
+        } else {
+            Ok(())
         }
     }
 
@@ -188,9 +189,10 @@ impl Record {
             return None;
         }
         // An instance replaces a run of its own after it gave up recording the end.
-        let end = match next.is_some_and(|next| next.owner == open.owner) {
-            true => End::because(Verdict::Lost, "its end could not be recorded"),
-            false => End::new(Verdict::Lost),
+        let end = if next.is_some_and(|next| next.owner == open.owner) {
+            End::because(Verdict::Lost, "its end could not be recorded")
+        } else {
+            End::new(Verdict::Lost)
         };
         Some(Run {
             requests: Vec::new(),
@@ -221,9 +223,10 @@ impl Record {
             return (Some(due), None);
         };
         let is_far_ahead = i128::from(due) - i128::from(known) > CLOCK_FAULT.as_millis();
-        let before = match is_far_ahead {
-            true => Some(known),
-            false => self.until_before.filter(|before| *before < known),
+        let before = if is_far_ahead {
+            Some(known)
+        } else {
+            self.until_before.filter(|before| *before < known)
         };
         (Some(due.max(known)), before)
     }
@@ -302,9 +305,10 @@ impl Record {
                 attempt: run.attempt.saturating_add(1),
                 owner,
                 source: Source::Failover,
-                requests: match Mutation::ForgetRequests.is_on() {
-                    true => Vec::new(),
-                    false => run.requests.clone(),
+                requests: if Mutation::ForgetRequests.is_on() {
+                    Vec::new()
+                } else {
+                    run.requests.clone()
                 },
                 parameter: run.parameter.clone().filter(|_| !Mutation::ForgetParameter.is_on()),
                 ..run.clone()

@@ -198,9 +198,10 @@ fn dead_holder(view: &View, data: &[u8], stat: Stat) -> Option<InstanceId> {
 }
 
 fn is_dead(view: &View, holder: &InstanceId) -> bool {
-    match Mutation::BuryRemoved.is_on() {
-        true => !view.instances.contains(holder),
-        false => !view.is_alive(holder),
+    if Mutation::BuryRemoved.is_on() {
+        !view.instances.contains(holder)
+    } else {
+        !view.is_alive(holder)
     }
 }
 

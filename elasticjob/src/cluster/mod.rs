@@ -16,6 +16,7 @@ pub(crate) mod election;
 mod extent;
 mod fail_point;
 pub(crate) mod fence;
+#[allow(clippy::match_bool, reason = "older than the lint")]
 pub(crate) mod firing;
 pub(crate) mod governor;
 pub(crate) mod guarantee;
@@ -56,4 +57,5 @@ mod unseen;
 pub(crate) mod view;
 pub(crate) mod walk;
 pub(crate) mod wind_down;
+#[allow(clippy::match_bool, reason = "older than the lint")]
 pub(crate) mod worker;

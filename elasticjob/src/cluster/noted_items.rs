@@ -66,9 +66,10 @@ impl FromIterator<u32> for NotedItems {
 
 impl Serialize for NotedItems {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.length_of_list() <= limits::transaction_size() / PART_OF_LIST {
-            true => self.0.serialize(serializer),
-            false => self.digits().serialize(serializer),
+        if self.length_of_list() <= limits::transaction_size() / PART_OF_LIST {
+            self.0.serialize(serializer)
+        } else {
+            self.digits().serialize(serializer)
         }
     }
 }

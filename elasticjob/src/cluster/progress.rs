@@ -140,9 +140,10 @@ impl Progresses {
             return Some(self.look(job, Vec::new(), elapsed));
         }
         let deleted: Vec<u32> = self.over().take(RUNS).collect();
-        let written = match std::mem::take(&mut self.has_news) {
-            true => self.take_waiting(elapsed),
-            false => Vec::new(),
+        let written = if std::mem::take(&mut self.has_news) {
+            self.take_waiting(elapsed)
+        } else {
+            Vec::new()
         };
         if deleted.is_empty() && written.is_empty() {
             return None;
@@ -205,9 +206,10 @@ impl Progresses {
         };
         let mut are_there = answers.iter().map(|answer| matches!(answer, Answer::Data(Some(_))));
         for (item, is_there) in items.into_iter().zip(are_there.by_ref()) {
-            match is_there {
-                true => self.there.insert(item),
-                false => self.there.remove(&item),
+            if is_there {
+                self.there.insert(item)
+            } else {
+                self.there.remove(&item)
             };
         }
         self.has_parent = are_there.next();
@@ -281,17 +283,18 @@ impl Progresses {
             }
             .to_bytes();
             let path = Node::Progress(*item).of(job);
-            steps.push(match self.there.contains(item) {
-                true => Step::Set {
+            steps.push(if self.there.contains(item) {
+                Step::Set {
                     path,
                     data,
                     version: None,
-                },
-                false => Step::Create {
+                }
+            } else {
+                Step::Create {
                     path,
                     data,
                     mode: CreateMode::Ephemeral,
-                },
+                }
             });
         }
         steps

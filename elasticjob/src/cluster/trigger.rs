@@ -165,10 +165,11 @@ impl Found {
             let mut instances = Vec::new();
             while let Some((id, is_there)) = waiting.front()
                 && transaction.add_if_it_fits(|transaction| {
-                    match is_there {
-                        true => self.ask(transaction, id, order),
+                    if *is_there {
+                        self.ask(transaction, id, order)
+                    } else {
                         // Left over from an instance that is gone.
-                        false => transaction.delete(Node::TriggerFor(id)),
+                        transaction.delete(Node::TriggerFor(id))
                     };
                 })
             {
@@ -194,9 +195,10 @@ impl Found {
             }
             None => {
                 // Java writes nothing into it, and no Java member reads it.
-                let data = match self.members.contains(id) {
-                    true => Order::to_bytes(std::slice::from_ref(order)),
-                    false => Vec::new(),
+                let data = if self.members.contains(id) {
+                    Order::to_bytes(std::slice::from_ref(order))
+                } else {
+                    Vec::new()
                 };
                 transaction.create(node, data, CreateMode::Persistent)
             }

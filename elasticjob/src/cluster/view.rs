@@ -20,6 +20,7 @@ use super::trigger::Order;
 
 /// A job's subtree, as far as it is of interest.
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each says that a node exists")]
 pub(crate) struct View {
     job: Arc<str>,
     /// The name of the job's implementation; blank where nobody gave one.
@@ -101,6 +102,7 @@ pub(crate) enum ServerStatus {
 
 /// What is known of one item.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each says that a node exists")]
 pub(crate) struct ItemView {
     /// Whether `sharding/{item}` itself exists.
     pub(crate) exists: bool,
@@ -200,9 +202,10 @@ impl View {
             }
             Node::Guarantee(Guarantee::Item(Moment::Started, _)) => {
                 self.put(node, &[], Stat::default());
-                match self.is_awaited_by_java_leader() {
-                    true => Interest::Changed,
-                    false => Interest::None,
+                if self.is_awaited_by_java_leader() {
+                    Interest::Changed
+                } else {
+                    Interest::None
                 }
             }
             Node::Pause => {

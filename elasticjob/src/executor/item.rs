@@ -102,9 +102,10 @@ where
     drop(over);
 
     // Boxed, and only where there is any: few runs wait here, and all would keep room for it.
-    let overrunning = match work.is_idle() {
-        true => 0,
-        false => Box::pin(overrun(&work, &outcome, item.grace)).await,
+    let overrunning = if work.is_idle() {
+        0
+    } else {
+        Box::pin(overrun(&work, &outcome, item.grace)).await
     };
     Ended {
         outcome,

@@ -8,11 +8,13 @@ use std::time::Duration;
 use elasticjob_config::job::JobConfig;
 use jiff::SignedDuration;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, info_span, warn};
 
 use crate::catalogue::UnknownName;
 use crate::chain::Chain;
-use crate::cluster::fence::Stopped;
+use crate::cluster::fence::{Fence, Stopped};
+use crate::cluster::firing::Start;
 use crate::cluster::launch::{CallResult, Finished, Launch, ListenerCall, Runner};
 use crate::cluster::ledger::{CAUSE_LIMIT, End, Verdict};
 use crate::erased::BoxFuture;
@@ -27,7 +29,7 @@ use crate::telemetry;
 
 use super::item::Running;
 use super::tries::{Identity, Tried};
-use super::{DEFAULT_POOL, Item, NoPool, OpenPool, Outcome, Pools, Tries, Underway, Work};
+use super::{DEFAULT_POOL, Item, NoPool, OpenPool, Outcome, Permits, Pools, Tries, Underway, Work};
 
 /// So long the end of an item waits for its blocking work, after the work's token was cancelled: until then the
 /// item's mark keeps other instances from running it. An instance that leaves the cluster earlier does not wait.
@@ -153,6 +155,41 @@ impl Equipment {
     }
 }
 
+impl JobRunner {
+    /// Lists the run as one that goes on, from now until the returned item is dropped.
+    fn enter(&self, start: &Start, permits: Permits, fence: Fence, stop: CancellationToken) -> Item {
+        let run = start.run.id.as_str().into();
+        Item {
+            permits,
+            fence,
+            stop,
+            tasks: self.equipment.tasks.clone(),
+            ticket: self.equipment.underway.enter(Arc::clone(&self.name), start.item, run),
+            grace: BLOCKING_GRACE,
+        }
+    }
+}
+
+fn identity(start: &Start) -> Identity {
+    Identity {
+        run: start.run.id.clone(),
+        item: start.item,
+    }
+}
+
+/// Logs what the outcome of a run does not say.
+fn log(tried: &Tried) {
+    if tried.tries == 0 {
+        debug!("stopped before there was room in the pool");
+    }
+    if tried.overrunning > 0 {
+        warn!(
+            pieces = tried.overrunning,
+            "blocking work goes on although its run is over"
+        );
+    }
+}
+
 impl Runner for JobRunner {
     fn launch(&self, launch: Launch) {
         let Launch {
@@ -196,17 +233,7 @@ impl Runner for JobRunner {
             progress,
         });
         let tasks = self.equipment.tasks.clone();
-        let item = Item {
-            permits: pool.permits(),
-            fence,
-            stop: cancellation,
-            tasks: tasks.clone(),
-            ticket: self
-                .equipment
-                .underway
-                .enter(Arc::clone(&self.name), start.item, start.run.id.as_str().into()),
-            grace: BLOCKING_GRACE,
-        };
+        let item = self.enter(&start, pool.permits(), fence, cancellation);
         let components = Arc::clone(&self.equipment.components);
         let failing = sharding.clone();
         let span = info_span!("item", job = &*self.name, item = start.item, run = start.run.id);
@@ -240,20 +267,8 @@ impl Runner for JobRunner {
             })
         };
         let run = async move {
-            let identity = Identity {
-                run: start.run.id.clone(),
-                item: start.item,
-            };
-            let tried = tries.run(&item, &until, &identity, &begin).await;
-            if tried.tries == 0 {
-                debug!("stopped before there was room in the pool");
-            }
-            if tried.overrunning > 0 {
-                warn!(
-                    pieces = tried.overrunning,
-                    "blocking work goes on although its run is over"
-                );
-            }
+            let tried = tries.run(&item, &until, &identity(&start), &begin).await;
+            log(&tried);
             let retries = tried.retries();
             let is_fenced = matches!(tried.outcome, Outcome::Cancelled(Stopped::Fenced));
             let failure = failure_beyond_ledger(&tried);

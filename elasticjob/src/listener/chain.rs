@@ -95,9 +95,10 @@ impl Listeners {
 
     async fn call_one(self, index: usize, call: Arc<ListenerCall>, firing: Firing) -> One {
         let Named { name, kind } = &self.listeners[index];
-        let One { result, turn } = match kind.is_once {
-            true => once(name, kind, &call, &firing, self.contending.clone()).await,
-            false => One::without_turn(invoke(kind, call.moment, &firing).await),
+        let One { result, turn } = if kind.is_once {
+            once(name, kind, &call, &firing, self.contending.clone()).await
+        } else {
+            One::without_turn(invoke(kind, call.moment, &firing).await)
         };
         let result = result.map_err(|source| Fault {
             listener: Arc::clone(name),

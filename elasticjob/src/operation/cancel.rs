@@ -162,9 +162,10 @@ impl Operations {
     pub async fn cancelled(&self, cancelled: &Cancelled, timeout: Duration) -> Result<CancelReport, Error> {
         self.watched(&cancelled.job_name, timeout, |survey| {
             let report = cancelled.report(survey);
-            Ok(match report.is_over() {
-                true => ControlFlow::Break(report),
-                false => ControlFlow::Continue(report),
+            Ok(if report.is_over() {
+                ControlFlow::Break(report)
+            } else {
+                ControlFlow::Continue(report)
             })
         })
         .await

@@ -54,9 +54,10 @@ fn decide(survey: &Survey, instance: &str, draining: bool) -> Result<(Vec<Step>,
     let view = &survey.view;
     let Some((_, member)) = view.members.iter().find(|(id, _)| id.as_str() == instance) else {
         let instance = instance.to_owned();
-        return Err(match view.instances.iter().any(|id| id.as_str() == instance) {
-            true => Error::NotOurs { instance },
-            false => Error::NoSuchInstance { instance },
+        return Err(if view.instances.iter().any(|id| id.as_str() == instance) {
+            Error::NotOurs { instance }
+        } else {
+            Error::NoSuchInstance { instance }
         });
     };
     let drained = Drained {

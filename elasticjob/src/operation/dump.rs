@@ -50,9 +50,10 @@ async fn ask(address: SocketAddr, job: &str) -> io::Result<String> {
 
 /// Returns a node of a job as a dump shows it: without its secrets.
 pub(crate) fn dumped_node(job: &str, path: &str, data: &str) -> String {
-    let shown = match path == Node::Config.of(job) {
-        true => document_without_secrets(data),
-        false => without_secrets(data),
+    let shown = if path == Node::Config.of(job) {
+        document_without_secrets(data)
+    } else {
+        without_secrets(data)
     };
     format!("{path}{SEPARATOR}{shown}")
 }

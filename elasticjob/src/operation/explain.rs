@@ -354,9 +354,10 @@ fn of_item(survey: &Survey, item: u32, next: Option<Timestamp>, now: Timestamp) 
     }
     if let Some(run) = run.filter(|run| run.verdict.as_deref().is_some_and(|verdict| verdict != "succeeded")) {
         let is_parked = run.cause.as_deref().is_some_and(|cause| cause.starts_with("parked"));
-        findings.push(match is_parked {
-            true => Finding::Parked { run },
-            false => Finding::NotSucceeded { run },
+        findings.push(if is_parked {
+            Finding::Parked { run }
+        } else {
+            Finding::NotSucceeded { run }
         });
     }
     if let Some(gap) = record.and_then(|record| record.skipped.as_ref()) {
@@ -375,9 +376,10 @@ fn of_item(survey: &Survey, item: u32, next: Option<Timestamp>, now: Timestamp) 
 fn of_owner(view: &View, item: u32, state: &ItemView) -> Option<Finding> {
     let Some(owner) = &state.owner else {
         let basis = view.epoch.as_ref().and_then(|epoch| epoch.basis.as_ref());
-        return Some(match basis.is_some_and(|basis| basis.leaves_out(item)) {
-            true => Finding::Unassigned,
-            false => Finding::NoOwner,
+        return Some(if basis.is_some_and(|basis| basis.leaves_out(item)) {
+            Finding::Unassigned
+        } else {
+            Finding::NoOwner
         });
     };
     let instance = owner.to_string();

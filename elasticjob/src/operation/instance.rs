@@ -8,6 +8,10 @@ use super::survey::Survey;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, and a key of the JSON"
+)]
 pub struct InstanceReport {
     /// Its id.
     pub id: String,

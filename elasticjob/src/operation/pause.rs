@@ -73,9 +73,10 @@ fn begin(survey: &Survey, note: &Note) -> Part<Switched> {
     let note = note_of_switch(Some(note));
     let (mut servers, is_last) = throw(&mut transaction, survey, meant, Some(&note));
     servers.extend(switched_off(survey).cloned());
-    let change = match view.instances.iter().any(|id| view.obeys_pause(id)) {
-        true => PauseChange::Begun,
-        false => PauseChange::BegunUnkept,
+    let change = if view.instances.iter().any(|id| view.obeys_pause(id)) {
+        PauseChange::Begun
+    } else {
+        PauseChange::BegunUnkept
     };
     part(survey, transaction, servers, is_last, change)
 }

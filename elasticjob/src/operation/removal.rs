@@ -139,11 +139,12 @@ impl Operations {
             .filter(has)
             .map(|survey| survey.job().to_owned())
             .collect();
-        match jobs.is_empty() {
-            true => Err(Error::NoSuchInstance {
+        if jobs.is_empty() {
+            Err(Error::NoSuchInstance {
                 instance: instance.to_owned(),
-            }),
-            false => Ok(jobs),
+            })
+        } else {
+            Ok(jobs)
         }
     }
 }

@@ -77,10 +77,13 @@ impl<T> Accepts<T> {
         let expected = self.expected;
         match self.parse {
             Parse::Plain(parse) => parse(text).ok_or_else(|| format!("expected {expected}")),
-            Parse::Explained(parse) => parse(text).map_err(|problem| match self.is_secret {
-                // It may quote the value.
-                true => format!("expected {expected}"),
-                false => format!("expected {expected}: {problem}"),
+            Parse::Explained(parse) => parse(text).map_err(|problem| {
+                if self.is_secret {
+                    // It may quote the value.
+                    format!("expected {expected}")
+                } else {
+                    format!("expected {expected}: {problem}")
+                }
             }),
         }
     }

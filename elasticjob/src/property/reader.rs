@@ -69,12 +69,11 @@ impl<'a> Reader<'a> {
             });
             None
         });
-        match self.faults.len() == faults {
-            true => read,
-            false => {
-                guard::discard(read);
-                None
-            }
+        if self.faults.len() == faults {
+            read
+        } else {
+            guard::discard(read);
+            None
         }
     }
 
@@ -173,9 +172,10 @@ impl<'a> Reader<'a> {
 
     fn shown(&self, key: &str, text: &str) -> String {
         let is_described = |known: &Description| known.key == key && known.is_secret;
-        match self.descriptions.iter().any(is_described) {
-            true => PROVIDED.to_owned(),
-            false => shown(key, text).into_owned(),
+        if self.descriptions.iter().any(is_described) {
+            PROVIDED.to_owned()
+        } else {
+            shown(key, text).into_owned()
         }
     }
 

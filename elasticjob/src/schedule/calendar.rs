@@ -91,9 +91,10 @@ impl Calendar {
         let first = self.next.filter(|next| *next <= now)?;
         let newest = self.expression.latest_at_or_before(now, first, zone).unwrap_or(first);
         // Counted from just before the first, so that the first is one of them.
-        let earlier = match newest == first {
-            true => 0,
-            false => self.expression.count_between(first, newest, zone),
+        let earlier = if newest == first {
+            0
+        } else {
+            self.expression.count_between(first, newest, zone)
         };
         self.last = Some(newest);
         self.next = self.expression.next_after(newest, zone);
@@ -115,9 +116,10 @@ impl Calendar {
 
     /// How many times of the expression lie after the first and up to the second.
     fn count_up_to(&self, after: Timestamp, last: Timestamp) -> u64 {
-        match after < last {
-            true => self.expression.count_between(after, last, self.zone.time_zone()),
-            false => 0,
+        if after < last {
+            self.expression.count_between(after, last, self.zone.time_zone())
+        } else {
+            0
         }
     }
 

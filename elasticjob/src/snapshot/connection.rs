@@ -68,14 +68,13 @@ pub(super) async fn converse(
     let job = job(&line).ok_or(Unanswered::NoRequest)?;
     turn.progress.answering();
     let _reading = turn.readings.acquire().await.expect("the semaphore is never closed");
-    let nodes = match is_name(job) {
-        true => {
-            let session = session().ok_or(Unanswered::NoSession)?;
-            subtree(&*session, &Node::Root.of(job), LARGEST)
-                .await
-                .map_err(Unanswered::Tree)?
-        }
-        false => Vec::new(),
+    let nodes = if is_name(job) {
+        let session = session().ok_or(Unanswered::NoSession)?;
+        subtree(&*session, &Node::Root.of(job), LARGEST)
+            .await
+            .map_err(Unanswered::Tree)?
+    } else {
+        Vec::new()
     };
     let answer = text::answer(job, &nodes);
     let told = timeout(ANSWER_LIMIT, async {

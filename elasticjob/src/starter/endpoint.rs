@@ -174,9 +174,10 @@ impl Answers {
                 "the application has stopped\n".to_owned(),
             );
         };
-        let status = match is_well(&health) {
-            true => StatusCode::OK,
-            false => StatusCode::SERVICE_UNAVAILABLE,
+        let status = if is_well(&health) {
+            StatusCode::OK
+        } else {
+            StatusCode::SERVICE_UNAVAILABLE
         };
         let body = serde_json::to_string(&health).expect("health has names, numbers and times, which JSON can hold");
         typed(status, "application/json", body + "\n")

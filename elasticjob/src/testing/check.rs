@@ -125,9 +125,10 @@ impl World {
         let owners: BTreeSet<&str> = runs.iter().map(|run| run.owner.as_str()).collect();
         for name in job.config.listener_types() {
             let is_once = is_once(name);
-            let firings: Vec<Option<&str>> = match is_once {
-                true => vec![None],
-                false => owners.iter().copied().map(Some).collect(),
+            let firings: Vec<Option<&str>> = if is_once {
+                vec![None]
+            } else {
+                owners.iter().copied().map(Some).collect()
             };
             for firing in firings {
                 let is_his = |owner: &str| firing.is_none_or(|his| his == owner);

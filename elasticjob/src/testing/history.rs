@@ -73,6 +73,7 @@ struct Attempt {
 
 /// One run of an item.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Run {
     pub(super) job: Arc<str>,
     pub(super) item: u32,

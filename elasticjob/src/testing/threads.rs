@@ -103,9 +103,10 @@ impl Thread {
 
     fn take_turn(&self) -> Pause {
         let is_given = self.turns.as_ref().is_some_and(|turns| turns.send(()).is_ok());
-        match is_given {
-            true => self.pauses.recv().unwrap_or(Pause::Over),
-            false => Pause::Over,
+        if is_given {
+            self.pauses.recv().unwrap_or(Pause::Over)
+        } else {
+            Pause::Over
         }
     }
 }

@@ -30,10 +30,7 @@ const MARGIN: Duration = Duration::from_millis(20);
 
 /// How long the items of a job wait for at most.
 fn held_of(job: &Job) -> Duration {
-    match job.is_listened_to() {
-        true => HELD + GATHERED,
-        false => HELD,
-    }
+    if job.is_listened_to() { HELD + GATHERED } else { HELD }
 }
 
 impl World {

@@ -520,9 +520,10 @@ impl Job {
                 history: history.clone(),
                 is_once: *is_once,
             };
-            let kind = match is_once {
-                true => ListenerKind::distribute_once(hearer),
-                false => ListenerKind::regular(hearer),
+            let kind = if *is_once {
+                ListenerKind::distribute_once(hearer)
+            } else {
+                ListenerKind::regular(hearer)
             };
             let kind = kind.started_timeout(STARTED_LIMIT).completed_timeout(COMPLETED_LIMIT);
             listeners

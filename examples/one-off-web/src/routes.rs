@@ -37,9 +37,10 @@ async fn rebuild(
         return Ok((StatusCode::ACCEPTED, "it will run\n").into_response());
     }
     let execution = job.execute_with_and_wait(year, PATIENCE).await?;
-    let status = match execution.is_success() {
-        true => StatusCode::OK,
-        false => StatusCode::INTERNAL_SERVER_ERROR,
+    let status = if execution.is_success() {
+        StatusCode::OK
+    } else {
+        StatusCode::INTERNAL_SERVER_ERROR
     };
     Ok((status, report(&execution)).into_response())
 }
@@ -81,8 +82,9 @@ async fn readyz(Extension(jobs): Extension<ElasticJob>) -> (StatusCode, String) 
 }
 
 fn answer(is_well: bool, health: &Health) -> (StatusCode, String) {
-    match is_well {
-        true => (StatusCode::OK, "ok\n".to_owned()),
-        false => (StatusCode::SERVICE_UNAVAILABLE, health.problems().join("\n") + "\n"),
+    if is_well {
+        (StatusCode::OK, "ok\n".to_owned())
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, health.problems().join("\n") + "\n")
     }
 }

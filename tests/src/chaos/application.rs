@@ -133,10 +133,12 @@ impl JobPlan {
         let is_lasting = rng.u64(..self.lasting) == 0;
         let is_failing = rng.u64(..FAILING) == 0;
         let time = shortest + (longest - shortest).mul_f64(rng.f64());
-        let time = match site.calm.exists() {
-            true => shortest.min(time),
-            false if is_lasting => VERY_LONG,
-            false => time,
+        let time = if site.calm.exists() {
+            shortest.min(time)
+        } else if is_lasting {
+            VERY_LONG
+        } else {
+            time
         };
         let end = Instant::now() + time;
         while Instant::now() < end {

@@ -251,9 +251,10 @@ impl Account {
         if self.is_skipped || is_over || (self.has_begun && !has_failover) {
             return None;
         }
-        Some(match self.has_begun {
-            true => "not run again",
-            false => "nobody knows what became of it",
+        Some(if self.has_begun {
+            "not run again"
+        } else {
+            "nobody knows what became of it"
         })
     }
 }

@@ -15,9 +15,12 @@ const CONFIG: &str = "/share/config";
 /// Replaces a line of the configuration, as the console does.
 async fn change(cluster: &Cluster, key: &str, value: &str) -> anyhow::Result<()> {
     let text = cluster.text(CONFIG).await?.context("the job has a configuration")?;
-    let changed = text.lines().map(|line| match line.starts_with(&format!("{key}: ")) {
-        true => format!("{key}: {value}\n"),
-        false => format!("{line}\n"),
+    let changed = text.lines().map(|line| {
+        if line.starts_with(&format!("{key}: ")) {
+            format!("{key}: {value}\n")
+        } else {
+            format!("{line}\n")
+        }
     });
     cluster.set(CONFIG, &changed.collect::<String>()).await
 }

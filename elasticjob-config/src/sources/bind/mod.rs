@@ -51,9 +51,12 @@ impl<'a> Binder<'a> {
         };
         for (key, entry) in entries {
             let is_secret = is_secret(&key);
-            let shown = |text: &str| match is_secret {
-                true => PROVIDED.to_owned(),
-                false => secret::without_secrets(text).into_owned(),
+            let shown = |text: &str| {
+                if is_secret {
+                    PROVIDED.to_owned()
+                } else {
+                    secret::without_secrets(text).into_owned()
+                }
             };
             match lookup.resolve(&entry.text) {
                 Ok(resolved) => {

@@ -160,13 +160,15 @@ fn table(entries: impl Iterator<Item = Entry>) -> String {
                 unit => format!("`{}` in {}", camel_case(&java), unit_in_words(unit)),
             })
             .collect();
-        let java = match java.is_empty() {
-            true => String::new(),
-            false => format!(" In Java {}.", java.join(", ")),
+        let java = if java.is_empty() {
+            String::new()
+        } else {
+            format!(" In Java {}.", java.join(", "))
         };
-        let default = match is_word(default) {
-            true => default.to_owned(),
-            false => format!("`{default}`"),
+        let default = if is_word(default) {
+            default.to_owned()
+        } else {
+            format!("`{default}`")
         };
         let value = in_words(entry.takes);
         writeln!(table, "| `{name}` | {value} | {default} | {about}{java} |").expect("a text takes all");

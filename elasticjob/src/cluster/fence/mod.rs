@@ -147,9 +147,10 @@ struct State {
 
 impl State {
     fn new(clock: Arc<dyn Clock>, session_timeout: Duration, sent_at: Duration) -> Arc<Self> {
-        let margin = match Mutation::FenceWithoutMargin.is_on() {
-            true => Duration::ZERO,
-            false => session_timeout / 3,
+        let margin = if Mutation::FenceWithoutMargin.is_on() {
+            Duration::ZERO
+        } else {
+            session_timeout / 3
         };
         let reach = session_timeout - margin;
         let passes_at = AtomicU64::new(nanoseconds(sent_at.saturating_add(reach)));

@@ -65,14 +65,20 @@ impl Seen {
             Guarantee::Root => self.has_root = exists,
             Guarantee::Barrier(of) if of == moment => self.is_open = exists,
             Guarantee::Latch(of) if of == moment => self.has_latch = exists,
-            Guarantee::Item(of, item) if of == moment => match exists {
-                true => drop(self.registered.insert(item)),
-                false => drop(self.registered.remove(&item)),
-            },
-            Guarantee::Candidate(of, name) if of == moment => match exists {
-                true => drop(self.contenders.insert(name.to_owned())),
-                false => drop(self.contenders.remove(name)),
-            },
+            Guarantee::Item(of, item) if of == moment => {
+                if exists {
+                    self.registered.insert(item);
+                } else {
+                    self.registered.remove(&item);
+                }
+            }
+            Guarantee::Candidate(of, name) if of == moment => {
+                if exists {
+                    self.contenders.insert(name.to_owned());
+                } else {
+                    self.contenders.remove(name);
+                }
+            }
             _ => {}
         }
     }

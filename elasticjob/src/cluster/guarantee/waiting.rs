@@ -142,10 +142,11 @@ impl<'a> Waiting<'a> {
 
     fn pause_after_news(&self, missing: &[u32]) -> Duration {
         let lacks_absent = self.seen.registered.len() < self.barrier.total as usize;
-        match missing.is_empty() && lacks_absent {
-            true => ABSENT_PAUSE,
+        if missing.is_empty() && lacks_absent {
+            ABSENT_PAUSE
+        } else {
             // Others are coming: soon only the items that do not come will be missing.
-            false => LOOK_AGAIN,
+            LOOK_AGAIN
         }
     }
 

@@ -25,9 +25,10 @@ impl SharedOut {
         let moved: Ranges = moved.collect();
         let mut reasons = reasons(view, now, items);
         if reasons.is_empty() {
-            reasons.push(match moved.is_empty() {
-                true => "it was asked for: all items were where they belong".to_owned(),
-                false => "items were not where they belong".to_owned(),
+            reasons.push(if moved.is_empty() {
+                "it was asked for: all items were where they belong".to_owned()
+            } else {
+                "items were not where they belong".to_owned()
             });
         }
         Self {
@@ -39,9 +40,10 @@ impl SharedOut {
 
     /// The items with another owner than before, those that lost theirs among them: `0-3, 7`, or `none`.
     pub(crate) fn items(&self) -> String {
-        match self.moved.is_empty() {
-            true => "none".to_owned(),
-            false => self.moved.to_string(),
+        if self.moved.is_empty() {
+            "none".to_owned()
+        } else {
+            self.moved.to_string()
         }
     }
 

@@ -164,10 +164,11 @@ impl Shared {
             None => state.damper.next_due().map(Step::WaitUntil),
         };
         state.has_courier = step.is_some();
-        let dropped = match state.queue.len() < CAPACITY / 2 {
-            true => std::mem::take(&mut state.dropped),
+        let dropped = if state.queue.len() < CAPACITY / 2 {
+            std::mem::take(&mut state.dropped)
+        } else {
             // One log entry for each time that too many wait.
-            false => 0,
+            0
         };
         drop(state);
         if dropped > 0 {

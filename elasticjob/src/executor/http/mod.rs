@@ -150,13 +150,15 @@ impl JobExecutor for HttpExecutor {
             );
             return Ok(());
         }
-        let failure = match is_redirect {
-            true => Failure::Redirect { address, status },
-            false => Failure::Status { address, status, body },
+        let failure = if is_redirect {
+            Failure::Redirect { address, status }
+        } else {
+            Failure::Status { address, status, body }
         };
-        Err(match may_pass(status) {
-            true => failure.into(),
-            false => permanent(failure).into(),
+        Err(if may_pass(status) {
+            failure.into()
+        } else {
+            permanent(failure).into()
         })
     }
 }

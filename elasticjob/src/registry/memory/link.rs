@@ -72,6 +72,10 @@ pub enum Fate {
 
 /// What a link does to what it carries.
 #[derive(Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "a link may have any of these faults at once"
+)]
 pub(super) struct LinkState {
     pub(super) name: String,
     pub(super) is_cut: bool,

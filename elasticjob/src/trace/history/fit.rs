@@ -126,9 +126,10 @@ impl Letters {
         if letter != '\0' && self.hold(letter) {
             return letter;
         }
-        match self.hold(char::REPLACEMENT_CHARACTER) {
-            true => char::REPLACEMENT_CHARACTER,
-            false => '?',
+        if self.hold(char::REPLACEMENT_CHARACTER) {
+            char::REPLACEMENT_CHARACTER
+        } else {
+            '?'
         }
     }
 }

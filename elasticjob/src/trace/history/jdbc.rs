@@ -48,9 +48,10 @@ pub(super) fn translate(url: &str) -> Result<Translated, InvalidDatabase> {
         (None, ..) => format!("{scheme}://localhost/{place}"),
     };
     let is_known = matches!(scheme, "postgresql" | "mysql" | "mariadb");
-    let query = match parameters.is_empty() {
-        true => String::new(),
-        false => format!("?{}", parameters.join("&")),
+    let query = if parameters.is_empty() {
+        String::new()
+    } else {
+        format!("?{}", parameters.join("&"))
     };
     Ok(Translated {
         url: if is_known { url + &query } else { format!("{scheme}:") },

@@ -331,9 +331,10 @@ impl Recorder {
 
     fn is_away(&self, error: &Error) {
         let was_away = self.progress.counts.is_away.swap(true, Ordering::Relaxed);
-        match was_away {
-            false => warn!(error = %error.chain(), "history waits: the database does not take it"),
-            true => debug!(error = %error.chain(), "history still waits"),
+        if was_away {
+            debug!(error = %error.chain(), "history still waits")
+        } else {
+            warn!(error = %error.chain(), "history waits: the database does not take it")
         }
     }
 

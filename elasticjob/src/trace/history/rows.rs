@@ -446,9 +446,12 @@ fn items(items: &[u32]) -> String {
     }
     let ranges: Vec<String> = ranges
         .into_iter()
-        .map(|(first, last)| match first == last {
-            true => first.to_string(),
-            false => format!("{first}-{last}"),
+        .map(|(first, last)| {
+            if first == last {
+                first.to_string()
+            } else {
+                format!("{first}-{last}")
+            }
         })
         .collect();
     format!("[{}]", ranges.join(", "))

@@ -299,9 +299,10 @@ fn kind(database: DatabaseKind, error: &sqlx::Error) -> Kind {
         && ["Incorrect string value", "Data too long"]
             .iter()
             .any(|word| refusal.message().starts_with(word));
-    match is_of_rows || is_text_refused || refusal.kind() != ErrorKind::Other {
-        true => Kind::Rows,
-        false => Kind::Database,
+    if is_of_rows || is_text_refused || refusal.kind() != ErrorKind::Other {
+        Kind::Rows
+    } else {
+        Kind::Database
     }
 }
 

@@ -222,9 +222,12 @@ async fn a_member_that_refuses_the_configuration_leaves_all_items_to_java() -> a
     let _java = Java.member(&cluster, 1).start()?;
     cluster.shared_by(&[1]).await;
     let before = stored(&cluster).await?;
-    let lines = before.lines().map(|line| match line.starts_with("cron: ") {
-        true => format!("cron: {BY_LONG_NAMES}\n"),
-        false => format!("{line}\n"),
+    let lines = before.lines().map(|line| {
+        if line.starts_with("cron: ") {
+            format!("cron: {BY_LONG_NAMES}\n")
+        } else {
+            format!("{line}\n")
+        }
     });
     cluster.set(CONFIG, &lines.collect::<String>()).await?;
 

@@ -40,13 +40,14 @@ async fn each_client_should_read_what_each_port_says() -> anyhow::Result<()> {
         let mut operator = Operator::start(&cluster, None)?;
         let order = json!({ "ip": "127.0.0.1", "port": port });
         let java = operator.ask("dump", SHARE, order).await;
-        match java::version().as_str() < WITH_CLIENT {
-            true => assert!(java.is_err(), "{java:?}"),
+        if java::version().as_str() < WITH_CLIENT {
+            assert!(java.is_err(), "{java:?}")
+        } else {
             // Its client reads line by line, and ends each.
-            false => assert!(
+            assert!(
                 java?.as_str().is_some_and(|text| text.contains("ip2 | ENABLED")),
                 "by Java's client"
-            ),
+            )
         }
     }
     Ok(())

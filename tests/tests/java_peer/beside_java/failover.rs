@@ -53,9 +53,10 @@ async fn a_crash(namespace: &str, leader: Kind, victim: Kind) -> anyhow::Result<
     are_to_share(&cluster, SHARE, &[1, 2]).await;
     trigger(&cluster).await?;
     let running = are_being_run(&cluster, &items).await;
-    let (dead, killed, heir, _living) = match victim == leader {
-        true => (1, first, 2, second),
-        false => (2, second, 1, first),
+    let (dead, killed, heir, _living) = if victim == leader {
+        (1, first, 2, second)
+    } else {
+        (2, second, 1, first)
     };
     killed.kill().await?;
     let finished = are_finished(&cluster, &items, 0).await;

@@ -59,6 +59,7 @@ macro_rules! with_java {
 with_java!(java_3_0_1: "3.0.1", java_3_0_2: "3.0.2", java_3_0_3: "3.0.3", java_3_0_4: "3.0.4");
 
 /// One of each kind, of which the first makes the tables and leads; the job runs a few times, and the history knows all.
+#[expect(clippy::too_many_lines, reason = "one story")]
 async fn both_write(version: &str, kind: databases::Kind, first: Kind) -> anyhow::Result<()> {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let (server, java) = tokio::task::block_in_place(|| -> anyhow::Result<_> {

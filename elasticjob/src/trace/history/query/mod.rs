@@ -157,9 +157,10 @@ impl History {
     ) -> Result<Page<RecordedRun>, Error> {
         let limit = limit.clamp(1, PAGE_LIMIT) as usize;
         let sources = self.sources().await?;
-        let last_looked_at = match filter.is_served() {
-            true => None,
-            false => self.last_looked_at(&sources, filter, after).await?,
+        let last_looked_at = if filter.is_served() {
+            None
+        } else {
+            self.last_looked_at(&sources, filter, after).await?
         };
         let mut query = self.page(&sources, filter, after, last_looked_at.as_ref());
         query.push(&format!(" LIMIT {}", limit + 1));
@@ -243,9 +244,10 @@ impl History {
             let has_details = self.store.has(READING, DETAILS.name, "1").await?;
             self.has_details.store(has_details, Ordering::Relaxed);
         }
-        let details = match self.has_details.load(Ordering::Relaxed) {
-            true => format!(" LEFT JOIN {} d ON d.id = e.id", DETAILS.name),
-            false => format!(" LEFT JOIN ({NO_DETAILS} FROM {runs} WHERE 1 = 0) d ON d.id = e.id"),
+        let details = if self.has_details.load(Ordering::Relaxed) {
+            format!(" LEFT JOIN {} d ON d.id = e.id", DETAILS.name)
+        } else {
+            format!(" LEFT JOIN ({NO_DETAILS} FROM {runs} WHERE 1 = 0) d ON d.id = e.id")
         };
         Ok(Sources { runs, details })
     }
@@ -397,9 +399,10 @@ fn runs_of(shape: &Shape) -> String {
             _ => format!("'' AS {name}"),
         })
         .collect();
-    match absent.is_empty() {
-        true => format!("{} e", EXECUTIONS.name),
-        false => format!("(SELECT j.*, {} FROM {} j) e", absent.join(", "), EXECUTIONS.name),
+    if absent.is_empty() {
+        format!("{} e", EXECUTIONS.name)
+    } else {
+        format!("(SELECT j.*, {} FROM {} j) e", absent.join(", "), EXECUTIONS.name)
     }
 }
 

@@ -209,13 +209,13 @@ elasticjob:
             "application.yaml:7",
             "`elasticjob.jobs.orders.props.elasticjob.retry` is `many`",
         ),
-        (Some("orders"), "application.yaml:8", "unknown listener `NOT_THERE`"),
+        (Some("orders"), "application.yaml:8", "unknown job listener `NOT_THERE`"),
         (
             Some("orders"),
             &*declared,
             "parameter `3: Component<u64>`: no component u64",
         ),
-        (Some("typed"), "application.yaml:9", "elastic-job-type `SCRPT`"),
+        (Some("typed"), "application.yaml:9", "unknown elastic-job-type `SCRPT`"),
         (
             Some("script"),
             "application.yaml:10",

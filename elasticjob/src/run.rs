@@ -1,5 +1,7 @@
 //! The words for runs, which every module above knows: why an item is run, what became of it, and how a job stands here.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// Why an item is run.
@@ -38,10 +40,11 @@ impl RunKey {
     }
 }
 
-/// What became of an item at one scheduled time or request.
+/// How a run ended, by the ledger. `Display` shows it as the ledger and JSON have it: `succeeded`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Verdict {
+#[non_exhaustive]
+pub enum Verdict {
     /// It ran and returned success.
     Succeeded,
     /// It ran and returned an error, or panicked.
@@ -52,6 +55,22 @@ pub(crate) enum Verdict {
     Lost,
     /// It was not run, for a stated reason.
     Skipped,
+    /// A newer version wrote a verdict that this version does not know.
+    #[serde(other)]
+    Unknown,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Lost => "lost",
+            Self::Skipped => "skipped",
+            Self::Unknown => "unknown",
+        })
+    }
 }
 
 /// What became of one item of a run that was asked for.
@@ -76,7 +95,8 @@ pub enum ItemOutcome {
         /// Why.
         reason: String,
     },
-    /// It belongs to an instance that does not say what becomes of it: a Java member.
+    /// It belongs to an instance that does not say what becomes of it: a Java member. Or a newer version ended it in a way that this
+    /// version does not know.
     Unknown,
     /// It has not ended in the time that was given.
     Pending,

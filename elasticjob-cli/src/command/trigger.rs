@@ -2,7 +2,7 @@ use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
 use clap::Args;
-use elasticjob::operation::{Obstacle, Requested, RequestedRun};
+use elasticjob::operation::{Execution, Obstacle, Requested};
 use elasticjob::starter::ItemOutcome;
 
 use crate::context::Context;
@@ -80,7 +80,7 @@ impl Progress {
         }
     }
 
-    fn show(&mut self, run: &RequestedRun) {
+    fn show(&mut self, run: &Execution) {
         self.say_obstacles(run);
         let ended = run.items.values().filter(|outcome| **outcome != ItemOutcome::Pending);
         let (ended, total, instances) = (ended.count(), run.items.len(), self.instances);
@@ -90,7 +90,7 @@ impl Progress {
     }
 
     /// Says what holds the run up, unless that was said last.
-    fn say_obstacles(&mut self, run: &RequestedRun) {
+    fn say_obstacles(&mut self, run: &Execution) {
         if run.obstacles == self.obstacles {
             return;
         }

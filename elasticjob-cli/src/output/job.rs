@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use comfy_table::Cell;
 use elasticjob::operation::{
     InstanceReport, ItemReport, ItemStatus, JobBrief, JobOnServer, JobReport, JobStatus, Listing, Note, RunReport,
-    ServerBrief, ServerReport, ServerSwitch, Unlisted, UnlistedReason,
+    ServerBrief, ServerReport, ServerSwitch, Unlisted, UnlistedReason, Verdict,
 };
 use serde::Serialize;
 
@@ -296,17 +296,17 @@ fn item_status(item: &ItemReport) -> Cell {
 }
 
 fn result(run: &RunReport) -> Cell {
-    let Some(verdict) = run.verdict.as_deref() else {
+    let Some(verdict) = run.verdict else {
         return plain("running");
     };
     let tone = match verdict {
-        "succeeded" => Tone::Good,
-        "skipped" => Tone::Notable,
+        Verdict::Succeeded => Tone::Good,
+        Verdict::Skipped | Verdict::Unknown => Tone::Notable,
         _ => Tone::Bad,
     };
     match &run.cause {
         Some(cause) => tone.cell(format!("{verdict}: {cause}")),
-        None => tone.cell(verdict),
+        None => tone.cell(verdict.to_string()),
     }
 }
 

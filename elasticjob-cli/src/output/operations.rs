@@ -2,7 +2,7 @@
 
 use comfy_table::Cell;
 use elasticjob::operation::{
-    CancelOutcome, CancelReport, Drained, Obstacle, PauseChange, Requested, RequestedRun, Switched,
+    CancelOutcome, CancelReport, Drained, Execution, Obstacle, PauseChange, Requested, Switched,
 };
 use elasticjob::starter::ItemOutcome;
 use serde::Serialize;
@@ -179,7 +179,7 @@ impl Show for CancelReport {
     }
 }
 
-impl Show for RequestedRun {
+impl Show for Execution {
     fn text(&self, style: Style) -> String {
         let mut table = Table::new(style, &["ITEM", "RESULT"]);
         for (item, outcome) in &self.items {

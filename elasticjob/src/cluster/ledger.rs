@@ -445,6 +445,16 @@ mod tests {
     }
 
     #[test]
+    fn keeps_its_times_beside_a_verdict_of_a_newer_version() {
+        let written = br#"{"until":5000,"run":{"id":"r","due":5000,"attempt":1,"owner":"o","source":"schedule",
+            "end":{"verdict":"partly-succeeded","cause":"half of it"}}}"#;
+        let record = Record::parse(written);
+        let end = record.run.as_ref().and_then(|run| run.end.clone());
+        assert_eq!(end, Some(End::because(Verdict::Unknown, "half of it")));
+        assert_eq!(record.until(at(6)), Some(at(5)));
+    }
+
+    #[test]
     fn a_scheduled_time_should_be_claimed_once() {
         let record = Record::default();
         assert_eq!(record.admits(Source::Schedule, at(10), at(10), "a", |_| true), Ok(()));

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::cluster::view::{ItemView, MarkHolder, ServerStatus, View};
+use crate::run::Verdict;
 
 use super::Note;
 use super::item::{ProgressReport, RunReport, SkippedReport};
@@ -352,7 +353,7 @@ fn of_item(survey: &Survey, item: u32, next: Option<Timestamp>, now: Timestamp) 
         let note = cancel.note.clone();
         findings.push(Finding::Cancelling { note });
     }
-    if let Some(run) = run.filter(|run| run.verdict.as_deref().is_some_and(|verdict| verdict != "succeeded")) {
+    if let Some(run) = run.filter(|run| run.verdict.is_some_and(|verdict| verdict != Verdict::Succeeded)) {
         let is_parked = run.cause.as_deref().is_some_and(|cause| cause.starts_with("parked"));
         findings.push(if is_parked {
             Finding::Parked { run }

@@ -78,9 +78,8 @@ pub struct RunReport {
     pub owner: String,
     /// Why it runs.
     pub source: Source,
-    /// How it ended: `succeeded`, `failed`, `cancelled`, `lost` or `skipped`; `None` while it runs, or since its owner
-    /// died.
-    pub verdict: Option<String>,
+    /// How it ended; `None` while it runs, or since its owner died.
+    pub verdict: Option<Verdict>,
     /// Why it ended so.
     pub cause: Option<String>,
 }
@@ -176,7 +175,7 @@ impl RunReport {
             attempt: run.attempt,
             owner: run.owner.clone(),
             source: run.source,
-            verdict: run.end.as_ref().map(|end| name(end.verdict).to_owned()),
+            verdict: run.end.as_ref().map(|end| end.verdict),
             cause: run.end.as_ref().and_then(|end| end.cause.clone()),
         }
     }
@@ -219,15 +218,5 @@ impl SkippedReport {
             count: gap.count,
             reason: gap.reason.clone(),
         }
-    }
-}
-
-fn name(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Succeeded => "succeeded",
-        Verdict::Failed => "failed",
-        Verdict::Cancelled => "cancelled",
-        Verdict::Lost => "lost",
-        Verdict::Skipped => "skipped",
     }
 }

@@ -15,6 +15,7 @@ mod configuration;
 mod drain;
 mod dump;
 mod error;
+mod execution;
 mod explain;
 mod instance;
 mod item;
@@ -50,6 +51,7 @@ pub use drain::Drained;
 pub use dump::dump;
 pub(crate) use dump::dumped_node;
 pub use error::Error;
+pub use execution::Execution;
 pub use explain::{Explanation, Finding, ItemExplanation};
 pub use instance::InstanceReport;
 pub use item::{ItemReport, ItemStatus, ProgressReport, RunReport, SkippedReport};
@@ -61,9 +63,10 @@ pub use report::JobReport;
 pub use server::{ServerBrief, ServerReport, ServerSwitch};
 pub use switch::Switched;
 pub use target::Target;
-pub use trigger::{Requested, RequestedRun};
+pub use trigger::Requested;
 
 pub use crate::cluster::note::Note;
+pub use crate::run::Verdict;
 
 pub(crate) use tree::{Limits, TreeError, subtree};
 

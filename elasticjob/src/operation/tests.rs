@@ -9,6 +9,7 @@ use elasticjob_config::job::JobConfig;
 use crate::registry::memory::MemoryRegistry;
 use crate::registry::metered::Metered;
 use crate::registry::{Answer, CreateMode, Read, Registry, Session, Step};
+use crate::run::Verdict;
 
 use super::*;
 
@@ -794,7 +795,7 @@ async fn what_is_stale_should_be_removed_and_nothing_else() {
     }
     let items = operations.items("job").await.unwrap();
     let run = items[1].run.as_ref().unwrap();
-    assert_eq!(run.verdict.as_deref(), Some("lost"), "the ledger says so");
+    assert_eq!(run.verdict, Some(Verdict::Lost), "the ledger says so");
 }
 
 #[tokio::test]

@@ -15,7 +15,8 @@ use crate::cluster::worker::{foreseen, outcome};
 use crate::registry::{CreateMode, Step};
 use crate::run::ItemOutcome;
 
-use super::obstacle::{Obstacle, obstacles};
+use super::execution::Execution;
+use super::obstacle::obstacles;
 use super::survey::{Depth, Survey};
 use super::switch::Switch;
 use super::{Error, Operations, listing};
@@ -37,35 +38,6 @@ pub struct Requested {
     pub item: Option<u32>,
     /// The instances that were asked. A Java member that is running the job now drops the request.
     pub instances: Vec<String>,
-}
-
-/// What became of a requested run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct RequestedRun {
-    /// The job.
-    pub job_name: String,
-    /// Names the request.
-    pub request: String,
-    /// What became of each item; if one server was asked, of those that belong to it.
-    pub items: BTreeMap<u32, ItemOutcome>,
-    /// What holds up the items that have not ended, if anything does.
-    pub obstacles: Vec<Obstacle>,
-}
-
-impl RequestedRun {
-    /// Whether all items ran and succeeded.
-    #[must_use]
-    pub fn is_success(&self) -> bool {
-        !self.items.is_empty() && self.items.values().all(|outcome| *outcome == ItemOutcome::Succeeded)
-    }
-
-    /// Whether nothing more will be known.
-    #[must_use]
-    pub fn is_over(&self) -> bool {
-        self.items.values().all(|outcome| *outcome != ItemOutcome::Pending)
-    }
 }
 
 impl Operations {
@@ -177,7 +149,7 @@ impl Operations {
     ///
     /// # Cancel safety
     /// The run goes on without the waiter.
-    pub async fn outcome(&self, requested: &Requested, timeout: Duration) -> Result<RequestedRun, Error> {
+    pub async fn outcome(&self, requested: &Requested, timeout: Duration) -> Result<Execution, Error> {
         self.follow(requested, timeout, |_| {}).await
     }
 
@@ -193,8 +165,8 @@ impl Operations {
         &self,
         requested: &Requested,
         timeout: Duration,
-        mut progress: impl FnMut(&RequestedRun),
-    ) -> Result<RequestedRun, Error> {
+        mut progress: impl FnMut(&Execution),
+    ) -> Result<Execution, Error> {
         self.watched(&requested.job_name, timeout, |survey| {
             let run = run(survey, requested, self.now())?;
             if run.is_over() {
@@ -207,13 +179,13 @@ impl Operations {
     }
 }
 
-fn run(survey: &Survey, requested: &Requested, now: Timestamp) -> Result<RequestedRun, Error> {
+fn run(survey: &Survey, requested: &Requested, now: Timestamp) -> Result<Execution, Error> {
     let mut items = items(survey, &requested.request, requested.server.as_deref())?;
     if let Some(item) = requested.item {
         items.retain(|known, _| *known == item);
     }
     let pending: Vec<u32> = pending_of(&items).collect();
-    Ok(RequestedRun {
+    Ok(Execution {
         job_name: requested.job_name.clone(),
         request: requested.request.clone(),
         items,

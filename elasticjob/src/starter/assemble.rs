@@ -20,9 +20,9 @@ use crate::trace::Tap;
 use super::error::Error;
 use super::fault::{Fault, invalid};
 
-/// What runs in each process of an application.
+/// The parts of an application: what runs in each of its processes.
 #[derive(Clone)]
-pub(crate) struct Application {
+pub(crate) struct ApplicationParts {
     pub(crate) jobs: Vec<ApplicationJob>,
     pub(crate) components: Arc<Components>,
     pub(crate) strategies: Strategies,
@@ -77,7 +77,7 @@ pub(crate) struct AssembledJob {
 /// # Errors
 /// [`Error::Invalid`] if a job asks for what the application does not have.
 pub(crate) fn assemble(
-    application: Application,
+    application: ApplicationParts,
     place: Place,
     surroundings: Surroundings,
     observe: impl Fn(&ApplicationJob, JobRunner) -> Box<dyn Runner>,

@@ -23,14 +23,14 @@ mod watchdog;
 mod web;
 
 #[cfg(feature = "testing")]
-pub(crate) use assemble::{Application, ApplicationJob, AssembledJob, Assembly, Surroundings, assemble};
+pub(crate) use assemble::{ApplicationJob, ApplicationParts, AssembledJob, Assembly, Surroundings, assemble};
 pub use builder::Builder;
 pub use discovery::{DuplicateJob, DuplicateJobs, Jobs};
 pub use error::Error;
 pub use fault::{Fault, Faults};
 pub use handle::ElasticJob;
 pub use health::{Health, JobHealth, SessionHealth};
-pub use one_off::{Execution, OneOff, OneOffJob};
+pub use one_off::{OneOff, OneOffJob};
 pub use ready::Ready;
 pub use signal::stop_signal;
 #[cfg(feature = "axum")]
@@ -38,4 +38,5 @@ pub use web::OneOffRejection;
 
 pub use crate::cluster::registration::RegistrationError;
 pub use crate::cluster::worker::TriggerError;
+pub use crate::operation::Execution;
 pub use crate::run::{ItemOutcome, JobState};

@@ -14,7 +14,7 @@ use crate::cluster::process::Process;
 use crate::cluster::trigger::PARAMETER_LIMIT;
 use crate::cluster::worker::{Command, Progress, TriggerError, Waiter};
 use crate::job::{Job, TakesParameter};
-use crate::operation::{Obstacle, Operations};
+use crate::operation::{Execution, Obstacle, Operations};
 use crate::run::ItemOutcome;
 
 use super::error::Error;
@@ -40,27 +40,6 @@ pub struct OneOff {
 pub struct OneOffJob<J> {
     one_off: OneOff,
     job: PhantomData<fn() -> J>,
-}
-
-/// What became of a run that was asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Execution {
-    /// Names the request, in the registry too.
-    pub request: String,
-    /// What became of each item.
-    pub items: BTreeMap<u32, ItemOutcome>,
-    /// What held up the items that have not ended in time, as it was last looked at: after half of the timeout or 5 s, and
-    /// each 30 s from then on. Empty if nothing did, or all have ended.
-    pub obstacles: Vec<Obstacle>,
-}
-
-impl Execution {
-    /// Whether all items ran and succeeded.
-    #[must_use]
-    pub fn is_success(&self) -> bool {
-        self.items.values().all(|outcome| *outcome == ItemOutcome::Succeeded)
-    }
 }
 
 impl OneOff {
@@ -110,8 +89,8 @@ impl OneOff {
     }
 
     /// As [`execute`](Self::execute), then waits until all items have ended, on whichever instance, for `timeout` at
-    /// most. Items that have not ended by then are [`ItemOutcome::Pending`] in the answer. What holds them up is in
-    /// [`Execution::obstacles`], and is logged as a warning while they are waited for.
+    /// most. Items that have not ended by then are [`ItemOutcome::Pending`] in the answer. What holds them up is looked at after half
+    /// of the timeout or 5 s, and each 30 s from then on: it is in [`Execution::obstacles`], and is logged as a warning.
     ///
     /// # Errors
     /// As `execute`.
@@ -153,6 +132,7 @@ impl OneOff {
         let mut items: BTreeMap<u32, ItemOutcome> = (0..total).map(|item| (item, ItemOutcome::Pending)).collect();
         items.extend(outcomes);
         Ok(Execution {
+            job_name: self.name.clone(),
             request,
             items,
             obstacles,

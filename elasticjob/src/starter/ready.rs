@@ -24,7 +24,7 @@ use crate::telemetry;
 use crate::trace::history;
 use crate::trace::{self, TraceListeners};
 
-use super::assemble::{Application, ApplicationJob, AssembledJob, Assembly, Surroundings, assemble};
+use super::assemble::{ApplicationJob, ApplicationParts, AssembledJob, Assembly, Surroundings, assemble};
 use super::builder::{Builder, system_clock};
 #[cfg(feature = "prometheus")]
 use super::endpoint::Endpoint;
@@ -38,7 +38,7 @@ use super::watchdog::Watchdog;
 /// An application that is in order and can be started.
 #[must_use = "nothing runs before `start` or `run`"]
 pub struct Ready {
-    application: Application,
+    application: ApplicationParts,
     trace_listeners: TraceListeners,
     registry: Arc<dyn Registry>,
     retry: Retry,
@@ -66,7 +66,7 @@ impl Ready {
         retry: Retry,
         jobs: Vec<ApplicationJob>,
     ) -> Self {
-        let application = Application {
+        let application = ApplicationParts {
             jobs,
             components: Arc::new(builder.components),
             strategies: builder.strategies,
@@ -246,7 +246,7 @@ impl Ready {
 
     /// What runs in each process of a simulated cluster.
     #[cfg(feature = "testing")]
-    pub(crate) fn into_application(self) -> Application {
+    pub(crate) fn into_parts(self) -> ApplicationParts {
         self.application
     }
 

@@ -34,12 +34,13 @@ const SOURCES: [(Source, &str); 4] = [
     (Source::Failover, "failover"),
 ];
 
-const VERDICTS: [(Verdict, &str); 5] = [
-    (Verdict::Succeeded, "succeeded"),
-    (Verdict::Failed, "failed"),
-    (Verdict::Cancelled, "cancelled"),
-    (Verdict::Lost, "lost"),
-    (Verdict::Skipped, "skipped"),
+/// Those that instances of this version give.
+const VERDICTS: [Verdict; 5] = [
+    Verdict::Succeeded,
+    Verdict::Failed,
+    Verdict::Cancelled,
+    Verdict::Lost,
+    Verdict::Skipped,
 ];
 
 impl JobMetrics {
@@ -47,7 +48,7 @@ impl JobMetrics {
         let of_job = [("job", job)];
         Self {
             firings: SOURCES.map(|(_, source)| counter(names::FIRINGS, &[("job", job), ("source", source)])),
-            runs: VERDICTS.map(|(_, outcome)| counter(names::RUNS, &[("job", job), ("outcome", outcome)])),
+            runs: VERDICTS.map(|verdict| counter(names::RUNS, &[("job", job), ("outcome", &verdict.to_string())])),
             start_delay: histogram(names::START_DELAY, &of_job),
             run_duration: histogram(names::RUN_DURATION, &of_job),
             items_owned: gauge(names::ITEMS_OWNED, &of_job),
@@ -75,7 +76,7 @@ impl JobMetrics {
 
     /// A run has its verdict.
     pub(crate) fn ended(&self, verdict: Verdict) {
-        if let Some(index) = VERDICTS.iter().position(|(known, _)| *known == verdict) {
+        if let Some(index) = VERDICTS.iter().position(|known| *known == verdict) {
             self.runs[index].increment(1);
         }
     }

@@ -111,7 +111,7 @@ const ITEMS_TIME: Duration = Duration::from_secs(30);
 
 fn in_virtual_time(
     seed: u64,
-    application: Option<crate::starter::Application>,
+    application: Option<crate::starter::ApplicationParts>,
     course: Course,
     handed_out: HandedOut,
     left_out: Option<Mutation>,

@@ -18,7 +18,7 @@ use crate::registry::memory::Link;
 use crate::registry::metered::Metered;
 use crate::run::JobState;
 use crate::schedule::Clock;
-use crate::starter::{Application, ApplicationJob, AssembledJob, Assembly, Surroundings, assemble};
+use crate::starter::{ApplicationJob, ApplicationParts, AssembledJob, Assembly, Surroundings, assemble};
 use crate::tasks::{Task, Tasks};
 
 use super::clock::MachineClock;
@@ -92,7 +92,7 @@ pub(super) fn index_of(instance: &str) -> Option<usize> {
 
 impl Node {
     /// Starts the process.
-    pub(super) fn start(parts: Parts, application: &Application) -> Self {
+    pub(super) fn start(parts: Parts, application: &ApplicationParts) -> Self {
         let Parts {
             index,
             ip,

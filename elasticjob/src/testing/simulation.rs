@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::executor::{DEFAULT_POOL, ExecutorServiceHandler, Pool, Pools};
-use crate::starter::{Application, Ready};
+use crate::starter::{ApplicationParts, Ready};
 
 use super::history::History;
 use super::outside::Stuck;
@@ -146,7 +146,7 @@ impl Simulation {
     /// If a component panics as the application is taken down, or the framework does.
     #[must_use]
     pub fn run(self, seed: u64) -> Report {
-        let mut application: Application = self.application.into_application();
+        let mut application: ApplicationParts = self.application.into_parts();
         application.pools = pools(&application.pools);
         let (course, handed_out) = (self.course, HandedOut::default());
         let HandedOut { history, steps } = handed_out.clone();

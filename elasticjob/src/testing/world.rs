@@ -19,7 +19,7 @@ use crate::listener::{JobListeners, ListenerKind};
 use crate::operation::Operations;
 use crate::registry::memory::MemoryRegistry;
 use crate::sharding::{DEFAULT_STRATEGY, Strategies};
-use crate::starter::{Application, ApplicationJob};
+use crate::starter::{ApplicationJob, ApplicationParts};
 
 use super::clock::{Flaws, MachineClock, SKEW};
 use super::faults::{Action, Trap};
@@ -91,7 +91,7 @@ pub(super) struct World {
     pub(super) trap: Option<Trap>,
     /// Whether an operator disables the next item that is queued to be taken over.
     pub(super) awaits_takeover: bool,
-    application: Application,
+    application: ApplicationParts,
     scheduler: Scheduler,
     ids: Ids,
     /// What is to be done, and when.
@@ -125,7 +125,7 @@ impl World {
     /// The history is there from the beginning, for a caller that cannot wait for the end.
     pub(super) async fn run(
         seed: u64,
-        application: Option<Application>,
+        application: Option<ApplicationParts>,
         course: Course,
         handed_out: HandedOut,
     ) -> History {
@@ -140,7 +140,7 @@ impl World {
         world.history
     }
 
-    async fn draw(seed: u64, application: Option<Application>, course: Course, steps: Steps) -> Self {
+    async fn draw(seed: u64, application: Option<ApplicationParts>, course: Course, steps: Steps) -> Self {
         let mut rng = fastrand::Rng::with_seed(seed);
         let history = History::new();
         let session_timeout = Duration::from_millis(rng.u64(6_000..12_000));
@@ -212,14 +212,14 @@ impl World {
         scale: Scale,
         names: [String; 2],
         rng: &mut fastrand::Rng,
-    ) -> (Vec<Job>, Application) {
+    ) -> (Vec<Job>, ApplicationParts) {
         let count = rng.usize(1..=2);
         let drawn = names.into_iter().take(count);
         let mut listeners = JobListeners::none();
         let (jobs, application_jobs) = drawn
             .map(|name| Job::draw(&name, history, session_timeout, scale, &mut listeners, rng))
             .unzip();
-        let application = Application {
+        let application = ApplicationParts {
             jobs: application_jobs,
             components: Arc::default(),
             strategies: Strategies::built_in(),

@@ -95,5 +95,6 @@ pub(crate) fn outcome(end: &End) -> ItemOutcome {
             cause: "its instance died".into(),
         },
         Verdict::Skipped => ItemOutcome::Skipped { reason: cause },
+        Verdict::Unknown => ItemOutcome::Unknown,
     }
 }

@@ -1,0 +1,38 @@
+//! What became of a triggered run.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::run::ItemOutcome;
+
+use super::obstacle::Obstacle;
+
+/// What became of a triggered run, for the application that triggered it and for operators.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Execution {
+    /// The job.
+    pub job_name: String,
+    /// Names the request, in the registry too.
+    pub request: String,
+    /// What became of each item; if one server or one item was asked, of those alone.
+    pub items: BTreeMap<u32, ItemOutcome>,
+    /// What held up the items that have not ended, when the caller last looked; empty if nothing did, or all have ended.
+    pub obstacles: Vec<Obstacle>,
+}
+
+impl Execution {
+    /// Whether all items ran and succeeded.
+    #[must_use]
+    pub fn is_success(&self) -> bool {
+        !self.items.is_empty() && self.items.values().all(|outcome| *outcome == ItemOutcome::Succeeded)
+    }
+
+    /// Whether nothing more will be known.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.items.values().all(|outcome| *outcome != ItemOutcome::Pending)
+    }
+}

@@ -1,4 +1,45 @@
-//! The words for runs, which every module above knows: why an item is run, what became of it, and how a job stands here.
+//! Runs: why an item is run, what became of it, and the state of a job on this instance.
+//!
+//! A run is one sharding item at one time. Its id is the same over all attempts, its fencing token grows with each.
+//!
+//! # Failover
+//!
+//! With `failover = true`, another instance runs again what an instance was running when it died.
+//!
+//! ## Flow
+//! 1. An instance dies, or loses its session. The registry removes its nodes when the session times out (10 s by default).
+//! 2. The leader records that the runs of the instance were lost, and queues the items, in one transaction.
+//! 3. A surviving instance takes each queued item as the next attempt of the same run, with the same scheduled time and
+//!    parameter. The source of this attempt is [`Source::Failover`].
+//! 4. The items that were not running move to other instances, and run at their next time.
+//!
+//! ## Guarantees
+//! - **No other item runs again.** An item that had ended does not, even if the end was recorded a moment before the death.
+//! - **Not for ever.** After three attempts whose instances died, the item waits for its next scheduled time. The prop
+//!   `elasticjob.failover-attempts` sets another number.
+//! - **An instance that leaves has not died.** If the application stops in good order, or an operator removes the instance, the
+//!   item's run ends as cancelled and is not repeated.
+//! - **Without `failover`** the run ends as lost, too, and events say so. The item runs at its next time.
+//!
+//! ## Assumptions
+//! - `monitor-execution` is on. Without it the registry does not have the items that were running, and there is no failover.
+//! - The job can bear half a run that a whole run follows. A data store that takes the
+//!   [fencing token](crate::job::ShardingContext::fencing_token) with each write refuses the first one if it goes on.
+//!
+//! # Which run this is
+//!
+//! ```
+//! use elasticjob::prelude::*;
+//!
+//! async fn import(shard: ShardingContext) {
+//!     if shard.attempt() > 1 {
+//!         // The instance of the last attempt died: look for what it has left behind.
+//!         println!("run {} of item {} begins again", shard.run_id(), shard.sharding_item());
+//!     }
+//! }
+//! # let shard = ShardingContext::for_test(0, 1).with_attempt(2);
+//! # futures_util::FutureExt::now_or_never(import(shard)).expect("it waits for nothing");
+//! ```
 
 use std::fmt;
 
@@ -9,13 +50,13 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Source {
-    /// Its schedule says so.
+    /// A scheduled time came.
     Schedule,
-    /// A scheduled time came while the one before was running; it is made up right after.
+    /// A scheduled time came while the last firing was running, or while no instance was there. The run makes it up.
     Misfire,
-    /// Somebody asked for it.
+    /// An operator or a program triggered the job.
     Trigger,
-    /// The instance that ran it died.
+    /// The instance of the last attempt died while it ran the item.
     Failover,
 }
 
@@ -73,7 +114,10 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// What became of one item of a run that was asked for.
+/// What became of one item that was triggered.
+///
+/// [`Execution`](crate::starter::Execution) and [`JobEvent`](crate::trace::JobEvent) have it. In JSON it is
+/// `{"outcome": "FAILED", "cause": "no route to host"}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "outcome", rename_all = "SCREAMING_SNAKE_CASE")]
 #[non_exhaustive]
@@ -87,12 +131,12 @@ pub enum ItemOutcome {
     },
     /// It was stopped before it returned, or its instance died.
     Cancelled {
-        /// By what.
+        /// What stopped it: an operator, the end of the application, or the loss of the session.
         cause: String,
     },
     /// It was not run.
     Skipped {
-        /// Why.
+        /// Why, as a text for operators: `the item is disabled`.
         reason: String,
     },
     /// It belongs to an instance that does not say what becomes of it: a Java member. Or a newer version ended it in a way that this
@@ -113,7 +157,7 @@ impl ItemOutcome {
     }
 }
 
-/// How it stands with a job on this instance.
+/// The state of a job on this instance. [`Health`](crate::starter::Health) has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]

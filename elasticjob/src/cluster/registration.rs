@@ -64,7 +64,7 @@ pub enum RegistrationError {
     /// The job is another one in the registry.
     #[error("job `{job}`: the registry has it as `{registered}`, this application as `{own}`")]
     Conflict {
-        /// The job.
+        /// The name of the job.
         job: String,
         /// What the registry says it is.
         registered: String,
@@ -74,7 +74,7 @@ pub enum RegistrationError {
     /// The registry does not do what it is asked.
     #[error("job `{job}`: cannot be registered")]
     Registry {
-        /// The job.
+        /// The name of the job.
         job: String,
         /// Why.
         source: registry::Error,

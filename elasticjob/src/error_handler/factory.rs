@@ -71,7 +71,7 @@ impl ForJob<'_> {
         self.handler
     }
 
-    /// The job's name.
+    /// The name of the job.
     #[must_use]
     pub fn job_name(&self) -> &str {
         self.job_name

@@ -79,6 +79,30 @@ pub trait JobExecutor: Send + Sync + 'static {
 }
 
 /// A [`JobExecutor`] with its type erased. It is implemented for every executor, and only here.
+///
+/// [`JobExecutors`] has them by the name that configuration uses:
+///
+/// ```
+/// use std::sync::Arc;
+/// use elasticjob::executor::{AnyJobExecutor, JobExecutor, JobExecutors};
+/// use elasticjob::job::{BoxError, RunContext};
+///
+/// struct Nothing;
+///
+/// impl JobExecutor for Nothing {
+///     type Properties = ();
+///
+///     async fn execute(&self, _: &RunContext, (): &()) -> Result<(), BoxError> {
+///         Ok(())
+///     }
+/// }
+///
+/// let nothing: Arc<dyn AnyJobExecutor> = Arc::new(Nothing);
+/// let mut executors = JobExecutors::built_in();
+/// executors.register("NOTHING", nothing)?;
+/// assert!(executors.get("NOTHING").is_ok());
+/// # Ok::<_, BoxError>(())
+/// ```
 pub trait AnyJobExecutor: Send + Sync + 'static {
     /// Makes a job of the props; `None` where the reader found faults.
     #[doc(hidden)]

@@ -8,7 +8,34 @@ use tokio::sync::oneshot;
 use crate::erased::BoxFuture;
 use crate::guard::{self, Panicked};
 
-/// Runs work that may block. The runtime has a pool of threads; a simulation can run it in place.
+/// Runs work that may block, apart from the threads of the runtime. The framework has threads for it; tests choose another
+/// executor by [`RunContext::with_blocking`](super::RunContext::with_blocking), such as [`Inline`].
+///
+/// ```
+/// use std::sync::Arc;
+/// use elasticjob::job::{BlockingExecutor, RunContext, ShardingContext};
+/// use elasticjob::registry::BoxFuture;
+///
+/// /// Runs each piece of work on a thread of its own.
+/// #[derive(Debug)]
+/// struct Threads;
+///
+/// impl BlockingExecutor for Threads {
+///     fn run(&self, work: Box<dyn FnOnce() + Send>) -> BoxFuture<'static, ()> {
+///         Box::pin(async move {
+///             let thread = std::thread::spawn(work);
+///             // A real one would not wait on the thread of the runtime.
+///             thread.join().expect("the work does not panic");
+///         })
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let run = RunContext::for_test(ShardingContext::for_test(0, 1)).with_blocking(Arc::new(Threads));
+/// assert_eq!(run.run_blocking(|| 6 * 7).await.unwrap(), 42);
+/// # }
+/// ```
 pub trait BlockingExecutor: fmt::Debug + Send + Sync + 'static {
     /// Runs `work`, which does not panic. The future ends when the work has ended, or was refused and dropped.
     fn run(&self, work: Box<dyn FnOnce() + Send>) -> BoxFuture<'static, ()>;

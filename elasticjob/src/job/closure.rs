@@ -40,7 +40,19 @@ where
     Registration::closure(name.into(), Location::caller().into(), Arc::new(erase))
 }
 
-/// An async closure that can be a job; `P` is the tuple of its parameters.
+/// An async closure that can be a job; `P` is the tuple of its parameters. It is implemented for all such closures and functions.
+///
+/// ```
+/// use elasticjob::job::{Closure, Registration, ShardingContext, job};
+///
+/// /// A job that runs every night, of any closure.
+/// fn nightly<P: 'static>(name: &str, closure: impl Closure<P>) -> Registration {
+///     job(name, closure).cron("0 0 3 * * ?").sharding(1)
+/// }
+///
+/// let report = nightly("report", |shard: ShardingContext| async move { println!("{}", shard.job_name()) });
+/// assert_eq!(report.name(), "report");
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a job",
     note = "a job is an async closure of up to eight extractors with their types written out, such as \

@@ -83,7 +83,7 @@ impl ShardingContext {
         Self { parts: Arc::new(parts) }
     }
 
-    /// The job's name.
+    /// The name of the job.
     pub fn job_name(&self) -> &str {
         &self.parts.job_name
     }

@@ -13,6 +13,22 @@ use super::start::Start;
 ///
 /// For a function the attribute makes an empty type of the same name, so that `OneOffJob<rebuild_report>`
 /// and explicit registration can name it.
+///
+/// ```standalone_crate
+/// use elasticjob::job::{Job, Kind};
+/// use elasticjob::prelude::*;
+///
+/// #[elastic_job(cron = "0 0 8 * * ?", sharding = 2)]
+/// async fn greet() {}
+///
+/// let declaration = <greet as Job>::DECLARATION;
+/// assert_eq!((declaration.name(), declaration.kind()), ("greet", Kind::Simple));
+/// assert!(declaration.values().contains(&("sharding-total-count", "2")));
+/// // Instead of the search for all declared jobs.
+/// let builder = ElasticJob::builder().without_discovery().register::<greet>();
+/// # assert_eq!(builder.without_files().environment([]).build()?.job_names().count(), 1);
+/// # Ok::<_, elasticjob::Error>(())
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a declared job",
     label = "not declared with `#[elastic_job(..)]`",
@@ -25,7 +41,22 @@ pub trait Job: 'static {
 
 /// A declared job that takes its parameter as a `T`: as [`JobParameter<T>`](super::JobParameter), or as an `Option` of that.
 ///
-/// The attribute implements it for the function, once for each of its arguments; `Place` tells these apart.
+/// The attribute implements it for the function, once for each of its arguments; `Place` tells these apart. It is what
+/// [`OneOffJob::execute_with`](crate::starter::OneOffJob::execute_with) checks the parameter by:
+///
+/// ```standalone_crate
+/// use elasticjob::job::TakesParameter;
+/// use elasticjob::prelude::*;
+///
+/// #[elastic_job(sharding = 1)]
+/// async fn rebuild(year: JobParameter<u16>) {
+///     println!("rebuilding {}", *year);
+/// }
+///
+/// fn takes_years<J: TakesParameter<u16, P>, P>() {}
+///
+/// takes_years::<rebuild, _>();
+/// ```
 #[diagnostic::on_unimplemented(
     message = "the job `{Self}` does not take its parameter as `{T}`",
     label = "no argument of the job is a `JobParameter<{T}>`",
@@ -89,7 +120,7 @@ impl Declaration {
         Self { parts }
     }
 
-    /// The job's name.
+    /// The name of the job.
     pub fn name(&self) -> &'static str {
         self.parts.name
     }

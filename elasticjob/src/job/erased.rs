@@ -9,7 +9,18 @@ use super::declaration::Kind;
 use super::outcome::Outcome;
 use super::simple::SimpleJob;
 
-/// A job whose items can be run.
+/// A job whose items can be run: what every kind of job becomes at start. Closures, declared functions, [`SimpleJob`] and
+/// [`DataflowJob`](super::DataflowJob) are turned into one by the framework, so applications seldom see it.
+///
+/// A test can run a job as the executor does:
+///
+/// ```
+/// use elasticjob::job::{BoxError, ErasedJob, RunContext, ShardingContext};
+///
+/// async fn run_once(job: &dyn ErasedJob, item: u32) -> Result<(), BoxError> {
+///     job.run(RunContext::for_test(ShardingContext::for_test(item, 3))).await
+/// }
+/// ```
 pub trait ErasedJob: Send + Sync + 'static {
     /// Runs one item. Nothing of the user's is executed before the first poll, so a panic, too, comes out of
     /// a poll.

@@ -52,7 +52,31 @@ impl<T: Default> Inject for T {
     fn check(_: &mut Start<'_>) {}
 }
 
-/// A field that `#[derive(Inject)]` can fill.
+/// A field that `#[derive(Inject)]` can fill: a [`Component<T>`](Component), an `Option` of one, or a type that implements it.
+///
+/// ```
+/// use elasticjob::job::{Component, Components, FromComponents, Inject, MissingComponent};
+///
+/// struct Pool;
+///
+/// /// The orders in the database of the application.
+/// struct Orders(Component<Pool>);
+///
+/// impl FromComponents for Orders {
+///     fn from_components(components: &Components) -> Result<Self, MissingComponent> {
+///         Component::from_components(components).map(Self)
+///     }
+/// }
+///
+/// #[derive(Inject)]
+/// struct Settle {
+///     orders: Orders,
+/// }
+/// # let mut components = Components::default();
+/// # assert!(Settle::inject(&components).is_err());
+/// # components.provide(Pool).unwrap();
+/// # let Settle { orders: Orders(_) } = Settle::inject(&components).unwrap();
+/// ```
 ///
 /// Configuration is not among them, as it may change while the application runs: a function takes it as
 /// parameters, such as [`Props`](super::Props), for each run.

@@ -7,6 +7,15 @@ pub type Outcome = Result<(), BoxError>;
 
 /// What a function may return to be a job: nothing, or a `Result<(), E>` of any error, `String` and
 /// `anyhow::Error` included.
+///
+/// ```
+/// use elasticjob::job::{BoxError, IntoOutcome};
+///
+/// assert!(().into_outcome().is_ok());
+/// let failed: Result<(), std::num::ParseIntError> = "many".parse::<u32>().map(drop);
+/// assert_eq!(failed.into_outcome().unwrap_err().to_string(), "invalid digit found in string");
+/// assert_eq!(Err::<(), _>("no route").into_outcome().unwrap_err().to_string(), "no route");
+/// ```
 #[diagnostic::on_unimplemented(
     message = "a job cannot return `{Self}`",
     label = "not the outcome of a job",

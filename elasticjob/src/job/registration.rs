@@ -17,6 +17,22 @@ use super::start::Start;
 ///
 /// The setters give configuration, as an attribute would: files and the environment still win over it. It is
 /// checked with all the rest at start. Of two settings of one key the later counts.
+///
+/// ```
+/// use std::time::Duration;
+/// use elasticjob::ElasticJob;
+/// use elasticjob::job::{ItemParameter, job};
+///
+/// let sync = job("sync", |city: ItemParameter<String>| async move { println!("{}", *city) })
+///     .cron("0 0/5 * * * ?")
+///     .sharding(2)
+///     .item_parameters("0=Beijing,1=Shanghai")
+///     .timeout(Duration::from_secs(60))
+///     .set("failover", true);
+/// let ready = ElasticJob::builder().without_discovery().without_files().environment([]).job(sync).build()?;
+/// assert_eq!(ready.job_names().collect::<Vec<_>>(), ["sync"]);
+/// # Ok::<_, elasticjob::Error>(())
+/// ```
 #[derive(Clone)]
 #[must_use = "a job does nothing until it is handed to the builder"]
 pub struct Registration {
@@ -127,7 +143,7 @@ impl Registration {
         self.set("props.elasticjob.retry.max-backoff", written(pause))
     }
 
-    /// The name.
+    /// Returns the name of the job.
     pub fn name(&self) -> &str {
         &self.name
     }

@@ -79,7 +79,7 @@ impl<'a> Start<'a> {
         self.faults
     }
 
-    /// The job's name.
+    /// The name of the job.
     pub fn job_name(&self) -> &str {
         self.parts.job_name
     }
@@ -206,7 +206,7 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// The job's name.
+    /// The name of the job.
     pub fn job(&self) -> &str {
         &self.job
     }

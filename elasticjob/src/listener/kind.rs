@@ -17,7 +17,25 @@ const DEFAULT: Duration = Duration::from_secs(60);
 /// How long the end of a firing is waited for: it is that of the slowest item.
 const DEFAULT_COMPLETED: Duration = Duration::from_secs(24 * 3600);
 
-/// What a listener's name stands for.
+/// What a listener's name stands for: the listener, which kind it is of, and how long it may take.
+///
+/// ```
+/// use std::time::Duration;
+/// use elasticjob::ElasticJob;
+/// use elasticjob::job::job;
+/// use elasticjob::listener::{DistributeOnceJobListener, ListenerKind};
+///
+/// struct CleanUp;
+///
+/// impl DistributeOnceJobListener for CleanUp {}
+///
+/// let kind = ListenerKind::distribute_once(CleanUp)
+///     .started_timeout(Duration::from_secs(10))
+///     .completed_timeout(Duration::from_secs(3600));
+/// let settle = job("settle", || async {}).sharding(1).set("job-listener-types", "clean-up");
+/// let builder = ElasticJob::builder().without_discovery().without_files().environment([]);
+/// assert!(builder.job_listener_kind("clean-up", kind).job(settle).build().is_ok());
+/// ```
 #[derive(Clone)]
 pub struct ListenerKind {
     pub(super) listener: Held<Arc<dyn AnyListener>>,
@@ -153,6 +171,19 @@ impl<L: DistributeOnceJobListener> IntoListenerKind<AsOnce> for L {
 }
 
 /// A listener with `#[job_listener]`, which jobs can name by type.
+///
+/// ```standalone_crate
+/// use elasticjob::listener::DeclaredListener;
+/// use elasticjob::prelude::*;
+///
+/// #[derive(Default)]
+/// struct Audit;
+///
+/// #[job_listener]
+/// impl JobListener for Audit {}
+///
+/// assert_eq!(Audit::NAME, "Audit");
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no declared job listener",
     label = "not declared with `#[job_listener]`",

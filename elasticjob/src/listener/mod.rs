@@ -29,6 +29,13 @@
 //! assert!(builder.build().is_ok());
 //! ```
 //!
+//! # Flow
+//! 1. An instance claims the items of a firing.
+//! 2. The `before` hooks are called. For a [`DistributeOnceJobListener`] the instances wait for each other first, and the last one to
+//!    arrive calls the hook.
+//! 3. The items run.
+//! 4. When the ends of all items are recorded, the `after` hooks are called, in the same way.
+//!
 //! # Guarantees
 //! - **With items.** If an instance runs no item at a time, its listeners are not called. Java members call theirs in that case, too.
 //! - **Around.** `before` ends before any item of the firing begins here, and `after` begins when the ends of all are recorded. A
@@ -43,6 +50,12 @@
 //!   once.
 //! - **Items that are taken over** from a dead instance are a firing of their own to a [`JobListener`], beside other firings
 //!   of the instance. For a [`DistributeOnceJobListener`] they belong to their original firing.
+//!
+//! # Assumptions
+//! - **All instances of a job name the same distribute-once listeners.** An instance without one does not come to the barrier, and the
+//!   others wait for it until their limit.
+//! - **A hook can be repeated,** if it is of a distribute-once listener: its instance may die between the call and the record of it.
+//! - **Hooks are async and yield.** A hook that blocks its thread holds up the firing, and its limit cannot end it.
 
 use std::future::Future;
 
@@ -63,6 +76,27 @@ pub use kind::{IntoListenerKind, listener_kind};
 /// Is called on each instance when a firing of a job begins there, and when it has ended.
 ///
 /// See the [module](self) for what is promised.
+///
+/// ```standalone_crate
+/// use elasticjob::prelude::*;
+///
+/// /// Writes into the log how many items an instance runs.
+/// #[derive(Default)]
+/// struct Audit;
+///
+/// #[job_listener]
+/// impl JobListener for Audit {
+///     async fn before(&self, firing: &Firing) -> Result<(), BoxError> {
+///         println!("{}: {} items begin", firing.job_name(), firing.items().len());
+///         Ok(())
+///     }
+///
+///     async fn after(&self, firing: &Firing) -> Result<(), BoxError> {
+///         println!("{}: {} items have ended", firing.job_name(), firing.items().len());
+///         Ok(())
+///     }
+/// }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` listens to no job",
     label = "no `JobListener`",

@@ -26,7 +26,7 @@ use super::{Error, Note, Operations, listing};
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Cancelled {
-    /// The job.
+    /// The name of the job.
     pub job_name: String,
     /// The runs that are to end, by item.
     pub runs: BTreeMap<u32, CancelledRun>,
@@ -50,7 +50,7 @@ pub struct CancelledRun {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct CancelReport {
-    /// The job.
+    /// The name of the job.
     pub job_name: String,
     /// What became of each run, by item.
     pub items: BTreeMap<u32, CancelOutcome>,
@@ -65,7 +65,7 @@ pub struct CancelReport {
 pub enum CancelOutcome {
     /// It has ended: cancelled, or as it did before it could be.
     Ended {
-        /// How.
+        /// How the run ended.
         end: ItemOutcome,
     },
     /// It has not ended yet: work that blocks ends by itself.

@@ -18,7 +18,7 @@ use super::{Error, Operations};
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct StoredConfiguration {
-    /// The job.
+    /// The name of the job.
     pub job_name: String,
     /// How often it was changed. A change names the version that it is made to.
     pub version: i32,

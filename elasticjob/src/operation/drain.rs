@@ -15,7 +15,7 @@ use super::{Error, Operations};
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Drained {
-    /// The job.
+    /// The name of the job.
     pub job_name: String,
     /// Whether the leader follows the request: a Java leader goes on assigning items to the instance.
     pub is_effective: bool,

@@ -10,79 +10,90 @@ use crate::registry;
 use super::Note;
 
 /// Why an operation was not done, or may not have been.
+///
+/// Each message names the job and the value that is at fault, and its causes do not repeat it: show it with
+/// [`chain`](Self::chain), or as `anyhow` and similar crates do.
+///
+/// - **Nothing was changed** if the error is about the call (`NoSuch..`, `NotOurs`, `ParameterTooLong`, ..) or about the state of the job
+///   (`Paused`, `Running`, `Changed`, ..).
+/// - **The change may have happened** if the cause is [`registry::Error::ConnectionLoss`]. Operations that can be repeated without harm
+///   are repeated before they fail; a trigger is not.
+///
+/// With the feature `axum` it is an answer of an HTTP server, with the status of its kind.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The registry does not do what it is asked.
+    /// The registry did not answer in time, or refused the request. [`is_retryable`](Self::is_retryable) says whether another call may
+    /// succeed.
     #[error("the registry ({registry}) did not answer, or refused")]
     Registry {
-        /// Which registry.
+        /// The registry, without secrets: `zookeeper at 10.0.0.1:2181, namespace shop`.
         registry: String,
-        /// Why.
+        /// What the registry answered.
         source: registry::Error,
     },
-    /// There is no such job.
+    /// The registry has no job of this name. Names are compared as they are written.
     #[error("there is no job `{job}` in the registry")]
     NoSuchJob {
-        /// What was asked for.
+        /// The name that was given.
         job: String,
     },
     /// The job has no configuration: it is being removed, or something else is in its place.
     #[error("job `{job}` has no configuration in the registry")]
     NoConfiguration {
-        /// The job.
+        /// The name of the job.
         job: String,
     },
     /// The job has no such item.
     #[error("job `{job}` has no item {item}: its items are 0 to {}", .total.saturating_sub(1))]
     NoSuchItem {
-        /// The job.
+        /// The name of the job.
         job: String,
-        /// What was asked for.
+        /// The item that was given.
         item: u32,
-        /// How many items it has.
+        /// The sharding total count of the job: its items are below it.
         total: u32,
     },
     /// No job, or not the one that was named, has such a server.
     #[error("there is no server `{server}`{}", .job.as_ref().map(|job| format!(" of job `{job}`")).unwrap_or_default())]
     NoSuchServer {
-        /// What was asked for.
+        /// The address that was given.
         server: String,
-        /// Of which job.
+        /// The job that was named; `None` if all jobs were looked through.
         job: Option<String>,
     },
     /// No job has such an instance.
     #[error("there is no instance `{instance}`")]
     NoSuchInstance {
-        /// What was asked for.
+        /// The id that was given.
         instance: String,
     },
     /// Only instances of ours give their items away and stay.
     #[error("instance `{instance}` is a Java member, which cannot be drained: disable its server")]
     NotOurs {
-        /// The instance.
+        /// The id of the Java member.
         instance: String,
     },
     /// The job has no instance that could run it.
     #[error("job `{job}` has no instance that could run it")]
     NoInstance {
-        /// The job.
+        /// The name of the job.
         job: String,
     },
     /// No instance on the server is there to run the job.
     #[error("job `{job}` has no instance on server `{server}`")]
     NoInstanceOn {
-        /// The job.
+        /// The name of the job.
         job: String,
-        /// The server.
+        /// The address of the server.
         server: String,
     },
     /// The item is switched off.
     #[error("item {item} of job `{job}` is switched off{}", .note.as_ref().map(|note| format!(" {note}")).unwrap_or_default())]
     ItemDisabled {
-        /// The job.
+        /// The name of the job.
         job: String,
-        /// The item.
+        /// The item that is switched off.
         item: u32,
         /// Who switched it off, when and why, if that is known.
         note: Option<Note>,
@@ -92,17 +103,17 @@ pub enum Error {
         "item {item} of job `{job}` belongs to {instance}, which runs no single items: it is a Java member, or an older one"
     )]
     NotOurItem {
-        /// The job.
+        /// The name of the job.
         job: String,
-        /// The item.
+        /// The item that was to run.
         item: u32,
-        /// The instance.
+        /// The id of its owner.
         instance: String,
     },
     /// There is no run to cancel.
     #[error("nothing of job `{job}`{} runs now", .item.map(|item| format!(", item {item},")).unwrap_or_default())]
     NothingRuns {
-        /// The job.
+        /// The name of the job.
         job: String,
         /// The item that was meant; `None` for all.
         item: Option<u32>,
@@ -126,7 +137,7 @@ pub enum Error {
     /// The whole job is paused, so that nothing of it starts.
     #[error("job `{job}` is paused{}: `enable` ends that", .note.as_ref().map(|note| format!(" {note}")).unwrap_or_default())]
     Paused {
-        /// The job.
+        /// The name of the job.
         job: String,
         /// Who paused it, when and why, if that is known.
         note: Option<Note>,
@@ -134,15 +145,15 @@ pub enum Error {
     /// The job is served, and would come back in pieces.
     #[error("job `{job}` is served by {}: shut it down first, and let them end their runs", .instances.join(", "))]
     Running {
-        /// The job.
+        /// The name of the job.
         job: String,
-        /// Who serves it.
+        /// The ids of the instances that are registered with the job.
         instances: Vec<String>,
     },
     /// No job can run by this configuration.
     #[error("job `{job}` cannot run by the configuration that the registry holds")]
     Configuration {
-        /// The job.
+        /// The name of the job.
         job: String,
         /// What is wrong with it.
         source: job::Errors,
@@ -150,7 +161,7 @@ pub enum Error {
     /// Members could not read this configuration if it were written.
     #[error("the configuration of job `{job}` was not written: members could not read it")]
     Unreadable {
-        /// The job.
+        /// The name of the job.
         job: String,
         /// Why not.
         source: job::Errors,
@@ -158,7 +169,7 @@ pub enum Error {
     /// No job could run by this configuration if it were written.
     #[error("nothing was changed")]
     Unacceptable {
-        /// The job.
+        /// The name of the job.
         job: String,
         /// What is wrong with it. It names the job.
         source: job::Errors,
@@ -166,7 +177,7 @@ pub enum Error {
     /// No member of ours could run the job by this configuration if it were written.
     #[error("the configuration of job `{job}` was not changed: no member could run by it: {problem}")]
     Unusable {
-        /// The job.
+        /// The name of the job.
         job: String,
         /// What is wrong with it.
         problem: String,
@@ -174,7 +185,7 @@ pub enum Error {
     /// A configuration under another name.
     #[error("the configuration is that of job `{given}`, not of `{job}`")]
     AnotherJob {
-        /// The job.
+        /// The name of the job.
         job: String,
         /// The name in the configuration.
         given: String,
@@ -182,7 +193,7 @@ pub enum Error {
     /// The configuration changed meanwhile.
     #[error("the configuration of job `{job}` has version {found}, not {expected}: it changed meanwhile")]
     Changed {
-        /// The job.
+        /// The name of the job.
         job: String,
         /// The version that the change is made to.
         expected: i32,
@@ -192,15 +203,15 @@ pub enum Error {
     /// Others changed the same things each time we tried.
     #[error("job `{job}` is being changed by others all the time: try again")]
     Busy {
-        /// The job.
+        /// The name of the job.
         job: String,
     },
     /// A dump port did not answer as it should.
     #[error("the dump port at {address} did not answer")]
     Dump {
-        /// Where.
+        /// The address that was connected to.
         address: SocketAddr,
-        /// Why.
+        /// What the operating system said, or that the answer was no dump.
         source: io::Error,
     },
 }

@@ -21,11 +21,11 @@ use super::{Error, Operations, next};
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Explanation {
-    /// The job.
+    /// The name of the job.
     pub job_name: String,
-    /// What is so of the job as a whole, what keeps it from running first.
+    /// The facts about the job as a whole, those that keep it from running first.
     pub findings: Vec<Finding>,
-    /// What is so of its items, sorted.
+    /// All items in ascending order, each with the facts about it.
     pub items: Vec<ItemExplanation>,
 }
 
@@ -34,13 +34,17 @@ pub struct Explanation {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ItemExplanation {
-    /// The item.
+    /// The number of the item, from 0.
     pub item: u32,
-    /// What is so of it, what keeps it from running first.
+    /// The facts about the item, those that keep it from running first.
     pub findings: Vec<Finding>,
 }
 
-/// Something that is so, and why it matters. `Display` says it in words.
+/// A fact about a job or an item, and why it matters. `Display` says it in a sentence for operators, and JSON has it as
+/// `{"finding": "ITEM_DISABLED", "note": ..}`.
+///
+/// Those that keep something from running are [obstacles](Self::is_obstacle), and come first in a report.
+///
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(
     tag = "finding",
@@ -53,78 +57,84 @@ pub struct ItemExplanation {
 )]
 #[non_exhaustive]
 pub enum Finding {
-    /// There is no configuration.
+    /// There is no configuration, so no instance can run the job. The job is being removed, or another program wrote its node.
     NoConfiguration,
-    /// No job can run by the configuration.
+    /// No job can run by the configuration in the registry; `problem` has all its faults. `elasticjob config set` repairs it.
     InvalidConfiguration { problem: String },
-    /// The job has no instance.
+    /// No process runs the job now. Start one, and see its log and health if it does not register.
     NoInstance,
-    /// The whole job is paused.
+    /// The whole job is paused: nothing of it starts until `elasticjob enable JOB`. `note` names the operator, the time and the reason, if
+    /// that is known.
     Paused { note: Option<Note> },
-    /// All servers that have instances are switched off.
+    /// All servers that have instances are switched off, so no item has an owner. `elasticjob enable --server ADDRESS` switches one on.
     AllServersDisabled,
-    /// A server is switched off.
+    /// A server is switched off: its instances own no items. `note` names the operator, the time and the reason, if that is known.
     ServerDisabled { server: String, note: Option<Note> },
-    /// What was written to the switch of a server is neither on nor off.
+    /// The switch of a server is neither on nor off. It counts as off; only a program other than ours writes such a value.
     ServerUnclear { server: String },
-    /// The schedule has no time to come.
+    /// The schedule has no time to come, such as a day in a year that is over: the job runs only for triggers.
     NeverFires { cron: String },
-    /// The leader is about to share the items out.
+    /// The leader has to share the items out, or does so now (`is_under_way`). No firing begins until then. This takes a moment; if it stays,
+    /// the leader is waiting for runs of Java members to end.
     Resharding { is_under_way: bool },
-    /// The job has no leader.
+    /// The job has no leader at the moment. An instance becomes the leader within the session timeout.
     NoLeader,
-    /// An instance has a trigger and has not begun.
+    /// An instance has a trigger and has not begun a run for it. If it is not present (`is_present`), the trigger is removed by the leader.
     TriggerWaits { instance: String, is_present: bool },
-    /// A process has the job and takes no items, since it cannot run it by this configuration.
+    /// A process has the job and takes no items, because it cannot run the job by the configuration in the registry; `reason` says why. It
+    /// joins when the configuration changes.
     StandsBy { instance: String, reason: String },
-    /// An instance runs by an older configuration, since it cannot by this one.
+    /// An instance runs the job by the last configuration that it could use; `reason` says what keeps it from using the newest one.
     Outdated { instance: String, reason: String },
-    /// Instances run by the configuration in the registry, and their applications say something else.
+    /// Instances run by the configuration in the registry, and the configuration of their application differs. `differences` lists the
+    /// settings; `overwrite: true` in the application writes its own into the registry.
     OtherwiseConfigured {
         instances: Vec<String>,
         differences: String,
     },
-    /// The registry refuses what an instance has to do for the job, for good or over and over.
+    /// The registry refuses a request that an instance has to make for the job, such as for a missing right. `problem` names the node and
+    /// the answer. The request is repeated slowly.
     Hindered { instance: String, problem: String },
-    /// An instance gives its items away.
+    /// An instance gives its items away as their runs end, and starts nothing more.
     Draining { instance: String },
-    /// The item is switched off.
+    /// The item is switched off: its scheduled times are skipped. `note` names the operator, the time and the reason, if that is known.
     ItemDisabled { note: Option<Note> },
-    /// The item has no owner, and is about to get one.
+    /// The item has no owner. The leader assigns it to an instance as soon as there is one.
     NoOwner,
-    /// The job's sharding strategy gives the item to no instance.
+    /// The job's sharding strategy gives the item to no instance, such as `LABEL` if no instance has the label of the item.
     Unassigned,
-    /// The item was given to an instance that is gone.
+    /// The owner of the item is gone. The leader assigns the item to another instance.
     OwnerGone { instance: String },
-    /// The server of the item's instance is switched off.
+    /// The server of the item's owner is switched off. The leader assigns the item to an instance on another server.
     OwnerDisabled { instance: String },
-    /// The item waits for its run to end, to move elsewhere.
+    /// The item moves to another instance when its run has ended. Until then no other run of it begins.
     Moving,
-    /// The item is marked as running by an instance that is gone: it does not run until the mark is removed.
+    /// The item is marked as running by an instance that is gone: it does not run until the leader removes the mark, which takes a moment.
     DeadMark { instance: String },
-    /// The item waits to be taken over from an instance that died.
+    /// The instance that ran the item died, and another instance is about to run the item again (failover).
     AwaitsTakeover,
-    /// The item runs.
+    /// The item runs, or waits for room in the pool: on this instance, if the mark names it, and as this run, if an instance of ours has it.
     Running { on: Option<String>, run: Option<RunReport> },
-    /// What the run reports of its progress.
+    /// The newest progress report of the run that goes on.
     Progress { progress: ProgressReport },
-    /// An operator asked for a run of the item alone, which has not begun.
+    /// An operator triggered the item alone, and the run has not begun: the owner waits until the item is free.
     RequestWaits,
-    /// An operator has cancelled the run, which has not ended yet.
+    /// An operator has cancelled the run, and it has not ended yet. Blocking code ends only by itself.
     Cancelling { note: Note },
-    /// Instances died in a row while running the item, so that it was given up for that time.
+    /// Instances died one after another while they ran the item, as often as `elasticjob.failover-attempts` allows. The item waits for its
+    /// next scheduled time. `run` is the last attempt.
     Parked { run: RunReport },
-    /// Its newest run did not succeed.
+    /// The newest run of the item failed, was cancelled or was lost; `run` has the cause.
     NotSucceeded { run: RunReport },
-    /// Times passed without a run.
+    /// Scheduled times passed without a run; `times` has the reason.
     Skipped { times: SkippedReport },
-    /// The job runs only when it is triggered.
+    /// The job is a one-off job: it has no schedule, and runs only when it is triggered.
     OneOff,
-    /// A time that comes while the job runs is not made up.
+    /// `misfire` is off: a scheduled time that comes while the job runs is skipped.
     MisfireOff,
-    /// Running items are not marked: there is no failover, and runs may overlap.
+    /// `monitor-execution` is off: running items are not marked, so there is no failover, and runs may overlap.
     MonitorExecutionOff,
-    /// It waits for its next time.
+    /// All is well: the item waits for its next scheduled time, which is `next`.
     Waits { next: Timestamp },
 }
 
@@ -173,8 +183,22 @@ impl Finding {
 }
 
 impl Operations {
-    /// Why a job and its items run or not: by whom they were switched off, who is missing, what they wait for, how they
-    /// ended.
+    /// Explains why a job and its items run or not: which operator switched them off, what is missing, what they wait for, and how
+    /// their last runs ended.
+    ///
+    /// It reads as much as [`items`](Self::items) does.
+    ///
+    /// ```no_run
+    /// use elasticjob::operation::{Finding, Operations};
+    ///
+    /// # async fn f(operations: &Operations) -> Result<(), elasticjob::operation::Error> {
+    /// let explanation = operations.explain("sync_orders").await?;
+    /// for obstacle in explanation.findings.iter().filter(|finding| finding.is_obstacle()) {
+    ///     println!("{obstacle}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`Error::NoSuchJob`], [`Error::Registry`].

@@ -15,51 +15,53 @@ use super::survey::{Depth, Survey};
 use super::switch::Switch;
 use super::{Error, Operations};
 
-/// How it stands with an item, by the rules of the Java console: the first that is so.
+/// The status of an item, by the rules of the Java console: the first of these that applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[non_exhaustive]
 pub enum ItemStatus {
-    /// It is switched off.
+    /// An operator switched the item off. A run that goes on is not ended by that.
     Disabled,
-    /// An instance has claimed a run of it.
+    /// An instance has claimed a run of it: the run goes on, or waits for room in the pool.
     Running,
-    /// It does not belong to a present instance.
+    /// It has no owner, or its owner is gone: it waits until the leader shares the items out.
     ShardingFlag,
-    /// It waits for its next time.
+    /// It has an owner, and waits for its next scheduled time.
     Pending,
 }
 
-/// One item of a job.
+/// One item of a job, as the registry has it. In JSON, names are in camel case: `runningOn`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ItemReport {
-    /// Its number.
+    /// The number of the item, from 0.
     pub item: u32,
-    /// How it stands with it.
+    /// The status of the item.
     pub status: ItemStatus,
-    /// The server of the instance that it belongs to; `None` while that is not there.
+    /// The address of its owner's server; `None` if the item has no owner, or the owner is gone.
     pub server_ip: Option<String>,
-    /// The instance that it belongs to; `None` while that is not there.
+    /// The id of its owner; `None` if the item has no owner, or the owner is gone.
     pub instance_id: Option<String>,
-    /// The instance that it was given to, there or not.
+    /// The id of the instance that the leader assigned it to, also if that is gone; `None` if it is unassigned.
     pub assigned_to: Option<String>,
-    /// Who has claimed a run of it, where that is said.
+    /// The id of the instance that has claimed a run of it. `None` if nothing runs, and for a mark that names no instance, such as
+    /// one of a Java member.
     pub running_on: Option<String>,
-    /// Whether an instance took it over from an instance that died.
+    /// Whether an instance runs it in place of one that died.
     pub failover: bool,
-    /// What its runs are given.
+    /// The parameter of the item in the configuration, which its runs are given.
     pub parameter: Option<String>,
-    /// Who switched it off, when and why, where that was said.
+    /// The operator that switched it off, with time and reason; `None` if it is on, or was switched off by a program that records
+    /// no note.
     pub disabled: Option<Note>,
-    /// Its newest run by an instance of ours.
+    /// Its newest run on an instance of ours; `None` if there was none.
     pub run: Option<RunReport>,
-    /// What its run that goes on reports of its progress.
+    /// The newest report of the run that goes on; `None` if it has made no report yet.
     pub progress: Option<ProgressReport>,
-    /// Its newest run that was lost with its instance and recorded as that by the run that followed.
+    /// The newest run whose instance died, once the next run has recorded it as lost.
     pub lost: Option<RunReport>,
-    /// The newest times that passed without a run.
+    /// The newest range of times that passed without a run.
     pub skipped: Option<SkippedReport>,
 }
 
@@ -68,19 +70,19 @@ pub struct ItemReport {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct RunReport {
-    /// Names the run, over all its attempts.
+    /// The id of the run, which is the same over all its attempts.
     pub id: String,
-    /// When it was due, or asked for.
+    /// The scheduled time, or when the run was triggered; `None` if the ledger has a time out of range.
     pub due: Option<Timestamp>,
-    /// Counted from 1.
+    /// The number of the newest attempt, from 1.
     pub attempt: u32,
-    /// The instance that has it, or had it.
+    /// The id of the instance that runs it, or ran it.
     pub owner: String,
-    /// Why it runs.
+    /// Why the item runs.
     pub source: Source,
     /// How it ended; `None` while it runs, or since its owner died.
     pub verdict: Option<Verdict>,
-    /// Why it ended so.
+    /// The error, or the reason of a cancellation, cut to a few hundred bytes; `None` if the run succeeded or goes on.
     pub cause: Option<String>,
 }
 
@@ -89,13 +91,13 @@ pub struct RunReport {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ProgressReport {
-    /// From 0 to 100, rounded down; `None` if the run does not say so.
+    /// From 0 to 100, rounded down; `None` if the run reports no fraction.
     pub percent: Option<u8>,
-    /// What it says, for people.
+    /// The text for operators, of 200 characters at most; empty if the run reports none.
     pub text: String,
-    /// When it said so, by the clock of its instance.
+    /// When the run made the report, by the clock of its instance.
     pub at: Timestamp,
-    /// How long ago that was when it was read, in seconds.
+    /// The age of the report when it was read, in seconds. 0 if the clock of the instance is ahead of ours.
     pub age_seconds: u64,
 }
 
@@ -104,18 +106,34 @@ pub struct ProgressReport {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct SkippedReport {
-    /// All after this time,
+    /// The last moment before the first skipped time; `None` if the ledger has a time out of range.
     pub after: Option<Timestamp>,
-    /// and before this one.
+    /// The first moment after the last skipped time; `None` if the ledger has a time out of range.
     pub before: Option<Timestamp>,
-    /// How many they are.
+    /// The number of skipped times.
     pub count: u64,
-    /// Why.
+    /// Why they were skipped, as a text for operators: `the item is disabled`.
     pub reason: String,
 }
 
 impl Operations {
-    /// The items of a job, sorted.
+    /// Returns the items of a job, in ascending order, with their owners, newest runs and skipped times.
+    ///
+    /// It reads one node for each item and more for those that run: a few requests for most jobs, and one for each few hundred items
+    /// of a large one.
+    ///
+    /// ```no_run
+    /// use elasticjob::operation::{ItemStatus, Operations};
+    ///
+    /// # async fn f(operations: &Operations) -> Result<(), elasticjob::operation::Error> {
+    /// for item in operations.items("sync_orders").await? {
+    ///     if let (ItemStatus::Running, Some(progress)) = (item.status, &item.progress) {
+    ///         println!("item {}: {progress}", item.item);
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`Error::NoSuchJob`], [`Error::Registry`].

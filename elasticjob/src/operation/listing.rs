@@ -9,12 +9,12 @@ use crate::cluster::view::{ServerStatus, View};
 use super::survey::{Depth, Survey};
 use super::{Error, Note, Operations, next};
 
-/// How it stands with a job, by the rules of the Java console: the first that is so.
+/// The status of a job, by the rules of the Java console: the first of these that applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[non_exhaustive]
 pub enum JobStatus {
-    /// It has no instance.
+    /// It has no instance: no process runs it now.
     Crashed,
     /// The whole job is paused. A status of ours alone: the Java console does not know of pauses.
     Paused,
@@ -23,34 +23,35 @@ pub enum JobStatus {
     /// An item of it belongs to no instance, or to one that is gone. The Java console looks only at items that have an owner,
     /// and calls the others well.
     ShardingFlag,
-    /// None of these.
+    /// It has instances, and each of its items has an owner.
     Ok,
 }
 
-/// A job in short.
+/// A job in short: a line of a list of jobs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct JobBrief {
-    /// Its name.
+    /// The name of the job.
     pub job_name: String,
-    /// How it stands with it.
+    /// The status of the job as a whole.
     pub status: JobStatus,
     /// Whether the whole job is paused; it may be crashed or disabled as well.
     pub is_paused: bool,
-    /// Who paused it, when and why, if it is paused and that is known.
+    /// The operator that paused it, with time and reason; `None` if it is not paused, or no note is on record.
     pub pause: Option<Note>,
-    /// What it is for.
+    /// The description in the configuration; empty if there is none.
     pub description: String,
-    /// When it fires; `None` for a one-off job.
+    /// The cron expression; `None` for a one-off job.
     pub cron: Option<String>,
-    /// The zone of that, where it is not that of each instance.
+    /// The time zone of the expression; `None` if each instance takes its own.
     pub time_zone: Option<String>,
-    /// How many instances serve it.
+    /// The number of instances that are registered with the job, Java members included.
     pub instance_count: usize,
-    /// How many items it has.
+    /// The sharding total count.
     pub sharding_total_count: u32,
-    /// When it is due next; by our zone where it has none of its own.
+    /// The next scheduled time, computed here in the job's zone, or in the zone of this process; `None` for a one-off job, and after
+    /// the last time of a schedule that ends.
     pub next: Option<Timestamp>,
 }
 
@@ -70,9 +71,9 @@ pub struct Listing {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Unlisted {
-    /// Its name.
+    /// The name of the node.
     pub name: String,
-    /// Why.
+    /// Why the node is not shown as a job.
     #[serde(flatten)]
     pub reason: UnlistedReason,
 }
@@ -98,7 +99,7 @@ pub enum UnlistedReason {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct JobOnServer {
-    /// The job.
+    /// The name of the job.
     pub job_name: String,
     /// [`JobStatus::Disabled`] where the server is switched off for it, else [`JobStatus::Ok`].
     pub status: JobStatus,
@@ -107,7 +108,19 @@ pub struct JobOnServer {
 }
 
 impl Operations {
-    /// All jobs, and what else there is in the namespace.
+    /// Returns all jobs of the namespace, and what else is in it, each sorted by name.
+    ///
+    /// ```no_run
+    /// use elasticjob::operation::{JobStatus, Operations};
+    ///
+    /// # async fn f(operations: &Operations) -> Result<(), elasticjob::operation::Error> {
+    /// let listing = operations.jobs().await?;
+    /// for job in listing.jobs.iter().filter(|job| job.status == JobStatus::Crashed) {
+    ///     println!("no instance runs {}", job.job_name);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`Error::Registry`].
@@ -126,7 +139,7 @@ impl Operations {
         Ok(listing)
     }
 
-    /// How many nodes there are in the place of jobs.
+    /// Returns the number of nodes in the place of jobs, without a look into them: one request. Nodes that are no jobs count, too.
     ///
     /// # Errors
     /// [`Error::Registry`].
@@ -134,7 +147,7 @@ impl Operations {
         Ok(self.names().await?.len())
     }
 
-    /// One job in short.
+    /// Returns one job in short, as [`jobs`](Self::jobs) does for all.
     ///
     /// # Errors
     /// [`Error::NoSuchJob`], [`Error::NoConfiguration`], [`Error::Configuration`], [`Error::Registry`].

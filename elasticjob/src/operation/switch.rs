@@ -20,7 +20,7 @@ use super::{Error, Note, Operations, Target};
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Switched {
-    /// The job.
+    /// The name of the job.
     pub job_name: String,
     /// Its servers that the operation was about, whether they had to be changed or not. If the whole job was paused, or its
     /// pause ended: those that were switched for that.

@@ -10,7 +10,7 @@ pub enum Target {
     Server(String),
     /// A job on one server.
     JobOnServer {
-        /// The job.
+        /// The name of the job.
         job: String,
         /// The server's address.
         server: String,

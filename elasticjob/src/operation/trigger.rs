@@ -26,7 +26,7 @@ use super::{Error, Operations, listing};
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Requested {
-    /// The job.
+    /// The name of the job.
     pub job_name: String,
     /// Names the request, in the ledger too.
     pub request: String,

@@ -11,7 +11,7 @@ use super::{Accepts, Fault, Faults, Properties};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Description {
-    /// Its name.
+    /// The key of the prop: `script.command.line`.
     pub key: &'static str,
     /// What its value may be, in words.
     pub expected: &'static str,

@@ -39,6 +39,46 @@ pub(crate) use size::packed;
 pub use size::size_of;
 
 /// A registry centre that sessions can be opened on.
+///
+/// [`memory::MemoryRegistry`] is one for a single process, and the feature `zookeeper` has one for clusters. A registry of your own has to
+/// pass the suite `registry::conformance` (feature `testing`). A decorator passes on what it does not change:
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicBool, Ordering};
+/// use elasticjob::registry::memory::MemoryRegistry;
+/// use elasticjob::registry::{BoxFuture, Error, Registry, Session};
+///
+/// /// A registry that a test can switch off.
+/// #[derive(Debug)]
+/// struct Switchable {
+///     registry: MemoryRegistry,
+///     is_off: AtomicBool,
+/// }
+///
+/// impl Registry for Switchable {
+///     fn connect(&self) -> BoxFuture<'_, Result<Arc<dyn Session>, Error>> {
+///         Box::pin(async {
+///             if self.is_off.load(Ordering::Relaxed) {
+///                 return Err(Error::Unreachable("it is switched off".to_owned()));
+///             }
+///             self.registry.connect().await
+///         })
+///     }
+///
+///     fn describe(&self) -> String {
+///         self.registry.describe()
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let registry = Switchable { registry: MemoryRegistry::new(), is_off: AtomicBool::new(true) };
+/// assert!(matches!(registry.connect().await, Err(Error::Unreachable(_))));
+/// registry.is_off.store(false, Ordering::Relaxed);
+/// assert!(registry.connect().await.is_ok());
+/// # }
+/// ```
 pub trait Registry: fmt::Debug + Send + Sync + 'static {
     /// Opens a new session: one attempt, which ends within the connection timeout.
     ///
@@ -74,6 +114,25 @@ pub trait Registry: fmt::Debug + Send + Sync + 'static {
 ///
 /// Every call ends by itself: with its answer, with [`Error::ConnectionLoss`] within the session's timeout
 /// of the connection's loss, or with [`Error::SessionExpired`].
+///
+/// ```
+/// use elasticjob::registry::memory::MemoryRegistry;
+/// use elasticjob::registry::{Answer, CreateMode, Error, Read, Registry, Step};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let session = MemoryRegistry::new().connect().await?;
+/// let create = |path: &str| Step::Create { path: path.into(), data: b"1".to_vec(), mode: CreateMode::Ephemeral };
+/// session.write(vec![create("/orders")]).await?;
+///
+/// // The second step is refused, so the first is not carried out either.
+/// let refused = session.write(vec![create("/bills"), create("/orders")]).await.unwrap_err();
+/// assert_eq!((refused.step, refused.error), (Some(1), Error::NodeExists));
+/// let answers = session.read(vec![Read::Children("/".into())]).await?;
+/// assert_eq!(answers, [Answer::Children(Some(vec!["orders".to_owned()]))]);
+/// # Ok(())
+/// # }
+/// ```
 pub trait Session: fmt::Debug + Send + Sync + 'static {
     /// The registry's own id of the session. Ephemeral nodes carry it as [`Stat::ephemeral_owner`].
     fn id(&self) -> i64;
@@ -160,6 +219,25 @@ pub enum SessionState {
 }
 
 /// A stream of the changes below one path. Dropping it ends the watch.
+///
+/// ```
+/// use std::future::poll_fn;
+/// use elasticjob::registry::memory::MemoryRegistry;
+/// use elasticjob::registry::{CreateMode, Registry, Step, WatchEvent};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let session = MemoryRegistry::new().connect().await?;
+/// let mut watch = session.watch("/orders").await?;
+/// let node = Step::Create { path: "/orders".into(), data: vec![], mode: CreateMode::Persistent };
+/// session.write(vec![node]).await?;
+/// assert_eq!(poll_fn(|cx| watch.poll_next(cx)).await, WatchEvent::Created("/orders".to_owned()));
+///
+/// session.close().await;
+/// assert_eq!(poll_fn(|cx| watch.poll_next(cx)).await, WatchEvent::Closed);
+/// # Ok(())
+/// # }
+/// ```
 pub trait Watch: fmt::Debug + Send {
     /// The next event. After [`WatchEvent::Closed`] it gives that for ever.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<WatchEvent>;

@@ -18,6 +18,35 @@ const COMPARISON_INTERVAL: Duration = Duration::from_secs(1);
 const FAR_AHEAD: Duration = Duration::from_secs(60 * 60 * 24 * 365);
 
 /// The time of day, and the time that passes.
+///
+/// [`SystemClock`] is that of the machine, [`ManualClock`] one for tests. [`Builder::clock`](crate::starter::Builder::clock) takes another:
+///
+/// ```
+/// use std::time::Duration;
+/// use elasticjob::schedule::{Clock, SystemClock};
+/// use jiff::{SignedDuration, Timestamp};
+/// use tokio::sync::watch;
+///
+/// /// The clock of a machine that is an hour behind.
+/// #[derive(Debug, Default)]
+/// struct Behind(SystemClock);
+///
+/// impl Clock for Behind {
+///     fn now(&self) -> Timestamp {
+///         self.0.now() - SignedDuration::from_hours(1)
+///     }
+///
+///     fn elapsed(&self) -> Duration {
+///         self.0.elapsed()
+///     }
+///
+///     fn jumps(&self) -> watch::Receiver<u64> {
+///         self.0.jumps()
+///     }
+/// }
+///
+/// assert!(Behind::default().now() < SystemClock::new().now());
+/// ```
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
     /// Returns the time of day. It jumps when it is set.
     fn now(&self) -> Timestamp;

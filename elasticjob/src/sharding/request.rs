@@ -2,6 +2,24 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// What a [`ShardingStrategy`](super::ShardingStrategy) is asked: these items, for these instances.
+///
+/// The framework makes it; tests of a strategy make their own:
+///
+/// ```
+/// use std::collections::BTreeMap;
+/// use elasticjob::sharding::{Candidate, ShardingRequest};
+///
+/// let labels = ["gpu".to_owned()];
+/// let instances = [Candidate::new("10.0.0.1@-@7").with_labels(&labels), Candidate::new("10.0.0.2@-@7")];
+/// let props = BTreeMap::from([("weight".to_owned(), "2".to_owned())]);
+/// let request = ShardingRequest::new("train", 2, instances)
+///     .with_current([(0, "10.0.0.1@-@7"), (1, "10.0.0.9@-@7")])
+///     .with_props(&props)
+///     .with_label("gpu");
+/// // Instances come by descending id, and an owner that is gone is none.
+/// assert_eq!(request.instances()[1].labels(), labels);
+/// assert_eq!((request.current(0), request.current(1)), (Some(1), None));
+/// ```
 #[derive(Clone, Debug)]
 pub struct ShardingRequest<'a> {
     job_name: &'a str,

@@ -23,7 +23,7 @@ pub enum Error {
     Registry {
         /// Which registry centre.
         registry: String,
-        /// Why.
+        /// What the last attempt to connect ended with.
         source: registry::Error,
     },
     /// The dump port cannot be opened: it is in use, or the address is not one of this machine.
@@ -40,9 +40,9 @@ pub enum Error {
     /// A run could not be asked for.
     #[error("job `{job}`: no run can be asked for")]
     Trigger {
-        /// The job.
+        /// The name of the job.
         job: String,
-        /// Why.
+        /// Why the job did not take the trigger.
         source: TriggerError,
     },
     /// There is no such one-off job.

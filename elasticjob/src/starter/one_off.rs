@@ -57,7 +57,7 @@ impl OneOff {
         }
     }
 
-    /// The job's name.
+    /// The name of the job.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name

@@ -6,47 +6,74 @@ use jiff::Timestamp;
 use crate::run::ItemOutcome;
 use crate::run::Source;
 
-/// Something that became of an item.
+/// What became of a run, a firing or a scheduled time, on this instance.
+///
+/// For one run the events come in this order: [`Task`](Self::Task) `Staging`, [`Started`](Self::Started), `Task` `Running`,
+/// [`Ended`](Self::Ended), and a last `Task` when all items of the firing have ended. Events of different items interleave.
+///
+/// Each event comes on one instance of the cluster: that which ran the item, or which found out that it was lost or skipped. So
+/// the events of all instances together have each run once.
+///
+/// ```
+/// use elasticjob::run::ItemOutcome;
+/// use elasticjob::trace::JobEvent;
+///
+/// /// A line for the operator, if an event is worth one.
+/// fn line(event: &JobEvent) -> Option<String> {
+///     match event {
+///         JobEvent::Ended { run, outcome: ItemOutcome::Failed { cause }, .. } => {
+///             Some(format!("{} item {}, attempt {}: {cause}", run.job, run.item, run.attempt))
+///         }
+///         JobEvent::Lost { job, item, .. } => Some(format!("{job} item {item}: its instance died")),
+///         JobEvent::Skipped { job, item, times } => {
+///             Some(format!("{job} item {item}: {} times skipped: {}", times.count, times.reason))
+///         }
+///         _ => None,
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum JobEvent {
     /// A run was claimed and handed to the pool.
     Started(RunEvent),
-    /// A run ended, and that is recorded.
+    /// A run ended, and its verdict is in the registry. This is not so for a run whose session was lost: no event of it comes here,
+    /// and the instance that finds it gives [`Lost`](Self::Lost).
     Ended {
-        /// The run.
+        /// The run that ended.
         run: RunEvent,
-        /// How it ended.
+        /// How it ended: succeeded, failed, cancelled or skipped.
         outcome: ItemOutcome,
-        /// When.
+        /// When it ended, by the wall clock of the instance.
         ended_at: Timestamp,
-        /// Why it failed, with all that led to it, where that is more than `outcome` says.
+        /// The error with all its causes, up to 16 KiB; `None` if `outcome` has all of it, or the run did not fail.
         failure: Option<Arc<str>>,
     },
-    /// The instance that ran an item died, and the item is not tried again at this time.
+    /// The instance that ran an item died, and no other instance runs the item again for this time: `failover` is off, or the run
+    /// has had all its attempts.
     Lost {
-        /// The job.
+        /// The name of the job.
         job: Arc<str>,
-        /// The item.
+        /// The item that the instance ran, from 0.
         item: u32,
         /// The run, as the ledger knows it; `None` for a run of a Java member, which records nothing.
         run: Option<LostRun>,
     },
-    /// Scheduled times passed without a run.
+    /// Scheduled times of an item passed without a run.
     Skipped {
-        /// The job.
+        /// The name of the job.
         job: Arc<str>,
-        /// The item.
+        /// The item that did not run, from 0.
         item: u32,
-        /// Which times.
+        /// The range of times, their number, and the reason.
         times: SkippedTimes,
     },
-    /// The items that one instance runs in one firing have come this far, together.
+    /// The items that one instance runs in one firing have come this far, together. Java members record the same states.
     Task(TaskEvent),
 }
 
 impl JobEvent {
-    /// The job.
+    /// Returns the name of the job that the event is about.
     #[must_use]
     pub fn job(&self) -> &Arc<str> {
         match self {
@@ -73,23 +100,23 @@ impl JobEvent {
     }
 }
 
-/// A run of an item.
+/// A run of an item, as far as it is known when the event is made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RunEvent {
-    /// The job.
+    /// The name of the job.
     pub job: Arc<str>,
-    /// The item.
+    /// The item that runs, from 0.
     pub item: u32,
-    /// The time it was due, or when it was asked for.
+    /// The scheduled time, or when the run was triggered.
     pub scheduled_time: Timestamp,
-    /// Names the run, over all its attempts.
+    /// The id of the run, which is the same over all its attempts and belongs to no other run.
     pub run_id: String,
-    /// Counted from 1.
+    /// The number of the attempt, from 1. A larger one is a take-over after the instance of the last one died.
     pub attempt: u32,
     /// How often this attempt was [tried again](crate::job::ShardingContext::retry); 0 until it has ended.
     pub retries: u32,
-    /// Why it runs.
+    /// Why the item runs.
     pub source: Source,
     /// The instance that runs it.
     pub instance: Arc<str>,
@@ -99,19 +126,19 @@ pub struct RunEvent {
     pub started_at: Timestamp,
 }
 
-/// A run whose instance died.
+/// A run whose instance died, as the ledger has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LostRun {
-    /// The time it was due, or when it was asked for.
+    /// The scheduled time, or when the run was triggered.
     pub scheduled_time: Timestamp,
-    /// Names the run, over all its attempts.
+    /// The id of the run, which is the same over all its attempts.
     pub run_id: String,
-    /// The attempt that was lost.
+    /// The number of the attempt that was lost, from 1.
     pub attempt: u32,
-    /// Why it ran.
+    /// Why the item ran.
     pub source: Source,
-    /// The instance that died.
+    /// The id of the instance that died.
     pub instance: Arc<str>,
 }
 
@@ -119,13 +146,13 @@ pub struct LostRun {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SkippedTimes {
-    /// All after this time,
+    /// The last moment before the first skipped time: all of them are after it.
     pub after: Timestamp,
-    /// and before this one.
+    /// The first moment after the last skipped time: all of them are before it.
     pub before: Timestamp,
-    /// How many they are.
+    /// The number of skipped times.
     pub count: u64,
-    /// Why.
+    /// Why they were skipped, as a text for operators: `the item is disabled`.
     pub reason: String,
 }
 
@@ -133,25 +160,25 @@ pub struct SkippedTimes {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TaskEvent {
-    /// The job.
+    /// The name of the job.
     pub job: Arc<str>,
-    /// Names the firing on this instance.
+    /// The firing as Java names it. It is the same for all firings of the same items on this instance.
     pub task_id: Arc<str>,
-    /// The instance.
+    /// The id of the instance that runs the items.
     pub instance: Arc<str>,
-    /// The time it was due, or when it was asked for.
+    /// The scheduled time, or when the firing was triggered.
     pub scheduled_time: Timestamp,
-    /// The run of its first item, and
+    /// The id of the run of its first item. With `attempt` it belongs to this task alone.
     pub run_id: String,
-    /// the attempt of that: no other task has both.
+    /// The number of the attempt of its first item, from 1.
     pub attempt: u32,
-    /// All its items.
+    /// All items that the instance runs in this firing, in ascending order.
     pub items: Arc<[u32]>,
-    /// How far it has come.
+    /// How far the items have come.
     pub state: TaskState,
-    /// Which items failed and why, if any did.
+    /// Which items failed and why; empty if none did.
     pub message: String,
-    /// When.
+    /// When the task came to this state, by the wall clock of the instance.
     pub at: Timestamp,
 }
 
@@ -170,7 +197,7 @@ pub enum TaskState {
 }
 
 impl TaskState {
-    /// Java's name of it.
+    /// Returns Java's name of the state, which is also how it is shown: `TASK_RUNNING`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

@@ -71,7 +71,27 @@ pub trait TraceListener: Send + Sync + 'static {
     fn on_event(&self, event: &JobEvent) -> impl Future<Output = Result<(), BoxError>> + Send;
 }
 
-/// A trace listener, and the jobs whose events it receives. Clones share the listener.
+/// A trace listener, the jobs whose events it receives, and its limits. Clones share the listener.
+///
+/// ```
+/// use std::time::Duration;
+/// use elasticjob::ElasticJob;
+/// use elasticjob::job::BoxError;
+/// use elasticjob::trace::{JobEvent, TraceListener, TraceListenerKind};
+///
+/// struct Print;
+///
+/// impl TraceListener for Print {
+///     async fn on_event(&self, event: &JobEvent) -> Result<(), BoxError> {
+///         println!("{event:?}");
+///         Ok(())
+///     }
+/// }
+///
+/// let kind = TraceListenerKind::new(Print).timeout(Duration::from_secs(5)).capacity(1_000);
+/// let builder = ElasticJob::builder().trace_listener_kind("print", kind);
+/// # let _ = builder;
+/// ```
 #[derive(Clone)]
 pub struct TraceListenerKind {
     pub(super) listener: Held<Arc<dyn AnyTraceListener>>,

@@ -27,7 +27,7 @@ const WEIGHT: u32 = 16 * 1024 * 1024;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TraceListenerStats {
-    /// Its name.
+    /// The name under which the listener was declared.
     pub name: String,
     /// Events that it handled.
     pub delivered: u64,

@@ -214,7 +214,7 @@ impl Worker {
         Ok((worker, handle))
     }
 
-    /// The job's name.
+    /// The name of the job.
     pub(crate) fn name(&self) -> &str {
         self.application.name()
     }

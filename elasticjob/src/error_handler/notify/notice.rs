@@ -127,7 +127,7 @@ impl Notice {
         Self::first(failure.job_name().into(), "localhost".into(), occurrence)
     }
 
-    /// The job.
+    /// Returns the name of the job.
     #[must_use]
     pub fn job_name(&self) -> &str {
         &self.job_name

@@ -54,7 +54,22 @@ where
     Registration::closure(name.into(), Location::caller().into(), Arc::new(pair))
 }
 
-/// An async closure that fetches for a dataflow job; `P` is the tuple of its parameters.
+/// An async closure that fetches for a dataflow job; `P` is the tuple of its parameters. It is implemented for all such closures
+/// and functions.
+///
+/// ```
+/// use elasticjob::job::{BoxError, Fetch, Registration, ShardingContext, dataflow};
+///
+/// /// A dataflow job that prints what any closure fetches.
+/// fn printing<P: 'static, F: Fetch<P, Item = String>>(fetch: F) -> Registration {
+///     dataflow("print", fetch, |lines: Vec<String>| async move { println!("{}", lines.join("\n")) })
+/// }
+///
+/// let print = printing(|shard: ShardingContext| async move {
+///     Ok::<_, BoxError>(vec![format!("item {}", shard.sharding_item())])
+/// });
+/// assert_eq!(print.name(), "print");
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot fetch for a dataflow job",
     note = "it is an async closure of up to eight extractors with their types written out, which returns a `Vec<T>`, \
@@ -71,7 +86,20 @@ pub trait Fetch<P>: Send + Sync + 'static {
     fn check(start: &mut Start<'_>);
 }
 
-/// An async closure that processes a `Vec<T>` for a dataflow job; `P` is the tuple of its parameters before that.
+/// An async closure that processes a `Vec<T>` for a dataflow job; `P` is the tuple of its parameters before that. It is
+/// implemented for all such closures and functions.
+///
+/// ```
+/// use elasticjob::job::{Component, Process, Registration, dataflow};
+///
+/// /// A dataflow job that processes the numbers 0 to 9 by any closure.
+/// fn of_digits<P: 'static>(process: impl Process<u8, P>) -> Registration {
+///     dataflow("digits", || async { (0..10).collect::<Vec<u8>>() }, process)
+/// }
+///
+/// let digits = of_digits(|unit: Component<String>, digits: Vec<u8>| async move { println!("{digits:?} {}", *unit) });
+/// assert_eq!(digits.name(), "digits");
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot process `Vec<{T}>` for a dataflow job",
     note = "it is an async closure of up to eight extractors and then the `Vec` that is fetched, with their types \
@@ -86,6 +114,14 @@ pub trait Process<T, P>: Send + Sync + 'static {
 }
 
 /// What a closure that fetches may return: a `Vec<T>`, or a `Result<Vec<T>, E>` of any error.
+///
+/// ```
+/// use elasticjob::job::IntoBatch;
+///
+/// assert_eq!(vec![1, 2].into_batch().unwrap(), [1, 2]);
+/// let failed: Result<Vec<u8>, &str> = Err("no route to the database");
+/// assert_eq!(failed.into_batch().unwrap_err().to_string(), "no route to the database");
+/// ```
 #[diagnostic::on_unimplemented(
     message = "a dataflow job cannot fetch `{Self}`",
     label = "not a batch",

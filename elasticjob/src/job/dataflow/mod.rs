@@ -21,20 +21,28 @@ pub(crate) const STREAMING: &str = "streaming.process";
 
 /// A job that fetches data of its sharding item and processes it.
 ///
-/// By default a run is one batch for each scheduled time. With `streaming` it fetches again after each batch, until there is no
-/// more data. It also ends, between two batches and as a success, when the run [should end](RunContext::wind_down): the application
-/// stops, the item is about to move to another instance, or an operator switches it off or changes the job's props or parameters.
-/// At the next scheduled time the owner of the item goes on with the data that is left. If one item of an instance has run out of
-/// data, or the job is triggered, the streams of its other items end when the next time comes, so that all of them run again.
-///
-/// A `timeout` applies to each batch. After each batch a stream has all its `retry`s again.
-///
-/// Write both as plain `async fn`. The type is made by `Default`, or with its components by `#[derive(Inject)]`;
+/// Write both methods as plain `async fn`. The type is made by `Default`, or with its components by `#[derive(Inject)]`;
 /// `#[elastic_job(..)]` on the `impl` block declares it. [`dataflow`] makes one of two closures.
 ///
-/// A batch is fetched, and then processed. If the process dies in between, or while it processes, the next run fetches the
-/// batch again. So `process` should mark data as processed, in the same transaction as its effects if there is one. Then no data is
-/// lost, and none is processed twice. The [fencing token](ShardingContext::fencing_token) keeps out a run that is late.
+/// # Flow
+/// 1. [`fetch`](Self::fetch) returns a batch. If it is empty, the run has ended.
+/// 2. [`process`](Self::process) receives the batch.
+/// 3. By default the run has ended now: it is one batch for each scheduled time. With `streaming` it goes on at 1.
+///
+/// # Guarantees
+/// - **A stream ends between two batches**, as a success, when the run [should end](RunContext::wind_down): the application stops, the
+///   item is about to move to another instance, or an operator switches it off or changes the job's props or parameters. At the
+///   next scheduled time the owner of the item goes on with the data that is left.
+/// - **No item of an instance starves.** If one has run out of data, or the job is triggered, the streams of the others end when the
+///   next time comes, so that all of them run again.
+/// - **A batch has its limits to itself.** A `timeout` applies to each batch, and after each batch a stream has all its `retry`s again.
+/// - **Each batch is processed by one run at a time**, like any item.
+///
+/// # Assumptions
+/// - **`process` marks data as processed**, in the same transaction as its effects if there is one. If the process dies after
+///   `fetch`, or in `process`, the next run fetches the batch again. With the mark no data is lost, and none is processed twice.
+/// - **The data store refuses a late run**, by the [fencing token](ShardingContext::fencing_token), if `process` blocks or spawns tasks.
+/// - **`fetch` returns as much as fits into memory**: the batch is a `Vec`.
 ///
 /// ```
 /// use elasticjob::prelude::*;

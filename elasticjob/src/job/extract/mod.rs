@@ -16,7 +16,31 @@ pub use props::Props;
 
 /// What a job can take as a parameter. A job that takes `&T` is given a reference to what `T` extracts.
 ///
-/// Implement it for types of your own: see [`RunContext`] and [`Start`] for examples.
+/// Implement it for types of your own. [`RunContext`] has what a run can see, and [`Start`] what is known before the job first
+/// fires:
+///
+/// ```
+/// use elasticjob::job::{BoxError, FromRun, RunContext, Start};
+/// # use elasticjob::job::ShardingContext;
+///
+/// /// The database of the item's city, such as `orders_beijing`: a job can take a `CityDatabase` as a parameter.
+/// struct CityDatabase(String);
+///
+/// impl FromRun for CityDatabase {
+///     fn from_run(run: &RunContext) -> Result<Self, BoxError> {
+///         let city = run.sharding().sharding_parameter().ok_or("the item has no parameter")?;
+///         Ok(Self(format!("orders_{}", city.to_lowercase())))
+///     }
+///
+///     // The same fault, found at start: each item needs a parameter.
+///     fn check(start: &mut Start<'_>) {
+///         elasticjob::job::ItemParameter::<String>::check(start);
+///     }
+/// }
+/// # let shard = ShardingContext::for_test(0, 1).with_sharding_parameter("Beijing");
+/// # assert_eq!(CityDatabase::from_run(&RunContext::for_test(shard))?.0, "orders_beijing");
+/// # Ok::<_, BoxError>(())
+/// ```
 #[diagnostic::on_unimplemented(
     message = "a job cannot take a parameter of type `{Self}`",
     label = "not an extractor",

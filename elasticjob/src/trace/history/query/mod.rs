@@ -71,29 +71,30 @@ struct Sources {
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct RecordedRun {
-    /// Names the row.
+    /// The key of the row in `JOB_EXECUTION_LOG`.
     pub id: String,
-    /// The job.
+    /// The name of the job.
     pub job: String,
-    /// The item.
+    /// The item that ran, from 0.
     pub item: u32,
-    /// The firing that it belonged to.
+    /// The firing as Java names it: the same for all firings of the same items on one instance.
     pub task_id: String,
     /// The name of the machine that it ran on.
     pub host: String,
     /// The address of that machine.
     pub ip: String,
-    /// Why it ran.
+    /// Why the item ran.
     pub source: Source,
-    /// How it ended.
+    /// How the run ended, or that it goes on as far as the database knows.
     pub outcome: RunOutcome,
-    /// When it started.
+    /// When the run started, to the millisecond; to the second if a Java member wrote it to MySQL.
     pub started_at: Timestamp,
-    /// When it ended, if it has.
+    /// When the run ended; `None` while it goes on, and for ever if its instance died and no other recorded the end.
     pub ended_at: Option<Timestamp>,
-    /// Why it failed, if it did.
+    /// The error with its causes, cut to the width of the column (4,000 characters in tables of ours); `None` if the run did not
+    /// fail.
     pub failure: Option<String>,
-    /// What Java members do not record.
+    /// What members of ours record beside; `None` for a run of a Java member.
     pub detail: Option<RunDetail>,
 }
 
@@ -101,15 +102,15 @@ pub struct RecordedRun {
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct RunDetail {
-    /// Names the run, over all its attempts.
+    /// The id of the run, which is the same over all its attempts.
     pub run_id: String,
-    /// Counted from 1.
+    /// The number of the attempt, from 1. Each attempt has a row of its own.
     pub attempt: u32,
     /// How often this attempt was tried again.
     pub retries: u32,
-    /// The time it was due, or when it was asked for.
+    /// The scheduled time, or when the run was triggered.
     pub scheduled_time: Timestamp,
-    /// The instance that ran it.
+    /// The id of the instance that ran it.
     pub instance: String,
 }
 
@@ -117,11 +118,11 @@ pub struct RunDetail {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RecordedSkip {
-    /// The job.
+    /// The name of the job.
     pub job: String,
-    /// The item.
+    /// The item that did not run, from 0.
     pub item: u32,
-    /// The times.
+    /// The range of times, their number, and the reason.
     pub times: SkippedTimes,
 }
 

@@ -23,9 +23,15 @@ pub(crate) struct Clearing {
 
 /// The next of them.
 pub(crate) fn find(view: &View, succession: Succession) -> Vec<u32> {
-    let is_abandoned = |item: &u32| !succession.failover || *item >= succession.total;
-    let queue = view.failover_queue.iter().copied();
-    queue.filter(is_abandoned).take(limits::batch()).collect()
+    let first = match succession.failover {
+        true => succession.total,
+        false => 0,
+    };
+    view.failover_queue
+        .range(first..)
+        .copied()
+        .take(limits::batch())
+        .collect()
 }
 
 /// What has to be read to judge them.

@@ -15,14 +15,11 @@ use super::view::View;
 pub(crate) fn is_any_lost(view: &View, total: u32) -> bool {
     let Some(basis) = basis(view) else { return false };
     let has_owner = |item: u32| view.items.get(&item).is_some_and(|item| item.owner.is_some());
-    let is_explained = |item: &u32| basis.leaves_out(*item) || basis.deferred().contains(*item);
     // Counted first: all of them have owners at nearly every moment, and this is asked often.
-    let owned = view
-        .items
-        .range(..total)
-        .filter(|(_, item)| item.owner.is_some())
-        .count();
-    owned < total as usize && (0..total).any(|item| !has_owner(item) && !is_explained(&item))
+    let missing = (total as usize).saturating_sub(view.count_owned(total));
+    let waiting = basis.deferred().iter().filter(|item| !basis.leaves_out(*item));
+    let explained = basis.left_out().iter().chain(waiting);
+    missing > 0 && missing > explained.filter(|item| *item < total && !has_owner(*item)).count()
 }
 
 /// Whether an item is somewhere else than the strategy says, or there is one beyond the total. A strategy that does not give

@@ -41,4 +41,11 @@ impl<'a> Context<'a> {
     pub(crate) fn own_items(&self) -> impl Iterator<Item = (u32, &'a ItemView)> + use<'a> {
         self.view.items_of(self.me, self.config.sharding_total_count().get())
     }
+
+    /// Returns the item, if it belongs to this instance.
+    pub(crate) fn own_item(&self, item: u32) -> Option<(u32, &'a ItemView)> {
+        let state = self.view.items.get(&item)?;
+        let is_own = item < self.config.sharding_total_count().get() && state.owner.as_ref() == Some(self.me);
+        is_own.then_some((item, &**state))
+    }
 }

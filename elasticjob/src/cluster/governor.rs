@@ -253,6 +253,8 @@ impl Governor {
             self.marks_from = None;
             return Decision::Rest;
         }
+        // Those before were looked at just now.
+        self.marks_from = suspects.first().copied();
         self.surveyed_from = self.marks_from;
         read(Purpose::SurveyMarks(suspects.clone()), marks::survey(view, &suspects))
     }

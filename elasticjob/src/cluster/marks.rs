@@ -12,7 +12,7 @@ use super::layout::{ItemKind, Node};
 use super::ledger::{End, Record, Run, Verdict};
 use super::mutation::Mutation;
 use super::transaction::Transaction;
-use super::view::{ItemView, MarkHolder, View};
+use super::view::{ItemView, MarkHolder, View, look};
 
 /// Whether it is for `me` to repair marks: for the leader if it is one of ours, else for the first of ours.
 pub(crate) fn is_repairer(view: &View, me: &InstanceId) -> bool {
@@ -29,7 +29,10 @@ pub(crate) fn suspects(view: &View, from: u32) -> Vec<u32> {
         MarkHolder::Instance(id) => is_dead(view, id),
         MarkHolder::Session | MarkHolder::Nobody => false,
     };
-    let is_marked = |item: &ItemView| item.mark.as_ref().is_some_and(|mark| is_suspect(&mark.holder));
+    let is_marked = |item: &ItemView| {
+        look();
+        item.mark.as_ref().is_some_and(|mark| is_suspect(&mark.holder))
+    };
     let marked = view
         .items
         .range(from..)

@@ -4,7 +4,7 @@
 //! that came during the wait has raised the flag before, and no member raises it again: the instance stays without items until
 //! another instance comes or goes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::instance::InstanceId;
@@ -54,16 +54,16 @@ fn is_somebody_overlooked(view: &View, total: u32) -> bool {
     if view.candidates_for_items().next().is_none() {
         return false;
     }
-    let mut counts: BTreeMap<&InstanceId, u32> = view.instances.iter().map(|id| (id, 0)).collect();
-    for item in 0..total {
-        let owner = view.items.get(&item).and_then(|item| item.owner.as_ref());
-        match owner.and_then(|owner| counts.get_mut(owner)) {
-            Some(count) => *count += 1,
-            None => return true,
-        }
+    let is_orphan = |(owner, items): (&InstanceId, &BTreeSet<u32>)| {
+        !view.instances.contains(owner) && items.range(..total).next().is_some()
+    };
+    if view.count_owned(total) < total as usize || view.owners().any(is_orphan) {
+        return true;
     }
-    let is_idle = view.candidates_for_items().any(|id| counts[id] == 0);
-    is_idle && counts.values().any(|count| *count > 1)
+    // Two say as much as all.
+    let items_of = |id: &InstanceId| view.items_of(id, total).take(2).count();
+    let is_idle = view.candidates_for_items().any(|id| items_of(id) == 0);
+    is_idle && view.instances.iter().any(|id| items_of(id) > 1)
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use super::instance::InstanceId;
 use super::layout::Node;
 use super::noted_items::NotedItems;
 use super::transaction::Transaction;
-use super::view::{ItemView, View};
+use super::view::{View, look};
 
 pub(crate) use shared_out::SharedOut;
 
@@ -148,8 +148,7 @@ pub(crate) fn reason(view: &View, terms: Terms<'_>, is_static: bool) -> Option<R
     let Some(stored) = view.epoch.as_ref().and_then(|epoch| epoch.basis.as_ref()) else {
         return Some(Reason::Cluster);
     };
-    let is_free = |item: &u32| view.items.get(item).is_none_or(|item| item.mark.is_none());
-    if stored.deferred.iter().any(|item| is_free(&item)) {
+    if view.is_any_free_to_move() {
         return Some(Reason::Deferred);
     }
     if is_static && stored.total == terms.total {
@@ -158,14 +157,14 @@ pub(crate) fn reason(view: &View, terms: Terms<'_>, is_static: bool) -> Option<R
     if !stored.is_of(view, terms) {
         return Some(Reason::Cluster);
     }
-    let is_orphan = |item: &u32, state: &ItemView| match &state.owner {
-        // One that still runs was looked at, and waits for its end.
-        Some(owner) => !view.instances.contains(owner) && !stored.deferred.contains(*item),
-        None => false,
-    };
-    let mut items = view.items.range(..terms.total);
+    let orphans = view.owners().filter(|(owner, _)| !view.instances.contains(owner));
+    let mut items = orphans.flat_map(|(_, items)| items.range(..terms.total));
+    // One that still runs was looked at, and waits for its end.
     items
-        .any(|(item, state)| is_orphan(item, state))
+        .any(|item| {
+            look();
+            !stored.deferred.contains(*item)
+        })
         .then_some(Reason::Orphan)
 }
 

@@ -3,6 +3,10 @@
 //! Fed by the events of a recursive watch and by the reads that they ask for. Events on `running` marks and on the
 //! ledger's items are taken as they are and never ask for a read, since they come with every firing.
 
+mod changes;
+mod looks;
+mod owned;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -17,6 +21,13 @@ use super::noted_items::NotedItems;
 use super::pause::StoredPause;
 use super::resharding::Basis;
 use super::trigger::Order;
+
+use changes::Changes;
+pub(crate) use changes::Revision;
+pub(crate) use looks::look;
+#[cfg(test)]
+pub(crate) use looks::take_looks;
+use owned::Owned;
 
 /// A job's subtree, as far as it is of interest.
 #[derive(Clone, Debug, Default)]
@@ -49,7 +60,11 @@ pub(crate) struct View {
     pub(crate) triggers: BTreeMap<InstanceId, Vec<Order>>,
     /// Boxed: a map makes room for eleven at once, and most of ten thousand jobs have one.
     pub(crate) items: BTreeMap<u32, Box<ItemView>>,
+    /// The same items, by owner.
+    owned: Owned,
     pub(crate) epoch: Option<StoredEpoch>,
+    /// How many of the items that wait to move, by this epoch, have no mark.
+    free_to_move: usize,
     /// The items that wait for their runs to end before they move, by the newest assignment that is finished,
     waiting: NotedItems,
     /// and those that waited by the one before it and do not any more.
@@ -63,6 +78,7 @@ pub(crate) struct View {
     /// Whether there is a node to compare clocks by.
     has_current_time: bool,
     parents: Parents,
+    changes: Changes,
 }
 
 /// The job's configuration as it is stored.
@@ -160,6 +176,22 @@ impl View {
         &self.job
     }
 
+    /// Takes the place of a view of the same job that may have missed changes.
+    pub(crate) fn replace(self, before: &mut Self) {
+        let changes = Changes::after(&before.changes);
+        *before = Self { changes, ..self };
+    }
+
+    /// Returns what state of the job this is.
+    pub(crate) fn revision(&self) -> Revision {
+        self.changes.revision()
+    }
+
+    /// Returns the items that have changed since, each as often as it did; `None` if that is not known: all are to be looked at.
+    pub(crate) fn changed_since(&self, revision: Revision) -> Option<impl Iterator<Item = u32> + use<'_>> {
+        self.changes.since(revision)
+    }
+
     /// The configuration, if it was read since this was asked last.
     pub(crate) fn take_config(&mut self) -> Option<StoredConfig> {
         self.config.take()
@@ -187,9 +219,8 @@ impl View {
                 item,
                 kind: ItemKind::Running,
             } => {
-                self.item(item).mark = Some(Mark {
-                    holder: MarkHolder::Unknown,
-                });
+                let holder = MarkHolder::Unknown;
+                self.mark(item, Some(Mark { holder }));
                 Interest::Changed
             }
             Node::LedgerItem(item) => {
@@ -209,6 +240,7 @@ impl View {
                 }
             }
             Node::Pause => {
+                self.note_change(node);
                 // It counts from now on, whatever it says.
                 self.pause.get_or_insert_with(StoredPause::unread);
                 Interest::Read
@@ -241,12 +273,80 @@ impl View {
 
     /// Takes in that an item is somebody else's now, or nobody's.
     pub(crate) fn give(&mut self, item: u32, owner: Option<InstanceId>) {
-        self.item(item).give(owner);
+        let state = self.items.entry(item).or_default();
+        self.owned.change(item, state.owner.as_ref(), owner.as_ref());
+        state.give(owner);
+        self.changed(item);
+    }
+
+    /// Takes in that an item has a mark, or none.
+    fn mark(&mut self, item: u32, mark: Option<Mark>) {
+        let is_marked = mark.is_some();
+        let was_marked = std::mem::replace(&mut self.item(item).mark, mark).is_some();
+        let is_to_move = self.deferred().is_some_and(|deferred| deferred.contains(item));
+        match (is_to_move, was_marked, is_marked) {
+            (true, true, false) => self.free_to_move += 1,
+            (true, false, true) => self.free_to_move -= 1,
+            _ => {}
+        }
+        // Of no other item anything waits for the mark.
+        if is_to_move || self.failover_queue.contains(&item) {
+            self.changed(item);
+        }
+    }
+
+    /// Notes that an item has changed.
+    fn changed(&mut self, item: u32) {
+        self.changes.item(item, self.items.len());
+    }
+
+    /// Notes what a node that was written, or is gone, changes.
+    fn note_change(&mut self, node: Node<'_>) {
+        match node {
+            // Marks and owners are noted where they are kept, and the epoch where it is compared.
+            Node::ItemState {
+                kind: ItemKind::Running | ItemKind::Owner,
+                ..
+            }
+            | Node::Epoch => {}
+            Node::Item(item) | Node::ItemState { item, .. } | Node::FailoverItem(item) => self.changed(item),
+            // No decision keeps anything that it found by these.
+            Node::LedgerItem(_)
+            | Node::CurrentTime
+            | Node::Called
+            | Node::Progresses
+            | Node::Progress(_)
+            | Node::Cancels
+            | Node::Cancel(_)
+            | Node::Requests
+            | Node::Request(_)
+            | Node::Guarantee(_) => {}
+            _ => self.changes.job(),
+        }
+    }
+
+    /// The items that wait for their runs to end before they move, by the epoch as it is.
+    fn deferred(&self) -> Option<&NotedItems> {
+        Some(self.epoch.as_ref()?.basis.as_ref()?.deferred())
+    }
+
+    /// Takes in another epoch, or that there is none. Those of the parts of one assignment say the same.
+    fn become_of(&mut self, epoch: Option<StoredEpoch>) {
+        let before = std::mem::replace(&mut self.epoch, epoch);
+        if before.as_ref().map(|epoch| &epoch.basis) == self.epoch.as_ref().map(|epoch| &epoch.basis) {
+            return;
+        }
+        self.changes.job();
+        let is_free = |item: &u32| self.items.get(item).is_none_or(|item| item.mark.is_none());
+        self.free_to_move = self
+            .deferred()
+            .map_or(0, |deferred| deferred.iter().filter(is_free).count());
     }
 
     fn put(&mut self, node: Node<'_>, data: &[u8], stat: Stat) {
         let text = || String::from_utf8_lossy(data).into_owned();
         self.parents.set(node, true);
+        self.note_change(node);
         match node {
             Node::Root => self.root = Some(text()),
             Node::Config => {
@@ -288,7 +388,11 @@ impl View {
                 }
             }
             Node::Item(item) => self.item(item).exists = true,
-            Node::ItemState { item, kind } => self.item(item).put(kind, &text(), stat),
+            Node::ItemState { item, kind } => match kind {
+                ItemKind::Owner => self.give(item, InstanceId::parse(&text())),
+                ItemKind::Running => self.mark(item, Some(Mark::parse(&text(), stat))),
+                kind => self.item(item).put(kind, &text()),
+            },
             Node::LedgerItem(item) => self.item(item).has_ledger = true,
             Node::CurrentTime => self.has_current_time = true,
             Node::Pause => self.pause = Some(StoredPause::parse(data, stat)),
@@ -304,10 +408,8 @@ impl View {
                     let waited = std::mem::replace(&mut self.waiting, basis.deferred().clone());
                     self.released = waited.iter().filter(|item| !self.waiting.contains(*item)).collect();
                 }
-                self.epoch = Some(StoredEpoch {
-                    basis,
-                    version: stat.version,
-                });
+                let version = stat.version;
+                self.become_of(Some(StoredEpoch { basis, version }));
             }
             _ => {}
         }
@@ -315,6 +417,7 @@ impl View {
 
     fn remove(&mut self, node: Node<'_>) -> Interest {
         self.parents.set(node, false);
+        self.note_change(node);
         match node {
             Node::Root => self.root = None,
             Node::Config => {
@@ -352,14 +455,18 @@ impl View {
                 InstanceId::parse(id).map(|id| self.triggers.remove(&id));
             }
             Node::Item(item) => self.item(item).exists = false,
-            Node::ItemState { item, kind } => self.item(item).clear(kind),
+            Node::ItemState { item, kind } => match kind {
+                ItemKind::Owner => self.give(item, None),
+                ItemKind::Running => self.mark(item, None),
+                kind => self.item(item).clear(kind),
+            },
             Node::LedgerItem(item) => {
                 self.item(item).has_ledger = false;
                 return Interest::None;
             }
             Node::Progresses | Node::Progress(_) => return Interest::None,
             Node::CurrentTime => self.has_current_time = false,
-            Node::Epoch => self.epoch = None,
+            Node::Epoch => self.become_of(None),
             Node::Pause => self.pause = None,
             Node::Cancel(item) => drop(self.cancels.remove(&item)),
             Node::Request(item) => drop(self.requests.remove(&item)),
@@ -376,7 +483,7 @@ impl View {
     pub(crate) fn has(&self, node: Node<'_>) -> bool {
         match node {
             // An item that has an owner is there, even where only the owner was read.
-            Node::Sharding => self.parents.has(node) || self.items.values().any(|item| item.owner.is_some()),
+            Node::Sharding => self.parents.has(node) || self.owners().next().is_some(),
             Node::Item(item) => self
                 .items
                 .get(&item)
@@ -469,11 +576,40 @@ impl View {
     }
 
     /// The items below `total` that belong to `id`.
-    pub(crate) fn items_of<'a>(&'a self, id: &'a InstanceId, total: u32) -> impl Iterator<Item = (u32, &'a ItemView)> {
-        self.items
-            .range(..total)
-            .filter(move |(_, item)| item.owner.as_ref() == Some(id))
-            .map(|(item, view)| (*item, &**view))
+    pub(crate) fn items_of<'a>(
+        &'a self,
+        id: &InstanceId,
+        total: u32,
+    ) -> impl Iterator<Item = (u32, &'a ItemView)> + use<'a> {
+        let items = self
+            .owned
+            .of(id)
+            .into_iter()
+            .flat_map(move |items| items.range(..total));
+        items.filter_map(|item| {
+            look();
+            Some((*item, &**self.items.get(item)?))
+        })
+    }
+
+    /// Whether the item belongs to `id`.
+    pub(crate) fn is_of(&self, item: u32, id: &InstanceId) -> bool {
+        self.items.get(&item).and_then(|item| item.owner.as_ref()) == Some(id)
+    }
+
+    /// All owners, each with its items, of which it has one at least.
+    pub(crate) fn owners(&self) -> impl Iterator<Item = (&InstanceId, &BTreeSet<u32>)> {
+        self.owned.iter()
+    }
+
+    /// How many of the items below `total` have an owner.
+    pub(crate) fn count_owned(&self, total: u32) -> usize {
+        self.owned.count(total)
+    }
+
+    /// Whether an item that waits to move has no mark.
+    pub(crate) fn is_any_free_to_move(&self) -> bool {
+        self.free_to_move > 0
     }
 
     /// Whether the item waits for its run to end, to move elsewhere: it is not to be run again before.
@@ -525,17 +661,10 @@ impl ServerStatus {
 }
 
 impl ItemView {
-    fn put(&mut self, kind: ItemKind, text: &str, stat: Stat) {
+    /// Takes in that a node of it is there. Owners and marks are the view's to take in.
+    fn put(&mut self, kind: ItemKind, text: &str) {
         match kind {
-            ItemKind::Owner => self.give(InstanceId::parse(text)),
-            ItemKind::Running => {
-                let holder = match InstanceId::parse(text) {
-                    _ if stat.ephemeral_owner != 0 => MarkHolder::Session,
-                    Some(id) => MarkHolder::Instance(id),
-                    None => MarkHolder::Nobody,
-                };
-                self.mark = Some(Mark { holder });
-            }
+            ItemKind::Owner | ItemKind::Running => {}
             ItemKind::Misfire => self.is_misfire_marked = true,
             ItemKind::Disabled => self.is_disabled = true,
             ItemKind::Failover => self.failover = InstanceId::parse(text),
@@ -552,13 +681,23 @@ impl ItemView {
 
     fn clear(&mut self, kind: ItemKind) {
         match kind {
-            ItemKind::Owner => self.give(None),
-            ItemKind::Running => self.mark = None,
+            ItemKind::Owner | ItemKind::Running => {}
             ItemKind::Misfire => self.is_misfire_marked = false,
             ItemKind::Disabled => self.is_disabled = false,
             ItemKind::Failover => self.failover = None,
             ItemKind::Failovering => self.is_failovering = false,
         }
+    }
+}
+
+impl Mark {
+    fn parse(text: &str, stat: Stat) -> Self {
+        let holder = match InstanceId::parse(text) {
+            _ if stat.ephemeral_owner != 0 => MarkHolder::Session,
+            Some(id) => MarkHolder::Instance(id),
+            None => MarkHolder::Nobody,
+        };
+        Self { holder }
     }
 }
 

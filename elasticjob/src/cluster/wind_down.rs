@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::instance::InstanceId;
 use super::pause::PAUSED;
-use super::view::{ServerStatus, View};
+use super::view::{ServerStatus, View, look};
 
 /// Asks one run to end at its next good place, and keeps the reason. Clones are the same.
 #[derive(Clone, Debug)]
@@ -51,6 +51,7 @@ impl WindDown {
 /// Items are shared out around those that run, so under a leader of ours only what is to move has to end. A Java leader
 /// waits until nothing runs at all.
 pub(crate) fn reason(view: &View, me: &InstanceId, item: u32, total: u32) -> Option<&'static str> {
+    look();
     let is_switched_off = |status: &ServerStatus| *status != ServerStatus::Enabled;
     if view.servers.get(me.server()).is_some_and(is_switched_off) {
         return Some("the server is switched off");

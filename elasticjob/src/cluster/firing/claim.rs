@@ -1,6 +1,6 @@
 //! A claim of the items of a firing: what it is made of, and its one transaction.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use crate::cluster::layout::{ItemKind, Node};
 use crate::cluster::ledger::{Gap, Record, Run, Source};
@@ -22,9 +22,10 @@ pub(crate) struct Claim {
     pub(super) kind: Kind,
     /// How the `running` marks live; `None` where the job is not to be monitored.
     pub(super) mark: Option<CreateMode>,
-    pub(super) items: Vec<ClaimedItem>,
+    // Taken from the front, part by part: there may be a million.
+    pub(super) items: VecDeque<ClaimedItem>,
     /// Items that do not run, and have their verdict with it.
-    pub(super) passed: Vec<PassedItem>,
+    pub(super) passed: VecDeque<PassedItem>,
     pub(super) is_retry: bool,
 }
 
@@ -92,8 +93,8 @@ impl Claim {
                 contenders: contenders.into_iter().map(str::to_owned).collect(),
             },
             mark: Some(CreateMode::Persistent),
-            items: Vec::new(),
-            passed: Vec::new(),
+            items: VecDeque::new(),
+            passed: VecDeque::new(),
             is_retry: true,
         }
     }
@@ -109,7 +110,7 @@ impl Claim {
     ) {
         // One that is created in the claim is set at its first version.
         let (has_ledger, version) = (version.is_some(), version.unwrap_or_default());
-        self.items.push(ClaimedItem {
+        self.items.push_back(ClaimedItem {
             item,
             run,
             version,
@@ -226,9 +227,9 @@ impl Claim {
 
     /// Keeps the items that are runnable, and gives the numbers of the others.
     pub(super) fn split_off_barred(&mut self, runnable: &BTreeSet<u32>) -> Vec<u32> {
-        let is_barred = |claimed: &ClaimedItem| !runnable.contains(&claimed.item);
-        let barred = self.items.extract_if(.., |claimed| is_barred(claimed));
-        barred.map(|claimed| claimed.item).collect()
+        let barred: Vec<u32> = self.items().filter(|item| !runnable.contains(item)).collect();
+        self.items.retain(|claimed| runnable.contains(&claimed.item));
+        barred
     }
 
     /// Keeps as many items as one transaction takes, one at least, and gives the others.
@@ -252,8 +253,8 @@ impl Claim {
             epoch: self.epoch,
             kind: self.kind.clone(),
             mark: self.mark,
-            items: self.items.split_off(fitting),
-            passed: self.passed.split_off(passing.min(self.passed.len())),
+            items: keep_first(&mut self.items, fitting),
+            passed: keep_first(&mut self.passed, passing),
             is_retry: self.is_retry,
         };
         (!rest.is_empty()).then_some(rest)
@@ -284,6 +285,12 @@ impl Claim {
         }
         reads
     }
+}
+
+/// Keeps the first of these, and returns the others. It takes no time for these, which may be many.
+fn keep_first<T>(all: &mut VecDeque<T>, kept: usize) -> VecDeque<T> {
+    let first = all.drain(..kept.min(all.len())).collect();
+    std::mem::replace(all, first)
 }
 
 /// What of a claim was granted, with the stats of the ledgers.

@@ -1,7 +1,7 @@
 //! The way of a claim: what is claimed for an occasion, and what its answer leads to.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use elasticjob_config::job::JobConfig;
 
@@ -66,7 +66,7 @@ impl Firings {
             kind: Kind::Owned(id),
             mark,
             items: items.into_iter().filter_map(claimed).collect(),
-            passed: self.passing(cx, occasion),
+            passed: self.passing(cx, occasion).into(),
             is_retry: false,
         }
     }
@@ -220,8 +220,8 @@ impl Firings {
             epoch,
             kind: claim.kind.clone(),
             mark: claim.mark,
-            items: Vec::new(),
-            passed: Vec::new(),
+            items: VecDeque::new(),
+            passed: VecDeque::new(),
             is_retry: true,
         };
         for claimed in claim.items {
@@ -253,7 +253,7 @@ impl Firings {
                     // Somebody may have run it at times that we believed to be a gap.
                     let gap = self.gap(item, &slot, &claimed.run, cx);
                     let record = slot.claimed(&claimed.run, now).with_skipped(gap.clone());
-                    retry.items.push(ClaimedItem {
+                    retry.items.push_back(ClaimedItem {
                         version: stat.version,
                         record,
                         gap,
@@ -352,7 +352,6 @@ impl Firings {
         if let Some(firing) = claim.firing().and_then(|id| self.open.get_mut(id)) {
             firing.is_begun |= !granted.items.is_empty();
         }
-        let is_own = |item: u32| view.items.get(&item).and_then(|item| item.owner.as_ref()) == Some(me);
         for (passed, stat) in granted.passed {
             let slot = Slot {
                 version: stat.version,
@@ -384,7 +383,7 @@ impl Firings {
                 is_failover: claim.is_takeover(),
                 is_failovering: claim.is_takeover(),
             });
-            if is_own(item) || claim.is_takeover() {
+            if view.is_of(item, me) || claim.is_takeover() {
                 self.runs.running.insert(item, running);
                 outcome.starts.push(Start {
                     item,

@@ -128,10 +128,7 @@ impl Firings {
             self.runs.ended.values_mut().for_each(|ended| ended.goes_on = false);
         }
         let mut transaction = Transaction::on(cx.view);
-        if self.runs.ended.values().any(|ended| ended.goes_on) {
-            let epoch = cx.view.epoch.as_ref().map(|epoch| epoch.version);
-            check_epoch(&mut transaction, epoch);
-        }
+        let mut goes_any_on = false;
         let mut items = Vec::new();
         let mut size = 0;
         for (item, ended) in &self.runs.ended {
@@ -159,6 +156,11 @@ impl Firings {
             }
             transaction.extend(steps);
             items.push(*item);
+            goes_any_on |= ended.goes_on;
+        }
+        if goes_any_on {
+            let epoch = cx.view.epoch.as_ref().map(|epoch| epoch.version);
+            check_epoch(&mut transaction, epoch);
         }
         if items.len() == self.runs.ended.len() {
             self.lingering = None;

@@ -11,6 +11,7 @@ use crate::cluster::ledger::{Gap, Record, Refusal, Run, Source};
 use crate::cluster::pause::PAUSED;
 use crate::cluster::request::Request;
 use crate::cluster::transaction::Transaction;
+use crate::cluster::view::Revision;
 use crate::limits;
 use crate::registry::{Answer, CreateMode, Read, Step};
 
@@ -19,6 +20,14 @@ use super::{FiringRequest, Firings, Purpose, claim};
 
 /// Times that passed without a run are accounted for up to so long ago.
 pub(super) const ACCOUNTED: SignedDuration = SignedDuration::from_hours(24 * 366);
+
+/// What was seen when it was last followed which items this instance accounts for.
+#[derive(Clone, Copy, Debug)]
+struct Followed {
+    revision: Revision,
+    /// Whether items of no instance might be among them.
+    has_rest: bool,
+}
 
 /// An item's ledger.
 #[derive(Clone, Debug)]
@@ -37,6 +46,12 @@ pub(super) struct Slot {
 #[derive(Debug, Default)]
 pub(super) struct Ledgers {
     slots: BTreeMap<u32, Box<Slot>>,
+    /// Items whose ledgers are to be read. Some may be known by now, or not be this instance's to account for.
+    unread: BTreeSet<u32>,
+    /// The items whose ledgers were inserted since [`Firings::follow_items`].
+    inserted: Vec<u32>,
+    /// `None` if all items are to be looked at.
+    followed: Option<Followed>,
     /// Items that another instance was running when they were to be claimed. Without a mark no event says when that ends: they
     /// are looked at again for the next firing, and not before.
     doubtful: BTreeSet<u32>,
@@ -49,11 +64,55 @@ impl Ledgers {
 
     pub(super) fn insert(&mut self, item: u32, slot: Slot) {
         self.slots.insert(item, Box::new(slot));
+        self.inserted.push(item);
     }
 
     /// Forgets the ledger of an item, which is read before the item is claimed next.
     pub(super) fn forget(&mut self, item: u32) {
         self.slots.remove(&item);
+        self.unread.insert(item);
+    }
+
+    /// Notes that a run of the item does not stand for its ledger any more.
+    pub(super) fn has_run(&mut self, item: u32) {
+        if !self.slots.contains_key(&item) {
+            self.unread.insert(item);
+        }
+    }
+
+    /// Returns the items whose ledgers are to be read, of which some are known by now.
+    pub(super) fn unread(&self) -> impl Iterator<Item = u32> {
+        self.unread.iter().copied()
+    }
+
+    /// Has all items looked at when it is followed next which of them this instance accounts for.
+    pub(super) fn reconfigured(&mut self) {
+        self.followed = None;
+    }
+
+    /// Follows whether, and why, this instance accounts for an item.
+    fn follow(&mut self, item: u32, concern: Option<Concern>) {
+        // One that had no instance and is ours now is looked at again: a time may have passed it meanwhile.
+        if self.get(item).is_some_and(|slot| Some(slot.concern) != concern) {
+            self.slots.remove(&item);
+        }
+        match concern {
+            None => {
+                self.doubtful.remove(&item);
+                self.unread.remove(&item);
+            }
+            Some(_) if self.slots.contains_key(&item) => {}
+            Some(_) => drop(self.unread.insert(item)),
+        }
+    }
+
+    /// Follows the same of all items.
+    fn follow_all(&mut self, accountable: &Accountable<'_>) {
+        self.slots
+            .retain(|item, slot| accountable.concern(*item) == Some(slot.concern));
+        self.doubtful.retain(|item| accountable.concern(*item).is_some());
+        let items = accountable.items().map(|(item, ..)| item);
+        self.unread = items.filter(|item| !self.slots.contains_key(item)).collect();
     }
 
     /// Notes that another instance was running the item.
@@ -70,23 +129,50 @@ impl Ledgers {
 }
 
 impl Firings {
-    /// Reads the ledgers of items that became ours to account for, and forgets those that are not any more.
-    pub(super) fn load_ledgers(&mut self, cx: &Context<'_>) -> Option<FiringRequest> {
+    /// Follows which items this instance accounts for: the ledgers of others are forgotten, and those of new ones are to be read.
+    /// Only items that have changed since the last time are looked at, if it is known which these are.
+    pub(super) fn follow_items(&mut self, cx: &Context<'_>) {
         let accountable = Accountable::of(cx);
-        // One that had no instance and is ours now is looked at again: a time may have passed it meanwhile.
-        let Ledgers { slots, doubtful } = &mut self.ledgers;
-        slots.retain(|item, slot| accountable.concern(*item) == Some(slot.concern));
-        doubtful.retain(|item| accountable.concern(*item).is_some());
+        let (revision, has_rest) = (cx.view.revision(), accountable.has_rest());
+        let before = self.ledgers.followed.replace(Followed { revision, has_rest });
+        // Which items without an instance are ours does not follow from these items alone.
+        let is_followed = |before: &Followed| match (before.has_rest, has_rest) {
+            (false, false) => true,
+            (true, true) => before.revision == revision,
+            _ => false,
+        };
+        let known = before.filter(is_followed);
+        match known.and_then(|before| cx.view.changed_since(before.revision)) {
+            Some(changed) => changed.for_each(|item| self.ledgers.follow(item, accountable.concern(item))),
+            None => self.ledgers.follow_all(&accountable),
+        }
+        // They may be of items that had gone to other instances before their ledgers came.
+        for item in std::mem::take(&mut self.ledgers.inserted) {
+            self.ledgers.follow(item, accountable.concern(item));
+        }
+    }
+
+    /// Reads the ledgers of items that became ours to account for.
+    pub(super) fn load_ledgers(&mut self, cx: &Context<'_>) -> Option<FiringRequest> {
         if self.is_stopped {
             // Nothing more is started, and what runs has its own.
             return None;
         }
-        let is_known = |item: &u32| self.ledgers.get(*item).is_some() || self.runs.has(*item);
-        let unknown = accountable
-            .items()
-            .map(|(item, ..)| item)
-            .filter(|item| !is_known(item));
-        let missing: Vec<u32> = unknown.take(limits::batch()).collect();
+        let accountable = Accountable::of(cx);
+        let (mut missing, mut ending) = (Vec::new(), Vec::new());
+        while missing.len() < limits::batch()
+            && let Some(item) = self.ledgers.unread.pop_first()
+        {
+            if self.is_known(item) || accountable.concern(item).is_none() {
+                continue;
+            }
+            match self.runs.ended.contains_key(&item) {
+                true => ending.push(item),
+                false => missing.push(item),
+            }
+        }
+        // They are to be read until they have been.
+        self.ledgers.unread.extend(missing.iter().chain(&ending));
         if missing.is_empty() {
             return None;
         }
@@ -147,8 +233,14 @@ impl Firings {
     /// Has the ledgers read again that another instance was about to write at the last look, if there is something to fire for.
     pub(super) fn doubt(&mut self, cx: &Context<'_>) {
         if self.sources.is_due(cx) && self.open.is_empty() {
-            let Ledgers { slots, doubtful } = &mut self.ledgers;
-            slots.retain(|item, _| !doubtful.contains(item));
+            let Ledgers {
+                slots,
+                doubtful,
+                unread,
+                ..
+            } = &mut self.ledgers;
+            doubtful.iter().for_each(|item| drop(slots.remove(item)));
+            unread.extend(doubtful.iter());
         }
     }
 

@@ -40,7 +40,7 @@ use super::ids::Ids;
 use super::ledger::{End, Verdict};
 use super::request::Request;
 use super::trigger::Order;
-use super::view::ItemView;
+use super::view::{ItemView, look};
 
 pub(crate) use audit::SETTLED_AFTER;
 pub(crate) use claim::Claim;
@@ -151,6 +151,12 @@ impl Firings {
         }
     }
 
+    /// Takes in that another configuration is in force: what was found by the one before may be otherwise.
+    pub(crate) fn reconfigured(&mut self) {
+        self.ledgers.reconfigured();
+        self.takeover.reconfigured();
+    }
+
     /// Takes the times that were skipped since the last call.
     pub(crate) fn take_skipped(&mut self) -> Vec<Skipped> {
         self.skips.take_unsaid()
@@ -159,8 +165,7 @@ impl Firings {
     /// Returns the items whose runs something waits for: a trigger, or a time that has come and that other items could run at.
     pub(crate) fn waited_for(&self, cx: &Context<'_>) -> impl Iterator<Item = u32> {
         let is_idle = |(item, state): (u32, &ItemView)| !state.is_disabled && !self.runs.running.contains_key(&item);
-        let requests = &cx.view.requests;
-        let is_asked_for = || !requests.is_empty() && cx.own_items().any(|(item, _)| requests.contains_key(&item));
+        let is_asked_for = || cx.view.requests.keys().any(|item| cx.own_item(*item).is_some());
         let is_time_waiting = || self.sources.times.missed().is_some() && cx.own_items().any(is_idle);
         let is_waited_for =
             !self.open.is_empty() && (!self.sources.orders.is_empty() || is_asked_for() || is_time_waiting());
@@ -177,6 +182,7 @@ impl Firings {
     /// What is in doubt is settled first, then what has begun is carried on, and only then something new is begun.
     pub(crate) fn next_request(&mut self, cx: &Context<'_>) -> Option<FiringRequest> {
         self.follow_pause(cx);
+        self.follow_items(cx);
         if let Some(request) = self.settle(cx) {
             return Some(request);
         }
@@ -243,8 +249,16 @@ impl Firings {
     /// Returns whether a firing has to wait: the leader is about to share the items out, or ledgers of this instance are still to
     /// be read.
     fn is_held_up(&self, cx: &Context<'_>) -> bool {
-        let is_known = |item: u32| self.ledgers.get(item).is_some() || self.runs.running.contains_key(&item);
-        cx.view.is_held_up() || !cx.own_items().all(|(item, _)| is_known(item))
+        let is_unread = |item| {
+            look();
+            !self.is_known(item) && cx.own_item(item).is_some()
+        };
+        cx.view.is_held_up() || self.ledgers.unread().any(is_unread)
+    }
+
+    /// Returns whether there is no need to read the ledger of an item: it is known, or the item's run stands for it.
+    fn is_known(&self, item: u32) -> bool {
+        self.ledgers.get(item).is_some() || self.runs.running.contains_key(&item)
     }
 
     /// Reads what became of a request that is in doubt.
@@ -344,20 +358,28 @@ impl Firings {
         if !matches!(self.claiming, Claiming::Idle) {
             return None;
         }
-        let is_unclaimed = |firing: &&mut OpenFiring| firing.rest.is_some();
-        let firing = self.open.iter_mut().find(is_unclaimed)?;
-        let (id, mut claim) = (firing.id, firing.rest.take()?);
-        let runnable = self.still_runnable(cx, id, &claim);
-        let barred = claim.split_off_barred(&runnable);
-        barred.into_iter().for_each(|item| self.open.close(item));
-        self.claim_part(cx, id, claim)
+        // Each part is looked at when its turn comes, and not all that is left before each part.
+        while let Some((id, mut claim)) = self.open.take_rest() {
+            let rest = claim.split_off(cx.view);
+            self.open.leave(id, rest);
+            let runnable = self.still_runnable(cx, id, &claim);
+            let barred = claim.split_off_barred(&runnable);
+            barred.into_iter().for_each(|item| self.open.close(item));
+            if !claim.is_empty() {
+                return Some(self.send_claim(cx, claim));
+            }
+        }
+        None
     }
 
-    /// Returns the items of an open firing that may be claimed now.
+    /// Returns those of the items that a claim is about to take, for an open firing, that may be claimed now.
     fn still_runnable(&self, cx: &Context<'_>, id: FiringId, claim: &Claim) -> BTreeSet<u32> {
-        let firing = self.open.get(id).filter(|_| !self.is_stopped);
-        let runnable = firing.map(|firing| self.runs.runnable(cx, &firing.occasion, claim.mark, &[]));
-        runnable.into_iter().flatten().collect()
+        let Some(firing) = self.open.get(id).filter(|_| !self.is_stopped) else {
+            return BTreeSet::new();
+        };
+        let own = claim.items().filter_map(|item| cx.own_item(item));
+        let runnable = self.runs.runnable_of(own, cx, &firing.occasion, claim.mark, &[]);
+        runnable.collect()
     }
 
     /// Claims as many of these items as fit into a transaction, and leaves the others for later.
@@ -366,17 +388,20 @@ impl Firings {
             return None;
         }
         let rest = claim.split_off(cx.view);
-        if let Some(firing) = self.open.get_mut(id) {
-            firing.rest = rest;
-        }
+        self.open.leave(id, rest);
+        Some(self.send_claim(cx, claim))
+    }
+
+    fn send_claim(&mut self, cx: &Context<'_>, claim: Claim) -> FiringRequest {
         let steps = claim.steps(cx.view);
         self.claiming = Claiming::InFlight(claim);
-        Some(Request::write_as_member(Purpose::Claim, steps))
+        Request::write_as_member(Purpose::Claim, steps)
     }
 
     /// Takes in that a run has ended, or was ended.
     pub(crate) fn finished(&mut self, item: u32, end: End, elapsed: Duration) {
         if let Some(running) = self.runs.running.remove(&item) {
+            self.ledgers.has_run(item);
             self.record_later(item, running, end, elapsed);
         }
     }

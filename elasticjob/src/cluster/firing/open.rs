@@ -91,6 +91,19 @@ impl OpenFirings {
         self.firings.iter().map(|firing| firing.occasion.time).max()
     }
 
+    /// Takes what of the oldest firing that is not all claimed is left to be claimed.
+    pub(super) fn take_rest(&mut self) -> Option<(FiringId, Claim)> {
+        let rest = |firing: &mut OpenFiring| Some((firing.id, firing.rest.take()?));
+        self.firings.iter_mut().find_map(rest)
+    }
+
+    /// Leaves the rest of a firing to be claimed later.
+    pub(super) fn leave(&mut self, id: FiringId, rest: Option<Claim>) {
+        if let Some(firing) = self.get_mut(id) {
+            firing.rest = rest;
+        }
+    }
+
     /// Returns the items of all open firings, those of one after those of another.
     pub(super) fn items(&self) -> impl Iterator<Item = u32> {
         self.firings.iter().flat_map(|firing| firing.items.iter().copied())

@@ -15,7 +15,7 @@ use crate::cluster::ledger::{Gap, Record, Run, Source};
 use crate::cluster::marks;
 use crate::cluster::mutation::Mutation;
 use crate::cluster::noted_items::NotedItems;
-use crate::cluster::view::{ItemView, View};
+use crate::cluster::view::{ItemView, View, look};
 
 use super::ledgers::ACCOUNTED;
 use super::occasion::Wanted;
@@ -71,9 +71,17 @@ impl<'a> Accountable<'a> {
         }
     }
 
+    /// Whether items of no instance may be among them.
+    pub(super) fn has_rest(&self) -> bool {
+        !matches!(self.rest, Rest::None)
+    }
+
     pub(super) fn items(&self) -> impl Iterator<Item = (u32, &'a ItemView, Concern)> {
-        let items = self.view.items.range(..self.total);
-        items.filter_map(|(item, state)| Some((*item, &**state, self.concern_of(*item, state)?)))
+        let own = self.view.items_of(self.me, self.total).filter(|_| !self.has_rest());
+        let all = self.view.items.range(..self.total).filter(|_| self.has_rest());
+        let all = all.map(|(item, state)| (*item, &**state));
+        own.chain(all)
+            .filter_map(|(item, state)| Some((item, state, self.concern_of(item, state)?)))
     }
 
     pub(super) fn concern(&self, item: u32) -> Option<Concern> {
@@ -82,6 +90,7 @@ impl<'a> Accountable<'a> {
     }
 
     fn concern_of(&self, item: u32, state: &ItemView) -> Option<Concern> {
+        look();
         if state.owner.as_ref() == Some(self.me) {
             return Some(Concern::Own);
         }

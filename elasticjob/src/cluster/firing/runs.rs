@@ -8,7 +8,7 @@ use crate::cluster::mutation::Mutation;
 use crate::cluster::view::ItemView;
 use crate::registry::CreateMode;
 
-use super::Occasion;
+use super::{Occasion, Wanted};
 
 /// What runs here, and what has ended and is not recorded.
 #[derive(Debug, Default)]
@@ -62,25 +62,40 @@ impl Runs {
         mark: Option<CreateMode>,
         ending: &[u32],
     ) -> Vec<u32> {
-        let Context { view, me, .. } = *cx;
-        if !view.is_available(me) && !Mutation::ClaimOnDisabledServer.is_on() {
-            return Vec::new();
+        match &occasion.items {
+            Wanted::All | Wanted::Marked => self.runnable_of(cx.own_items(), cx, occasion, mark, ending).collect(),
+            Wanted::These(items) => {
+                let own = items.iter().filter_map(|item| cx.own_item(*item));
+                self.runnable_of(own, cx, occasion, mark, ending).collect()
+            }
         }
+    }
+
+    /// The same, of some of the items of this instance.
+    pub(super) fn runnable_of<'a>(
+        &'a self,
+        own: impl Iterator<Item = (u32, &'a ItemView)>,
+        cx: &'a Context<'a>,
+        occasion: &'a Occasion,
+        mark: Option<CreateMode>,
+        ending: &'a [u32],
+    ) -> impl Iterator<Item = u32> {
+        let Context { view, me, .. } = *cx;
+        let is_available = view.is_available(me) || Mutation::ClaimOnDisabledServer.is_on();
         let is_ending = |item: u32| ending.binary_search(&item).is_ok();
-        let is_free = |item: u32, state: &ItemView| {
+        let is_free = move |item: u32, state: &ItemView| {
             mark.is_none() || (state.mark.is_none() && state.failover.is_none()) || is_ending(item)
         };
         // One that waits to be taken over is run for the time that it missed first.
-        let is_runnable = |&(item, state): &(u32, &ItemView)| {
+        let is_runnable = move |&(item, state): &(u32, &ItemView)| {
             let is_moving = view.is_moving(item) && !Mutation::ClaimMoving.is_on();
             let is_queued = view.failover_queue.contains(&item) && !Mutation::ClaimQueued.is_on();
             let is_disabled = state.is_disabled && !Mutation::ClaimDisabledItem.is_on();
             // A job that is not monitored any more has items without marks, and some that were taken over before.
             let is_running = self.running.contains_key(&item) && !is_ending(item);
-            let is_barred = is_disabled || is_running || is_moving || is_queued;
+            let is_barred = !is_available || is_disabled || is_running || is_moving || is_queued;
             !is_barred && is_free(item, state) && occasion.items.is(item, state)
         };
-        let own = cx.own_items();
-        own.filter(is_runnable).map(|(item, _)| item).collect()
+        own.filter(is_runnable).map(|(item, _)| item)
     }
 }

@@ -15,7 +15,7 @@ use crate::cluster::ledger::Record;
 use crate::cluster::mutation::Mutation;
 use crate::cluster::request::Request;
 use crate::cluster::transaction::Transaction;
-use crate::cluster::view::View;
+use crate::cluster::view::{Revision, View, look};
 use crate::limits;
 use crate::registry::{CreateMode, Read};
 use crate::sharding::rendezvous;
@@ -37,13 +37,44 @@ pub(super) struct Takeover {
     waiting: BTreeMap<u32, Duration>,
     /// When the items that were found held are looked at again.
     held: BTreeMap<u32, Duration>,
+    /// When it was last looked for items to take, and there were none.
+    rest: Option<Rest>,
     /// Items whose state is being read.
     surveying: Vec<u32>,
     /// A claim was refused, for a reason that was not seen before: nothing is tried again until then.
     not_before: Duration,
 }
 
+/// A state of the job in which there is nothing to take over.
+#[derive(Clone, Copy, Debug)]
+struct Rest {
+    revision: Revision,
+    /// Time alone brings something to take over; `None` if it never does.
+    until: Option<Duration>,
+}
+
 impl Takeover {
+    /// Whether nothing is to be taken over, as far as it is known. Thousands of items may wait for other instances.
+    fn is_at_rest(&self, view: &View, elapsed: Duration) -> bool {
+        let is_so = |rest: Rest| rest.revision == view.revision() && rest.until.is_none_or(|until| elapsed < until);
+        self.rest.is_some_and(is_so)
+    }
+
+    /// When the patience with the instance that is to take an item first is over, or an item that was held is looked at again.
+    fn next(&self, elapsed: Duration) -> Option<Duration> {
+        let patience = self.waiting.values();
+        let patience = patience.map(|since| (*since + PATIENCE).max(self.not_before));
+        patience
+            .chain(self.held.values().copied())
+            .filter(|at| *at > elapsed)
+            .min()
+    }
+
+    /// What an instance may take over is another matter from here on.
+    pub(super) fn reconfigured(&mut self) {
+        self.rest = None;
+    }
+
     /// A claim was refused.
     pub(super) fn refused(&mut self, elapsed: Duration) {
         self.not_before = elapsed + PATIENCE;
@@ -52,6 +83,7 @@ impl Takeover {
     pub(super) fn reset(&mut self) {
         self.waiting.clear();
         self.held.clear();
+        self.rest = None;
         self.surveying.clear();
     }
 }
@@ -68,12 +100,16 @@ impl Firings {
             placement,
             ..
         } = *cx;
-        self.takeover
-            .waiting
-            .retain(|item, _| view.failover_queue.contains(item));
-        self.takeover
-            .held
-            .retain(|item, until| view.failover_queue.contains(item) && *until > elapsed);
+        let is_at_rest = self.takeover.is_at_rest(view, elapsed);
+        if !is_at_rest {
+            self.takeover.rest = None;
+            self.takeover
+                .waiting
+                .retain(|item, _| view.failover_queue.contains(item));
+            self.takeover
+                .held
+                .retain(|item, until| view.failover_queue.contains(item) && *until > elapsed);
+        }
         let is_idle = matches!(self.claiming, Claiming::Idle) && self.takeover.surveying.is_empty();
         if self.is_stopped || !is_idle || elapsed < self.takeover.not_before {
             return None;
@@ -81,10 +117,11 @@ impl Firings {
         let standing = latch::standing(&view.failover_candidates, latch);
         let mut items = Vec::new();
         let is_available = view.is_available(me) || Mutation::TakeOverOnDisabledServer.is_on();
-        if config.failover() && config.monitor_execution() && is_available && !view.is_paused() {
+        if config.failover() && config.monitor_execution() && is_available && !view.is_paused() && !is_at_rest {
             let waiting = view.failover_queue.range(..config.sharding_total_count().get());
             let admission = placement.admission(view, config);
             for item in waiting.copied() {
+                look();
                 let since = *self.takeover.waiting.entry(item).or_insert(elapsed);
                 let state = view.items.get(&item);
                 let is_held = self.takeover.held.contains_key(&item)
@@ -102,6 +139,13 @@ impl Firings {
         // The rest comes next: one transaction takes them.
         items.truncate(limits::batch());
         if items.is_empty() {
+            if !is_at_rest {
+                let until = self.takeover.next(elapsed);
+                self.takeover.rest = Some(Rest {
+                    revision: view.revision(),
+                    until,
+                });
+            }
             if standing.own.is_empty() {
                 return None;
             }
@@ -155,16 +199,13 @@ impl Firings {
         Some(Request::read(Purpose::SurveyTakeover, reads))
     }
 
-    /// When the patience with the instance that is to take an item first is over, or an item that was held is looked at again.
+    /// When time alone brings something to take over: the patience with the instance that is to take an item first is over, or an
+    /// item that was held is looked at again.
     pub(crate) fn take_over_at(&self, elapsed: Duration) -> Option<Duration> {
-        let Takeover {
-            waiting,
-            held,
-            not_before,
-            ..
-        } = &self.takeover;
-        let patience = waiting.values().map(|since| (*since + PATIENCE).max(*not_before));
-        patience.chain(held.values().copied()).filter(|at| *at > elapsed).min()
+        match self.takeover.rest {
+            Some(Rest { until, .. }) if until.is_none_or(|until| until > elapsed) => until,
+            _ => self.takeover.next(elapsed),
+        }
     }
 
     /// What was read of the items to be taken: the claim of those that still wait.

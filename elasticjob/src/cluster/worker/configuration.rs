@@ -74,6 +74,7 @@ impl Worker {
             self.wind_down_all("the configuration has changed");
         }
         self.settings.config = config;
+        self.firings.reconfigured();
         let total = self.settings.config.sharding_total_count().get();
         self.settings.extent.become_of(total, now);
         if is_same_schedule {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tracing::debug;
 
 use crate::cluster::governor::{Decision, Governor, is_unsettled};
+use crate::cluster::view::{Revision, StoredEpoch, View};
 
 use super::Worker;
 use super::answer::Purpose;
@@ -21,6 +22,22 @@ pub(super) struct Governing {
     pub(super) governor: Governor,
     flight: Flight,
     next: Next,
+    /// When it was last told which items are ours.
+    items_told: Option<ItemsTold>,
+}
+
+/// A state of the job at which it was told which items are ours.
+#[derive(Clone, Copy, Debug)]
+struct ItemsTold {
+    revision: Revision,
+    total: u32,
+}
+
+impl ItemsTold {
+    fn of(view: &View, total: u32) -> Self {
+        let revision = view.revision();
+        Self { revision, total }
+    }
 }
 
 /// When the governor is asked for its next move.
@@ -39,6 +56,7 @@ impl Governing {
             governor: Governor::new(),
             flight: Flight::Idle,
             next: Next::Now,
+            items_told: None,
         }
     }
 
@@ -108,11 +126,7 @@ impl Worker {
 
     /// Tells which items are ours. Times of new ones may have passed without a word.
     fn tell_items(&mut self, joined: &mut Joined) {
-        let total = self.settings.config.sharding_total_count().get();
-        let own = joined.follower.view.items_of(joined.membership.id(), total);
-        if self.reporter.owns(own.map(|(item, _)| item).collect()) {
-            self.audit_after(AUDIT_DELAY);
-        }
+        self.tell_own_items(joined);
         self.reporter
             .unassigned(self.unassigned(joined), self.settings.placement.strategy());
         let unseen_by = joined
@@ -125,23 +139,47 @@ impl Worker {
         }
     }
 
+    /// Tells which items are ours, if any has changed since they were told.
+    fn tell_own_items(&mut self, joined: &mut Joined) {
+        let (view, me) = (&joined.follower.view, joined.membership.id());
+        let total = self.settings.config.sharding_total_count().get();
+        let told = joined.governing.items_told.filter(|told| told.total == total);
+        let is_news = |item| item < total && view.is_of(item, me) != self.reporter.tells_of_item(item);
+        let changed = told.and_then(|told| view.changed_since(told.revision));
+        if changed.is_some_and(|mut changed| !changed.any(is_news)) {
+            joined.governing.items_told = Some(ItemsTold::of(view, total));
+            return;
+        }
+        if told.is_some() && view.epoch.as_ref().is_some_and(StoredEpoch::is_unfinished) {
+            // Most are still to come, and all are told at once. Times of these may have passed already.
+            self.audit_after(AUDIT_DELAY);
+            return;
+        }
+        if self
+            .reporter
+            .owns(view.items_of(me, total).map(|(item, _)| item).collect())
+        {
+            self.audit_after(AUDIT_DELAY);
+        }
+        joined.governing.items_told = Some(ItemsTold::of(view, total));
+    }
+
     /// The items that the strategy gives to no instance. Only the leader looks at all items, and knows. Others that have no
     /// owner are about to get one.
     fn unassigned(&self, joined: &Joined) -> Vec<u32> {
         let (view, total) = (&joined.follower.view, self.settings.config.sharding_total_count().get());
-        let owned = view.items.range(..total).filter(|(_, item)| item.owner.is_some());
         let is_led_here = view.leader.as_ref() == Some(joined.membership.id());
         let Some(basis) = view.epoch.as_ref().and_then(|epoch| epoch.basis.as_ref()) else {
             return Vec::new();
         };
         if !is_led_here
-            || owned.count() == total as usize
+            || basis.left_out().is_empty()
             || is_unsettled(view, &self.settings.config, &self.settings.placement)
         {
             return Vec::new();
         }
         let is_nobodys = |item: &u32| view.items.get(item).is_none_or(|item| item.owner.is_none());
-        let is_unassigned = |item: &u32| is_nobodys(item) && basis.leaves_out(*item);
-        (0..total).filter(is_unassigned).collect()
+        let left_out = basis.left_out().iter().take_while(|item| *item < total);
+        left_out.filter(is_nobodys).collect()
     }
 }

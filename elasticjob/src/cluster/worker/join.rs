@@ -13,6 +13,7 @@ use crate::cluster::progress::Progresses;
 use crate::cluster::refusal::Refusal;
 use crate::cluster::registration::{KnownConfig, Stored};
 use crate::cluster::session::Membership;
+use crate::cluster::view::Revision;
 use crate::erased::BoxFuture;
 use crate::registry::SessionState;
 use crate::run::JobState;
@@ -42,6 +43,8 @@ pub(super) struct Joined {
     /// The removal of our nodes.
     pub(super) leaving: Flight,
     pub(super) announced: Announced,
+    /// The state of the job, and its number of items, when it was last looked which runs are to end.
+    pub(super) wound_down: Option<(Revision, u32)>,
     pub(super) requests: FuturesUnordered<BoxFuture<'static, Answered>>,
     /// When it was last looked whether marks were left behind.
     pub(super) reconciled_at: Duration,
@@ -137,6 +140,7 @@ impl Worker {
             removal_check: Flight::Idle,
             leaving: Flight::Idle,
             announced: Announced::new(member),
+            wound_down: None,
             requests: FuturesUnordered::new(),
             reconciled_at: self.process.clock.elapsed(),
             wake_at: None,

@@ -4,6 +4,7 @@ use elasticjob_config::job::JobConfig;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
+use crate::cluster::view::Revision;
 use crate::cluster::wind_down::{self, WindDown};
 use crate::run::RunKey;
 
@@ -41,11 +42,35 @@ impl Signals {
 }
 
 impl Worker {
-    /// Asks what runs to end where the view says that it should.
-    pub(super) fn wind_down(&self, joined: &Joined) {
-        for (key, signals) in &self.signals {
-            self.wind_down_where_due(joined, key.item, signals);
+    /// Asks what runs to end where the view says that it should: all that runs if the job has changed, or what has changed of it,
+    /// since this was done last.
+    pub(super) fn wind_down(&self, joined: &mut Joined) {
+        let view = &joined.follower.view;
+        let total = self.settings.config.sharding_total_count().get();
+        let before = joined.wound_down.replace((view.revision(), total));
+        let is_same_job = |before: &(Revision, u32)| before.1 == total && before.0.is_same_job(view.revision());
+        let changed = before
+            .filter(is_same_job)
+            .and_then(|(revision, _)| view.changed_since(revision));
+        match changed {
+            Some(changed) => {
+                for (item, signals) in changed.flat_map(|item| self.signals_of(item)) {
+                    self.wind_down_where_due(joined, item, signals);
+                }
+            }
+            None => {
+                for (key, signals) in &self.signals {
+                    self.wind_down_where_due(joined, key.item, signals);
+                }
+            }
         }
+    }
+
+    /// Returns the ways to stop the runs of an item, of which there are several if one is of a session that is over.
+    fn signals_of(&self, item: u32) -> impl Iterator<Item = (u32, &Signals)> {
+        let runs = self.signals.range(RunKey::before(item)..);
+        runs.take_while(move |(key, _)| key.item == item)
+            .map(move |(_, signals)| (item, signals))
     }
 
     /// Asks the runs of the present firing to end if something waits for that: once, as there may be many, and this is called after
@@ -58,8 +83,7 @@ impl Worker {
         for item in self.firings.waited_for(&cx) {
             self.gives_way = true;
             // Of a session that is over there may be others, which end anyway.
-            let runs = self.signals.range(RunKey::before(item)..);
-            runs.take_while(|(key, _)| key.item == item)
+            self.signals_of(item)
                 .for_each(|(_, signals)| signals.wind_down(self.application.name(), item, "others wait for its end"));
         }
     }
@@ -81,14 +105,12 @@ impl Worker {
 
     /// Stops the runs that operators have cancelled.
     pub(super) fn cancel_where_asked(&self, joined: &Joined) {
-        if joined.follower.view.cancels.is_empty() {
-            return;
-        }
-        let running = self
-            .signals
-            .iter()
-            .filter(|(_, signals)| !signals.cancellation.is_cancelled());
-        for (RunKey { item, run, .. }, signals) in running {
+        let cancelled = joined.follower.view.cancels.keys();
+        let running = cancelled.flat_map(|item| {
+            let runs = self.signals.range(RunKey::before(*item)..);
+            runs.take_while(move |(key, _)| key.item == *item)
+        });
+        for (RunKey { item, run, .. }, signals) in running.filter(|(_, signals)| !signals.cancellation.is_cancelled()) {
             if let Some(cancel) = joined.follower.view.cancel_of(*item, run) {
                 let job = self.application.name();
                 info!(job, item, run, cause = cancel.cause(), "run cancelled by an operator");

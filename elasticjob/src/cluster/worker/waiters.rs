@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use tokio::sync::watch;
 
 use crate::cluster::ledger::{End, Record};
-use crate::cluster::view::View;
+use crate::cluster::view::{Revision, View, look};
 use crate::run::{ItemOutcome, Verdict};
 
 /// What is known of a requested run.
@@ -27,21 +27,41 @@ pub(crate) struct Waiter {
 
 /// All those who wait.
 #[derive(Debug, Default)]
-pub(super) struct Waiters(Vec<Waiter>);
+pub(super) struct Waiters {
+    waiting: Vec<Waiter>,
+    /// What was seen when it was last judged for all of them; `None` if one has come since.
+    judged: Option<Judged>,
+}
+
+/// All that is looked at to foresee what becomes of items.
+#[derive(Clone, Copy, Debug)]
+struct Judged {
+    revision: Revision,
+    total: u32,
+}
+
+impl Judged {
+    /// Returns the items of which something else may be foreseen now; `None` for all.
+    fn changed(self, view: &View, total: u32) -> Option<impl Iterator<Item = u32>> {
+        let is_same = self.total == total && self.revision.is_same_job(view.revision());
+        is_same.then(|| view.changed_since(self.revision)).flatten()
+    }
+}
 
 impl Waiters {
     pub(super) fn add(&mut self, waiter: Waiter) {
-        self.0.push(waiter);
+        self.waiting.push(waiter);
+        self.judged = None;
     }
 
     /// Whether the ledger is of interest.
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.waiting.is_empty()
     }
 
     /// Takes in an item's ledger.
     pub(super) fn note(&mut self, item: u32, record: &Record) {
-        for waiter in &self.0 {
+        for waiter in &self.waiting {
             let Some(end) = record.answer_to(&waiter.request) else {
                 continue;
             };
@@ -53,14 +73,22 @@ impl Waiters {
 
     /// Takes in what says that an item will not be run, and forgets those who have gone or know everything.
     pub(super) fn judge(&mut self, view: &View, total: u32) {
-        self.0.retain(|waiter| {
+        if self.waiting.is_empty() {
+            return;
+        }
+        let revision = view.revision();
+        let judged = self.judged.replace(Judged { revision, total });
+        let foreseen = |item: u32| Some((item, foreseen(view, item)?));
+        let news: Vec<(u32, ItemOutcome)> = match judged.and_then(|judged| judged.changed(view, total)) {
+            Some(changed) => changed.filter(|item| *item < total).filter_map(foreseen).collect(),
+            None => (0..total).filter_map(foreseen).collect(),
+        };
+        self.waiting.retain(|waiter| {
             waiter.progress.send_if_modified(|progress| {
                 let before = (progress.total, progress.outcomes.len());
                 progress.total = total;
-                for item in 0..total {
-                    if let Some(outcome) = foreseen(view, item) {
-                        progress.outcomes.entry(item).or_insert(outcome);
-                    }
+                for (item, outcome) in &news {
+                    progress.outcomes.entry(*item).or_insert_with(|| outcome.clone());
                 }
                 (progress.total, progress.outcomes.len()) != before
             });
@@ -72,6 +100,7 @@ impl Waiters {
 
 /// What will become of an item whatever its ledger says.
 pub(crate) fn foreseen(view: &View, item: u32) -> Option<ItemOutcome> {
+    look();
     let of_view = view.items.get(&item)?;
     match &of_view.owner {
         _ if of_view.is_disabled => Some(ItemOutcome::Skipped {

@@ -17,7 +17,7 @@ use crate::cluster::context::Context;
 use crate::cluster::layout::{ItemKind, Node};
 use crate::cluster::scope::Scope;
 use crate::cluster::session::Membership;
-use crate::cluster::view::{Interest, View};
+use crate::cluster::view::{Interest, Revision, View};
 use crate::registry::{Answer, WatchEvent};
 
 use super::flight::Flight;
@@ -39,7 +39,17 @@ pub(super) struct Follower {
     /// Reads of data, with what was deleted since they were sent: an answer may be of before.
     reading: Flight<BTreeSet<String>>,
     rewatching: Flight,
+    /// What was seen when the watches were last found to be those that are wanted.
+    watched: Option<Watched>,
     sync: Sync,
+}
+
+/// All that the wanted watches follow from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Watched {
+    revision: Revision,
+    total: u32,
+    reads_ledgers: bool,
 }
 
 /// What an event means beyond the view.
@@ -62,6 +72,7 @@ impl Follower {
             dirty: Dirty::default(),
             reading: Flight::Idle,
             rewatching: Flight::Idle,
+            watched: None,
             sync: Sync::InStep,
         }
     }
@@ -236,9 +247,22 @@ impl Follower {
     /// Returns the scope that is to be watched from now on and the paths that it needs beyond those that are watched, if that
     /// is another one than before. The watches are under way from here on.
     pub(super) fn begin_rewatching(&mut self, total: u32, reads_ledgers: bool) -> Option<(Scope, BTreeSet<String>)> {
+        let now = Watched {
+            revision: self.view.revision(),
+            total,
+            reads_ledgers,
+        };
+        if self.is_rewatching() {
+            return None;
+        }
+        if self.watched.is_some_and(|before| self.is_watched_since(before, now)) {
+            self.watched = Some(now);
+            return None;
+        }
         let scope = self.watches.scope();
         let wanted = scope.wanted(&self.view, self.membership.id(), total, reads_ledgers);
-        if self.is_rewatching() || wanted == *scope {
+        if wanted == *scope {
+            self.watched = Some(now);
             return None;
         }
         self.rewatching.start(());
@@ -246,9 +270,28 @@ impl Follower {
         Some((wanted, missing))
     }
 
+    /// Returns whether the watches, which were those that were wanted, still are: nothing but items has changed, and of these none
+    /// became our own or ceased to be so.
+    fn is_watched_since(&self, before: Watched, now: Watched) -> bool {
+        let is_same = Watched {
+            revision: now.revision,
+            ..before
+        } == now;
+        if !is_same || !before.revision.is_same_job(now.revision) {
+            return false;
+        }
+        let Scope::Own { items, .. } = self.watches.scope() else {
+            return true;
+        };
+        let is_own = |item| item < now.total && self.view.is_of(item, self.membership.id());
+        let changed = self.view.changed_since(before.revision);
+        changed.is_some_and(|mut changed| changed.all(|item| is_own(item) == items.contains(&item)))
+    }
+
     /// Takes in watches that were set for a scope; `None` if they could not be.
     pub(super) fn rewatched(&mut self, scope: Scope, set: Option<Set>) {
         self.rewatching.land();
+        self.watched = None;
         let Some(set) = set else { return };
         let job = self.view.job();
         let before = self.watches.become_of(scope, set, job);
@@ -279,7 +322,7 @@ impl Follower {
         if !is_behind {
             self.sync = Sync::of_connection(is_connected);
         }
-        self.view = view;
+        view.replace(&mut self.view);
         self.dirty.clear();
         self.owners.forget();
         since

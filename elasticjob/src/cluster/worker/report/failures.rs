@@ -33,6 +33,14 @@ impl Failures {
         self.0.remove(&item);
     }
 
+    /// Returns how many of the last runs of an item failed, if these are `least` or more.
+    pub(in crate::cluster::worker) fn of(&self, item: u32, least: u32) -> Option<u32> {
+        self.0
+            .get(&item)
+            .map(|streak| streak.runs)
+            .filter(|runs| *runs >= least)
+    }
+
     /// Returns those of these items, in ascending order, whose last runs failed, `least` or more, with how many did.
     pub(in crate::cluster::worker) fn among(&self, items: &[u32], least: u32) -> BTreeMap<u32, u32> {
         let is_told = |(item, streak): &(&u32, &Streak)| streak.runs >= least && items.binary_search(item).is_ok();

@@ -210,7 +210,7 @@ impl Reporter {
             Some(Verdict::Failed) => self.failures.failed(item, &ended.id),
             _ => return,
         }
-        self.tell_failing();
+        self.tell_failing_of(item);
     }
 
     /// Takes in the newest run of an item of ours, as its ledger has it.
@@ -224,7 +224,7 @@ impl Reporter {
             Some(Verdict::Failed) => self.failures.failed_before(item, &newest.id),
             _ => return,
         }
-        self.tell_failing();
+        self.tell_failing_of(item);
     }
 
     /// Has health tell of items from so many failed runs on.
@@ -233,6 +233,15 @@ impl Reporter {
             self.failed_runs = least;
             self.tell_failing();
         }
+    }
+
+    /// Tells of one item: many end together, and many may fail.
+    fn tell_failing_of(&self, item: u32) {
+        let runs = self.failures.of(item, self.failed_runs);
+        self.status.change(|now| match runs {
+            Some(runs) if now.items.binary_search(&item).is_ok() => drop(now.failing.insert(item, runs)),
+            _ => drop(now.failing.remove(&item)),
+        });
     }
 
     fn tell_failing(&self) {
@@ -304,6 +313,11 @@ impl Reporter {
     /// We shared the items out.
     pub(super) fn resharded(&self) {
         self.metrics.resharded();
+    }
+
+    /// Returns whether this item was told to be ours.
+    pub(super) fn tells_of_item(&self, item: u32) -> bool {
+        self.status.now_is(|now| now.items.binary_search(&item).is_ok())
     }
 
     /// These items are ours. Whether they were not before.

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::cluster::view::take_looks;
+use crate::limits;
 
 /// Every 20 seconds from the fifth on, with failover.
 fn job(name: &str, total: u32) -> JobConfig {
@@ -92,4 +94,33 @@ async fn names_of_a_hundred_letters() {
 #[tokio::test(start_paused = true)]
 async fn chinese_names() {
     lives_through_it(&"月末工资结算".repeat(17), 3_000, 3).await;
+}
+
+mod looks_at_items {
+    use super::*;
+
+    /// How often an item is looked at, on average, from the start of three instances until the items of one that died have run
+    /// elsewhere and are shared out. Requests take so few items that all of this takes many, and many decisions.
+    async fn of_each(total: u32) -> u64 {
+        let _limits = limits::lower(16 * 1024, 100);
+        take_looks();
+        let mut cluster = Cluster::new().await;
+        let work = || lasting(Duration::from_secs(2));
+        let members: Vec<Instance> = (1..=3)
+            .map(|number| cluster.join(&format!("10.0.0.{number}"), job("job", total), work()))
+            .collect();
+        cluster.until(26.0).await;
+        assert_eq!(items_at(&cluster, at(5)).len(), total as usize);
+        members[0].kill();
+        cluster.until(49.0).await;
+        assert_eq!(items_at(&cluster, at(45)).len(), total as usize, "with two instances");
+        take_looks() / u64::from(total)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn are_as_many_for_each_of_thousands_as_of_hundreds() {
+        let (few, many) = (of_each(300).await, of_each(3_000).await);
+        // Ten times as many, if each step looked at all of them.
+        assert!(many < few * 2, "{many} for each of 3,000 items, {few} for each of 300");
+    }
 }

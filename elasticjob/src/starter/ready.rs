@@ -125,6 +125,7 @@ impl Ready {
         };
         #[cfg(feature = "prometheus")]
         let endpoint = self.metrics.map(Endpoint::open).transpose();
+        #[cfg(feature = "prometheus")]
         let endpoint = endpoint.map_err(|error| invalid(Fault::new(error)))?;
         telemetry::describe();
         let registry = telemetry::observed(self.registry);

@@ -5,7 +5,8 @@
 //! takes it: a `=` at the end of a value, which Java cuts off, and digits other than 0 to 9.
 //!
 //! ```
-//! use elasticjob_config::item_parameters::ItemParameters;
+//! # mod elasticjob { pub mod configuration { pub use elasticjob_config::*; } }
+//! use elasticjob::configuration::item_parameters::ItemParameters;
 //!
 //! let parameters = ItemParameters::parse("0=Beijing, 1 = Shanghai")?;
 //! assert_eq!(parameters.get(1), Some("Shanghai"));

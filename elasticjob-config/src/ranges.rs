@@ -8,7 +8,8 @@ const MOST: usize = 20;
 /// Ascending numbers, shown as ranges. If these are many, the last of them are counted.
 ///
 /// ```
-/// use elasticjob_config::ranges::Ranges;
+/// # mod elasticjob { pub mod configuration { pub use elasticjob_config::*; } }
+/// use elasticjob::configuration::ranges::Ranges;
 ///
 /// assert_eq!(Ranges::from_iter([0, 1, 2, 5, 7, 8]).to_string(), "0-2, 5, 7-8");
 /// let odd = Ranges::from_iter((0..1_000).map(|number| 2 * number + 1));

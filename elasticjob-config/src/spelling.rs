@@ -14,7 +14,8 @@ pub(crate) fn canonical(name: &str) -> String {
 /// half of it. Case, and characters between words, do not count.
 ///
 /// ```
-/// use elasticjob_config::spelling::nearest;
+/// # mod elasticjob { pub mod configuration { pub use elasticjob_config::*; } }
+/// use elasticjob::configuration::spelling::nearest;
 ///
 /// let names = ["http.uri", "http.method"];
 /// assert_eq!(nearest("http.url", names.into_iter()).as_deref(), Some("http.uri"));

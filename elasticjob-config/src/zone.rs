@@ -4,7 +4,8 @@
 //! name is refused.
 //!
 //! ```
-//! use elasticjob_config::zone::Zone;
+//! # mod elasticjob { pub mod configuration { pub use elasticjob_config::*; } }
+//! use elasticjob::configuration::zone::Zone;
 //!
 //! let zone = Zone::parse("Asia/Shanghai")?;
 //! assert_eq!(zone.java_name(), None);
@@ -87,7 +88,8 @@ impl Zone {
 /// POSIX counts the offset of `TZ=GMT+8` to the west, Java to the east; what Java does not know is GMT to it.
 ///
 /// ```
-/// use elasticjob_config::zone::read_by_java_otherwise;
+/// # mod elasticjob { pub mod configuration { pub use elasticjob_config::*; } }
+/// use elasticjob::configuration::zone::read_by_java_otherwise;
 ///
 /// assert_eq!(read_by_java_otherwise("GMT+8").as_deref(), Some("GMT+8"));
 /// assert_eq!(read_by_java_otherwise("CST-8").as_deref(), Some("GMT"));

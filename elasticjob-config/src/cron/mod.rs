@@ -12,7 +12,8 @@
 //! Nothing here reads a clock. Start with [`Expression::parse`].
 //!
 //! ```
-//! use elasticjob_config::cron::Expression;
+//! # mod elasticjob { pub mod configuration { pub use elasticjob_config::*; } }
+//! use elasticjob::configuration::cron::Expression;
 //! use jiff::{Timestamp, tz::TimeZone};
 //!
 //! let expression = Expression::parse("0 0 2 ? * MON-FRI")?;

@@ -4,6 +4,20 @@ use super::setting::{MAX_TIME_DIFF, RECONCILE_INTERVAL, Units};
 use super::{Errors, Fault, JobConfig, RawJobConfig};
 
 /// Makes a [`JobConfig`] by code. Every check waits for [`build`](Self::build), so that all faults come at once.
+///
+/// ```
+/// # mod elasticjob { pub mod configuration { pub use elasticjob_config::*; } }
+/// use elasticjob::configuration::job::JobConfig;
+///
+/// let config = JobConfig::builder("sync_orders").cron("0 0/5 * * * ?").sharding_total_count(3).build()?;
+/// assert_eq!(config.sharding_total_count().get(), 3);
+///
+/// let faults = JobConfig::builder("sync_orders").cron("61 * * * * ?").build().unwrap_err();
+/// // Both the cron expression, and the total count that is missing.
+/// let shown = faults.to_string();
+/// assert!(shown.contains("61 * * * * ?") && shown.contains("shardingTotalCount"), "{shown}");
+/// # Ok::<(), elasticjob_config::job::Errors>(())
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "nothing is checked before `build`"]
 pub struct Builder {

@@ -7,7 +7,8 @@
 //!
 //! ```
 //! # #[cfg(feature = "sources")] {
-//! use elasticjob_config::job::JobConfig;
+//! # mod elasticjob { pub mod configuration { pub use elasticjob_config::*; } }
+//! use elasticjob::configuration::job::JobConfig;
 //!
 //! let config = JobConfig::builder("sync_orders")
 //!     .cron("0/5 * * * * ?")

@@ -42,7 +42,8 @@ impl JobName {
     /// If the registry could not hold the name, or a task id could not be cut apart again.
     ///
     /// ```
-    /// use elasticjob_config::job::JobName;
+    /// # mod elasticjob { pub mod configuration { pub use elasticjob_config::*; } }
+    /// use elasticjob::configuration::job::JobName;
     ///
     /// assert_eq!(JobName::parse("sync_orders")?.as_str(), "sync_orders");
     /// assert!(JobName::parse("shop/sync_orders").is_err());

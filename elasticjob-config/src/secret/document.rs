@@ -14,7 +14,8 @@ use crate::yaml::verbatim::in_one_line;
 /// A text that is not YAML is not shown at all: nothing says where a secret ends in it.
 ///
 /// ```
-/// use elasticjob_config::document_without_secrets;
+/// # mod elasticjob { pub mod configuration { pub use elasticjob_config::*; } }
+/// use elasticjob::configuration::document_without_secrets;
 ///
 /// let stored = "jobName: sync\nprops:\n  batch: 10\n  sink.password: tiger\n";
 /// assert_eq!(

@@ -21,7 +21,8 @@ pub const PROVIDED: &str = "[provided]";
 /// A text that prints as `[provided]`.
 ///
 /// ```
-/// use elasticjob_config::Secret;
+/// # mod elasticjob { pub mod configuration { pub use elasticjob_config::*; } }
+/// use elasticjob::configuration::Secret;
 ///
 /// let password = Secret::new("tiger");
 /// assert_eq!(format!("{password} {password:?}"), "[provided] [provided]");
@@ -85,9 +86,12 @@ const PLACE: &str = "file";
 /// Returns whether the value of a setting must not be shown, judged by the setting's name, however that is spelt.
 ///
 /// ```
-/// assert!(elasticjob_config::is_secret("email.password"));
-/// assert!(elasticjob_config::is_secret("sink.API_KEY"));
-/// assert!(!elasticjob_config::is_secret("email.host"));
+/// # mod elasticjob { pub mod configuration { pub use elasticjob_config::*; } }
+/// use elasticjob::configuration::is_secret;
+///
+/// assert!(is_secret("email.password"));
+/// assert!(is_secret("sink.API_KEY"));
+/// assert!(!is_secret("email.host"));
 /// ```
 #[must_use]
 pub fn is_secret(name: &str) -> bool {
@@ -101,7 +105,8 @@ pub fn is_secret(name: &str) -> bool {
 /// the secrets that it quotes.
 ///
 /// ```
-/// use elasticjob_config::shown;
+/// # mod elasticjob { pub mod configuration { pub use elasticjob_config::*; } }
+/// use elasticjob::configuration::shown;
 ///
 /// assert_eq!(shown("email.password", "tiger"), "[provided]");
 /// assert_eq!(shown("jobParameter", "ftp://lion:tiger@files/in"), "ftp://[provided]@files/in");

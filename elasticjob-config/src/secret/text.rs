@@ -23,7 +23,8 @@ const LONGEST_USERINFO: usize = 1024;
 /// parameters, keys, headers and options with secret names, and credentials after `Bearer`.
 ///
 /// ```
-/// use elasticjob_config::without_secrets;
+/// # mod elasticjob { pub mod configuration { pub use elasticjob_config::*; } }
+/// use elasticjob::configuration::without_secrets;
 ///
 /// assert_eq!(
 ///     without_secrets("curl -H 'Authorization: Bearer tiger' https://lion:tiger@example.org/x?id=7&access_token=tiger"),

@@ -112,7 +112,8 @@ pub struct Declared {
 /// Reads the configuration of an application.
 ///
 /// ```
-/// use elasticjob_config::sources::{Declared, Loader};
+/// # mod elasticjob { pub mod configuration { pub use elasticjob_config::*; } }
+/// use elasticjob::configuration::sources::{Declared, Loader};
 ///
 /// let declared = Declared {
 ///     name: "sync_orders".into(),
@@ -215,7 +216,8 @@ impl Loader {
     /// A setting that is at fault has its default; a job whose name is at fault is not among the jobs.
     ///
     /// ```
-    /// use elasticjob_config::sources::Loader;
+    /// # mod elasticjob { pub mod configuration { pub use elasticjob_config::*; } }
+    /// use elasticjob::configuration::sources::Loader;
     ///
     /// let set = |key: &str, value: &str| (format!("ELASTICJOB_{key}"), value.to_owned());
     /// let (settings, checked) = Loader::new().environment([set("LABELS", "gpu"), set("DUMP_PORT", "many")]).read();

@@ -15,7 +15,8 @@ impl Loader {
     /// matter.
     ///
     /// ```
-    /// use elasticjob_config::sources::{Loader, RegistrySettings};
+    /// # mod elasticjob { pub mod configuration { pub use elasticjob_config::*; } }
+    /// use elasticjob::configuration::sources::{Loader, RegistrySettings};
     ///
     /// let variable = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     /// let loader = Loader::new().environment([

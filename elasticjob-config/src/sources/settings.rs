@@ -281,7 +281,8 @@ impl TracedJobs {
     /// Returns each name that none of these jobs has, and the job that was probably meant.
     ///
     /// ```
-    /// use elasticjob_config::sources::TracedJobs;
+    /// # mod elasticjob { pub mod configuration { pub use elasticjob_config::*; } }
+    /// use elasticjob::configuration::sources::TracedJobs;
     ///
     /// let traced = TracedJobs::AllBut(vec!["heartbeat".to_owned(), "sync-order".to_owned()]);
     /// let unknown = traced.unknown_names(["heartbeat", "sync_orders"].into_iter());

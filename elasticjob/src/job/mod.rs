@@ -13,6 +13,24 @@
 //! [`RunContext`], which is everything one run of one sharding item can see.
 
 pub use elasticjob_macros::Inject;
+/// Tells code that a run should stop: the token of `tokio-util`, which most asynchronous libraries take. It is exported here so that
+/// an application needs no dependency on that crate.
+///
+/// ```
+/// use elasticjob::job::{CancellationToken, RunContext, ShardingContext};
+///
+/// async fn import(run: RunContext) {
+///     let token: &CancellationToken = run.cancellation();
+///     for page in 0..100 {
+///         if token.is_cancelled() {
+///             return println!("stopped before page {page}");
+///         }
+///     }
+/// }
+/// # let run = RunContext::for_test(ShardingContext::for_test(0, 1));
+/// # futures_util::FutureExt::now_or_never(import(run)).expect("it waits for nothing");
+/// ```
+pub use tokio_util::sync::CancellationToken;
 
 mod blocking;
 mod closure;

@@ -137,6 +137,7 @@ mod tasks;
 mod telemetry;
 mod threads;
 mod type_name;
+mod uptime;
 #[cfg(feature = "axum")]
 mod web;
 

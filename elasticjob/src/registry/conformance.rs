@@ -50,6 +50,9 @@ pub async fn all(registry: Arc<dyn Registry>) {
     a_watch_should_give_all_changes_below_its_path_in_order(&registry).await;
     a_watch_should_give_each_step_of_a_transaction(&registry).await;
     own_events_should_be_there_before_the_answer(&registry).await;
+    a_read_should_show_no_change_before_its_event(&registry).await;
+    numbers_should_grow_although_all_is_deleted(&registry).await;
+    a_transaction_may_name_several_jobs(&registry).await;
     watches_should_nest_and_end_when_dropped(&registry).await;
     a_sync_should_show_what_was_acknowledged(&registry).await;
     a_closed_session_should_be_lost_for_good(&registry).await;
@@ -129,7 +132,7 @@ async fn a_stat_should_tell_the_history_of_a_node(registry: &Arc<dyn Registry>) 
     assert_eq!(third.version, 0, "a node that is created again starts at 0");
     assert!(
         third.modified > test.stat(&b).await.modified,
-        "numbers grow over the whole registry"
+        "numbers grow within a first path segment"
     );
 }
 
@@ -526,6 +529,67 @@ async fn own_events_should_be_there_before_the_answer(registry: &Arc<dyn Registr
             .expect("the node is there");
         within(test.session.sync()).await.expect("a sync is answered");
         assert_eq!(ready(&mut watch), Some(WatchEvent::Changed(node.clone())));
+    }
+}
+
+async fn a_read_should_show_no_change_before_its_event(registry: &Arc<dyn Registry>) {
+    let test = Test::new(registry, "reads-after").await;
+    let node = test.path("node");
+    test.write(vec![create(&node, "")]).await;
+    let other = connect(registry).await;
+    let mut watch = test.watch(&test.root).await;
+    for _ in 0..200 {
+        let version = test.stat(&node).await.version;
+        while ready(&mut watch).is_some() {}
+        let write = other.write(vec![set(&node, "", None)]);
+        // Until the read shows the change, which a server may be late to see.
+        let seen = async { while test.stat(&node).await.version == version {} };
+        let (written, ()) = within(async { tokio::join!(write, seen) }).await;
+        written.expect("the node is there");
+        assert_eq!(ready(&mut watch), Some(WatchEvent::Changed(node.clone())));
+    }
+}
+
+async fn numbers_should_grow_although_all_is_deleted(registry: &Arc<dyn Registry>) {
+    let test = Test::new(registry, "numbers").await;
+    let mut newest = test.stat(&test.root).await.modified;
+    for _ in 0..20 {
+        test.write(vec![delete(&test.root, None)]).await;
+        test.write(vec![create(&test.root, "")]).await;
+        let modified = test.stat(&test.root).await.modified;
+        assert!(modified > newest, "{modified} after {newest}");
+        newest = modified;
+    }
+}
+
+async fn a_transaction_may_name_several_jobs(registry: &Arc<dyn Registry>) {
+    let (a, b) = (
+        Test::new(registry, "several-a").await,
+        Test::new(registry, "several-b").await,
+    );
+    let (mut of_a, mut of_b) = (a.watch(&a.root).await, b.watch(&b.root).await);
+    // Against each other, and in both orders: a registry that locks jobs one after the other must not wait for itself.
+    let there = (0..50).map(|_| a.session.write(vec![set(&a.root, "", None), set(&b.root, "", None)]));
+    let back = (0..50).map(|_| b.session.write(vec![set(&b.root, "", None), set(&a.root, "", None)]));
+    let results = within(async { tokio::join!(join_all(there), join_all(back)) }).await;
+    assert!(results.0.iter().chain(&results.1).all(Result::is_ok), "{results:?}");
+    let refused = a
+        .session
+        .write(vec![set(&a.root, "", None), set(&b.root, "", Some(7))])
+        .await;
+    let error = Error::BadVersion;
+    assert_eq!(refused, Err(WriteError { step: Some(1), error }));
+    within(a.session.sync()).await.expect("a sync is answered");
+    within(b.session.sync()).await.expect("a sync is answered");
+    assert_eq!(
+        (a.stat(&a.root).await.version, b.stat(&b.root).await.version),
+        (100, 100)
+    );
+    for (watch, root) in [(&mut of_a, &a.root), (&mut of_b, &b.root)] {
+        for _ in 0..100 {
+            assert_eq!(ready(watch), Some(WatchEvent::Changed(root.clone())));
+        }
+        assert_eq!(ready(watch), None);
     }
 }
 

@@ -12,6 +12,17 @@
 //!   by [`Watch::poll_next`] once that answer is given. A claim relies on it to see whether its item was
 //!   given away meanwhile.
 //!
+//! # Jobs
+//!
+//! A job is a first path segment. What has to be in order is in order within a job; a registry is free to keep jobs apart:
+//!
+//! - The answer to a write or a read comes after the events of all changes that it may show of the jobs which it names. The
+//!   answer to a sync comes after the events of all changes, of any job, that were acknowledged before the call.
+//! - The events of one job come in the order of its changes. Events of different jobs come in any order.
+//! - [`Stat::modified`] grows within a job for ever, also if the job is deleted and created again, and if the registry is
+//!   started again. Between jobs it grows as the registry's clock does.
+//! - A transaction that names several jobs is all or nothing like any other.
+//!
 //! Paths are absolute within the namespace (`/my_job/config`); the namespace itself is `/`.
 
 use std::fmt;
@@ -28,6 +39,7 @@ mod error;
 pub mod memory;
 pub mod metered;
 mod path;
+mod queue;
 mod size;
 #[cfg(feature = "zookeeper")]
 pub mod zookeeper;
@@ -361,7 +373,7 @@ pub struct Stat {
     pub version: i32,
     /// The transaction that created the node.
     pub created: i64,
-    /// The transaction that last set its data. Grows over the whole registry, for ever.
+    /// The transaction that last set its data. Grows within a first path segment, for ever: a fencing token.
     pub modified: i64,
     /// When its data was last set, by the registry's clock, in milliseconds since 1970.
     pub modified_at: i64,

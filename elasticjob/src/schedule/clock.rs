@@ -10,6 +10,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until as sleep_un
 
 use super::jumps::JumpDetector;
 use crate::tasks::Tasks;
+use crate::uptime;
 
 /// How often the wall clock is compared with the monotonic one.
 const COMPARISON_INTERVAL: Duration = Duration::from_secs(1);
@@ -108,7 +109,7 @@ impl SystemClock {
     pub(crate) fn watch_for_jumps(self: Arc<Self>, tasks: &Tasks) {
         let token = tasks.token().clone();
         tasks.spawn_essential("clock-watch", async move {
-            let mut detector = JumpDetector::new(self.now(), monotonic());
+            let mut detector = JumpDetector::new(self.now(), uptime::awake());
             let mut ticks = interval(COMPARISON_INTERVAL);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
@@ -116,7 +117,7 @@ impl SystemClock {
                     _ = ticks.tick() => {}
                     () = token.cancelled() => return,
                 }
-                if let Some(jump) = detector.observe(self.now(), monotonic()) {
+                if let Some(jump) = detector.observe(self.now(), uptime::awake()) {
                     tracing::warn!(%jump, "the wall clock jumped");
                     self.jumps.send_modify(|count| *count += 1);
                 }
@@ -136,35 +137,13 @@ impl Clock for SystemClock {
         Timestamp::now()
     }
 
-    #[cfg(any(target_os = "linux", target_os = "android"))]
     fn elapsed(&self) -> Duration {
-        use rustix::time::{ClockId, clock_gettime};
-
-        // Both fields are never negative on this clock, which starts at 0 when the machine does.
-        Duration::try_from(clock_gettime(ClockId::Boottime)).unwrap_or_default()
-    }
-
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
-    fn elapsed(&self) -> Duration {
-        monotonic()
+        uptime::uptime()
     }
 
     fn jumps(&self) -> watch::Receiver<u64> {
         self.jumps.subscribe()
     }
-}
-
-/// Time that passes while the machine is awake.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the one place where that it stops during sleep is wanted"
-)]
-fn monotonic() -> Duration {
-    use std::sync::LazyLock;
-    use std::time::Instant;
-
-    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
-    Instant::now().duration_since(*START)
 }
 
 /// A clock that follows tokio's time and that can be set: for tests, above all while tokio's time is paused.

@@ -11,7 +11,7 @@ use super::core::Deferred;
 use super::link::{Direction, LinkState};
 use super::state::State;
 use super::tree::{Transaction, Tree};
-use super::watch::Queue;
+use crate::registry::queue::Queue;
 use crate::registry::{Error, SessionState, WatchEvent};
 
 /// One session: the server's half, the client's half, and what is between them.

@@ -15,7 +15,7 @@ use super::core::Deferred;
 use super::link::{Break, Direction, Fate, LinkState};
 use super::member::{Alarms, Delayed, Lag, Member, Message};
 use super::tree::{Stamp, Transaction, Tree};
-use super::watch::Queue;
+use crate::registry::queue::Queue;
 use crate::registry::{Answer, Error, Read, SessionState, Step, WatchEvent, WriteError, Written, path};
 
 /// The registry's time, in milliseconds since 1970.

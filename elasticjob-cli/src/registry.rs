@@ -6,6 +6,8 @@ use std::sync::Arc;
 use clap::Args;
 use elasticjob::configuration::sources::{Loader, RegistrySettings};
 use elasticjob::operation::Operations;
+use elasticjob::registry::Registry;
+use elasticjob::registry::sql::SqliteRegistry;
 use elasticjob::registry::zookeeper::ZooKeeperRegistry;
 
 use crate::failure::Failure;
@@ -67,13 +69,17 @@ impl RegistryArguments {
 
     /// Operations on the jobs there. Nothing is connected yet.
     pub(crate) fn operations(&self) -> Result<Operations, Failure> {
-        let settings = match self.loader().load_registry()? {
-            RegistrySettings::ZooKeeper(settings) => settings,
+        let registry: Result<Arc<dyn Registry>, _> = match self.loader().load_registry()? {
+            RegistrySettings::ZooKeeper(settings) => {
+                ZooKeeperRegistry::from_settings(&settings).map(|registry| Arc::new(registry) as _)
+            }
+            RegistrySettings::Database(settings) => {
+                SqliteRegistry::from_settings(&settings).map(|registry| Arc::new(registry) as _)
+            }
             _ => return Err(self.nowhere()),
         };
-        let registry =
-            ZooKeeperRegistry::from_settings(&settings).map_err(|error| Failure::Usage(error.to_string()))?;
-        Ok(Operations::new(Arc::new(registry)))
+        let registry = registry.map_err(|error| Failure::Usage(error.to_string()))?;
+        Ok(Operations::new(registry))
     }
 
     /// Says which profiles the files have settings for, if the operator has named none and others count.
@@ -95,7 +101,8 @@ impl RegistryArguments {
     fn nowhere(&self) -> Failure {
         Failure::Unnamed(format!(
             "no registry centre is named: neither by `elasticjob.reg-center` in application.* in {}, nor by \
-             ELASTICJOB_REG_CENTER_SERVER_LISTS and ELASTICJOB_REG_CENTER_NAMESPACE, nor by --server-lists and --namespace",
+             ELASTICJOB_REG_CENTER_SERVER_LISTS or ELASTICJOB_REG_CENTER_URL and ELASTICJOB_REG_CENTER_NAMESPACE, nor by \
+             --server-lists and --namespace",
             self.directory.display()
         ))
     }

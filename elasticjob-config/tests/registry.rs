@@ -109,8 +109,8 @@ mod choice {
         let path = |name: &str| directory.path().join(name).display().to_string();
         let shown = load_in(directory.path(), &[]).unwrap_err().to_string();
         let expected = format!(
-            "`elasticjob.reg-center.required` is `true`: but no registry is named: set `elasticjob.reg-center.server-lists` and \
-             `elasticjob.reg-center.namespace` (files read: {}; not there: {}",
+            "`elasticjob.reg-center.required` is `true`: but no registry is named: set `elasticjob.reg-center.server-lists` or \
+             `elasticjob.reg-center.url`, and `elasticjob.reg-center.namespace` (files read: {}; not there: {}",
             path("application.yaml"),
             path("config/application.{yaml,yml,toml,properties}")
         );
@@ -134,6 +134,87 @@ mod choice {
         );
         assert!(load("elasticjob.reg-center.required: true").is_err());
         assert!(load("elasticjobs.reg-center.namespace: n").is_err());
+    }
+}
+
+mod url {
+    use std::time::Duration;
+
+    use elasticjob_config::sources::{DatabaseSettings, RegistryDatabase};
+
+    use super::*;
+
+    fn database(reg_center: &str) -> DatabaseSettings {
+        let text = format!("elasticjob: {{reg-center: {{{reg_center}}}}}");
+        match load(&text, &[]).unwrap().registry {
+            RegistrySettings::Database(settings) => settings,
+            other => panic!("{reg_center}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn names_a_file() {
+        for (url, path) in [
+            ("sqlite:jobs.db", "jobs.db"),
+            ("sqlite://data/jobs.db", "data/jobs.db"),
+            ("SQLite:///var/lib/任务.db", "/var/lib/任务.db"),
+            ("sqlite:/var/lib/jobs.db", "/var/lib/jobs.db"),
+        ] {
+            let settings = database(&format!("url: '{url}', namespace: shop, required: true"));
+            assert_eq!(settings.database, RegistryDatabase::Sqlite(path.into()), "{url}");
+            assert_eq!(settings.session_timeout, Duration::from_secs(10));
+        }
+        let variables = [
+            ("ELASTICJOB_REG_CENTER_URL", "sqlite:jobs.db"),
+            ("ELASTICJOB_REG_CENTER_NAMESPACE", "shop"),
+            ("ELASTICJOB_REG_CENTER_SESSION_TIMEOUT", "4s"),
+        ];
+        let RegistrySettings::Database(settings) = load("", &variables).unwrap().registry else {
+            panic!("a database is named");
+        };
+        assert_eq!(settings.session_timeout, Duration::from_secs(4));
+    }
+
+    #[test]
+    fn of_no_file_is_refused() {
+        let check = |url: &str, expected: &str| {
+            let text = format!("elasticjob:\n  reg-center: {{url: '{url}', namespace: n}}");
+            let shown = fault(&text, &[]);
+            assert!(
+                shown.contains("application.yaml:2: `elasticjob.reg-center.url` is `"),
+                "{shown}"
+            );
+            assert!(shown.contains(expected) && !shown.contains("tiger"), "{shown}");
+        };
+        check("mysql://lion:tiger@db/shop", "`sqlite:PATH` is expected");
+        check("jobs.db", "`sqlite:PATH` is expected");
+        check("sqlite:", "the path of the file is missing");
+        check("sqlite://", "the path of the file is missing");
+        check("sqlite::memory:", "`reg-center.type: EMBEDDED`");
+        check("sqlite:jobs.db?mode=ro", "without parameters");
+    }
+
+    #[test]
+    fn beside_another_registry_is_refused_with_both_places() {
+        let check = |others: &str, expected: &str| {
+            let text = format!("elasticjob:\n  reg-center: {{url: 'sqlite:jobs.db', namespace: n, {others}}}");
+            let shown = fault(&text, &[]);
+            assert!(shown.contains(expected), "{shown}");
+        };
+        check(
+            "server-lists: 'zk:2181'",
+            "is `sqlite:jobs.db`: but `elasticjob.reg-center.server-lists` (",
+        );
+        check("type: ZOOKEEPER", "but `elasticjob.reg-center.type` (");
+        check("digest: 'lion:tiger'", "is for ZooKeeper: leave one of them out");
+        check(
+            "type: EMBEDDED",
+            "`elasticjob.reg-center.type` is `EMBEDDED`: but `elasticjob.reg-center.url` (",
+        );
+        check("session-timeout: 500ms", "at least `1s` is expected");
+        let all = "elasticjob: {reg-center: {url: 'sqlite:', server-lists: 'zk:2181', session-timeout: 1ms}}";
+        let errors = load(all, &[]).unwrap_err();
+        assert_eq!(errors.iter().count(), 4, "{errors}");
     }
 }
 

@@ -1,8 +1,8 @@
 //! Declarative distributed scheduled jobs, compatible with Apache ShardingSphere ElasticJob.
 //!
 //! Put `#[elastic_job(..)]` on a function, and it runs on schedule on all instances of your application. The job is divided into
-//! sharding items, which the instances share. They find each other in a registry centre: ZooKeeper or, for a single process,
-//! the embedded registry.
+//! sharding items, which the instances share. They find each other in a registry centre: ZooKeeper, a SQLite file for
+//! the processes of one machine, or the embedded registry for a single process.
 //!
 //! ```no_run
 //! use elasticjob::prelude::*;
@@ -80,6 +80,7 @@
 //! | feature | default | what it adds |
 //! |---|---|---|
 //! | `zookeeper` | yes | the registry centre on ZooKeeper |
+//! | `registry-sqlite` | no | a registry centre in a SQLite file, for the processes of one machine |
 //! | `script` | yes | jobs of type `SCRIPT`: [`executor::script`] |
 //! | `config`, `figment` | yes | configuration that the application has read with the crate of that name: [`Builder`](starter::Builder) |
 //! | `http` | no | jobs of type `HTTP`: [`executor::http`] |

@@ -103,10 +103,38 @@ fn the_environment_should_win_over_what_the_example_says() {
 
 #[test]
 fn three_processes_of_the_cluster_should_share_the_items_and_survive_a_killed_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("cluster.db").display().to_string();
+    three_processes_share_the_items_and_survive_a_killed_one(&[("CLUSTER_FILE", &file)]);
+    // What is known is there for the next process.
+    let start = Program::example("cluster").environment("CLUSTER_FILE", &file);
+    let mut program = start
+        .environment("ELASTICJOB_JOBS_SYNC_ORDERS_CRON", "* * * * * ?")
+        .start();
+    program::wait("the next process to go on", || {
+        program.said().contains("joined the registry centre").then_some(())
+    });
+    assert_eq!(program.terminate(), Some(0));
+}
+
+#[test]
+fn the_cluster_should_do_the_same_on_zookeeper() {
     let server = Server::start().unwrap();
+    let address = server.address().to_string();
+    let registry = [
+        ("ELASTICJOB_REG_CENTER_URL", ""),
+        ("ELASTICJOB_REG_CENTER_SERVER_LISTS", &address),
+    ];
+    three_processes_share_the_items_and_survive_a_killed_one(&registry);
+}
+
+fn three_processes_share_the_items_and_survive_a_killed_one(registry: &[(&str, &str)]) {
     let start = || {
-        Program::example("cluster")
-            .environment("ZOOKEEPER", &server.address().to_string())
+        let program = Program::example("cluster");
+        let program = registry
+            .iter()
+            .fold(program, |program, (name, value)| program.environment(name, value));
+        program
             .environment("ELASTICJOB_JOBS_SYNC_ORDERS_CRON", "* * * * * ?")
             .environment("ELASTICJOB_REG_CENTER_SESSION_TIMEOUT", "2s")
             .start()

@@ -1,11 +1,14 @@
 //! The promises of a registry, checked on all that there are.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use elasticjob::registry::conformance;
 use elasticjob::registry::memory::MemoryRegistry;
+use elasticjob::registry::sql::SqliteRegistry;
 use elasticjob::registry::zookeeper::ZooKeeperRegistry;
+use elasticjob::registry::{Answer, BoxFuture, Error, Read, Registry, Session};
 use elasticjob_tests::zookeeper::{Ensemble, Server};
 
 #[tokio::test]
@@ -48,4 +51,40 @@ async fn an_ensemble_should_conform() -> anyhow::Result<()> {
     )?))
     .await;
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sqlite_should_conform() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let registry = SqliteRegistry::new(folder.path().join("jobs.db"), "conformance")?;
+    conformance::all(Arc::new(registry)).await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn sqlite_should_conform_beside_other_namespaces_and_with_a_lock_for_each_session() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("任务.db");
+    let other = SqliteRegistry::new(&file, "a")?.connect().await?;
+    conformance::all(Arc::new(OneEach { file, namespace: "a/b" })).await;
+    let children = other.read_at_once(vec![Read::Children("/".into())]).await?;
+    assert_eq!(children, [Answer::Children(Some(vec![]))]);
+    Ok(())
+}
+
+/// Opens each session as if it was in a process of its own.
+#[derive(Debug)]
+struct OneEach {
+    file: PathBuf,
+    namespace: &'static str,
+}
+
+impl Registry for OneEach {
+    fn connect(&self) -> BoxFuture<'_, Result<Arc<dyn Session>, Error>> {
+        Box::pin(async { SqliteRegistry::new(&self.file, self.namespace)?.connect().await })
+    }
+
+    fn describe(&self) -> String {
+        format!("sqlite file {}", self.file.display())
+    }
 }

@@ -83,8 +83,8 @@ pub use self::error::{Error, Errors, Origin};
 pub use self::properties::read_properties;
 pub use self::server::Server;
 pub use self::settings::{
-    DataSourceSettings, DumpSettings, Implementation, JobSettings, MetricsSettings, NetworkSettings, RegistrySettings,
-    Settings, Sources, TracedJobs, TracingSettings, ZooKeeperSettings,
+    DataSourceSettings, DatabaseSettings, DumpSettings, Implementation, JobSettings, MetricsSettings, NetworkSettings,
+    RegistryDatabase, RegistrySettings, Settings, Sources, TracedJobs, TracingSettings, ZooKeeperSettings,
 };
 
 pub(crate) use self::spelt::Spelt;

@@ -97,6 +97,8 @@ pub enum RegistrySettings {
     Unnamed,
     /// On ZooKeeper.
     ZooKeeper(ZooKeeperSettings),
+    /// In a database: `reg-center.url`.
+    Database(DatabaseSettings),
 }
 
 /// How to reach ZooKeeper.
@@ -132,6 +134,36 @@ impl ZooKeeperSettings {
         let servers: Vec<String> = self.servers.iter().map(ToString::to_string).collect();
         servers.join(",") + self.chroot.as_deref().unwrap_or_default()
     }
+}
+
+/// How to reach a registry in a database.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct DatabaseSettings {
+    /// `url`: which database.
+    pub database: RegistryDatabase,
+    /// `namespace`: what keeps the jobs of one group of applications apart from others in the same database.
+    pub namespace: String,
+    /// `base-sleep-time`: the first pause between attempts to connect. Default: 1 s.
+    pub base_sleep_time: Duration,
+    /// `max-sleep-time`: the longest pause. Default: 3 s.
+    pub max_sleep_time: Duration,
+    /// `max-retries`: attempts after the first. Default: 3.
+    pub max_retries: u32,
+    /// `session-timeout`: how long the others wait for an instance that is silent; at least a second. Default, also for 0: 10 s.
+    pub session_timeout: Duration,
+    /// `connection-timeout`: how long one attempt may take. Default, also for 0: 15 s.
+    pub connection_timeout: Duration,
+    /// `fail-fast`: whether the start fails if the database cannot be reached, instead of trying on. Default: no.
+    pub fail_fast: bool,
+}
+
+/// A database that can be a registry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RegistryDatabase {
+    /// `sqlite:PATH`: a file, which the processes of one machine share.
+    Sqlite(PathBuf),
 }
 
 /// A job and who does its work.

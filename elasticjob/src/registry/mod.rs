@@ -41,6 +41,8 @@ pub mod metered;
 mod path;
 mod queue;
 mod size;
+#[cfg(feature = "_registry-sql")]
+pub mod sql;
 #[cfg(feature = "zookeeper")]
 pub mod zookeeper;
 

@@ -243,6 +243,20 @@ fn registry(builder: &mut Builder, settings: &Settings, faults: &mut Faults) -> 
                 }
             }
         }
+        RegistrySettings::Database(database) => {
+            let retry = Retry {
+                base: database.base_sleep_time,
+                limit: database.max_sleep_time,
+                attempts: database.fail_fast.then_some(database.max_retries),
+            };
+            match in_database(database) {
+                Ok(registry) => Some((registry, retry)),
+                Err(problem) => {
+                    faults.push(settings.fault("reg-center.url", None, problem));
+                    None
+                }
+            }
+        }
         RegistrySettings::Unnamed => {
             warn!(
                 files = paths(&settings.sources.files),
@@ -268,6 +282,19 @@ fn connector(settings: &elasticjob_config::sources::ZooKeeperSettings) -> Result
 #[cfg(not(feature = "zookeeper"))]
 fn connector(_settings: &elasticjob_config::sources::ZooKeeperSettings) -> Result<Arc<dyn Registry>, String> {
     Err("this program was built without the feature `zookeeper`".to_owned())
+}
+
+#[cfg(feature = "registry-sqlite")]
+fn in_database(settings: &elasticjob_config::sources::DatabaseSettings) -> Result<Arc<dyn Registry>, String> {
+    match crate::registry::sql::SqliteRegistry::from_settings(settings) {
+        Ok(registry) => Ok(Arc::new(registry)),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+#[cfg(not(feature = "registry-sqlite"))]
+fn in_database(_settings: &elasticjob_config::sources::DatabaseSettings) -> Result<Arc<dyn Registry>, String> {
+    Err("this program was built without the feature `registry-sqlite`".to_owned())
 }
 
 /// Checks one job and makes it; `None` where that failed.

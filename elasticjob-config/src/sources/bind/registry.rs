@@ -1,3 +1,4 @@
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Binder;
@@ -5,13 +6,28 @@ use crate::secret::Secret;
 use crate::sources::error::Error;
 use crate::sources::key::Key;
 use crate::sources::server;
-use crate::sources::settings::{RegistrySettings, Sources, ZooKeeperSettings};
+use crate::sources::settings::{DatabaseSettings, RegistryDatabase, RegistrySettings, Sources, ZooKeeperSettings};
 
 const TYPE: Key = Key::Setting("reg-center.type");
 const REQUIRED: Key = Key::Setting("reg-center.required");
 const SERVER_LISTS: Key = Key::Setting("reg-center.server-lists");
+const URL: Key = Key::Setting("reg-center.url");
 const NAMESPACE: Key = Key::Setting("reg-center.namespace");
 const DIGEST: Key = Key::Setting("reg-center.digest");
+const SESSION_TIMEOUT: &str = "reg-center.session-timeout";
+
+/// The shortest timeout of a session in a database: members look several times in it whether the others live.
+const SHORTEST_SESSION: Duration = Duration::from_secs(1);
+
+/// What is the same for each kind of registry that is reached over a connection.
+struct Connecting {
+    base_sleep_time: Duration,
+    max_sleep_time: Duration,
+    max_retries: u32,
+    session_timeout: Duration,
+    connection_timeout: Duration,
+    fail_fast: bool,
+}
 
 impl Binder<'_> {
     /// The registry.
@@ -32,12 +48,13 @@ impl Binder<'_> {
         match (is_embedded, is_named) {
             (true, _) => self.embedded(is_required),
             (false, false) if is_required => {
-                let problem = "but no registry is named: set `elasticjob.reg-center.server-lists` and \
-                               `elasticjob.reg-center.namespace`";
+                let problem = "but no registry is named: set `elasticjob.reg-center.server-lists` or \
+                               `elasticjob.reg-center.url`, and `elasticjob.reg-center.namespace`";
                 self.refuse_required(&format!("{problem} ({})", sources.describe()));
                 None
             }
             (false, false) => Some(RegistrySettings::Unnamed),
+            (false, true) if self.bound(&URL).is_some() => self.database(),
             (false, true) => self.zookeeper(),
         }
     }
@@ -48,15 +65,25 @@ impl Binder<'_> {
             self.refuse_required("but `elasticjob.reg-center.type` is `EMBEDDED`, which no other instance can reach");
             return None;
         }
-        if let (Some(servers), Some(bound)) = (self.bound(&SERVER_LISTS), self.bound(&TYPE)) {
-            let problem = format!(
-                "but `{}` ({}) names servers: leave one of them out",
-                servers.written, servers.origin
-            );
-            self.fault(&bound, problem);
-            return None;
+        let is_alone = self.stands_alone(&TYPE, &[(SERVER_LISTS, "names servers"), (URL, "names a database")]);
+        is_alone.then_some(RegistrySettings::Embedded)
+    }
+
+    /// Refuses a setting beside others that contradict it: each with what it does.
+    fn stands_alone(&mut self, key: &Key, others: &[(Key, &str)]) -> bool {
+        let Some(bound) = self.bound(key) else { return true };
+        let mut is_alone = true;
+        for (other, does) in others {
+            if let Some(other) = self.bound(other) {
+                let problem = format!(
+                    "but `{}` ({}) {does}: leave one of them out",
+                    other.written, other.origin
+                );
+                self.fault(&bound, problem);
+                is_alone = false;
+            }
         }
-        Some(RegistrySettings::Embedded)
+        is_alone
     }
 
     fn refuse_required(&mut self, problem: &str) {
@@ -68,29 +95,75 @@ impl Binder<'_> {
     fn zookeeper(&mut self) -> Option<RegistrySettings> {
         let servers = self.servers();
         let namespace = self.namespace();
-        let base_sleep_time = self.positive("reg-center.base-sleep-time", Duration::from_secs(1));
-        let max_sleep_time = self.positive("reg-center.max-sleep-time", Duration::from_secs(3));
-        let max_retries = self.number(
-            &Key::Setting("reg-center.max-retries"),
-            "a whole number from 0 is expected",
-        );
-        let session_timeout = self.positive("reg-center.session-timeout", Duration::from_secs(10));
-        let connection_timeout = self.positive("reg-center.connection-timeout", Duration::from_secs(15));
+        let connecting = self.connecting();
         let digest = self.digest();
-        let fail_fast = self.bool(&Key::Setting("reg-center.fail-fast")).unwrap_or(false);
         let (servers, chroot) = servers?;
         Some(RegistrySettings::ZooKeeper(ZooKeeperSettings {
             servers,
             chroot,
             namespace: namespace?,
-            base_sleep_time,
-            max_sleep_time,
-            max_retries: max_retries.unwrap_or(3),
-            session_timeout,
-            connection_timeout,
+            base_sleep_time: connecting.base_sleep_time,
+            max_sleep_time: connecting.max_sleep_time,
+            max_retries: connecting.max_retries,
+            session_timeout: connecting.session_timeout,
+            connection_timeout: connecting.connection_timeout,
             digest,
-            fail_fast,
+            fail_fast: connecting.fail_fast,
         }))
+    }
+
+    fn database(&mut self) -> Option<RegistrySettings> {
+        let others = [
+            (SERVER_LISTS, "names servers"),
+            (TYPE, "names another registry"),
+            (DIGEST, "is for ZooKeeper"),
+        ];
+        let is_alone = self.stands_alone(&URL, &others);
+        let database = self.url();
+        let namespace = self.namespace();
+        let connecting = self.connecting();
+        if let Some(bound) = self.bound(&Key::Setting(SESSION_TIMEOUT))
+            && connecting.session_timeout < SHORTEST_SESSION
+        {
+            self.fault(&bound, "at least `1s` is expected for a registry in a database");
+        }
+        let (database, namespace) = (database?, namespace?);
+        is_alone.then_some(RegistrySettings::Database(DatabaseSettings {
+            database,
+            namespace,
+            base_sleep_time: connecting.base_sleep_time,
+            max_sleep_time: connecting.max_sleep_time,
+            max_retries: connecting.max_retries,
+            session_timeout: connecting.session_timeout,
+            connection_timeout: connecting.connection_timeout,
+            fail_fast: connecting.fail_fast,
+        }))
+    }
+
+    fn url(&mut self) -> Option<RegistryDatabase> {
+        let bound = self.bound(&URL)?;
+        match database(bound.text.trim()) {
+            Ok(database) => Some(database),
+            Err(problem) => {
+                self.fault(&bound, problem);
+                None
+            }
+        }
+    }
+
+    fn connecting(&mut self) -> Connecting {
+        let max_retries = self.number(
+            &Key::Setting("reg-center.max-retries"),
+            "a whole number from 0 is expected",
+        );
+        Connecting {
+            base_sleep_time: self.positive("reg-center.base-sleep-time", Duration::from_secs(1)),
+            max_sleep_time: self.positive("reg-center.max-sleep-time", Duration::from_secs(3)),
+            max_retries: max_retries.unwrap_or(3),
+            session_timeout: self.positive(SESSION_TIMEOUT, Duration::from_secs(10)),
+            connection_timeout: self.positive("reg-center.connection-timeout", Duration::from_secs(15)),
+            fail_fast: self.bool(&Key::Setting("reg-center.fail-fast")).unwrap_or(false),
+        }
     }
 
     fn servers(&mut self) -> Option<(Vec<server::Server>, Option<String>)> {
@@ -148,5 +221,21 @@ impl Binder<'_> {
         let mut error = Error::new(key.to_string(), problem);
         error.origin = self.entries.get(key).map(|bound| bound.origin.clone());
         self.faults.push(error);
+    }
+}
+
+/// Reads the URL of a database, as far as it has to be right whatever the database.
+fn database(url: &str) -> Result<RegistryDatabase, &'static str> {
+    let path = match url.split_once(':') {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("sqlite") => rest.strip_prefix("//").unwrap_or(rest),
+        _ => return Err("`sqlite:PATH` is expected, the URL of a file: no other database can be a registry"),
+    };
+    match path {
+        "" => Err("the path of the file is missing: `sqlite:jobs.db`, or `sqlite:///var/lib/shop/jobs.db`"),
+        path if path.contains(":memory:") => {
+            Err("a database in memory is for one process alone: set `reg-center.type: EMBEDDED` instead")
+        }
+        path if path.contains('?') => Err("the path of a file is expected, without parameters behind a `?`"),
+        path => Ok(RegistryDatabase::Sqlite(PathBuf::from(path))),
     }
 }

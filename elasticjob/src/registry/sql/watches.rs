@@ -1,0 +1,93 @@
+//! The watches of a session, and which of them a change concerns.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use crate::registry::queue::Queue;
+use crate::registry::{Error, Watch, WatchEvent, path};
+
+/// The watches of a session, by path. Clones are the same watches.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Watches {
+    // std mutex: never held across an await, nor while foreign code runs.
+    queues: Arc<Mutex<BTreeMap<String, Arc<Queue>>>>,
+}
+
+/// One of them. Dropping it ends the watch.
+#[derive(Debug)]
+pub(super) struct SqlWatch {
+    path: String,
+    queue: Arc<Queue>,
+    watches: Watches,
+}
+
+impl Watches {
+    /// Begins a watch, which receives what is handed out from here on.
+    pub(super) fn begin(&self, path: String) -> Result<SqlWatch, Error> {
+        let mut queues = self.lock();
+        if queues.contains_key(&path) {
+            return Err(Error::InvalidArgument(format!(
+                "path `{path}` is watched by this session already"
+            )));
+        }
+        let queue = Arc::<Queue>::default();
+        queues.insert(path.clone(), Arc::clone(&queue));
+        Ok(SqlWatch {
+            path,
+            queue,
+            watches: self.clone(),
+        })
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+
+    /// Hands a change to the watches of its path and of all above it.
+    pub(super) fn hand_out(&self, event: &WatchEvent) {
+        let (WatchEvent::Created(path) | WatchEvent::Changed(path) | WatchEvent::Deleted(path)) = event else {
+            return;
+        };
+        let mut wakers = Vec::new();
+        let queues = self.lock();
+        for path in path::self_and_ancestors(path) {
+            wakers.extend(queues.get(path).and_then(|queue| queue.push(event.clone())));
+        }
+        drop(queues);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Says to all watches that changes may have been missed.
+    pub(super) fn resync(&self) {
+        self.tell_all(&WatchEvent::Resync);
+    }
+
+    /// Says to all watches that the session is over.
+    pub(super) fn close(&self) {
+        self.tell_all(&WatchEvent::Closed);
+    }
+
+    fn tell_all(&self, event: &WatchEvent) {
+        let queues = self.lock();
+        let wakers: Vec<Waker> = queues.values().filter_map(|queue| queue.push(event.clone())).collect();
+        drop(queues);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Queue>>> {
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Watch for SqlWatch {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<WatchEvent> {
+        self.queue.poll_pop(cx)
+    }
+}
+
+impl Drop for SqlWatch {
+    fn drop(&mut self) {
+        self.watches.lock().remove(&self.path);
+    }
+}

@@ -19,7 +19,11 @@ Exit codes:
   5  the registry centre, a dump port or a database did not answer
   6  not confirmed
   7  an I/O error on this machine, such as a file that cannot be read
-  8  a run has not ended in time (`--wait`)";
+  8  a run has not ended in time (`--wait`)
+  9  refused by the registry centre, whose access rights are for others; also if it refused a job of a list";
+
+/// The registry centre answered, and refused.
+const REFUSED: u8 = 9;
 
 /// How a command ended that was carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +34,8 @@ pub(crate) enum Outcome {
     No,
     /// There is no answer yet.
     Late,
+    /// The answer lacks what the registry centre refused.
+    Refused,
 }
 
 /// Why a command was not carried out.
@@ -73,6 +79,7 @@ impl From<Outcome> for ExitCode {
             Outcome::Done => Self::SUCCESS,
             Outcome::No => Self::from(1),
             Outcome::Late => Self::from(8),
+            Outcome::Refused => Self::from(REFUSED),
         }
     }
 }
@@ -146,11 +153,63 @@ impl Failure {
             Self::Usage(_) | Self::Settings(_) | Self::Unnamed(_) => 2,
             Self::NotThere(_) | Self::NotIn { .. } => 3,
             Self::Operation(error) if error.is_not_found() => 3,
+            Self::Operation(error) if error.is_refused() => REFUSED,
             Self::History(_) => 5,
             Self::Operation(Operation::Registry { .. } | Operation::Busy { .. } | Operation::Dump { .. }) => 5,
             Self::Refused(_) | Self::Operation(_) => 4,
             Self::NotConfirmed => 6,
             Self::File { .. } | Self::Machine(_) => 7,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use elasticjob::configuration::sources::Loader;
+    use elasticjob::registry;
+
+    use super::*;
+
+    fn of_registry(source: registry::Error) -> Failure {
+        let registry = "zookeeper at zk1:2181".to_owned();
+        Failure::from(operation::Error::Registry { registry, source })
+    }
+
+    mod text {
+        use super::*;
+
+        #[test]
+        fn says_faults_of_the_configuration_once() {
+            let loader = Loader::new()
+                .set("reg-center.server-lists", "zk:none")
+                .set("reg-center.namespace", "n");
+            let errors = loader.load_registry().expect_err("it is wrong");
+            let text = Failure::from(errors).text();
+            assert_eq!(text.matches("has no valid port").count(), 1, "{text}");
+        }
+
+        #[test]
+        fn tells_a_refusal_from_silence() {
+            let refused = of_registry(registry::Error::Refused("/closed: not authorized".to_owned()));
+            assert_eq!(
+                refused.text(),
+                "the registry (zookeeper at zk1:2181) does not allow this: the registry refused: /closed: not authorized"
+            );
+            let silent = of_registry(registry::Error::ConnectionLoss).text();
+            assert!(
+                silent.starts_with("the registry (zookeeper at zk1:2181) did not answer: "),
+                "{silent}"
+            );
+        }
+    }
+
+    mod code {
+        use super::*;
+
+        #[test]
+        fn tells_a_refusal_from_silence() {
+            assert_eq!(of_registry(registry::Error::Refused(String::new())).code(), 9);
+            assert_eq!(of_registry(registry::Error::ConnectionLoss).code(), 5);
         }
     }
 }

@@ -34,7 +34,11 @@ impl WatchArguments {
             let answer = look(operations).await?;
             let Some(nothing) = answer.is_nothing() else {
                 context.show(&answer)?;
-                return Ok(Outcome::Done);
+                return Ok(if answer.is_partial() {
+                    Outcome::Refused
+                } else {
+                    Outcome::Done
+                });
             };
             if context.output().is_json() {
                 context.show(&answer)?;

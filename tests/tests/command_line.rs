@@ -1013,3 +1013,58 @@ async fn two_thousand_jobs_should_be_listed_in_a_moment() -> anyhow::Result<()> 
     assert!(begin.elapsed() < Duration::from_secs(10));
     Ok(())
 }
+
+mod closed {
+    //! A job that another digest closes, in a namespace that is open to all.
+
+    use super::*;
+
+    #[tokio::test]
+    async fn leaves_the_other_jobs_to_be_listed() -> anyhow::Result<()> {
+        let operator = Operator::new("cli-closed")?;
+        let _members = operator.members(&[1]).await?;
+        let registry = ZooKeeperRegistry::new(&Server::shared().address().to_string(), operator.cluster.namespace())?;
+        let owner = registry.with_digest("owner:right").connect().await?;
+        let node = |path: &str, text: &str| Step::Create {
+            path: path.to_owned(),
+            data: text.into(),
+            mode: CreateMode::Persistent,
+        };
+        let text = "jobName: closed\nshardingTotalCount: 1\n";
+        owner
+            .write(vec![node("/closed", ""), node("/closed/config", text)])
+            .await?;
+
+        let listed = operator.does(&["jobs", "--json"]).await;
+        assert_eq!(listed.code, Some(9), "{listed:?}");
+        let listing: Value = serde_json::from_str(&listed.out)?;
+        let names: Vec<_> = listing["jobs"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|job| &job["jobName"])
+            .collect();
+        assert!(names.iter().any(|name| *name == SHARE), "{listing}");
+        assert_eq!(listing["others"][0]["name"], "closed", "{listing}");
+        assert_eq!(listing["others"][0]["reason"], "REFUSED", "{listing}");
+
+        for arguments in [&["jobs"][..], &["jobs", "--status", "crashed"]] {
+            let listed = operator.does(arguments).await;
+            assert_eq!(listed.code, Some(9), "{arguments:?}: {listed:?}");
+            let row = listed
+                .out
+                .lines()
+                .find(|line| line.starts_with("closed"))
+                .context("its row")?;
+            assert!(row.contains("/closed") && row.contains("not authorized"), "{row}");
+        }
+
+        let refused = operator.does(&["job", "closed"]).await;
+        assert_eq!(refused.code, Some(9), "{refused:?}");
+        assert!(
+            refused.err.contains("does not allow this") && refused.err.contains("/closed"),
+            "{refused:?}"
+        );
+        Ok(())
+    }
+}

@@ -1,5 +1,5 @@
 use clap::{Args, ValueEnum};
-use elasticjob::operation::{JobStatus, Operations};
+use elasticjob::operation::{JobStatus, Operations, Unlisted, UnlistedReason};
 
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
@@ -43,7 +43,9 @@ impl Arguments {
                 Status::Paused => job.is_paused,
                 other => job.status == other.into(),
             });
-            listing.others.clear();
+            // They may have this status.
+            let is_refused = |other: &Unlisted| matches!(other.reason, UnlistedReason::Refused { .. });
+            listing.others.retain(is_refused);
             Ok(Selected {
                 listing,
                 is_of_empty_namespace,

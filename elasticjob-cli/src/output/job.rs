@@ -49,6 +49,10 @@ impl Show for Listing {
     fn is_nothing(&self) -> Option<&'static str> {
         (self.jobs.is_empty() && self.others.is_empty()).then_some(NO_JOB)
     }
+
+    fn is_partial(&self) -> bool {
+        Listing::is_partial(self)
+    }
 }
 
 const NO_JOB: &str = "there is no job";
@@ -70,17 +74,23 @@ impl Show for Selected {
     fn is_nothing(&self) -> Option<&'static str> {
         self.is_of_empty_namespace.then_some(NO_JOB)
     }
+
+    fn is_partial(&self) -> bool {
+        self.listing.is_partial()
+    }
 }
 
 fn others(style: Style, others: &[Unlisted]) -> String {
-    let mut table = Table::new(style, &["NO JOB", "WHY"]);
+    let mut table = Table::new(style, &["NOT SHOWN", "WHY"]);
     for other in others {
         table.row([
             plain(&other.name),
             match &other.reason {
                 UnlistedReason::Foreign => Tone::Quiet.cell("it has nothing of what a job has"),
                 UnlistedReason::NoConfiguration => Tone::Notable.cell("it has no configuration"),
-                UnlistedReason::InvalidConfiguration { problem } => Tone::Bad.cell(problem),
+                UnlistedReason::InvalidConfiguration { problem } | UnlistedReason::Refused { problem } => {
+                    Tone::Bad.cell(problem)
+                }
                 _ => plain("unknown"),
             },
         ]);

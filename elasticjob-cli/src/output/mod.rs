@@ -54,6 +54,11 @@ pub(crate) trait Show: Serialize {
     fn is_nothing(&self) -> Option<&'static str> {
         None
     }
+
+    /// Whether something is missing that the registry centre refused.
+    fn is_partial(&self) -> bool {
+        false
+    }
 }
 
 /// Where answers go.

@@ -23,9 +23,9 @@ use super::Note;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The registry did not answer in time, or refused the request. [`is_retryable`](Self::is_retryable) says whether another call may
-    /// succeed.
-    #[error("the registry ({registry}) did not answer, or refused")]
+    /// The registry did not answer in time, or [refused](Self::is_refused) the request. [`is_retryable`](Self::is_retryable) says
+    /// whether another call may succeed.
+    #[error("the registry ({registry}) {}", if is_refusal(.source) { "does not allow this" } else { "did not answer" })]
     Registry {
         /// The registry, without secrets: `zookeeper at 10.0.0.1:2181, namespace shop`.
         registry: String,
@@ -216,7 +216,17 @@ pub enum Error {
     },
 }
 
+fn is_refusal(error: &registry::Error) -> bool {
+    matches!(error, registry::Error::Refused(_))
+}
+
 impl Error {
+    /// Whether the registry answered and refused, by its access rights or because it did not accept our authentication.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        matches!(self, Self::Registry { source, .. } if is_refusal(source))
+    }
+
     /// Whether another try may succeed.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
@@ -239,7 +249,7 @@ impl Error {
     /// let error = Error::Registry { registry: "zookeeper at zk1:2181".to_owned(), source };
     /// assert_eq!(
     ///     error.chain().to_string(),
-    ///     "the registry (zookeeper at zk1:2181) did not answer, or refused: connection to the registry lost, outcome unknown"
+    ///     "the registry (zookeeper at zk1:2181) did not answer: connection to the registry lost, outcome unknown"
     /// );
     /// ```
     pub fn chain(&self) -> impl fmt::Display + '_ {

@@ -92,6 +92,11 @@ pub enum UnlistedReason {
         /// What is wrong.
         problem: String,
     },
+    /// The registry does not let us read it: its access rights are for others.
+    Refused {
+        /// What the registry says.
+        problem: String,
+    },
 }
 
 /// A job as one server has it.
@@ -107,8 +112,18 @@ pub struct JobOnServer {
     pub instance_count: usize,
 }
 
+impl Listing {
+    /// Whether a node could not be read, so that it is not known whether it is a job, and how that stands.
+    #[must_use]
+    pub fn is_partial(&self) -> bool {
+        let is_refused = |other: &Unlisted| matches!(other.reason, UnlistedReason::Refused { .. });
+        self.others.iter().any(is_refused)
+    }
+}
+
 impl Operations {
-    /// Returns all jobs of the namespace, and what else is in it, each sorted by name.
+    /// Returns all jobs of the namespace, and what else is in it, each sorted by name. A job that the registry does not let us read is
+    /// among the others.
     ///
     /// ```no_run
     /// use elasticjob::operation::{JobStatus, Operations};
@@ -126,8 +141,15 @@ impl Operations {
     /// [`Error::Registry`].
     pub async fn jobs(&self) -> Result<Listing, Error> {
         let names = self.names().await?;
-        let surveys = self.surveys(names.iter().map(String::as_str), Depth::Brief).await?;
+        let names = names.iter().map(String::as_str);
+        let (surveys, closed) = self.surveys_and_closed(names, Depth::Brief).await?;
         let mut listing = Listing::default();
+        listing.others.extend(closed.into_iter().map(|closed| Unlisted {
+            name: closed.job,
+            reason: UnlistedReason::Refused {
+                problem: closed.refusal.to_string(),
+            },
+        }));
         for survey in surveys.iter().filter(|survey| survey.exists()) {
             match brief(survey, self.now()) {
                 Ok(job) => listing.jobs.push(job),

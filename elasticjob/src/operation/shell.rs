@@ -1,6 +1,7 @@
 //! The only place that talks to the registry: reads in batches, and changes that are decided again if another change came in
 //! between.
 
+use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::ops::ControlFlow;
 use std::sync::{Arc, PoisonError};
@@ -30,6 +31,12 @@ const CHANGES_IN_FLIGHT: usize = 8;
 
 /// How often a change is tried that others get in the way of.
 const ATTEMPTS: u32 = 20;
+
+/// A job that the registry does not let us read.
+pub(super) struct Closed {
+    pub(super) job: String,
+    pub(super) refusal: registry::Error,
+}
 
 impl Operations {
     pub(super) fn now(&self) -> Timestamp {
@@ -99,11 +106,35 @@ impl Operations {
         jobs: impl IntoIterator<Item = &str>,
         depth: Depth,
     ) -> Result<Vec<Survey>, Error> {
+        let (surveys, closed) = self.read_surveys(session, jobs, depth).await?;
+        match closed.into_iter().next() {
+            Some(Closed { refusal, .. }) => Err(self.failed(refusal)),
+            None => Ok(surveys),
+        }
+    }
+
+    /// As [`surveys`](Self::surveys), with the jobs apart that the registry does not let us read.
+    pub(super) async fn surveys_and_closed(
+        &self,
+        jobs: impl IntoIterator<Item = &str>,
+        depth: Depth,
+    ) -> Result<(Vec<Survey>, Vec<Closed>), Error> {
+        let session = self.session().await?;
+        self.read_surveys(&*session, jobs, depth).await
+    }
+
+    async fn read_surveys(
+        &self,
+        session: &dyn Session,
+        jobs: impl IntoIterator<Item = &str>,
+        depth: Depth,
+    ) -> Result<(Vec<Survey>, Vec<Closed>), Error> {
         let mut surveys: Vec<Survey> = jobs
             .into_iter()
             .filter(|job| may_be_name(job))
             .map(|job| Survey::new(job, depth))
             .collect();
+        let mut refusals = BTreeMap::new();
         for _round in 0..2 {
             let mut wanted = Vec::new();
             for (index, survey) in surveys.iter_mut().enumerate() {
@@ -113,16 +144,25 @@ impl Operations {
                 let reads = some
                     .iter()
                     .flat_map(|(index, wanted)| surveys[*index].reads(wanted).into_iter().map(|read| (*index, read)));
-                let (surveyed, reads): (Vec<usize>, Vec<Read>) = reads.unzip();
-                let answers = read_all(session, reads.clone())
+                let answers = read_of_each(session, reads.collect(), &mut refusals)
                     .await
                     .map_err(|error| self.failed(error))?;
-                for ((index, read), answer) in surveyed.iter().zip(&reads).zip(answers) {
-                    surveys[*index].note(read, answer);
+                for ((index, read), answer) in answers {
+                    surveys[index].note(&read, answer);
                 }
             }
         }
-        Ok(surveys)
+        let (mut open, mut closed) = (Vec::new(), Vec::new());
+        for (index, survey) in surveys.into_iter().enumerate() {
+            match refusals.remove(&index) {
+                None => open.push(survey),
+                Some(refusal) => closed.push(Closed {
+                    job: survey.job().to_owned(),
+                    refusal,
+                }),
+            }
+        }
+        Ok((open, closed))
     }
 
     /// One job as it is now.
@@ -226,6 +266,42 @@ impl Operations {
 /// Whether a job may have this name: one with a slash is no job's, and a path of it would be another node's.
 pub(super) fn may_be_name(job: &str) -> bool {
     !job.is_empty() && !job.contains('/')
+}
+
+/// What is read, by the index of its job.
+type OfJob = (usize, Read);
+
+/// Reads for several jobs, whose reads stand together. If the registry refuses, reads for one job at a time, and notes the refusal of
+/// each job that is closed to us.
+async fn read_of_each(
+    session: &dyn Session,
+    reads: Vec<OfJob>,
+    refusals: &mut BTreeMap<usize, registry::Error>,
+) -> Result<Vec<(OfJob, Answer)>, registry::Error> {
+    let all = |reads: &[OfJob]| reads.iter().map(|(_, read)| read.clone()).collect();
+    match read_all(session, all(&reads)).await {
+        Ok(answers) => return Ok(reads.into_iter().zip(answers).collect()),
+        Err(registry::Error::Refused(_)) => {}
+        Err(error) => return Err(error),
+    }
+    let jobs: Vec<Vec<OfJob>> = reads
+        .chunk_by(|(one, _), (other, _)| one == other)
+        .map(<[OfJob]>::to_vec)
+        .collect();
+    let each = jobs.into_iter().map(|reads| async {
+        let answers = read_all(session, all(&reads)).await;
+        (reads, answers)
+    });
+    let mut each = stream::iter(each).buffered(IN_FLIGHT);
+    let mut answered = Vec::new();
+    while let Some((reads, answers)) = each.next().await {
+        match (answers, reads.first()) {
+            (Ok(answers), _) => answered.extend(reads.into_iter().zip(answers)),
+            (Err(refusal @ registry::Error::Refused(_)), Some((index, _))) => drop(refusals.insert(*index, refusal)),
+            (Err(error), _) => return Err(error),
+        }
+    }
+    Ok(answered)
 }
 
 /// Reads any number of things, in requests of a bounded size.

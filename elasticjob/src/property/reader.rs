@@ -138,7 +138,7 @@ impl<'a> Reader<'a> {
         asked.filter_map(|key| Some((key, self.text(key)?)))
     }
 
-    pub(super) fn into_descriptions(self) -> Vec<Description> {
+    pub(crate) fn into_descriptions(self) -> Vec<Description> {
         self.descriptions
     }
 

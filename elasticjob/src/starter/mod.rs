@@ -16,6 +16,18 @@ mod handle;
 mod health;
 mod one_off;
 mod ready;
+#[cfg(all(
+    test,
+    feature = "dingtalk",
+    feature = "email",
+    feature = "feishu",
+    feature = "http",
+    feature = "script",
+    feature = "slack",
+    feature = "webhook",
+    feature = "wechat"
+))]
+mod reference;
 mod running;
 mod signal;
 mod watchdog;

@@ -139,7 +139,7 @@ fn page() -> String {
     page += "\nBelow `tracing.data-source` stands the database, as [history.md](history.md) describes it.\n";
     page += "\n## Of a job, below `elasticjob.jobs.NAME`\n\n";
     page += &table(of_job());
-    page += "\nProperties of the job stand below `props`. These have a short name as well:\n\n";
+    page += "\nProperties of the job stand below `props`: [properties.md](properties.md) lists them. These have a short name as well:\n\n";
     page += &table(short().map(|(entry, _)| entry));
     page += "\n| short | as a property |\n|---|---|\n";
     for (short, prop) in short() {

@@ -12,8 +12,9 @@ use crate::schedule::Calendar;
 
 use super::hearing::{COMPLETED_LIMIT, Call, CallState, STARTED_LIMIT, is_once};
 use super::history::Run;
+use super::job::Job;
 use super::node::{Condition, Node};
-use super::world::{Job, World, origin};
+use super::world::{World, origin};
 
 /// What recovery may take beside twice the session timeout and one period.
 const SLACK: Duration = Duration::from_secs(2 + 5);

@@ -44,6 +44,7 @@ mod faults;
 mod focus;
 mod hearing;
 mod history;
+mod job;
 mod laws;
 pub(crate) mod node;
 mod observer;

@@ -13,8 +13,9 @@ use crate::schedule::{Calendar, Clock};
 
 use super::clock::SWAY;
 use super::hearing::{COMPLETED_LIMIT, STARTED_LIMIT};
+use super::job::Job;
 use super::node::{Condition, Node};
-use super::world::{Job, World, origin};
+use super::world::{World, origin};
 
 /// A time waits for so long at most until the items are shared out.
 const HELD: Duration = Duration::from_secs(6);

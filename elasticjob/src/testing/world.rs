@@ -5,43 +5,30 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use elasticjob_config::job::JobConfig;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::cluster::ids::Ids;
-use crate::cluster::policy::FAILOVER_ATTEMPTS;
 use crate::error_handler::ErrorHandlers;
-use crate::executor::{self, Pools};
-use crate::job::Kind;
+use crate::executor::Pools;
 use crate::limits;
-use crate::listener::{JobListeners, ListenerKind};
+use crate::listener::JobListeners;
 use crate::operation::Operations;
 use crate::registry::memory::MemoryRegistry;
-use crate::sharding::{DEFAULT_STRATEGY, Strategies};
-use crate::starter::{ApplicationJob, ApplicationParts};
+use crate::sharding::Strategies;
+use crate::starter::ApplicationParts;
 
 use super::clock::{Flaws, MachineClock, SKEW};
 use super::faults::{Action, Trap};
 use super::focus::Focus;
-use super::hearing::{self, COMPLETED_LIMIT, Hearer, STARTED_LIMIT};
 use super::history::History;
+use super::job::Job;
 use super::node::{Condition, Node, Parts};
 use super::observer::Observer;
 use super::outside::Steps;
 use super::scale::Scale;
 use super::scheduler::{Livelock, Paused, Scheduler};
 use super::simulation::{Course, pools};
-use super::work::Work;
-
-/// The periods that jobs are drawn from: all divide a minute.
-const PERIODS: [u64; 6] = [1, 2, 3, 5, 6, 10];
-
-/// Those of jobs with listeners, which take part in each firing: there are moments in which nothing happens.
-const LONG_PERIODS: [u64; 3] = [5, 6, 10];
-
-/// Jobs that are given are watched as if they were fired so often.
-const GIVEN_PERIOD: Duration = Duration::from_secs(10);
 
 /// More requests than this of so many jobs between two events, beside those for the time that passed, are a storm.
 const BURST: u64 = 300;
@@ -54,15 +41,6 @@ const BURST_AN_ITEM: u64 = 4;
 /// loop.
 const POLLS_AT_ONCE: usize = 50_000;
 const POLLS_OF_AN_ITEM: usize = 50;
-
-/// How items are shared out.
-const STRATEGIES: [&str; 5] = [
-    "AVG_ALLOCATION",
-    "ODEVITY",
-    "ROUND_ROBIN",
-    "SINGLE_SHARDING_BALANCE",
-    "STICKY",
-];
 
 /// What a caller has of a simulation while it goes on.
 #[derive(Clone, Default)]
@@ -100,23 +78,6 @@ pub(super) struct World {
     has_failed: bool,
     /// Dropped with the world, so that limits are what they were.
     _limits: Option<limits::Lowered>,
-}
-
-/// A job, as its configuration stands.
-pub(super) struct Job {
-    pub(super) name: String,
-    /// The configuration in the registry, as far as operators know.
-    pub(super) config: JobConfig,
-    /// What is known of a job of ours.
-    pub(super) drawn: Option<DrawnJob>,
-}
-
-/// A job that was drawn from the seed.
-pub(super) struct DrawnJob {
-    pub(super) period: Duration,
-    pub(super) work: Work,
-    has_long_periods: bool,
-    most_items: u32,
 }
 
 impl World {
@@ -463,178 +424,12 @@ impl World {
     }
 }
 
-impl Job {
-    fn given(job: &ApplicationJob) -> Self {
-        Self {
-            name: job.config.name().as_str().to_owned(),
-            config: (*job.config).clone(),
-            drawn: None,
-        }
-    }
-
-    fn draw(
-        name: &str,
-        history: &History,
-        session_timeout: Duration,
-        scale: Scale,
-        listeners: &mut JobListeners,
-        rng: &mut fastrand::Rng,
-    ) -> (Self, ApplicationJob) {
-        let is_listened_to = rng.u8(..3) == 0;
-        let has_long_periods = is_listened_to || scale.is_slow();
-        let period = draw_period(has_long_periods, rng);
-        let items = scale.items();
-        let builder = JobConfig::builder(name)
-            .cron(cron(period))
-            .time_zone("GMT")
-            .sharding_total_count(rng.u32(items.clone()))
-            .failover(rng.bool())
-            .misfire(rng.bool())
-            .monitor_execution(rng.u8(..8) > 0)
-            .prop(FAILOVER_ATTEMPTS, rng.u8(1..=3).to_string())
-            .sharding_strategy(STRATEGIES[rng.usize(..STRATEGIES.len())]);
-        let builder = match rng.u8(..4) {
-            0 => builder.executor_service_handler("SINGLE_THREAD"),
-            _ => builder,
-        };
-        let kinds: &[bool] = match rng.u8(..3) {
-            _ if !is_listened_to => &[],
-            0 => &[true],
-            1 => &[false],
-            _ => &[true, false],
-        };
-        let builder = kinds.iter().fold(builder, |builder, is_once| {
-            builder.listener_type(hearing::name_of(name, *is_once))
-        });
-        let config = builder.build().expect("a valid configuration");
-        let longest = if rng.bool() {
-            session_timeout * 2
-        } else {
-            Duration::from_secs(period)
-        };
-        let blocks = rng.u8(..6) == 0 && !scale.is_huge();
-        let work = Work::new(history.clone(), rng.fork(), longest, blocks);
-        for is_once in kinds {
-            let hearer = Hearer {
-                work: work.clone(),
-                history: history.clone(),
-                is_once: *is_once,
-            };
-            let kind = if *is_once {
-                ListenerKind::distribute_once(hearer)
-            } else {
-                ListenerKind::regular(hearer)
-            };
-            let kind = kind.started_timeout(STARTED_LIMIT).completed_timeout(COMPLETED_LIMIT);
-            listeners
-                .register(hearing::name_of(name, *is_once), Arc::new(kind))
-                .expect("jobs have different names");
-        }
-        let application_job = ApplicationJob {
-            config: Arc::new(config.clone()),
-            implementation: None,
-            bootstrap: None,
-            declared: name.to_owned(),
-            origin: "drawn".to_owned(),
-            work: executor::Work::Declared {
-                job: Arc::new(work.clone()),
-                kind: Kind::Simple,
-            },
-        };
-        let drawn = DrawnJob {
-            period: Duration::from_secs(period),
-            work,
-            has_long_periods,
-            most_items: items.end,
-        };
-        let job = Self {
-            name: name.to_owned(),
-            config,
-            drawn: Some(drawn),
-        };
-        (job, application_job)
-    }
-
-    /// Takes the stored configuration, of any origin.
-    pub(super) fn adopt(&mut self, stored: &str) {
-        let Ok(stored) = JobConfig::from_registry(stored) else {
-            return;
-        };
-        self.config = stored.config;
-        let is_of = |period: &u64| self.config.cron().is_some_and(|known| known.as_str() == cron(*period));
-        if let Some(drawn) = &mut self.drawn
-            && let Some(period) = PERIODS.into_iter().find(is_of)
-        {
-            drawn.period = Duration::from_secs(period);
-        }
-    }
-
-    /// Another schedule, another number of items, or other switches; whether there is something to be drawn.
-    pub(super) fn redraw(&mut self, rng: &mut fastrand::Rng) -> bool {
-        let Some(drawn) = &mut self.drawn else { return false };
-        let builder = self.config.to_builder();
-        let builder = match rng.u8(..7) {
-            0 => {
-                let period = draw_period(drawn.has_long_periods, rng);
-                drawn.period = Duration::from_secs(period);
-                builder.cron(cron(period))
-            }
-            1..4 => builder.sharding_total_count(rng.u32(1..=drawn.most_items)),
-            4 => builder.failover(!self.config.failover()).misfire(rng.bool()),
-            5 => builder.sharding_strategy(STRATEGIES[rng.usize(..STRATEGIES.len())]),
-            _ => builder.monitor_execution(!self.config.monitor_execution()),
-        };
-        self.config = builder.build().expect("a valid configuration");
-        true
-    }
-
-    /// Whether it is a job of ours that has listeners.
-    pub(super) fn is_listened_to(&self) -> bool {
-        self.drawn.is_some() && !self.config.listener_types().is_empty()
-    }
-
-    /// Whether its firings take some seconds, after which nothing happens before the next.
-    pub(super) fn is_slow(&self) -> bool {
-        let is_drawn_so = |drawn: &DrawnJob| drawn.has_long_periods;
-        self.is_listened_to() || self.drawn.as_ref().is_some_and(is_drawn_so)
-    }
-
-    /// The time between two firings of a job of ours.
-    pub(super) fn period(&self) -> Duration {
-        self.drawn.as_ref().map_or(GIVEN_PERIOD, |drawn| drawn.period)
-    }
-
-    pub(super) fn describe(&self) -> String {
-        let config = &self.config;
-        format!(
-            "{}: cron {}, {} items by {}, failover {}, misfire {}, monitored {}, told to {:?}",
-            self.name,
-            config.cron().map_or_else(String::new, ToString::to_string),
-            config.sharding_total_count(),
-            config.sharding_strategy().unwrap_or(DEFAULT_STRATEGY),
-            config.failover(),
-            config.misfire(),
-            config.monitor_execution(),
-            config.listener_types()
-        )
-    }
-}
-
 fn polls_at_once(jobs: &[Job]) -> usize {
     let items = |job: &Job| {
         let most = job.drawn.as_ref().map_or(0, |drawn| drawn.most_items);
         job.config.sharding_total_count().get().max(most) as usize
     };
     POLLS_AT_ONCE.max(jobs.iter().map(items).sum::<usize>() * POLLS_OF_AN_ITEM)
-}
-
-fn draw_period(is_long: bool, rng: &mut fastrand::Rng) -> u64 {
-    let periods: &[u64] = if is_long { &LONG_PERIODS } else { &PERIODS };
-    periods[rng.usize(..periods.len())]
-}
-
-fn cron(period: u64) -> String {
-    format!("0/{period} * * * * ?")
 }
 
 /// What a right clock shows at the beginning.

@@ -45,9 +45,9 @@ pub(crate) fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
 
 /// Says whether the request of a connection has come.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Progress(Arc<AtomicBool>);
+pub(crate) struct RequestSignal(Arc<AtomicBool>);
 
-impl Progress {
+impl RequestSignal {
     /// Says that the request has come, and is being answered.
     pub(crate) fn answering(&self) {
         self.0.store(true, Ordering::Relaxed);
@@ -60,7 +60,7 @@ impl Progress {
 
 /// A connection that is served.
 struct Caller {
-    progress: Progress,
+    progress: RequestSignal,
     cut: CancellationToken,
 }
 
@@ -69,7 +69,7 @@ pub(crate) async fn serve<F>(
     name: &'static str,
     listener: TcpListener,
     tasks: &Tasks,
-    answer: impl Fn(TcpStream, SocketAddr, Progress) -> F,
+    answer: impl Fn(TcpStream, SocketAddr, RequestSignal) -> F,
 ) where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -90,7 +90,7 @@ pub(crate) async fn serve<F>(
         if callers.len() >= MOST {
             cut_one(&mut callers);
         }
-        let (progress, cut) = (Progress::default(), token.child_token());
+        let (progress, cut) = (RequestSignal::default(), token.child_token());
         let answering = answer(stream, address, progress.clone());
         callers.push_back(Caller {
             progress,

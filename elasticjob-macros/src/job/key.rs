@@ -9,14 +9,14 @@ use elasticjob_config::job::setting::{Place, SETTINGS, Setting, Slot, Takes};
 pub(crate) struct Key {
     /// How it may be written: a short form if there is one, and the name of the setting.
     pub(crate) names: &'static [&'static str],
-    pub(crate) kind: Kind,
+    pub(crate) kind: ValueKind,
     /// The name in configuration files, for a setting of the job; `props.` and a name for what is one of its props.
     pub(crate) property: Option<String>,
 }
 
 /// What a value may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum ValueKind {
     Text,
     /// A text that is not blank.
     Name,
@@ -41,7 +41,7 @@ const MOST: i64 = i32::MAX as i64;
 /// What is documented of a key that is no setting of the job.
 struct Own {
     names: &'static [&'static str],
-    kind: Kind,
+    kind: ValueKind,
     #[cfg_attr(not(test), expect(dead_code, reason = "the documentation is made of it"))]
     default: &'static str,
     #[cfg_attr(not(test), expect(dead_code, reason = "the documentation is made of it"))]
@@ -67,31 +67,31 @@ const PROPS: &str = "props";
 const OWN: [Own; 5] = [
     Own {
         names: &[NAME, "job_name"],
-        kind: Kind::Text,
+        kind: ValueKind::Text,
         default: "that of the function or type",
         about: "The name of the job.",
     },
     Own {
         names: &[LISTENERS],
-        kind: Kind::Types,
+        kind: ValueKind::Types,
         default: "",
         about: "The listeners of the job, as types with `#[job_listener]`.",
     },
     Own {
         names: &[PROPS],
-        kind: Kind::Props,
+        kind: ValueKind::Props,
         default: "",
         about: "The props of the job, its type and its error handler.",
     },
     Own {
         names: &[ONE_OFF],
-        kind: Kind::Flag,
+        kind: ValueKind::Flag,
         default: "`false`",
         about: "Insists that the job has no schedule.",
     },
     Own {
         names: &[CRATE],
-        kind: Kind::Path,
+        kind: ValueKind::Path,
         default: "`::elasticjob`",
         about: "The crate `elasticjob`, if it is renamed.",
     },
@@ -111,7 +111,7 @@ impl Key {
     fn of(setting: &'static Setting) -> Self {
         Self {
             names: setting.attribute,
-            kind: Kind::of(setting),
+            kind: ValueKind::of(setting),
             property: Some(match setting.place {
                 Place::Prop(prop) => format!("{PROPS}.{prop}"),
                 Place::Registry { .. } | Place::Application => setting.java_name(),
@@ -134,7 +134,7 @@ impl Key {
     }
 }
 
-impl Kind {
+impl ValueKind {
     fn of(setting: &Setting) -> Self {
         match (setting.takes, &setting.place) {
             // Java's names, which say the unit.
@@ -212,7 +212,7 @@ mod tests {
 
     fn documentation() -> String {
         let mut table = String::from("| key | value | default | |\n|---|---|---|---|\n");
-        let mut row = |names: &[&str], kind: Kind, unit: &str, default: &str, about: &str| {
+        let mut row = |names: &[&str], kind: ValueKind, unit: &str, default: &str, about: &str| {
             let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
             let value = in_words(kind, unit);
             writeln!(table, "| {} | {value} | {default} | {about} |", names.join(", ")).expect("a text takes all");
@@ -232,22 +232,22 @@ mod tests {
                 words @ ("" | "none" | "the machine's") => words.to_owned(),
                 value => format!("`{value}`"),
             };
-            row(setting.attribute, Kind::of(setting), unit, &default, setting.about);
+            row(setting.attribute, ValueKind::of(setting), unit, &default, setting.about);
         }
         table
     }
 
-    fn in_words(kind: Kind, unit: &str) -> String {
+    fn in_words(kind: ValueKind, unit: &str) -> String {
         match kind {
-            Kind::Text | Kind::Name => "text".to_owned(),
-            Kind::Duration => "duration, `\"30s\"`".to_owned(),
-            Kind::Number { least, .. } if !unit.is_empty() => format!("number of {unit}; {least}: off"),
-            Kind::Number { least, most } => format!("number, {least} to {most}"),
-            Kind::Flag => "flag".to_owned(),
-            Kind::Texts => "`[\"A\", \"B\"]`".to_owned(),
-            Kind::Types => "`[Audit, my::CleanUp]`".to_owned(),
-            Kind::Props => "`props(\"email.host\" = \"localhost\", batch = 250)`".to_owned(),
-            Kind::Path => "path".to_owned(),
+            ValueKind::Text | ValueKind::Name => "text".to_owned(),
+            ValueKind::Duration => "duration, `\"30s\"`".to_owned(),
+            ValueKind::Number { least, .. } if !unit.is_empty() => format!("number of {unit}; {least}: off"),
+            ValueKind::Number { least, most } => format!("number, {least} to {most}"),
+            ValueKind::Flag => "flag".to_owned(),
+            ValueKind::Texts => "`[\"A\", \"B\"]`".to_owned(),
+            ValueKind::Types => "`[Audit, my::CleanUp]`".to_owned(),
+            ValueKind::Props => "`props(\"email.host\" = \"localhost\", batch = 250)`".to_owned(),
+            ValueKind::Path => "path".to_owned(),
         }
     }
 }

@@ -8,7 +8,7 @@ use quote::{ToTokens, quote};
 use syn::{Lit, LitStr, Path};
 
 use super::attribute::{Argument, Pair, Value};
-use super::key::{self, Key, Kind};
+use super::key::{self, Key, ValueKind};
 use crate::faults::{Faults, nearest};
 
 /// The settings, each key at most once.
@@ -152,37 +152,39 @@ fn tokens_of(written: &Ident, value: &Value) -> TokenStream {
     }
 }
 
-fn typed(kind: Kind, name: &str, value: Value) -> Result<Typed, String> {
+fn typed(kind: ValueKind, name: &str, value: Value) -> Result<Typed, String> {
     let expected = match kind {
-        Kind::Text | Kind::Name => format!("`{name}` takes a text in quotes: `{name} = \"..\"`"),
-        Kind::Duration => format!("`{name}` takes a duration: `{name} = \"30s\"`"),
-        Kind::Number { .. } => format!("`{name}` takes a number: `{name} = 1`"),
-        Kind::Flag => format!("`{name}` is a flag: write `{name}`, `{name} = true` or `{name} = false`"),
-        Kind::Texts => format!("`{name}` takes a list of texts: `{name} = [\"A\", \"B\"]`"),
-        Kind::Types => format!("`{name}` takes a list of types: `{name} = [Audit, my::CleanUp]`"),
-        Kind::Props => format!("`{name}` takes keys and values: `{name}(\"email.host\" = \"localhost\", batch = 250)`"),
-        Kind::Path => format!("`{name}` takes a path: `{name} = some::path`"),
+        ValueKind::Text | ValueKind::Name => format!("`{name}` takes a text in quotes: `{name} = \"..\"`"),
+        ValueKind::Duration => format!("`{name}` takes a duration: `{name} = \"30s\"`"),
+        ValueKind::Number { .. } => format!("`{name}` takes a number: `{name} = 1`"),
+        ValueKind::Flag => format!("`{name}` is a flag: write `{name}`, `{name} = true` or `{name} = false`"),
+        ValueKind::Texts => format!("`{name}` takes a list of texts: `{name} = [\"A\", \"B\"]`"),
+        ValueKind::Types => format!("`{name}` takes a list of types: `{name} = [Audit, my::CleanUp]`"),
+        ValueKind::Props => {
+            format!("`{name}` takes keys and values: `{name}(\"email.host\" = \"localhost\", batch = 250)`")
+        }
+        ValueKind::Path => format!("`{name}` takes a path: `{name} = some::path`"),
     };
     match (kind, value) {
-        (Kind::Text, Value::Literal(Lit::Str(text))) => Ok(Typed::Text(text.value())),
-        (Kind::Name, Value::Literal(Lit::Str(text))) if text.value().trim().is_empty() => {
+        (ValueKind::Text, Value::Literal(Lit::Str(text))) => Ok(Typed::Text(text.value())),
+        (ValueKind::Name, Value::Literal(Lit::Str(text))) if text.value().trim().is_empty() => {
             Err(format!("`{name}` cannot be blank: leave it out instead"))
         }
-        (Kind::Name, Value::Literal(Lit::Str(text))) => Ok(Typed::Text(text.value())),
-        (Kind::Duration, Value::Literal(Lit::Str(text))) => duration(name, text.value()),
-        (Kind::Number { least, most }, Value::Literal(Lit::Int(number))) if number.suffix().is_empty() => {
+        (ValueKind::Name, Value::Literal(Lit::Str(text))) => Ok(Typed::Text(text.value())),
+        (ValueKind::Duration, Value::Literal(Lit::Str(text))) => duration(name, text.value()),
+        (ValueKind::Number { least, most }, Value::Literal(Lit::Int(number))) if number.suffix().is_empty() => {
             in_range(name, least..=most, number.base10_parse().ok(), number.base10_digits())
         }
-        (Kind::Number { least, most }, Value::Negative(number, _)) => {
+        (ValueKind::Number { least, most }, Value::Negative(number, _)) => {
             in_range(name, least..=most, Some(number), &number.to_string())
         }
-        (Kind::Flag, Value::Absent) => Ok(Typed::Flag(true)),
-        (Kind::Flag, Value::Literal(Lit::Bool(on))) => Ok(Typed::Flag(on.value)),
-        (Kind::Texts, Value::Texts(texts, _)) => Ok(Typed::Texts(texts)),
-        (Kind::Types, Value::Paths(paths, _)) => Ok(Typed::Types(paths)),
-        (Kind::Types, Value::Texts(texts, _)) if texts.is_empty() => Ok(Typed::Types(Vec::new())),
-        (Kind::Props, Value::Pairs(pairs, _)) => Ok(Typed::Props(pairs)),
-        (Kind::Path, Value::Path(path)) => Ok(Typed::Path(path)),
+        (ValueKind::Flag, Value::Absent) => Ok(Typed::Flag(true)),
+        (ValueKind::Flag, Value::Literal(Lit::Bool(on))) => Ok(Typed::Flag(on.value)),
+        (ValueKind::Texts, Value::Texts(texts, _)) => Ok(Typed::Texts(texts)),
+        (ValueKind::Types, Value::Paths(paths, _)) => Ok(Typed::Types(paths)),
+        (ValueKind::Types, Value::Texts(texts, _)) if texts.is_empty() => Ok(Typed::Types(Vec::new())),
+        (ValueKind::Props, Value::Pairs(pairs, _)) => Ok(Typed::Props(pairs)),
+        (ValueKind::Path, Value::Path(path)) => Ok(Typed::Path(path)),
         _ => Err(expected),
     }
 }

@@ -15,7 +15,7 @@ use crate::job::{BlockingExecutor, BoxError, Progress};
 use crate::tasks::Tasks;
 
 use super::blocking::{RunBlocking, Stay};
-use super::{Outcome, Permit, Permits, Ticket};
+use super::{Permit, Permits, Ticket, TryOutcome};
 
 /// The token of blocking work that timed out is cancelled. If the work has not ended so much later, the log says so.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -39,7 +39,7 @@ pub(crate) struct Item {
 
 /// What a run gives to its job.
 #[derive(Clone, Debug)]
-pub(crate) struct Running {
+pub(crate) struct RunEnvironment {
     /// Cancelled when the run should end early, and when it is over.
     pub(crate) cancellation: CancellationToken,
     /// The fence's own token: cancelled when the session that the item was claimed in can no longer be relied upon.
@@ -54,7 +54,7 @@ pub(crate) struct Running {
 #[derive(Debug)]
 pub(crate) struct Ended {
     /// How it ended.
-    pub(crate) outcome: Outcome,
+    pub(crate) outcome: TryOutcome,
     /// Whether it got ahead before that.
     pub(crate) has_progressed: bool,
     /// Pieces of blocking work that go on nevertheless. Their pool has less room until they end.
@@ -68,7 +68,7 @@ pub(crate) struct Ended {
 /// Dropping the future drops the job's. Then the token of blocking work is cancelled, and its end is not awaited.
 pub(crate) async fn run_item<S>(item: &Item, permit: Permit, timeout: Option<Duration>, start: S) -> Ended
 where
-    S: FnOnce(Running) -> BoxFuture<'static, Result<(), BoxError>> + Send,
+    S: FnOnce(RunEnvironment) -> BoxFuture<'static, Result<(), BoxError>> + Send,
 {
     let stay = Arc::new(Stay {
         _permit: permit,
@@ -79,7 +79,7 @@ where
     let cancellation = item.stop.child_token();
     // At every end, and if it is dropped, the token of blocking work is cancelled.
     let over = cancellation.clone().drop_guard();
-    let running = Running {
+    let running = RunEnvironment {
         cancellation: cancellation.clone(),
         fenced: item.fence.token(),
         blocking: Arc::new(RunBlocking {
@@ -115,8 +115,8 @@ where
 }
 
 /// Waits for blocking work; gives how many pieces have not ended in time.
-async fn overrun(work: &Tasks, outcome: &Outcome, grace: Duration) -> usize {
-    if let Outcome::TimedOut(limit) = outcome
+async fn overrun(work: &Tasks, outcome: &TryOutcome, grace: Duration) -> usize {
+    if let TryOutcome::TimedOut(limit) = outcome
         && let Err(still_running) = work.close_and_wait(Instant::now() + PATIENCE.min(grace)).await
     {
         let pieces = still_running.tasks;
@@ -129,7 +129,7 @@ async fn overrun(work: &Tasks, outcome: &Outcome, grace: Duration) -> usize {
 }
 
 /// Makes the job's future and waits for it, for that long at most since it last got ahead.
-async fn within<S>(timeout: Option<Duration>, progress: Progress, start: S) -> Outcome
+async fn within<S>(timeout: Option<Duration>, progress: Progress, start: S) -> TryOutcome
 where
     S: FnOnce() -> BoxFuture<'static, Result<(), BoxError>>,
 {
@@ -142,17 +142,17 @@ where
         }
         match progress.newest().filter(|newest| *newest > since) {
             Some(newest) => since = newest,
-            None => return Outcome::TimedOut(limit),
+            None => return TryOutcome::TimedOut(limit),
         }
     }
     job.await.into()
 }
 
-fn outcome_of(polled: Result<Result<Outcome, Stopped>, Panicked>) -> Outcome {
+fn outcome_of(polled: Result<Result<TryOutcome, Stopped>, Panicked>) -> TryOutcome {
     match polled {
         Ok(Ok(outcome)) => outcome,
-        Ok(Err(stopped)) => Outcome::Cancelled(stopped),
-        Err(Panicked(message)) => Outcome::Panicked(message),
+        Ok(Err(stopped)) => TryOutcome::Cancelled(stopped),
+        Err(Panicked(message)) => TryOutcome::Panicked(message),
     }
 }
 
@@ -174,13 +174,13 @@ mod tests {
     const SESSION_TIMEOUT: Duration = Duration::from_secs(9);
     const GRACE: Duration = Duration::from_secs(3);
 
-    struct Setting {
+    struct Fixture {
         clock: Arc<ManualClock>,
         item: Item,
     }
 
     /// An instance with room for one item, whose fence passes in 6 s.
-    fn set_up() -> Setting {
+    fn set_up() -> Fixture {
         let clock = Arc::new(ManualClock::starting_at(Timestamp::UNIX_EPOCH));
         let tasks = Tasks::in_virtual_time();
         let fence = Fence::on_tokio_time(clock.clone(), SESSION_TIMEOUT, Duration::ZERO, &tasks);
@@ -193,11 +193,11 @@ mod tests {
             ticket: Underway::default().enter("job".into(), 0, "run".into()),
             grace: GRACE,
         };
-        Setting { clock, item }
+        Fixture { clock, item }
     }
 
-    impl Setting {
-        fn run<F>(&self, job: impl FnOnce(Running) -> F + Send + 'static) -> Task<Ended>
+    impl Fixture {
+        fn run<F>(&self, job: impl FnOnce(RunEnvironment) -> F + Send + 'static) -> Task<Ended>
         where
             F: Future<Output = Result<(), BoxError>> + Send + 'static,
         {
@@ -211,7 +211,7 @@ mod tests {
         /// Runs a job that blocks until something comes through the channel, and waits until it has begun.
         async fn run_blocking(&self, blocks: mpsc::Receiver<()>) -> Task<Ended> {
             let (begun, has_begun) = oneshot::channel();
-            let task = self.run(async move |running: Running| {
+            let task = self.run(async move |running: RunEnvironment| {
                 let run = context(&running);
                 run.run_blocking(move || {
                     begun.send(()).unwrap();
@@ -225,7 +225,7 @@ mod tests {
         }
     }
 
-    fn context(running: &Running) -> RunContext {
+    fn context(running: &RunEnvironment) -> RunContext {
         RunContext::for_test(ShardingContext::for_test(0, 1)).with_blocking(Arc::clone(&running.blocking))
     }
 
@@ -233,7 +233,7 @@ mod tests {
     async fn what_the_job_returns_should_be_the_outcome() {
         let setting = set_up();
         let ended = setting.run(async |_| Ok(())).await.unwrap();
-        assert!(matches!(ended.outcome, Outcome::Succeeded));
+        assert!(matches!(ended.outcome, TryOutcome::Succeeded));
         assert!(!ended.has_progressed);
         let ended = setting.run(async |_| Err("no data".into())).await.unwrap();
         assert_eq!(ended.outcome.to_string(), "failed: no data");
@@ -276,7 +276,7 @@ mod tests {
         };
         let runs = [setting.run(job), setting.run(job)];
         for run in runs {
-            assert!(matches!(run.await.unwrap().outcome, Outcome::Succeeded));
+            assert!(matches!(run.await.unwrap().outcome, TryOutcome::Succeeded));
         }
         assert_eq!(start.elapsed().as_secs(), 4);
     }
@@ -287,7 +287,7 @@ mod tests {
         let start = Instant::now();
         let limit = Duration::from_secs(2);
         let permit = setting.item.permits.clone().acquire().await;
-        let job = async |running: Running| {
+        let job = async |running: RunEnvironment| {
             for _ in 0..2 {
                 sleep(Duration::from_millis(1500)).await;
                 running.progress.made();
@@ -305,14 +305,14 @@ mod tests {
         let setting = set_up();
         let permit = setting.item.permits.clone().acquire().await;
         let ended = run_item(&setting.item, permit, Some(Duration::MAX), |_| async { Ok(()) }.boxed());
-        assert!(matches!(ended.await.outcome, Outcome::Succeeded));
+        assert!(matches!(ended.await.outcome, TryOutcome::Succeeded));
     }
 
     #[tokio::test(start_paused = true)]
     async fn stopping_should_drop_the_job_and_set_its_token() {
         let setting = set_up();
         let (give, token) = oneshot::channel();
-        let run = setting.run(async move |running: Running| {
+        let run = setting.run(async move |running: RunEnvironment| {
             give.send(running.cancellation).unwrap();
             std::future::pending().await
         });
@@ -320,7 +320,7 @@ mod tests {
         assert!(!token.is_cancelled());
         setting.item.stop.cancel();
         let ended = run.await.unwrap();
-        assert!(matches!(ended.outcome, Outcome::Cancelled(Stopped::Cancelled)));
+        assert!(matches!(ended.outcome, TryOutcome::Cancelled(Stopped::Cancelled)));
         assert!(token.is_cancelled());
     }
 
@@ -329,7 +329,7 @@ mod tests {
         let setting = set_up();
         let start = Instant::now();
         let ended = setting.run(async |_| std::future::pending().await).await.unwrap();
-        assert!(matches!(ended.outcome, Outcome::Cancelled(Stopped::Fenced)));
+        assert!(matches!(ended.outcome, TryOutcome::Cancelled(Stopped::Fenced)));
         assert_eq!(start.elapsed().as_secs(), 6);
         assert!(!setting.item.stop.is_cancelled(), "the others are not ours to stop");
     }
@@ -343,7 +343,7 @@ mod tests {
         tokio::task::yield_now().await;
         end.send(()).unwrap();
         let ended = run.await.unwrap();
-        assert!(matches!(ended.outcome, Outcome::Cancelled(Stopped::Cancelled)));
+        assert!(matches!(ended.outcome, TryOutcome::Cancelled(Stopped::Cancelled)));
         assert_eq!(ended.overrunning, 0);
     }
 
@@ -368,7 +368,7 @@ mod tests {
     async fn blocking_work_should_be_refused_once_the_run_is_to_stop() {
         let setting = set_up();
         let (give, running) = oneshot::channel();
-        let run = setting.run(async move |running: Running| {
+        let run = setting.run(async move |running: RunEnvironment| {
             give.send(running).unwrap();
             std::future::pending().await
         });

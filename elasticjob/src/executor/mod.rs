@@ -22,7 +22,7 @@ mod typed;
 mod underway;
 
 pub(crate) use item::Item;
-pub(crate) use outcome::Outcome;
+pub(crate) use outcome::TryOutcome;
 pub use pool::{DEFAULT_POOL, ExecutorServiceHandler, Pool, Pools};
 pub(crate) use pool::{NoPool, OpenPool, Permit, Permits};
 pub(crate) use runner::{Equipment, JobRunner};

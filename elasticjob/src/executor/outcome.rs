@@ -6,9 +6,9 @@ use crate::cluster::fence::Stopped;
 use crate::guard::{Cause, Panicked};
 use crate::job::BoxError;
 
-/// How the run of an item ended. Shown, it says so in the words of the job's history.
+/// How a try of an item ended. Shown, it says so in the words of the job's history.
 #[derive(Debug)]
-pub(crate) enum Outcome {
+pub(crate) enum TryOutcome {
     /// The job returned success.
     Succeeded,
     /// The job returned an error.
@@ -21,7 +21,7 @@ pub(crate) enum Outcome {
     Cancelled(Stopped),
 }
 
-impl Outcome {
+impl TryOutcome {
     /// The failure, for the job's error handler; `None` when the job did not fail.
     pub(crate) fn into_failure(self) -> Option<Cause> {
         match self {
@@ -33,13 +33,13 @@ impl Outcome {
     }
 }
 
-impl From<Result<(), BoxError>> for Outcome {
+impl From<Result<(), BoxError>> for TryOutcome {
     fn from(returned: Result<(), BoxError>) -> Self {
         returned.map_or_else(|error| Self::Failed(error.into()), |()| Self::Succeeded)
     }
 }
 
-impl fmt::Display for Outcome {
+impl fmt::Display for TryOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Succeeded => f.write_str("succeeded"),
@@ -60,7 +60,7 @@ struct TimedOut(Duration);
 mod tests {
     use super::*;
 
-    fn check(outcome: Outcome, text: &str, failure: Option<&str>) {
+    fn check(outcome: TryOutcome, text: &str, failure: Option<&str>) {
         assert_eq!(outcome.to_string(), text);
         assert_eq!(
             outcome.into_failure().map(|cause| cause.error().to_string()).as_deref(),
@@ -74,17 +74,17 @@ mod tests {
         check(Ok(()).into(), "succeeded", None);
         check(Err(cause().into()).into(), "failed: disk full", Some("disk full"));
         check(
-            Outcome::Panicked("no luck".to_owned()),
+            TryOutcome::Panicked("no luck".to_owned()),
             "panicked: no luck",
             Some("panicked: no luck"),
         );
         check(
-            Outcome::TimedOut(Duration::from_secs(30)),
+            TryOutcome::TimedOut(Duration::from_secs(30)),
             "timed out after 30s",
             Some("timed out after 30s"),
         );
-        check(Outcome::Cancelled(Stopped::Cancelled), "cancelled", None);
+        check(TryOutcome::Cancelled(Stopped::Cancelled), "cancelled", None);
         let fenced = "fenced: the registry session can no longer be relied upon";
-        check(Outcome::Cancelled(Stopped::Fenced), fenced, None);
+        check(TryOutcome::Cancelled(Stopped::Fenced), fenced, None);
     }
 }

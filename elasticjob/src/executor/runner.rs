@@ -27,9 +27,9 @@ use crate::run::RunKey;
 use crate::tasks::{Task, Tasks};
 use crate::telemetry;
 
-use super::item::Running;
+use super::item::RunEnvironment;
 use super::tries::{Identity, Tried};
-use super::{DEFAULT_POOL, Item, NoPool, OpenPool, Outcome, Permits, Pools, Tries, Underway, Work};
+use super::{DEFAULT_POOL, Item, NoPool, OpenPool, Permits, Pools, Tries, TryOutcome, Underway, Work};
 
 /// So long the end of an item waits for its blocking work, after the work's token was cancelled: until then the
 /// item's mark keeps other instances from running it. An instance that leaves the cluster earlier does not wait.
@@ -243,7 +243,7 @@ impl Runner for JobRunner {
         let began = Arc::new(OnceLock::new());
         let begins = Arc::clone(&began);
         let until = wind_down.clone();
-        let begin = move |retry, running: Running| -> BoxFuture<'static, _> {
+        let begin = move |retry, running: RunEnvironment| -> BoxFuture<'static, _> {
             begins.get_or_init(since_launch);
             let waited = SignedDuration::try_from(handed_over.elapsed()).unwrap_or_default();
             let late = late.filter(|_| retry == 0);
@@ -270,7 +270,7 @@ impl Runner for JobRunner {
             let tried = tries.run(&item, &until, &identity(&start), &begin).await;
             log(&tried);
             let retries = tried.retries();
-            let is_fenced = matches!(tried.outcome, Outcome::Cancelled(Stopped::Fenced));
+            let is_fenced = matches!(tried.outcome, TryOutcome::Cancelled(Stopped::Fenced));
             let failure = failure_beyond_ledger(&tried);
             let (end, is_abort) = concluded(&failing, &**handler, tried);
             // The worker is gone when the process stops; the end is not recorded then.
@@ -323,9 +323,9 @@ const FAILURE_LIMIT: usize = 16 * 1024;
 /// The whole account of a failure, where the ledger cuts it.
 fn failure_beyond_ledger(tried: &Tried) -> Option<Arc<str>> {
     let mut text = match &tried.outcome {
-        Outcome::Failed(cause) => tried.account(&Chain(cause.error()).to_string()),
-        Outcome::Panicked(message) => tried.account(&format!("panicked: {message}")),
-        Outcome::Succeeded | Outcome::TimedOut(_) | Outcome::Cancelled(_) => return None,
+        TryOutcome::Failed(cause) => tried.account(&Chain(cause.error()).to_string()),
+        TryOutcome::Panicked(message) => tried.account(&format!("panicked: {message}")),
+        TryOutcome::Succeeded | TryOutcome::TimedOut(_) | TryOutcome::Cancelled(_) => return None,
     };
     if text.len() <= CAUSE_LIMIT {
         return None;
@@ -338,13 +338,13 @@ fn failure_beyond_ledger(tried: &Tried) -> Option<Arc<str>> {
 fn concluded(run: &ShardingContext, handler: &dyn JobErrorHandler, tried: Tried) -> (End, bool) {
     let failed = |cause: String| End::because(Verdict::Failed, tried.account(&cause));
     let end = match &tried.outcome {
-        Outcome::Succeeded => {
+        TryOutcome::Succeeded => {
             debug!("item succeeded");
             End::new(Verdict::Succeeded)
         }
-        Outcome::Failed(cause) => failed(Chain(cause.error()).to_string()),
-        outcome @ (Outcome::Panicked(_) | Outcome::TimedOut(_)) => failed(outcome.to_string()),
-        Outcome::Cancelled(stopped) => {
+        TryOutcome::Failed(cause) => failed(Chain(cause.error()).to_string()),
+        outcome @ (TryOutcome::Panicked(_) | TryOutcome::TimedOut(_)) => failed(outcome.to_string()),
+        TryOutcome::Cancelled(stopped) => {
             warn!(reason = %stopped, "item stopped");
             End::because(Verdict::Cancelled, stopped.to_string())
         }

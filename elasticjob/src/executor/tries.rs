@@ -4,6 +4,9 @@
 //! last try ended becomes its verdict. So an instance that dies or is fenced between two tries counts as having died while running
 //! the item, and `failover` applies. The next attempt has all tries again.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
@@ -19,8 +22,8 @@ use crate::erased::BoxFuture;
 use crate::job::{BoxError, is_permanent};
 use crate::property::{Accepts, Properties, Reader, accept};
 
-use super::item::{Ended, Item, Running, run_item};
-use super::outcome::Outcome;
+use super::item::{Ended, Item, RunEnvironment, run_item};
+use super::outcome::TryOutcome;
 
 const TIMEOUT: &str = "elasticjob.timeout";
 const RETRY: &str = "elasticjob.retry";
@@ -58,7 +61,7 @@ pub(super) struct Identity {
 #[derive(Debug)]
 pub(super) struct Tried {
     /// How the last try ended.
-    pub(super) outcome: Outcome,
+    pub(super) outcome: TryOutcome,
     /// Pieces of its blocking work that go on nevertheless.
     pub(super) overrunning: usize,
     /// How many there were: none where there was no room in the pool before it was stopped.
@@ -100,7 +103,7 @@ impl fmt::Display for GivenUp {
 impl Tried {
     fn not_yet() -> Self {
         Self {
-            outcome: Outcome::Cancelled(Stopped::Cancelled),
+            outcome: TryOutcome::Cancelled(Stopped::Cancelled),
             overrunning: 0,
             tries: 0,
             given_up: None,
@@ -130,7 +133,7 @@ impl Tried {
     }
 
     fn stopped(self, stopped: Stopped) -> Self {
-        let outcome = Outcome::Cancelled(stopped);
+        let outcome = TryOutcome::Cancelled(stopped);
         Self { outcome, ..self }
     }
 }
@@ -169,7 +172,7 @@ impl Tries {
     /// As of [`run_item`].
     pub(super) async fn run<S>(&self, item: &Item, wind_down: &WindDown, identity: &Identity, start: &S) -> Tried
     where
-        S: Fn(u32, Running) -> BoxFuture<'static, Result<(), BoxError>> + Sync,
+        S: Fn(u32, RunEnvironment) -> BoxFuture<'static, Result<(), BoxError>> + Sync,
     {
         let mut tried = Tried::not_yet();
         let room = item.permits.clone().acquire().boxed();
@@ -220,9 +223,9 @@ impl Tries {
     /// Returns what follows a try, after so many retries in a row.
     fn next(&self, ended: &Ended, retries: u32, wind_down: &WindDown, identity: &Identity) -> Next {
         let is_permanent = match &ended.outcome {
-            Outcome::Succeeded | Outcome::Cancelled(_) => return Next::Over,
-            Outcome::Failed(cause) => is_permanent(cause.error()),
-            Outcome::Panicked(_) | Outcome::TimedOut(_) => false,
+            TryOutcome::Succeeded | TryOutcome::Cancelled(_) => return Next::Over,
+            TryOutcome::Failed(cause) => is_permanent(cause.error()),
+            TryOutcome::Panicked(_) | TryOutcome::TimedOut(_) => false,
         };
         if retries >= self.retries {
             return Next::Over;
@@ -253,318 +256,13 @@ impl Tries {
 }
 
 /// How a try failed, for the log.
-struct Cause<'a>(&'a Outcome);
+struct Cause<'a>(&'a TryOutcome);
 
 impl fmt::Display for Cause<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Outcome::Failed(cause) => Chain(cause.error()).fmt(f),
+            TryOutcome::Failed(cause) => Chain(cause.error()).fmt(f),
             other => other.fmt(f),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-    use std::num::NonZeroUsize;
-    use std::sync::atomic::{AtomicU32, Ordering};
-    use std::sync::{Arc, mpsc};
-
-    use jiff::Timestamp;
-    use tokio::time::Instant;
-    use tokio_util::sync::CancellationToken;
-
-    use super::*;
-    use crate::cluster::fence::Fence;
-    use crate::executor::{Pool, Underway};
-    use crate::job::{RunContext, ShardingContext, permanent};
-    use crate::schedule::ManualClock;
-    use crate::tasks::Tasks;
-
-    /// The fence passes after two thirds of it.
-    const SESSION_TIMEOUT: Duration = Duration::from_secs(900);
-
-    /// How long blocking work is waited for.
-    const GRACE: Duration = Duration::from_secs(3);
-
-    fn read(props: &[(&str, &str)]) -> Result<Tries, String> {
-        let props: BTreeMap<String, String> = props
-            .iter()
-            .map(|&(key, value)| (key.to_owned(), value.to_owned()))
-            .collect();
-        crate::property::read(&props).map_err(|faults| faults.to_string())
-    }
-
-    fn item() -> Item {
-        let tasks = Tasks::in_virtual_time();
-        let clock = Arc::new(ManualClock::starting_at(Timestamp::UNIX_EPOCH));
-        Item {
-            permits: Pool::of(NonZeroUsize::MIN).open().permits(),
-            fence: Fence::on_tokio_time(clock, SESSION_TIMEOUT, Duration::ZERO, &tasks),
-            stop: CancellationToken::new(),
-            tasks,
-            ticket: Underway::default().enter("job".into(), 0, "run".into()),
-            grace: GRACE,
-        }
-    }
-
-    fn identity(item: u32) -> Identity {
-        Identity {
-            run: "run".to_owned(),
-            item,
-        }
-    }
-
-    /// Runs it with a job that receives the number of earlier tries.
-    async fn run<F>(tries: Tries, item: Item, job: impl Fn(u32) -> F + Send + Sync + 'static) -> Tried
-    where
-        F: Future<Output = Result<(), BoxError>> + Send + 'static,
-    {
-        let wind_down = WindDown::below(&item.stop);
-        let start = move |retry, _: Running| -> BoxFuture<'static, _> { job(retry).boxed() };
-        tries.run(&item, &wind_down, &identity(0), &start).await
-    }
-
-    struct CountsDrops(Arc<AtomicU32>);
-
-    impl Drop for CountsDrops {
-        fn drop(&mut self) {
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    fn three_retries() -> Tries {
-        read(&[(RETRY, "3"), (BACKOFF, "2s"), (MAX_BACKOFF, "3s")]).unwrap()
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_run_that_fails_should_be_tried_again_until_it_succeeds() {
-        let start = Instant::now();
-        let job = |retry| async move { if retry < 2 { Err("no network".into()) } else { Ok(()) } };
-        let tried = run(three_retries(), item(), job).await;
-        assert!(matches!(tried.outcome, Outcome::Succeeded));
-        assert_eq!(tried.tries, 3);
-        // The first pause is of 2 s, the second of 3, and each is half of it at least.
-        let elapsed = start.elapsed().as_secs_f64();
-        assert!((2.5..=5.0).contains(&elapsed), "{elapsed}");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_run_should_fail_as_its_last_try_did() {
-        let job = |retry| async move { Err(format!("failure {retry}").into()) };
-        let tried = run(three_retries(), item(), job).await;
-        assert_eq!(tried.outcome.to_string(), "failed: failure 3");
-        assert_eq!(tried.tries, 4);
-        let once = run(read(&[]).unwrap(), item(), job).await;
-        assert_eq!(
-            (once.outcome.to_string().as_str(), once.tries),
-            ("failed: failure 0", 1)
-        );
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_no_other_try_would_help_against_should_fail_at_once() {
-        let job = |_| async { Err(permanent("no account").into()) };
-        let tried = run(three_retries(), item(), job).await;
-        assert_eq!((tried.tries, tried.given_up), (1, Some(GivenUp::Permanent)));
-        let panics = |_| async { panic!("a bug, or not") };
-        assert_eq!(run(three_retries(), item(), panics).await.tries, 4);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_try_should_be_dropped_after_its_time() {
-        let tries = read(&[(TIMEOUT, "30s"), (RETRY, "1")]).unwrap();
-        let dropped = Arc::new(AtomicU32::new(0));
-        let count = Arc::clone(&dropped);
-        let start = Instant::now();
-        let job = move |_| {
-            let count = Arc::clone(&count);
-            async move {
-                let _held = CountsDrops(count);
-                std::future::pending().await
-            }
-        };
-        let item = item();
-        let tried = run(tries, item, job).await;
-        assert_eq!(tried.outcome.to_string(), "timed out after 30s");
-        assert_eq!((tried.tries, dropped.load(Ordering::Relaxed)), (2, 2));
-        assert!((60..62).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn blocking_work_that_overruns_should_be_told_and_not_be_tried_again_beside_itself() {
-        let tries = read(&[(TIMEOUT, "1s"), (RETRY, "3")]).unwrap();
-        let item = item();
-        let (begun, has_begun) = tokio::sync::oneshot::channel();
-        let begun = Arc::new(std::sync::Mutex::new(Some(begun)));
-        let (end, blocks) = mpsc::channel::<()>();
-        let blocks = Arc::new(std::sync::Mutex::new(blocks));
-        let task = item.tasks.clone().spawn("run", async move {
-            let wind_down = WindDown::below(&CancellationToken::new());
-            let start = move |_, running: Running| -> BoxFuture<'static, _> {
-                let run = RunContext::for_test(ShardingContext::for_test(0, 1)).with_blocking(running.blocking);
-                let (begun, blocks) = (Arc::clone(&begun), Arc::clone(&blocks));
-                let token = running.cancellation;
-                Box::pin(async move {
-                    run.run_blocking(move || {
-                        begun.lock().unwrap().take().expect("tried once").send(token).unwrap();
-                        let _ = blocks.lock().unwrap().recv();
-                    })
-                    .await?;
-                    Ok(())
-                })
-            };
-            tries.run(&item, &wind_down, &identity(0), &start).await
-        });
-        let token = has_begun.await.unwrap();
-        // Virtual time does not pass by itself while work blocks on a thread.
-        tokio::time::advance(Duration::from_secs(1)).await;
-        token.cancelled().await;
-        // Before it is read that the work goes on, and after.
-        for _ in 0..2 {
-            tokio::time::advance(GRACE).await;
-            tokio::task::yield_now().await;
-        }
-        let tried = task.await.unwrap();
-        drop(end);
-        assert_eq!(tried.outcome.to_string(), "timed out after 1s");
-        assert_eq!((tried.overrunning, tried.tries), (1, 1));
-        assert_eq!(tried.given_up, Some(GivenUp::Overrunning));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn no_other_try_should_be_made_for_who_is_to_end() {
-        let tries = read(&[(RETRY, "9"), (BACKOFF, "10s")]).unwrap();
-        let job = |_| async { Err("no network".into()) };
-        let ended = |item: Item, wind_down: WindDown| async move {
-            let start = move |retry, _: Running| -> BoxFuture<'static, _> { job(retry).boxed() };
-            tries.run(&item, &wind_down, &identity(0), &start).await
-        };
-        let start = Instant::now();
-        let (running, wind_down) = (item(), WindDown::below(&CancellationToken::new()));
-        let run = running.tasks.clone().spawn("run", ended(running, wind_down.clone()));
-        sleep(Duration::from_secs(1)).await;
-        assert!(wind_down.ask("the item is to move"));
-        let tried = run.await.unwrap();
-        let given_up = Some(GivenUp::WoundDown("the item is to move"));
-        assert_eq!(tried.given_up, given_up);
-        assert_eq!(tried.outcome.to_string(), "failed: no network");
-        assert_eq!((start.elapsed().as_secs(), tried.tries), (1, 1));
-        let tried = ended(item(), wind_down).await;
-        assert_eq!((start.elapsed().as_secs(), tried.tries), (1, 1));
-        assert_eq!(tried.given_up, given_up);
-    }
-
-    #[test]
-    fn an_account_should_say_how_many_tries_there_were_and_why_not_more() {
-        let account = |tries, given_up| {
-            let tried = Tried {
-                tries,
-                given_up,
-                ..Tried::not_yet()
-            };
-            tried.account("no network")
-        };
-        let moving = Some(GivenUp::WoundDown("the item is to move"));
-        assert_eq!(account(1, None), "no network");
-        assert_eq!(account(3, None), "tried 3 times: no network");
-        assert_eq!(
-            account(1, moving),
-            "not tried again, since the item is to move: no network"
-        );
-        assert_eq!(
-            account(3, moving),
-            "tried 3 times, not again, since the item is to move: no network"
-        );
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_run_that_is_stopped_in_a_pause_or_in_its_first_wait_should_be_cancelled() {
-        let tries = read(&[(RETRY, "9"), (BACKOFF, "10s")]).unwrap();
-        let item = item();
-        let job = move |item: Item| async move { run(tries, item, |_| async { Err("no network".into()) }).await };
-        let waiting = item.tasks.spawn("run", job(item.clone()));
-        sleep(Duration::from_secs(1)).await;
-        item.stop.cancel();
-        let tried = waiting.await.unwrap();
-        assert_eq!((tried.outcome.to_string().as_str(), tried.tries), ("cancelled", 1));
-        let tried = job(item).await;
-        assert_eq!((tried.outcome.to_string().as_str(), tried.tries), ("cancelled", 0));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn others_should_have_the_room_while_a_run_pauses() {
-        let item = item();
-        let start = Instant::now();
-        let (tries, other) = (three_retries(), item.clone());
-        let failing = item.tasks.spawn("run", async move {
-            run(tries, other, |retry| async move {
-                if retry == 0 { Err("no network".into()) } else { Ok(()) }
-            })
-            .await
-        });
-        tokio::task::yield_now().await;
-        let other = run(three_retries(), item, |_| async { Ok(()) }).await;
-        assert!(matches!(other.outcome, Outcome::Succeeded));
-        assert_eq!(start.elapsed(), Duration::ZERO);
-        assert_eq!(failing.await.unwrap().tries, 2);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_run_that_gets_ahead_should_have_all_its_retries_anew() {
-        let tries = read(&[(RETRY, "1"), (BACKOFF, "1s")]).unwrap();
-        let wind_down = WindDown::below(&CancellationToken::new());
-        let start = |retry: u32, running: Running| -> BoxFuture<'static, _> {
-            if retry < 5 {
-                running.progress.made();
-            }
-            Box::pin(async { Err("no network".into()) })
-        };
-        let tried = tries.run(&item(), &wind_down, &identity(0), &start).await;
-        assert_eq!(tried.tries, 6, "the last that got ahead is tried again, too");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_fence_should_end_a_pause() {
-        let tries = read(&[(RETRY, "9"), (BACKOFF, "1h"), (MAX_BACKOFF, "1h")]).unwrap();
-        let tried = run(tries, item(), |_| async { Err("no network".into()) }).await;
-        assert!(matches!(tried.outcome, Outcome::Cancelled(Stopped::Fenced)));
-        assert_eq!(tried.tries, 1);
-    }
-
-    #[test]
-    fn pauses_should_double_up_to_a_limit_and_differ_from_run_to_run() {
-        let tries = read(&[(RETRY, "100"), (BACKOFF, "1s"), (MAX_BACKOFF, "10s")]).unwrap();
-        let pauses = |item| (0..100).map(move |retry| tries.pause(retry, &identity(item)).as_secs_f64());
-        for (retry, pause) in (0..).zip(pauses(0)) {
-            let whole = 2_f64.powi(retry).min(10.0);
-            assert!((whole / 2.0..=whole).contains(&pause), "{retry}: {pause}");
-        }
-        assert!(pauses(0).eq(pauses(0)));
-        assert!(pauses(0).zip(pauses(1)).all(|(one, other)| one != other));
-    }
-
-    #[test]
-    fn what_is_wrong_should_be_told() {
-        let fault = |key, value| read(&[(key, value)]).unwrap_err();
-        for (key, value) in [
-            (TIMEOUT, "0s"),
-            (TIMEOUT, "soon"),
-            (RETRY, "-1"),
-            (RETRY, "1001"),
-            (BACKOFF, "x"),
-        ] {
-            let fault = fault(key, value);
-            assert!(fault.contains(key) && fault.contains(value), "{fault}");
-        }
-        assert_eq!(
-            fault("elasticjob.retry.backof", "3s"),
-            "`props.elasticjob.retry.backof`: unknown property, did you mean `elasticjob.retry.backoff`?"
-        );
-        assert_eq!(
-            fault(BACKOFF, "2m"),
-            "`props.elasticjob.retry.max-backoff`: expected no less than `elasticjob.retry.backoff`, which is 120s"
-        );
     }
 }

@@ -14,12 +14,12 @@ pub(crate) struct Underway(Arc<Mutex<Runs>>);
 #[derive(Debug, Default)]
 struct Runs {
     newest: u64,
-    all: BTreeMap<u64, Arc<Run>>,
+    all: BTreeMap<u64, Arc<RunUnderway>>,
 }
 
 /// A run that goes on.
 #[derive(Debug)]
-struct Run {
+struct RunUnderway {
     job: Arc<str>,
     item: u32,
     id: Arc<str>,
@@ -36,7 +36,7 @@ pub(crate) struct Ticket(Arc<Listed>);
 #[derive(Debug)]
 struct Listed {
     number: u64,
-    run: Arc<Run>,
+    run: Arc<RunUnderway>,
     underway: Underway,
 }
 
@@ -81,7 +81,7 @@ impl fmt::Display for Holds {
 impl Underway {
     /// Lists a run until all clones of the ticket are gone.
     pub(crate) fn enter(&self, job: Arc<str>, item: u32, id: Arc<str>) -> Ticket {
-        let run = Arc::new(Run {
+        let run = Arc::new(RunUnderway {
             job,
             item,
             id,
@@ -103,7 +103,7 @@ impl Underway {
     /// Returns the runs that go on, oldest first.
     pub(crate) fn leftovers(&self) -> Vec<Leftover> {
         let runs = self.runs();
-        let leftover = |run: &Arc<Run>| Leftover {
+        let leftover = |run: &Arc<RunUnderway>| Leftover {
             job: Arc::clone(&run.job),
             item: run.item,
             run: Arc::clone(&run.id),

@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use crate::callers::Progress;
+use crate::callers::RequestSignal;
 use crate::cluster::layout::Node;
 use crate::operation::{Limits, TreeError, subtree};
 use crate::registry::Session;
@@ -51,7 +51,7 @@ pub(super) enum Unanswered {
 /// The place of a client among the others.
 #[derive(Debug)]
 pub(super) struct Turn {
-    pub(super) progress: Progress,
+    pub(super) progress: RequestSignal,
     /// Clients whose jobs are read.
     pub(super) readings: Arc<Semaphore>,
 }

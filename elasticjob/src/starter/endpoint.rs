@@ -21,7 +21,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tracing::debug;
 
-use crate::callers::{self, Progress};
+use crate::callers::{self, RequestSignal};
 use crate::chain::Chain;
 use crate::tasks::Tasks;
 use crate::telemetry::{Exposition, UPKEEP_INTERVAL};
@@ -113,14 +113,14 @@ struct Answers {
     renderings: Arc<Semaphore>,
 }
 
-async fn within_limit(stream: TcpStream, answers: Answers, progress: Progress) {
+async fn within_limit(stream: TcpStream, answers: Answers, progress: RequestSignal) {
     let answered = tokio::time::timeout(CONNECTION_LIMIT, answer(stream, answers, progress));
     if answered.await.is_err() {
         debug!("connection to the endpoint cut: it took too long");
     }
 }
 
-async fn answer(stream: TcpStream, answers: Answers, progress: Progress) {
+async fn answer(stream: TcpStream, answers: Answers, progress: RequestSignal) {
     let service = service_fn(move |request: Request<Incoming>| {
         progress.answering();
         let answers = answers.clone();

@@ -15,7 +15,7 @@ use super::builder::Builder;
 use super::error::Error;
 use super::health::Health;
 use super::one_off::{OneOff, OneOffJob};
-use super::running::{Parts, Phase, Running, RunningJob};
+use super::running::{Parts, Phase, RunningApplication, RunningJob};
 
 /// A running application: jobs that fire, and one-off jobs to be asked. Clones are the same application.
 ///
@@ -41,12 +41,12 @@ use super::running::{Parts, Phase, Running, RunningJob};
 /// ```
 #[derive(Clone)]
 pub struct ElasticJob {
-    running: Arc<Running>,
+    running: Arc<RunningApplication>,
 }
 
 impl ElasticJob {
     pub(super) async fn start(parts: Parts) -> Result<Self, Error> {
-        let running = Running::start(parts).await?;
+        let running = RunningApplication::start(parts).await?;
         Ok(Self { running })
     }
 

@@ -56,7 +56,7 @@ pub(super) struct Parts {
 }
 
 /// What the handles share.
-pub(super) struct Running {
+pub(super) struct RunningApplication {
     pub(super) jobs: BTreeMap<String, RunningJob>,
     pub(super) tasks: Tasks,
     pub(super) process: Arc<Process>,
@@ -97,7 +97,7 @@ pub(super) enum Phase {
     Stopped,
 }
 
-impl Running {
+impl RunningApplication {
     /// Connects and registers in the background; returns when it is known how that goes.
     pub(super) async fn start(parts: Parts) -> Result<Arc<Self>, Error> {
         let Parts {
@@ -370,7 +370,7 @@ async fn check(workers: &[Worker], membership: &Arc<Membership>) -> Result<(), F
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningApplication {
     fn drop(&mut self) {
         self.tasks.token().cancel();
     }

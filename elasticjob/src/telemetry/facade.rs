@@ -37,7 +37,7 @@ pub(super) fn histogram(name: Name, labels: &[Label<'_>]) -> Histogram {
 /// Tells the recorder what the metrics mean.
 #[cfg(feature = "metrics")]
 pub(crate) fn describe() {
-    use super::names::{ALL, Kind};
+    use super::names::{ALL, MetricKind};
     metrics::with_recorder(|recorder| {
         for metric in ALL {
             let (name, meaning) = (metric.name.as_str().into(), metric.meaning.into());
@@ -45,9 +45,9 @@ pub(crate) fn describe() {
                 super::names::Unit::Seconds => metrics::Unit::Seconds,
             });
             match metric.kind {
-                Kind::Counter => recorder.describe_counter(name, unit, meaning),
-                Kind::Gauge => recorder.describe_gauge(name, unit, meaning),
-                Kind::Histogram => recorder.describe_histogram(name, unit, meaning),
+                MetricKind::Counter => recorder.describe_counter(name, unit, meaning),
+                MetricKind::Gauge => recorder.describe_gauge(name, unit, meaning),
+                MetricKind::Histogram => recorder.describe_histogram(name, unit, meaning),
             }
         }
     });

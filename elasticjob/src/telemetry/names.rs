@@ -40,7 +40,7 @@ pub(super) const REGISTRY_REQUEST_DURATION: Name = Name("elasticjob_registry_req
 #[cfg(feature = "metrics")]
 pub(super) struct Metric {
     pub(super) name: Name,
-    pub(super) kind: Kind,
+    pub(super) kind: MetricKind,
     pub(super) unit: Option<Unit>,
     /// Its labels, for readers.
     #[cfg_attr(not(test), expect(dead_code, reason = "for the table in the documents"))]
@@ -51,7 +51,7 @@ pub(super) struct Metric {
 /// How a metric moves.
 #[cfg(feature = "metrics")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum MetricKind {
     Counter,
     Gauge,
     Histogram,
@@ -68,7 +68,7 @@ pub(super) enum Unit {
 const fn counter(name: Name, labels: &'static str, meaning: &'static str) -> Metric {
     Metric {
         name,
-        kind: Kind::Counter,
+        kind: MetricKind::Counter,
         unit: None,
         labels,
         meaning,
@@ -79,7 +79,7 @@ const fn counter(name: Name, labels: &'static str, meaning: &'static str) -> Met
 const fn gauge(name: Name, labels: &'static str, meaning: &'static str) -> Metric {
     Metric {
         name,
-        kind: Kind::Gauge,
+        kind: MetricKind::Gauge,
         unit: None,
         labels,
         meaning,
@@ -90,7 +90,7 @@ const fn gauge(name: Name, labels: &'static str, meaning: &'static str) -> Metri
 const fn seconds(name: Name, labels: &'static str, meaning: &'static str) -> Metric {
     Metric {
         name,
-        kind: Kind::Histogram,
+        kind: MetricKind::Histogram,
         unit: Some(Unit::Seconds),
         labels,
         meaning,

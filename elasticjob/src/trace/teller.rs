@@ -47,7 +47,7 @@ pub(crate) fn start(listeners: &TraceListeners, tasks: &Tasks) -> (Vec<Tap>, Tel
             bytes: WEIGHT,
         };
         let (tap, tapped) = Tap::new(name, capacity, kind.jobs.clone());
-        let told = Arc::new(Told {
+        let told = Arc::new(ListenerCounts {
             name: name.to_owned(),
             told: AtomicU64::new(0),
             failed: AtomicU64::new(0),
@@ -69,10 +69,10 @@ pub(crate) fn start(listeners: &TraceListeners, tasks: &Tasks) -> (Vec<Tap>, Tel
 
 /// What the tasks tell of themselves.
 #[derive(Debug)]
-pub(crate) struct Tellers(Vec<Arc<Told>>);
+pub(crate) struct Tellers(Vec<Arc<ListenerCounts>>);
 
 #[derive(Debug)]
-struct Told {
+struct ListenerCounts {
     name: String,
     told: AtomicU64,
     failed: AtomicU64,
@@ -81,7 +81,7 @@ struct Told {
 
 impl Tellers {
     pub(crate) fn now(&self) -> Vec<TraceListenerStats> {
-        let stats = |told: &Arc<Told>| TraceListenerStats {
+        let stats = |told: &Arc<ListenerCounts>| TraceListenerStats {
             name: told.name.clone(),
             delivered: told.told.load(Ordering::Relaxed),
             failed: told.failed.load(Ordering::Relaxed),
@@ -94,7 +94,7 @@ impl Tellers {
 struct Teller {
     kind: Arc<TraceListenerKind>,
     tapped: Tapped,
-    told: Arc<Told>,
+    told: Arc<ListenerCounts>,
     failed_said: Damped,
     dropped_said: Damped,
 }

@@ -105,7 +105,7 @@ mod tests {
 
     const SESSION_TIMEOUT: Duration = Duration::from_secs(9);
 
-    struct Setting {
+    struct Fixture {
         clock: Arc<ManualClock>,
         fence: Fence,
         token: CancellationToken,
@@ -113,11 +113,11 @@ mod tests {
         _tasks: Tasks,
     }
 
-    fn set_up() -> Setting {
+    fn set_up() -> Fixture {
         let clock = Arc::new(ManualClock::starting_at(jiff::Timestamp::UNIX_EPOCH));
         let tasks = Tasks::new();
         let fence = Fence::on_tokio_time(clock.clone(), SESSION_TIMEOUT, Duration::ZERO, &tasks);
-        Setting {
+        Fixture {
             clock,
             fence,
             token: CancellationToken::new(),
@@ -125,7 +125,7 @@ mod tests {
         }
     }
 
-    impl Setting {
+    impl Fixture {
         fn gate<T>(&self, future: impl Future<Output = T> + Send + 'static) -> Gated<BoxFuture<'static, T>> {
             Gated::new(Box::pin(future), self.fence.clone(), self.token.clone())
         }

@@ -21,7 +21,7 @@ pub(super) struct DingTalkFactory;
 
 /// What a robot of a DingTalk group asks for.
 #[derive(Debug)]
-pub(super) struct Settings(Robot);
+pub(super) struct DingTalkRobot(Robot);
 
 struct DingTalk {
     robot: Robot,
@@ -29,7 +29,7 @@ struct DingTalk {
 }
 
 impl ErrorHandlerFactory for DingTalkFactory {
-    type Properties = WithInterval<Settings>;
+    type Properties = WithInterval<DingTalkRobot>;
 
     fn make(&self, properties: Self::Properties, job: &ForJob<'_>) -> Box<dyn JobErrorHandler> {
         let notifier = DingTalk {
@@ -40,7 +40,7 @@ impl ErrorHandlerFactory for DingTalkFactory {
     }
 }
 
-impl Properties for Settings {
+impl Properties for DingTalkRobot {
     const PREFIXES: &'static [&'static str] = &["dingtalk."];
 
     fn read(reader: &mut Reader<'_>) -> Option<Self> {

@@ -20,7 +20,7 @@ pub(super) struct FeishuFactory;
 
 /// What a robot of a Feishu group asks for.
 #[derive(Debug)]
-pub(super) struct Settings(Robot);
+pub(super) struct FeishuRobot(Robot);
 
 struct Feishu {
     robot: Robot,
@@ -28,7 +28,7 @@ struct Feishu {
 }
 
 impl ErrorHandlerFactory for FeishuFactory {
-    type Properties = WithInterval<Settings>;
+    type Properties = WithInterval<FeishuRobot>;
 
     fn make(&self, properties: Self::Properties, job: &ForJob<'_>) -> Box<dyn JobErrorHandler> {
         let notifier = Feishu {
@@ -39,7 +39,7 @@ impl ErrorHandlerFactory for FeishuFactory {
     }
 }
 
-impl Properties for Settings {
+impl Properties for FeishuRobot {
     const PREFIXES: &'static [&'static str] = &["feishu."];
 
     fn read(reader: &mut Reader<'_>) -> Option<Self> {

@@ -28,12 +28,12 @@ pub(super) struct Occurrence {
     /// Outermost first; at least one.
     pub(super) causes: Vec<String>,
     pub(super) time: Timestamp,
-    pub(super) run: Option<Run>,
+    pub(super) run: Option<FailedRun>,
 }
 
 /// The run that failed.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Run {
+pub(super) struct FailedRun {
     id: String,
     attempt: u32,
     instance: String,
@@ -48,7 +48,7 @@ impl Occurrence {
             item: failure.item(),
             causes: causes.map(|text| shortened(&text, TEXT_LIMIT).into_owned()).collect(),
             time,
-            run: failure.run().map(|run| Run {
+            run: failure.run().map(|run| FailedRun {
                 id: run.run_id().to_owned(),
                 attempt: run.attempt(),
                 instance: run.instance_id().to_owned(),
@@ -205,7 +205,7 @@ impl Notice {
         self.run().map(|run| run.scheduled)
     }
 
-    fn run(&self) -> Option<&Run> {
+    fn run(&self) -> Option<&FailedRun> {
         self.newest.run.as_ref()
     }
 
@@ -245,7 +245,7 @@ impl fmt::Display for Notice {
             }
         }
         if let Some(run) = self.run() {
-            let Run {
+            let FailedRun {
                 id,
                 attempt,
                 instance,
@@ -261,7 +261,7 @@ impl fmt::Display for Notice {
     }
 }
 
-fn write_items(f: &mut fmt::Formatter<'_>, items: &BTreeSet<u32>, run: Option<&Run>) -> fmt::Result {
+fn write_items(f: &mut fmt::Formatter<'_>, items: &BTreeSet<u32>, run: Option<&FailedRun>) -> fmt::Result {
     let mut listed = String::new();
     for item in items.iter().take(ITEM_LIMIT) {
         let separator = if listed.is_empty() { "" } else { ", " };

@@ -256,7 +256,7 @@ mod tests {
     const MINUTE: Duration = Duration::from_secs(60);
 
     /// Tells how many failures each attempt was about, and answers what it is told to.
-    struct Told {
+    struct Scripted {
         attempts: mpsc::UnboundedSender<u64>,
         answers: Mutex<mpsc::UnboundedReceiver<Answer>>,
     }
@@ -268,7 +268,7 @@ mod tests {
         Never,
     }
 
-    impl Notifier for Told {
+    impl Notifier for Scripted {
         async fn notify(&self, notice: &Notice) -> Result<(), Undelivered> {
             self.attempts.send(notice.count()).unwrap();
             let answer = self.answers.lock().unwrap().try_recv();
@@ -281,17 +281,17 @@ mod tests {
         }
     }
 
-    struct Setting {
+    struct Fixture {
         tasks: Tasks,
         outbox: Outbox,
         attempts: mpsc::UnboundedReceiver<u64>,
         answers: mpsc::UnboundedSender<Answer>,
     }
 
-    fn set_up(interval: Option<Duration>) -> Setting {
+    fn set_up(interval: Option<Duration>) -> Fixture {
         let tasks = Tasks::new();
         let ((sent, attempts), (answers, answered)) = (mpsc::unbounded_channel(), mpsc::unbounded_channel());
-        let told = Told {
+        let told = Scripted {
             attempts: sent,
             answers: Mutex::new(answered),
         };
@@ -301,7 +301,7 @@ mod tests {
             host: "host".into(),
             interval,
         };
-        Setting {
+        Fixture {
             outbox: Outbox::new(sender, Box::new(told), tasks.child()),
             tasks,
             attempts,
@@ -309,7 +309,7 @@ mod tests {
         }
     }
 
-    impl Setting {
+    impl Fixture {
         fn fail(&self, times: usize) {
             for _ in 0..times {
                 self.outbox.put(Occurrence::for_test(Some(0), &["disk full"]));

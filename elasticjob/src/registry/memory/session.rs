@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::core::Core;
-use super::state::{Kind, State, Submitted};
+use super::state::{RequestKind, State, Submitted};
 use super::watch::MemoryWatch;
 use crate::registry::{
     Answer, BoxFuture, Error, Read, Session, SessionState, Step, Watch, WriteError, Written, path, size,
@@ -37,7 +37,7 @@ impl MemorySession {
 
     fn submit<T, E>(
         &self,
-        kind: Kind,
+        kind: RequestKind,
         serve: impl FnOnce(&mut State) -> Result<T, E> + Send + 'static,
     ) -> BoxFuture<'static, Result<T, E>>
     where
@@ -82,7 +82,7 @@ impl Session for MemorySession {
         // Locked once: where there are many jobs, the lock is what they wait for.
         answered(self.core.with(|state| {
             let is_struck = state.strikes(session, &steps);
-            state.submit(session, Kind::Write { is_struck }, move |state| {
+            state.submit(session, RequestKind::Write { is_struck }, move |state| {
                 state.write(session, steps)
             })
         }))
@@ -93,12 +93,12 @@ impl Session for MemorySession {
             return Box::pin(future::ready(Err(error)));
         }
         let session = self.id;
-        self.submit(Kind::Read, move |state| state.read(session, &reads))
+        self.submit(RequestKind::Read, move |state| state.read(session, &reads))
     }
 
     fn sync(&self) -> BoxFuture<'static, Result<(), Error>> {
         let session = self.id;
-        self.submit(Kind::Sync, move |state| state.sync(session))
+        self.submit(RequestKind::Sync, move |state| state.sync(session))
     }
 
     fn watch(&self, path: &str) -> BoxFuture<'static, Result<Box<dyn Watch>, Error>> {
@@ -106,7 +106,7 @@ impl Session for MemorySession {
             return Box::pin(future::ready(Err(error)));
         }
         let (core, session, path) = (Arc::downgrade(&self.core), self.id, path.to_owned());
-        self.submit(Kind::Read, move |state| {
+        self.submit(RequestKind::Read, move |state| {
             let queue = state.watch(session, &path)?;
             Ok(Box::new(MemoryWatch {
                 core,

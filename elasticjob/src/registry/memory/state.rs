@@ -46,7 +46,7 @@ pub(super) enum Submitted<T, E> {
 
 /// What kind of request it is, for the faults that strike only some.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum RequestKind {
     Write {
         /// Whether a cut waits for it.
         is_struck: bool,
@@ -109,7 +109,7 @@ impl State {
     pub(super) fn submit<T, E>(
         &mut self,
         session: i64,
-        kind: Kind,
+        kind: RequestKind,
         serve: impl FnOnce(&mut Self) -> Result<T, E> + Send + 'static,
     ) -> Submitted<T, E>
     where
@@ -127,7 +127,7 @@ impl State {
         }
         let link = &mut self.links[member.link];
         let broken = match kind {
-            Kind::Write { is_struck: true } => link.breaks_at_write.take(),
+            RequestKind::Write { is_struck: true } => link.breaks_at_write.take(),
             _ => None,
         };
         if let Some(Break { fate, .. }) = broken {
@@ -140,7 +140,7 @@ impl State {
             self.cut(link);
             return Submitted::Answered(Err(Error::ConnectionLoss.into()));
         }
-        if link.stalls(Direction::Requests) || kind != Kind::Read && link.is_isolated {
+        if link.stalls(Direction::Requests) || kind != RequestKind::Read && link.is_isolated {
             let (answer, receiver) = oneshot::channel();
             member.requests.push_back(Box::new(Delayed {
                 serve,

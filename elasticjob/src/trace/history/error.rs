@@ -8,14 +8,14 @@ use crate::job::BoxError;
 pub struct Error {
     pub(super) asked: &'static str,
     pub(super) database: String,
-    pub(super) kind: Kind,
+    pub(super) kind: FaultyPart,
     #[source]
     pub(super) source: BoxError,
 }
 
 /// The part that is at fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum FaultyPart {
     /// What was to be written cannot be: the same rows will be refused again.
     Rows,
     /// The database, or the way to it.

@@ -16,7 +16,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::trace::{Capacity, Damped, Dropped, JobEvent, Tapped};
 
-use super::error::{Error, Kind};
+use super::error::{Error, FaultyPart};
 use super::fit::Texts;
 use super::rows::Rows;
 use super::shape::Shape;
@@ -54,7 +54,7 @@ pub struct RecorderStats {
 
 /// The progress of the recorder. Clones share it.
 #[derive(Clone, Debug)]
-pub(crate) struct Progress {
+pub(crate) struct RecorderProgress {
     counts: Arc<Counts>,
     dropped: Dropped,
 }
@@ -65,7 +65,7 @@ struct Counts {
     is_away: AtomicBool,
 }
 
-impl Progress {
+impl RecorderProgress {
     pub(crate) fn now(&self) -> RecorderStats {
         let Counts { recorded, is_away } = &*self.counts;
         RecorderStats {
@@ -82,7 +82,7 @@ pub(crate) struct Recorder {
     store: Store,
     host: String,
     tapped: Tapped,
-    progress: Progress,
+    progress: RecorderProgress,
     stop: CancellationToken,
     shape: Option<Shape>,
     /// When what waits is given up; `None` while the application runs.
@@ -106,7 +106,7 @@ enum Attempted {
 
 impl Recorder {
     pub(super) fn new(store: Store, host: String, tapped: Tapped, stop: CancellationToken) -> Self {
-        let progress = Progress {
+        let progress = RecorderProgress {
             counts: Arc::default(),
             dropped: tapped.dropped.clone(),
         };
@@ -125,7 +125,7 @@ impl Recorder {
         }
     }
 
-    pub(crate) fn progress(&self) -> Progress {
+    pub(crate) fn progress(&self) -> RecorderProgress {
         self.progress.clone()
     }
 
@@ -224,7 +224,7 @@ impl Recorder {
                     self.written(events.len());
                     return Attempted::Written;
                 }
-                Err(error) if error.kind == Kind::Rows => return Attempted::Refused(error),
+                Err(error) if error.kind == FaultyPart::Rows => return Attempted::Refused(error),
                 Err(error) => self.is_away(&error),
             }
             if events.is_empty() && self.stop.is_cancelled() {

@@ -10,7 +10,7 @@ use tracing::{debug, info, warn};
 use super::dialect::Dialect;
 use super::error::Error;
 use super::schema::{DETAILS, EXECUTIONS, LEASES, SKIPPED, STATES, STATUSES};
-use super::statement::{Kind, Statement, Value};
+use super::statement::{ColumnKind, Statement, Value};
 use super::store::Store;
 use crate::schedule::Clock;
 
@@ -30,16 +30,16 @@ const BATCH: u64 = 500;
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// What is deleted by which time.
-const AGEING: [(&str, &str, &str, Kind); 5] = [
-    (EXECUTIONS.name, "id", "start_time", Kind::Time),
-    (STATUSES.name, "id", "creation_time", Kind::Time),
-    (DETAILS.name, "id", "scheduled_time", Kind::Long),
-    (STATES.name, "id", "scheduled_time", Kind::Long),
+const AGEING: [(&str, &str, &str, ColumnKind); 5] = [
+    (EXECUTIONS.name, "id", "start_time", ColumnKind::Time),
+    (STATUSES.name, "id", "creation_time", ColumnKind::Time),
+    (DETAILS.name, "id", "scheduled_time", ColumnKind::Long),
+    (STATES.name, "id", "scheduled_time", ColumnKind::Long),
     (
         SKIPPED.name,
         "job_name, sharding_item, before_time",
         "before_time",
-        Kind::Long,
+        ColumnKind::Long,
     ),
 ];
 
@@ -151,9 +151,15 @@ impl Retention {
 }
 
 /// Deletes a batch of rows before a time.
-fn delete(dialect: &Dialect, table: &str, key: &str, (column, kind): (&str, Kind), before: Timestamp) -> Statement {
+fn delete(
+    dialect: &Dialect,
+    table: &str,
+    key: &str,
+    (column, kind): (&str, ColumnKind),
+    before: Timestamp,
+) -> Statement {
     let time = match kind {
-        Kind::Time => before.as_microsecond(),
+        ColumnKind::Time => before.as_microsecond(),
         _ => before.as_millisecond(),
     };
     let mut statement = Statement::new();

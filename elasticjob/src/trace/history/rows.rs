@@ -14,7 +14,7 @@ use super::dialect::Dialect;
 use super::fit::{LONGEST, Texts};
 use super::schema::{DETAILS, EXECUTIONS, SKIPPED, STATES, STATUSES};
 use super::shape::Shape;
-use super::statement::{Conflict, Kind, Statement, Table, Value};
+use super::statement::{ColumnKind, Conflict, Statement, Table, Value};
 
 /// Most rows in one statement. A power of two, as are all numbers of rows: a database prepares few statements then.
 const ROWS: usize = 64;
@@ -360,8 +360,8 @@ impl Writer<'_> {
     }
 
     /// The columns of a table that are there.
-    fn columns(&self, table: &Table) -> Vec<(&'static str, Kind)> {
-        let is_there = |(name, _): &(&'static str, Kind)| self.shape.has(table, name);
+    fn columns(&self, table: &Table) -> Vec<(&'static str, ColumnKind)> {
+        let is_there = |(name, _): &(&'static str, ColumnKind)| self.shape.has(table, name);
         table.columns.iter().copied().filter(is_there).collect()
     }
 
@@ -371,8 +371,8 @@ impl Writer<'_> {
         let columns = columns.filter(|((name, _), _)| self.shape.has(table, name));
         columns
             .map(|((name, kind), value)| match (kind, value) {
-                (Kind::Account(_), Value::Text(_)) if self.texts == Texts::LeftOut => Value::NoText,
-                (Kind::Text(declared) | Kind::Account(declared), Value::Text(text)) => {
+                (ColumnKind::Account(_), Value::Text(_)) if self.texts == Texts::LeftOut => Value::NoText,
+                (ColumnKind::Text(declared) | ColumnKind::Account(declared), Value::Text(text)) => {
                     Value::Text(self.fit_text(table, name, *declared, &text))
                 }
                 (_, value) => value,

@@ -4,23 +4,23 @@ use std::borrow::Cow;
 
 use super::dialect::Dialect;
 use super::fit::LONGEST;
-use super::statement::{Kind, Table};
+use super::statement::{ColumnKind, Table};
 
 /// Java's: a row a run, from its start on.
 pub(super) const EXECUTIONS: Table = Table {
     name: "JOB_EXECUTION_LOG",
     columns: &[
-        ("id", Kind::Key),
-        ("job_name", Kind::Text(100)),
-        ("task_id", Kind::Text(255)),
-        ("hostname", Kind::Text(255)),
-        ("ip", Kind::Text(50)),
-        ("sharding_item", Kind::Integer),
-        ("execution_source", Kind::Text(20)),
-        ("failure_cause", Kind::Account(LONGEST)),
-        ("is_success", Kind::Flag),
-        ("start_time", Kind::Time),
-        ("complete_time", Kind::Time),
+        ("id", ColumnKind::Key),
+        ("job_name", ColumnKind::Text(100)),
+        ("task_id", ColumnKind::Text(255)),
+        ("hostname", ColumnKind::Text(255)),
+        ("ip", ColumnKind::Text(50)),
+        ("sharding_item", ColumnKind::Integer),
+        ("execution_source", ColumnKind::Text(20)),
+        ("failure_cause", ColumnKind::Account(LONGEST)),
+        ("is_success", ColumnKind::Flag),
+        ("start_time", ColumnKind::Time),
+        ("complete_time", ColumnKind::Time),
     ],
     key: &["id"],
 };
@@ -29,17 +29,17 @@ pub(super) const EXECUTIONS: Table = Table {
 pub(super) const STATUSES: Table = Table {
     name: "JOB_STATUS_TRACE_LOG",
     columns: &[
-        ("id", Kind::Key),
-        ("job_name", Kind::Text(100)),
-        ("original_task_id", Kind::Text(255)),
-        ("task_id", Kind::Text(255)),
-        ("slave_id", Kind::Text(50)),
-        ("source", Kind::Text(50)),
-        ("execution_type", Kind::Text(20)),
-        ("sharding_item", Kind::Text(100)),
-        ("state", Kind::Text(20)),
-        ("message", Kind::Account(LONGEST)),
-        ("creation_time", Kind::Time),
+        ("id", ColumnKind::Key),
+        ("job_name", ColumnKind::Text(100)),
+        ("original_task_id", ColumnKind::Text(255)),
+        ("task_id", ColumnKind::Text(255)),
+        ("slave_id", ColumnKind::Text(50)),
+        ("source", ColumnKind::Text(50)),
+        ("execution_type", ColumnKind::Text(20)),
+        ("sharding_item", ColumnKind::Text(100)),
+        ("state", ColumnKind::Text(20)),
+        ("message", ColumnKind::Account(LONGEST)),
+        ("creation_time", ColumnKind::Time),
     ],
     key: &["id"],
 };
@@ -48,14 +48,14 @@ pub(super) const STATUSES: Table = Table {
 pub(super) const DETAILS: Table = Table {
     name: "ELASTICJOB_RUN",
     columns: &[
-        ("id", Kind::Key),
-        ("run_id", Kind::Key),
-        ("attempt", Kind::Integer),
-        ("retries", Kind::Integer),
-        ("scheduled_time", Kind::Long),
-        ("source", Kind::Text(20)),
-        ("instance", Kind::Text(100)),
-        ("verdict", Kind::Text(20)),
+        ("id", ColumnKind::Key),
+        ("run_id", ColumnKind::Key),
+        ("attempt", ColumnKind::Integer),
+        ("retries", ColumnKind::Integer),
+        ("scheduled_time", ColumnKind::Long),
+        ("source", ColumnKind::Text(20)),
+        ("instance", ColumnKind::Text(100)),
+        ("verdict", ColumnKind::Text(20)),
     ],
     key: &["id"],
 };
@@ -64,11 +64,11 @@ pub(super) const DETAILS: Table = Table {
 pub(super) const STATES: Table = Table {
     name: "ELASTICJOB_STATE",
     columns: &[
-        ("id", Kind::Key),
-        ("run_id", Kind::Key),
-        ("attempt", Kind::Integer),
-        ("scheduled_time", Kind::Long),
-        ("instance", Kind::Text(100)),
+        ("id", ColumnKind::Key),
+        ("run_id", ColumnKind::Key),
+        ("attempt", ColumnKind::Integer),
+        ("scheduled_time", ColumnKind::Long),
+        ("instance", ColumnKind::Text(100)),
     ],
     key: &["id"],
 };
@@ -77,12 +77,12 @@ pub(super) const STATES: Table = Table {
 pub(super) const SKIPPED: Table = Table {
     name: "ELASTICJOB_SKIPPED",
     columns: &[
-        ("job_name", Kind::Text(100)),
-        ("sharding_item", Kind::Integer),
-        ("before_time", Kind::Long),
-        ("after_time", Kind::Long),
-        ("times", Kind::Long),
-        ("reason", Kind::Text(1000)),
+        ("job_name", ColumnKind::Text(100)),
+        ("sharding_item", ColumnKind::Integer),
+        ("before_time", ColumnKind::Long),
+        ("after_time", ColumnKind::Long),
+        ("times", ColumnKind::Long),
+        ("reason", ColumnKind::Text(1000)),
     ],
     key: &["job_name", "sharding_item", "before_time"],
 };
@@ -91,9 +91,9 @@ pub(super) const SKIPPED: Table = Table {
 pub(super) const LEASES: Table = Table {
     name: "ELASTICJOB_LEASE",
     columns: &[
-        ("name", Kind::Key),
-        ("holder", Kind::Text(100)),
-        ("until_time", Kind::Long),
+        ("name", ColumnKind::Key),
+        ("holder", ColumnKind::Text(100)),
+        ("until_time", ColumnKind::Long),
     ],
     key: &["name"],
 };
@@ -179,7 +179,7 @@ fn create_table(dialect: &Dialect, table: &Table) -> String {
         Dialect::Sqlite | Dialect::Postgres { .. } => "",
         Dialect::MySql => " ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4",
     };
-    let column = |(column, kind): &(&str, Kind)| {
+    let column = |(column, kind): &(&str, ColumnKind)| {
         format!(
             "{column} {} {}",
             sql_type(dialect, *kind),
@@ -191,27 +191,27 @@ fn create_table(dialect: &Dialect, table: &Table) -> String {
     format!("CREATE TABLE IF NOT EXISTS {name} ({columns}, PRIMARY KEY ({key})){rest}")
 }
 
-fn sql_type(dialect: &Dialect, kind: Kind) -> Cow<'static, str> {
+fn sql_type(dialect: &Dialect, kind: ColumnKind) -> Cow<'static, str> {
     Cow::Borrowed(match (kind, dialect) {
-        (Kind::Key, _) => "VARCHAR(40)",
-        (Kind::Text(length) | Kind::Account(length), _) => return Cow::Owned(format!("VARCHAR({length})")),
-        (Kind::Integer, _) | (Kind::Flag, Dialect::Sqlite | Dialect::MySql) => "INT",
-        (Kind::Flag, Dialect::Postgres { .. }) => "BOOLEAN",
-        (Kind::Long, _) => "BIGINT",
+        (ColumnKind::Key, _) => "VARCHAR(40)",
+        (ColumnKind::Text(length) | ColumnKind::Account(length), _) => return Cow::Owned(format!("VARCHAR({length})")),
+        (ColumnKind::Integer, _) | (ColumnKind::Flag, Dialect::Sqlite | Dialect::MySql) => "INT",
+        (ColumnKind::Flag, Dialect::Postgres { .. }) => "BOOLEAN",
+        (ColumnKind::Long, _) => "BIGINT",
         // Java's has whole seconds.
-        (Kind::Time, Dialect::MySql) => "TIMESTAMP(3)",
-        (Kind::Time, Dialect::Sqlite | Dialect::Postgres { .. }) => "TIMESTAMP",
+        (ColumnKind::Time, Dialect::MySql) => "TIMESTAMP(3)",
+        (ColumnKind::Time, Dialect::Sqlite | Dialect::Postgres { .. }) => "TIMESTAMP",
     })
 }
 
-fn constraint(table: &str, column: &str, kind: Kind) -> &'static str {
+fn constraint(table: &str, column: &str, kind: ColumnKind) -> &'static str {
     match kind {
         // Java members from 3.0.5 on write no source, and older ones read it.
-        Kind::Text(_) if (table, column) == (STATUSES.name, "source") => "NOT NULL DEFAULT 'LITE_EXECUTOR'",
+        ColumnKind::Text(_) if (table, column) == (STATUSES.name, "source") => "NOT NULL DEFAULT 'LITE_EXECUTOR'",
         // A run that goes on has none.
-        Kind::Text(_) if (table, column) == (DETAILS.name, "verdict") => "NULL",
-        Kind::Key | Kind::Text(_) | Kind::Integer | Kind::Long | Kind::Flag => "NOT NULL",
-        Kind::Account(_) | Kind::Time => "NULL",
+        ColumnKind::Text(_) if (table, column) == (DETAILS.name, "verdict") => "NULL",
+        ColumnKind::Key | ColumnKind::Text(_) | ColumnKind::Integer | ColumnKind::Long | ColumnKind::Flag => "NOT NULL",
+        ColumnKind::Account(_) | ColumnKind::Time => "NULL",
     }
 }
 

@@ -14,7 +14,7 @@ use crate::trace::{Tap, is_traced, names};
 use super::database::Database;
 use super::error::Error;
 use super::query::History;
-use super::recorder::{CAPACITY, Progress, Recorder, RecorderStats};
+use super::recorder::{CAPACITY, Recorder, RecorderProgress, RecorderStats};
 use super::retention::Retention;
 use super::storage::Storage;
 
@@ -43,7 +43,7 @@ pub(crate) struct Setup {
 #[derive(Debug)]
 pub(crate) struct Kept {
     history: History,
-    progress: Progress,
+    progress: RecorderProgress,
     jobs: TracedJobs,
 }
 

@@ -11,7 +11,7 @@ use sqlx::any::AnyRow;
 use super::dialect::Dialect;
 use super::fit::{LONGEST, Letters, Room};
 use super::schema::{DETAILS, EXECUTIONS, SKIPPED, STATES, STATUSES};
-use super::statement::{Kind, Statement, Table};
+use super::statement::{ColumnKind, Statement, Table};
 
 /// The tables that rows are written to.
 pub(super) const WRITTEN: [&Table; 5] = [&EXECUTIONS, &STATUSES, &DETAILS, &STATES, &SKIPPED];
@@ -83,7 +83,7 @@ impl Shape {
                     lacks.push(format!("{}.{name} is missing", table.name));
                 }
                 let letters = self.room(table, name, LONGEST).letters;
-                if matches!(kind, Kind::Account(_)) && letters != Letters::All {
+                if matches!(kind, ColumnKind::Account(_)) && letters != Letters::All {
                     lacks.push(format!("{}.{name} does not hold all letters", table.name));
                 }
             }

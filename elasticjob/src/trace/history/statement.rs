@@ -16,7 +16,7 @@ pub(super) enum Value {
 
 /// How a column is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum ColumnKind {
     /// A text that tells rows apart, and is written as it is or not at all.
     Key,
     /// A text, and how many characters our own tables hold of it.
@@ -35,7 +35,7 @@ pub(super) enum Kind {
 #[derive(Debug)]
 pub(super) struct Table {
     pub(super) name: &'static str,
-    pub(super) columns: &'static [(&'static str, Kind)],
+    pub(super) columns: &'static [(&'static str, ColumnKind)],
     /// What tells its rows apart.
     pub(super) key: &'static [&'static str],
 }
@@ -76,12 +76,14 @@ impl Statement {
     }
 
     /// Binds a value for a column of this kind.
-    pub(super) fn bind_as(&mut self, dialect: &Dialect, kind: Kind, value: Value) -> String {
+    pub(super) fn bind_as(&mut self, dialect: &Dialect, kind: ColumnKind, value: Value) -> String {
         let parameter = self.bind(dialect, value);
         match kind {
-            Kind::Key | Kind::Text(_) | Kind::Account(_) | Kind::Integer | Kind::Long => parameter,
-            Kind::Time => dialect.time_in(&parameter),
-            Kind::Flag => dialect.flag_in(&parameter),
+            ColumnKind::Key | ColumnKind::Text(_) | ColumnKind::Account(_) | ColumnKind::Integer | ColumnKind::Long => {
+                parameter
+            }
+            ColumnKind::Time => dialect.time_in(&parameter),
+            ColumnKind::Flag => dialect.flag_in(&parameter),
         }
     }
 
@@ -89,7 +91,7 @@ impl Statement {
     pub(super) fn insert(
         dialect: &Dialect,
         table: &Table,
-        columns: &[(&'static str, Kind)],
+        columns: &[(&'static str, ColumnKind)],
         rows: &[Vec<Value>],
         conflict: &Conflict,
     ) -> Self {
@@ -106,7 +108,12 @@ impl Statement {
     }
 
     /// Binds a value for each of these columns; the parameters that stand for them.
-    pub(super) fn bind_row(&mut self, dialect: &Dialect, columns: &[(&'static str, Kind)], row: &[Value]) -> String {
+    pub(super) fn bind_row(
+        &mut self,
+        dialect: &Dialect,
+        columns: &[(&'static str, ColumnKind)],
+        row: &[Value],
+    ) -> String {
         let places: Vec<String> = columns
             .iter()
             .zip(row)

@@ -12,7 +12,7 @@ use tracing::debug;
 use super::connections::Connections;
 use super::database::{Database, DatabaseKind};
 use super::dialect::Dialect;
-use super::error::{Error, Kind};
+use super::error::{Error, FaultyPart};
 use super::fit::Texts;
 use super::rows::Rows;
 use super::schema::definitions;
@@ -257,7 +257,7 @@ impl Store {
         Error {
             asked,
             database: self.place.shown.clone(),
-            kind: Kind::Database,
+            kind: FaultyPart::Database,
             source: source.into(),
         }
     }
@@ -281,9 +281,9 @@ fn error(place: &Place, asked: &'static str, source: sqlx::Error) -> Error {
     }
 }
 
-fn kind(database: DatabaseKind, error: &sqlx::Error) -> Kind {
+fn kind(database: DatabaseKind, error: &sqlx::Error) -> FaultyPart {
     let Some(refusal) = error.as_database_error() else {
-        return Kind::Database;
+        return FaultyPart::Database;
     };
     let code = refusal.code().unwrap_or_default();
     let is_of_rows = match database {
@@ -300,9 +300,9 @@ fn kind(database: DatabaseKind, error: &sqlx::Error) -> Kind {
             .iter()
             .any(|word| refusal.message().starts_with(word));
     if is_of_rows || is_text_refused || refusal.kind() != ErrorKind::Other {
-        Kind::Rows
+        FaultyPart::Rows
     } else {
-        Kind::Database
+        FaultyPart::Database
     }
 }
 

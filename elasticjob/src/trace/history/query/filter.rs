@@ -8,7 +8,7 @@ use super::way::Way;
 use crate::trace::Source;
 use crate::trace::history::dialect::Dialect;
 use crate::trace::history::rows;
-use crate::trace::history::statement::{Kind, Statement, Value};
+use crate::trace::history::statement::{ColumnKind, Statement, Value};
 
 /// Which runs are asked for. Without any condition: all.
 ///
@@ -160,7 +160,7 @@ impl RunFilter {
         for (time, place, beyond, to) in sides {
             match (time, place) {
                 (_, Some(place)) => {
-                    let mut time = || statement.bind_as(dialect, Kind::Time, Value::Integer(place.time));
+                    let mut time = || statement.bind_as(dialect, ColumnKind::Time, Value::Integer(place.time));
                     let (near, far) = (time(), time());
                     let id = statement.bind(dialect, Value::Text(place.id.clone()));
                     // The place that the page before ended at was on it; that which this one ends at is, too.
@@ -171,7 +171,7 @@ impl RunFilter {
                     ));
                 }
                 (Some(time), None) => {
-                    let time = statement.bind_as(dialect, Kind::Time, Value::Integer(time));
+                    let time = statement.bind_as(dialect, ColumnKind::Time, Value::Integer(time));
                     let sign = if beyond == "<" { beyond } else { to };
                     statement.push(&format!(" AND e.start_time {sign} {time}"));
                 }

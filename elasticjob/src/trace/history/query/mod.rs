@@ -22,7 +22,7 @@ use super::database::Database;
 use super::error::Error;
 use super::schema::{DETAILS, EXECUTIONS, SKIPPED};
 use super::shape::Shape;
-use super::statement::{Kind, Statement, Value};
+use super::statement::{ColumnKind, Statement, Value};
 use super::store::{Access, READING, Store};
 use crate::trace::{SkippedTimes, Source};
 
@@ -387,8 +387,8 @@ impl History {
 
 /// The columns about runs that Java members and ours write, as `e`. A column that was dropped has no values.
 fn runs_of(shape: &Shape) -> String {
-    let is_absent = |(name, kind): &&(&str, Kind)| {
-        matches!(kind, Kind::Text(_) | Kind::Account(_)) && !shape.has(&EXECUTIONS, name)
+    let is_absent = |(name, kind): &&(&str, ColumnKind)| {
+        matches!(kind, ColumnKind::Text(_) | ColumnKind::Account(_)) && !shape.has(&EXECUTIONS, name)
     };
     let absent: Vec<String> = EXECUTIONS
         .columns
@@ -396,7 +396,7 @@ fn runs_of(shape: &Shape) -> String {
         .filter(is_absent)
         .map(|(name, kind)| match kind {
             // A text everywhere, and none.
-            Kind::Account(_) => format!("NULLIF('', '') AS {name}"),
+            ColumnKind::Account(_) => format!("NULLIF('', '') AS {name}"),
             _ => format!("'' AS {name}"),
         })
         .collect();

@@ -100,17 +100,7 @@ impl RawJobConfig {
         let time_zone = parsed(&mut faults, "timeZone", non_empty(&self.time_zone), |text| {
             Zone::parse(text).map_err(|error| error.to_string())
         });
-        let total = total_count(&mut faults, self.sharding_total_count);
-        let item_parameters_text = self.sharding_item_parameters.take().unwrap_or_default();
-        let key = "shardingItemParameters";
-        let item_parameters = parsed(&mut faults, key, Some(&item_parameters_text), |text| {
-            ItemParameters::parse(text).map_err(|errors| errors.summary())
-        });
-        if let (Origin::User, Some(parameters), Some(total)) = (origin, &item_parameters, total)
-            && let Err(error) = parameters.check_range(total.get())
-        {
-            faults.push(Fault::new(key, Some(&item_parameters_text), error.summary()));
-        }
+        let items = self.take_items(origin, &mut faults);
         let max_time_diff = duration(
             &mut faults,
             "maxTimeDiffSeconds",
@@ -125,26 +115,14 @@ impl RawJobConfig {
             RECONCILE_INTERVAL,
         );
         faults.extend(extension::check_props(&self.props));
-        for listener in self
-            .job_listener_types
-            .iter()
-            .filter(|listener| listener.trim().is_empty())
-        {
-            faults.push(Fault::new(
-                "jobListenerTypes",
-                Some(listener),
-                "the type of a listener cannot be blank",
-            ));
-        }
-
-        let item_parameters = item_parameters.unwrap_or_default();
+        faults.extend(blank_listeners(&self.job_listener_types));
         let config = name.map(|name| JobConfig {
             name,
             cron,
             time_zone,
-            sharding_total_count: total.unwrap_or_else(|| items_named_by(&item_parameters)),
-            item_parameters,
-            item_parameters_text,
+            sharding_total_count: items.total,
+            item_parameters: items.parameters,
+            item_parameters_text: items.text,
             job_parameter: self.job_parameter.unwrap_or_default(),
             monitor_execution: self.monitor_execution.unwrap_or(true),
             failover: self.failover.unwrap_or(false),
@@ -165,6 +143,42 @@ impl RawJobConfig {
         });
         (config, faults)
     }
+}
+
+/// The items of a job.
+struct Items {
+    total: NonZeroU32,
+    parameters: ItemParameters,
+    /// The parameters as they were written.
+    text: String,
+}
+
+impl RawJobConfig {
+    fn take_items(&mut self, origin: Origin, faults: &mut Vec<Fault>) -> Items {
+        let key = "shardingItemParameters";
+        let total = total_count(faults, self.sharding_total_count);
+        let text = self.sharding_item_parameters.take().unwrap_or_default();
+        let parameters = parsed(faults, key, Some(&text), |text| {
+            ItemParameters::parse(text).map_err(|errors| errors.summary())
+        });
+        if let (Origin::User, Some(parameters), Some(total)) = (origin, &parameters, total)
+            && let Err(error) = parameters.check_range(total.get())
+        {
+            faults.push(Fault::new(key, Some(&text), error.summary()));
+        }
+        let parameters = parameters.unwrap_or_default();
+        Items {
+            total: total.unwrap_or_else(|| items_named_by(&parameters)),
+            parameters,
+            text,
+        }
+    }
+}
+
+fn blank_listeners(types: &[String]) -> impl Iterator<Item = Fault> {
+    let blank = types.iter().filter(|listener| listener.trim().is_empty());
+    let problem = "the type of a listener cannot be blank";
+    blank.map(move |listener| Fault::new("jobListenerTypes", Some(listener), problem))
 }
 
 /// Without the values, which may be secrets.

@@ -21,19 +21,13 @@ pub(super) fn layer(
     faults: &mut Vec<Error>,
 ) -> Layer {
     let mut layer = Layer::default();
-    let mut lists: BTreeMap<Key, BTreeMap<usize, (&str, Origin)>> = BTreeMap::new();
+    let mut lists: BTreeMap<Key, Items<'_>> = BTreeMap::new();
     for (variable, text) in environment {
         if is_a_link(variable, text) {
             continue;
         }
         let Some(name) = Name::parse(variable) else {
-            let is_setting = |tokens: &[&str]| key::find_variable(tokens, jobs, props).is_ok();
-            if !variable.starts_with(PREFIX)
-                && let Some(meant) = unread::misspelt_variable(variable, is_setting)
-            {
-                let problem = format!("is not read, did you mean `{meant}`?");
-                faults.push(Error::new("", problem).at(Origin::Environment(variable.clone())));
-            }
+            faults.extend(misspelt(variable, jobs, props));
             continue;
         };
         let origin = Origin::Environment(variable.clone());
@@ -65,26 +59,44 @@ pub(super) fn layer(
         }
     }
     for (key, items) in lists {
-        let is_complete = items.keys().copied().eq(0..items.len());
-        let texts: Vec<&str> = items.values().map(|(text, _)| *text).collect();
-        let text = texts.join(",");
-        let Some((_, (_, origin))) = items.into_iter().next() else {
-            continue;
-        };
-        let written = key.to_string();
-        if !is_complete {
-            let problem = "the items of a list are numbered from 0 on, without a gap";
-            faults.push(Error::new(&*written, problem).at(origin.clone()).of(key.job()));
+        if let Some(entry) = list(&key, items, faults) {
+            layer.set(key, entry, faults);
         }
-        let entry = Entry {
-            written,
-            text,
-            unit: "",
-            origin,
-        };
-        layer.set(key, entry, faults);
     }
     layer
+}
+
+/// The items of a list by their numbers, each with the variable that gives it.
+type Items<'a> = BTreeMap<usize, (&'a str, Origin)>;
+
+/// The list that several variables give an item each of.
+fn list(key: &Key, items: Items<'_>, faults: &mut Vec<Error>) -> Option<Entry> {
+    let is_complete = items.keys().copied().eq(0..items.len());
+    let texts: Vec<&str> = items.values().map(|(text, _)| *text).collect();
+    let text = texts.join(",");
+    let (_, (_, origin)) = items.into_iter().next()?;
+    let written = key.to_string();
+    if !is_complete {
+        let problem = "the items of a list are numbered from 0 on, without a gap";
+        faults.push(Error::new(&*written, problem).at(origin.clone()).of(key.job()));
+    }
+    Some(Entry {
+        written,
+        text,
+        unit: "",
+        origin,
+    })
+}
+
+/// The fault of a variable that is not ours, but would be if it were spelt a little otherwise.
+fn misspelt(variable: &str, jobs: &JobNames, props: &JobProps) -> Option<Error> {
+    if variable.starts_with(PREFIX) {
+        return None;
+    }
+    let is_setting = |tokens: &[&str]| key::find_variable(tokens, jobs, props).is_ok();
+    let meant = unread::misspelt_variable(variable, is_setting)?;
+    let problem = format!("is not read, did you mean `{meant}`?");
+    Some(Error::new("", problem).at(Origin::Environment(variable.to_owned())))
 }
 
 /// For a service called `elasticjob-metrics`, Kubernetes sets `ELASTICJOB_METRICS_PORT` to its address.

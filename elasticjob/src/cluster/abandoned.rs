@@ -16,7 +16,7 @@ use super::view::View;
 /// What removes such items from the queue.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Clearing {
-    /// The items whose runs are lost with their instances.
+    /// The items with runs that are lost with their instances.
     pub(crate) lost: Vec<(u32, Option<Run>)>,
     pub(crate) steps: Vec<Step>,
 }
@@ -69,7 +69,7 @@ pub(crate) fn clear(view: &View, items: &[u32], answers: Vec<Answer>) -> Clearin
     }
 }
 
-/// Whether its run was never ended by an instance that is gone.
+/// Returns whether its run was never ended by an instance that is gone.
 fn is_left_behind(view: &View, record: &Record) -> bool {
     let open = record.run.as_ref().filter(|run| run.end.is_none());
     let owner = open.and_then(|run| InstanceId::parse(&run.owner));

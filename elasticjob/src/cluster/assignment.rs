@@ -80,7 +80,7 @@ impl Parts {
         (parts, shared_out)
     }
 
-    /// Whether all were made.
+    /// Returns whether all were made.
     pub(crate) fn is_done(&self) -> bool {
         self.is_done
     }
@@ -224,8 +224,8 @@ impl Frame {
     }
 }
 
-/// Returns the items whose owner changes, each with the place of its new owner among the instances; `None` if these are so many
-/// that they do not go with the epoch.
+/// Returns the items that get another owner, each with the place of that owner among the instances. Returns `None` if these are
+/// too many to be stored with the epoch.
 fn moved_with_epoch(
     job: &str,
     basis: &Basis,
@@ -249,7 +249,7 @@ fn moved_with_epoch(
     Some(moved)
 }
 
-/// Whether an item stays where it is until its run has ended. `wanted` is `None` for one beyond the total.
+/// Returns whether an item stays where it is until its run has ended. `wanted` is `None` for one beyond the total.
 fn is_deferred(view: &View, surveyed: &Surveyed, wanted: Option<&Option<InstanceId>>) -> bool {
     // It took the item over. A Java member would not expect to be given what it runs.
     let is_at_home = wanted

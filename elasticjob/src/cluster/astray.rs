@@ -11,7 +11,7 @@ use super::placement::Placement;
 use super::resharding::Basis;
 use super::view::View;
 
-/// Whether an item below `total` has no owner, although the assignment gave it one.
+/// Returns whether an item below `total` has no owner, although the assignment gave it one.
 pub(crate) fn is_any_lost(view: &View, total: u32) -> bool {
     let Some(basis) = basis(view) else { return false };
     let has_owner = |item: u32| view.items.get(&item).is_some_and(|item| item.owner.is_some());
@@ -22,8 +22,8 @@ pub(crate) fn is_any_lost(view: &View, total: u32) -> bool {
     missing > 0 && missing > explained.filter(|item| *item < total && !has_owner(*item)).count()
 }
 
-/// Whether an item is somewhere else than the strategy says, or there is one beyond the total. A strategy that does not give
-/// the same answer twice says nothing.
+/// Returns whether an item is somewhere else than the strategy says, or there is one beyond the total. A strategy that does
+/// not give the same answer twice says nothing.
 pub(crate) fn is_any(view: &View, config: &JobConfig, placement: &Placement) -> bool {
     let Some(basis) = basis(view) else { return false };
     let total = config.sharding_total_count().get();

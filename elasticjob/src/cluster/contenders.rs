@@ -50,7 +50,7 @@ pub(crate) enum Concern {
 pub(crate) struct Heads(Vec<(Head, Duration)>);
 
 impl Heads {
-    /// Takes in who is at the head now.
+    /// Records the contender that is at the head now.
     pub(crate) fn next(&mut self, view: &View, elapsed: Duration) -> Concern {
         let known = std::mem::take(&mut self.0);
         let since = |head: &Head| {
@@ -97,8 +97,8 @@ pub(crate) fn survey(view: &View, heads: &[Head]) -> Vec<Read> {
     contenders.chain(instances).map(Read::Data).collect()
 }
 
-/// Returns the transaction that removes contenders whose session has no instance, from the answers to [`survey`] in their order, and
-/// their names.
+/// Returns the names of the contenders with a session that has no instance, and the transaction that removes them. `answers` are those to
+/// [`survey`], in their order.
 pub(crate) fn removal(view: &View, heads: &[Head], answers: Vec<Answer>) -> (Vec<String>, Vec<Step>) {
     let mut sessions = answers.into_iter().map(|answer| match answer {
         Answer::Data(Some((_, stat))) => Some(stat.ephemeral_owner),

@@ -89,7 +89,7 @@ pub(crate) enum Report {
     },
     /// Contenders without an instance were removed.
     ContendersRemoved(Vec<String>),
-    /// Servers were switched off, whose members ignore the pause of the job.
+    /// Servers were switched off because their members ignore the pause of the job.
     SwitchedOff(Vec<String>),
     SharedOut(SharedOut),
     /// The sharding strategy failed.

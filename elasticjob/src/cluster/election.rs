@@ -1,4 +1,4 @@
-//! Election: the instance whose id is in `leader/election/instance` leads.
+//! Election: the instance that `leader/election/instance` names leads.
 //!
 //! The leader only computes: each of its writes is checked by the registry against its leadership and the epoch,
 //! so two that both believe they lead do no harm. The first contender of a Curator latch writes the node,
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn an_instance_should_contend_where_nobody_leads() {
+    fn contends_without_a_leader() {
         let view = view(&["/instances/a@-@1"]);
         let steps = paths(next(&view, &id("a@-@1"), LATCH, Duration::ZERO));
         assert_eq!(steps, [format!("+/job/leader/election/latch/_c_{LATCH}-latch-")]);

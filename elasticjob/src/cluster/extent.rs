@@ -22,7 +22,7 @@ impl Extent {
         }
     }
 
-    /// Takes in that the job has `total` items from now on.
+    /// Records that the job has `total` items from now on.
     pub(crate) fn become_of(&mut self, total: u32, now: Timestamp) {
         // An item that goes is a new one when it comes again.
         self.grown.retain(|(first, _)| *first < total);

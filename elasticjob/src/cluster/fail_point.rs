@@ -5,7 +5,7 @@
 #[cfg(any(test, feature = "testing"))]
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Counts the steps of a process's workers, and panics at one of them if it is told to.
+/// Counts the steps of a process's workers, and panics at one of them if a test set that step.
 #[derive(Debug, Default)]
 pub(crate) struct FailPoint {
     /// How many steps there are up to the panic, itself included; 0 for none.
@@ -20,7 +20,7 @@ impl FailPoint {
         self.left.store(step, Ordering::Relaxed);
     }
 
-    /// Whether the panic is still to come.
+    /// Returns whether the panic is still to come.
     #[cfg(test)]
     pub(crate) fn is_set(&self) -> bool {
         self.left.load(Ordering::Relaxed) > 0

@@ -1,8 +1,8 @@
 //! Decides what this instance has to do for the job as a whole: stand for election, share the items out, repair marks.
 //!
-//! Level-triggered: each decision compares the view with how it should be, so a step that was lost, refused, or
-//! overtaken by somebody else's needs no handling of its own: the next decision is made on what is there then.
-//! It is pure: it is asked for one [`Move`] at a time, on a settled view, and told how that went.
+//! Level-triggered: each decision compares the view with how it should be. A step that was lost, refused, or overtaken by
+//! another instance's needs no handling of its own: the next decision sees its result.
+//! It is pure: the core asks for one [`Move`] at a time, on a settled view, and reports how that went.
 
 use std::time::Duration;
 
@@ -69,7 +69,7 @@ pub(crate) enum Purpose {
     RepairMarks {
         items: Vec<u32>,
         parked: Vec<u32>,
-        /// Those whose runs are over with their instances, the parked among them.
+        /// The items with runs that ended with their instances, including the parked ones.
         lost: Vec<(u32, Option<Run>)>,
     },
     SurveyAbandoned(Vec<u32>),
@@ -106,8 +106,7 @@ pub(crate) struct Governor {
     shared_out: Option<SharedOut>,
     /// What follows from the last read.
     prepared: Option<Move>,
-    /// An instance went away, or nobody has looked yet: marks may be stale. Those of items from this one on are still to
-    /// be looked at.
+    /// The first item with a mark that is still to be checked. Set if an instance went away, and at the start: marks may be stale.
     marks_from: Option<u32>,
     /// The same when they were last read, unless more of them became suspect since.
     surveyed_from: Option<u32>,
@@ -309,7 +308,7 @@ impl Governor {
         Decision::Move(Request::survey(Purpose::SurveyItems { total }, items, total))
     }
 
-    /// Whether an item is not where the last assignment put it, although nothing that this was made for has changed.
+    /// Returns whether an item is not where the last assignment put it, although nothing that this was made for has changed.
     fn is_amiss(&mut self, cx: &Context<'_>) -> bool {
         let Context {
             view,
@@ -332,7 +331,7 @@ impl Governor {
         self.unseen.by(elapsed)
     }
 
-    /// What to do where another shares the items out: a Java leader has to be told of those that it overlooks.
+    /// Returns what to do if another instance leads: a Java leader needs a flag for the instances that it overlooks.
     fn under_another(&mut self, cx: &Context<'_>) -> Decision {
         let (view, config) = (cx.view, cx.config);
         let look_at = self.unseen.next(view, cx.me, config.static_sharding(), cx.elapsed);
@@ -353,7 +352,7 @@ impl Governor {
         }
     }
 
-    /// Takes in the answer to a [`Move`].
+    /// Records the answer to a [`Move`].
     pub(crate) fn answered(&mut self, cx: &Context<'_>, purpose: Purpose, reply: Reply) -> Vec<Effect> {
         let effect = match reply {
             Reply::Written(result) => {
@@ -396,7 +395,7 @@ impl Governor {
         Some(Effect::Report(report))
     }
 
-    /// Takes in what a read of a [`Move`] gave.
+    /// Records what a read of a [`Move`] gave.
     fn was_read(&mut self, cx: &Context<'_>, purpose: &Purpose, answers: Result<Vec<Answer>, Error>) {
         let Ok(answers) = answers else {
             return self.refused(cx.elapsed);
@@ -438,7 +437,7 @@ impl Governor {
         }
     }
 
-    /// Takes in what a survey of the items found.
+    /// Records what a survey of the items found.
     ///
     /// # Errors
     /// What the sharding strategy did wrong. The items stay where they are then, and the cluster goes on.
@@ -477,7 +476,7 @@ impl Governor {
         fault
     }
 
-    /// Takes in how a write of a [`Move`] went.
+    /// Records how a write of a [`Move`] went.
     fn was_written(&mut self, elapsed: Duration, succeeded: bool) {
         if succeeded {
             self.refused_in_a_row = 0;
@@ -493,7 +492,7 @@ impl Governor {
         is_done.then(|| self.shared_out.take()).flatten()
     }
 
-    /// How often in a row a move was refused: a view that misleads has to be read anew.
+    /// Returns how many moves in a row were refused. After several, the view is taken to be wrong and is read again.
     pub(crate) fn refused_in_a_row(&self) -> u32 {
         self.refused_in_a_row
     }
@@ -517,7 +516,7 @@ fn elected(elapsed: Duration, election: Election) -> Decision {
     }
 }
 
-/// What becomes of items whose instances died.
+/// Returns what becomes of items if their instances died.
 fn succession(cx: &Context<'_>) -> marks::Succession {
     marks::Succession {
         failover: cx.config.failover() && cx.config.monitor_execution(),
@@ -526,7 +525,7 @@ fn succession(cx: &Context<'_>) -> marks::Succession {
     }
 }
 
-/// An order to an instance that went before it took it is taken by nobody.
+/// Removes the triggers of instances that left before they took them: no other instance takes those.
 fn clear_triggers(cx: &Context<'_>) -> Decision {
     let Context { view, me, .. } = *cx;
     if !marks::is_repairer(view, me) {
@@ -560,12 +559,12 @@ fn keep_pause(cx: &Context<'_>) -> Decision {
     }
 }
 
-/// Whether the leader has to share the items out.
+/// Returns whether the leader has to share the items out.
 fn is_due(view: &View, config: &JobConfig, placement: &Placement) -> bool {
     resharding::reason(view, placement.terms(), config.static_sharding()).is_some()
 }
 
-/// Whether the items are about to change hands, or are in nobody's yet, as far as it can be seen from anywhere.
+/// Returns whether the items are about to move, or have no owner yet, by what every instance can see.
 pub(crate) fn is_unsettled(view: &View, config: &JobConfig, placement: &Placement) -> bool {
     match &view.leader {
         None => true,
@@ -575,7 +574,7 @@ pub(crate) fn is_unsettled(view: &View, config: &JobConfig, placement: &Placemen
     }
 }
 
-/// The owner of each item, as far as it may go on having it: nobody else is given anything.
+/// Returns the owner of each item if it may keep the item. No other instance gets anything.
 fn as_it_is(cx: &Context<'_>, items: &[Surveyed]) -> Vec<Option<InstanceId>> {
     let mut target = vec![None; cx.config.sharding_total_count().get() as usize];
     for (item, owner) in items.iter().filter_map(Surveyed::owned) {

@@ -43,7 +43,7 @@ impl InstanceId {
         self.0.split_once(DELIMITER).map_or(&*self.0, |(server, _)| server)
     }
 
-    /// Whether it is a Java member's: these end with the number of the process.
+    /// Returns whether it is a Java member's: these end with the number of the process.
     pub(crate) fn is_of_java(&self) -> bool {
         let process = self.0.split_once(DELIMITER).map_or("", |(_, process)| process);
         !process.is_empty() && process.bytes().all(|byte| byte.is_ascii_digit())

@@ -27,16 +27,16 @@ use super::wind_down::WindDown;
 
 /// Runs the items of one job.
 pub(crate) trait Runner: Send + Sync + 'static {
-    /// Starts one claimed item. It ends by a [`Finished`], whatever happens to it, unless the process ends.
+    /// Starts one claimed item. It always ends with a [`Finished`], unless the process ends.
     fn launch(&self, launch: Launch);
 
     /// Takes over a changed configuration, or says why not.
     fn configure(&self, config: &JobConfig) -> Result<(), String>;
 
-    /// Whether the job has listeners.
+    /// Returns whether the job has listeners.
     fn is_listened_to(&self) -> bool;
 
-    /// Tells the job's listeners of a moment, in a task. They are told one after the other.
+    /// Calls the job's listeners at a moment, in a task, one after the other.
     fn call_listeners(&self, call: ListenerCall) -> Task<CallResult>;
 
     /// Hands a fault that is no item's to the error handler; whether the firing is to be given up for it.
@@ -79,7 +79,7 @@ pub(crate) struct ListenerCall {
     pub(crate) parameter: Option<String>,
     /// Which firing it is, for all instances.
     pub(crate) firing: FiringKey,
-    /// Items that nobody is going to run, as far as is known here.
+    /// Items that no instance is going to run, as far as this one knows.
     pub(crate) absent: BTreeSet<u32>,
     pub(crate) config: Arc<JobConfig>,
     pub(crate) membership: Arc<Membership>,

@@ -21,7 +21,7 @@ pub(crate) enum Node<'a> {
     Processing,
     LeaderFailover,
     FailoverItems,
-    /// An item that waits for somebody to take it over.
+    /// An item that waits for an instance to take it over.
     FailoverItem(u32),
     FailoverLatch,
     FailoverCandidate(&'a str),
@@ -79,7 +79,7 @@ pub(crate) enum Guarantee<'a> {
     Candidate(Moment, &'a str),
 }
 
-/// One of the two moments of a firing that listeners are told of.
+/// One of the two moments of a firing at which listeners are called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Moment {
     /// Its items are about to run.
@@ -145,9 +145,9 @@ impl fmt::Display for Guarantee<'_> {
 /// What is kept below `sharding/{item}`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum ItemKind {
-    /// `instance`: whose item it is.
+    /// `instance`: the owner of the item.
     Owner,
-    /// `running`: who has claimed a run of it.
+    /// `running`: the instance that has claimed a run of the item.
     Running,
     Misfire,
     Disabled,

@@ -142,7 +142,7 @@ impl Record {
         Timestamp::from_millisecond(self.since?).ok()
     }
 
-    /// Whether a run that is due at `due` may be claimed by `claimer`.
+    /// Returns whether a run that is due at `due` may be claimed by `claimer`.
     pub(crate) fn admits(
         &self,
         source: Source,
@@ -340,17 +340,17 @@ impl Record {
         self.replaced_by(None)
     }
 
-    /// Whether its newest run has ended.
+    /// Returns whether its newest run has ended.
     pub(crate) fn is_ended(&self) -> bool {
         self.run.as_ref().is_some_and(|run| run.end.is_some())
     }
 
-    /// Whether its run has begun and not ended.
+    /// Returns whether its run has begun and not ended.
     pub(crate) fn is_open(&self) -> bool {
         self.run.as_ref().is_some_and(|run| run.end.is_none())
     }
 
-    /// Whether its run was begun by `owner` and not ended.
+    /// Returns whether its run was begun by `owner` and not ended.
     pub(crate) fn is_open_of(&self, owner: &str) -> bool {
         self.run
             .as_ref()
@@ -386,7 +386,7 @@ impl Run {
         Timestamp::from_millisecond(self.due).unwrap_or(Timestamp::UNIX_EPOCH)
     }
 
-    /// Whether the other is the same attempt of the same run.
+    /// Returns whether the other is the same attempt of the same run.
     pub(crate) fn is_same_attempt(&self, other: &Self) -> bool {
         self.id == other.id && self.attempt == other.attempt && self.owner == other.owner
     }

@@ -1,4 +1,4 @@
-//! Stale marks: `running` nodes whose holder is gone.
+//! Stale marks: `running` nodes of instances that are gone.
 //!
 //! A mark with a session goes with it and is never stale. A persistent mark, which failover needs, outlives its holder.
 //! It keeps the item from running and from moving until a member of ours removes it, in a transaction that also records
@@ -14,7 +14,7 @@ use super::mutation::Mutation;
 use super::transaction::Transaction;
 use super::view::{ItemView, MarkHolder, View, look};
 
-/// Whether it is for `me` to repair marks: for the leader if it is one of ours, else for the first of ours.
+/// Returns whether it is for `me` to repair marks: for the leader if it is one of ours, else for the first of ours.
 pub(crate) fn is_repairer(view: &View, me: &InstanceId) -> bool {
     match &view.leader {
         Some(leader) if view.members.contains_key(leader) => leader == me,
@@ -22,12 +22,12 @@ pub(crate) fn is_repairer(view: &View, me: &InstanceId) -> bool {
     }
 }
 
-/// Returns the next items whose mark has to be checked: its holder is gone, or unknown.
+/// Returns the next items with a mark that has to be checked: its holder is gone, or unknown.
 pub(crate) fn suspects(view: &View, from: u32) -> Vec<u32> {
     let is_suspect = |holder: &MarkHolder| match holder {
         MarkHolder::Unknown => true,
         MarkHolder::Instance(id) => is_dead(view, id),
-        MarkHolder::Session | MarkHolder::Nobody => false,
+        MarkHolder::Session | MarkHolder::Unnamed => false,
     };
     let is_marked = |item: &ItemView| {
         look();
@@ -70,15 +70,15 @@ pub(crate) struct Repair {
     pub(crate) items: Vec<u32>,
     /// Those of them that were tried often enough.
     pub(crate) parked: Vec<u32>,
-    /// The items whose runs are lost with their instances, including parked ones.
+    /// The items with runs that are lost with their instances, including parked ones.
     pub(crate) lost: Vec<(u32, Option<Run>)>,
     pub(crate) steps: Vec<Step>,
 }
 
-/// What happens to an item whose instance died while running it.
+/// What happens to an item if its instance died while running it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Succession {
-    /// Whether others take such items over.
+    /// Whether other instances take such items over.
     pub(crate) failover: bool,
     /// How often an item is tried at one time.
     pub(crate) attempts: u32,

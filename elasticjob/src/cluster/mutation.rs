@@ -31,13 +31,13 @@ rules! {
     ReuseInstanceId,
     /// A write does not check that its instance is still a member of the job.
     IgnoreMembership,
-    /// A claim overwrites the ledger, whatever its version.
+    /// A claim overwrites the ledger without checking its version.
     IgnoreLedgerVersion,
     /// A claim does not look whether the ledger says that a time has its verdict, or is being run.
     IgnoreLedger,
     /// A claim does not look whether the ledger says that a living instance runs the item.
     ClaimRunElsewhere,
-    /// A claim does not look whether the items were shared out anew.
+    /// A claim does not check that the assignment is still the one it was made under.
     IgnoreEpoch,
     /// An item that waits to be moved is claimed again by its old owner.
     ClaimMoving,
@@ -65,7 +65,7 @@ rules! {
     KeepRequest,
     /// A member lets a run go on that an operator has cancelled.
     IgnoreCancel,
-    /// A time whose make-up run could not be claimed is forgotten.
+    /// A time is forgotten if its make-up run could not be claimed.
     ForgetRefusedMakeUp,
     /// An end of which the answer was lost is taken for recorded.
     BelieveEnd,
@@ -94,7 +94,7 @@ rules! {
 }
 
 impl Mutation {
-    /// Whether this rule is left out, on this thread or for good.
+    /// Returns whether this rule is left out, on this thread or for good.
     #[cfg(feature = "testing")]
     pub(crate) fn is_on(self) -> bool {
         CURRENT.get().or_else(|| FOR_GOOD.get().copied()) == Some(self)
@@ -130,7 +130,7 @@ thread_local! {
     static CURRENT: std::cell::Cell<Option<Mutation>> = const { std::cell::Cell::new(None) };
 }
 
-/// What is left out of a whole process: timers of the framework run on threads that nobody else sees.
+/// The rule left out of a whole process: timers of the framework run on threads of their own, which [`CURRENT`] does not reach.
 #[cfg(feature = "testing")]
 static FOR_GOOD: std::sync::OnceLock<Mutation> = std::sync::OnceLock::new();
 

@@ -34,7 +34,7 @@ impl Overlooked {
                 ..Self::default()
             };
         }
-        if view.is_resharding() || !is_somebody_overlooked(view, total) {
+        if view.is_resharding() || !is_any_overlooked(view, total) {
             self.since = None;
             return None;
         }
@@ -50,7 +50,7 @@ impl Overlooked {
 }
 
 /// Returns whether an instance has no item while another has several, or an item does not belong to a present instance.
-fn is_somebody_overlooked(view: &View, total: u32) -> bool {
+fn is_any_overlooked(view: &View, total: u32) -> bool {
     if view.candidates_for_items().next().is_none() {
         return false;
     }
@@ -100,7 +100,7 @@ mod tests {
         assert_eq!(next(&four, ["a@-@1", "b@-@1", "c@-@1"]), None, "each has one at most");
         assert_eq!(next(&["a@-@1"], ["a@-@1", "z@-@1", "a@-@1"]), due, "its owner is gone");
         assert_eq!(next(&["a@-@1"], ["a@-@1", "a@-@1", ""]), due, "it has no owner");
-        assert_eq!(next(&[], [""; 3]), None, "nobody could have it");
+        assert_eq!(next(&[], [""; 3]), None, "no instance could have it");
     }
 
     #[test]
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn it_should_be_flagged_ever_later_and_not_for_ever_until_somebody_comes() {
+    fn is_flagged_ever_later_and_gives_up_until_an_instance_comes() {
         let mut overlooked = Overlooked::default();
         let before = view(&["a@-@1", "b@-@1"], ["a@-@1"; 3]);
         let mut pauses = Vec::new();

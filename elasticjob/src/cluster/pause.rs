@@ -65,7 +65,7 @@ pub(crate) fn note_of_switch(pause: Option<&Note>) -> Note {
     }
 }
 
-/// Whether it is for `me` to switch off servers of members that do not obey the pause: the leader, or the first of the
+/// Returns whether it is for `me` to switch off servers of members that do not obey the pause: the leader, or the first of the
 /// members that obey if another leads.
 fn is_keeper(view: &View, me: &InstanceId) -> bool {
     match &view.leader {
@@ -173,7 +173,7 @@ mod tests {
         let data = |text: &str| Answer::Data(Some((text.into(), Stat::default())));
         let none = || Answer::Data(None);
         let servers = ["b".to_owned(), "c".to_owned()];
-        // Somebody else has switched `c` off meanwhile.
+        // Another operator has switched `c` off meanwhile.
         let answers = vec![
             data(""),
             data(""),
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn has_one_keeper_whoever_leads() {
+    fn has_one_keeper_under_any_leader() {
         for (leader, keeper) in [("a@-@1", "a@-@1"), ("b@-@1", "a@-@1"), ("c@-@1", "a@-@1")] {
             let view = view(leader);
             for instance in ["a@-@1", "b@-@1", "c@-@1"] {

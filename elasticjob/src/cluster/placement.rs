@@ -117,7 +117,7 @@ pub(crate) struct Admission<'a> {
 }
 
 impl Admission<'_> {
-    /// Whether the instance may run the item.
+    /// Returns whether the instance may run the item.
     pub(crate) fn admits(&self, item: u32, id: &InstanceId) -> bool {
         let mut instances = self.request.instances().iter();
         let index = instances.position(|instance| instance.id() == id.as_str());
@@ -125,7 +125,7 @@ impl Admission<'_> {
     }
 }
 
-/// Returns the id of the owner of each item, whose places among the instances are given. Ids of one instance share their text.
+/// Returns the id of each item's owner. `owners` are places among the instances. Ids of one instance share their text.
 fn ids(request: &ShardingRequest<'_>, owners: &[Option<usize>]) -> Vec<Option<InstanceId>> {
     let instances = request.instances().iter();
     let ids: Vec<Option<InstanceId>> = instances.map(|instance| InstanceId::parse(instance.id())).collect();

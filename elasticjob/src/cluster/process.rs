@@ -54,7 +54,7 @@ impl Process {
         (keeper, process)
     }
 
-    /// Gives every event to these, too.
+    /// Sends every event to these taps, too.
     pub(crate) fn with_taps(self, taps: Vec<crate::trace::Tap>) -> Self {
         Self {
             events: self.events.with_taps(taps),

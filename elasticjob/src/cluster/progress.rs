@@ -166,7 +166,7 @@ impl Progresses {
         is_waiting.then(|| self.not_before.max(elapsed + BRIEF))
     }
 
-    /// Takes in the answer to the request.
+    /// Records the answer to the request.
     pub(crate) fn answered(&mut self, reply: Reply) {
         match reply {
             Reply::Written(result) => self.written(&result),
@@ -224,7 +224,7 @@ impl Progresses {
         Request::read(Purpose::Look, reads)
     }
 
-    /// Whether there is a report to write now.
+    /// Returns whether there is a report to write now.
     fn is_waiting(&self, elapsed: Duration) -> bool {
         let is_waiting = |reporting: &Reporting| {
             elapsed >= reporting.launched_at + BRIEF && reporting.cell.waiting_since().is_some()

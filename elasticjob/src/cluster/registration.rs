@@ -48,7 +48,7 @@ pub(crate) enum KnownConfig {
 }
 
 impl KnownConfig {
-    /// Whether this is the one.
+    /// Returns whether the stored configuration is this one.
     pub(crate) fn is(&self, stored: &StoredConfig) -> bool {
         match self {
             Self::Read(modified) => *modified == stored.modified,
@@ -95,7 +95,7 @@ impl Application {
         self.config.name().as_str()
     }
 
-    /// Looks whether the job may be registered at all. Writes nothing.
+    /// Checks that the job may be registered. Writes nothing.
     pub(crate) async fn check(&self, membership: &Membership) -> Result<(), RegistrationError> {
         let found = self.read(membership).await.map_err(|error| self.refused(error))?;
         self.check_found(&found)
@@ -279,7 +279,7 @@ struct Found {
 }
 
 impl RegistrationError {
-    /// Whether it may be otherwise the next time.
+    /// Returns whether another try may succeed.
     pub(crate) fn is_passing(&self) -> bool {
         matches!(
             self,
@@ -291,7 +291,7 @@ impl RegistrationError {
     }
 }
 
-/// Whether others who write at the same time can be the cause.
+/// Returns whether other instances that write at the same time can be the cause.
 fn is_race(error: &Registry) -> bool {
     matches!(error, Registry::NodeExists | Registry::NoNode | Registry::BadVersion)
 }

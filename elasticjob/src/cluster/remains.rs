@@ -1,6 +1,6 @@
 //! What an instance that is given up has in the registry: all nodes of the job that live by its session.
 //!
-//! Whatever they are: what is found by its session alone cannot be forgotten.
+//! They are found by their session alone, so a new kind of node cannot be forgotten.
 
 use crate::limits;
 use crate::registry::{Error, Step, size_of};
@@ -14,7 +14,7 @@ use super::walk::walk;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Extent {
     All,
-    /// What says that items run stays, and that we are alive: they are nobody else's yet.
+    /// The marks and the member node stay: no other instance may run these items yet.
     AllButRuns,
 }
 
@@ -58,7 +58,7 @@ fn in_order(job: &str, mut paths: Vec<String>) -> Vec<Vec<Step>> {
     paths.into_iter().map(delete).collect()
 }
 
-/// Whether anything at or below the path can live by a session. Items of the ledger are many, and never do.
+/// Returns whether anything at or below the path can live by a session. Items of the ledger are many, and never do.
 fn may_hold_some(job: &str, path: &str) -> bool {
     !matches!(
         Node::parse(job, path),

@@ -43,8 +43,8 @@ pub(crate) struct Basis {
     /// The items that were given to no instance on purpose.
     #[serde(default, skip_serializing_if = "NotedItems::is_empty")]
     pub(super) left_out: NotedItems,
-    /// The items whose owner changed with this assignment, with the new one's place among the instances. Left out where
-    /// these are so many that they would not go with it.
+    /// The items that got another owner by this assignment, each with the place of that owner among the instances. Left out if
+    /// they are too many to be stored with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) moved: Option<Vec<(u32, Option<usize>)>>,
     /// In how many transactions it was brought about, each of which is an epoch; 0 for one.
@@ -81,17 +81,17 @@ impl Basis {
         &self.left_out
     }
 
-    /// Whether the item was given to no instance on purpose.
+    /// Returns whether the item was given to no instance on purpose.
     pub(crate) fn leaves_out(&self, item: u32) -> bool {
         self.left_out.contains(item)
     }
 
-    /// Whether the assignment is being brought about, in several parts of which this is not the last.
+    /// Returns whether the assignment is being brought about, in several parts of which this is not the last.
     pub(crate) fn is_unfinished(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Whether the assignment was made for this instance, too.
+    /// Returns whether the assignment was made for this instance, too.
     pub(crate) fn counts(&self, id: &InstanceId) -> bool {
         self.instances.iter().any(|counted| counted == id.as_str())
     }
@@ -101,7 +101,7 @@ impl Basis {
         self.parts.max(1)
     }
 
-    /// The items whose owner changed with this assignment, each with its new one; `None` where that is not told.
+    /// Returns the items that got another owner by this assignment, each with that owner. `None` if they are not stored.
     pub(crate) fn moved(&self) -> Option<Vec<(u32, Option<InstanceId>)>> {
         let owner = |(item, place): &(u32, Option<usize>)| {
             let owner = place.map(|place| InstanceId::parse(self.instances.get(place)?));
@@ -110,7 +110,7 @@ impl Basis {
         self.moved.as_ref()?.iter().map(owner).collect()
     }
 
-    /// Whether an assignment made now would be made for the same. Asked often, so it makes nothing.
+    /// Returns whether an assignment made now would be made for the same. Asked often, so it makes nothing.
     fn is_of(&self, view: &View, terms: Terms<'_>) -> bool {
         let is_same = |(own, now): (&String, &InstanceId)| *own == now.as_str();
         self.total == terms.total
@@ -126,20 +126,20 @@ fn is_nothing(settings: &u32) -> bool {
     *settings == 0
 }
 
-/// Why the items have to be shared out anew.
+/// Why the leader has to reshard.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Reason {
-    /// Somebody said so.
+    /// The resharding flag is raised.
     Flag,
     /// Instances, total count, strategy or what that takes are not those that the assignment was made for.
     Cluster,
     /// An item that had to wait for its run can move now.
     Deferred,
-    /// An item belongs to nobody who is there.
+    /// The owner of an item is gone.
     Orphan,
 }
 
-/// Whether the leader has to share the items out, and why.
+/// Returns whether the leader has to share the items out, and why.
 pub(crate) fn reason(view: &View, terms: Terms<'_>, is_static: bool) -> Option<Reason> {
     view.candidates_for_items().next()?;
     if view.is_resharding() {
@@ -176,8 +176,8 @@ pub(crate) fn announce(view: &View) -> Vec<Step> {
     transaction.into_steps()
 }
 
-/// Flags, for a Java member that may lead next, that there is something to share out: it flags only what happens while it
-/// leads itself, and whoever gives the leadership up is about to have no items.
+/// Raises the resharding flag for a Java member that may lead next. A Java leader flags only what happens while it leads, and
+/// the instance that gives up the leadership is about to have no items.
 pub(crate) fn leave_to_java(view: &View, transaction: &mut Transaction<'_>) {
     if view.has_java_members() && !view.is_resharding_necessary {
         transaction.create(Node::Necessary, "", CreateMode::Persistent);

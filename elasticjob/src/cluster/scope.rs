@@ -18,7 +18,7 @@ use super::view::View;
 pub(crate) enum Scope {
     /// All of the job's subtree.
     Whole,
-    /// What concerns all, and these items; the ledger of all items while somebody waits for an outcome.
+    /// What concerns all, and these items; also the ledger of all items while a caller waits for an outcome.
     Own { items: BTreeSet<u32>, ledger: bool },
 }
 
@@ -87,14 +87,14 @@ impl Scope {
                 let states = items
                     .difference(seen)
                     .flat_map(|item| ItemKind::ALL.map(|kind| Node::ItemState { item: *item, kind }.of(job)));
-                // Who waits is told by what is read, so all ledgers are read once.
+                // What is read answers the callers that wait, so all ledgers are read once.
                 (*saw_ledger || !*ledger).then(|| states.collect())
             }
         }
     }
 }
 
-/// What has to be read to know whose these items are.
+/// Returns the paths to read for the owners of these items.
 pub(crate) fn owners(job: &str, items: impl Iterator<Item = u32>) -> impl Iterator<Item = String> {
     items.map(move |item| {
         Node::ItemState {

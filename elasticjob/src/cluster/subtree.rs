@@ -21,7 +21,7 @@ pub(crate) async fn read(membership: &Membership, job: &str) -> Result<View, Err
     Ok(view)
 }
 
-/// Whether the node has to be read; notes it right away where its being there is all that matters.
+/// Returns whether the node has to be read; notes it right away where its being there is all that matters.
 fn is_read(view: &mut View, job: &str, path: &str) -> bool {
     match Node::parse(job, path) {
         // Read when the item becomes ours.

@@ -53,7 +53,7 @@ impl Surveyed {
         self.mark.as_ref()?.holder.as_ref()
     }
 
-    /// Whether an instance that lives, as far as we know, is running the item.
+    /// Returns whether an instance that lives, as far as we know, is running the item.
     pub(super) fn is_running(&self, view: &View) -> bool {
         let mark = self.mark.as_ref().filter(|_| !Mutation::MoveRunning.is_on());
         mark.is_some_and(|mark| mark.is_ephemeral || mark.holder.as_ref().is_none_or(|holder| view.is_alive(holder)))

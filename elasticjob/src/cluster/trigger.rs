@@ -1,7 +1,7 @@
 //! Asking all instances of a job to run it now: `trigger/{id}`.
 //!
-//! The node is all that a Java member looks at; ours read the orders in it, so that whoever asked can find the outcome
-//! in the ledger. Requests that were not taken yet and have the same parameter are joined: one run answers them.
+//! A Java member looks at the node alone. Our instances read the triggers in it, so that the caller can find the outcome
+//! in the ledger. Triggers that were not taken yet and have the same parameter are joined: one run answers them.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -20,7 +20,7 @@ pub(crate) const PARAMETER_LIMIT: usize = 1024;
 /// How often a request is tried that others, who trigger or take at the same time, get in the way of.
 const ATTEMPTS: u32 = 20;
 
-/// Somebody's word that a job is to run now, once.
+/// An operator's or a program's call to run a job now, once.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Order {
     /// Who asked, to find the outcome by. A Java console gives no name.
@@ -31,7 +31,7 @@ pub(crate) struct Order {
 }
 
 impl Order {
-    /// Reads the orders in a node. What cannot be read, and nothing at all, is one that nobody put a name to.
+    /// Reads the triggers in a node. An empty or unreadable node counts as one trigger without a name.
     pub(crate) fn parse(data: &[u8]) -> Vec<Self> {
         serde_json::from_slice(data)
             .ok()
@@ -267,7 +267,7 @@ mod tests {
         }
 
         #[test]
-        fn ask_nobody_again_after_a_part_that_was_refused() {
+        fn ask_no_instance_twice_after_a_refused_part() {
             let recorded = BTreeSet::from(["a".to_owned(), "b".to_owned()]);
             let found = found(&["a", "b", "c", "d"], &["a", "d", "gone"]);
             let parts = found.parts(&order("new", None), &recorded);

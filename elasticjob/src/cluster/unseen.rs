@@ -1,8 +1,8 @@
 //! Whether a leader of ours cannot see this instance.
 //!
-//! An instance whose nodes the leader may not read, since they belong to another digest, is registered, and hears of everything; the
-//! leader does not hear of it and goes on without it. Nothing is refused on either side, so that it is seen by the assignment alone:
-//! it stays as it was made before the instance came.
+//! The leader may not read the nodes of an instance that uses another digest. Such an instance is registered and sees everything;
+//! the leader does not see it and goes on without it. The registry refuses nothing on either side. The assignment alone shows the
+//! fault: it stays as it was before the instance came.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::view::View;
 /// A leader of ours that sees an instance come has shared the items out again by then.
 const SEEN_WITHIN: Duration = Duration::from_secs(20);
 
-/// Whose assignment leaves this instance out, and since when.
+/// The leader with an assignment that leaves this instance out, and since when it does.
 #[derive(Debug, Default)]
 pub(super) struct Unseen(Option<(InstanceId, Duration)>);
 

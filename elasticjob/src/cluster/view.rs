@@ -34,10 +34,10 @@ use owned::Owned;
 #[expect(clippy::struct_excessive_bools, reason = "each says that a node exists")]
 pub(crate) struct View {
     job: Arc<str>,
-    /// The name of the job's implementation; blank where nobody gave one.
+    /// The name of the job's implementation; blank if none is stored.
     pub(crate) root: Option<String>,
     has_config: bool,
-    /// As it was last read, until it is taken: nobody needs it twice.
+    /// As it was last read, until it is taken: it is needed once.
     config: Option<StoredConfig>,
     pub(crate) servers: BTreeMap<String, ServerStatus>,
     pub(crate) instances: BTreeSet<InstanceId>,
@@ -48,15 +48,15 @@ pub(crate) struct View {
     pub(crate) leader: Option<InstanceId>,
     /// The contenders for the leadership, by node name.
     pub(crate) candidates: BTreeSet<String>,
-    /// The items that wait for somebody to take them over.
+    /// The items that wait for an instance to take them over.
     pub(crate) failover_queue: BTreeSet<u32>,
     /// The contenders for the right to take items over, by node name.
     pub(crate) failover_candidates: BTreeSet<String>,
     pub(crate) is_resharding_necessary: bool,
     pub(crate) is_resharding_processing: bool,
-    /// The items whose instances wait for all others before a listener hears that the firing begins; where all is followed.
+    /// The items that wait at the barrier before a distribute-once listener's first hook; if the whole job is followed.
     pub(crate) gathered: BTreeSet<u32>,
-    /// Who is told to run the job now, and by which orders.
+    /// The instances that are to run the job now, each with its triggers.
     pub(crate) triggers: BTreeMap<InstanceId, Vec<Order>>,
     /// Boxed: a map makes room for eleven at once, and most of ten thousand jobs have one.
     pub(crate) items: BTreeMap<u32, Box<ItemView>>,
@@ -85,7 +85,7 @@ pub(crate) struct View {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StoredConfig {
     pub(crate) text: String,
-    /// Begins anew when the node is removed and created again.
+    /// Starts from 0 if the node is removed and created again.
     pub(crate) version: i32,
     /// The transaction that stored it.
     pub(crate) modified: i64,
@@ -112,7 +112,7 @@ pub(crate) enum ServerStatus {
     Enabled,
     /// An operator's word, or the configuration's.
     Disabled,
-    /// Neither of the two. It counts as off, but nobody said so.
+    /// Neither of the two. It counts as off, although no operator switched it off.
     Unclear,
 }
 
@@ -140,7 +140,7 @@ pub(crate) struct Mark {
     pub(crate) holder: MarkHolder,
 }
 
-/// Who holds a `running` mark.
+/// The holder of a `running` mark.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum MarkHolder {
     /// Seen to come by an event, and not read.
@@ -149,8 +149,8 @@ pub(crate) enum MarkHolder {
     Session,
     /// The instance named in it.
     Instance(InstanceId),
-    /// Nobody is named in it.
-    Nobody,
+    /// It names no instance.
+    Unnamed,
 }
 
 /// What an event asks for.
@@ -241,7 +241,7 @@ impl View {
             }
             Node::Pause => {
                 self.note_change(node);
-                // It counts from now on, whatever it says.
+                // It counts from now on, before its content is read.
                 self.pause.get_or_insert_with(StoredPause::unread);
                 Interest::Read
             }
@@ -259,7 +259,7 @@ impl View {
         }
     }
 
-    /// Takes in what was read at `path`.
+    /// Records what was read at `path`.
     pub(crate) fn read(&mut self, path: &str, found: Option<(Vec<u8>, Stat)>) {
         let job = Arc::clone(&self.job);
         let Some(node) = Node::parse(&job, path) else { return };
@@ -271,7 +271,7 @@ impl View {
         }
     }
 
-    /// Takes in that an item is somebody else's now, or nobody's.
+    /// Records the owner that an item has now, or that it has none.
     pub(crate) fn give(&mut self, item: u32, owner: Option<InstanceId>) {
         let state = self.items.entry(item).or_default();
         self.owned.change(item, state.owner.as_ref(), owner.as_ref());
@@ -279,7 +279,7 @@ impl View {
         self.changed(item);
     }
 
-    /// Takes in that an item has a mark, or none.
+    /// Records that an item has a mark, or none.
     fn mark(&mut self, item: u32, mark: Option<Mark>) {
         let is_marked = mark.is_some();
         let was_marked = std::mem::replace(&mut self.item(item).mark, mark).is_some();
@@ -330,7 +330,7 @@ impl View {
         Some(self.epoch.as_ref()?.basis.as_ref()?.deferred())
     }
 
-    /// Takes in another epoch, or that there is none. Those of the parts of one assignment say the same.
+    /// Records another epoch, or that there is none. Those of the parts of one assignment say the same.
     fn become_of(&mut self, epoch: Option<StoredEpoch>) {
         let before = std::mem::replace(&mut self.epoch, epoch);
         if before.as_ref().map(|epoch| &epoch.basis) == self.epoch.as_ref().map(|epoch| &epoch.basis) {
@@ -479,7 +479,7 @@ impl View {
         self.items.entry(item).or_default()
     }
 
-    /// Whether the node is known to be there.
+    /// Returns whether the node is known to be there.
     pub(crate) fn has(&self, node: Node<'_>) -> bool {
         match node {
             // An item that has an owner is there, even where only the owner was read.
@@ -502,23 +502,23 @@ impl View {
         }
     }
 
-    /// Whether the instance is there and its server is switched on.
+    /// Returns whether the instance is there and its server is switched on.
     pub(crate) fn is_available(&self, id: &InstanceId) -> bool {
         self.instances.contains(id) && self.is_enabled(id)
     }
 
-    /// Whether the server of the instance is switched on.
+    /// Returns whether the server of the instance is switched on.
     pub(crate) fn is_enabled(&self, id: &InstanceId) -> bool {
         self.servers.get(id.server()) == Some(&ServerStatus::Enabled)
     }
 
-    /// Whether the instance may be running something. One that an operator removed goes on until it has left: no longer
+    /// Returns whether the instance may be running something. One that an operator removed goes on until it has left: no longer
     /// registered, it is still a member. Java members are none, and dead once they are not registered.
     pub(crate) fn is_alive(&self, id: &InstanceId) -> bool {
         self.instances.contains(id) || self.members.contains_key(id)
     }
 
-    /// Whether the whole job is paused: nothing of it is claimed.
+    /// Returns whether the whole job is paused: nothing of it is claimed.
     pub(crate) fn is_paused(&self) -> bool {
         self.pause.is_some() && !Mutation::IgnorePause.is_on()
     }
@@ -529,7 +529,7 @@ impl View {
         cancel.filter(|cancel| cancel.run == run && !Mutation::IgnoreCancel.is_on())
     }
 
-    /// Whether the instance starts nothing while the job is paused: a member of ours that knows of pauses.
+    /// Returns whether the instance starts nothing while the job is paused: a member of ours that knows of pauses.
     pub(crate) fn obeys_pause(&self, id: &InstanceId) -> bool {
         self.members.get(id).is_some_and(|member| member.obeys_pause)
     }
@@ -545,23 +545,23 @@ impl View {
             .filter(|id| !self.is_paused() || self.obeys_pause(id))
     }
 
-    /// Whether a member of the job is not one of ours.
+    /// Returns whether a member of the job is not one of ours.
     pub(crate) fn has_java_members(&self) -> bool {
         self.instances.iter().any(|id| !self.members.contains_key(id))
     }
 
-    /// Whether the leader is not one of ours.
+    /// Returns whether the leader is not one of ours.
     pub(crate) fn is_led_by_java(&self) -> bool {
         let is_of_java = |leader| !self.members.contains_key(leader);
         self.leader.as_ref().is_some_and(is_of_java)
     }
 
-    /// Whether nothing may start, since the items are about to change hands.
+    /// Returns whether nothing may start, since the items are about to change hands.
     pub(crate) fn is_held_up(&self) -> bool {
         self.is_resharding() && !self.is_awaited_by_java_leader()
     }
 
-    /// Whether a Java leader has begun a firing, and waits for the items of all others to come to it: it shares nothing
+    /// Returns whether a Java leader has begun a firing, and waits for the items of all others to come to it: it shares nothing
     /// out before they have.
     fn is_awaited_by_java_leader(&self) -> bool {
         let Some(leader) = self.leader.as_ref().filter(|_| self.is_led_by_java()) else {
@@ -592,7 +592,7 @@ impl View {
         })
     }
 
-    /// Whether the item belongs to `id`.
+    /// Returns whether the item belongs to `id`.
     pub(crate) fn is_of(&self, item: u32, id: &InstanceId) -> bool {
         self.items.get(&item).and_then(|item| item.owner.as_ref()) == Some(id)
     }
@@ -607,12 +607,12 @@ impl View {
         self.owned.count(total)
     }
 
-    /// Whether an item that waits to move has no mark.
+    /// Returns whether an item that waits to move has no mark.
     pub(crate) fn is_any_free_to_move(&self) -> bool {
         self.free_to_move > 0
     }
 
-    /// Whether the item waits for its run to end, to move elsewhere: it is not to be run again before.
+    /// Returns whether the item waits for its run to end, to move elsewhere: it is not to be run again before.
     pub(crate) fn is_moving(&self, item: u32) -> bool {
         // A Java leader shares items out without a word here, so what one of ours said before is void.
         let is_led_by_ours = self
@@ -623,27 +623,27 @@ impl View {
         is_led_by_ours && basis.is_some_and(|basis| basis.deferred().contains(item))
     }
 
-    /// Whether the item was running when it was to move, and came to its owner after that.
+    /// Returns whether the item was running when it was to move, and came to its owner after that.
     pub(crate) fn was_busy(&self, item: u32) -> bool {
         let basis = self.epoch.as_ref().and_then(|epoch| epoch.basis.as_ref());
         let is_coming = || basis.is_some_and(Basis::is_unfinished) && self.waiting.contains(item);
         self.released.contains(item) || is_coming()
     }
 
-    /// Whether any item waits for its run to end, to move elsewhere.
+    /// Returns whether any item waits for its run to end, to move elsewhere.
     pub(crate) fn has_moving_items(&self) -> bool {
         let basis = self.epoch.as_ref().and_then(|epoch| epoch.basis.as_ref());
         basis.is_some_and(|basis| !basis.deferred().is_empty())
     }
 
-    /// Whether everybody has to wait for the leader to share the items out anew.
+    /// Returns whether all instances have to wait for the leader to reshard.
     pub(crate) fn is_resharding(&self) -> bool {
         self.is_resharding_necessary || self.is_resharding_processing
     }
 }
 
 impl StoredEpoch {
-    /// Whether it is one of several of an assignment, and not the last of them.
+    /// Returns whether it is one of several of an assignment, and not the last of them.
     pub(crate) fn is_unfinished(&self) -> bool {
         self.basis.as_ref().is_some_and(Basis::is_unfinished)
     }
@@ -661,7 +661,7 @@ impl ServerStatus {
 }
 
 impl ItemView {
-    /// Takes in that a node of it is there. Owners and marks are the view's to take in.
+    /// Records that a node of it is there. Owners and marks are the view's to take in.
     fn put(&mut self, kind: ItemKind, text: &str) {
         match kind {
             ItemKind::Owner | ItemKind::Running => {}
@@ -695,13 +695,13 @@ impl Mark {
         let holder = match InstanceId::parse(text) {
             _ if stat.ephemeral_owner != 0 => MarkHolder::Session,
             Some(id) => MarkHolder::Instance(id),
-            None => MarkHolder::Nobody,
+            None => MarkHolder::Unnamed,
         };
         Self { holder }
     }
 }
 
-/// Nodes whose being there is all that matters.
+/// Returns whether a node matters by its presence alone, so that its data need not be read.
 fn is_data_ignored(node: Node<'_>) -> bool {
     matches!(
         node,

@@ -1,4 +1,4 @@
-//! Reading a subtree node by node, in requests whose answers stay small.
+//! Reading a subtree node by node, in requests with small answers.
 //!
 //! It goes down before it goes on, so that of a job's items only the names are held, and not what is below all of them.
 

@@ -257,7 +257,7 @@ fn run_of_java(survey: &Survey, item: u32) -> Option<String> {
     let runner = match &state.mark.as_ref()?.holder {
         MarkHolder::Instance(id) => Some(id),
         MarkHolder::Session | MarkHolder::Unknown => state.owner.as_ref(),
-        MarkHolder::Nobody => None,
+        MarkHolder::Unnamed => None,
     };
     let is_java = |id: &&InstanceId| view.instances.contains(*id) && !view.members.contains_key(*id);
     runner.filter(is_java).map(ToString::to_string)

@@ -171,7 +171,7 @@ fn report(survey: &Survey, config: Option<&JobConfig>, item: u32, view: &ItemVie
         assigned_to: view.owner.as_ref().map(ToString::to_string),
         running_on: view.mark.as_ref().and_then(|mark| match &mark.holder {
             MarkHolder::Instance(id) => Some(id.to_string()),
-            MarkHolder::Session | MarkHolder::Nobody | MarkHolder::Unknown => None,
+            MarkHolder::Session | MarkHolder::Unnamed | MarkHolder::Unknown => None,
         }),
         failover: view.failover.is_some(),
         parameter: config

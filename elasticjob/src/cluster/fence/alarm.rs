@@ -118,7 +118,7 @@ mod tests {
         (clock, fence, sent_at)
     }
 
-    /// Waits on a runtime without timers, whose only thread sleeps in here: nothing but the alarm can wake it.
+    /// Waits on a runtime without timers, on its only thread: nothing but the alarm can wake it.
     fn wait_for(fence: &Fence) {
         tokio::runtime::Builder::new_current_thread()
             .build()
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn the_thread_should_wake_whoever_waits_once_the_fence_is_due() {
+    fn wakes_waiters_when_the_fence_is_due() {
         static ALARM: Alarm = Alarm::new();
         let (clock, fence, sent_at) = set_up(&ALARM);
         wait_for(&fence);

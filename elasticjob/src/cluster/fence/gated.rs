@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_future_whose_task_has_used_up_its_budget_should_still_be_woken() {
+    async fn wakes_future_of_task_that_used_up_its_budget() {
         let setting = set_up();
         let mut gated = setting.gate(std::future::pending::<()>());
         let run = Tasks::new().spawn("run", async move {

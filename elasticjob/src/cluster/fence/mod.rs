@@ -33,8 +33,8 @@ pub(crate) use gated::{Gated, Stopped};
 use alarm::{ALARM, Alarm};
 
 /// The most by which the clock of an instance may run faster or slower than that of the registry's server, as a share of
-/// it: the promise that two runs of an item never overlap rests on it. Two machines whose time services slew their
-/// clocks in opposite directions as fast as they ever do (chrony: 8.3 percent) differ by 18 percent.
+/// it: the promise that two runs of an item never overlap rests on it. If the time services of two machines slew their
+/// clocks in opposite directions as fast as they ever do (chrony: 8.3 percent), the clocks differ by 18 percent.
 #[cfg_attr(
     not(any(test, feature = "testing")),
     expect(dead_code, reason = "what is promised, for clusters in virtual time")
@@ -104,7 +104,7 @@ impl Fence {
         self.state.close();
     }
 
-    /// Whether the fence has passed.
+    /// Returns whether the fence has passed.
     pub(crate) fn is_passed(&self) -> bool {
         self.state.remaining().is_none()
     }
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn whoever_waits_should_be_woken_when_the_last_contact_is_used_up() {
+    async fn wakes_waiters_when_the_last_contact_is_used_up() {
         let (_clock, _tasks, fence) = set_up();
         let start = Instant::now();
         advance(seconds(5)).await;
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_fence_that_has_passed_should_stay_so_whatever_is_answered_later() {
+    async fn stays_passed_after_later_answers() {
         let (clock, _tasks, fence) = set_up();
         // It passed without a check.
         clock.suspend(seconds(7));
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_sleep_of_the_machine_should_pass_the_fence_and_wake_whoever_waits() {
+    async fn passes_and_wakes_waiters_after_a_sleep_of_the_machine() {
         let (clock, _tasks, fence) = set_up();
         let start = Instant::now();
         // Let the task set its timer first.

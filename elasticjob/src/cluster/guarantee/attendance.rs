@@ -224,7 +224,7 @@ mod tests {
         Item { record, ..item }
     }
 
-    /// Whether the item is waited for at this moment of the firing that is due at second 10, after so many seconds.
+    /// Returns whether the item is waited for at this moment of the firing that is due at second 10, after so many seconds.
     fn is_awaited(item: Item, moment: Moment, waited: u64) -> bool {
         let attendance = Attendance {
             instances: BTreeSet::from([id(OURS), id(JAVAS)]),
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn the_item_of_a_dead_instance_should_be_waited_for_as_long_as_somebody_may_run_it() {
+    fn waits_for_item_of_dead_instance_while_it_may_be_taken_over() {
         let lost = || with_run(of(DEAD), DEAD, 10, None);
         let marked = Item {
             is_running: true,

@@ -42,7 +42,7 @@ impl FiringKey {
     }
 }
 
-/// The firings whose hooks were called, by listener.
+/// The firings that had their hooks called, by listener.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Called(BTreeMap<String, Hooks>);

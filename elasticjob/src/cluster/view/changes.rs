@@ -12,7 +12,7 @@ pub(crate) struct Revision {
 }
 
 impl Revision {
-    /// Whether nothing but single items differs.
+    /// Returns whether nothing but single items differs.
     pub(crate) fn is_same_job(self, other: Self) -> bool {
         self.job == other.job
     }
@@ -30,7 +30,7 @@ pub(super) struct Changes {
 }
 
 impl Changes {
-    /// Begins the changes of a view that takes the place of another: whatever is different, nobody saw it change.
+    /// Begins the changes of a view that replaces another. All of it counts as changed, since no event named the differences.
     pub(super) fn after(before: &Self) -> Self {
         Self {
             job: before.job + 1,

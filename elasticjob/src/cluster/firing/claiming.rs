@@ -12,7 +12,6 @@ use crate::cluster::mutation::Mutation;
 use crate::registry::{Answer, CreateMode, Error, Stat, Step, WriteError, Written};
 
 use super::claim::{Claim, ClaimedItem, Found, Granted, Kind, TakenOrder, due_of};
-use super::occasion::OccasionSource;
 use super::occasion::Wanted;
 use super::passing::Concern;
 use super::{FiringId, Firings, Occasion, OpenFiring, Running, Slot, Start, not_started};
@@ -338,7 +337,7 @@ impl Firings {
             let id = claim.firing().filter(|id| self.open.get(*id).is_some_and(is_all));
             if let Some(firing) = id.and_then(|id| self.open.take(id)) {
                 // The occasion is as due as it was.
-                self.sources.times.put_back(firing.occasion);
+                self.sources.source(firing.origin).put_back(firing.occasion);
             }
             return ClaimOutcome::default();
         }

@@ -38,7 +38,7 @@ impl Firings {
             return;
         }
         self.clock_check = ClockCheck::Due;
-        if let Some((origin, _)) = self.sources.next(cx, &self.runs) {
+        if let Some((origin, _)) = self.sources.next(cx, &self.runs, &self.open) {
             let reason = "the clocks differ too much";
             self.sources.source(origin).give_up(cx, &mut self.skips, reason);
         }

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use crate::cluster::context::Context;
 use crate::cluster::governor::is_unsettled;
+use crate::cluster::trigger::Order;
 
 use super::claiming::mark_of;
 use super::occasion::{Occasion, OccasionSource, Wanted};
+use super::open::OpenFirings;
 use super::runs::Runs;
 use super::skips::Skips;
 
@@ -21,14 +23,15 @@ pub(super) struct ItemRequests {
 }
 
 impl OccasionSource for ItemRequests {
-    /// Returns the items that may run and whose first trigger is the same.
-    fn next(&self, cx: &Context<'_>, runs: &Runs) -> Option<Occasion> {
+    /// Returns the items that may run, are of no open firing, and whose first trigger is the same.
+    fn next(&self, cx: &Context<'_>, runs: &Runs, open: &OpenFirings) -> Option<Occasion> {
         if !self.is_waiting(cx) || is_unsettled(cx.view, cx.config, cx.placement) {
             return None;
         }
         let requests = &cx.view.requests;
-        let asked = Wanted::These(requests.keys().copied().collect());
-        let asked = Occasion::triggered(crate::cluster::trigger::Order::default(), asked, cx.now);
+        let is_free = |item: &u32| !open.has(*item);
+        let asked = Wanted::These(requests.keys().copied().filter(is_free).collect());
+        let asked = Occasion::triggered(Order::default(), asked, cx.now);
         let runnable = runs.runnable(cx, &asked, mark_of(cx.config), &[]);
         let first_order = |item: &u32| requests.get(item).and_then(|stored| stored.orders.first());
         let order = runnable.iter().find_map(first_order)?.clone();

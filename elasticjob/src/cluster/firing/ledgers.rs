@@ -232,7 +232,7 @@ impl Firings {
 
     /// Has the ledgers read again that another instance was about to write at the last look, if there is something to fire for.
     pub(super) fn doubt(&mut self, cx: &Context<'_>) {
-        if self.sources.is_due(cx) && self.open.is_empty() {
+        if self.sources.is_due(cx, &self.open) {
             let Ledgers {
                 slots,
                 doubtful,

@@ -13,6 +13,7 @@ use crate::registry::{Step, size_of};
 
 use super::claim::Granted;
 use super::occasion::Wanted;
+use super::sources::Origin;
 use super::times::Missed;
 use super::{Claim, ClaimOutcome, Claiming, FiringId, Firings, Occasion, OpenFiring};
 
@@ -113,6 +114,7 @@ impl Firings {
         self.sources.times.is_being_made_up();
         self.open.add(OpenFiring {
             id,
+            origin: Origin::Times,
             occasion,
             items: claim.items().collect(),
             rest: None,

@@ -162,14 +162,34 @@ impl Firings {
         self.skips.take_unsaid()
     }
 
-    /// Returns the items whose runs something waits for: a trigger, or a time that has come and that other items could run at.
-    pub(crate) fn waited_for(&self, cx: &Context<'_>) -> impl Iterator<Item = u32> {
+    /// Returns the runs whose ends something waits for: a trigger, or a time that has come and that other items could run at.
+    pub(crate) fn waited_for(&self, cx: &Context<'_>) -> WaitedFor {
         let is_idle = |(item, state): (u32, &ItemView)| !state.is_disabled && !self.runs.running.contains_key(&item);
-        let is_asked_for = || cx.view.requests.keys().any(|item| cx.own_item(*item).is_some());
         let is_time_waiting = || self.sources.times.missed().is_some() && cx.own_items().any(is_idle);
-        let is_waited_for =
-            !self.open.is_empty() && (!self.sources.orders.is_empty() || is_asked_for() || is_time_waiting());
-        is_waited_for.then(|| self.open.items()).into_iter().flatten()
+        let is_own = |item: &u32| cx.own_item(*item).is_some();
+        let requested = || cx.view.requests.keys().copied().filter(is_own);
+        if self.open.is_empty() {
+            WaitedFor::Nothing
+        } else if !self.sources.orders.is_empty() || is_time_waiting() {
+            WaitedFor::All
+        } else if self.is_shared() {
+            WaitedFor::These(requested().filter(|item| self.open.has(*item)).collect())
+        } else if requested().next().is_some() {
+            WaitedFor::All
+        } else {
+            WaitedFor::Nothing
+        }
+    }
+
+    /// Returns the items of all open firings.
+    pub(crate) fn open_items(&self) -> impl Iterator<Item = u32> {
+        self.open.items()
+    }
+
+    /// Returns whether a firing may begin beside those that are open. The firings of a job with listeners follow each other:
+    /// its listeners would take two for one.
+    fn is_shared(&self) -> bool {
+        !self.is_listened_to && !self.open.is_listened_to()
     }
 
     /// Returns the items that run.
@@ -307,17 +327,19 @@ impl Firings {
 
     /// Begins a firing, if there is something to fire for and nothing is in its way.
     fn fire(&mut self, cx: &Context<'_>) -> Option<FiringRequest> {
-        if self.is_stopped || !self.open.is_empty() || cx.view.is_paused() {
+        if self.is_stopped || cx.view.is_paused() || !self.open.is_empty() && !self.is_shared() {
             return None;
         }
-        if !self.sources.is_waiting(cx) || self.is_held_up(cx) {
+        if !self.sources.is_waiting(cx, &self.open) || self.is_held_up(cx) {
             return None;
         }
-        let paused_until = self.pause.until();
-        self.sources
-            .times
-            .look_back(cx, &self.ledgers, paused_until, &mut self.skips);
-        let (origin, occasion) = self.sources.next(cx, &self.runs)?;
+        if self.open.is_empty() {
+            let paused_until = self.pause.until();
+            self.sources
+                .times
+                .look_back(cx, &self.ledgers, paused_until, &mut self.skips);
+        }
+        let (origin, occasion) = self.sources.next(cx, &self.runs, &self.open)?;
         if cx.config.max_time_diff().is_some() {
             match self.clock_check {
                 ClockCheck::Due => return Some(self.check_clock(cx.view)),
@@ -342,6 +364,7 @@ impl Firings {
         };
         self.open.add(OpenFiring {
             id,
+            origin,
             occasion,
             items,
             rest: None,
@@ -422,6 +445,14 @@ impl Firings {
         let running = self.runs.running.get(&item);
         running.is_some_and(|running| running.run.id == run && running.run.attempt == attempt)
     }
+}
+
+/// Which runs of the open firings something waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum WaitedFor {
+    Nothing,
+    These(BTreeSet<u32>),
+    All,
 }
 
 /// Returns the end of an item that was claimed and then not started.

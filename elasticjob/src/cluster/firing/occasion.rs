@@ -10,6 +10,7 @@ use crate::cluster::ledger::Source;
 use crate::cluster::trigger::Order;
 use crate::cluster::view::ItemView;
 
+use super::open::OpenFirings;
 use super::runs::Runs;
 use super::skips::Skips;
 
@@ -43,12 +44,12 @@ pub(crate) enum Wanted {
 /// Where occasions come from. A source keeps an occasion until it is taken; the firings decide when one may begin.
 pub(super) trait OccasionSource {
     /// Returns what there is to fire for now. Reads only: the answer stays the same until something happens.
-    fn next(&self, cx: &Context<'_>, runs: &Runs) -> Option<Occasion>;
+    fn next(&self, cx: &Context<'_>, runs: &Runs, open: &OpenFirings) -> Option<Occasion>;
 
     /// Takes the occasion that [`next`](Self::next) returned: its firing begins.
     fn take(&mut self);
 
-    /// Takes an occasion back whose firing began and claimed nothing.
+    /// Takes an occasion back whose firing was to begin and claimed nothing.
     fn put_back(&mut self, occasion: Occasion);
 
     /// Gives up what [`next`](Self::next) returned.
@@ -65,6 +66,14 @@ impl Wanted {
             Self::All => true,
             Self::Marked => state.is_misfire_marked,
             Self::These(items) => items.contains(&item),
+        }
+    }
+
+    /// Returns whether a firing for it begins only while no other is open.
+    pub(super) fn is_alone(&self) -> bool {
+        match self {
+            Self::All | Self::Marked => true,
+            Self::These(_) => false,
         }
     }
 }

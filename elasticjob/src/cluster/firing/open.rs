@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use crate::cluster::ledger::Source;
 
 use super::listening::ListenerPhase;
+use super::sources::Origin;
 use super::{Claim, Occasion};
 
 /// Names a firing among those of one job on this instance.
@@ -17,6 +18,8 @@ pub(super) struct FiringId(u64);
 #[derive(Debug)]
 pub(super) struct OpenFiring {
     pub(super) id: FiringId,
+    /// The source that its occasion came from.
+    pub(super) origin: Origin,
     pub(super) occasion: Occasion,
     /// Its items that are claimed, or to be claimed, and whose ends are not recorded.
     pub(super) items: BTreeSet<u32>,
@@ -50,8 +53,10 @@ impl OpenFirings {
     }
 
     pub(super) fn add(&mut self, firing: OpenFiring) {
-        let is_free = |item| !self.firings.iter().any(|other| other.items.contains(item));
-        debug_assert!(firing.items.iter().all(is_free), "an item is of two firings");
+        debug_assert!(
+            !firing.items.iter().any(|item| self.has(*item)),
+            "an item is of two firings"
+        );
         self.firings.push(firing);
     }
 
@@ -78,6 +83,21 @@ impl OpenFirings {
     /// Returns whether a firing is open that is not over.
     pub(super) fn is_going_on(&self) -> bool {
         self.firings.iter().any(|firing| !firing.is_over())
+    }
+
+    /// Returns whether the item is of an open firing.
+    pub(super) fn has(&self, item: u32) -> bool {
+        self.firings.iter().any(|firing| firing.items.contains(&item))
+    }
+
+    /// Returns whether a firing is open that began while no other was.
+    pub(super) fn is_any_alone(&self) -> bool {
+        self.firings.iter().any(|firing| firing.occasion.items.is_alone())
+    }
+
+    /// Returns whether listeners are called for an open firing.
+    pub(super) fn is_listened_to(&self) -> bool {
+        self.firings.iter().any(|firing| firing.phase != ListenerPhase::Over)
     }
 
     /// Returns whether all open firings answer triggers.

@@ -7,6 +7,7 @@ use crate::cluster::governor::is_unsettled;
 use crate::cluster::trigger::Order;
 
 use super::occasion::{Occasion, OccasionSource, Wanted};
+use super::open::OpenFirings;
 use super::runs::Runs;
 use super::skips::Skips;
 
@@ -15,7 +16,7 @@ use super::skips::Skips;
 pub(super) struct Orders(Vec<Order>);
 
 impl OccasionSource for Orders {
-    fn next(&self, cx: &Context<'_>, _: &Runs) -> Option<Occasion> {
+    fn next(&self, cx: &Context<'_>, _: &Runs, _: &OpenFirings) -> Option<Occasion> {
         // A trigger is taken once: taken before the items have instances, it would be lost.
         let order = self
             .0

@@ -3,11 +3,10 @@
 use jiff::Timestamp;
 
 use crate::cluster::context::Context;
-use crate::cluster::ledger::Source;
 use crate::cluster::pause::PAUSED;
 
-use super::occasion::OccasionSource;
-use super::{Claim, ClaimOutcome, Firings};
+use super::sources::Origin;
+use super::{Claim, ClaimOutcome, FiringId, Firings};
 
 /// What is known of pauses here.
 #[derive(Clone, Copy, Debug, Default)]
@@ -54,14 +53,13 @@ impl Firings {
         let rest = firing.and_then(|firing| firing.rest.take());
         refused.extend(rest.iter().flat_map(Claim::items));
         refused.iter().for_each(|item| self.open.close(*item));
-        let id = claim
-            .firing()
-            .filter(|id| self.open.get(*id).is_some_and(|firing| !firing.is_begun));
-        if let Some(firing) = id.and_then(|id| self.open.take(id))
-            && firing.occasion.source == Source::Trigger
+        let is_in_vain = |id: &FiringId| self.open.get(*id).is_some_and(|firing| !firing.is_begun);
+        let in_vain = claim.firing().filter(is_in_vain);
+        // A scheduled time passes during a pause. A trigger is never carried out by running nothing.
+        if let Some(firing) = in_vain.and_then(|id| self.open.take(id))
+            && firing.origin != Origin::Times
         {
-            // A trigger is never carried out by running nothing.
-            self.sources.orders.put_back(firing.occasion);
+            self.sources.source(firing.origin).put_back(firing.occasion);
         }
         ClaimOutcome {
             refused: refused.into_iter().map(|item| (item, PAUSED)).collect(),

@@ -6,6 +6,7 @@ use crate::cluster::context::Context;
 
 use super::item_requests::ItemRequests;
 use super::occasion::{Occasion, OccasionSource};
+use super::open::OpenFirings;
 use super::orders::Orders;
 use super::runs::Runs;
 use super::times::Times;
@@ -32,9 +33,24 @@ impl Origin {
 
 impl Sources {
     /// Returns what to fire for now, and the source that has it.
-    pub(super) fn next(&mut self, cx: &Context<'_>, runs: &Runs) -> Option<(Origin, Occasion)> {
-        let next = |origin| Some((origin, self.source(origin).next(cx, runs)?));
-        Origin::ALL.into_iter().find_map(next)
+    ///
+    /// Beside open firings that is a single item, or nothing. If an occasion that has to be alone waits, a single item begins
+    /// only beside a firing that the occasion waits for anyway: triggers of items that follow each other keep no time waiting.
+    pub(super) fn next(&mut self, cx: &Context<'_>, runs: &Runs, open: &OpenFirings) -> Option<(Origin, Occasion)> {
+        let is_admitted = |origin: &Origin| match origin {
+            Origin::Times | Origin::Orders => open.is_empty(),
+            Origin::ItemRequests => open.is_empty() || open.is_any_alone() || !self.is_alone_waiting(cx),
+        };
+        let origins: Vec<Origin> = Origin::ALL.into_iter().filter(is_admitted).collect();
+        let next = |origin| Some((origin, self.source(origin).next(cx, runs, open)?));
+        origins.into_iter().find_map(next)
+    }
+
+    /// Returns whether an occasion waits that has to be alone.
+    pub(super) fn is_alone_waiting(&self, cx: &Context<'_>) -> bool {
+        let missed = self.times.missed();
+        let is_made_up = missed.is_some_and(|missed| missed.is_made_up(cx.config.misfire()));
+        is_made_up || self.times.is_due() || !self.orders.is_empty()
     }
 
     pub(super) fn source(&mut self, origin: Origin) -> &mut dyn OccasionSource {
@@ -46,13 +62,14 @@ impl Sources {
     }
 
     /// Returns whether there may be something to fire for. Much cheaper than [`next`](Self::next).
-    pub(super) fn is_waiting(&self, cx: &Context<'_>) -> bool {
-        self.is_due(cx) || self.times.is_to_look_back()
+    pub(super) fn is_waiting(&self, cx: &Context<'_>, open: &OpenFirings) -> bool {
+        self.is_due(cx, open) || open.is_empty() && self.times.is_to_look_back()
     }
 
-    /// Returns whether something is known to be fired for.
-    pub(super) fn is_due(&self, cx: &Context<'_>) -> bool {
-        self.times.is_due() || !self.orders.is_empty() || self.item_requests.is_waiting(cx)
+    /// Returns whether an occasion is known that may begin beside the open firings.
+    pub(super) fn is_due(&self, cx: &Context<'_>, open: &OpenFirings) -> bool {
+        let is_alone_due = open.is_empty() && (self.times.is_due() || !self.orders.is_empty());
+        is_alone_due || self.item_requests.is_waiting(cx)
     }
 
     /// Drops what has not begun: nothing new is to be started.

@@ -47,7 +47,7 @@ struct Interest {
 }
 
 impl OccasionSource for Times {
-    fn next(&self, _: &Context<'_>, _: &Runs) -> Option<Occasion> {
+    fn next(&self, _: &Context<'_>, _: &Runs, _: &OpenFirings) -> Option<Occasion> {
         self.due.clone()
     }
 
@@ -128,16 +128,15 @@ impl Times {
         }
     }
 
-    /// Drops all that has not begun: nothing more is started here.
+    /// Drops the times that have come.
     pub(super) fn stop(&mut self) {
         self.due = None;
         self.missed = None;
     }
 
-    /// Drops the times that have come: the job is paused. A trigger among them waits.
+    /// Drops the times that have come: the job is paused.
     pub(super) fn pause(&mut self) {
-        self.due.take_if(|due| due.source != Source::Trigger);
-        self.missed = None;
+        self.stop();
     }
 
     /// Gives up a scheduled time that could not be fired for too long.

@@ -5,17 +5,17 @@ use std::time::Duration;
 
 use tracing::{debug, info_span};
 
-use crate::cluster::firing::Start;
+use crate::cluster::firing::{Start, WaitedFor};
 use crate::cluster::instance::InstanceId;
 use crate::cluster::launch::{Finished, Launch};
-use crate::cluster::ledger::Verdict;
+use crate::cluster::ledger::{End, Verdict};
 use crate::run::RunKey;
 use crate::schedule::Calendar;
 
 use super::Worker;
 use super::answer::Purpose;
 use super::join::Joined;
-use super::signals::Signals;
+use super::signals::{Signals, StopReason};
 
 impl Worker {
     /// Makes the next request about firings.
@@ -58,15 +58,15 @@ impl Worker {
         debug!(task = &*task_id, "firing");
         let now = self.process.clock.now();
         self.reporter.fired(&starts, id.as_str(), &task_id, now);
-        self.gives_way = false;
+        self.gave_way = WaitedFor::Nothing;
         let next = self.settings.calendar.as_ref().and_then(Calendar::next);
         for start in starts {
-            let signals = Signals::below(&self.incarnation);
+            let mut signals = Signals::below(&self.incarnation);
             let (cancellation, wind_down) = (signals.cancellation.clone(), signals.wind_down.clone());
             self.wind_down_where_due(joined, start.item, &signals);
             if joined.follower.view.cancel_of(start.item, &start.run.id).is_some() {
                 // Its instance before died in it, or it waited for listeners: the executor does not begin it.
-                signals.cancellation.cancel();
+                signals.stop(StopReason::Cancel);
             }
             let key = RunKey {
                 item: start.item,
@@ -104,18 +104,23 @@ impl Worker {
     }
 
     pub(super) fn item_finished(&mut self, joined: &Joined, mut finished: Finished) {
-        self.forget(&finished);
+        let stopped = self.forget(&finished);
         self.forget_progress(&finished);
         self.process.fail_point.pass();
         let RunKey { item, run, attempt } = &finished.key;
         if !self.firings.is_running(*item, run, *attempt) {
             return;
         }
-        if let Some(cancel) = joined.follower.view.cancel_of(*item, run)
-            && finished.end.verdict == Verdict::Cancelled
-        {
-            finished.end = cancel.end();
-            finished.is_fenced = false;
+        if finished.end.verdict == Verdict::Cancelled {
+            let cancel = joined.follower.view.cancel_of(*item, run);
+            if let Some(cancel) = cancel {
+                finished.end = cancel.end();
+                finished.is_fenced = false;
+            } else if let Some(StopReason::LetGo(reason)) = stopped
+                && !finished.is_fenced
+            {
+                finished.end = End::because(Verdict::Cancelled, reason.cause());
+            }
         }
         self.reporter.returned(&finished);
         if finished.is_abort {

@@ -18,7 +18,7 @@ use super::answer::Answered;
 use super::flight::Flight;
 use super::join::Joined;
 use super::report::hindrance::unhurried;
-use super::signals::Signals;
+use super::signals::{LetGo, Signals};
 
 /// What does not end when it is cancelled is waited for no longer than this before we leave without it.
 pub(super) const OVERRUN_LIMIT: Duration = Duration::from_secs(5);
@@ -56,19 +56,19 @@ impl Announced {
 impl Worker {
     pub(super) fn cancel_when_due(&mut self) {
         if self.stopping.is_some_and(|at| at <= Instant::now()) {
-            self.cancel_running();
+            self.let_go(LetGo::Leaving);
         }
     }
 
     /// Stops what runs once nothing in the registry says that it does: the job was removed with all that is its own, or our
     /// session ended. Either way others may run the items from now on.
-    pub(super) fn cancel_when_removed(&self, joined: &Joined) {
+    pub(super) fn cancel_when_removed(&mut self, joined: &Joined) {
         let runs_on = |signals: &Signals| !signals.cancellation.is_cancelled();
         let is_at_work = || self.signals.values().any(runs_on) || self.listener_calls.is_going_on();
         if !joined.follower.view.is_alive(joined.membership.id()) && is_at_work() {
             let job = self.application.name();
             warn!(job, "removed from the registry while items run, which are cancelled");
-            self.cancel_running();
+            self.let_go(LetGo::Removed);
         }
     }
 

@@ -46,7 +46,7 @@ use crate::erased::BoxFuture;
 use crate::guard::{self, Panicked};
 use crate::run::{JobState, RunKey};
 
-use super::firing::Firings;
+use super::firing::{Firings, WaitedFor};
 use super::launch::{Finished, Runner};
 use super::note::Note;
 use super::process::Process;
@@ -58,7 +58,7 @@ use recovery::Setbacks;
 use report::Reporter;
 pub(crate) use report::WorkerStatus;
 use settings::Settings;
-use signals::Signals;
+use signals::{LetGo, Signals, StopReason};
 use waiters::Waiters;
 
 pub(crate) use waiters::{foreseen, outcome};
@@ -128,9 +128,8 @@ pub(crate) struct Worker {
     renewed: Option<Arc<Membership>>,
     /// How to stop each item that runs.
     signals: BTreeMap<RunKey, Signals>,
-    /// Whether the runs of the present firing were asked to end because something waits for that. A run that is launched later was
-    /// not.
-    gives_way: bool,
+    /// The runs that were asked to end because something waits for that. A run that is launched later was not.
+    gave_way: WaitedFor,
     /// What runs report of their progress, in the present session.
     progresses: Progresses,
     /// Wakes the loop when a run reports.
@@ -193,7 +192,7 @@ impl Worker {
             attended: None,
             renewed: None,
             signals: BTreeMap::new(),
-            gives_way: false,
+            gave_way: WaitedFor::Nothing,
             progresses: Progresses::default(),
             progress_wake: Arc::default(),
             stopping: None,
@@ -239,7 +238,11 @@ impl Worker {
                     Err(Panicked(message)) => worker.recover(message).await,
                 }
             };
-            worker.cancel_running();
+            let reason = match worker.stopping {
+                Some(_) => LetGo::Leaving,
+                None => LetGo::Removed,
+            };
+            worker.let_go(reason);
             worker.own_nothing();
             worker.state.send_replace(JobState::Stopped);
             result
@@ -289,7 +292,7 @@ impl Worker {
                 biased;
                 changed = memberships.changed() => changed.ok()?,
                 command = self.commands.next() => self.command_without_session(command?),
-                Some(finished) = self.finished.next() => self.forget(&finished),
+                Some(finished) = self.finished.next() => drop(self.forget(&finished)),
             }
         }
     }
@@ -341,8 +344,10 @@ impl Worker {
         self.listener_calls.leave();
     }
 
-    fn forget(&mut self, finished: &Finished) {
-        self.signals.remove(&finished.key);
+    /// Forgets a run that has ended. Returns why it was stopped, if it was.
+    fn forget(&mut self, finished: &Finished) -> Option<StopReason> {
+        let signals = self.signals.remove(&finished.key);
         self.reporter.runs(self.signals.len(), self.process.clock.now());
+        signals.and_then(|signals| signals.stopped)
     }
 }

@@ -118,7 +118,7 @@ impl Worker {
             tokio::select! {
                 biased;
                 Ok(()) = state.changed() => {}
-                Some(finished) = self.finished.next() => self.forget(&finished),
+                Some(finished) = self.finished.next() => drop(self.forget(&finished)),
                 Some(command) = self.commands.next() => self.command_without_session(command),
                 () = timer => if limit.is_some_and(|limit| limit <= Instant::now()) {
                     return false;
@@ -152,7 +152,7 @@ impl Worker {
             tokio::select! {
                 biased;
                 () = tokio::time::sleep_until(end) => return,
-                Some(finished) = self.finished.next() => self.forget(&finished),
+                Some(finished) = self.finished.next() => drop(self.forget(&finished)),
                 command = self.commands.next() => match command {
                     Some(command) => self.command_without_session(command),
                     None => return,

@@ -4,12 +4,41 @@ use elasticjob_config::job::JobConfig;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
+use crate::cluster::firing::WaitedFor;
 use crate::cluster::view::Revision;
 use crate::cluster::wind_down::{self, WindDown};
 use crate::run::RunKey;
 
 use super::Worker;
 use super::join::Joined;
+
+/// Why a run is stopped at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StopReason {
+    /// An operator cancelled the run: its work is not to go on, here or elsewhere.
+    Cancel,
+    /// This instance gives the run up, and another may run the item.
+    LetGo(LetGo),
+}
+
+/// Why an instance gives its runs up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LetGo {
+    /// It leaves the job, and the grace period is over.
+    Leaving,
+    /// It is no longer registered: the job was removed, or the session has ended.
+    Removed,
+}
+
+impl LetGo {
+    /// Returns the cause of the end of a run.
+    pub(super) fn cause(self) -> &'static str {
+        match self {
+            Self::Leaving => "the instance left before the run ended",
+            Self::Removed => "the instance is no longer registered",
+        }
+    }
+}
 
 /// The ways to stop one run.
 #[derive(Debug)]
@@ -18,7 +47,9 @@ pub(super) struct Signals {
     pub(super) cancellation: CancellationToken,
     /// At its next good place, also if it is cancelled.
     pub(super) wind_down: WindDown,
-    /// Whether it was handed to the executor, which tells of its end.
+    /// Why it was stopped at once; `None` if it was not.
+    pub(super) stopped: Option<StopReason>,
+    /// Whether it was handed to the executor, which reports its end.
     pub(super) is_launched: bool,
 }
 
@@ -30,8 +61,15 @@ impl Signals {
         Self {
             cancellation,
             wind_down,
+            stopped: None,
             is_launched: false,
         }
+    }
+
+    /// Stops the run at once. The first reason counts.
+    pub(super) fn stop(&mut self, reason: StopReason) {
+        self.stopped.get_or_insert(reason);
+        self.cancellation.cancel();
     }
 
     fn wind_down(&self, job: &str, item: u32, reason: &'static str) {
@@ -73,19 +111,31 @@ impl Worker {
             .map(move |(_, signals)| (item, signals))
     }
 
-    /// Asks the runs of the present firing to end if something waits for that: once, as there may be many, and this is called after
-    /// each event.
+    /// Asks runs to end if something waits for that: each once, as there may be many, and this is called after each event.
     pub(super) fn give_way(&mut self, joined: &Joined) {
-        if self.signals.is_empty() || self.gives_way {
+        if self.signals.is_empty() || self.gave_way == WaitedFor::All {
             return;
         }
         let cx = joined.follower.context(&self.settings, self.stopping.is_some());
-        for item in self.firings.waited_for(&cx) {
-            self.gives_way = true;
-            // Of a session that is over there may be others, which end anyway.
-            self.signals_of(item)
-                .for_each(|(_, signals)| signals.wind_down(self.application.name(), item, "others wait for its end"));
+        let waited_for = self.firings.waited_for(&cx);
+        if waited_for == self.gave_way {
+            return;
         }
+        match &waited_for {
+            WaitedFor::Nothing => {}
+            WaitedFor::These(items) => items.iter().for_each(|item| self.wind_down_for_others(*item)),
+            WaitedFor::All => self
+                .firings
+                .open_items()
+                .for_each(|item| self.wind_down_for_others(item)),
+        }
+        self.gave_way = waited_for;
+    }
+
+    /// Asks the runs of an item to end, since others wait for that.
+    fn wind_down_for_others(&self, item: u32) {
+        self.signals_of(item)
+            .for_each(|(_, signals)| signals.wind_down(self.application.name(), item, "others wait for its end"));
     }
 
     /// The same, of one run of this item.
@@ -104,25 +154,24 @@ impl Worker {
     }
 
     /// Stops the runs that operators have cancelled.
-    pub(super) fn cancel_where_asked(&self, joined: &Joined) {
-        let cancelled = joined.follower.view.cancels.keys();
-        let running = cancelled.flat_map(|item| {
-            let runs = self.signals.range(RunKey::before(*item)..);
-            runs.take_while(move |(key, _)| key.item == *item)
-        });
-        for (RunKey { item, run, .. }, signals) in running.filter(|(_, signals)| !signals.cancellation.is_cancelled()) {
-            if let Some(cancel) = joined.follower.view.cancel_of(*item, run) {
-                let job = self.application.name();
-                info!(job, item, run, cause = cancel.cause(), "run cancelled by an operator");
-                signals.cancellation.cancel();
+    pub(super) fn cancel_where_asked(&mut self, joined: &Joined) {
+        let view = &joined.follower.view;
+        for item in view.cancels.keys() {
+            let runs = self.signals.range_mut(RunKey::before(*item)..);
+            for (RunKey { run, .. }, signals) in runs.take_while(|(key, _)| key.item == *item) {
+                if let (Some(cancel), None) = (view.cancel_of(*item, run), signals.stopped) {
+                    let job = self.application.name();
+                    info!(job, item, run, cause = cancel.cause(), "run cancelled by an operator");
+                    signals.stop(StopReason::Cancel);
+                }
             }
         }
     }
 
-    /// Stops all that runs, at once, and what listeners are being told.
-    pub(super) fn cancel_running(&self) {
-        for signals in self.signals.values() {
-            signals.cancellation.cancel();
+    /// Stops all runs at once, and the calls of listeners.
+    pub(super) fn let_go(&mut self, reason: LetGo) {
+        for signals in self.signals.values_mut() {
+            signals.stop(StopReason::LetGo(reason));
         }
         self.listener_calls.cancel();
     }

@@ -141,7 +141,7 @@ impl Worker {
                     Some(command) => self.command_without_session(command),
                     None => return Some(Left::Stopped),
                 },
-                Some(finished) = self.finished.next() => self.forget(&finished),
+                Some(finished) = self.finished.next() => drop(self.forget(&finished)),
                 () = &mut changed => return None,
                 () = &mut pause => return None,
             }

@@ -207,6 +207,28 @@ async fn listeners_should_be_told_around_each_firing_on_each_instance() {
     assert_eq!(cluster.complaints(), Vec::<String>::new());
 }
 
+/// Two firings at once would be one for its listeners.
+#[tokio::test(start_paused = true)]
+async fn listeners_see_the_firing_of_a_single_item_after_the_one_that_goes_on() {
+    let mut cluster = Cluster::new().await;
+    let journal = Journal::of(&cluster);
+    cluster.listen("AUDIT", ListenerKind::regular(Scribe::new("audit", &journal)));
+    let work: Work = Arc::new(|item| Box::pin(tokio::time::sleep(Duration::from_secs(if item == 0 { 4 } else { 0 }))));
+    let _only = cluster.join("10.0.0.1", listened_to(2, &["AUDIT"]), work);
+    cluster.until(6.0).await;
+    cluster.operations().trigger_item("job", 1, None).await.unwrap();
+    cluster.until(8.9).await;
+    assert_eq!(cluster.history.all().len(), 2, "item 0 runs");
+    cluster.until(10.0).await;
+    assert_eq!(cluster.history.all().len(), 3);
+    let moments: Vec<_> = journal
+        .all()
+        .iter()
+        .map(|entry| (entry.moment, entry.items.len()))
+        .collect();
+    assert_eq!(moments, [("before", 2), ("after", 2), ("before", 1), ("after", 1)]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn listeners_should_be_told_in_their_order() {
     let mut cluster = Cluster::new().await;

@@ -136,3 +136,89 @@ async fn is_refused_for_what_cannot_run() {
     );
     assert_eq!(cluster.requests().await, [""; 0]);
 }
+
+/// The items asked for, beside a run of item 0 that goes on for long.
+mod beside_a_run {
+    use super::*;
+
+    /// Item 0 runs for 30 seconds, every other item for one.
+    fn long_first() -> Work {
+        Arc::new(|item| Box::pin(tokio::time::sleep(Duration::from_secs(if item == 0 { 30 } else { 1 }))))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn begins_at_once() {
+        let mut cluster = Cluster::new().await;
+        let only = cluster.join("10.0.0.1", with_failover(3), long_first());
+        cluster.until(7.0).await;
+        let requested = cluster.ask(2, None).await.unwrap();
+        cluster.until(8.0).await;
+        assert_eq!(cluster.begun_since(7.0), [2]);
+        cluster.until(9.0).await;
+        let run = cluster.operations().outcome(&requested, Duration::ZERO).await.unwrap();
+        assert!(run.is_success(), "{run:?}");
+        assert_eq!(cluster.begun_since(8.0), [0; 0]);
+        // The time that comes meanwhile is made up for all items after the long run.
+        cluster.until(37.0).await;
+        let mut made_up = cluster.begun_since(9.0);
+        made_up.sort_unstable();
+        assert_eq!(made_up, [0, 1, 2]);
+        only.stop(Duration::from_secs(60)).await;
+        cluster.history.check();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn begins_at_once_for_each_of_them() {
+        let mut cluster = Cluster::new().await;
+        let only = cluster.join("10.0.0.1", with_failover(4), long_first());
+        cluster.until(7.0).await;
+        for (item, parameter) in [(1, "a"), (2, "b"), (3, "c"), (0, "d")] {
+            cluster.ask(item, Some(parameter)).await.unwrap();
+        }
+        cluster.until(8.0).await;
+        assert_eq!(cluster.begun_since(7.0), [1, 2, 3], "item 0 runs");
+        only.stop(Duration::from_secs(60)).await;
+        cluster.history.check();
+    }
+
+    /// Otherwise triggers that follow each other would keep every time waiting.
+    #[tokio::test(start_paused = true)]
+    async fn waits_behind_a_time_if_only_other_triggers_run() {
+        let mut cluster = Cluster::new().await;
+        let work: Work = Arc::new(|_| Box::pin(tokio::time::sleep(Duration::from_secs(4))));
+        let only = cluster.join("10.0.0.1", with_failover(2), work);
+        cluster.until(23.0).await;
+        cluster.ask(0, None).await.unwrap();
+        cluster.until(26.0).await;
+        cluster.ask(1, None).await.unwrap();
+        cluster.until(26.9).await;
+        assert_eq!(cluster.begun_since(22.0), [0], "the time of 25 s waits");
+        cluster.until(28.0).await;
+        assert_eq!(cluster.history.count_at(at(25)), 2);
+        only.stop(Duration::from_secs(60)).await;
+        cluster.history.check();
+    }
+}
+
+/// The pause begins at each moment from the trigger to its run, also while its claim is under way.
+#[tokio::test(start_paused = true)]
+async fn runs_that_item_alone_whenever_a_pause_comes() {
+    let mut delayed = 0;
+    for after in (0..300).step_by(10) {
+        let mut cluster = Cluster::new().await;
+        let only = cluster.join("10.0.0.1", with_failover(3), quick());
+        cluster.until(7.0).await;
+        let target = crate::operation::Target::job("job");
+        only.link.delay(Duration::from_millis(50));
+        cluster.ask(2, None).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(after)).await;
+        cluster.operations().disable(&target, None).await.unwrap();
+        cluster.until(11.0).await;
+        delayed += usize::from(cluster.begun_since(7.0).is_empty());
+        cluster.operations().enable(&target).await.unwrap();
+        cluster.until(15.0).await;
+        assert_eq!(cluster.begun_since(7.0), [2], "paused {after} ms after the trigger");
+        cluster.history.check();
+    }
+    assert!((5..30).contains(&delayed), "{delayed} of 30 were refused");
+}

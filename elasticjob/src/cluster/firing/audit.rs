@@ -57,7 +57,7 @@ impl Firings {
             return 0;
         };
         let record = self.ledgers.get(item).map(|slot| &slot.record);
-        // Of one whose ledger is not known, or says nothing, we answer for the times since we are here.
+        // If the ledger is not known, or says nothing, this instance answers for the times since it is here.
         let known = record
             .and_then(|record| record.until(now))
             .unwrap_or_else(|| extent.since(item));

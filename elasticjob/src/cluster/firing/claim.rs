@@ -49,7 +49,7 @@ pub(super) struct ClaimedItem {
     pub(super) record: Record,
     /// The times before this one that passed without a run.
     pub(super) gap: Option<Gap>,
-    /// The run of a dead instance that nobody ended, and that this one replaces.
+    /// The open run of a dead instance, which this one replaces.
     pub(super) lost: Option<Run>,
     /// Whether there is a ledger to be set, and not to be created.
     pub(super) has_ledger: bool,

@@ -150,7 +150,7 @@ impl Firings {
                 self.claiming = Claiming::Unknown(claim);
                 ClaimOutcome::default()
             }
-            // It would be refused again, whatever is known of the items.
+            // It would be refused again.
             Err(WriteError { error, .. }) if error.is_permanent() => {
                 self.abandon(&claim);
                 if claim.is_takeover() {
@@ -249,7 +249,7 @@ impl Firings {
             match refusal {
                 Some(reason) => outcome.refused.push((item, reason)),
                 None => {
-                    // Somebody may have run it at times that we believed to be a gap.
+                    // Another instance may have run it at times that seemed to be a gap.
                     let gap = self.gap(item, &slot, &claimed.run, cx);
                     let record = slot.claimed(&claimed.run, now).with_skipped(gap.clone());
                     retry.items.push_back(ClaimedItem {

@@ -77,7 +77,7 @@ impl Recording {
 }
 
 impl Batch {
-    /// What to read to know what became of it.
+    /// Returns what to read to know what became of it.
     pub(super) fn survey(&self, view: &View) -> Vec<Read> {
         let job = view.job();
         let of = |item: u32| {
@@ -88,7 +88,7 @@ impl Batch {
         self.items().into_iter().flat_map(of).collect()
     }
 
-    /// Whatever ends or is claimed.
+    /// Returns the items that end or are claimed.
     fn items(&self) -> BTreeSet<u32> {
         let claimed = self.make_up.iter().flat_map(|make_up| make_up.claim.items());
         self.ending.iter().copied().chain(claimed).collect()
@@ -96,7 +96,7 @@ impl Batch {
 }
 
 impl Firings {
-    /// Has an end recorded, which may wait for others.
+    /// Records an end, which may wait for others.
     pub(super) fn record_later(&mut self, item: u32, running: Box<Running>, end: End, elapsed: Duration) {
         let ended = Ended {
             running,
@@ -219,7 +219,7 @@ impl Firings {
     }
 
     /// What was read after a recording was refused or its answer lost. Those that are recorded are concluded, those
-    /// that are not are tried again as things are now, and those that somebody else recorded are given up.
+    /// that are not are tried again as things are now, and those that another instance recorded are given up.
     pub(crate) fn settled_ends(
         &mut self,
         cx: &Context<'_>,
@@ -265,7 +265,7 @@ impl Firings {
                     ended.attempts += 1;
                     ended.running.version = stat.version;
                     ended.running.is_marked = is_mine(mark);
-                    // Both go with the end, whoever holds them: they stand for this run.
+                    // Both go with the end, also if another instance holds them: they stand for this run.
                     ended.running.is_failover &= failover.is_some();
                     ended.running.is_failovering &= failovering.is_some();
                     self.runs.ended.insert(item, ended);
@@ -323,7 +323,7 @@ impl Firings {
 /// What follows from a recording.
 #[derive(Debug, Default)]
 pub(crate) struct Recordings {
-    /// Runs whose ends are recorded.
+    /// Runs with recorded ends.
     pub(crate) ended: Vec<(u32, Run)>,
     /// Runs that are to go on, as their next attempts.
     pub(crate) again: Vec<Start>,
@@ -331,7 +331,7 @@ pub(crate) struct Recordings {
     pub(crate) made_up: ClaimOutcome,
 }
 
-/// Whether an end is in the ledger.
+/// Whether the ledger has an end.
 enum Recorded {
     Yes,
     No,

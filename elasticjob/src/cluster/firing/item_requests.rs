@@ -23,7 +23,7 @@ pub(super) struct ItemRequests {
 }
 
 impl OccasionSource for ItemRequests {
-    /// Returns the items that may run, are of no open firing, and whose first trigger is the same.
+    /// Returns the items that may run, are of no open firing, and have the same first trigger.
     fn next(&self, cx: &Context<'_>, runs: &Runs, open: &OpenFirings) -> Option<Occasion> {
         if !self.is_waiting(cx) || is_unsettled(cx.view, cx.config, cx.placement) {
             return None;

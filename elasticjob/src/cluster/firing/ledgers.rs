@@ -46,9 +46,9 @@ pub(super) struct Slot {
 #[derive(Debug, Default)]
 pub(super) struct Ledgers {
     slots: BTreeMap<u32, Box<Slot>>,
-    /// Items whose ledgers are to be read. Some may be known by now, or not be this instance's to account for.
+    /// The items with ledgers to be read. Some may be known by now, or not be this instance's to account for.
     unread: BTreeSet<u32>,
-    /// The items whose ledgers were inserted since [`Firings::follow_items`].
+    /// The items with ledgers that were inserted since [`Firings::follow_items`].
     inserted: Vec<u32>,
     /// `None` if all items are to be looked at.
     followed: Option<Followed>,
@@ -80,7 +80,7 @@ impl Ledgers {
         }
     }
 
-    /// Returns the items whose ledgers are to be read, of which some are known by now.
+    /// Returns the items with ledgers to be read. Some are known by now.
     pub(super) fn unread(&self) -> impl Iterator<Item = u32> {
         self.unread.iter().copied()
     }
@@ -224,7 +224,7 @@ impl Firings {
         transaction.into_steps()
     }
 
-    /// Returns the newest runs of those of these items whose ledgers are known.
+    /// Returns the newest runs of these items, as far as their ledgers are known.
     pub(crate) fn newest_runs<'a>(&'a self, items: &'a [u32]) -> impl Iterator<Item = (u32, &'a Run)> {
         let newest = |item: &u32| Some((*item, self.ledgers.get(*item)?.record.run.as_ref()?));
         items.iter().filter_map(newest)

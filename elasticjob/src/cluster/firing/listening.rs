@@ -1,30 +1,30 @@
-//! When a firing's listeners are told of it: once its items are claimed, and once all have ended.
+//! When the listeners of a firing are called: once its items are claimed, and once all have ended.
 //!
-//! Until they were told of the begin, the claimed items wait; until they were told of the end, the firing goes on.
+//! The claimed items wait for the first call, and the firing goes on until the second has returned.
 
 use crate::cluster::layout::Moment;
 
 use super::{Claiming, Firings, Occasion, OpenFiring};
 
-/// Where the firing under way stands with the job's listeners.
+/// Which call of the listeners a firing has before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum ListenerPhase {
-    /// They are to be told of this next,
+    /// This call is next.
     Due(Moment),
-    /// or are being told.
+    /// This call is under way.
     Calling(Moment),
-    /// There are none, or they have been told of everything.
+    /// There is no call to come.
     #[default]
     Over,
 }
 
 impl Firings {
-    /// Whether the job has listeners, from the next firing on.
+    /// Takes in whether the job has listeners, from the next firing on.
     pub(crate) fn listened_to(&mut self, is_listened_to: bool) {
         self.is_listened_to = is_listened_to;
     }
 
-    /// Returns where a firing begins.
+    /// Returns the first call of a firing.
     pub(super) fn first_phase(&self) -> ListenerPhase {
         match self.is_listened_to {
             true => ListenerPhase::Due(Moment::Started),
@@ -32,8 +32,8 @@ impl Firings {
         }
     }
 
-    /// Where the firing under way stands once its make-up run follows: its listeners are told at the end of both. If they
-    /// heard nothing of it, since it ran no item here, the make-up run begins for them.
+    /// Returns the next call of a make-up run: the listeners are called after both it and the firing that it follows. If they
+    /// were not called before, since no item ran here, the make-up run begins for them.
     pub(super) fn phase_of_make_up(&self) -> ListenerPhase {
         let called = self
             .open
@@ -43,7 +43,7 @@ impl Firings {
         called.unwrap_or_else(|| self.first_phase())
     }
 
-    /// Whether what is claimed for the firing under way is to wait for listeners.
+    /// Returns whether claimed items wait for the first call of listeners.
     pub(crate) fn is_beginning(&self) -> bool {
         let is_beginning = |firing: &OpenFiring| {
             matches!(
@@ -54,8 +54,8 @@ impl Firings {
         self.open.iter().any(is_beginning)
     }
 
-    /// Returns what the listeners are to be told now, and of what. If no claimed item waits for them, `is_held` is false: all
-    /// that was claimed had been given away, if anything was, and they hear nothing of the firing.
+    /// Returns the call that is due, and for what. `is_held` says whether claimed items wait for it: if all that was claimed had
+    /// been given away, the listeners are not called for the firing.
     pub(crate) fn next_call(&mut self, is_held: bool) -> Option<(Moment, Occasion)> {
         let is_due = |firing: &&mut OpenFiring| matches!(firing.phase, ListenerPhase::Due(_));
         let firing = self.open.iter_mut().find(is_due)?;
@@ -78,7 +78,7 @@ impl Firings {
         Some((moment, firing.occasion.clone()))
     }
 
-    /// They were told. A firing that was given up meanwhile has no end to be told of.
+    /// Takes in that the listeners were called. There is no second call for a firing that was given up.
     pub(crate) fn listeners_called(&mut self, moment: Moment, is_given_up: bool) {
         let is_called = |firing: &&mut OpenFiring| firing.phase == ListenerPhase::Calling(moment);
         if let Some(firing) = self.open.iter_mut().find(is_called) {

@@ -67,8 +67,8 @@ impl Firings {
         })
     }
 
-    /// Returns the firing to be claimed together with these ends, whose steps are given, if they are the last ends of all open
-    /// firings.
+    /// Returns the firing to be claimed together with the ends of these items, if they are the last ends of all open firings. `ends`
+    /// are the steps that record them.
     pub(super) fn make_up(&mut self, cx: &Context<'_>, ending: &[u32], ends: &[Step]) -> Option<MakeUp> {
         let are_last = |firing: &OpenFiring| {
             let ending: BTreeSet<u32> = ending.iter().copied().collect();

@@ -162,7 +162,7 @@ impl Firings {
         self.skips.take_unsaid()
     }
 
-    /// Returns the runs whose ends something waits for: a trigger, or a time that has come and that other items could run at.
+    /// Returns the runs that something waits for: a trigger, or a time that has come and that other items could run at.
     pub(crate) fn waited_for(&self, cx: &Context<'_>) -> WaitedFor {
         let is_idle = |(item, state): (u32, &ItemView)| !state.is_disabled && !self.runs.running.contains_key(&item);
         let is_time_waiting = || self.sources.times.missed().is_some() && cx.own_items().any(is_idle);
@@ -310,7 +310,7 @@ impl Firings {
         }
     }
 
-    /// Closes the firings whose ends are all recorded. After the last one, a time that came meanwhile is due.
+    /// Closes the firings that are over. After the last one, a time that came meanwhile is due.
     fn close_firings(&mut self, cx: &Context<'_>) {
         if !matches!(self.claiming, Claiming::Idle) {
             return;

@@ -49,7 +49,7 @@ pub(super) trait OccasionSource {
     /// Takes the occasion that [`next`](Self::next) returned: its firing begins.
     fn take(&mut self);
 
-    /// Takes an occasion back whose firing was to begin and claimed nothing.
+    /// Takes an occasion back: its firing was to begin and claimed nothing.
     fn put_back(&mut self, occasion: Occasion);
 
     /// Gives up what [`next`](Self::next) returned.

@@ -21,7 +21,7 @@ pub(super) struct OpenFiring {
     /// The source that its occasion came from.
     pub(super) origin: Origin,
     pub(super) occasion: Occasion,
-    /// Its items that are claimed, or to be claimed, and whose ends are not recorded.
+    /// Its items that are claimed, or to be claimed, and have no recorded end.
     pub(super) items: BTreeSet<u32>,
     /// The items that did not fit into the transaction of the claim.
     pub(super) rest: Option<Claim>,

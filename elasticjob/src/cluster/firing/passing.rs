@@ -40,7 +40,7 @@ pub(super) struct PassedItem {
     pub(super) record: Record,
     /// The times since the ledger's, this one among them.
     pub(super) gap: Gap,
-    /// The run of a dead instance that nobody ended.
+    /// The open run of a dead instance.
     pub(super) lost: Option<Run>,
 }
 
@@ -178,7 +178,7 @@ enum Rest<'a> {
     None,
     /// Those that the assignment gives to no instance.
     LeftOut(&'a NotedItems),
-    /// Those whose instances are gone: no instance may have them, since all servers are switched off.
+    /// The items of instances that are gone: no instance may have them, since all servers are switched off.
     Abandoned,
 }
 

@@ -32,7 +32,7 @@ pub(super) struct Running {
     pub(super) is_failovering: bool,
 }
 
-/// An item whose run has ended, until that is recorded.
+/// A run that has ended, until that is recorded.
 #[derive(Debug)]
 pub(super) struct Ended {
     pub(super) running: Box<Running>,

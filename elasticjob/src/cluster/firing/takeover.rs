@@ -1,6 +1,6 @@
-//! Taking over items whose instances died running them: `leader/failover/items/{i}`.
+//! Taking over the items of instances that died while these ran: `leader/failover/items/{i}`.
 //!
-//! Whoever removed the mark of the dead instance queued the item in the same transaction. Who takes it is decided by
+//! The instance that removed the mark of the dead one queued the item in the same transaction. Which survivor takes it is decided by
 //! rendezvous hash, so that the survivors neither fight for an item nor all go for the same; the others follow after a
 //! while. Beside Java members the right to take is won in their latch, since they overwrite each other's claims.
 
@@ -39,7 +39,7 @@ pub(super) struct Takeover {
     held: BTreeMap<u32, Duration>,
     /// When it was last looked for items to take, and there were none.
     rest: Option<Rest>,
-    /// Items whose state is being read.
+    /// The items that are being read.
     surveying: Vec<u32>,
     /// A claim was refused, for a reason that was not seen before: nothing is tried again until then.
     not_before: Duration,
@@ -238,7 +238,7 @@ impl Firings {
             let ledger = ledger.map(|(data, stat)| (Record::parse(&data), stat.version));
             let is_ended = ledger.as_ref().is_some_and(|(record, _)| record.is_ended());
             if is_ended && !view.has_java_members() && !Mutation::FailOverFinished.is_on() {
-                // Nobody else could have run it since without writing so: it was queued by somebody who was late.
+                // No other instance could have run it since without writing so: it was queued late.
                 settled.delete(Node::FailoverItem(item));
                 continue;
             }

@@ -148,7 +148,7 @@ impl Times {
         }
     }
 
-    /// Fires again for the time that came while firings went on whose session is lost.
+    /// Fires again for the time that came while the firings of the lost session went on.
     pub(super) fn lose_session(&mut self, open: &OpenFirings) {
         let is_newer = |missed: &Missed| open.newest_time().is_none_or(|newest| missed.time > newest);
         if let Some(missed) = self.missed.take().filter(is_newer) {

@@ -30,7 +30,7 @@ pub(super) enum Answered {
     /// Whether our instance was removed, although our session lives.
     RemovalChecked(Result<bool, Error>),
     /// To what we said of ourselves; `None` if it may not have come about.
-    MemberTold(Option<Member>),
+    MemberWritten(Option<Member>),
     Left(Result<Vec<Written>, WriteError>),
     /// From the listeners.
     ListenersCalled(CallId, Result<CallResult, TaskError>),
@@ -58,8 +58,8 @@ impl Worker {
             Answered::Left(result) => self.was_left(joined, result),
             Answered::ListenersCalled(id, result) => self.listeners_called(joined, id, result),
             Answered::RemovalChecked(result) => self.removal_checked(joined, result),
-            Answered::MemberTold(told) => {
-                joined.announced.answered(told);
+            Answered::MemberWritten(member) => {
+                joined.announced.answered(member);
                 joined.governing.look();
             }
             Answered::Nothing => {}
@@ -82,7 +82,7 @@ impl Worker {
         self.carry_out(joined, effects);
     }
 
-    /// Notes how a request went. What the registry refuses is told the other instances, and shown by `explain`.
+    /// Notes how a request went. The other instances learn what the registry refuses, and `explain` shows it.
     pub(super) fn went(&mut self, joined: &mut Joined, action: Action, result: Result<(), &Error>) {
         if self.reporter.went(action, result) {
             self.tell_member(joined);

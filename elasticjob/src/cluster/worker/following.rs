@@ -18,7 +18,7 @@ use super::join::Joined;
 use super::report::hindrance::{Action, unhurried};
 use super::{Left, Worker};
 
-/// Between attempts to read the subtree, or to watch it, anew.
+/// Between attempts to read the subtree, or to watch it, again.
 const REFRESH_PAUSE: Duration = Duration::from_millis(200);
 
 /// Between attempts to read what has changed.
@@ -35,7 +35,7 @@ impl Worker {
         joined.requests.push(Box::pin(async move {
             let result = unhurried(watches::set(&membership, missing)).await;
             if result.is_err() {
-                // It is tried again at once. What is wrong may not have been told to us yet.
+                // It is tried again at once, and the reason may become known later.
                 tokio::time::sleep(REFRESH_PAUSE).await;
             }
             Answered::Watched(wanted, result)
@@ -67,7 +67,7 @@ impl Worker {
         joined.requests.push(Box::pin(async move {
             let result = unhurried(membership.read(reads)).await;
             if result.is_err() {
-                // They stay to be read, which begins as soon as this is known. The loss of the connection may be told later.
+                // They stay to be read, which begins as soon as this is known. The loss of the connection may become known later.
                 tokio::time::sleep(DIRTY_PAUSE).await;
             }
             Answered::Read(paths, result)
@@ -87,12 +87,12 @@ impl Worker {
                 self.waiters.note(item, &Record::parse(data));
             }
         }
-        // If it failed, everything is read anew after the reconnect; until then these stay to be read.
+        // If it failed, everything is read again after the reconnect; until then these stay to be read.
         let total = self.settings.config.sharding_total_count().get();
         joined.follower.was_read(paths, result.ok(), total);
     }
 
-    /// Reads everything anew: changes may have been missed. Until that is done nothing is decided.
+    /// Reads everything again: changes may have been missed. Until that is done nothing is decided.
     pub(super) fn refresh(&mut self, joined: &mut Joined) {
         joined.follower.begin_refreshing();
         joined.governing.governor.reset();
@@ -115,7 +115,7 @@ impl Worker {
         }));
     }
 
-    /// Takes in the subtree as read anew, and what came meanwhile.
+    /// Takes in the subtree that was read again, and what came meanwhile.
     pub(super) fn refreshed(&mut self, joined: &mut Joined, result: Result<Box<View>, registry::Error>) {
         self.went(joined, Action::READ_ALL, result.as_ref().map(drop));
         if result.as_ref().is_err_and(registry::Error::is_session_lost) {

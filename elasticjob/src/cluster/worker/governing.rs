@@ -13,7 +13,7 @@ use super::flight::Flight;
 use super::join::Joined;
 use super::step::AUDIT_DELAY;
 
-/// A view on which so many moves in a row were refused is read anew.
+/// The view is read again after so many refused moves in a row.
 const REFUSALS_TO_DOUBT: u32 = 3;
 
 /// The governor, and when it is asked next.
@@ -22,18 +22,18 @@ pub(super) struct Governing {
     pub(super) governor: Governor,
     flight: Flight,
     next: Next,
-    /// When it was last told which items are ours.
-    items_told: Option<ItemsTold>,
+    /// When the reporter last got the own items.
+    reported: Option<Reported>,
 }
 
-/// A state of the job at which it was told which items are ours.
+/// The state of the job at which the reporter got the own items.
 #[derive(Clone, Copy, Debug)]
-struct ItemsTold {
+struct Reported {
     revision: Revision,
     total: u32,
 }
 
-impl ItemsTold {
+impl Reported {
     fn of(view: &View, total: u32) -> Self {
         let revision = view.revision();
         Self { revision, total }
@@ -56,7 +56,7 @@ impl Governing {
             governor: Governor::new(),
             flight: Flight::Idle,
             next: Next::Now,
-            items_told: None,
+            reported: None,
         }
     }
 
@@ -102,7 +102,7 @@ impl Worker {
         self.reporter.tells_of_failed_runs(self.settings.policy.failed_runs);
         self.reporter
             .notices(self.settings.config.notices(joined.follower.view.has_java_members()));
-        self.tell_items(joined);
+        self.report_items(joined);
         if joined.governing.governor.refused_in_a_row() >= REFUSALS_TO_DOUBT {
             debug!(
                 job = self.application.name(),
@@ -124,9 +124,9 @@ impl Worker {
         }
     }
 
-    /// Tells which items are ours. Times of new ones may have passed without a word.
-    fn tell_items(&mut self, joined: &mut Joined) {
-        self.tell_own_items(joined);
+    /// Reports which items are ours. Times of new ones may have passed unnoticed.
+    fn report_items(&mut self, joined: &mut Joined) {
+        self.report_own_items(joined);
         self.reporter
             .unassigned(self.unassigned(joined), self.settings.placement.strategy());
         let unseen_by = joined
@@ -139,19 +139,19 @@ impl Worker {
         }
     }
 
-    /// Tells which items are ours, if any has changed since they were told.
-    fn tell_own_items(&mut self, joined: &mut Joined) {
+    /// Reports the own items, if any has changed since the last report.
+    fn report_own_items(&mut self, joined: &mut Joined) {
         let (view, me) = (&joined.follower.view, joined.membership.id());
         let total = self.settings.config.sharding_total_count().get();
-        let told = joined.governing.items_told.filter(|told| told.total == total);
+        let reported = joined.governing.reported.filter(|reported| reported.total == total);
         let is_news = |item| item < total && view.is_of(item, me) != self.reporter.tells_of_item(item);
-        let changed = told.and_then(|told| view.changed_since(told.revision));
+        let changed = reported.and_then(|reported| view.changed_since(reported.revision));
         if changed.is_some_and(|mut changed| !changed.any(is_news)) {
-            joined.governing.items_told = Some(ItemsTold::of(view, total));
+            joined.governing.reported = Some(Reported::of(view, total));
             return;
         }
-        if told.is_some() && view.epoch.as_ref().is_some_and(StoredEpoch::is_unfinished) {
-            // Most are still to come, and all are told at once. Times of these may have passed already.
+        if reported.is_some() && view.epoch.as_ref().is_some_and(StoredEpoch::is_unfinished) {
+            // Most are still to come, and all are reported at once. Times of these may have passed already.
             self.audit_after(AUDIT_DELAY);
             return;
         }
@@ -161,7 +161,7 @@ impl Worker {
         {
             self.audit_after(AUDIT_DELAY);
         }
-        joined.governing.items_told = Some(ItemsTold::of(view, total));
+        joined.governing.reported = Some(Reported::of(view, total));
     }
 
     /// The items that the strategy gives to no instance. Only the leader looks at all items, and knows. Others that have no

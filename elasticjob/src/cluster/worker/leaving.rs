@@ -1,4 +1,4 @@
-//! Leaving the job: when it is told to stop, or an operator removed the instance.
+//! Leaving the job: after a command to stop, or after an operator removed the instance.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +29,7 @@ const TELL_PAUSE: Duration = Duration::from_millis(200);
 /// Between attempts to learn why our instance is gone.
 const REMOVAL_PAUSE: Duration = Duration::from_millis(200);
 
-/// What the other instances of ours were told of this one.
+/// What the other instances know of this one.
 #[derive(Debug)]
 pub(super) struct Announced {
     /// `None` if that is not known.
@@ -87,7 +87,7 @@ impl Worker {
         joined.requests.push(Box::pin(async move {
             let answers = unhurried(membership.read_in_sync(vec![Read::Data(node)])).await;
             if answers.is_err() {
-                // It is asked again as soon as this is known. Whose session has ended may not be told so for a while.
+                // It is asked again as soon as this is known. The end of the session may become known later.
                 tokio::time::sleep(REMOVAL_PAUSE).await;
             }
             Answered::RemovalChecked(answers.map(|answers| answers == [Answer::Data(None)]))
@@ -108,7 +108,7 @@ impl Worker {
                 joined.governing.look();
             }
             Ok(false) => joined.follower.fall_behind(),
-            // The session's end, or a reconnect that reads everything anew, is about to be told.
+            // The end of the session is about to become known, or a reconnect, which reads everything again.
             Err(error) => debug!(job = self.application.name(), %error, "cannot tell whether the instance was removed"),
         }
     }
@@ -192,7 +192,7 @@ impl Worker {
                 // It is tried again as soon as this is known.
                 tokio::time::sleep(TELL_PAUSE).await;
             }
-            Answered::MemberTold(result.ok().map(|_| member))
+            Answered::MemberWritten(result.ok().map(|_| member))
         }));
     }
 }

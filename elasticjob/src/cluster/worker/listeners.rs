@@ -1,7 +1,7 @@
-//! CallId a job's listeners of its firings.
+//! Calls a job's listeners for its firings.
 //!
-//! They are told in a task of their own, and the loop hears that they were as it hears any answer; what is claimed waits here
-//! meanwhile. The firing under way is told of one moment at a time, and beside it each take-over.
+//! They are called in a task of their own. The loop gets the result as it gets any answer, and claimed items wait here meanwhile.
+//! The open firing has one call at a time, and beside it each take-over has one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -49,7 +49,7 @@ struct Firing {
 struct Takeover {
     firing: Firing,
     held: Vec<Start>,
-    /// Those whose ends are not recorded yet.
+    /// The items that have no recorded end.
     open: BTreeSet<u32>,
     is_ending: bool,
 }

@@ -65,7 +65,7 @@ pub(crate) use waiters::{foreseen, outcome};
 
 pub(crate) use waiters::{Progress, Waiter};
 
-/// What a worker is told to do.
+/// A command to a worker.
 #[derive(Debug)]
 pub(crate) enum Command {
     /// Have all instances run the job now, once; the answer is that this is recorded.
@@ -75,7 +75,7 @@ pub(crate) enum Command {
         parameter: Option<String>,
         answer: oneshot::Sender<Result<(), TriggerError>>,
     },
-    /// Tell of the outcome of a run that is going to be asked for.
+    /// Report the outcome of a run that is about to be triggered.
     Await(Waiter),
     /// Start nothing more, let what runs go on until `cancel_at`, record the ends, and leave the job.
     Stop { cancel_at: Instant },
@@ -91,7 +91,7 @@ pub enum TriggerError {
     /// The whole job is paused, so that nothing of it starts.
     #[error("the job is paused{}: `enable` ends that", .0.as_ref().map(|note| format!(" {note}")).unwrap_or_default())]
     Paused(Option<Note>),
-    /// The job is not in the cluster now, so nobody can be asked.
+    /// The job is not in the cluster now, so no instance can be asked.
     #[error("the job is not registered at present")]
     NotRegistered,
     /// The application is stopping, or the job has ended.
@@ -147,7 +147,7 @@ pub(crate) struct Worker {
 /// The way to a worker.
 #[derive(Clone, Debug)]
 pub(crate) struct WorkerHandle {
-    /// Unbounded: whoever asks for something waits for the answer, and few ask.
+    /// Unbounded: a caller waits for its answer, and there are few callers.
     pub(crate) commands: UnboundedSender<Command>,
     pub(crate) state: watch::Receiver<JobState>,
     pub(crate) status: Arc<WorkerStatus>,
@@ -311,12 +311,12 @@ impl Worker {
         self.listener_calls.lose_session();
         self.reporter.lose_session(self.process.clock.now());
         self.own_nothing();
-        // Nobody but the keeper knows when the next session is there: until then ours stays published.
+        // Only the keeper knows when the next session is there: until then ours stays published.
         let is_next = |current: &Option<Arc<Membership>>| current.as_ref().is_none_or(|next| !Arc::ptr_eq(next, lost));
         let _ = memberships.wait_for(is_next).await;
     }
 
-    /// Tells that nothing here is ours, for now or for good.
+    /// Reports that nothing here is ours, for now or for good.
     fn own_nothing(&self) {
         self.reporter.owns(Vec::new());
         self.reporter.misses(0);

@@ -2,7 +2,7 @@
 //!
 //! The panic may have come between any two steps, so nothing that the worker knew is relied upon. This instance of the job
 //! is given up as if its session had ended: its runs are cancelled, all that lives by the session in the job's subtree is
-//! removed once they have ended, and whatever was half recorded is put right by the others, as after a death. Then the
+//! removed once they have ended, and the other instances repair what was half recorded, as after a death. Then the
 //! worker begins again from nothing, as a new instance. The session, and with it the other jobs of the process, go on.
 
 use std::sync::Arc;
@@ -73,13 +73,13 @@ impl Worker {
         if let Some(membership) = self.attended.take() {
             self.give_up(&membership).await;
             let next = Arc::new(membership.renewed(&mut self.process.ids()));
-            self.begin_anew();
+            self.begin_again();
             if *next.state().borrow() != SessionState::Lost && self.stopping.is_none() {
                 self.say(&next, &word).await;
             }
             self.renewed = Some(next);
         } else {
-            self.begin_anew();
+            self.begin_again();
         }
         self.pause(pause).await;
     }
@@ -164,8 +164,8 @@ impl Worker {
         }
     }
 
-    /// Forgets all that the worker knew, but for what it was told to do.
-    fn begin_anew(&mut self) {
+    /// Forgets all that the worker knew, but not its commands.
+    fn begin_again(&mut self) {
         self.reporter.lose_session(self.process.clock.now());
         self.incarnation = CancellationToken::new();
         self.signals.clear();

@@ -56,7 +56,7 @@ impl Worker {
                 }
             };
             if let (Purpose::Firing(firing::Purpose::CreateLedgers), Err(_)) = (&purpose, reply.outcome()) {
-                // They are looked for again as soon as this is known, and why it was refused may be told much later.
+                // They are looked for again as soon as this is known, and the reason may become known much later.
                 tokio::time::sleep(LEDGERS_PAUSE).await;
             }
             Answered::Decided(purpose, reply)

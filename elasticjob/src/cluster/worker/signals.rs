@@ -1,4 +1,4 @@
-//! How runs are told to stop: at their next good place, or at once.
+//! How runs are stopped: at their next good place, or at once.
 
 use elasticjob_config::job::JobConfig;
 use tokio_util::sync::CancellationToken;

@@ -30,7 +30,7 @@ impl Worker {
     /// 1. What time alone brings: scheduled times, the end of a grace period, the interval of reconciliation.
     /// 2. What is known. Nothing below decides on a view that is behind the registry, has paths to read or watches to set:
     ///    a decision on half of a change would be refused, or worse, be right by chance.
-    /// 3. The configuration in the registry. It may have more items, whose owners are read first.
+    /// 3. The configuration in the registry. It may have more items: their owners are read first.
     /// 4. What runs: cancelled, or asked to end, before anything is decided that waits for its end.
     /// 5. Leaving. An instance that is removed, or leaves, decides nothing more for the job.
     /// 6. The job as a whole, before its firings: a firing waits for items that are about to move.
@@ -94,7 +94,7 @@ impl Worker {
         self.audit(joined);
     }
 
-    /// Lets the firings know of the times that have come.
+    /// Hands the times that have come to the firings.
     fn advance(&mut self) {
         let now = self.process.clock.now();
         let Some(come) = self
@@ -118,7 +118,7 @@ impl Worker {
         self.firings.came(come.newest);
     }
 
-    /// Looks from time to time whether marks were left behind and items are where they belong, whatever was noticed.
+    /// Checks from time to time that no marks were left behind and that items are where they belong, also without an event.
     fn reconcile(&self, joined: &mut Joined) {
         let Some(interval) = self.settings.config.reconcile_interval() else {
             return;

@@ -1,6 +1,6 @@
 //! Those who wait for the outcome of a run that they asked for.
 //!
-//! The outcome of each item is in its ledger, by request. The ledger is read on its events only while somebody waits.
+//! The outcome of each item is in its ledger, by request. The ledger is read on its events only while a caller waits.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ pub(crate) struct Progress {
     pub(crate) outcomes: BTreeMap<u32, ItemOutcome>,
 }
 
-/// Somebody who waits.
+/// A caller that waits.
 #[derive(Debug)]
 pub(crate) struct Waiter {
     pub(crate) request: String,
@@ -98,7 +98,7 @@ impl Waiters {
     }
 }
 
-/// What will become of an item whatever its ledger says.
+/// Returns the outcome of an item that its ledger will not have.
 pub(crate) fn foreseen(view: &View, item: u32) -> Option<ItemOutcome> {
     look();
     let of_view = view.items.get(&item)?;
@@ -113,7 +113,7 @@ pub(crate) fn foreseen(view: &View, item: u32) -> Option<ItemOutcome> {
     }
 }
 
-/// What an end is to whoever asks.
+/// Returns the outcome that a caller gets for an end.
 pub(crate) fn outcome(end: &End) -> ItemOutcome {
     let cause = end.cause.clone().unwrap_or_default();
     match end.verdict {

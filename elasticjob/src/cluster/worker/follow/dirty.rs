@@ -11,7 +11,7 @@ use crate::limits;
 #[derive(Debug, Default)]
 pub(super) struct Dirty {
     paths: BTreeSet<String>,
-    /// The items whose owners are to be read. Of a large job these are all of its items at once: as paths they would take
+    /// The items with owners to be read. Of a large job these are all of its items at once: as paths they would take
     /// many times as much.
     owners: Range<u32>,
 }

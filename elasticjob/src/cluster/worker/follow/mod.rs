@@ -23,7 +23,7 @@ use crate::registry::{Answer, WatchEvent};
 use super::flight::Flight;
 use super::settings::Settings;
 use dirty::Dirty;
-use owners::{Owners, Told};
+use owners::{Moves, Owners};
 pub(super) use sync::Sync;
 use watches::{Set, Watches};
 
@@ -191,7 +191,7 @@ impl Follower {
         }
     }
 
-    /// There may be more items than the `before` whose owners are known: they may have been shared out already.
+    /// There may be more items than `before`. The owners of the others are not known: they may have been shared out already.
     pub(super) fn learn_owners_of_more(&mut self, before: u32, total: u32) {
         if !self.sees_all() {
             self.dirty.insert_owners(before..total);
@@ -205,9 +205,9 @@ impl Follower {
         }
         let is_alone = self.view.instances.iter().all(|id| self.view.members.contains_key(id));
         match self.owners.epoch_read(self.view.epoch.as_ref(), is_alone) {
-            Told::Nothing => {}
-            Told::Moved(items) => items.into_iter().for_each(|(item, owner)| self.view.give(item, owner)),
-            Told::TooLittle => self.dirty.insert_owners(0..total),
+            Moves::Nothing => {}
+            Moves::Moved(items) => items.into_iter().for_each(|(item, owner)| self.view.give(item, owner)),
+            Moves::TooLittle => self.dirty.insert_owners(0..total),
         }
     }
 

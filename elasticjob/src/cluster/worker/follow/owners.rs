@@ -1,8 +1,8 @@
-//! Whose items are whose, where not all items are watched.
+//! The owners of all items, if not all items are watched.
 //!
-//! A leader of ours says in the epoch which items it gave to whom, so that a thousand items need not be read by each of
-//! two hundred instances when one of them dies. A Java leader says nothing, and whoever missed an epoch cannot know:
-//! then all owners are read.
+//! A leader of ours writes into the epoch which items it gave to which instance. So if one of two hundred instances dies, not each of
+//! the others reads a thousand items. A Java leader writes nothing there, and an instance that missed an epoch does not know: then it
+//! reads all owners.
 
 use crate::cluster::instance::InstanceId;
 use crate::cluster::view::StoredEpoch;
@@ -16,9 +16,9 @@ pub(super) struct Owners {
     is_due: bool,
 }
 
-/// What an epoch tells of owners.
+/// What an epoch says of owners.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Told {
+pub(super) enum Moves {
     /// What is known already.
     Nothing,
     /// These items have other owners now.
@@ -33,22 +33,22 @@ impl Owners {
         *self = Self::default();
     }
 
-    /// The items were shared out, by whoever leads. The epoch is to be read next.
+    /// Takes in that the items were shared out. The epoch is to be read next.
     pub(super) fn shared_out(&mut self) {
         self.is_due = true;
     }
 
     /// The epoch was read. `is_alone` says that there are no members but ours, who keep epochs.
-    pub(super) fn epoch_read(&mut self, epoch: Option<&StoredEpoch>, is_alone: bool) -> Told {
+    pub(super) fn epoch_read(&mut self, epoch: Option<&StoredEpoch>, is_alone: bool) -> Moves {
         if is_alone && epoch.is_some_and(StoredEpoch::is_unfinished) {
-            // The last of its parts is about to follow, and tells of all.
-            return Told::Nothing;
+            // The last of its parts is about to follow, and has them all.
+            return Moves::Nothing;
         }
         let known_at = std::mem::replace(&mut self.known_at, epoch.map(|epoch| epoch.version));
         let is_due = std::mem::take(&mut self.is_due);
         if known_at == self.known_at {
-            // Shared out without a word here: not by one of ours.
-            return if is_due { Told::TooLittle } else { Told::Nothing };
+            // Shared out, and not written here: not by an instance of ours.
+            return if is_due { Moves::TooLittle } else { Moves::Nothing };
         }
         let moved = epoch.filter(|_| is_alone).and_then(|epoch| {
             let basis = epoch.basis.as_ref()?;
@@ -56,7 +56,7 @@ impl Owners {
             let before = epoch.version.checked_sub_unsigned(basis.parts())?..epoch.version;
             before.contains(&known_at?).then(|| basis.moved())?
         });
-        moved.map_or(Told::TooLittle, Told::Moved)
+        moved.map_or(Moves::TooLittle, Moves::Moved)
     }
 }
 
@@ -73,23 +73,23 @@ mod tests {
 
     const MOVED: &str = r#"{"instances":["a@-@1","b@-@2"],"total":9,"strategy":"s","moved":[[3,1],[7,null]]}"#;
     const UNKNOWN_OWNER: &str = r#"{"instances":["a@-@1"],"total":9,"strategy":"s","moved":[[3,1]]}"#;
-    const NOT_TOLD: &str = r#"{"instances":[],"total":9,"strategy":"s"}"#;
+    const NOT_SAID: &str = r#"{"instances":[],"total":9,"strategy":"s"}"#;
 
     fn known_at(version: i32) -> Owners {
         let mut owners = Owners::default();
-        assert_eq!(owners.epoch_read(Some(&epoch(version, MOVED)), true), Told::TooLittle);
+        assert_eq!(owners.epoch_read(Some(&epoch(version, MOVED)), true), Moves::TooLittle);
         owners.shared_out();
         owners
     }
 
     #[test]
     fn what_the_next_epoch_tells_should_be_enough() {
-        let moved = Told::Moved(vec![(3, InstanceId::parse("b@-@2")), (7, None)]);
+        let moved = Moves::Moved(vec![(3, InstanceId::parse("b@-@2")), (7, None)]);
         let mut owners = known_at(4);
         assert_eq!(owners.epoch_read(Some(&epoch(5, MOVED)), true), moved);
         assert_eq!(
             owners.epoch_read(Some(&epoch(5, MOVED)), true),
-            Told::Nothing,
+            Moves::Nothing,
             "read twice"
         );
         assert_eq!(
@@ -101,46 +101,50 @@ mod tests {
 
     #[test]
     fn the_last_of_several_parts_should_tell_of_all() {
-        let moved = Told::Moved(vec![(3, InstanceId::parse("b@-@2")), (7, None)]);
+        let moved = Moves::Moved(vec![(3, InstanceId::parse("b@-@2")), (7, None)]);
         let three = MOVED.replace(r#""total""#, r#""parts":3,"total""#);
         let unfinished = r#"{"instances":[],"total":0,"strategy":""}"#;
         let mut owners = known_at(4);
-        assert_eq!(owners.epoch_read(Some(&epoch(5, unfinished)), true), Told::Nothing);
-        assert_eq!(owners.epoch_read(Some(&epoch(6, unfinished)), true), Told::Nothing);
+        assert_eq!(owners.epoch_read(Some(&epoch(5, unfinished)), true), Moves::Nothing);
+        assert_eq!(owners.epoch_read(Some(&epoch(6, unfinished)), true), Moves::Nothing);
         assert_eq!(owners.epoch_read(Some(&epoch(7, &three)), true), moved);
         let last = |version, known| known_at(known).epoch_read(Some(&epoch(version, &three)), true);
         assert_eq!(last(7, 4), moved, "none of the others was read");
-        assert_eq!(last(7, 3), Told::TooLittle, "another leader began before");
+        assert_eq!(last(7, 3), Moves::TooLittle, "another leader began before");
         let mut newcomer = Owners::default();
-        assert_eq!(newcomer.epoch_read(Some(&epoch(6, unfinished)), true), Told::Nothing);
-        assert_eq!(newcomer.epoch_read(Some(&epoch(7, &three)), true), Told::TooLittle);
+        assert_eq!(newcomer.epoch_read(Some(&epoch(6, unfinished)), true), Moves::Nothing);
+        assert_eq!(newcomer.epoch_read(Some(&epoch(7, &three)), true), Moves::TooLittle);
     }
 
     #[test]
     fn all_owners_should_be_read_where_it_is_not_known_which_have_changed() {
         let all = |version, basis, is_alone| known_at(4).epoch_read(Some(&epoch(version, basis)), is_alone);
-        assert_eq!(all(6, MOVED, true), Told::TooLittle, "an epoch was missed");
+        assert_eq!(all(6, MOVED, true), Moves::TooLittle, "an epoch was missed");
         assert_eq!(
             all(3, MOVED, true),
-            Told::TooLittle,
-            "the job was removed and made anew"
+            Moves::TooLittle,
+            "the job was removed and made again"
         );
-        assert_eq!(all(5, NOT_TOLD, true), Told::TooLittle, "too many");
-        assert_eq!(all(5, UNKNOWN_OWNER, true), Told::TooLittle, "nobody of that number");
-        assert_eq!(all(5, "?", true), Told::TooLittle, "not understood");
+        assert_eq!(all(5, NOT_SAID, true), Moves::TooLittle, "too many");
+        assert_eq!(
+            all(5, UNKNOWN_OWNER, true),
+            Moves::TooLittle,
+            "no instance of that number"
+        );
+        assert_eq!(all(5, "?", true), Moves::TooLittle, "not understood");
         assert_eq!(
             all(5, MOVED, false),
-            Told::TooLittle,
+            Moves::TooLittle,
             "a Java member may have led meanwhile"
         );
         assert_eq!(
             all(4, MOVED, true),
-            Told::TooLittle,
+            Moves::TooLittle,
             "shared out, and not by one of ours"
         );
-        assert_eq!(known_at(4).epoch_read(None, true), Told::TooLittle, "it is gone");
+        assert_eq!(known_at(4).epoch_read(None, true), Moves::TooLittle, "it is gone");
         let mut owners = known_at(4);
         owners.forget();
-        assert_eq!(owners.epoch_read(Some(&epoch(5, MOVED)), true), Told::TooLittle);
+        assert_eq!(owners.epoch_read(Some(&epoch(5, MOVED)), true), Moves::TooLittle);
     }
 }

@@ -89,7 +89,7 @@ impl Watches {
                 continue;
             };
             if let Poll::Ready(event) = watch.poll_next(&mut Context::from_waker(waker)) {
-                // It may have more, and wakes nobody before it had none.
+                // It may have more, and wakes the task only after it had none.
                 self.awake.add(path);
                 return Poll::Ready(event);
             }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-/// The items whose newest runs failed.
+/// The items with failed newest runs.
 #[derive(Debug, Default)]
 pub(in crate::cluster::worker) struct Failures(BTreeMap<u32, Streak>);
 
@@ -41,11 +41,11 @@ impl Failures {
             .filter(|runs| *runs >= least)
     }
 
-    /// Returns those of these items, in ascending order, whose last runs failed, `least` or more, with how many did.
+    /// Returns how many of the last runs of these items failed, if that are `least` or more, in ascending order of the items.
     pub(in crate::cluster::worker) fn among(&self, items: &[u32], least: u32) -> BTreeMap<u32, u32> {
-        let is_told = |(item, streak): &(&u32, &Streak)| streak.runs >= least && items.binary_search(item).is_ok();
-        let told = self.0.iter().filter(is_told);
-        told.map(|(item, streak)| (*item, streak.runs)).collect()
+        let is_shown = |(item, streak): &(&u32, &Streak)| streak.runs >= least && items.binary_search(item).is_ok();
+        let shown = self.0.iter().filter(is_shown);
+        shown.map(|(item, streak)| (*item, streak.runs)).collect()
     }
 
     fn begin(&mut self, item: u32, run: &str, runs: u32) {

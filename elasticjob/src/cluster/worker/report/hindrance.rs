@@ -118,7 +118,7 @@ struct Refusals {
 pub(in crate::cluster::worker) enum News {
     /// The registry refuses the request, and refused it so often in a row.
     Refused { in_a_row: u32 },
-    /// The registry takes a request whose refusal was reported.
+    /// The registry takes a request again that it refused, which was reported.
     Over,
 }
 

@@ -47,7 +47,7 @@ pub(super) struct Reporter {
     unseen_by: Option<InstanceId>,
     last_success: LastSuccess,
     failures: Failures,
-    /// Health tells of an item whose last runs failed, so many or more.
+    /// Health shows an item if so many of its last runs failed, or more.
     failed_runs: u32,
     /// What was last said of the configuration in force.
     notices: Vec<Warning>,
@@ -273,7 +273,7 @@ impl Reporter {
         });
     }
 
-    /// What ran is no longer ours, and somebody else will say what became of it.
+    /// The runs are no longer ours, and another instance will report what became of them.
     pub(super) fn lose_session(&mut self, now: Timestamp) {
         self.running.clear();
         self.tasks.abandon(now, &self.events);
@@ -315,7 +315,7 @@ impl Reporter {
         self.metrics.resharded();
     }
 
-    /// Returns whether this item was told to be ours.
+    /// Returns whether this item was reported to be ours.
     pub(super) fn tells_of_item(&self, item: u32) -> bool {
         self.status.now_is(|now| now.items.binary_search(&item).is_ok())
     }
@@ -332,7 +332,7 @@ impl Reporter {
         true
     }
 
-    /// We lead, and the strategy gives these items to nobody.
+    /// This instance leads, and the strategy gives these items to no instance.
     pub(super) fn unassigned(&self, items: Vec<u32>, strategy: &str) {
         if self.status.now_is(|now| now.unassigned == items) {
             return;

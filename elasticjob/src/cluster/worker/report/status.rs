@@ -1,4 +1,4 @@
-//! How it stands with a job on this instance, kept by its worker and read by whoever asks, without asking the worker.
+//! How it stands with a job on this instance, kept by its worker and read by others without asking the worker.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -29,7 +29,7 @@ pub(crate) struct WorkerStatus {
 pub(crate) struct Now {
     /// The items that are ours.
     pub(crate) items: Vec<u32>,
-    /// The items that nobody runs, where we lead.
+    /// The items that no instance runs, if this one leads.
     pub(crate) unassigned: Vec<u32>,
     /// What this instance cannot do for the job since the registry refuses it, and why.
     pub(crate) hindrances: Vec<String>,
@@ -43,7 +43,7 @@ pub(crate) struct Now {
     pub(crate) last_firing: Option<Timestamp>,
     /// Scheduled times without a verdict.
     pub(crate) unaccounted: u64,
-    /// The items whose last runs failed, with how many did.
+    /// How many of the last runs of an item failed.
     pub(crate) failing: BTreeMap<u32, u32>,
     /// What keeps the job from being run here as the registry has it.
     pub(crate) trouble: Option<Trouble>,
@@ -64,7 +64,7 @@ impl WorkerStatus {
         self.now.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Why the job runs here by an older configuration than the stored one, as others are told.
+    /// Why the job runs here by an older configuration than the stored one, as the others see it.
     pub(in crate::cluster::worker) fn outdated(&self) -> Option<String> {
         match &self.now.lock().unwrap_or_else(PoisonError::into_inner).trouble {
             Some(Trouble::Outdated { reason }) => Some(shortened(reason)),
@@ -72,7 +72,7 @@ impl WorkerStatus {
         }
     }
 
-    /// What the configuration in force says otherwise than the application's own, as others are told.
+    /// What the configuration in force says otherwise than the application's own, as the others see it.
     pub(in crate::cluster::worker) fn differences(&self) -> Option<String> {
         let now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         now.differences.as_deref().map(shortened)

@@ -70,7 +70,7 @@ impl OpenTasks {
         self.tasks.push(task);
     }
 
-    /// These items run anew, so the ends of their runs before will not come.
+    /// Ends the earlier tasks of items that run again: the ends of the runs before will not come.
     fn give_up(&mut self, starts: &[Start], now: Timestamp, events: &Bus) {
         let outcome = ItemOutcome::Cancelled {
             cause: "run again: its end was not recorded".to_owned(),

@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_contender_should_lead_by_number_and_not_by_name() {
+    fn orders_contenders_by_number() {
         let mine = format!("/leader/election/latch/_c_{LATCH}-latch-0000000001");
         let view = view(&[
             "/instances/a@-@1",
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn later_instances_should_leave_the_election_to_the_first_for_a_while() {
+    fn leaves_the_election_to_the_first_for_a_while() {
         let view = view(&[
             "/instances/a@-@1",
             "/instances/a@-@2",
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_leader_that_is_switched_off_should_abdicate_and_not_contend() {
+    fn abdicates_when_switched_off() {
         let off = view(&[
             "/instances/a@-@1",
             "/ledger/members/a@-@1",

@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fresh_id_should_begin_with_its_server_and_never_repeat() {
+    fn begins_with_its_server_and_never_repeats() {
         let mut ids = Ids::seeded(7);
         let first = InstanceId::fresh("10.0.0.1", 42, &mut ids);
         let second = InstanceId::fresh("10.0.0.1", 42, &mut ids);

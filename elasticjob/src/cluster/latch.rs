@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn contenders_should_be_ordered_by_number_and_not_by_name() {
+    fn sorts_contenders_by_number() {
         let contenders = [
             "_c_zz-latch-0000000001",
             "_c_aa-latch-0000000002",

@@ -473,7 +473,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_item_should_be_claimed_also_by_a_clock_behind_that_of_the_leader() {
+    fn admits_claim_of_new_item_by_a_slow_clock() {
         let record = Record::begun(at(20));
         assert_eq!((record.since(), record.until(at(20))), (Some(at(20)), None));
         assert_eq!(record.admits(Source::Schedule, at(19), at(19), "a", |_| true), Ok(()));
@@ -483,7 +483,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_of_a_living_instance_should_keep_others_out() {
+    fn keeps_others_out_of_a_run_that_lives() {
         let record = Record::default().claimed(run(at(10), Source::Schedule), at(10));
         assert_eq!(
             record.admits(Source::Schedule, at(20), at(20), "b", |_| true),
@@ -507,7 +507,7 @@ mod tests {
     }
 
     #[test]
-    fn a_requested_run_should_not_use_up_a_scheduled_time() {
+    fn keeps_scheduled_time_after_a_trigger() {
         let record = Record::default()
             .claimed(run(at(10), Source::Trigger), at(10))
             .ended(End::new(Verdict::Failed));
@@ -516,7 +516,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_of_a_faulty_clock_should_not_be_believed() {
+    fn distrusts_a_time_of_a_faulty_clock() {
         let record = Record::default().claimed(run(at(10_000), Source::Schedule), at(10_000));
         assert_eq!(
             record.admits(Source::Schedule, at(9_000), at(9_000), "a", |_| true),
@@ -526,7 +526,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_accounted_for_before_a_clock_fault_should_stay_so() {
+    fn keeps_what_was_accounted_for_before_a_clock_fault() {
         let claimed = |record: Record, second: i64| {
             let run = run(at(second), Source::Schedule);
             record.claimed(run, at(second)).ended(End::new(Verdict::Succeeded))
@@ -551,7 +551,7 @@ mod tests {
     }
 
     #[test]
-    fn the_answer_to_a_request_should_outlive_the_next_scheduled_run() {
+    fn keeps_answer_to_a_trigger_over_the_next_run() {
         let mut requested = run(at(10), Source::Trigger);
         requested.requests = vec!["q1".into(), "q2".into()];
         let record = Record::default()
@@ -566,7 +566,7 @@ mod tests {
     }
 
     #[test]
-    fn an_attempt_of_any_number_should_be_followed_by_one() {
+    fn follows_any_attempt_by_the_next() {
         let last = Run {
             attempt: u32::MAX,
             ..run(at(10), Source::Schedule)

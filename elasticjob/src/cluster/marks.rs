@@ -245,7 +245,7 @@ mod tests {
     };
 
     #[test]
-    fn a_mark_of_a_dead_instance_should_be_removed_together_with_a_word_in_the_ledger() {
+    fn removes_mark_and_writes_ledger_at_once() {
         let view = view(&[
             "/instances/a@-@1",
             "/sharding/0/running=a@-@2",
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn the_node_of_a_taker_that_died_should_go_with_its_mark_though_the_view_does_not_have_it() {
+    fn removes_takeover_node_that_the_view_lacks() {
         let view = view(&["/instances/a@-@1", "/sharding/0/running=a@-@2", "/ledger/items/0"]);
         let answers = vec![data("a@-@2"), data(""), data("a@-@2")];
         let repair = repair(&view, &[0], answers, NONE).expect("one to repair");
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_that_is_gone_or_held_by_a_living_instance_should_stay_alone() {
+    fn leaves_marks_that_are_gone_or_live() {
         let view = view(&["/instances/a@-@1", "/sharding/0/running=a@-@2"]);
         assert_eq!(
             repair(&view, &[0], vec![Answer::Data(None), Answer::Data(None)], NONE),
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_should_be_repaired_by_the_leader_or_else_by_the_first_of_ours() {
+    fn are_repaired_by_leader_or_first_of_ours() {
         let members = ["/ledger/members/a@-@1", "/ledger/members/a@-@2"];
         let ours = view(&[&members[..], &["/leader/election/instance=a@-@2"]].concat());
         assert!(is_repairer(&ours, &id("a@-@2")) && !is_repairer(&ours, &id("a@-@1")));

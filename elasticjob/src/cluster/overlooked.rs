@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_no_item_where_another_has_several_should_be_flagged() {
+    fn flags_an_idle_instance_beside_a_busy_one() {
         let next = |instances: &[&str], owners| Overlooked::default().next(&view(instances, owners), TOTAL, second(7));
         let due = Some(second(9));
         assert_eq!(next(&["a@-@1", "b@-@1"], ["a@-@1"; 3]), due);
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn the_leader_should_be_left_alone_while_it_shares_the_items_out() {
+    fn leaves_a_leader_that_reshards_alone() {
         let mut view = view(&["a@-@1", "b@-@1"], ["a@-@1"; 3]);
         let mut overlooked = Overlooked::default();
         assert_eq!(overlooked.next(&view, TOTAL, second(0)), Some(second(2)));

@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_is_none_should_be_refused_with_key_and_value() {
+    fn refuses_a_bad_number_with_key_and_value() {
         for value in ["0", "-1", "many"] {
             let fault = of(value).expect_err("it is no number of attempts");
             assert!(fault.contains(FAILOVER_ATTEMPTS) && fault.contains(value), "{fault}");
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_of_failed_runs_should_be_one_at_least() {
+    fn requires_at_least_one_failed_run() {
         let of = |text: &str| Policy::of(&BTreeMap::from([(FAILED_RUNS.to_owned(), text.to_owned())]));
         assert_eq!(of("1").map(|policy| policy.failed_runs), Ok(1));
         for text in ["0", "three"] {

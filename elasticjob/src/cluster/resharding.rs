@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_changes_should_be_written_by_deletion_and_creation() {
+    fn writes_only_what_changes() {
         let view = view(&["/instances/a@-@1", "/instances/a@-@2", "/sharding", "/ledger/items"]);
         let items = [surveyed(0, "a@-@1", false), surveyed(1, "a@-@1", false)];
         let transactions = plan(&view, &["a@-@1", "a@-@2"], &items);
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn a_running_item_should_stay_and_be_noted_while_others_move() {
+    fn defers_a_running_item_while_others_move() {
         let view = view(&["/instances/a@-@1", "/instances/a@-@2", "/sharding", "/ledger/items"]);
         let items = [surveyed(0, "a@-@1", true), surveyed(1, "a@-@1", false)];
         let steps = shown(&plan(&view, &["a@-@2", "a@-@2"], &items)[0]);
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_running_item_should_move_at_once_to_who_took_it_over_unless_that_is_java() {
+    fn moves_running_item_to_its_taker_unless_java() {
         let nodes = ["/instances/a@-@1", "/instances/a@-@2", "/sharding", "/ledger/items"];
         let items = [Surveyed {
             mark: Some(mark(Some(id("a@-@2")))),
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deferred_item_should_be_a_reason_once_its_mark_is_gone() {
+    fn reshards_when_a_deferred_item_has_no_mark() {
         let mut view = view(&["/instances/a@-@1"]);
         view.is_resharding_necessary = false;
         let basis = Basis {
@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn an_orphan_that_still_runs_should_not_be_a_reason_over_and_over() {
+    fn reshards_once_for_a_running_orphan() {
         let mut view = view(&["/instances/a@-@1", "/instances/a@-@2"]);
         view.is_resharding_necessary = false;
         let basis = Basis {
@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn joining_leaving_disabling_and_a_new_total_should_each_be_a_reason() {
+    fn reshards_when_members_or_total_change() {
         let mut settled = view(&["/instances/a@-@1", "/sharding/0/instance=a@-@1"]);
         settled.is_resharding_necessary = false;
         let basis = Basis::now(&settled, avg(1));
@@ -394,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn items_that_are_given_to_no_instance_should_be_known_as_left_out() {
+    fn knows_items_left_unassigned() {
         let view = view(&["/instances/a@-@1", "/sharding", "/ledger/items"]);
         let items: Vec<_> = (0..6).map(|item| surveyed(item, "", false)).collect();
         let steps = shown(&plan(&view, &["", "", "a@-@1", "a@-@1", "", "a@-@1"], &items)[0]);
@@ -407,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn items_beyond_the_total_should_be_removed_unless_they_run() {
+    fn removes_idle_items_beyond_the_total() {
         let view = view(&["/instances/a@-@1", "/sharding", "/ledger/items"]);
         let items = [
             surveyed(0, "a@-@1", false),
@@ -422,7 +422,7 @@ mod tests {
     }
 
     #[test]
-    fn an_assignment_too_large_for_one_transaction_should_clear_the_flag_in_the_last() {
+    fn clears_the_flag_in_the_last_part() {
         let view = view(&["/instances/a@-@1", "/sharding", "/ledger/items"]);
         let items: Vec<_> = (0..10_000).map(|item| surveyed(item, "a@-@9", false)).collect();
         let parts = plan(&view, &["a@-@1"; 10_000], &items);
@@ -470,7 +470,7 @@ mod tests {
     }
 
     #[test]
-    fn what_it_was_made_for_should_go_alone_where_it_takes_much_room() {
+    fn writes_large_terms_in_a_part_of_their_own() {
         let instances: Vec<String> = (0..6_000)
             .map(|number| format!("/instances/{number:060}@-@1"))
             .collect();

@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_large_job_should_be_followed_in_part_by_all_but_its_leader() {
+    fn follows_a_large_job_in_part_except_as_leader() {
         let mut large = view(3);
         let own = Scope::Own {
             items: BTreeSet::from([7]),

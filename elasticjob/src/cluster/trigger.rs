@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn an_order_of_a_java_console_should_be_one_without_a_name() {
+    fn reads_java_console_trigger_without_a_name() {
         for data in ["", "[]", "not ours"] {
             assert_eq!(Order::parse(data.as_bytes()), [Order::default()], "{data}");
         }

@@ -787,7 +787,7 @@ mod tests {
     }
 
     #[test]
-    fn running_marks_and_ledger_items_should_never_ask_for_a_read() {
+    fn reads_no_marks_or_ledger_items() {
         let mut view = View::new("job");
         for path in [
             "/job/sharding/0/running",
@@ -806,7 +806,7 @@ mod tests {
     }
 
     #[test]
-    fn who_ran_until_it_moved_should_be_known_to_its_next_owner() {
+    fn remembers_a_run_that_an_item_moved_after() {
         let mut view = View::new("job");
         let mut share_out = |basis: &str, version: i32| {
             let stat = Stat {
@@ -829,14 +829,14 @@ mod tests {
     }
 
     #[test]
-    fn a_server_should_be_matched_whole_and_not_by_its_beginning() {
+    fn matches_a_server_by_its_whole_address() {
         let view = view(&[("/servers/10.0.0.1", "ENABLED"), ("/instances/10.0.0.12@-@7", "")]);
         assert!(!view.is_available(&id("10.0.0.12@-@7")));
         assert!(!view.is_available(&id("10.0.0.1@-@7")));
     }
 
     #[test]
-    fn items_should_be_given_to_enabled_instances_that_stay_in_descending_order() {
+    fn lists_enabled_instances_in_descending_order() {
         let view = view(&[
             ("/servers/a", "ENABLED"),
             ("/servers/b", "DISABLED"),
@@ -853,7 +853,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_with_a_session_should_have_no_named_holder() {
+    fn has_no_named_holder_for_a_mark_with_session() {
         let mut view = View::new("job");
         let stat = Stat {
             ephemeral_owner: 1,

@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_should_end_where_an_operator_switched_it_off() {
+    fn ends_a_run_that_an_operator_switched_off() {
         let switch_off = |view: &mut View| {
             view.servers.insert("10.0.0.1".to_owned(), ServerStatus::Disabled);
         };
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_has_to_move_should_end_for_a_resharding_by_ours_and_everything_for_one_by_java() {
+    fn ends_what_moves_or_all_under_a_java_leader() {
         check(|view| view.is_resharding_necessary = true, None);
         let java = |view: &mut View| {
             view.is_resharding_necessary = true;
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_run_for_an_instance_that_died_should_go_on_until_the_item_belongs_to_another() {
+    fn keeps_a_takeover_until_its_item_moves() {
         check(|view| view.give(0, Some(id("10.0.0.3@-@1-cccccc"))), None);
         check(
             |view| view.give(0, Some(other())),

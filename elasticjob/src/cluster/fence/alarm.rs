@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fence_that_is_due_earlier_should_wake_a_thread_that_sleeps_for_a_later_one() {
+    fn wakes_early_for_an_earlier_fence() {
         static ALARM: Alarm = Alarm::new();
         let clock = Arc::new(SystemClock::new());
         let late = Fence::with_alarm(clock.clone(), Duration::from_secs(3600), clock.elapsed(), &ALARM);
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn the_thread_should_end_with_the_last_fence_and_start_again_with_the_next() {
+    fn ends_its_thread_with_the_last_fence() {
         static ALARM: Alarm = Alarm::new();
         for _ in 0..2 {
             let (clock, fence, _) = set_up(&ALARM);
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_panics_should_pass_its_own_fence_alone() {
+    fn passes_only_the_fence_with_a_clock_that_panics() {
         static ALARM: Alarm = Alarm::new();
         let broken = Arc::new(BrokenClock(thread::current().id()));
         let untold = Fence::with_alarm(broken, Duration::from_secs(3600), Duration::ZERO, &ALARM);

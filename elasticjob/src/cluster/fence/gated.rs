@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_future_that_ends_in_time_should_give_its_output() {
+    async fn gives_output_of_future_that_ends_in_time() {
         let setting = set_up();
         let gated = setting.gate(async {
             sleep(Duration::from_secs(5)).await;
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_idle_future_should_be_dropped_when_its_fence_passes() {
+    async fn drops_idle_future_when_its_fence_passes() {
         let setting = set_up();
         let start = Instant::now();
         let held = Arc::new(());
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_future_should_never_be_polled_after_the_fence_even_if_it_is_woken_first() {
+    async fn polls_nothing_after_the_fence() {
         let setting = set_up();
         let polls = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&polls);
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_future_that_moves_to_another_task_should_still_be_woken() {
+    async fn wakes_future_that_moved_to_another_task() {
         let setting = set_up();
         let mut gated = setting.gate(std::future::pending::<()>());
         let mut cx = Context::from_waker(Waker::noop());
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_fence_should_be_named_before_a_cancellation_that_it_caused() {
+    async fn names_the_fence_before_its_cancellation() {
         let setting = set_up();
         setting.fence.close();
         setting.token.cancel();

@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_fence_should_pass_two_thirds_of_the_timeout_after_the_contact() {
+    async fn passes_after_two_thirds_of_the_timeout() {
         let (_clock, _tasks, fence) = set_up();
         advance(seconds(6) - Duration::from_nanos(1)).await;
         assert!(!fence.is_passed());
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_contact_should_count_from_when_it_was_sent_and_move_the_fence_forward_only() {
+    async fn counts_contacts_from_their_sending() {
         let (_clock, _tasks, fence) = set_up();
         advance(seconds(5)).await;
         fence.note_contact(seconds(3));
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_task_of_a_fence_should_end_with_the_fence() {
+    async fn ends_its_task_with_the_fence() {
         let (_clock, tasks, fence) = set_up();
         let clone = fence.clone();
         drop(fence);

@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn one_of_ours_should_be_waited_for_until_it_has_run_or_is_too_late() {
+    fn waits_for_our_member_until_it_has_run_or_is_late() {
         use Moment::{Completed, Started};
         assert!(is_awaited(of(OURS), Started, 1), "it has not claimed it yet");
         assert!(!is_awaited(of(OURS), Started, 60), "nor is it going to");
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_switched_off_or_nobodys_should_not_be_waited_for() {
+    fn waits_for_no_item_switched_off_or_without_owner() {
         let disabled = |owner| Item {
             is_disabled: true,
             ..of(owner)
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_java_member_should_be_waited_for_as_long_as_it_takes() {
+    fn waits_for_a_java_member_without_limit() {
         let running = Item {
             is_running: true,
             ..of(JAVAS)

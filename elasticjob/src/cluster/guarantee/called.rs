@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_hook_should_be_known_by_listener_moment_and_firing_for_some_firings() {
+    fn knows_hooks_by_listener_moment_and_firing() {
         let mut called = Called::default();
         for time in 0..20 {
             called = called.with("A", Moment::Started, &FiringKey::Time(time));
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_should_be_the_same_firing_where_they_share_one() {
+    fn joins_triggers_that_share_a_firing() {
         let of = |requests: &[&str]| FiringKey::Requests(requests.iter().map(|&request| request.to_owned()).collect());
         assert!(of(&["a", "b"]).is_same(&of(&["b", "c"])));
         assert!(!of(&["a"]).is_same(&of(&["b"])));

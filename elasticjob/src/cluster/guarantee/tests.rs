@@ -107,7 +107,7 @@ impl Fixture {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_process_that_gives_up_should_keep_its_contender_of_another_firing() {
+async fn keeps_contender_of_another_firing() {
     let place = Fixture::new().await;
     let calling = place.barrier(1, 0);
     let passage = calling.wait("listener", Instant::now() + PATIENCE).await;
@@ -121,7 +121,7 @@ async fn a_process_that_gives_up_should_keep_its_contender_of_another_firing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_contender_that_is_on_its_way_when_it_is_given_up_should_not_stay() {
+async fn removes_contender_given_up_while_on_its_way() {
     let place = Fixture::new().await;
     let held_up = Arc::clone(&place.contending).lock_owned().await;
     let barrier = place.barrier(1, 0);

@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_an_instance_that_is_switched_off_from_one_that_left() {
+    fn distinguishes_switched_off_from_left() {
         let mut view = view(&["a@-@1", "b@-@2"]);
         let data = String::from_utf8(Basis::now(&view, AVG).to_bytes()).expect("JSON is text");
         view.read("/job/ledger/epoch", found(&data));

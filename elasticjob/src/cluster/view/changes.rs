@@ -109,7 +109,7 @@ mod tests {
         }
 
         #[test]
-        fn are_not_known_of_a_view_that_took_the_place_of_another() {
+        fn are_unknown_after_a_view_was_replaced() {
             let mut before = Changes::default();
             before.item(0, 9);
             let seen = before.revision();

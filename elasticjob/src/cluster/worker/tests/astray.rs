@@ -1,4 +1,4 @@
-//! Items whose owner is deleted or changed in the registry, by nobody of the job.
+//! Items with an owner node that is deleted or changed in the registry by something other than a member of the job.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -16,14 +16,14 @@ fn resting(total: u32) -> JobConfig {
         .unwrap()
 }
 
-/// Deletes the owner's node and creates it anew, as tools do.
+/// Deletes the owner's node and creates it again, as tools do.
 async fn give(cluster: &Cluster, owner: &str) {
     cluster.delete(OWNER).await;
     cluster.create(OWNER, owner).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn is_shared_out_at_once_when_it_has_lost_its_owner() {
+async fn is_reassigned_at_once_without_an_owner() {
     let mut cluster = Cluster::new().await;
     let leader = cluster.join("10.0.0.1", every_second(4), quick());
     let other = cluster.join("10.0.0.2", every_second(4), quick());
@@ -54,7 +54,7 @@ async fn is_shared_out_at_once_when_it_has_lost_its_owner() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn is_shared_out_at_once_also_where_sharding_is_static() {
+async fn is_reassigned_at_once_under_static_sharding() {
     let mut cluster = Cluster::new().await;
     let config = every_second(2).to_builder().static_sharding(true).build().unwrap();
     let only = cluster.join("10.0.0.1", config, quick());
@@ -81,7 +81,7 @@ async fn is_put_back_when_it_is_reconciled() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn is_looked_for_without_a_request_where_all_is_well() {
+async fn is_looked_for_without_a_request() {
     let mut cluster = Cluster::new().await;
     let instances = ["10.0.0.1", "10.0.0.2"].map(|ip| cluster.join(ip, resting(6), quick()));
     cluster.until(20.0).await;
@@ -93,7 +93,7 @@ async fn is_looked_for_without_a_request_where_all_is_well() {
     }
 }
 
-/// Gives all items to an instance, each time to another.
+/// Assigns all items to one instance, each time to another one.
 struct Whimsical(AtomicU32);
 
 impl ShardingStrategy for Whimsical {
@@ -104,7 +104,7 @@ impl ShardingStrategy for Whimsical {
 }
 
 #[tokio::test(start_paused = true)]
-async fn is_not_looked_for_where_the_strategy_never_says_the_same_twice() {
+async fn is_not_looked_for_under_an_inconstant_strategy() {
     let mut cluster = Cluster::new().await;
     let strategy = Arc::new(Whimsical(AtomicU32::new(0)));
     cluster.strategies.register("WHIMSICAL", strategy).unwrap();

@@ -63,12 +63,12 @@ async fn ends_the_run_that_is_meant_and_no_other() {
     let owner = instances
         .iter()
         .position(|instance| instance.id() == cancelled.runs[&1].instance);
-    let told = told(&mut events[owner.unwrap()], |event| match event {
+    let ended = first_event(&mut events[owner.unwrap()], |event| match event {
         JobEvent::Ended { run, outcome, .. } if run.item == 1 => Some(outcome),
         _ => None,
     });
     assert_eq!(
-        told.await,
+        ended.await,
         ItemOutcome::Cancelled {
             cause: CAUSE.to_owned()
         }
@@ -169,7 +169,7 @@ async fn reaches_a_follower_of_a_large_job() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_more_runs_than_a_transaction_takes_is_written_in_parts() {
+async fn of_many_runs_is_written_in_parts() {
     let mut cluster = Cluster::new().await;
     let _only = cluster.join("10.0.0.1", with_failover(40), lasting(Duration::from_secs(8)));
     cluster.until(7.0).await;
@@ -205,7 +205,7 @@ async fn of_an_older_member_of_ours_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_an_instance_that_does_not_know_of_it_is_refused() {
+async fn of_an_unaware_instance_is_refused() {
     let mut cluster = Cluster::new().await;
     let _only = cluster.join("10.0.0.1", with_failover(3), lasting(Duration::from_secs(8)));
     cluster.until(7.0).await;

@@ -5,7 +5,7 @@ use crate::limits;
 use super::*;
 
 #[tokio::test(start_paused = true)]
-async fn a_changed_cron_and_total_count_should_be_in_force_at_once() {
+async fn applies_changed_cron_and_total_at_once() {
     let mut cluster = Cluster::new().await;
     let only = cluster.join("10.0.0.1", every_second(2), quick());
     cluster.until(3.5).await;
@@ -33,7 +33,7 @@ async fn a_changed_cron_and_total_count_should_be_in_force_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_configuration_changed_while_an_instance_joins_should_be_in_force_there() {
+async fn applies_change_made_while_joining() {
     let mut cluster = Cluster::new().await;
     let first = cluster.join("10.0.0.1", every_second(2), quick());
     cluster.until(2.2).await;
@@ -50,7 +50,7 @@ async fn a_configuration_changed_while_an_instance_joins_should_be_in_force_ther
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_invalid_configuration_should_leave_the_last_valid_one_in_force() {
+async fn keeps_the_last_valid_one() {
     let mut cluster = Cluster::new().await;
     let _only = cluster.join("10.0.0.1", every_second(2), quick());
     cluster.until(3.5).await;
@@ -65,7 +65,7 @@ async fn an_invalid_configuration_should_leave_the_last_valid_one_in_force() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stored_total_count_beyond_the_bound_should_leave_the_last_valid_configuration_in_force() {
+async fn keeps_the_last_one_over_a_total_beyond_the_bound() {
     let mut cluster = Cluster::new().await;
     let _only = cluster.join("10.0.0.1", every_second(2), quick());
     cluster.until(3.5).await;
@@ -79,7 +79,7 @@ async fn a_stored_total_count_beyond_the_bound_should_leave_the_last_valid_confi
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_changed_zone_should_be_in_force_though_the_cron_expression_is_the_same() {
+async fn applies_a_changed_zone_under_the_same_cron() {
     let mut cluster = Cluster::new().await;
     // The history begins at midnight in Greenwich, which is one o'clock in Paris.
     let at_one = JobConfig::builder("job")
@@ -97,19 +97,19 @@ async fn a_changed_zone_should_be_in_force_though_the_cron_expression_is_the_sam
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_configuration_that_nothing_here_can_serve_should_leave_the_last_one_in_force() {
+async fn keeps_the_last_one_over_an_unknown_strategy() {
     let mut cluster = Cluster::new().await;
     let _only = cluster.join("10.0.0.1", every_second(2), quick());
     cluster.until(3.5).await;
     let unknown = every_second(2).to_builder().cron("0 0 0 * * ?");
-    let unknown = unknown.sharding_strategy("OF_SOMEBODY_ELSE").build().unwrap();
+    let unknown = unknown.sharding_strategy("OF_ANOTHER_PROGRAM").build().unwrap();
     cluster.set("/job/config", &unknown.to_registry().yaml).await;
     cluster.until(8.5).await;
     assert_eq!(cluster.history.count_at(at(8)), 2);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_configuration_should_be_taken_over_although_there_was_another_of_its_version() {
+async fn applies_another_of_the_same_version() {
     let mut cluster = Cluster::new().await;
     let _only = cluster.join("10.0.0.1", every_second(1), quick());
     cluster.until(2.5).await;
@@ -130,7 +130,7 @@ async fn a_configuration_should_be_taken_over_although_there_was_another_of_its_
 }
 
 #[tokio::test(start_paused = true)]
-async fn times_missed_around_a_change_should_be_counted_by_what_was_in_force_at_each() {
+async fn counts_missed_times_by_the_schedule_of_then() {
     let mut cluster = Cluster::new().await;
     let _only = cluster.join("10.0.0.1", every_second(1), quick());
     cluster.until(3.5).await;
@@ -147,7 +147,7 @@ async fn times_missed_around_a_change_should_be_counted_by_what_was_in_force_at_
 }
 
 #[tokio::test(start_paused = true)]
-async fn items_that_a_change_added_should_be_found_by_who_missed_how_they_were_shared_out() {
+async fn finds_added_items_after_a_missed_resharding() {
     let _limits = limits::lower(1_000_000, 1);
     let mut cluster = Cluster::new().await;
     let _leader = cluster.join("10.0.0.1", every_second(2), quick());

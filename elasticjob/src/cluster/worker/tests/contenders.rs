@@ -1,4 +1,4 @@
-//! Contenders for the leadership whose instances have left, or never were.
+//! Contenders for the leadership that belong to no instance: it has left, or never was.
 
 use super::*;
 

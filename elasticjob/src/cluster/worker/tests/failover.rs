@@ -1,9 +1,9 @@
-//! Items whose instances die, and marks that are left behind.
+//! What happens to items when their instances die, and to marks that are left behind.
 
 use super::*;
 
 #[tokio::test(start_paused = true)]
-async fn a_stale_mark_should_be_removed_and_the_item_run_at_the_next_time() {
+async fn removes_a_stale_mark_and_runs_next_time() {
     let mut cluster = Cluster::new().await;
     let failover = every_second(2).to_builder().failover(true).build().unwrap();
     let only = cluster.join("10.0.0.1", failover.clone(), quick());
@@ -17,7 +17,7 @@ async fn a_stale_mark_should_be_removed_and_the_item_run_at_the_next_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_takeover_that_is_refused_should_be_tried_again_and_not_at_once() {
+async fn retries_a_refused_takeover_later() {
     let mut cluster = Cluster::new().await;
     let hourly = every_second(1)
         .to_builder()
@@ -30,7 +30,7 @@ async fn a_takeover_that_is_refused_should_be_tried_again_and_not_at_once() {
     for path in ["/job/leader/failover", "/job/leader/failover/items"] {
         cluster.create(path, "").await;
     }
-    // Left by nobody knows whom.
+    // Left behind by an unknown instance.
     cluster.create("/job/sharding/0/failover", "10.0.0.9@-@7").await;
     cluster.create("/job/leader/failover/items/0", "").await;
     // Tried over and over this would never end.
@@ -44,7 +44,7 @@ async fn a_takeover_that_is_refused_should_be_tried_again_and_not_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_item_that_ran_on_an_instance_that_died_should_be_run_again_and_no_other() {
+async fn reruns_only_what_a_dead_instance_ran() {
     let mut cluster = Cluster::new().await;
     let work: Work = Arc::new(|item| Box::pin(tokio::time::sleep(Duration::from_secs(if item == 1 { 1 } else { 8 }))));
     let first = cluster.join("10.0.0.1", with_failover(4), Arc::clone(&work));
@@ -69,7 +69,7 @@ async fn an_item_that_ran_on_an_instance_that_died_should_be_run_again_and_no_ot
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_item_should_be_taken_over_again_when_its_taker_dies_in_turn() {
+async fn takes_over_again_when_the_taker_dies() {
     let mut cluster = Cluster::new().await;
     let work = lasting(Duration::from_secs(12));
     let instances: Vec<_> = ["10.0.0.1", "10.0.0.2", "10.0.0.3"]
@@ -106,7 +106,7 @@ async fn an_item_should_be_taken_over_again_when_its_taker_dies_in_turn() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_item_whose_instances_die_in_a_row_should_be_parked_for_that_time() {
+async fn parks_an_item_after_deaths_in_a_row() {
     let mut cluster = Cluster::new().await;
     let config = with_failover(1)
         .to_builder()
@@ -133,7 +133,7 @@ async fn an_item_whose_instances_die_in_a_row_should_be_parked_for_that_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_ran_when_all_died_should_be_run_again_when_one_comes_back() {
+async fn reruns_when_one_returns_after_all_died() {
     let mut cluster = Cluster::new().await;
     let only = cluster.join("10.0.0.1", with_failover(2), lasting(Duration::from_secs(30)));
     cluster.until(6.0).await;
@@ -153,7 +153,7 @@ async fn what_ran_when_all_died_should_be_run_again_when_one_comes_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_item_that_the_fence_stopped_should_go_on_as_the_next_attempt_where_the_session_lives() {
+async fn begins_next_attempt_after_a_fence() {
     let mut cluster = Cluster::new().await;
     let only = cluster.join("10.0.0.1", with_failover(1), lasting(Duration::from_secs(9)));
     cluster.until(6.0).await;
@@ -169,14 +169,14 @@ async fn an_item_that_the_fence_stopped_should_go_on_as_the_next_attempt_where_t
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_item_that_ran_on_a_java_member_that_died_should_be_run_again() {
+async fn reruns_what_a_dead_java_member_ran() {
     let mut cluster = Cluster::new().await;
     let only = cluster.join("10.0.0.1", with_failover(1), quick());
     cluster.until(8.0).await;
     // As a Java member leaves it: no word in the ledger.
     cluster.create("/job/sharding/0/running", "10.0.0.9@-@77").await;
     cluster.until(24.0).await;
-    assert_eq!(cluster.history.all().len(), 1, "nobody has noticed a death");
+    assert_eq!(cluster.history.all().len(), 1, "no instance has noticed a death");
     only.stop(Duration::ZERO).await;
     let again = cluster.join("10.0.0.1", with_failover(1), quick());
     cluster.until(44.0).await;
@@ -191,7 +191,7 @@ async fn an_item_that_ran_on_a_java_member_that_died_should_be_run_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_item_lost_with_its_instance_should_be_said_to_be_lost_where_nobody_takes_over() {
+async fn reports_lost_without_failover() {
     let mut cluster = Cluster::new().await;
     let config = JobConfig::builder("job")
         .cron("5/20 * * * * ?")
@@ -214,7 +214,7 @@ async fn an_item_lost_with_its_instance_should_be_said_to_be_lost_where_nobody_t
     let again = cluster.join("10.0.0.1", without, quick());
     let mut events = again.events();
     cluster.until(19.0).await;
-    let lost = told(&mut events, |event| match event {
+    let lost = first_event(&mut events, |event| match event {
         JobEvent::Lost { item: 0, run, .. } => run,
         _ => None,
     });
@@ -225,7 +225,7 @@ async fn an_item_lost_with_its_instance_should_be_said_to_be_lost_where_nobody_t
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_item_that_waits_to_be_taken_over_should_not_outlive_the_total_count() {
+async fn drops_waiting_item_beyond_the_total() {
     let mut cluster = Cluster::new().await;
     let only = cluster.join("10.0.0.1", with_failover(2), quick());
     cluster.until(3.0).await;
@@ -245,7 +245,7 @@ async fn an_item_that_waits_to_be_taken_over_should_not_outlive_the_total_count(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_mark_should_be_removed_although_its_holder_died_while_other_marks_were_looked_at() {
+async fn repairs_mark_of_holder_that_died_during_survey() {
     let mut cluster = Cluster::new().await;
     let work: Work = Arc::new(|item| Box::pin(tokio::time::sleep(Duration::from_secs(if item == 1 { 1 } else { 20 }))));
     let config = with_failover(3);
@@ -267,7 +267,7 @@ async fn a_mark_should_be_removed_although_its_holder_died_while_other_marks_wer
 }
 
 #[tokio::test(start_paused = true)]
-async fn items_should_not_wait_to_be_taken_over_once_the_job_is_not_monitored() {
+async fn clears_waiting_items_when_monitoring_ends() {
     let mut cluster = Cluster::new().await;
     let config = every_second(1)
         .to_builder()
@@ -290,7 +290,7 @@ async fn items_should_not_wait_to_be_taken_over_once_the_job_is_not_monitored() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_item_that_was_taken_over_should_not_be_run_beside_that_when_monitoring_is_switched_off() {
+async fn runs_nothing_beside_a_takeover_when_monitoring_ends() {
     let mut cluster = Cluster::new().await;
     let work = lasting(Duration::from_secs(15));
     let instances: Vec<_> = ["10.0.0.1", "10.0.0.2"]

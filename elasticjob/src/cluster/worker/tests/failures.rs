@@ -29,22 +29,22 @@ fn failing(fails: &Arc<AtomicBool>) -> ExecutorWork {
     }
 }
 
-fn told_of(instance: &Instance) -> Vec<(u32, u32)> {
+fn failures_of(instance: &Instance) -> Vec<(u32, u32)> {
     instance.handle.status.now().failing.into_iter().collect()
 }
 
 #[tokio::test(start_paused = true)]
-async fn in_a_row_are_told_from_the_number_on_that_is_set_and_until_a_success() {
+async fn in_a_row_are_reported_from_the_set_number_on() {
     let mut cluster = Cluster::new().await;
     let fails = Arc::new(AtomicBool::new(true));
     let only = cluster.join_executing("10.0.0.1", config(), failing(&fails));
     cluster.until(35.0).await;
-    assert_eq!(told_of(&only), [], "one is not enough");
+    assert_eq!(failures_of(&only), [], "one is not enough");
     cluster.until(75.0).await;
-    assert_eq!(told_of(&only), [(1, 3)]);
+    assert_eq!(failures_of(&only), [(1, 3)]);
     fails.store(false, Ordering::Relaxed);
     cluster.until(95.0).await;
-    assert_eq!(told_of(&only), []);
+    assert_eq!(failures_of(&only), []);
 }
 
 #[tokio::test(start_paused = true)]
@@ -53,10 +53,10 @@ async fn are_not_forgotten_with_a_session_that_is_lost() {
     let fails = Arc::new(AtomicBool::new(true));
     let only = cluster.join_executing("10.0.0.1", config(), failing(&fails));
     cluster.until(55.0).await;
-    assert_eq!(told_of(&only), [(1, 2)]);
+    assert_eq!(failures_of(&only), [(1, 2)]);
     only.link.expire();
     cluster.until(75.0).await;
-    assert_eq!(told_of(&only), [(1, 3)]);
+    assert_eq!(failures_of(&only), [(1, 3)]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -68,5 +68,5 @@ async fn count_from_the_newest_run_for_an_instance_that_comes() {
     first.stop(Duration::ZERO).await;
     let second = cluster.join_executing("10.0.0.2", config(), failing(&fails));
     cluster.until(55.0).await;
-    assert_eq!(told_of(&second), [(1, 2)], "one before it came, and one of its own");
+    assert_eq!(failures_of(&second), [(1, 2)], "one before it came, and one of its own");
 }

@@ -39,7 +39,7 @@ async fn what_is_written_should_be_what_java_writes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_lost_to_a_claim_should_neither_lose_nor_repeat_the_firing() {
+async fn runs_once_after_a_lost_answer_to_a_claim() {
     for fate in [Fate::Applied, Fate::Dropped] {
         let mut cluster = Cluster::new().await;
         let only = cluster.join("10.0.0.1", every_second(3), quick());
@@ -55,7 +55,7 @@ async fn an_answer_lost_to_a_claim_should_neither_lose_nor_repeat_the_firing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_lost_to_an_end_should_leave_no_mark() {
+async fn leaves_no_mark_after_a_lost_answer_to_an_end() {
     for fate in [Fate::Applied, Fate::Dropped] {
         let mut cluster = Cluster::new().await;
         let only = cluster.join("10.0.0.1", every_second(2), lasting(Duration::from_millis(500)));
@@ -76,7 +76,7 @@ async fn an_answer_lost_to_an_end_should_leave_no_mark() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_clocks_should_be_compared_before_each_firing_where_that_is_asked_for() {
+async fn compares_clocks_before_each_firing_if_configured() {
     let mut cluster = Cluster::new().await;
     let config = every_second(1)
         .to_builder()

@@ -9,7 +9,7 @@ fn labelled(config: &JobConfig, items: &str) -> JobConfig {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_item_should_run_only_where_its_label_is_carried_also_when_it_is_taken_over() {
+async fn bind_items_also_when_they_are_taken_over() {
     let mut cluster = Cluster::new().await;
     let config = labelled(&with_failover(2), "0=gpu");
     let work = lasting(Duration::from_secs(6));
@@ -58,7 +58,7 @@ async fn items_should_move_when_their_labels_are_changed() {
     cluster.until(9.5).await;
     assert_eq!(cluster.history.at(at(9)), [(0, second.id()), (1, first.id())]);
 
-    // Nobody can run by labels of items that there are not.
+    // No instance can run by a configuration with labels for items beyond the total count.
     cluster.set("/job/config", &config("2=gpu").to_registry().yaml).await;
     cluster.until(12.5).await;
     assert_eq!(cluster.history.at(at(12)), [(0, second.id()), (1, first.id())]);

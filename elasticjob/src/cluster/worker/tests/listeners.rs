@@ -1,11 +1,11 @@
-//! Listeners: told around each firing, and once in the cluster.
+//! Listeners: called around each firing, on each instance or once in the cluster.
 
 use crate::job::BoxError;
 use crate::listener::{DistributeOnceJobListener, Firing, JobListener, ListenerKind};
 
 use super::*;
 
-/// What was told: whom, of which moment, on which instance, with which items, for which time, from when to when.
+/// A call of a hook: the listener, the moment, the instance, its items, the scheduled time, and when the call began and ended.
 #[derive(Clone, Debug)]
 struct Entry {
     who: &'static str,
@@ -14,7 +14,7 @@ struct Entry {
     items: Vec<u32>,
     due: Timestamp,
     began: Duration,
-    /// `None` where it was dropped.
+    /// `None` if the call was dropped.
     ended: Option<Duration>,
 }
 
@@ -36,7 +36,7 @@ impl Journal {
         self.entries.lock().unwrap().clone()
     }
 
-    /// What was told of one moment at one time.
+    /// Returns the calls for one moment of the firing that is due at a time.
     fn at(&self, moment: &str, due: Timestamp) -> Vec<Entry> {
         let mut entries = self.all();
         entries.retain(|entry| entry.moment == moment && entry.due == due);
@@ -62,7 +62,7 @@ impl Journal {
     }
 }
 
-/// Writes down what it is told, and takes its time.
+/// A listener that records its calls, each of which lasts a while.
 #[derive(Clone)]
 struct Scribe {
     who: &'static str,
@@ -150,23 +150,26 @@ fn listened_to(total: u32, listeners: &[&str]) -> JobConfig {
     config.build().unwrap()
 }
 
-/// Panics where an item ran outside of what was told of its firing on its instance.
+/// Panics if an item ran before the first hook of its firing on its instance had ended, or after the second began.
 fn check_around(cluster: &Cluster, journal: &Journal, due: Timestamp) {
     for ran in cluster.history.all().into_iter().filter(|ran| ran.due == due) {
         let of_it = |entry: &&Entry| entry.by == ran.by && entry.items.contains(&ran.item);
         let befores = journal.at("before", due);
-        let before = befores.iter().find(of_it).expect("told of the begin");
+        let before = befores
+            .iter()
+            .find(of_it)
+            .expect("the hook before the firing was called");
         assert!(
             before.ended.is_some_and(|ended| ended <= ran.began),
             "{before:?} {ran:?}"
         );
         let afters = journal.at("after", due);
-        let after = afters.iter().find(of_it).expect("told of the end");
+        let after = afters.iter().find(of_it).expect("the hook after the firing was called");
         assert!(ran.ended.is_some_and(|ended| ended <= after.began), "{after:?} {ran:?}");
     }
 }
 
-/// Panics unless one instance was told of both moments, before any item began and after all had ended.
+/// Panics unless each hook was called once in the cluster: one before any item began, the other after all had ended.
 fn check_once(cluster: &Cluster, journal: &Journal, due: Timestamp, items: usize) {
     let runs: Vec<Ran> = cluster.history.all().into_iter().filter(|ran| ran.due == due).collect();
     assert_eq!(runs.len(), items, "{runs:?}");
@@ -185,7 +188,7 @@ fn check_once(cluster: &Cluster, journal: &Journal, due: Timestamp, items: usize
 }
 
 #[tokio::test(start_paused = true)]
-async fn listeners_should_be_told_around_each_firing_on_each_instance() {
+async fn are_called_around_each_firing_on_each_instance() {
     let mut cluster = Cluster::new().await;
     let journal = Journal::of(&cluster);
     cluster.listen("AUDIT", ListenerKind::regular(Scribe::new("audit", &journal)));
@@ -196,11 +199,11 @@ async fn listeners_should_be_told_around_each_firing_on_each_instance() {
     for due in [at(5), at(15)] {
         check_around(&cluster, &journal, due);
         for moment in ["before", "after"] {
-            let told = journal.at(moment, due);
-            let mut by: Vec<&str> = told.iter().map(|entry| &*entry.by).collect();
+            let calls = journal.at(moment, due);
+            let mut by: Vec<&str> = calls.iter().map(|entry| &*entry.by).collect();
             by.sort_unstable();
             assert_eq!(by, [one.id(), other.id()], "each once");
-            assert_eq!(told.iter().map(|entry| entry.items.len()).sum::<usize>(), 2);
+            assert_eq!(calls.iter().map(|entry| entry.items.len()).sum::<usize>(), 2);
         }
     }
     cluster.history.check();
@@ -230,7 +233,7 @@ async fn listeners_see_the_firing_of_a_single_item_after_the_one_that_goes_on() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn listeners_should_be_told_in_their_order() {
+async fn are_called_in_their_order() {
     let mut cluster = Cluster::new().await;
     let journal = Journal::of(&cluster);
     for (name, who, order) in [("A", "a", 2), ("B", "b", 1), ("C", "c", 2)] {
@@ -242,21 +245,21 @@ async fn listeners_should_be_told_in_their_order() {
     }
     let _only = cluster.join("10.0.0.1", listened_to(1, &["C", "A", "B"]), quick());
     cluster.until(9.0).await;
-    let told: Vec<_> = journal.all().iter().map(|entry| (entry.moment, entry.who)).collect();
+    let calls: Vec<_> = journal.all().iter().map(|entry| (entry.moment, entry.who)).collect();
     let expected = ["before", "after"].map(|moment| ["b", "c", "a"].map(|who| (moment, who)));
-    assert_eq!(told, expected.concat());
+    assert_eq!(calls, expected.concat());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_make_up_run_should_be_of_the_firing_that_it_follows() {
+async fn count_a_make_up_run_to_the_firing_before() {
     let mut cluster = Cluster::new().await;
     let journal = Journal::of(&cluster);
     cluster.listen("AUDIT", ListenerKind::regular(Scribe::new("audit", &journal)));
     let _only = cluster.join("10.0.0.1", listened_to(1, &["AUDIT"]), lasting(Duration::from_secs(11)));
     cluster.until(28.0).await;
     assert_eq!(cluster.history.all().len(), 3, "second 5, and made up 15 and 25");
-    let told: Vec<_> = journal.all().iter().map(|entry| (entry.moment, entry.due)).collect();
-    assert_eq!(told, [("before", at(5))]);
+    let calls: Vec<_> = journal.all().iter().map(|entry| (entry.moment, entry.due)).collect();
+    assert_eq!(calls, [("before", at(5))]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -304,7 +307,7 @@ impl JobListener for Panicking {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_firing_that_the_error_handler_gives_up_before_its_items_should_run_none() {
+async fn run_nothing_if_the_error_handler_gives_up() {
     let mut cluster = Cluster::new().await;
     cluster.complaints.is_giving_up = true;
     let journal = Journal::of(&cluster);
@@ -326,8 +329,8 @@ async fn a_firing_that_the_error_handler_gives_up_before_its_items_should_run_no
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_told_should_end_before_an_instance_leaves_and_be_cut_off_when_it_has_to() {
-    for (grace, is_told_whole) in [(8, true), (1, false)] {
+async fn end_within_the_grace_of_an_instance_that_leaves() {
+    for (grace, ends_by_itself) in [(8, true), (1, false)] {
         let mut cluster = Cluster::new().await;
         let journal = Journal::of(&cluster);
         let slow = Scribe {
@@ -342,13 +345,13 @@ async fn what_is_told_should_end_before_an_instance_leaves_and_be_cut_off_when_i
         let took = cluster.clock.elapsed() - asked;
         let after = journal.at("after", at(5));
         assert_eq!(after.len(), 1);
-        assert_eq!(after[0].ended.is_some(), is_told_whole, "{grace} {after:?}");
+        assert_eq!(after[0].ended.is_some(), ends_by_itself, "{grace} {after:?}");
         assert!(took <= Duration::from_secs(3), "{took:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_instance_that_leaves_should_not_wait_for_what_others_run() {
+async fn let_an_instance_leave_while_others_run() {
     let mut cluster = Cluster::new().await;
     let journal = Journal::of(&cluster);
     cluster.listen(
@@ -383,7 +386,7 @@ async fn an_instance_that_leaves_should_not_wait_for_what_others_run() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_is_stopped_in_a_hook_should_not_stand_in_the_way_of_others() {
+async fn hold_up_no_other_when_stopped_in_a_hook() {
     let mut cluster = Cluster::new().await;
     let journal = Journal::of(&cluster);
     let slow = Scribe {
@@ -422,7 +425,7 @@ fn stop_job(instance: &Instance, grace: Duration) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hook_that_has_returned_should_not_be_called_again_though_its_caller_is_stopped_right_then() {
+async fn are_not_called_again_after_returning_at_a_stop() {
     let mut cluster = Cluster::new().await;
     let journal = Journal::of(&cluster);
     let slow = Scribe {
@@ -446,7 +449,7 @@ async fn a_hook_that_has_returned_should_not_be_called_again_though_its_caller_i
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hook_should_be_called_once_in_the_cluster_and_around_all_items() {
+async fn are_called_once_around_all_items() {
     for count in [1, 2, 3] {
         let mut cluster = Cluster::new().await;
         let journal = Journal::of(&cluster);
@@ -474,7 +477,7 @@ async fn a_hook_should_be_called_once_in_the_cluster_and_around_all_items() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_instances_gather_with_should_be_what_java_writes() {
+async fn write_the_barrier_as_java_does() {
     let mut cluster = Cluster::new().await;
     let journal = Journal::of(&cluster);
     let slow = Scribe {
@@ -502,7 +505,7 @@ async fn what_instances_gather_with_should_be_what_java_writes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn items_that_nobody_runs_should_not_be_waited_for() {
+async fn wait_for_no_item_that_cannot_run() {
     let mut cluster = Cluster::new().await;
     let journal = Journal::of(&cluster);
     cluster.listen(
@@ -524,7 +527,7 @@ async fn items_that_nobody_runs_should_not_be_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hook_should_be_called_again_when_its_caller_dies_in_it() {
+async fn are_called_again_if_the_caller_dies() {
     let mut cluster = Cluster::new().await;
     let journal = Journal::of(&cluster);
     let slow = Scribe {
@@ -553,7 +556,7 @@ async fn a_hook_should_be_called_again_when_its_caller_dies_in_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_end_should_be_told_once_when_an_instance_dies_with_its_items() {
+async fn are_called_once_after_an_instance_died() {
     for failover in [false, true] {
         let mut cluster = Cluster::new().await;
         let journal = Journal::of(&cluster);
@@ -592,7 +595,7 @@ async fn the_end_should_be_told_once_when_an_instance_dies_with_its_items() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_listeners_of_a_take_over_should_be_told_of_its_items() {
+async fn are_called_around_a_takeover() {
     let mut cluster = Cluster::new().await;
     let journal = Journal::of(&cluster);
     cluster.listen("AUDIT", ListenerKind::regular(Scribe::new("audit", &journal)));
@@ -609,13 +612,13 @@ async fn the_listeners_of_a_take_over_should_be_told_of_its_items() {
     let lost = by(&cluster.history.at(at(5)), &victim.id());
     victim.kill();
     cluster.until(40.0).await;
-    let told = |moment| {
+    let calls_of = |moment| {
         let mut entries = journal.at(moment, at(5));
         entries.retain(|entry| entry.by == survivor.id() && entry.items == lost);
         entries
     };
     assert_eq!(
-        (told("before").len(), told("after").len()),
+        (calls_of("before").len(), calls_of("after").len()),
         (1, 1),
         "{:?}",
         journal.all()
@@ -627,12 +630,12 @@ async fn the_listeners_of_a_take_over_should_be_told_of_its_items() {
         .filter(|ran| ran.attempt == 2)
         .collect();
     assert_eq!(taken.len(), 1);
-    assert!(told("before")[0].ended.unwrap() <= taken[0].began);
-    assert!(taken[0].ended.unwrap() <= told("after")[0].began);
+    assert!(calls_of("before")[0].ended.unwrap() <= taken[0].began);
+    assert!(taken[0].ended.unwrap() <= calls_of("after")[0].began);
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_instance_that_joins_late_should_take_part_from_the_next_firing_on() {
+async fn include_a_late_instance_from_the_next_firing_on() {
     let mut cluster = Cluster::new().await;
     let journal = Journal::of(&cluster);
     cluster.listen(
@@ -653,7 +656,7 @@ async fn an_instance_that_joins_late_should_take_part_from_the_next_firing_on() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn answers_that_are_lost_should_neither_repeat_nor_hold_up_a_hook() {
+async fn survive_lost_answers() {
     for fate in [Fate::Applied, Fate::Dropped] {
         for part in [
             "/guarantee/started/",
@@ -688,7 +691,7 @@ async fn answers_that_are_lost_should_neither_repeat_nor_hold_up_a_hook() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn several_listeners_of_one_job_should_each_be_called_once() {
+async fn are_each_called_once() {
     let mut cluster = Cluster::new().await;
     let journal = Journal::of(&cluster);
     for (name, who) in [("FIRST", "first"), ("SECOND", "second")] {
@@ -701,16 +704,20 @@ async fn several_listeners_of_one_job_should_each_be_called_once() {
     for due in [at(5), at(15), at(25), at(35)] {
         assert_eq!(cluster.history.count_at(due), 6);
         for moment in ["before", "after"] {
-            let told = journal.at(moment, due);
-            let count = |who| told.iter().filter(|entry| entry.who == who).count();
-            assert_eq!([count("first"), count("second"), count("audit")], [1, 1, 3], "{told:?}");
+            let calls = journal.at(moment, due);
+            let count = |who| calls.iter().filter(|entry| entry.who == who).count();
+            assert_eq!(
+                [count("first"), count("second"), count("audit")],
+                [1, 1, 3],
+                "{calls:?}"
+            );
         }
     }
     assert_eq!(cluster.complaints(), Vec::<String>::new());
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_does_not_come_should_be_waited_for_as_long_as_is_said() {
+async fn wait_for_a_missing_instance_until_the_timeout() {
     let mut cluster = Cluster::new().await;
     let journal = Journal::of(&cluster);
     let once = ListenerKind::distribute_once(Once(Scribe::new("once", &journal)));
@@ -797,9 +804,9 @@ async fn a_java_member_should_take_part() {
     assert_eq!(cluster.complaints(), Vec::<String>::new());
 }
 
-/// A Java leader that waits for the others before a firing shares nothing out, and whoever waits for that is waited for.
+/// A Java leader at a barrier waits for our instance and reshards nothing, so our instance must not wait for the resharding.
 #[tokio::test(start_paused = true)]
-async fn who_is_awaited_by_a_java_leader_should_not_wait_for_it() {
+async fn do_not_wait_for_a_java_leader_at_the_barrier() {
     let mut cluster = Cluster::new().await;
     let journal = Journal::of(&cluster);
     cluster.listen(
@@ -816,7 +823,7 @@ async fn who_is_awaited_by_a_java_leader_should_not_wait_for_it() {
     let flag = "/job/leader/sharding/necessary";
     cluster.create(flag, "").await;
     cluster.until(16.0).await;
-    assert_eq!(cluster.history.count_at(at(15)), 0, "nobody waits for it");
+    assert_eq!(cluster.history.count_at(at(15)), 0, "no instance waits for it");
     cluster.create("/job/guarantee/started", "").await;
     cluster.create("/job/guarantee/started/1", "").await;
     cluster.until(17.0).await;
@@ -828,7 +835,7 @@ async fn who_is_awaited_by_a_java_leader_should_not_wait_for_it() {
 
 /// A Java member waits until all items have come, those that are switched off included, and does not see to the hook.
 #[tokio::test(start_paused = true)]
-async fn the_hook_should_be_called_soon_although_a_java_member_comes_last_and_waits_for_an_item_of_nobody() {
+async fn are_called_soon_beside_a_late_java_member() {
     let mut cluster = Cluster::new().await;
     let journal = Journal::of(&cluster);
     cluster.listen(
@@ -852,7 +859,7 @@ async fn the_hook_should_be_called_soon_although_a_java_member_comes_last_and_wa
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_somebody_left_behind_should_not_be_taken_for_those_who_come() {
+async fn ignore_nodes_left_behind_at_the_barrier() {
     let mut cluster = Cluster::new().await;
     let journal = Journal::of(&cluster);
     cluster.listen(
@@ -879,7 +886,7 @@ async fn what_somebody_left_behind_should_not_be_taken_for_those_who_come() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_gathering_should_cost_each_instance_a_few_requests() {
+async fn pass_the_barrier_in_few_requests() {
     let mut cluster = Cluster::new().await;
     let journal = Journal::of(&cluster);
     cluster.listen(
@@ -908,7 +915,7 @@ async fn a_gathering_should_cost_each_instance_a_few_requests() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_gives_up_should_wake_nobody() {
+async fn wake_no_instance_when_giving_up() {
     let mut cluster = Cluster::new().await;
     let journal = Journal::of(&cluster);
     let once = ListenerKind::distribute_once(Once(Scribe::new("once", &journal)));
@@ -943,7 +950,7 @@ async fn who_gives_up_should_wake_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn cuts_that_are_shorter_than_the_session_should_never_repeat_a_hook() {
+async fn are_not_repeated_over_short_cuts() {
     for seed in 0..20 {
         let mut rng = fastrand::Rng::with_seed(seed);
         let mut cluster = Cluster::new().await;
@@ -971,9 +978,9 @@ async fn cuts_that_are_shorter_than_the_session_should_never_repeat_a_hook() {
         cluster.until(64.0).await;
         for due in [at(5), at(15), at(25), at(35)] {
             for moment in ["before", "after"] {
-                let told = journal.at(moment, due);
-                let whole = told.iter().filter(|entry| entry.ended.is_some()).count();
-                assert!(whole <= 1, "seed {seed}: {told:?}");
+                let calls = journal.at(moment, due);
+                let whole = calls.iter().filter(|entry| entry.ended.is_some()).count();
+                assert!(whole <= 1, "seed {seed}: {calls:?}");
             }
         }
         for due in [at(45), at(55)] {
@@ -985,7 +992,7 @@ async fn cuts_that_are_shorter_than_the_session_should_never_repeat_a_hook() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_item_that_somebody_else_still_runs_should_not_be_asked_for_again_and_again() {
+async fn ask_rarely_for_an_item_that_another_runs() {
     let mut cluster = Cluster::new().await;
     let journal = Journal::of(&cluster);
     let once = ListenerKind::distribute_once(Once(Scribe::new("once", &journal)));
@@ -1019,7 +1026,7 @@ mod starts {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn tells_of_one_firing_with_items_when_a_time_comes_just_after() {
+    async fn call_hooks_for_one_firing_with_items() {
         let mut cluster = Cluster::new().await;
         let journal = Journal::of(&cluster);
         let config = JobConfig::builder("job")
@@ -1037,17 +1044,17 @@ mod starts {
             let only = cluster.join("10.0.0.1", config.clone(), quick());
             cluster.until(f64::from(due) + 10.0).await;
             for moment in ["before", "after"] {
-                let told = journal.at(moment, at(due.into()));
-                let mut told: Vec<_> = told.iter().map(|entry| (entry.who, entry.items.clone())).collect();
-                told.sort();
-                assert_eq!(told, [("each", vec![0, 1]), ("once", vec![0, 1])], "{moment} {due}");
+                let calls = journal.at(moment, at(due.into()));
+                let mut calls: Vec<_> = calls.iter().map(|entry| (entry.who, entry.items.clone())).collect();
+                calls.sort();
+                assert_eq!(calls, [("each", vec![0, 1]), ("once", vec![0, 1])], "{moment} {due}");
             }
             only.stop(Duration::ZERO).await;
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn tells_nothing_of_a_time_at_which_no_item_runs() {
+    async fn call_no_hook_if_no_item_runs() {
         let mut cluster = Cluster::new().await;
         let journal = Journal::of(&cluster);
         cluster.listen("each", ListenerKind::regular(Scribe::new("each", &journal)));

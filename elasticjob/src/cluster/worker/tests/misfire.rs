@@ -12,7 +12,7 @@ fn skipped_times(event: JobEvent) -> Option<SkippedTimes> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_time_that_passed_while_an_item_changed_hands_should_be_made_up_by_its_new_owner() {
+async fn is_made_up_by_the_new_owner() {
     let mut cluster = Cluster::new().await;
     let config = JobConfig::builder("job")
         .cron("0/20 * * * * ?")
@@ -23,7 +23,7 @@ async fn a_time_that_passed_while_an_item_changed_hands_should_be_made_up_by_its
     let second = cluster.join("10.0.0.2", config, quick());
     cluster.until(36.0).await;
     assert_eq!(cluster.history.count_at(at(20)), 2);
-    // Its session ends at 45: the time at 40 passes while its item is nobody's.
+    // Its session ends at 45: the time at 40 passes while its item has no owner.
     second.kill();
     cluster.until(39.9).await;
     let mut events = first.events();
@@ -40,7 +40,7 @@ async fn a_time_that_passed_while_an_item_changed_hands_should_be_made_up_by_its
     assert!(late.iter().any(|ran| ran.began > Duration::from_secs(44)), "{late:?}");
     let mut sources = Vec::new();
     while sources.len() < 2 {
-        let ended = told(&mut events, |event| match event {
+        let ended = first_event(&mut events, |event| match event {
             JobEvent::Ended { run, outcome, .. } => Some((run.source, outcome)),
             _ => None,
         });
@@ -52,7 +52,7 @@ async fn a_time_that_passed_while_an_item_changed_hands_should_be_made_up_by_its
 }
 
 #[tokio::test(start_paused = true)]
-async fn times_that_nobody_was_there_for_should_be_counted_and_not_run() {
+async fn counts_times_without_instances_and_runs_none() {
     let mut cluster = Cluster::new().await;
     let only = cluster.join("10.0.0.1", every_second(1), quick());
     cluster.until(5.5).await;
@@ -62,7 +62,7 @@ async fn times_that_nobody_was_there_for_should_be_counted_and_not_run() {
     let mut events = again.events();
     cluster.until(63.5).await;
     assert_eq!(cluster.history.count_at(at(60)), 0);
-    let skipped = told(&mut events, skipped_times).await;
+    let skipped = first_event(&mut events, skipped_times).await;
     assert_eq!((skipped.after, skipped.before), (at(5), at(61)));
     assert_eq!(skipped.count, 55);
     assert!(
@@ -75,7 +75,7 @@ async fn times_that_nobody_was_there_for_should_be_counted_and_not_run() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_newest_missed_time_should_be_run_where_the_job_is_to_catch_up() {
+async fn runs_the_newest_missed_time_to_catch_up() {
     let mut cluster = Cluster::new().await;
     let config = JobConfig::builder("job")
         .cron("0/20 * * * * ?")
@@ -107,7 +107,7 @@ fn begun_at(cluster: &Cluster, due: Timestamp) -> Vec<(u32, u128)> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_time_that_came_while_the_items_ran_should_be_made_up_once_and_right_after() {
+async fn is_made_up_once_right_after() {
     let mut cluster = Cluster::new().await;
     let work: Work = Arc::new(|item| Box::pin(tokio::time::sleep(Duration::from_secs(if item == 0 { 25 } else { 1 }))));
     let _only = cluster.join("10.0.0.1", each_ten_seconds(2).build().unwrap(), work);
@@ -125,7 +125,7 @@ async fn a_time_that_came_while_the_items_ran_should_be_made_up_once_and_right_a
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_time_that_came_while_the_items_ran_should_be_skipped_where_misfire_is_off() {
+async fn is_skipped_if_misfire_is_off() {
     let mut cluster = Cluster::new().await;
     let config = each_ten_seconds(1).misfire(false).build().unwrap();
     let _only = cluster.join("10.0.0.1", config, lasting(Duration::from_secs(15)));
@@ -135,7 +135,7 @@ async fn a_time_that_came_while_the_items_ran_should_be_skipped_where_misfire_is
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_lost_to_an_end_that_claims_the_next_firing_should_neither_lose_nor_repeat_it() {
+async fn runs_once_after_a_lost_answer_to_end_and_claim() {
     for fate in [Fate::Applied, Fate::Dropped] {
         let mut cluster = Cluster::new().await;
         let config = each_ten_seconds(3).build().unwrap();
@@ -152,7 +152,7 @@ async fn an_answer_lost_to_an_end_that_claims_the_next_firing_should_neither_los
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_item_that_is_to_move_should_not_be_claimed_for_what_it_missed() {
+async fn is_not_made_up_for_an_item_that_is_to_move() {
     let mut cluster = Cluster::new().await;
     let config = each_ten_seconds(2).build().unwrap();
     let first = cluster.join("10.0.0.1", config.clone(), lasting(Duration::from_secs(15)));
@@ -167,7 +167,7 @@ async fn an_item_that_is_to_move_should_not_be_claimed_for_what_it_missed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_java_members_mark_should_be_made_up_for_its_item_alone_and_after_a_normal_run() {
+async fn makes_up_a_java_mark_for_its_item_alone() {
     for misfire in [true, false] {
         let mut cluster = Cluster::new().await;
         let config = each_ten_seconds(2).misfire(misfire).build().unwrap();
@@ -187,7 +187,7 @@ async fn a_java_members_mark_should_be_made_up_for_its_item_alone_and_after_a_no
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_time_at_which_a_java_member_had_the_item_should_be_its_own_and_not_made_up() {
+async fn leaves_the_times_of_a_java_owner_to_it() {
     for (other, made_up, reason) in [
         ("10.0.0.9@-@1", 0, "ran elsewhere"),
         ("10.0.0.9@-@1-abcdef", 1, "no instance ran the item"),
@@ -213,7 +213,7 @@ async fn a_time_at_which_a_java_member_had_the_item_should_be_its_own_and_not_ma
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_time_that_another_instance_ran_meanwhile_should_not_be_said_to_be_skipped() {
+async fn reports_no_skip_of_a_time_that_another_ran() {
     let mut cluster = Cluster::new().await;
     let only = cluster.join("10.0.0.1", every_second(1), quick());
     cluster.until(5.5).await;
@@ -231,7 +231,7 @@ async fn a_time_that_another_instance_ran_meanwhile_should_not_be_said_to_be_ski
     let mut events = only.events();
     cluster.until(9.5).await;
     assert_eq!(cluster.history.count_at(at(9)), 1);
-    let skipped = told(&mut events, skipped_times).await;
+    let skipped = first_event(&mut events, skipped_times).await;
     assert_eq!((skipped.after, skipped.before, skipped.count), (at(7), at(9), 1));
     let ledger = cluster.data("/job/ledger/items/0").await.unwrap();
     assert!(ledger.contains(&format!("\"skipped\":{{\"after\":{after}")), "{ledger}");

@@ -131,7 +131,7 @@ struct FakeRunner {
     complaints: Complaints,
 }
 
-/// What the error handler is told, and whether it gives firings up for it.
+/// The faults that the error handler receives, and whether it gives up the firing for them.
 #[derive(Clone, Default)]
 struct Complaints {
     heard: Arc<Mutex<Vec<String>>>,
@@ -494,7 +494,7 @@ impl Cluster {
 }
 
 /// What `pick` takes of the events, which has to come within some minutes.
-async fn told<T>(events: &mut crate::trace::Events, mut pick: impl FnMut(JobEvent) -> Option<T>) -> T {
+async fn first_event<T>(events: &mut crate::trace::Events, mut pick: impl FnMut(JobEvent) -> Option<T>) -> T {
     let picking = async {
         loop {
             let event = events.next().await.unwrap().expect("the application runs");

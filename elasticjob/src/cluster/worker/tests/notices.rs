@@ -8,7 +8,7 @@ fn count(log: &Log, words: &str) -> usize {
 }
 
 #[tokio::test(start_paused = true)]
-async fn failover_without_monitoring_is_said_to_have_no_effect_once() {
+async fn warn_once_of_failover_without_monitoring() {
     let (log, _here) = Log::record();
     let mut cluster = Cluster::new().await;
     let config = every_second(1)
@@ -25,7 +25,7 @@ async fn failover_without_monitoring_is_said_to_have_no_effect_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pool_that_some_java_versions_refuse_is_told_once_there_is_a_java_member() {
+async fn warn_of_a_pool_that_java_refuses() {
     let (log, _here) = Log::record();
     let mut cluster = Cluster::new().await;
     let config = every_second(1)

@@ -53,7 +53,7 @@ async fn an_instance_removed_by_an_operator_should_shut_down() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_item_that_a_removed_instance_still_runs_should_not_be_run_elsewhere_before_its_end() {
+async fn keep_an_item_of_a_removed_instance_until_its_end() {
     let mut cluster = Cluster::new().await;
     let instances: Vec<_> = ["10.0.0.1", "10.0.0.2"]
         .map(|ip| cluster.join(ip, with_failover(1), lasting(Duration::from_secs(10))))
@@ -102,7 +102,7 @@ async fn an_instance_should_join_although_the_configuration_vanishes_meanwhile()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_is_switched_on_again_should_not_run_all_that_it_missed() {
+async fn run_no_backlog_after_a_server_is_switched_on() {
     let mut cluster = Cluster::new().await;
     let only = cluster.join("10.0.0.1", every_second(1), quick());
     cluster.until(3.5).await;

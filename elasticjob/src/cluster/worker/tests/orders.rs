@@ -1,9 +1,9 @@
-//! Runs that somebody asks for.
+//! Runs that an operator or a program triggers.
 
 use super::*;
 
 #[tokio::test(start_paused = true)]
-async fn an_order_should_run_all_items_once_and_be_answered_in_the_ledger() {
+async fn run_all_items_once_and_answer_in_the_ledger() {
     let mut cluster = Cluster::new().await;
     let one_off = JobConfig::builder("job").sharding_total_count(3).build().unwrap();
     let first = cluster.join("10.0.0.1", one_off.clone(), quick());
@@ -37,7 +37,7 @@ async fn an_order_should_run_all_items_once_and_be_answered_in_the_ledger() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_order_should_wait_until_the_items_are_shared_out() {
+async fn wait_until_the_items_are_assigned() {
     let mut cluster = Cluster::new().await;
     let one_off = JobConfig::builder("job").sharding_total_count(3).build().unwrap();
     let first = cluster.join("10.0.0.1", one_off, quick());
@@ -51,7 +51,7 @@ async fn an_order_should_wait_until_the_items_are_shared_out() {
     assert_eq!(
         cluster.data("/job/sharding/0/instance").await,
         None,
-        "nobody has items yet"
+        "no instance has items yet"
     );
     let (answer, answered) = oneshot::channel();
     let request = "q1".to_owned();
@@ -70,7 +70,7 @@ async fn an_order_should_wait_until_the_items_are_shared_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_is_looked_at_after_a_deletion_should_not_bring_the_node_back() {
+async fn stay_deleted_after_a_late_answer() {
     let mut cluster = Cluster::new().await;
     let only = cluster.join("10.0.0.1", every_second(1), quick());
     cluster.until(2.5).await;
@@ -88,7 +88,7 @@ async fn an_answer_that_is_looked_at_after_a_deletion_should_not_bring_the_node_
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_order_to_an_instance_that_died_should_be_removed() {
+async fn are_removed_with_a_dead_instance() {
     let mut cluster = Cluster::new().await;
     let one_off = JobConfig::builder("job").sharding_total_count(1).build().unwrap();
     let first = cluster.join("10.0.0.1", one_off.clone(), quick());
@@ -104,7 +104,7 @@ async fn an_order_to_an_instance_that_died_should_be_removed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_order_should_start_nothing_where_the_job_is_stopping() {
+async fn start_nothing_in_a_job_that_stops() {
     let mut cluster = Cluster::new().await;
     let config = JobConfig::builder("job")
         .cron("5 * * * * ?")

@@ -47,7 +47,7 @@ fn rare(is_failover: bool) -> JobConfig {
 }
 
 #[tokio::test(start_paused = true)]
-async fn are_followed_by_another_instance_whatever_the_step() {
+async fn are_followed_by_another_instance_at_every_step() {
     // A step and the next are alike as a rule.
     for (is_failover, first) in [(false, 1), (true, 2)] {
         for step in (first..46).step_by(2) {
@@ -101,7 +101,7 @@ async fn do_not_keep_a_job_from_stopping() {
     assert_eq!(*only.handle.state.borrow(), JobState::Stopped);
 }
 
-/// Runs items that end when they are let go, whatever cancels them.
+/// Runs items that ignore cancellation and end when they are let go.
 struct Stubborn {
     tasks: Tasks,
     is_over: Arc<AtomicBool>,
@@ -147,7 +147,7 @@ impl Runner for Stubborn {
         false
     }
 
-    fn call_listeners(&self, _told: ListenerCall) -> Task<CallResult> {
+    fn call_listeners(&self, _call: ListenerCall) -> Task<CallResult> {
         self.tasks.spawn("listeners", async { CallResult::default() })
     }
 
@@ -157,7 +157,7 @@ impl Runner for Stubborn {
 }
 
 #[tokio::test(start_paused = true)]
-async fn leave_an_item_claimed_as_long_as_its_work_cannot_be_stopped() {
+async fn keep_the_claim_while_the_work_cannot_stop() {
     let mut cluster = Cluster::new().await;
     let (is_over, launched) = (Arc::new(AtomicBool::new(false)), Arc::default());
     let (over, by_stubborn) = (Arc::clone(&is_over), Arc::clone(&launched));

@@ -134,7 +134,7 @@ async fn refuses_a_claim_on_its_way_where_java_has_always_led() {
     assert_eq!(
         cluster.data("/job/ledger/epoch").await,
         None,
-        "nobody of ours has shared out"
+        "none of our instances has shared out"
     );
     only.link.stall(Direction::Requests);
     cluster.until(3.2).await;
@@ -289,7 +289,7 @@ async fn is_caught_up_with_where_the_job_says_so() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn switches_off_members_that_do_not_obey_and_on_again_what_it_switched_off() {
+async fn switches_disobedient_members_off_and_on_again() {
     let mut cluster = Cluster::new().await;
     let ours = cluster.join("10.0.0.1", every_second(2), quick());
     cluster.until(2.5).await;
@@ -344,7 +344,7 @@ async fn switches_off_members_that_do_not_obey_and_on_again_what_it_switched_off
 }
 
 #[tokio::test(start_paused = true)]
-async fn is_obeyed_by_a_member_that_comes_where_java_members_were_alone() {
+async fn is_obeyed_by_our_first_member_beside_java() {
     let mut cluster = Cluster::new().await;
     for path in ["/job", "/job/servers", "/job/instances"] {
         cluster.create(path, "").await;

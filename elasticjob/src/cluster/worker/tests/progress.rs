@@ -48,7 +48,7 @@ fn reporting(seconds: u32) -> ExecutorWork {
 }
 
 #[tokio::test(start_paused = true)]
-async fn is_shown_while_the_run_goes_on_and_is_written_at_a_slow_pace() {
+async fn is_shown_at_once_and_written_slowly() {
     let mut cluster = Cluster::new().await;
     let only = cluster.join_executing("10.0.0.1", with_failover(3), reporting(18));
     cluster.until(5.5).await;

@@ -13,7 +13,7 @@ fn each_minute(total: u32) -> JobConfig {
 }
 
 #[tokio::test(start_paused = true)]
-async fn marks_of_items_that_run_should_stay_over_a_reconnect() {
+async fn keeps_marks_of_running_items() {
     let mut cluster = Cluster::new().await;
     let only = cluster.join("10.0.0.1", each_minute(1), lasting(Duration::from_secs(20)));
     cluster.until(6.0).await;
@@ -33,7 +33,7 @@ async fn marks_of_items_that_run_should_stay_over_a_reconnect() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_was_removed_meanwhile_should_be_enabled_again() {
+async fn registers_a_removed_server_again() {
     let mut cluster = Cluster::new().await;
     let only = cluster.join("10.0.0.1", every_second(1), quick());
     cluster.until(3.0).await;
@@ -49,7 +49,7 @@ async fn a_server_that_was_removed_meanwhile_should_be_enabled_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_order_that_came_while_the_connection_was_away_should_be_carried_out() {
+async fn carries_out_a_trigger_of_the_meantime() {
     let mut cluster = Cluster::new().await;
     let only = cluster.join("10.0.0.1", each_minute(2), quick());
     cluster.until(20.0).await;
@@ -66,7 +66,7 @@ async fn an_order_that_came_while_the_connection_was_away_should_be_carried_out(
 }
 
 #[tokio::test(start_paused = true)]
-async fn orders_that_come_while_the_items_run_should_be_carried_out_once_after_that() {
+async fn joins_triggers_that_come_during_a_run() {
     let mut cluster = Cluster::new().await;
     let only = cluster.join("10.0.0.1", each_minute(1), lasting(Duration::from_secs(10)));
     cluster.until(6.0).await;
@@ -82,12 +82,12 @@ async fn orders_that_come_while_the_items_run_should_be_carried_out_once_after_t
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_end_of_a_run_should_remove_no_mark_of_somebody_else() {
+async fn removes_no_mark_of_another_instance() {
     let mut cluster = Cluster::new().await;
     let only = cluster.join("10.0.0.1", each_minute(1), lasting(Duration::from_secs(10)));
     cluster.until(6.0).await;
     assert_eq!(cluster.data("/job/sharding/0/running").await, Some(only.id()));
-    // Somebody has taken the item, by rights or not.
+    // Another instance has taken the item.
     let other = "10.0.0.9@-@7";
     cluster.delete("/job/sharding/0/running").await;
     cluster.create("/job/sharding/0/running", other).await;
@@ -99,7 +99,7 @@ async fn the_end_of_a_run_should_remove_no_mark_of_somebody_else() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_process_that_comes_back_at_once_should_be_another_instance_under_its_old_address() {
+async fn makes_a_new_instance_under_the_old_address() {
     let mut cluster = Cluster::new().await;
     let before = cluster.join("10.0.0.1", every_second(2), quick());
     cluster.until(3.5).await;

@@ -10,7 +10,7 @@ async fn remove_all(cluster: &Cluster, path: String) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_job_that_is_removed_should_stop_on_its_instances() {
+async fn stops_the_job_on_all_instances() {
     let mut cluster = Cluster::new().await;
     let instances = ["10.0.0.1", "10.0.0.2"].map(|ip| cluster.join(ip, every_second(2), quick()));
     cluster.until(3.2).await;
@@ -24,7 +24,7 @@ async fn a_job_that_is_removed_should_stop_on_its_instances() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_job_that_is_removed_while_its_instance_is_cut_off_should_stop_there() {
+async fn stops_the_job_on_a_cut_off_instance() {
     let mut cluster = Cluster::new().await;
     let only = cluster.join("10.0.0.1", every_second(2), quick());
     cluster.until(3.2).await;
@@ -38,7 +38,7 @@ async fn a_job_that_is_removed_while_its_instance_is_cut_off_should_stop_there()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_job_that_is_removed_while_its_session_ends_should_be_registered_anew() {
+async fn registers_the_job_again_in_a_new_session() {
     let mut cluster = Cluster::new().await;
     let only = cluster.join("10.0.0.1", every_second(2), quick());
     cluster.until(3.2).await;
@@ -54,7 +54,7 @@ async fn a_job_that_is_removed_while_its_session_ends_should_be_registered_anew(
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_removed_job_still_runs_should_be_cancelled_before_others_run_it() {
+async fn cancels_runs_before_others_begin() {
     let mut cluster = Cluster::new().await;
     let work = lasting(Duration::from_secs(12));
     let old = cluster.join("10.0.0.1", with_failover(2), Arc::clone(&work));
@@ -72,7 +72,7 @@ async fn what_a_removed_job_still_runs_should_be_cancelled_before_others_run_it(
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_was_removed_with_a_job_should_write_nothing_into_the_one_begun_anew() {
+async fn writes_nothing_into_a_job_created_again() {
     let mut cluster = Cluster::new().await;
     let old = cluster.join("10.0.0.1", with_failover(1), lasting(Duration::from_secs(4)));
     cluster.until(6.0).await;

@@ -1,4 +1,4 @@
-//! What is told of a job to whoever watches from outside.
+//! The health, the metrics and the events of a job.
 
 use super::*;
 
@@ -17,7 +17,7 @@ fn unaccounted(instance: &Instance) -> u64 {
 }
 
 #[tokio::test(start_paused = true)]
-async fn times_that_nobody_was_there_for_should_be_unaccounted_until_they_have_a_verdict() {
+async fn counts_times_without_instances_as_unaccounted() {
     let mut cluster = Cluster::new().await;
     let first = cluster.join("10.0.0.1", every_twenty_seconds(2), quick());
     cluster.until(35.0).await;
@@ -50,7 +50,7 @@ async fn what_an_operator_switched_off_should_not_be_unaccounted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn times_that_come_while_a_firing_goes_on_should_not_be_unaccounted() {
+async fn accounts_for_times_during_a_firing() {
     let mut cluster = Cluster::new().await;
     let work: Work = Arc::new(|item| Box::pin(tokio::time::sleep(Duration::from_secs(u64::from(item) * 70))));
     let only = cluster.join("10.0.0.1", every_twenty_seconds(2), work);
@@ -65,7 +65,7 @@ async fn times_that_come_while_a_firing_goes_on_should_not_be_unaccounted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_time_that_was_given_up_should_be_accounted_for_with_its_reason() {
+async fn accounts_for_a_skipped_time_with_its_reason() {
     let mut cluster = Cluster::new().await;
     let only = cluster.join("10.0.0.1", every_twenty_seconds(1), quick());
     cluster.until(35.0).await;
@@ -86,7 +86,7 @@ async fn a_time_that_was_given_up_should_be_accounted_for_with_its_reason() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_standing_should_tell_what_is_here_and_what_runs() {
+async fn shows_own_items_and_runs() {
     let mut cluster = Cluster::new().await;
     let only = cluster.join("10.0.0.1", every_twenty_seconds(3), lasting(Duration::from_secs(5)));
     let now = || only.handle.status.now();
@@ -123,7 +123,7 @@ mod metrics {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn every_kind_of_thing_that_happens_should_be_counted() {
+    async fn count_every_kind_of_event() {
         let recorder = PrometheusBuilder::new().build_recorder();
         let handle = recorder.handle();
         let _here = ::metrics::set_default_local_recorder(&recorder);
@@ -164,7 +164,7 @@ mod metrics {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_last_success_of_an_item_should_be_told_where_the_item_is() {
+    async fn show_the_last_success_on_the_owner() {
         let recorder = PrometheusBuilder::new().build_recorder();
         let handle = recorder.handle();
         let _here = ::metrics::set_default_local_recorder(&recorder);
@@ -192,7 +192,7 @@ mod metrics {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn times_that_come_while_a_firing_goes_on_should_be_counted_as_misfires() {
+    async fn count_times_during_a_firing_as_misfires() {
         let recorder = PrometheusBuilder::new().build_recorder();
         let handle = recorder.handle();
         let _here = ::metrics::set_default_local_recorder(&recorder);

@@ -26,13 +26,13 @@ fn hanging() -> ExecutorWork {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_item_that_is_to_move_fails_at_its_timeout_and_says_why_it_is_not_tried_again() {
+async fn end_with_the_reason_if_the_item_is_to_move() {
     let mut cluster = Cluster::new().await;
     let first = cluster.join_executing("10.0.0.1", retrying(2), hanging());
     cluster.until(7.5).await;
     let mut events = first.events();
     let _second = cluster.join_executing("10.0.0.2", retrying(2), hanging());
-    let cause = told(&mut events, |event| match event {
+    let cause = first_event(&mut events, |event| match event {
         JobEvent::Ended { outcome, .. } => Some(outcome),
         _ => None,
     });

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test(start_paused = true)]
-async fn an_instance_that_lost_its_session_should_come_back_as_a_new_one() {
+async fn returns_as_a_new_instance_after_a_lost_session() {
     let mut cluster = Cluster::new().await;
     let only = cluster.join("10.0.0.1", every_second(2), quick());
     cluster.until(3.5).await;
@@ -17,7 +17,7 @@ async fn an_instance_that_lost_its_session_should_come_back_as_a_new_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn why_an_instance_is_gone_should_not_be_asked_over_and_over() {
+async fn asks_once_why_an_instance_is_gone() {
     let mut cluster = Cluster::new().await;
     let only = cluster.join("10.0.0.1", every_second(1), quick());
     only.link.delay(Duration::from_millis(1));
@@ -38,7 +38,7 @@ async fn why_an_instance_is_gone_should_not_be_asked_over_and_over() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn work_should_stop_before_a_session_that_is_cut_off_can_end() {
+async fn stops_work_before_a_cut_off_session_ends() {
     let mut cluster = Cluster::new().await;
     let hourly = JobConfig::builder("job")
         .cron("5 * * * * ?")
@@ -56,7 +56,7 @@ async fn work_should_stop_before_a_session_that_is_cut_off_can_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn items_should_finish_within_the_grace_period_and_be_cancelled_after_it() {
+async fn cancels_items_after_the_grace_period() {
     let mut cluster = Cluster::new().await;
     let work: Work = Arc::new(|item| Box::pin(tokio::time::sleep(Duration::from_secs(if item == 0 { 2 } else { 60 }))));
     let config = JobConfig::builder("job")
@@ -99,7 +99,7 @@ async fn items_should_finish_within_the_grace_period_and_be_cancelled_after_it()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_clock_that_is_put_right_while_there_is_no_session_should_be_noticed() {
+async fn notices_a_clock_set_without_a_session() {
     let mut cluster = Cluster::new().await;
     // Past the first time, so that the session ends before the next.
     let ahead = jiff::SignedDuration::from_hours(24) + jiff::SignedDuration::from_secs(6);

@@ -1,4 +1,4 @@
-//! Who has which item, whoever comes and goes.
+//! Which instance has which item, as instances join and leave.
 
 use super::*;
 use crate::limits;
@@ -58,7 +58,7 @@ async fn the_log_names_the_items_that_move_and_why() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn items_of_an_instance_that_leaves_should_move_at_once() {
+async fn moves_items_of_a_leaver_at_once() {
     let mut cluster = Cluster::new().await;
     let first = cluster.join("10.0.0.1", every_second(4), quick());
     let second = cluster.join("10.0.0.2", every_second(4), quick());
@@ -75,7 +75,7 @@ async fn items_of_an_instance_that_leaves_should_move_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn items_of_an_instance_that_died_should_move_when_its_session_ends() {
+async fn moves_items_of_a_dead_instance_with_its_session() {
     let mut cluster = Cluster::new().await;
     let first = cluster.join("10.0.0.1", every_second(4), quick());
     let second = cluster.join("10.0.0.2", every_second(4), quick());
@@ -106,7 +106,7 @@ async fn a_leader_that_died_should_be_followed_by_another() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_running_item_should_end_before_it_moves_and_hold_up_no_other() {
+async fn moves_a_running_item_after_its_end() {
     let mut cluster = Cluster::new().await;
     let every_five = JobConfig::builder("job")
         .cron("0/5 * * * * ?")
@@ -149,7 +149,7 @@ async fn a_running_item_should_end_before_it_moves_and_hold_up_no_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_item_that_moved_while_it_ran_should_run_again_once_that_has_ended() {
+async fn runs_a_moved_item_after_its_old_run() {
     let mut cluster = Cluster::new().await;
     let unmonitored = every_second(2).to_builder().monitor_execution(false).build().unwrap();
     let is_first = Arc::new(std::sync::atomic::AtomicBool::new(true));
@@ -171,7 +171,7 @@ async fn an_item_that_moved_while_it_ran_should_run_again_once_that_has_ended() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_large_job_should_be_shared_though_followed_in_part() {
+async fn assigns_a_large_job_followed_in_part() {
     let mut cluster = Cluster::new().await;
     let config = JobConfig::builder("job")
         .cron("0/5 * * * * ?")
@@ -200,7 +200,7 @@ async fn a_large_job_should_be_shared_though_followed_in_part() {
         assert_eq!(by(&cluster.history.at(at(20)), &instance.id()).len(), 200);
     }
 
-    // The operator's word on one item reaches whoever owns it.
+    // The operator's switch of one item reaches its owner.
     cluster.create("/job/sharding/399/disabled", "").await;
     cluster.until(26.5).await;
     assert_eq!(cluster.history.count_at(at(25)), 399);
@@ -208,7 +208,7 @@ async fn a_large_job_should_be_shared_though_followed_in_part() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_follower_of_a_large_job_should_survive_a_reconnect() {
+async fn follows_a_large_job_over_a_reconnect() {
     let mut cluster = Cluster::new().await;
     let config = JobConfig::builder("job")
         .cron("0/5 * * * * ?")
@@ -232,7 +232,7 @@ async fn a_follower_of_a_large_job_should_survive_a_reconnect() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn items_that_are_added_while_the_leader_surveys_them_should_be_shared_out_with_the_others() {
+async fn assigns_items_added_during_a_survey() {
     let mut cluster = Cluster::new().await;
     let leader = cluster.join("10.0.0.1", every_second(2), quick());
     cluster.until(3.5).await;
@@ -246,7 +246,7 @@ async fn items_that_are_added_while_the_leader_surveys_them_should_be_shared_out
     };
     let in_time = tokio::time::timeout(Duration::from_secs(5), flagged).await;
     in_time.expect("the leader flags who came");
-    // It hears of more items after it has asked for the state of two, and before it is told that.
+    // It hears of more items after it has asked for the state of two, and before the answer comes.
     cluster.set("/job/config", &every_second(5).to_yaml()).await;
     cluster.until(12.5).await;
     assert_eq!(cluster.history.count_at(at(11)), 5);
@@ -254,7 +254,7 @@ async fn items_that_are_added_while_the_leader_surveys_them_should_be_shared_out
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_item_that_was_given_away_while_it_was_claimed_should_be_let_go_unrun() {
+async fn releases_an_item_that_moved_during_its_claim() {
     let mut cluster = Cluster::new().await;
     let config = JobConfig::builder("job")
         .cron("0/20 * * * * ?")
@@ -269,7 +269,7 @@ async fn an_item_that_was_given_away_while_it_was_claimed_should_be_let_go_unrun
     cluster.register_java(java).await;
     cluster.set("/job/leader/election/instance", java).await;
     cluster.until(19.5).await;
-    // What happens at 19.9 is told at 20.1, before the claim of 20.0 is answered.
+    // The instance hears at 20.1 what happens at 19.9, before the claim of 20.0 is answered.
     only.link.delay(Duration::from_millis(200));
     cluster.until(19.9).await;
     cluster.delete("/job/sharding/0/instance").await;
@@ -282,7 +282,7 @@ async fn an_item_that_was_given_away_while_it_was_claimed_should_be_let_go_unrun
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_claim_by_an_assignment_that_is_not_the_newest_should_be_refused_and_made_anew() {
+async fn repeats_a_claim_under_an_old_assignment() {
     let mut cluster = Cluster::new().await;
     let config = JobConfig::builder("job")
         .cron("0/20 * * * * ?")
@@ -292,7 +292,7 @@ async fn a_claim_by_an_assignment_that_is_not_the_newest_should_be_refused_and_m
         .unwrap();
     let only = cluster.join("10.0.0.1", config, lasting(Duration::from_secs(5)));
     cluster.until(19.5).await;
-    // What happens at 19.9 is told at 20.1, after the claim of 20.0 was sent.
+    // The instance hears at 20.1 what happens at 19.9, after the claim of 20.0 was sent.
     only.link.delay(Duration::from_millis(200));
     cluster.until(19.9).await;
     let assignment = cluster.data("/job/ledger/epoch").await.unwrap();
@@ -307,7 +307,7 @@ async fn a_claim_by_an_assignment_that_is_not_the_newest_should_be_refused_and_m
 }
 
 #[tokio::test(start_paused = true)]
-async fn whom_a_java_leader_overlooks_should_be_flagged() {
+async fn flags_instances_that_a_java_leader_overlooks() {
     let mut cluster = Cluster::new().await;
     let _one = cluster.join("10.0.0.1", every_second(4), quick());
     let _other = cluster.join("10.0.0.2", every_second(4), quick());
@@ -324,11 +324,11 @@ async fn whom_a_java_leader_overlooks_should_be_flagged() {
     cluster.create("/job/sharding/0/instance", java).await;
     cluster.delete(flag).await;
     cluster.until(60.0).await;
-    assert_eq!(cluster.data(flag).await, None, "nobody is overlooked any more");
+    assert_eq!(cluster.data(flag).await, None, "no instance is overlooked any more");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_leader_that_gives_up_should_flag_its_items_for_a_java_member() {
+async fn flags_items_of_a_leader_that_gives_up() {
     for (other, is_flagged) in [("10.0.0.9@-@1", true), ("", false)] {
         for leaves in [true, false] {
             let mut cluster = Cluster::new().await;
@@ -352,7 +352,7 @@ async fn a_leader_that_gives_up_should_flag_its_items_for_a_java_member() {
 
 /// Each write of a worker begins with a check that it still is a member, which the parts of a resharding leave room for.
 #[tokio::test(start_paused = true)]
-async fn items_should_be_shared_out_wherever_the_limit_of_a_transaction_lies() {
+async fn assigns_items_at_any_transaction_limit() {
     for limit in (3_000..4_000).step_by(40) {
         let _limits = limits::lower(limit, 1_000);
         let mut cluster = Cluster::new().await;

@@ -12,7 +12,7 @@ fn with_strategy(total: u32, strategy: &str) -> String {
     config.build().unwrap().to_registry().yaml
 }
 
-/// A cluster whose registry has this configuration before any instance comes.
+/// Creates a cluster with this configuration in the registry before any instance comes.
 async fn cluster_with(config: &str) -> Cluster {
     let cluster = Cluster::new().await;
     cluster.create("/job", "").await;
@@ -30,7 +30,7 @@ async fn word(cluster: &Cluster, instance: &Instance) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn takes_no_items_and_says_why_until_the_configuration_is_another() {
+async fn takes_no_items_until_the_configuration_changes() {
     let mut cluster = cluster_with(&with_strategy(4, "OURS")).await;
     cluster
         .strategies
@@ -82,7 +82,7 @@ async fn waits_for_a_configuration_that_can_be_read() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn stores_its_own_configuration_once_the_refused_one_is_removed() {
+async fn replaces_a_refused_configuration_once_removed() {
     let mut cluster = cluster_with(REFUSED).await;
     let only = cluster.join("10.0.0.1", every_second(2), quick());
     cluster.until(3.5).await;
@@ -114,7 +114,7 @@ async fn stops_when_the_job_is_removed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn goes_on_in_the_next_session_and_ends_when_told_to() {
+async fn continues_in_the_next_session_and_ends_at_a_stop() {
     let mut cluster = cluster_with(REFUSED).await;
     let only = cluster.join("10.0.0.1", every_second(2), quick());
     cluster.until(3.5).await;
@@ -137,7 +137,7 @@ async fn goes_on_in_the_next_session_and_ends_when_told_to() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn is_not_for_an_instance_that_has_run_the_job_which_goes_on_and_says_why() {
+async fn is_not_entered_by_an_instance_that_has_run() {
     let mut cluster = Cluster::new().await;
     let only = cluster.join("10.0.0.1", every_second(2), quick());
     cluster.until(3.5).await;

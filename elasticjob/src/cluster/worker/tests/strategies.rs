@@ -32,7 +32,7 @@ fn other(items: u32) -> Assignment {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_strategy_that_panics_should_leave_the_items_where_they_are_and_the_cluster_at_work() {
+async fn keep_items_in_place_after_a_panic() {
     let mut cluster = cluster(|request| match request.instances().len() {
         2 => panic!("no idea"),
         _ => None,
@@ -55,7 +55,7 @@ async fn a_strategy_that_panics_should_leave_the_items_where_they_are_and_the_cl
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_item_without_an_instance_should_stay_so_while_the_strategy_fails() {
+async fn keep_an_item_unassigned_while_they_fail() {
     let mut cluster = cluster(|request| (request.instances().len() < 3).then(|| other(99))).await;
     let first = cluster.join("10.0.0.1", moody(4), quick());
     let _second = cluster.join("10.0.0.2", moody(4), quick());
@@ -75,7 +75,7 @@ async fn an_item_without_an_instance_should_stay_so_while_the_strategy_fails() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn items_that_a_strategy_gives_to_nobody_should_be_run_by_nobody_and_hold_up_no_other() {
+async fn leave_items_unassigned_and_run_the_others() {
     let mut cluster = cluster(|request| Some(Assignment::from_fn(request, |item| (item != 1).then_some(0)))).await;
     let _only = cluster.join("10.0.0.1", moody(3), quick());
     cluster.until(8.5).await;
@@ -86,7 +86,7 @@ async fn items_that_a_strategy_gives_to_nobody_should_be_run_by_nobody_and_hold_
 }
 
 #[tokio::test(start_paused = true)]
-async fn sticky_items_should_stay_whoever_leads() {
+async fn keep_sticky_items_under_any_leader() {
     let mut cluster = Cluster::new().await;
     let sticky = || {
         every_second(12)

@@ -7,7 +7,7 @@ use crate::error_handler::{ErrorHandlers, Post};
 use crate::executor::{DEFAULT_POOL, Equipment, JobRunner, Pool, Pools, Underway, Work as ExecutorWork};
 use crate::job::{Components, ShardingContext, dataflow};
 
-/// The item whose data runs out.
+/// The item that runs out of data.
 const DRY: u32 = 7;
 
 /// How long a batch takes.
@@ -45,7 +45,7 @@ impl Batches {
         runs
     }
 
-    /// Panics unless an item is streamed by one run in that time, and by nobody else.
+    /// Panics unless exactly one run, of the instance `by`, streams an item in that time.
     #[track_caller]
     fn assert_one_run(&self, second: f64, item: u32, by: &str) {
         let runs = self.runs_after(second, item);
@@ -65,7 +65,7 @@ fn streaming(total: u32) -> JobConfig {
     config.prop("streaming.process", "true").build().unwrap()
 }
 
-/// A job whose data never runs out, but for that of one item, which has a batch for each run.
+/// Returns the work of a job that never runs out of data, except for one item, which has one batch for each run.
 fn endless(batches: &Batches, clock: &Arc<ManualClock>) -> ExecutorWork {
     let (batches, clock) = (batches.clone(), Arc::clone(clock));
     let of_fetch = batches.clone();
@@ -101,7 +101,7 @@ impl Cluster {
         self.join_executing(ip, config, work)
     }
 
-    /// Has a process join whose runs are the real executor's.
+    /// Has a process join that runs items with the real executor.
     pub(super) fn join_executing(&mut self, ip: &str, config: JobConfig, work: ExecutorWork) -> Instance {
         let clock = Arc::clone(&self.clock);
         let of_runner = config.clone();
@@ -143,7 +143,7 @@ impl Cluster {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_should_end_for_its_item_to_move_and_go_on_where_that_stays() {
+async fn ends_to_move_its_item() {
     let mut cluster = Cluster::new().await;
     let batches = Batches::default();
     let first = cluster.join_streaming("10.0.0.1", streaming(4), &batches);
@@ -177,7 +177,7 @@ async fn a_stream_should_end_for_its_item_to_move_and_go_on_where_that_stays() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_should_end_where_its_server_or_item_is_switched_off() {
+async fn ends_when_server_or_item_is_switched_off() {
     let mut cluster = Cluster::new().await;
     let batches = Batches::default();
     let only = cluster.join_streaming("10.0.0.1", streaming(2), &batches);
@@ -196,7 +196,7 @@ async fn a_stream_should_end_where_its_server_or_item_is_switched_off() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_should_give_way_to_items_whose_time_has_come() {
+async fn gives_way_to_items_that_are_due() {
     let mut cluster = Cluster::new().await;
     let batches = Batches::default();
     let only = cluster.join_streaming("10.0.0.1", streaming(8), &batches);
@@ -219,7 +219,7 @@ async fn a_stream_should_give_way_to_items_whose_time_has_come() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_should_give_way_to_an_order() {
+async fn gives_way_to_a_trigger() {
     let mut cluster = Cluster::new().await;
     let batches = Batches::default();
     let only = cluster.join_streaming("10.0.0.1", streaming(1), &batches);
@@ -239,7 +239,7 @@ async fn a_stream_should_give_way_to_an_order() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_should_end_after_its_batch_when_its_instance_leaves() {
+async fn ends_after_its_batch_when_leaving() {
     let mut cluster = Cluster::new().await;
     let batches = Batches::default();
     let only = cluster.join_streaming("10.0.0.1", streaming(2), &batches);
@@ -248,7 +248,7 @@ async fn a_stream_should_end_after_its_batch_when_its_instance_leaves() {
     only.stop(Duration::from_secs(30)).await;
     assert!(
         before.elapsed() < 2 * BATCH,
-        "nobody waits for the grace to pass: {:?}",
+        "no instance waits for the grace to pass: {:?}",
         before.elapsed()
     );
     for item in 0..2 {
@@ -258,7 +258,7 @@ async fn a_stream_should_end_after_its_batch_when_its_instance_leaves() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_should_end_when_what_it_was_given_has_changed_and_only_then() {
+async fn ends_when_its_input_changes() {
     let mut cluster = Cluster::new().await;
     let batches = Batches::default();
     let only = cluster.join_streaming("10.0.0.1", streaming(1), &batches);
@@ -280,7 +280,7 @@ async fn a_stream_should_end_when_what_it_was_given_has_changed_and_only_then() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_stream_should_end_where_a_java_leader_is_to_share_the_items_out() {
+async fn ends_before_a_java_leader_reshards() {
     let mut cluster = Cluster::new().await;
     let batches = Batches::default();
     let _only = cluster.join_streaming("10.0.0.1", streaming(2), &batches);
@@ -297,7 +297,7 @@ async fn every_stream_should_end_where_a_java_leader_is_to_share_the_items_out()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_whose_instance_dies_should_be_gone_on_with_by_another() {
+async fn continues_on_another_instance_after_a_death() {
     let mut cluster = Cluster::new().await;
     let batches = Batches::default();
     let config = streaming(2).to_builder().failover(true).build().unwrap();

@@ -11,7 +11,7 @@ fn second_attempts(cluster: &Cluster, id: &str, due: Timestamp) -> Vec<(u32, Dur
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_busy_instance_should_take_over_all_items_at_once_and_none_of_its_own_again() {
+async fn takes_over_all_items_at_once() {
     let mut cluster = Cluster::new().await;
     // Item 10 comes before item 2 as a text.
     let work = lasting(Duration::from_secs(17));
@@ -39,7 +39,7 @@ async fn a_busy_instance_should_take_over_all_items_at_once_and_none_of_its_own_
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_disabled_instance_should_take_nothing_over_until_it_is_enabled() {
+async fn waits_for_a_disabled_instance_to_be_enabled() {
     let mut cluster = Cluster::new().await;
     let work = lasting(Duration::from_secs(8));
     let first = cluster.join("10.0.0.1", with_failover(1), Arc::clone(&work));
@@ -66,7 +66,7 @@ async fn a_disabled_instance_should_take_nothing_over_until_it_is_enabled() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_item_that_an_operator_switched_off_should_not_be_taken_over() {
+async fn leaves_a_switched_off_item() {
     let mut cluster = Cluster::new().await;
     let work = lasting(Duration::from_secs(8));
     let _first = cluster.join("10.0.0.1", with_failover(4), Arc::clone(&work));
@@ -87,7 +87,7 @@ async fn an_item_that_an_operator_switched_off_should_not_be_taken_over() {
 
 /// Followers of a large job watch their own items only.
 #[tokio::test(start_paused = true)]
-async fn an_item_that_was_switched_off_while_it_waited_should_not_be_taken_over_by_a_follower() {
+async fn leaves_an_item_switched_off_while_it_waits() {
     let _limits = limits::lower(1_000_000, 1);
     let mut cluster = Cluster::new().await;
     let work = lasting(Duration::from_secs(8));
@@ -121,7 +121,7 @@ async fn an_item_that_was_switched_off_while_it_waited_should_not_be_taken_over_
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_item_that_nobody_takes_over_after_all_should_be_lost_with_its_instance() {
+async fn reports_lost_if_no_instance_takes_over() {
     let unlimited = |config: &JobConfig| config.to_builder().failover(false).build().unwrap();
     let fewer = |config: &JobConfig| config.to_builder().sharding_total_count(1).build().unwrap();
     let changes: [&dyn Fn(&JobConfig) -> JobConfig; 2] = [&unlimited, &fewer];
@@ -143,7 +143,7 @@ async fn an_item_that_nobody_takes_over_after_all_should_be_lost_with_its_instan
             JobEvent::Lost { item: 1, .. } => Some(()),
             _ => None,
         };
-        told(&mut events, lost).await;
+        first_event(&mut events, lost).await;
         assert!(
             !cluster
                 .children("/job/leader/failover/items")
@@ -157,7 +157,7 @@ async fn an_item_that_nobody_takes_over_after_all_should_be_lost_with_its_instan
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_run_should_have_an_id_of_its_own_which_its_attempts_share() {
+async fn shares_the_run_id_between_attempts() {
     let mut cluster = Cluster::new().await;
     let work = lasting(Duration::from_secs(8));
     let instances = ["10.0.0.1", "10.0.0.2"].map(|ip| cluster.join(ip, with_failover(1), Arc::clone(&work)));
@@ -186,7 +186,7 @@ async fn each_run_should_have_an_id_of_its_own_which_its_attempts_share() {
 const SMALL: usize = 4_000;
 
 #[tokio::test(start_paused = true)]
-async fn a_take_over_too_large_for_one_transaction_should_go_in_several() {
+async fn is_split_over_several_transactions() {
     let _limits = limits::lower(SMALL, 1_000);
     let mut cluster = Cluster::new().await;
     let only = cluster.join("10.0.0.1", with_failover(16), quick());
@@ -214,12 +214,12 @@ async fn a_take_over_too_large_for_one_transaction_should_go_in_several() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn marks_too_many_for_one_transaction_should_be_removed_in_several() {
+async fn removes_many_marks_in_several_transactions() {
     let _limits = limits::lower(SMALL, 1_000);
     let mut cluster = Cluster::new().await;
     let first = cluster.join("10.0.0.1", with_failover(16), quick());
     cluster.until(2.0).await;
-    // Left by a Java member of whose end nobody heard.
+    // Left behind by a Java member; no instance heard of its end.
     for item in 0..16 {
         cluster
             .create(&format!("/job/sharding/{item}/running"), "10.9.9.9@-@1")
@@ -236,7 +236,7 @@ async fn marks_too_many_for_one_transaction_should_be_removed_in_several() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_item_that_is_switched_off_before_its_part_of_a_claim_should_not_be_claimed() {
+async fn skips_an_item_switched_off_during_a_split_claim() {
     let _limits = limits::lower(SMALL, 1_000);
     let mut cluster = Cluster::new().await;
     let only = cluster.join("10.0.0.1", with_failover(40), quick());

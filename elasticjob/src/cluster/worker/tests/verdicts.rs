@@ -108,7 +108,7 @@ mod runs {
             let mut events = second.events();
             let begun = cluster.record(0).await.run.expect("a run");
             cluster.until(45.0).await;
-            let (item, run) = told(&mut events, lost).await;
+            let (item, run) = first_event(&mut events, lost).await;
             assert_eq!(
                 (item, run.scheduled_time, &*run.instance),
                 (0, at(20), &*first.id_before())
@@ -165,13 +165,13 @@ mod items {
         let counts = only.registry.counts() - before;
         assert_eq!(counts.writes, 2 * 2, "with the claims of item 0: {counts:?}");
         for second in [40, 60] {
-            let (item, times) = told(&mut events, skipped).await;
+            let (item, times) = first_event(&mut events, skipped).await;
             assert_eq!((item, times.count, &*times.reason), (1, 1, "switched off"));
             assert_eq!((times.after, times.before), (at(second - 20), at(second + 1)));
         }
         cluster.delete("/job/sharding/1/disabled").await;
         cluster.until(85.0).await;
-        assert_eq!(cluster.skipped(1).await, off(2), "nothing is told twice");
+        assert_eq!(cluster.skipped(1).await, off(2), "nothing is reported twice");
         assert_eq!(cluster.seconds(1), [20, 80]);
     }
 
@@ -217,7 +217,7 @@ mod items {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn leaves_open_runs_to_their_takeover_while_all_servers_are_switched_off() {
+    async fn leaves_open_runs_to_their_takeover() {
         let _limits = limits::lower(1_000_000, 1);
         let mut cluster = Cluster::new().await;
         let config = every_twenty_seconds(2).failover(true).build().unwrap();
@@ -408,7 +408,7 @@ mod starts {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn accounts_for_times_without_any_instance_since_the_job_was_there() {
+    async fn accounts_for_times_without_any_instance() {
         let mut cluster = Cluster::new().await;
         let config = every_twenty_seconds(1).build().unwrap();
         let first = cluster.join("10.0.0.1", config.clone(), quick());
@@ -422,7 +422,7 @@ mod starts {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn runs_a_time_before_new_items_are_shared_out_also_once_a_clock_was_ahead() {
+    async fn runs_a_time_before_resharding_after_a_fast_clock() {
         let mut cluster = Cluster::new().await;
         cluster.clock.shift(jiff::SignedDuration::from_hours(24));
         let config = |total| every_twenty_seconds(total).misfire(false).build().unwrap();
@@ -436,7 +436,7 @@ mod starts {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn runs_each_item_once_when_an_instance_joins_just_before_a_time() {
+    async fn runs_each_item_once_after_a_late_join() {
         let mut cluster = Cluster::new().await;
         let config = every_twenty_seconds(4).misfire(false).build().unwrap();
         let _first = cluster.join("10.0.0.1", config.clone(), quick());

@@ -19,8 +19,14 @@ pub struct Error {
     pub problem: String,
     /// Where it was written, if it was written anywhere.
     pub origin: Option<Origin>,
-    /// The job whose setting it is, if it is one job's.
-    pub job: Option<String>,
+    /// Boxed, since errors are returned by value and few are of a job.
+    owner: Option<Box<Owner>>,
+}
+
+/// The job whose setting is at fault.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Owner {
+    job: String,
 }
 
 /// Where a value was written.
@@ -68,7 +74,7 @@ impl Error {
             value: None,
             problem: problem.into(),
             origin: None,
-            job: None,
+            owner: None,
         }
     }
 
@@ -77,8 +83,14 @@ impl Error {
         WithoutOrigin(self)
     }
 
+    /// The job whose setting it is, if it is one job's.
+    #[must_use]
+    pub fn job(&self) -> Option<&str> {
+        self.owner.as_ref().map(|owner| owner.job.as_str())
+    }
+
     pub(super) fn of(mut self, job: Option<&str>) -> Self {
-        self.job = job.map(ToOwned::to_owned);
+        self.owner = job.map(|job| Box::new(Owner { job: job.to_owned() }));
         self
     }
 

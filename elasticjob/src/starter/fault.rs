@@ -103,7 +103,7 @@ impl Fault {
 impl From<&elasticjob_config::sources::Error> for Fault {
     fn from(error: &elasticjob_config::sources::Error) -> Self {
         Self {
-            job: error.job.clone(),
+            job: error.job().map(ToOwned::to_owned),
             place: error.origin.as_ref().map(ToString::to_string),
             problem: error.without_origin().to_string(),
             text: error.to_string(),

@@ -172,9 +172,8 @@ impl Binder<'_> {
                 jobs.insert(name.to_owned(), settings);
             }
             self.faults = binder.faults;
-            for fault in &mut self.faults[faults_before..] {
-                fault.job = Some(name.to_owned());
-            }
+            let of_job = self.faults.split_off(faults_before).into_iter();
+            self.faults.extend(of_job.map(|fault| fault.of(Some(name))));
         }
         jobs
     }

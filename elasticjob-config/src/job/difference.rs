@@ -4,17 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::JobConfig;
+use super::setting::{Place, SETTINGS, Setting};
+use super::settings::PROPS;
 
-/// What a setting is where it is left out, if a text says the same.
-const DEFAULTS: [(&str, &str); 7] = [
-    ("jobShardingStrategyType", "AVG_ALLOCATION"),
-    ("jobExecutorServiceHandlerType", "CPU"),
-    ("jobErrorHandlerType", "LOG"),
-    ("props.streaming.process", "false"),
-    ("props.elasticjob.failover-attempts", "3"),
-    ("props.elasticjob.failed-runs", "3"),
-    ("props.elasticjob.retry", "0"),
-];
+/// The defaults of properties that are no settings.
+const OF_PROPS: [(&str, &str); 2] = [("elasticjob.failover-attempts", "3"), ("elasticjob.failed-runs", "3")];
 
 /// Says only whether the application may write its configuration, which is not what the job runs by.
 const OVERWRITE: &str = "overwrite";
@@ -64,9 +58,22 @@ impl JobConfig {
 }
 
 fn effective<'a>(settings: &'a BTreeMap<String, String>, name: &str) -> Option<&'a str> {
-    let default = DEFAULTS.iter().find(|(setting, _)| *setting == name);
     let value = settings.get(name).map(String::as_str);
-    value.or(default.map(|(_, text)| *text))
+    value.or_else(|| default(name))
+}
+
+/// What a setting is where it is left out, if a text says the same.
+fn default(name: &str) -> Option<&'static str> {
+    let prop = name.strip_prefix(PROPS);
+    let is_it = |setting: &&Setting| match setting.place {
+        Place::Registry { keys, .. } => keys.first() == Some(&name),
+        Place::Prop(short_for) => prop == Some(short_for),
+        Place::Application => false,
+    };
+    let setting = SETTINGS.iter().find(is_it);
+    let of_setting = setting.and_then(Setting::default_value);
+    let of_prop = || OF_PROPS.iter().find(|(key, _)| prop == Some(key));
+    of_setting.or_else(|| of_prop().map(|(_, text)| *text))
 }
 
 impl fmt::Display for Difference {
@@ -93,5 +100,30 @@ impl fmt::Display for Shown<'_> {
                 None => formatter.write_str(value),
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_default_that_is_written_are_none() {
+        let own = JobConfig::builder("job").sharding_total_count(1).build().unwrap();
+        let written = own
+            .to_builder()
+            .sharding_strategy("AVG_ALLOCATION")
+            .error_handler("LOG");
+        let written = written
+            .executor_service_handler("CPU")
+            .prop("elasticjob.retry.backoff", "1s");
+        let written = written
+            .prop("streaming.process", "false")
+            .prop("elasticjob.failed-runs", "3");
+        let written = written.build().unwrap();
+        assert!(own.differences(&written).is_empty(), "{:?}", own.differences(&written));
+        let other = own.to_builder().error_handler("THROW").build().unwrap();
+        assert_eq!(other.differences(&written)[0].name, "jobErrorHandlerType");
+        assert_eq!(own.differences(&other).len(), 1);
     }
 }

@@ -228,9 +228,9 @@ mod tests {
                 } => units.unit.name(),
                 _ => "",
             };
-            let default = match setting.default {
-                words @ ("" | "none" | "the machine's") => words.to_owned(),
-                value => format!("`{value}`"),
+            let default = match setting.default_value() {
+                Some(value) => format!("`{value}`"),
+                None => setting.default.to_owned(),
             };
             row(setting.attribute, ValueKind::of(setting), unit, &default, setting.about);
         }

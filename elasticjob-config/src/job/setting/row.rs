@@ -101,6 +101,12 @@ impl Setting {
         }
     }
 
+    /// The default, if it is a value and no word for it.
+    #[must_use]
+    pub fn default_value(&self) -> Option<&'static str> {
+        (!matches!(self.default, "" | "none" | "the machine's")).then_some(self.default)
+    }
+
     /// Returns the name in Java's XML, and in files if the value is in Java's unit: `max-time-diff-seconds`.
     #[must_use]
     pub fn java_name(&self) -> String {

@@ -1,7 +1,6 @@
 //! Settings of ours that Java does not have, from the job's props.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
 
 use jiff::SignedDuration;
 
@@ -15,10 +14,6 @@ pub(crate) const FAILOVER_ATTEMPTS: &str = "elasticjob.failover-attempts";
 
 /// After how many runs in a row that failed an item is said to fail, in health.
 pub(crate) const FAILED_RUNS: &str = "elasticjob.failed-runs";
-
-const DEFAULT_ATTEMPTS: u32 = 3;
-
-const DEFAULT_FAILED_RUNS: u32 = 3;
 
 /// What a job does beyond Java's settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,9 +29,9 @@ pub(crate) struct Policy {
 impl Default for Policy {
     fn default() -> Self {
         Self {
-            failover_attempts: DEFAULT_ATTEMPTS,
+            failover_attempts: 3,
             catch_up: None,
-            failed_runs: DEFAULT_FAILED_RUNS,
+            failed_runs: 3,
         }
     }
 }
@@ -57,13 +52,13 @@ impl Properties for Policy {
     const PREFIXES: &'static [&'static str] = &["elasticjob."];
 
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
-        let failover_attempts = reader.optional(FAILOVER_ATTEMPTS, &accept::POSITIVE);
+        let failover_attempts = reader.with_default(FAILOVER_ATTEMPTS, &accept::POSITIVE, "3");
         let catch_up = reader.optional(CATCH_UP, &accept::DURATION);
-        let failed_runs = reader.optional(FAILED_RUNS, &accept::POSITIVE);
+        let failed_runs = reader.with_default(FAILED_RUNS, &accept::POSITIVE, "3");
         Some(Self {
-            failover_attempts: failover_attempts?.map_or(DEFAULT_ATTEMPTS, NonZeroU32::get),
+            failover_attempts: failover_attempts?.get(),
             catch_up: catch_up?.map(|limit| SignedDuration::try_from(limit).unwrap_or(SignedDuration::MAX)),
-            failed_runs: failed_runs?.map_or(DEFAULT_FAILED_RUNS, NonZeroU32::get),
+            failed_runs: failed_runs?.get(),
         })
     }
 }

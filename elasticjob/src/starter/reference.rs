@@ -82,7 +82,7 @@ fn section(title: &str, properties: &[Description]) -> String {
         let secret = if *is_secret { " (secret)" } else { "" };
         let without = match presence {
             Presence::Required => "the application does not start".to_owned(),
-            Presence::Optional => String::new(),
+            Presence::Optional | Presence::Default("") => String::new(),
             Presence::Default(value) => format!("`{value}`"),
         };
         let expected = expected.replace('|', "\\|");

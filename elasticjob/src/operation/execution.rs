@@ -36,3 +36,23 @@ impl Execution {
         self.items.values().all(|outcome| *outcome != ItemOutcome::Pending)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_no_item_is_no_success() {
+        let mut execution = Execution {
+            job_name: "job".to_owned(),
+            request: "r".to_owned(),
+            items: BTreeMap::new(),
+            obstacles: Vec::new(),
+        };
+        assert!(!execution.is_success());
+        execution.items.insert(0, ItemOutcome::Succeeded);
+        assert!(execution.is_success());
+        execution.items.insert(1, ItemOutcome::Unknown);
+        assert!(!execution.is_success() && execution.is_over());
+    }
+}

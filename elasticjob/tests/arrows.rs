@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 
 /// The modules of the crate, from the ground floor up.
 const FLOORS: &[&[&str]] = &[
-    &["erased", "host", "limits", "progress", "run", "type_name"],
-    &["guard", "registry"],
-    &["chain", "job", "property", "telemetry", "threads"],
+    &["erased", "host", "limits", "progress", "run", "type_name", "uptime"],
+    &["guard"],
+    &["threads"],
+    &["registry"],
+    &["chain", "job", "property", "telemetry"],
     &["catalogue", "http_client", "tasks", "web"],
     &["callers", "schedule", "sharding"],
     &["error_handler", "trace"],
@@ -58,9 +60,7 @@ fn module_of(file: &Path) -> Option<String> {
 
 /// Returns the modules that a text names as `crate::module`, or in `crate::{..}`. Comments and unit tests do not count.
 fn used_by(text: &str) -> BTreeSet<String> {
-    let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
-    let lines = code.lines().map(|line| line.split("//").next().unwrap_or_default());
-    let code = lines.collect::<Vec<_>>().join("\n");
+    let code = code_of(text);
     let mut used = BTreeSet::new();
     for rest in code.split("crate::").skip(1) {
         let names = match rest.strip_prefix('{') {
@@ -73,6 +73,13 @@ fn used_by(text: &str) -> BTreeSet<String> {
         used.extend(firsts.map(str::to_owned));
     }
     used
+}
+
+/// Returns a text without comments and unit tests.
+fn code_of(text: &str) -> String {
+    let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+    let lines = code.lines().map(|line| line.split("//").next().unwrap_or_default());
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 fn is_of_name(c: char) -> bool {
@@ -103,6 +110,37 @@ fn modules_use_lower_floors_only() {
         }
     }
     assert_eq!(wrong, BTreeSet::new());
+}
+
+/// What decisions must not use: tasks and their channels, the log, the registry's session, and the parts of the cluster that do.
+const IMPURE: &[&str] = &[
+    "async ",
+    ".await",
+    "tokio",
+    "tracing",
+    "dyn Session",
+    "Instant::now",
+    "cluster::fence",
+    "cluster::guarantee",
+    "cluster::launch",
+    "cluster::process",
+    "cluster::registration",
+    "cluster::session",
+    "cluster::worker",
+];
+
+#[test]
+fn decisions_are_pure() {
+    let core = files(&sources().join("cluster/core"));
+    assert!(core.len() > 20, "{} files of decisions", core.len());
+    let mut wrong = Vec::new();
+    for file in core {
+        let text = fs::read_to_string(&file).expect("a text");
+        let code = code_of(&text);
+        let found = IMPURE.iter().filter(|word| code.contains(**word));
+        wrong.extend(found.map(|word| format!("{} uses `{word}`", file.display())));
+    }
+    assert_eq!(wrong, [""; 0]);
 }
 
 #[test]

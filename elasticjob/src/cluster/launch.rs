@@ -16,8 +16,8 @@ use crate::schedule::Clock;
 use crate::tasks::Task;
 use crate::telemetry::JobMetrics;
 
+use super::core::firing::Start;
 use super::fence::Fence;
-use super::firing::Start;
 use super::guarantee::FiringKey;
 use super::instance::InstanceId;
 use super::layout::Moment;

@@ -10,8 +10,8 @@ use crate::sharding::{
     self, Candidate, DEFAULT_STRATEGY, ShardingRequest, ShardingStrategy, Strategies, StrategyFault,
 };
 
+use super::core::governor::resharding::Terms;
 use super::instance::InstanceId;
-use super::resharding::Terms;
 use super::surveyed::Surveyed;
 use super::view::View;
 

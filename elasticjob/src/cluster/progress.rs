@@ -16,8 +16,8 @@ use crate::progress::{ProgressCell, Reported};
 use crate::registry::{Answer, CreateMode, Error, Read, Step, WriteError, Written};
 use crate::run::RunKey;
 
+use super::core::request::{Reply, Request};
 use super::layout::Node;
-use super::request::{Reply, Request};
 
 /// Between two writes of an instance.
 pub(crate) const PACE: Duration = Duration::from_secs(5);
@@ -303,7 +303,7 @@ impl Progresses {
 
 #[cfg(test)]
 mod tests {
-    use super::super::request::Io;
+    use super::super::core::request::Io;
     use super::*;
 
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;

@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 
 use crate::limits;
 
+use super::core::governor::marks;
 use super::instance::InstanceId;
 use super::layout::{ItemKind, Node};
-use super::marks;
 use super::view::View;
 
 /// What an instance watches.

@@ -13,15 +13,14 @@ use std::sync::Arc;
 use crate::registry::{Stat, WatchEvent};
 
 use super::cancel::Cancel;
+use super::core::governor::resharding::Basis;
 use super::instance::InstanceId;
 use super::layout::{Guarantee, ItemKind, Moment, Node};
 use super::member::Member;
 use super::mutation::Mutation;
 use super::noted_items::NotedItems;
 use super::pause::StoredPause;
-use super::resharding::Basis;
 use super::trigger::Order;
-
 use changes::Changes;
 pub(crate) use changes::Revision;
 pub(crate) use looks::look;

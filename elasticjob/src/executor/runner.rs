@@ -13,8 +13,8 @@ use tracing::{Instrument, debug, info_span, warn};
 
 use crate::catalogue::UnknownName;
 use crate::chain::Chain;
+use crate::cluster::core::firing::Start;
 use crate::cluster::fence::{Fence, Stopped};
-use crate::cluster::firing::Start;
 use crate::cluster::launch::{CallResult, Finished, Launch, ListenerCall, Runner};
 use crate::cluster::ledger::{CAUSE_LIMIT, End, Verdict};
 use crate::erased::BoxFuture;

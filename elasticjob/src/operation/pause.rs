@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
+use crate::cluster::core::governor::resharding::Basis;
 use crate::cluster::layout::Node;
 use crate::cluster::note::Note;
 use crate::cluster::pause::note_of_switch;
-use crate::cluster::resharding::Basis;
 use crate::cluster::transaction::Transaction;
 use crate::cluster::view::ServerStatus;
 use crate::registry::CreateMode;

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::cluster::firing;
+use crate::cluster::core::firing;
 use crate::cluster::ledger::{self, Source};
 
 use super::hearing::{Call, CallState, Calling};

@@ -10,9 +10,9 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use crate::cluster::cancel::Cancel;
+use crate::cluster::core::governor::resharding::Basis;
 use crate::cluster::layout::{ItemKind, Node};
 use crate::cluster::ledger::{Record, Run, Source, Verdict};
-use crate::cluster::resharding::Basis;
 use crate::cluster::trigger::{self, Order};
 use crate::registry::memory::{Link, MemoryRegistry};
 use crate::registry::{Answer, CreateMode, Read, Registry, Session, Step, Watch, WatchEvent};

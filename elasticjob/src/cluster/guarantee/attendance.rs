@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::cluster::firing::LATE_LIMIT;
+use crate::cluster::core::firing::LATE_LIMIT;
 use crate::cluster::instance::InstanceId;
 use crate::cluster::layout::{ItemKind, Moment, Node};
 use crate::cluster::ledger::Record;

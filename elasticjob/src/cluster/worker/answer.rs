@@ -2,13 +2,13 @@
 
 use tracing::debug;
 
+use crate::cluster::core::request::Reply;
 use crate::cluster::launch::CallResult;
 use crate::cluster::member::Member;
 use crate::cluster::progress;
-use crate::cluster::request::Reply;
 use crate::cluster::scope::Scope;
 use crate::cluster::view::View;
-use crate::cluster::{firing, governor};
+use crate::cluster::{core::firing, core::governor};
 use crate::registry::{Answer, Error, WriteError, Written};
 use crate::tasks::TaskError;
 

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use tracing::{debug, error, info, warn};
 
-use crate::cluster::effect::{Effect, Report};
+use crate::cluster::core::effect::{Effect, Report};
 use crate::cluster::ledger::Run;
 
 use super::Worker;

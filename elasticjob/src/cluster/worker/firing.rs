@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tracing::{debug, info_span};
 
-use crate::cluster::firing::{Start, WaitedFor};
+use crate::cluster::core::firing::{Start, WaitedFor};
 use crate::cluster::instance::InstanceId;
 use crate::cluster::launch::{Finished, Launch};
 use crate::cluster::ledger::{End, Verdict};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tracing::debug;
 
-use crate::cluster::governor::{Decision, Governor, is_unsettled};
+use crate::cluster::core::governor::{Decision, Governor, is_unsettled};
 use crate::cluster::view::{Revision, StoredEpoch, View};
 
 use super::Worker;

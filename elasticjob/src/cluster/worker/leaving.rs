@@ -6,10 +6,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
+use crate::cluster::core::governor::resharding;
 use crate::cluster::latch;
 use crate::cluster::layout::Node;
 use crate::cluster::member::Member;
-use crate::cluster::resharding;
 use crate::cluster::transaction::Transaction;
 use crate::registry::{Answer, Error, Read};
 

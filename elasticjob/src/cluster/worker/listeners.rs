@@ -9,7 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use crate::cluster::firing::{Start, not_started};
+use crate::cluster::core::firing::{Start, not_started};
 use crate::cluster::guarantee::FiringKey;
 use crate::cluster::launch::{CallResult, ListenerCall};
 use crate::cluster::layout::Moment;

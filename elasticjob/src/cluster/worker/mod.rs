@@ -46,7 +46,7 @@ use crate::erased::BoxFuture;
 use crate::guard::{self, Panicked};
 use crate::run::{JobState, RunKey};
 
-use super::firing::{Firings, WaitedFor};
+use super::core::firing::{Firings, WaitedFor};
 use super::launch::{Finished, Runner};
 use super::note::Note;
 use super::process::Process;

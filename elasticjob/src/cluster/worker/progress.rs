@@ -2,8 +2,8 @@
 
 use tracing::debug;
 
+use crate::cluster::core::request::Reply;
 use crate::cluster::launch::Finished;
-use crate::cluster::request::Reply;
 use crate::progress::ProgressCell;
 use crate::run::RunKey;
 

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
-use crate::cluster::firing::Firings;
+use crate::cluster::core::firing::Firings;
 use crate::cluster::refusal::{Standby, Trouble};
 use crate::cluster::remains::{self, Extent};
 use crate::cluster::session::Membership;

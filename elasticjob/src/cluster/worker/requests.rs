@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cluster::firing;
+use crate::cluster::core::firing;
+use crate::cluster::core::request::{Io, Reply, Request};
 use crate::cluster::layout::Node;
 use crate::cluster::mutation::Mutation;
-use crate::cluster::request::{Io, Reply, Request};
 use crate::cluster::surveyed;
 use crate::cluster::transaction::Transaction;
 use crate::registry::{Step, WriteError, Written};

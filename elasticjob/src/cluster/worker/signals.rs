@@ -4,7 +4,7 @@ use elasticjob_config::job::JobConfig;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
-use crate::cluster::firing::WaitedFor;
+use crate::cluster::core::firing::WaitedFor;
 use crate::cluster::view::Revision;
 use crate::cluster::wind_down::{self, WindDown};
 use crate::run::RunKey;

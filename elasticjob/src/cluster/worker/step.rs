@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
-use crate::cluster::firing::{SETTLED_AFTER, Skipped};
+use crate::cluster::core::firing::{SETTLED_AFTER, Skipped};
 
 use super::Worker;
 use super::join::Joined;

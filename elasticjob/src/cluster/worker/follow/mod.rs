@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::task::{self, Poll};
 
-use crate::cluster::context::Context;
+use crate::cluster::core::context::Context;
 use crate::cluster::layout::{ItemKind, Node};
 use crate::cluster::scope::Scope;
 use crate::cluster::session::Membership;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::cluster::progress;
 use crate::cluster::refusal::shortened;
 use crate::cluster::worker::answer::Purpose;
-use crate::cluster::{firing, governor};
+use crate::cluster::{core::firing, core::governor};
 use crate::registry::Error;
 
 /// After so many refusals in a row the cause is not that other instances write at the same time.

@@ -13,7 +13,7 @@ use elasticjob_config::job::{Difference, Warning};
 use jiff::Timestamp;
 use tracing::{debug, error, info, warn};
 
-use crate::cluster::firing::Start;
+use crate::cluster::core::firing::Start;
 use crate::cluster::instance::InstanceId;
 use crate::cluster::launch::Finished;
 use crate::cluster::ledger::{Gap, Run, Verdict};

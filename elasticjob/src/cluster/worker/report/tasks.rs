@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::cluster::firing::Start;
+use crate::cluster::core::firing::Start;
 use crate::run::ItemOutcome;
 use crate::trace::{Bus, JobEvent, TaskEvent, TaskState};
 

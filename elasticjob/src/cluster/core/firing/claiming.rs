@@ -1,0 +1,420 @@
+//! The way of a claim: what is claimed for an occasion, and what its answer leads to.
+
+use std::borrow::Cow;
+use std::collections::{BTreeSet, VecDeque};
+
+use elasticjob_config::job::JobConfig;
+
+use crate::cluster::core::context::Context;
+use crate::cluster::instance::InstanceId;
+use crate::cluster::ledger::{Gap, Record, Refusal, Run, Source};
+use crate::cluster::mutation::Mutation;
+use crate::registry::{Answer, CreateMode, Error, Stat, Step, WriteError, Written};
+
+use super::claim::{Claim, ClaimedItem, Found, Granted, Kind, TakenOrder, due_of};
+use super::occasion::Wanted;
+use super::passing::Concern;
+use super::{FiringId, Firings, Occasion, OpenFiring, Running, Slot, Start, not_started};
+
+/// Where the claim that was sent last stands.
+#[derive(Debug)]
+pub(super) enum Claiming {
+    /// It is answered.
+    Idle,
+    InFlight(Claim),
+    /// It was refused: why has to be read.
+    Refused(Claim),
+    Surveying(Claim),
+    /// Its answer was lost.
+    Unknown(Claim),
+    Settling(Claim),
+}
+
+/// What a claim led to.
+#[derive(Debug, Default)]
+pub(crate) struct ClaimOutcome {
+    pub(crate) starts: Vec<Start>,
+    /// Items that are not run at this time, and why.
+    pub(crate) refused: Vec<(u32, &'static str)>,
+    /// Times before this one that passed without a run.
+    pub(crate) skipped: Vec<(u32, Gap)>,
+    /// Times that have passed items which do not run.
+    pub(crate) passed: Vec<(u32, Gap)>,
+    /// Runs that dead instances left open, and that the claim ended as lost.
+    pub(crate) lost: Vec<(u32, Run)>,
+}
+
+/// How the `running` marks of a job live; `None` if it is not to be monitored.
+pub(super) fn mark_of(config: &JobConfig) -> Option<CreateMode> {
+    config.monitor_execution().then_some(match config.failover() {
+        true => CreateMode::Persistent,
+        false => CreateMode::Ephemeral,
+    })
+}
+
+impl Firings {
+    /// The claim of all own items that may run for the occasion, once the ends of those that are `ending` are recorded,
+    /// which are in ascending order.
+    pub(super) fn new_claim(&mut self, cx: &Context<'_>, id: FiringId, occasion: &Occasion, ending: &[u32]) -> Claim {
+        let Context { view, config, .. } = *cx;
+        let mark = mark_of(config);
+        let items = self.runs.runnable(cx, occasion, mark, ending);
+        let claimed = |item| self.claim_of(item, cx, occasion, ending);
+        Claim {
+            epoch: view.epoch.as_ref().map(|epoch| epoch.version),
+            kind: Kind::Owned(id),
+            mark,
+            items: items.into_iter().filter_map(claimed).collect(),
+            passed: self.passing(cx, occasion).into(),
+            is_retry: false,
+        }
+    }
+
+    /// One item's part of a claim, where its ledger is known and admits it.
+    fn claim_of(&mut self, item: u32, cx: &Context<'_>, occasion: &Occasion, ending: &[u32]) -> Option<ClaimedItem> {
+        let after_end = self
+            .runs
+            .ended
+            .get(&item)
+            .filter(|_| ending.binary_search(&item).is_ok());
+        let slot = match after_end {
+            Some(ended) => Cow::Owned(ended.slot()),
+            None => Cow::Borrowed(self.ledgers.get(item)?),
+        };
+        let was_elsewhere = || slot.since.is_some_and(|since| occasion.time <= since);
+        if occasion.source == Source::Misfire && was_elsewhere()
+            || occasion.is_looked_back && !slot.looks_back(item, occasion.time, cx)
+        {
+            return None;
+        }
+        match slot.admits(occasion.source, occasion.time, cx) {
+            Ok(()) => {}
+            Err(Refusal::Accounted) => return None,
+            Err(Refusal::RunningElsewhere) => {
+                self.ledgers.doubt(item);
+                return None;
+            }
+        }
+        let order = match occasion.items {
+            Wanted::These(_) => Some(TakenOrder::of(cx.view, item, &occasion.order)?),
+            Wanted::All | Wanted::Marked => None,
+        };
+        let run = Run {
+            id: self.ids.run(),
+            due: occasion.time.as_millisecond(),
+            attempt: 1,
+            owner: cx.me.as_str().to_owned(),
+            source: occasion.source,
+            requests: occasion.order.requests.clone(),
+            parameter: occasion.order.parameter.clone(),
+            end: None,
+        };
+        let gap = self.gap(item, &slot, &run, cx);
+        let lost = slot.record.replaced(Some(&run));
+        let record = slot.claimed(&run, cx.now).with_skipped(gap.clone());
+        Some(ClaimedItem {
+            item,
+            run,
+            version: slot.version,
+            record,
+            gap,
+            lost,
+            has_ledger: true,
+            is_failovering: false,
+            order,
+        })
+    }
+
+    /// The claim was answered. Events that came before the answer must be in the view already.
+    pub(crate) fn claimed(&mut self, cx: &Context<'_>, result: Result<Vec<Written>, WriteError>) -> ClaimOutcome {
+        let Claiming::InFlight(claim) = std::mem::replace(&mut self.claiming, Claiming::Idle) else {
+            return ClaimOutcome::default();
+        };
+        match result {
+            Ok(written) => {
+                let stats = written.into_iter().filter_map(|written| match written {
+                    Written::Set(stat) => Some(stat),
+                    _ => None,
+                });
+                let granted = claim.with_stats(stats);
+                self.begin(cx, granted, &claim)
+            }
+            Err(WriteError {
+                error: Error::SessionExpired,
+                ..
+            }) => {
+                self.abandon(&claim);
+                ClaimOutcome::default()
+            }
+            Err(WriteError { error, .. }) if error.is_outcome_unknown() => {
+                self.claiming = Claiming::Unknown(claim);
+                ClaimOutcome::default()
+            }
+            // It would be refused again.
+            Err(WriteError { error, .. }) if error.is_permanent() => {
+                self.abandon(&claim);
+                if claim.is_takeover() {
+                    self.takeover.refused(cx.elapsed);
+                    return ClaimOutcome::default();
+                }
+                ClaimOutcome {
+                    refused: claim
+                        .items()
+                        .map(|item| (item, "the registry refuses the claim"))
+                        .collect(),
+                    ..Default::default()
+                }
+            }
+            Err(_) if claim.is_retry => {
+                self.abandon(&claim);
+                if claim.is_takeover() {
+                    // The items wait as they did: another instance was faster, or they were shared out just now.
+                    self.takeover.refused(cx.elapsed);
+                    return ClaimOutcome::default();
+                }
+                // What we believe of the ledgers was wrong twice.
+                let passed = claim.passed.iter().map(|passed| passed.item);
+                claim.items().chain(passed).for_each(|item| self.ledgers.forget(item));
+                ClaimOutcome {
+                    refused: claim.items().map(|item| (item, "running elsewhere")).collect(),
+                    ..Default::default()
+                }
+            }
+            Err(_) => {
+                self.claiming = Claiming::Refused(claim);
+                ClaimOutcome::default()
+            }
+        }
+    }
+
+    /// What was read after a claim was refused: it is tried once more with the items that are still to be had.
+    pub(crate) fn surveyed_claim(
+        &mut self,
+        cx: &Context<'_>,
+        answers: Result<Vec<Answer>, Error>,
+    ) -> (Option<Vec<Step>>, ClaimOutcome) {
+        let claim = match std::mem::replace(&mut self.claiming, Claiming::Idle) {
+            Claiming::Surveying(claim) => claim,
+            // The connection was away since: it is asked again.
+            other => {
+                self.claiming = other;
+                return (None, ClaimOutcome::default());
+            }
+        };
+        let Ok(answers) = answers else {
+            self.claiming = Claiming::Refused(claim);
+            return (None, ClaimOutcome::default());
+        };
+        let Context { view, me, now, .. } = *cx;
+        let runnable = claim
+            .firing()
+            .map_or_else(BTreeSet::new, |id| self.still_runnable(cx, id, &claim));
+        let mut answers = Found::new(answers);
+        let epoch = answers.next().map(|(_, stat)| stat.version);
+        if answers.next_is_pause(view) {
+            return (None, self.refused_by_pause(&claim));
+        }
+        let mut outcome = ClaimOutcome::default();
+        let mut retry = Claim {
+            epoch,
+            kind: claim.kind.clone(),
+            mark: claim.mark,
+            items: VecDeque::new(),
+            passed: VecDeque::new(),
+            is_retry: true,
+        };
+        for claimed in claim.items {
+            let item = claimed.item;
+            let owner = answers.next();
+            let mark = answers.next();
+            let Some((data, stat)) = answers.next() else {
+                self.ledgers.forget(item);
+                outcome.refused.push((item, "its ledger is gone"));
+                continue;
+            };
+            let slot = self.slot_read_again(item, &data, stat);
+            let refusal = if owner.is_none_or(|(owner, _)| owner != me.as_str().as_bytes()) {
+                Some("given to another instance")
+            } else if claim.mark.is_some() && mark.is_some() {
+                Some("running elsewhere")
+            } else if !runnable.contains(&item) {
+                Some("not to be run any more")
+            } else {
+                match slot.admits(claimed.run.source, due_of(&claimed.run), cx) {
+                    Ok(()) => None,
+                    Err(Refusal::Accounted) => Some("accounted for already"),
+                    Err(Refusal::RunningElsewhere) => Some("running elsewhere"),
+                }
+            };
+            match refusal {
+                Some(reason) => outcome.refused.push((item, reason)),
+                None => {
+                    // Another instance may have run it at times that seemed to be a gap.
+                    let gap = self.gap(item, &slot, &claimed.run, cx);
+                    let record = slot.claimed(&claimed.run, now).with_skipped(gap.clone());
+                    retry.items.push_back(ClaimedItem {
+                        version: stat.version,
+                        record,
+                        gap,
+                        lost: slot.record.replaced(Some(&claimed.run)),
+                        ..claimed
+                    });
+                }
+            }
+        }
+        for passed in claim.passed {
+            let (owner, ledger) = (answers.next(), answers.next());
+            let Some((data, stat)) = ledger else {
+                self.ledgers.forget(passed.item);
+                continue;
+            };
+            let slot = self.slot_read_again(passed.item, &data, stat);
+            let owner = owner.and_then(|(owner, _)| InstanceId::parse(&String::from_utf8_lossy(&owner)));
+            // It has come to another instance, which accounts for it.
+            let is_elsewhere = owner.is_some_and(|owner| owner != *me && view.is_alive(&owner));
+            if !is_elsewhere {
+                let passed = self.passed_item(cx, passed.item, &slot, passed.time, passed.reason);
+                retry.passed.extend(passed);
+            }
+        }
+        outcome.refused.iter().for_each(|(item, _)| self.open.close(*item));
+        if retry.is_empty() {
+            return (None, outcome);
+        }
+        // What is known of the items now may take more room than before.
+        let firing = retry.firing().and_then(|id| self.open.get_mut(id));
+        if let (Some(mut rest), Some(firing)) = (retry.split_off(view), firing) {
+            if let Some(later) = firing.rest.take() {
+                rest.items.extend(later.items);
+                rest.passed.extend(later.passed);
+            }
+            firing.rest = Some(rest);
+        }
+        let steps = retry.steps(view);
+        self.claiming = Claiming::InFlight(retry);
+        (Some(steps), outcome)
+    }
+
+    /// What was read after the answer to a claim was lost: where the ledger has our run, the claim happened.
+    pub(crate) fn settled_claim(&mut self, cx: &Context<'_>, answers: Result<Vec<Answer>, Error>) -> ClaimOutcome {
+        let claim = match std::mem::replace(&mut self.claiming, Claiming::Idle) {
+            Claiming::Settling(claim) => claim,
+            // The connection was away since: it is asked again.
+            other => {
+                self.claiming = other;
+                return ClaimOutcome::default();
+            }
+        };
+        let Ok(answers) = answers else {
+            self.claiming = Claiming::Unknown(claim);
+            return ClaimOutcome::default();
+        };
+        let mut answers = Found::new(answers);
+        let (_epoch, _pause) = (answers.next(), answers.next());
+        let mut granted = Granted::default();
+        for item in &claim.items {
+            let (_owner, _mark, ledger) = (answers.next(), answers.next(), answers.next());
+            let Some((data, stat)) = ledger else { continue };
+            let is_made = item.is_in(&Record::parse(&data)) && !Mutation::DisbelieveClaim.is_on();
+            if is_made || Mutation::BelieveClaim.is_on() {
+                granted.items.push((item.clone(), stat));
+            }
+        }
+        for passed in &claim.passed {
+            let (_owner, ledger) = (answers.next(), answers.next());
+            let Some((data, stat)) = ledger else { continue };
+            if Record::parse(&data) == passed.record {
+                granted.passed.push((passed.clone(), stat));
+            } else {
+                // What is known of it is of before, or another instance has written since.
+                self.ledgers.forget(passed.item);
+            }
+        }
+        if granted.is_empty() {
+            // It did not happen.
+            self.abandon(&claim);
+            let is_all = |firing: &OpenFiring| firing.items.is_empty() && firing.rest.is_none();
+            let id = claim.firing().filter(|id| self.open.get(*id).is_some_and(is_all));
+            if let Some(firing) = id.and_then(|id| self.open.take(id)) {
+                // The occasion is as due as it was.
+                self.sources.source(firing.origin).put_back(firing.occasion);
+            }
+            return ClaimOutcome::default();
+        }
+        self.begin(cx, granted, &claim)
+    }
+
+    /// Starts what is claimed, except for what was given away meanwhile.
+    pub(super) fn begin(&mut self, cx: &Context<'_>, granted: Granted, claim: &Claim) -> ClaimOutcome {
+        let Context { view, me, elapsed, .. } = *cx;
+        let mut outcome = ClaimOutcome::default();
+        if let Some(firing) = claim.firing().and_then(|id| self.open.get_mut(id)) {
+            firing.is_begun |= !granted.items.is_empty();
+        }
+        for (passed, stat) in granted.passed {
+            let slot = Slot {
+                version: stat.version,
+                record: passed.record,
+                since: None,
+                was_busy: false,
+                concern: passed.concern,
+            };
+            self.ledgers.insert(passed.item, slot);
+            outcome.passed.push((passed.item, passed.gap));
+            outcome.lost.extend(passed.lost.map(|run| (passed.item, run)));
+        }
+        for (claimed, stat) in granted.items {
+            let ClaimedItem {
+                item,
+                run,
+                record,
+                gap,
+                lost,
+                ..
+            } = claimed;
+            outcome.skipped.extend(gap.map(|gap| (item, gap)));
+            outcome.lost.extend(lost.map(|run| (item, run)));
+            let running = Box::new(Running {
+                run: run.clone(),
+                version: stat.version,
+                record,
+                is_marked: claim.mark.is_some(),
+                is_failover: claim.is_takeover(),
+                is_failovering: claim.is_takeover(),
+            });
+            if view.is_of(item, me) || claim.is_takeover() {
+                self.runs.running.insert(item, running);
+                outcome.starts.push(Start {
+                    item,
+                    run,
+                    fencing_token: stat.modified,
+                });
+            } else {
+                let end = not_started("given to another instance");
+                self.record_later(item, running, end, elapsed);
+                outcome.refused.push((item, "given to another instance"));
+            }
+        }
+        outcome
+    }
+
+    /// Keeps the ledger of an item that was read again, beside what is known of it otherwise.
+    fn slot_read_again(&mut self, item: u32, data: &[u8], stat: Stat) -> Slot {
+        let known = self.ledgers.get(item);
+        let slot = Slot {
+            version: stat.version,
+            record: Record::parse(data),
+            since: known.and_then(|slot| slot.since),
+            was_busy: known.is_some_and(|slot| slot.was_busy),
+            concern: known.map_or(Concern::Own, |slot| slot.concern),
+        };
+        self.ledgers.insert(item, slot.clone());
+        slot
+    }
+
+    fn abandon(&mut self, claim: &Claim) {
+        for item in claim.items() {
+            self.open.close(item);
+        }
+    }
+}

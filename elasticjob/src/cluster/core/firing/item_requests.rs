@@ -1,0 +1,68 @@
+//! Triggers of single items, as occasions. They stand in the registry, where the claim of the item takes them.
+
+use std::time::Duration;
+
+use crate::cluster::core::context::Context;
+use crate::cluster::core::governor::is_unsettled;
+use crate::cluster::trigger::Order;
+
+use super::claiming::mark_of;
+use super::occasion::{Occasion, OccasionSource, Wanted};
+use super::open::OpenFirings;
+use super::runs::Runs;
+use super::skips::Skips;
+
+/// A single item that could not be claimed is tried again after this long.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The triggers of single items.
+#[derive(Debug, Default)]
+pub(super) struct ItemRequests {
+    /// No item is tried before this moment, on the clock that only moves forward.
+    not_before: Duration,
+}
+
+impl OccasionSource for ItemRequests {
+    /// Returns the items that may run, are of no open firing, and have the same first trigger.
+    fn next(&self, cx: &Context<'_>, runs: &Runs, open: &OpenFirings) -> Option<Occasion> {
+        if !self.is_waiting(cx) || is_unsettled(cx.view, cx.config, cx.placement) {
+            return None;
+        }
+        let requests = &cx.view.requests;
+        let is_free = |item: &u32| !open.has(*item);
+        let asked = Wanted::These(requests.keys().copied().filter(is_free).collect());
+        let asked = Occasion::triggered(Order::default(), asked, cx.now);
+        let runnable = runs.runnable(cx, &asked, mark_of(cx.config), &[]);
+        let first_order = |item: &u32| requests.get(item).and_then(|stored| stored.orders.first());
+        let order = runnable.iter().find_map(first_order)?.clone();
+        let items = runnable.into_iter().filter(|item| first_order(item) == Some(&order));
+        let items = Wanted::These(items.collect());
+        Some(Occasion { items, order, ..asked })
+    }
+
+    /// Does nothing: the claim takes the trigger out of the registry.
+    fn take(&mut self) {}
+
+    /// Does nothing: a claim that did not come about has left the trigger in the registry.
+    fn put_back(&mut self, _: Occasion) {}
+
+    fn give_up(&mut self, cx: &Context<'_>, _: &mut Skips, _: &'static str) {
+        self.pause(cx);
+    }
+
+    fn wake_at(&self, elapsed: Duration) -> Option<Duration> {
+        (self.not_before > elapsed).then_some(self.not_before)
+    }
+}
+
+impl ItemRequests {
+    /// Returns whether a single item may be tried.
+    pub(super) fn is_waiting(&self, cx: &Context<'_>) -> bool {
+        !cx.view.requests.is_empty() && self.wake_at(cx.elapsed).is_none()
+    }
+
+    /// Waits before the next try. A trigger that could not be carried out stays in the registry, so it would be tried over and over.
+    pub(super) fn pause(&mut self, cx: &Context<'_>) {
+        self.not_before = cx.elapsed + PAUSE;
+    }
+}

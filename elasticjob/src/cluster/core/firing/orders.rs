@@ -1,0 +1,59 @@
+//! Triggers of the whole job, as occasions.
+
+use std::time::Duration;
+
+use crate::cluster::core::context::Context;
+use crate::cluster::core::governor::is_unsettled;
+use crate::cluster::trigger::Order;
+
+use super::occasion::{Occasion, OccasionSource, Wanted};
+use super::open::OpenFirings;
+use super::runs::Runs;
+use super::skips::Skips;
+
+/// The triggers that wait, each for runs of its own. The oldest is first.
+#[derive(Debug, Default)]
+pub(super) struct Orders(Vec<Order>);
+
+impl OccasionSource for Orders {
+    fn next(&self, cx: &Context<'_>, _: &Runs, _: &OpenFirings) -> Option<Occasion> {
+        // A trigger is taken once: taken before the items have instances, it would be lost.
+        let order = self
+            .0
+            .first()
+            .filter(|_| !is_unsettled(cx.view, cx.config, cx.placement))?;
+        Some(Occasion::triggered(order.clone(), Wanted::All, cx.now))
+    }
+
+    fn take(&mut self) {
+        self.0.remove(0);
+    }
+
+    fn put_back(&mut self, occasion: Occasion) {
+        self.0.insert(0, occasion.order);
+    }
+
+    fn give_up(&mut self, _: &Context<'_>, _: &mut Skips, _: &'static str) {
+        self.0.clear();
+    }
+
+    fn wake_at(&self, _: Duration) -> Option<Duration> {
+        None
+    }
+}
+
+impl Orders {
+    /// Adds triggers. Those that wait and want the same become one.
+    pub(super) fn add(&mut self, orders: Vec<Order>) {
+        orders.into_iter().for_each(|order| order.join(&mut self.0));
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Drops all: nothing more is started here.
+    pub(super) fn stop(&mut self) {
+        self.0.clear();
+    }
+}

@@ -1,0 +1,86 @@
+//! All sources of a job's occasions, in the order in which they are asked.
+
+use std::time::Duration;
+
+use crate::cluster::core::context::Context;
+
+use super::item_requests::ItemRequests;
+use super::occasion::{Occasion, OccasionSource};
+use super::open::OpenFirings;
+use super::orders::Orders;
+use super::runs::Runs;
+use super::times::Times;
+
+/// The sources of a job's occasions.
+#[derive(Debug, Default)]
+pub(super) struct Sources {
+    pub(super) times: Times,
+    pub(super) orders: Orders,
+    pub(super) item_requests: ItemRequests,
+}
+
+/// Names a source. The first is asked first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    Times,
+    Orders,
+    ItemRequests,
+}
+
+impl Origin {
+    const ALL: [Self; 3] = [Self::Times, Self::Orders, Self::ItemRequests];
+}
+
+impl Sources {
+    /// Returns what to fire for now, and the source that has it.
+    ///
+    /// Beside open firings that is a single item, or nothing. If an occasion that has to be alone waits, a single item begins
+    /// only beside a firing that the occasion waits for anyway: triggers of items that follow each other keep no time waiting.
+    pub(super) fn next(&mut self, cx: &Context<'_>, runs: &Runs, open: &OpenFirings) -> Option<(Origin, Occasion)> {
+        let is_admitted = |origin: &Origin| match origin {
+            Origin::Times | Origin::Orders => open.is_empty(),
+            Origin::ItemRequests => open.is_empty() || open.is_any_alone() || !self.is_alone_waiting(cx),
+        };
+        let origins: Vec<Origin> = Origin::ALL.into_iter().filter(is_admitted).collect();
+        let next = |origin| Some((origin, self.source(origin).next(cx, runs, open)?));
+        origins.into_iter().find_map(next)
+    }
+
+    /// Returns whether an occasion waits that has to be alone.
+    pub(super) fn is_alone_waiting(&self, cx: &Context<'_>) -> bool {
+        let missed = self.times.missed();
+        let is_made_up = missed.is_some_and(|missed| missed.is_made_up(cx.config.misfire()));
+        is_made_up || self.times.is_due() || !self.orders.is_empty()
+    }
+
+    pub(super) fn source(&mut self, origin: Origin) -> &mut dyn OccasionSource {
+        match origin {
+            Origin::Times => &mut self.times,
+            Origin::Orders => &mut self.orders,
+            Origin::ItemRequests => &mut self.item_requests,
+        }
+    }
+
+    /// Returns whether there may be something to fire for. Much cheaper than [`next`](Self::next).
+    pub(super) fn is_waiting(&self, cx: &Context<'_>, open: &OpenFirings) -> bool {
+        self.is_due(cx, open) || open.is_empty() && self.times.is_to_look_back()
+    }
+
+    /// Returns whether an occasion is known that may begin beside the open firings.
+    pub(super) fn is_due(&self, cx: &Context<'_>, open: &OpenFirings) -> bool {
+        let is_alone_due = open.is_empty() && (self.times.is_due() || !self.orders.is_empty());
+        is_alone_due || self.item_requests.is_waiting(cx)
+    }
+
+    /// Drops what has not begun: nothing new is to be started.
+    pub(super) fn stop(&mut self) {
+        self.times.stop();
+        self.orders.stop();
+    }
+
+    /// Returns when a source is to be asked again, on the clock that only moves forward.
+    pub(super) fn wake_at(&self, elapsed: Duration) -> Option<Duration> {
+        let sources: [&dyn OccasionSource; 3] = [&self.times, &self.orders, &self.item_requests];
+        sources.into_iter().filter_map(|source| source.wake_at(elapsed)).min()
+    }
+}

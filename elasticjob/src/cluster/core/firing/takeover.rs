@@ -1,0 +1,289 @@
+//! Taking over the items of instances that died while these ran: `leader/failover/items/{i}`.
+//!
+//! The instance that removed the mark of the dead one queued the item in the same transaction. Which survivor takes it is decided by
+//! rendezvous hash, so that the survivors neither fight for an item nor all go for the same; the others follow after a
+//! while. Beside Java members the right to take is won in their latch, since they overwrite each other's claims.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::cluster::core::context::Context;
+use crate::cluster::core::request::Request;
+use crate::cluster::instance::InstanceId;
+use crate::cluster::latch;
+use crate::cluster::layout::{ItemKind, Node};
+use crate::cluster::ledger::Record;
+use crate::cluster::mutation::Mutation;
+use crate::cluster::transaction::Transaction;
+use crate::cluster::view::{Revision, View, look};
+use crate::limits;
+use crate::registry::{CreateMode, Read};
+use crate::sharding::rendezvous;
+
+use super::claim::{self, Found};
+use super::{Claim, Claiming, FiringRequest, Firings, Purpose};
+
+/// How long all others leave an item to the one that is to take it.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// An item that was found disabled, or marked, is looked at again after this long: a follower of a large job hears nothing of
+/// items that are not its own. The leader does, and need not wait for that.
+const HELD_PAUSE: Duration = Duration::from_secs(5);
+
+/// What is known of the items that wait to be taken over.
+#[derive(Debug, Default)]
+pub(super) struct Takeover {
+    /// Since when each has been seen to wait.
+    waiting: BTreeMap<u32, Duration>,
+    /// When the items that were found held are looked at again.
+    held: BTreeMap<u32, Duration>,
+    /// When it was last looked for items to take, and there were none.
+    rest: Option<Rest>,
+    /// The items that are being read.
+    surveying: Vec<u32>,
+    /// A claim was refused, for a reason that was not seen before: nothing is tried again until then.
+    not_before: Duration,
+}
+
+/// A state of the job in which there is nothing to take over.
+#[derive(Clone, Copy, Debug)]
+struct Rest {
+    revision: Revision,
+    /// Time alone brings something to take over; `None` if it never does.
+    until: Option<Duration>,
+}
+
+impl Takeover {
+    /// Whether nothing is to be taken over, as far as it is known. Thousands of items may wait for other instances.
+    fn is_at_rest(&self, view: &View, elapsed: Duration) -> bool {
+        let is_so = |rest: Rest| rest.revision == view.revision() && rest.until.is_none_or(|until| elapsed < until);
+        self.rest.is_some_and(is_so)
+    }
+
+    /// When the patience with the instance that is to take an item first is over, or an item that was held is looked at again.
+    fn next(&self, elapsed: Duration) -> Option<Duration> {
+        let patience = self.waiting.values();
+        let patience = patience.map(|since| (*since + PATIENCE).max(self.not_before));
+        patience
+            .chain(self.held.values().copied())
+            .filter(|at| *at > elapsed)
+            .min()
+    }
+
+    /// What an instance may take over is another matter from here on.
+    pub(super) fn reconfigured(&mut self) {
+        self.rest = None;
+    }
+
+    /// A claim was refused.
+    pub(super) fn refused(&mut self, elapsed: Duration) {
+        self.not_before = elapsed + PATIENCE;
+    }
+
+    pub(super) fn reset(&mut self) {
+        self.waiting.clear();
+        self.held.clear();
+        self.rest = None;
+        self.surveying.clear();
+    }
+}
+
+impl Firings {
+    /// The next step to take over what it is for us to take.
+    pub(super) fn take_over(&mut self, cx: &Context<'_>) -> Option<FiringRequest> {
+        let Context {
+            view,
+            me,
+            config,
+            elapsed,
+            latch,
+            placement,
+            ..
+        } = *cx;
+        let is_at_rest = self.takeover.is_at_rest(view, elapsed);
+        if !is_at_rest {
+            self.takeover.rest = None;
+            self.takeover
+                .waiting
+                .retain(|item, _| view.failover_queue.contains(item));
+            self.takeover
+                .held
+                .retain(|item, until| view.failover_queue.contains(item) && *until > elapsed);
+        }
+        let is_idle = matches!(self.claiming, Claiming::Idle) && self.takeover.surveying.is_empty();
+        if self.is_stopped || !is_idle || elapsed < self.takeover.not_before {
+            return None;
+        }
+        let standing = latch::standing(&view.failover_candidates, latch);
+        let mut items = Vec::new();
+        let is_available = view.is_available(me) || Mutation::TakeOverOnDisabledServer.is_on();
+        if config.failover() && config.monitor_execution() && is_available && !view.is_paused() && !is_at_rest {
+            let waiting = view.failover_queue.range(..config.sharding_total_count().get());
+            let admission = placement.admission(view, config);
+            for item in waiting.copied() {
+                look();
+                let since = *self.takeover.waiting.entry(item).or_insert(elapsed);
+                let state = view.items.get(&item);
+                let is_held = self.takeover.held.contains_key(&item)
+                    || state.is_some_and(|item| item.mark.is_some() || is_off(item.is_disabled));
+                let may_run = |id: &InstanceId| {
+                    let owner = state.and_then(|item| item.owner.as_ref());
+                    owner == Some(id) || admission.admits(item, id)
+                };
+                let is_our_turn = is_first(view, me, item, may_run) || elapsed >= since + PATIENCE;
+                if !is_held && may_run(me) && is_our_turn {
+                    items.push(item);
+                }
+            }
+        }
+        // The rest comes next: one transaction takes them.
+        items.truncate(limits::batch());
+        if items.is_empty() {
+            if !is_at_rest {
+                let until = self.takeover.next(elapsed);
+                self.takeover.rest = Some(Rest {
+                    revision: view.revision(),
+                    until,
+                });
+            }
+            if standing.own.is_empty() {
+                return None;
+            }
+            let mut transaction = Transaction::on(view);
+            for name in standing.own {
+                transaction.delete(Node::FailoverCandidate(name));
+            }
+            return Some(Request::write_as_member(Purpose::Contend, transaction.into_steps()));
+        }
+        if view.has_java_members() {
+            if standing.own.is_empty() {
+                let mut transaction = Transaction::on(view);
+                let name = latch::contender(latch);
+                transaction.create(Node::FailoverCandidate(&name), "", CreateMode::EphemeralSequential);
+                return Some(Request::write_as_member(Purpose::Contend, transaction.into_steps()));
+            }
+            if !standing.is_first {
+                return None;
+            }
+        }
+        let job = view.job();
+        let reads = items.iter().flat_map(|item| {
+            [
+                Read::Data(Node::FailoverItem(*item).of(job)),
+                Read::Data(
+                    Node::ItemState {
+                        item: *item,
+                        kind: ItemKind::Running,
+                    }
+                    .of(job),
+                ),
+                Read::Data(
+                    Node::ItemState {
+                        item: *item,
+                        kind: ItemKind::Failovering,
+                    }
+                    .of(job),
+                ),
+                Read::Data(
+                    Node::ItemState {
+                        item: *item,
+                        kind: ItemKind::Disabled,
+                    }
+                    .of(job),
+                ),
+                Read::Data(Node::LedgerItem(*item).of(job)),
+            ]
+        });
+        let reads = claim::rights(job).into_iter().chain(reads).collect();
+        self.takeover.surveying = items;
+        Some(Request::read(Purpose::SurveyTakeover, reads))
+    }
+
+    /// When time alone brings something to take over: the patience with the instance that is to take an item first is over, or an
+    /// item that was held is looked at again.
+    pub(crate) fn take_over_at(&self, elapsed: Duration) -> Option<Duration> {
+        match self.takeover.rest {
+            Some(Rest { until, .. }) if until.is_none_or(|until| until > elapsed) => until,
+            _ => self.takeover.next(elapsed),
+        }
+    }
+
+    /// What was read of the items to be taken: the claim of those that still wait.
+    pub(crate) fn surveyed_takeover(
+        &mut self,
+        cx: &Context<'_>,
+        answers: Result<Vec<crate::registry::Answer>, crate::registry::Error>,
+    ) -> Option<FiringRequest> {
+        let items = std::mem::take(&mut self.takeover.surveying);
+        let mut answers = Found::new(answers.ok()?);
+        let Context {
+            view, me, now, elapsed, ..
+        } = *cx;
+        let epoch = answers.next().map(|(_, stat)| stat.version);
+        if answers.next_is_pause(view) {
+            return None;
+        }
+        let mut claim = Claim::takeover(latch::standing(&view.failover_candidates, cx.latch).own, epoch);
+        let mut settled = Transaction::on(view);
+        for item in items {
+            let (queued, mark, failovering) = (answers.next(), answers.next(), answers.next());
+            let (disabled, ledger) = (answers.next(), answers.next());
+            if queued.is_none() || self.runs.has(item) {
+                continue;
+            }
+            if mark.is_some() || is_off(disabled.is_some()) {
+                self.takeover.held.insert(item, elapsed + HELD_PAUSE);
+                continue;
+            }
+            let ledger = ledger.map(|(data, stat)| (Record::parse(&data), stat.version));
+            let is_ended = ledger.as_ref().is_some_and(|(record, _)| record.is_ended());
+            if is_ended && !view.has_java_members() && !Mutation::FailOverFinished.is_on() {
+                // No other instance could have run it since without writing so: it was queued late.
+                settled.delete(Node::FailoverItem(item));
+                continue;
+            }
+            let (record, version) =
+                ledger.map_or((Record::default(), None), |(record, version)| (record, Some(version)));
+            let run = record.next_attempt(|| self.ids.run(), me.as_str(), now);
+            claim.add_takeover(
+                item,
+                version,
+                record.claimed(run.clone(), now),
+                run,
+                failovering.is_some(),
+            );
+        }
+        if !settled.is_empty() {
+            return Some(Request::write_as_member(Purpose::Contend, settled.into_steps()));
+        }
+        if claim.is_empty() {
+            return None;
+        }
+        // What does not fit waits still, and is looked at next.
+        claim.split_off(view);
+        let steps = claim.steps(view);
+        self.claiming = Claiming::InFlight(claim);
+        Some(Request::write_as_member(Purpose::Claim, steps))
+    }
+}
+
+/// Whether an item that is disabled, or not, is left alone.
+fn is_off(is_disabled: bool) -> bool {
+    is_disabled && !Mutation::TakeOverDisabledItem.is_on()
+}
+
+/// Whether `me` is the one of the available instances of ours that is to take the item, of those that may run it.
+fn is_first(view: &View, me: &InstanceId, item: u32, may_run: impl Fn(&InstanceId) -> bool) -> bool {
+    let takers = view
+        .members
+        .iter()
+        .filter(|(id, member)| !member.draining && view.is_available(id) && may_run(id));
+    takers.map(|(id, _)| id).max_by_key(|id| weight(view.job(), item, id)) == Some(me)
+}
+
+/// The taker of an item is the instance of the greatest weight, so that the items of a dead one are spread over the
+/// others, and each of them finds the same taker.
+fn weight(job: &str, item: u32, id: &InstanceId) -> u64 {
+    let item = job.bytes().chain([0]).chain(item.to_be_bytes());
+    rendezvous::weight(item, id.as_str())
+}

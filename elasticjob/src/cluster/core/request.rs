@@ -1,0 +1,78 @@
+//! What decisions ask of the registry, and how it answers.
+
+use crate::cluster::surveyed::Surveyed;
+use crate::registry::{Answer, Error, Read, Step, WriteError, Written};
+
+/// A request, and what it is for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Request<P> {
+    pub(crate) purpose: P,
+    pub(crate) io: Io,
+}
+
+/// How the registry is asked.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Io {
+    Write(Vec<Step>),
+    /// A write that is refused once this instance is no member of the job any more: the job may have begun again since, with
+    /// other nodes of the same names and versions.
+    WriteAsMember(Vec<Step>),
+    Read(Vec<Read>),
+    /// A read after a `sync`, which misses nothing that was acknowledged before.
+    ReadInSync(Vec<Read>),
+    /// Reads, in the same way, of what an assignment has to know of these items. Of each part of the answers only that is kept.
+    Survey {
+        items: Vec<u32>,
+        /// There are so many items: others are to go.
+        total: u32,
+    },
+}
+
+/// The answer of the registry.
+#[derive(Debug)]
+pub(crate) enum Reply {
+    Written(Result<Vec<Written>, WriteError>),
+    Read(Result<Vec<Answer>, Error>),
+    Surveyed(Result<Vec<Surveyed>, Error>),
+}
+
+impl<P> Request<P> {
+    pub(crate) fn write_as_member(purpose: P, steps: Vec<Step>) -> Self {
+        let io = Io::WriteAsMember(steps);
+        Self { purpose, io }
+    }
+
+    pub(crate) fn read(purpose: P, reads: Vec<Read>) -> Self {
+        let io = Io::Read(reads);
+        Self { purpose, io }
+    }
+
+    pub(crate) fn read_in_sync(purpose: P, reads: Vec<Read>) -> Self {
+        let io = Io::ReadInSync(reads);
+        Self { purpose, io }
+    }
+
+    pub(crate) fn survey(purpose: P, items: Vec<u32>, total: u32) -> Self {
+        let io = Io::Survey { items, total };
+        Self { purpose, io }
+    }
+
+    /// Returns the request for a purpose that this one is a part of.
+    pub(crate) fn map<Q>(self, purpose: impl FnOnce(P) -> Q) -> Request<Q> {
+        Request {
+            purpose: purpose(self.purpose),
+            io: self.io,
+        }
+    }
+}
+
+impl Reply {
+    /// Returns how the request went.
+    pub(crate) fn outcome(&self) -> Result<(), &Error> {
+        match self {
+            Self::Written(result) => result.as_ref().map(drop).map_err(AsRef::as_ref),
+            Self::Read(result) => result.as_ref().map(drop),
+            Self::Surveyed(result) => result.as_ref().map(drop),
+        }
+    }
+}

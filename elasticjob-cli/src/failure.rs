@@ -20,7 +20,7 @@ Exit codes:
   6  not confirmed
   7  an I/O error on this machine, such as a file that cannot be read
   8  a run has not ended in time (`--wait`)
-  9  refused by the registry centre, whose access rights are for others; also if it refused a job of a list";
+  9  refused by the registry centre because its access rights are for others; also if it refused a job of a list";
 
 /// The registry centre answered, and refused.
 const REFUSED: u8 = 9;

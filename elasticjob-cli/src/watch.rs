@@ -47,7 +47,7 @@ impl WatchArguments {
         };
         loop {
             match look(operations).await.map_err(Failure::from) {
-                Ok(answer) => context.output().show_anew(&answer)?,
+                Ok(answer) => context.output().show_again(&answer)?,
                 Err(failure) if failure.is_passing() => drop(failure.report()),
                 Err(failure) => return Err(failure),
             }

@@ -290,7 +290,7 @@ fn clock_times_should_read_as_such() {
 }
 
 #[test]
-fn what_has_no_short_form_should_be_told_field_by_field() {
+fn describes_each_field_without_a_short_form() {
     check_words(
         "10 0-5,30 9,17 * * ?",
         "at second 10 of minutes 0 to 5 and 30 of hours 9 and 17",

@@ -101,7 +101,7 @@ mod in_files {
     }
 
     #[test]
-    fn are_told_apart_by_placeholders() {
+    fn are_distinct_by_placeholders() {
         let text = format!(
             "elasticjob:\n  jobs:\n    a-b: {{{SCRIPT}, jobParameter: one, props: {{x-y: 1, xy: 2}}}}\n    \
              ab: {{{SCRIPT}, jobParameter: two}}\n    \

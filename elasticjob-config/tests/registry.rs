@@ -311,7 +311,7 @@ mod files {
     use super::*;
 
     #[test]
-    fn are_told_with_absolute_paths() {
+    fn are_named_with_absolute_paths() {
         let directory = directory(&[
             ("application.yml", "spring.profiles.active: prod"),
             ("config/application.properties", "a=b"),
@@ -349,7 +349,7 @@ mod files {
     }
 
     #[test]
-    fn that_spring_would_read_as_well_are_told() {
+    fn that_spring_would_read_are_named() {
         let text = "spring.config.import: 'nacos:user:hunter2@host'\nspring.profiles.active: prod\nelasticjob.profiles.active: ''\n";
         let variables = [
             ("SPRING_CONFIG_ADDITIONAL_LOCATION", "/etc/app/"),

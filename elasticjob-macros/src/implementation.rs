@@ -435,7 +435,7 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_should_be_told_and_nothing_be_submitted() {
+    fn reports_every_fault_and_submits_nothing() {
         let faults = |arguments, item| {
             let expanded = expand(arguments, item);
             assert!(!expanded.contains("submit !"), "{expanded}");

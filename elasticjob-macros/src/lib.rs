@@ -53,7 +53,7 @@ pub fn elastic_job(arguments: TokenStream, item: TokenStream) -> TokenStream {
     job::expand(arguments.into(), item.into()).into()
 }
 
-/// Declares a job type: who does the work of all jobs whose `elastic-job-type` is its name.
+/// Declares a job type: the executor of all jobs that name it as their `elastic-job-type`.
 ///
 /// It stands on the `impl` block of `JobExecutor`, for a type that is made by `Default` or `#[derive(Inject)]`. The
 /// builder's `job_executor` is its equal for what is made by code.
@@ -93,7 +93,7 @@ pub fn job_executor(arguments: TokenStream, item: TokenStream) -> TokenStream {
         .into()
 }
 
-/// Declares an error handler: what becomes of the failures of all jobs whose `job-error-handler-type` is its name.
+/// Declares an error handler: it handles the failures of all jobs that name it as their `job-error-handler-type`.
 ///
 /// It stands on the `impl` block of `JobErrorHandler`; of `Notifier`, for one that tells people; or of
 /// `ErrorHandlerFactory`, for one with settings of each job. The type is made by `Default` or `#[derive(Inject)]`. The
@@ -134,8 +134,8 @@ pub fn job_error_handler(arguments: TokenStream, item: TokenStream) -> TokenStre
         .into()
 }
 
-/// Declares a sharding strategy: which instance runs which item of all jobs whose `job-sharding-strategy-type` is its
-/// name.
+/// Declares a sharding strategy: it assigns the items of all jobs that name it as their `job-sharding-strategy-type` to
+/// instances.
 ///
 /// It stands on the `impl` block of `ShardingStrategy`, for a type that is made by `Default` or `#[derive(Inject)]`. The
 /// builder's `sharding_strategy` is its equal for what is made by code. Every process of the job needs it: any of them may
@@ -174,7 +174,7 @@ pub fn sharding_strategy(arguments: TokenStream, item: TokenStream) -> TokenStre
         .into()
 }
 
-/// Declares a kind of pool: how many items run at once of all jobs whose `job-executor-service-handler-type` is its name.
+/// Declares a kind of pool: it bounds how many items run at once, for all jobs that name it as their `job-executor-service-handler-type`.
 ///
 /// It stands on the `impl` block of `ExecutorServiceHandler`, for a type that is made by `Default` or
 /// `#[derive(Inject)]`. The builder's `pool` is its equal for what is made by code.
@@ -290,8 +290,8 @@ pub fn job_listener(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// | key | value | default |
 /// |---|---|---|
 /// | `name` | its name in log and metrics | the name of the type |
-/// | `include_job_names` | the jobs whose events it receives: `["sync_orders"]` | all |
-/// | `exclude_job_names` | the jobs whose events it does not receive; not both | none |
+/// | `include_job_names` | the jobs that it receives events of: `["sync_orders"]` | all |
+/// | `exclude_job_names` | the jobs that it receives no events of; not both | none |
 /// | `timeout` | the time limit for one event: `"3s"` | a minute |
 /// | `crate` | path of the crate `elasticjob`, if it is renamed | `::elasticjob` |
 #[proc_macro_attribute]

@@ -2,12 +2,12 @@
 //!
 //! Jobs, handlers, listeners, strategies and factories are the application's, and so are the values that they return: an
 //! error is shown by its `Display`, walked by its `source`, dropped by its `Drop`, and each of these may panic. A panic in
-//! the wrong place takes the task that met it along, and an item whose task is gone would run for ever. So all of it
+//! the wrong place ends the task that met it, and an item without its task would run for ever. So all of it
 //! happens behind this module: [`call`] for functions, [`future`] for futures, [`Held`] for values that we drop, [`Cause`]
 //! for errors, [`text`] for texts. A lint refuses `catch_unwind` elsewhere.
 //!
 //! What it cannot do: a panic while another unwinds aborts the process, as Rust has it, and so does every panic in a
-//! program that is built with `panic = "abort"`, or whose panic hook panics.
+//! program that is built with `panic = "abort"`, or has a panic hook that panics.
 
 use std::any::Any;
 use std::error::Error;

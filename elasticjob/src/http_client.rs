@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_client_should_be_made_whatever_provider_is_installed() {
+    fn builds_a_client_beside_any_provider() {
         assert!(builder().build().is_ok());
     }
 }

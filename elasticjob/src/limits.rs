@@ -22,7 +22,7 @@ pub(crate) fn whole_scope() -> usize {
 }
 
 /// So many items are looked at together, to be repaired, taken over or loaded. It bounds what is read for nothing where
-/// somebody else was faster; what fits into a transaction is measured.
+/// another instance was faster; what fits into a transaction is measured.
 pub(crate) fn batch() -> usize {
     (transaction_size() / BYTES_AN_ITEM).max(1)
 }

@@ -39,7 +39,7 @@ pub(crate) struct Reported {
 }
 
 impl ProgressCell {
-    /// Creates the cell of a run whose worker is woken by `wake`.
+    /// Creates the cell of a run. `wake` wakes its worker.
     pub(crate) fn waking(wake: &Arc<Notify>) -> Self {
         let wake = Arc::clone(wake);
         let newest = Mutex::default();

@@ -15,7 +15,7 @@
 //!
 //! ## Guarantees
 //! - **No other item runs again.** An item that had ended does not, even if the end was recorded a moment before the death.
-//! - **Not for ever.** After three attempts whose instances died, the item waits for its next scheduled time. The prop
+//! - **Not for ever.** If the instances of three attempts died, the item waits for its next scheduled time. The prop
 //!   `elasticjob.failover-attempts` sets another number.
 //! - **An instance that leaves has not died.** If the application stops in good order, or an operator removes the instance, the
 //!   item's run ends as cancelled and is not repeated.

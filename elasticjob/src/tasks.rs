@@ -77,7 +77,7 @@ impl Tasks {
         &self.token
     }
 
-    /// Runs a task whose panic is a fault of that task alone.
+    /// Runs a task. Its panic is a fault of that task alone.
     ///
     /// Dropping the returned handle lets the task run on.
     pub(crate) fn spawn<F>(&self, name: &'static str, future: F) -> Task<F::Output>
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_panic_should_reach_whoever_waits_and_spare_the_others() {
+    async fn passes_a_panic_to_its_waiter_alone() {
         let tasks = Tasks::new();
         let failed = tasks.spawn("fails", async { panic!("out of {}", "luck") });
         assert_eq!(

@@ -1,7 +1,7 @@
 //! Names of types, as people who write jobs know them.
 
 /// Returns the name of a type without the modules that it is in, if it is the framework's or the standard library's: those
-/// are private, and nobody finds it there.
+/// are private, and a reader cannot find it there.
 pub(crate) fn shown(name: &str) -> String {
     let mut shown = String::with_capacity(name.len());
     let mut rest = name;

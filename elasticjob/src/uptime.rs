@@ -1,4 +1,4 @@
-//! Time that passes on this machine: clocks that nobody sets.
+//! Time that passes on this machine: clocks that are never set.
 
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};

@@ -7,7 +7,7 @@ use http::StatusCode;
 use crate::chain::Chain;
 use crate::registry;
 
-/// Returns an answer whose text is the error with all that led to it.
+/// Returns an answer with the error and all its causes as its text.
 pub(crate) fn answer(status: StatusCode, error: &(dyn Error + 'static)) -> (StatusCode, String) {
     (status, Chain(error).to_string())
 }

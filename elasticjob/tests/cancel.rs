@@ -86,7 +86,7 @@ async fn drops_the_future_of_the_job() -> elasticjob::Result<()> {
 }
 
 #[tokio::test]
-async fn is_shown_to_blocking_work_whose_item_stays_claimed_until_it_ends() -> elasticjob::Result<()> {
+async fn is_shown_to_blocking_work_which_keeps_its_claim() -> elasticjob::Result<()> {
     let (begun, mut has_begun) = mpsc::channel(1);
     let (seen, mut was_seen) = mpsc::channel(1);
     let go_on = Arc::new(Semaphore::new(0));
@@ -112,7 +112,7 @@ async fn is_shown_to_blocking_work_whose_item_stays_claimed_until_it_ends() -> e
     operations.trigger("export", None).await.expect("it is there");
     has_begun.recv().await.expect("it begins");
     let cancelled = cancel(&operations).await;
-    was_seen.recv().await.expect("it is told");
+    was_seen.recv().await.expect("it sees the cancellation");
     let outcome = became(&operations, &cancelled, Duration::ZERO).await;
     assert_eq!(outcome, CancelOutcome::Running, "it has not ended");
     let explained = operations.explain("export").await.expect("it is there");

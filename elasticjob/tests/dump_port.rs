@@ -62,7 +62,7 @@ async fn a_job_should_be_dumped_line_by_line_without_addresses() -> elasticjob::
         "descending: {dump}"
     );
     assert_eq!(
-        operation::dump(address, "nobody").await.expect("the port answers"),
+        operation::dump(address, "unknown").await.expect("the port answers"),
         "\n"
     );
 
@@ -107,7 +107,7 @@ async fn silent_clients_should_not_keep_others_from_being_served() -> elasticjob
 }
 
 #[tokio::test]
-async fn a_port_in_use_should_be_told_at_start_and_nothing_be_registered() -> elasticjob::Result<()> {
+async fn refuses_a_used_port_before_registering() -> elasticjob::Result<()> {
     let (running, address) = started().await?;
     let error = application(address.port())?
         .start()
@@ -117,8 +117,11 @@ async fn a_port_in_use_should_be_told_at_start_and_nothing_be_registered() -> el
         matches!(&error, Error::DumpPort { address: of, .. } if *of == address),
         "{error:?}"
     );
-    let told = format!("{error:?}");
-    assert!(told.contains(&address.to_string()) && told.contains("in use"), "{told}");
+    let shown = format!("{error:?}");
+    assert!(
+        shown.contains(&address.to_string()) && shown.contains("in use"),
+        "{shown}"
+    );
     running.shutdown(PATIENCE).await;
     Ok(())
 }
@@ -134,7 +137,7 @@ fn any_bytes_should_get_an_answer_or_an_end_and_never_hurt_the_next_client() {
     ];
     proptest!(ProptestConfig::with_cases(300), |(request in request)| {
         runtime.block_on(async {
-            // A reset is an end, too: bytes that nobody read are thrown away by it.
+            // A reset is an end, too: it throws away the bytes that were not read.
             let answer = said(address, &request).await.unwrap_or_default();
             let is_request = request.starts_with(b"dump@");
             prop_assert!(answer.is_empty() || is_request, "{answer:?}");
@@ -151,7 +154,7 @@ mod crowds {
     use super::*;
 
     #[tokio::test]
-    async fn of_silent_clients_keep_nobody_waiting() -> elasticjob::Result<()> {
+    async fn of_silent_clients_keep_no_client_waiting() -> elasticjob::Result<()> {
         let (running, address) = started().await?;
         let mut held = Vec::new();
         for _ in 0..10 {

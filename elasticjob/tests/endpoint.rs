@@ -117,7 +117,7 @@ async fn it_should_show_what_happened_and_how_it_stands() {
     assert_eq!(ask(address, "GET /").await.0, 404);
 
     running.shutdown(GRACE).await;
-    assert!(TcpStream::connect(address).await.is_err(), "nobody listens any more");
+    assert!(TcpStream::connect(address).await.is_err(), "the port is closed");
 }
 
 #[tokio::test]
@@ -134,11 +134,11 @@ async fn it_should_answer_although_others_are_slow_or_talk_nonsense() {
     nonsense.write_all(&[0xff; 4096]).await.unwrap();
     assert_eq!(ask(address, "GET /healthz").await.0, 200);
     let stopping = tokio::time::timeout(GRACE * 2, running.shutdown(GRACE));
-    stopping.await.expect("nobody who is slow holds up the end");
+    stopping.await.expect("no slow client holds up the end");
 }
 
 #[tokio::test]
-async fn a_port_in_use_should_be_told_before_anything_starts() {
+async fn refuses_a_used_port_before_starting() {
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = taken.local_addr().unwrap().port();
     let error = application(port)
@@ -159,7 +159,7 @@ mod crowds {
 
     const SILENT: usize = 1_000;
 
-    /// How long Kubernetes waits for a probe, unless it is told otherwise.
+    /// How long Kubernetes waits for a probe by default.
     const PROBE_LIMIT: Duration = Duration::from_secs(1);
 
     async fn probe(address: SocketAddr) {

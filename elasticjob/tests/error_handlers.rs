@@ -103,7 +103,7 @@ impl ErrorHandlerFactory for Pagers {
     }
 }
 
-/// A job whose two items fail.
+/// Returns a job with two items that fail.
 fn failing(name: &str, handler: &str) -> elasticjob::job::Registration {
     job(name, async || Err::<(), _>("no disk"))
         .sharding(2)
@@ -201,7 +201,7 @@ fn two_handlers_of_one_name_should_be_refused_with_both_places() {
 }
 
 #[test]
-fn what_a_declared_handler_misses_should_be_told() {
+fn names_what_a_declared_handler_misses() {
     let found = faults(ElasticJob::builder().environment([]).job(failing("a", "LOG")));
     assert_eq!(found.len(), 3, "{found:?}");
     assert!(found[0].starts_with("error handler BELL ("), "{found:?}");
@@ -209,7 +209,7 @@ fn what_a_declared_handler_misses_should_be_told() {
 }
 
 #[test]
-fn props_that_a_handler_refuses_should_be_told_with_the_job() {
+fn names_the_job_of_refused_props() {
     let found = faults(
         application(&Arc::default())
             .job(failing("c", "PAGER").set("props.pager.nmber", "1"))

@@ -78,7 +78,7 @@ elasticjob:
       props:
         batch: 256
       job-listener-types: [NOT_THERE]
-      job-error-handler-type: NOBODY
+      job-error-handler-type: NOT_THERE
       job-sharding-strategy-type: NOTHING
       job-executor-service-handler-type: NO_POOL
 ";
@@ -114,7 +114,7 @@ elasticjob:
       retry: many
       props.batch: 1
     typed: {elastic-job-type: SCRPT, sharding-total-count: 1}
-    nobodys: {sharding-total-count: none, job-error-handler-type: NOBODY}
+    nothing: {sharding-total-count: none, job-error-handler-type: NOT_THERE}
     script: {elastic-job-type: SCRIPT, sharding-total-count: 0, timeout: 1s 1s}
 ";
     let twice = job("orders", async |_: Component<u16>| {}).sharding(1);
@@ -140,9 +140,9 @@ elasticjob:
             &components[0],
             &components[1],
             "job typed (application.yaml:13): ",
-            "application.yaml:14: `elasticjob.jobs.nobodys`: nothing does this job's work",
-            "application.yaml:14: `elasticjob.jobs.nobodys.sharding-total-count` is `none`",
-            "job nobodys (application.yaml:14): ",
+            "application.yaml:14: `elasticjob.jobs.nothing`: nothing does this job's work",
+            "application.yaml:14: `elasticjob.jobs.nothing.sharding-total-count` is `none`",
+            "job nothing (application.yaml:14): ",
             "application.yaml:15: `elasticjob.jobs.script.sharding-total-count` is `0`",
             "application.yaml:15: `elasticjob.jobs.script.props.elasticjob.timeout` is `1s 1s`",
             "application.yaml:15: `elasticjob.jobs.script.props.script.command.line`: is missing",

@@ -81,7 +81,7 @@ async fn run(builder: Builder, job: &str) {
     let running = builder.build().unwrap().start().await.unwrap();
     let job = running.one_off_named(job).unwrap();
     job.execute_and_wait(Duration::from_secs(60)).await.unwrap();
-    // What is told of the end is waited for.
+    // The hooks after the firing are waited for.
     running.shutdown(Duration::from_secs(30)).await;
 }
 
@@ -93,7 +93,7 @@ fn faults(builder: Builder) -> Vec<String> {
     }
 }
 
-const TOLD: [&str; 6] = [
+const CALLS: [&str; 6] = [
     "before settle 0,1 Rome",
     "once before",
     "item",
@@ -103,14 +103,14 @@ const TOLD: [&str; 6] = [
 ];
 
 #[tokio::test]
-async fn declared_listeners_should_be_named_by_type_and_told_in_their_order() {
+async fn calls_declared_listeners_by_type_in_their_order() {
     assert_eq!([Audit::NAME, Report::NAME], ["Audit", "REPORT"]);
     let journal = Arc::new(Journal::default());
     let builder = ElasticJob::builder()
         .shared_component(Arc::clone(&journal))
         .environment([]);
     run(builder, "settle").await;
-    assert_eq!(journal.lines(), TOLD);
+    assert_eq!(journal.lines(), CALLS);
 }
 
 #[tokio::test]
@@ -131,7 +131,7 @@ async fn a_registered_listener_should_be_the_equal_of_a_declared_one() {
         .job(job.sharding(2).item_parameters("1=Rome"))
         .set("jobs.settle.job-listener-types", "OTHER,MINE");
     run(builder, "settle").await;
-    assert_eq!(journal.lines(), TOLD);
+    assert_eq!(journal.lines(), CALLS);
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn two_listeners_of_one_name_should_be_refused_with_both_places() {
 }
 
 #[test]
-fn what_a_declared_listener_misses_should_be_told() {
+fn names_what_a_declared_listener_misses() {
     let found = faults(ElasticJob::builder().environment([]));
     assert!(
         found

@@ -61,7 +61,7 @@ impl JobExecutor for Say {
     }
 }
 
-/// Another executor of whatever name it is given.
+/// Another executor, registered under any name.
 struct Silent;
 
 impl JobExecutor for Silent {
@@ -162,7 +162,7 @@ fn two_types_of_one_name_should_be_refused_with_both_places() {
 }
 
 #[test]
-fn what_a_declared_type_misses_should_be_told_as_of_a_job() {
+fn names_what_a_declared_type_misses() {
     let builder = ElasticJob::builder()
         .environment([])
         .set("jobs.greet.elastic-job-type", "SILENT")

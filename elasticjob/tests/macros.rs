@@ -330,7 +330,7 @@ async fn a_dataflow_job_should_stream_as_its_props_say() {
 }
 
 #[test]
-fn a_job_that_is_no_dataflow_job_should_not_be_told_to_stream() {
+fn refuses_to_stream_another_kind_of_job() {
     let built = elasticjob::ElasticJob::builder()
         .without_discovery()
         .environment([])
@@ -507,7 +507,7 @@ async fn a_type_should_be_made_of_its_components_once() {
 }
 
 #[test]
-fn a_type_whose_component_is_missing_should_not_be_made() {
+fn creates_no_type_without_its_component() {
     let Err(missing) = Settle::DECLARATION.build(&Components::default()) else {
         panic!("there is no journal");
     };

@@ -34,7 +34,7 @@ fn attribute(span: &SpanData, key: &str) -> String {
     found.map(|attribute| attribute.value.to_string()).unwrap_or_default()
 }
 
-/// Runs a job of two items by hand, of which the second fails. On one thread, whose subscriber exports.
+/// Runs a job of two items, of which the second fails, on one thread with a subscriber that exports.
 async fn collected() -> anyhow::Result<Collector> {
     let collector = Collector::default();
     let provider = SdkTracerProvider::builder()

@@ -36,7 +36,7 @@ impl Drop for FailsWhenDropped {
     }
 }
 
-/// An error that panics whatever is asked of it.
+/// An error that panics in each of its methods.
 struct Hostile(#[allow(dead_code, reason = "it is dropped")] FailsWhenDropped);
 
 impl fmt::Display for Hostile {
@@ -140,9 +140,9 @@ impl Drop for Handler {
     }
 }
 
-struct Teller;
+struct HostileNotifier;
 
-impl Notifier for Teller {
+impl Notifier for HostileNotifier {
     fn notify(&self, notice: &Notice) -> impl Future<Output = Result<(), Undelivered>> + Send {
         let is_first = notice.count() == 1;
         if is_first {
@@ -305,13 +305,13 @@ fn calls() -> Vec<(elasticjob::job::Registration, &'static str)> {
         (fails("error handler").set("job-error-handler-type", "HANDLER"), text),
         (
             fails("notifier")
-                .set("job-error-handler-type", "TELLER")
+                .set("job-error-handler-type", "HOSTILE")
                 .set("props.notify.interval", "0"),
             text,
         ),
         (succeeds("listener").set("job-listener-types", "LISTENS"), ""),
         (
-            succeeds("listener that is told once").set("job-listener-types", "ONCE"),
+            succeeds("distribute-once listener").set("job-listener-types", "ONCE"),
             "",
         ),
     ]
@@ -329,7 +329,7 @@ mod every_call {
         let mut builder = builder()
             .job_executor("TYPE", Type)
             .error_handler("HANDLER", Handler)
-            .notifier("TELLER", Teller)
+            .notifier("HOSTILE", HostileNotifier)
             .job_listener("LISTENS", Listens)
             .distribute_once_job_listener("ONCE", ListensOnce)
             .trace_listener("TRACES", Traces)

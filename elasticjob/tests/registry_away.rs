@@ -1,4 +1,4 @@
-//! An application whose registry centre is not there.
+//! An application without its registry centre.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ struct Away;
 
 impl Registry for Away {
     fn connect(&self) -> BoxFuture<'_, Result<Arc<dyn Session>, registry::Error>> {
-        Box::pin(async { Err(registry::Error::Unreachable("nobody is there".into())) })
+        Box::pin(async { Err(registry::Error::Unreachable("no server is there".into())) })
     }
 
     fn describe(&self) -> String {
@@ -38,7 +38,7 @@ async fn an_application_that_waits_for_its_registry_should_stop_at_once() -> ela
 #[cfg(feature = "zookeeper")]
 #[tokio::test]
 async fn an_application_that_is_to_fail_fast_should_give_up_after_its_retries() -> elasticjob::Result<()> {
-    // A port that nobody listens on, since it is closed again.
+    // A port without a listener, since it is closed again.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("there is a free port");
     let address = listener.local_addr().expect("it is bound").to_string();
     drop(listener);
@@ -54,7 +54,7 @@ async fn an_application_that_is_to_fail_fast_should_give_up_after_its_retries() 
     let error = timeout(Duration::from_secs(30), ready.start())
         .await
         .expect("it gives up")
-        .expect_err("nobody is there");
+        .expect_err("no server is there");
     assert!(error.is_retryable(), "{error:?}");
     assert!(error.to_string().contains(&address), "{error:?}");
     Ok(())

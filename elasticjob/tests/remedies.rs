@@ -23,7 +23,7 @@ fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Returns the files of a folder, those of its folders included, whose names have this extension.
+/// Returns the files of a folder with this extension, those of its folders included.
 fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).expect("a folder of the project");
     let paths = entries.map(|entry| entry.expect("no file is removed during the test").path());

@@ -1,4 +1,4 @@
-//! One-off jobs whose runs are given a parameter when they are asked for.
+//! Parameters that a trigger of a one-off job gives to its run.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -76,7 +76,7 @@ fn check(vector: &Value) {
 }
 
 #[test]
-fn without_instances_nobody_should_own_anything() {
+fn assigns_nothing_without_instances() {
     for strategy in STRATEGIES {
         assert_eq!(assign(strategy, "job", 3, &[]).owners(), [None; 3], "{strategy}");
     }
@@ -135,7 +135,7 @@ proptest! {
     fn sticky_should_move_the_fewest_items_that_bring_an_even_share_about(
         job in ".{1,12}",
         (instances, before) in (1..12_usize).prop_flat_map(|instances| {
-            // Beyond the instances: nobody, or somebody who is gone.
+            // Beyond the instances: no owner, or an instance that is gone.
             (Just(instances), prop::collection::vec(0..instances + 3, 1..120))
         }),
     ) {

@@ -1,4 +1,4 @@
-//! What a job logs can be told apart by firing and item.
+//! The logs of a job have the firing and the item.
 
 mod log;
 

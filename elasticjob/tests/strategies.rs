@@ -30,10 +30,10 @@ impl ShardingStrategy for Standby {
     }
 }
 
-/// Nobody runs anything.
-struct Nobody;
+/// A strategy that assigns no item.
+struct NoItems;
 
-impl ShardingStrategy for Nobody {
+impl ShardingStrategy for NoItems {
     fn assign(&self, request: &ShardingRequest<'_>) -> Assignment {
         Assignment::from_fn(request, |_| None)
     }
@@ -72,11 +72,11 @@ async fn a_declared_strategy_should_be_found_by_its_name_and_share_the_items_out
 
 #[test]
 fn a_strategy_that_is_not_there_should_be_refused_with_those_that_are() {
-    let found = faults(application(&Arc::default(), "NOBODI").sharding_strategy("NOBODY", Nobody));
+    let found = faults(application(&Arc::default(), "NO_ITEMZ").sharding_strategy("NO_ITEMS", NoItems));
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(
         found[0].ends_with(
-            "unknown sharding strategy `NOBODI`: expected one of AVG_ALLOCATION, LABEL, NOBODY, ODEVITY, ROUND_ROBIN, \
+            "unknown sharding strategy `NO_ITEMZ`: expected one of AVG_ALLOCATION, LABEL, NO_ITEMS, ODEVITY, ROUND_ROBIN, \
              SINGLE_SHARDING_BALANCE, STANDBY, STICKY"
         ),
         "{found:?}"
@@ -87,7 +87,7 @@ fn a_strategy_that_is_not_there_should_be_refused_with_those_that_are() {
 fn two_strategies_of_one_name_should_be_refused_with_both_places() {
     let builder = application(&Arc::default(), "STANDBY");
     let registered = line!() + 1;
-    let found = faults(builder.sharding_strategy("STANDBY", Nobody));
+    let found = faults(builder.sharding_strategy("STANDBY", NoItems));
     let file = file!();
     assert_eq!(
         found,
@@ -98,7 +98,7 @@ fn two_strategies_of_one_name_should_be_refused_with_both_places() {
 }
 
 #[test]
-fn what_a_declared_strategy_misses_should_be_told() {
+fn names_what_a_declared_strategy_misses() {
     let builder = ElasticJob::builder()
         .environment([])
         .job(job("settle", async || {}).sharding(3));
@@ -120,10 +120,10 @@ fn a_strategy_that_is_not_discovered_should_be_registered_instead() {
         )
     };
     assert!(faults(alone())[0].contains("unknown sharding strategy `STANDBY`"));
-    assert!(alone().sharding_strategy("STANDBY", Nobody).build().is_ok());
+    assert!(alone().sharding_strategy("STANDBY", NoItems).build().is_ok());
 }
 
-/// An application with a job of two items by labels, whose process carries these.
+/// Returns an application with a job of two items by labels, in a process that carries `labels`.
 fn by_label(labels: &str, items: &str) -> Builder {
     ElasticJob::builder()
         .without_discovery()
@@ -135,9 +135,9 @@ fn by_label(labels: &str, items: &str) -> Builder {
 }
 
 #[tokio::test]
-async fn an_item_that_nobody_can_run_should_be_told_by_the_health_of_the_leader() {
+async fn shows_an_item_without_label_in_the_leaders_health() {
     let running = by_label("gpu", "0=gpu,1=tape").build().unwrap().start().await.unwrap();
-    let told = async {
+    let shown = async {
         loop {
             let health = running.health();
             if !health.jobs["settle"].unassigned.is_empty() {
@@ -146,7 +146,7 @@ async fn an_item_that_nobody_can_run_should_be_told_by_the_health_of_the_leader(
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    let health = tokio::time::timeout(Duration::from_secs(60), told).await.unwrap();
+    let health = tokio::time::timeout(Duration::from_secs(60), shown).await.unwrap();
     assert_eq!(
         (&*health.jobs["settle"].items, &*health.jobs["settle"].unassigned),
         (&[0][..], &[1][..])
@@ -161,14 +161,14 @@ async fn an_item_that_nobody_can_run_should_be_told_by_the_health_of_the_leader(
 
 #[test]
 fn labels_that_say_nothing_should_be_refused_at_start() {
-    let told = |labels: &str, items: &str| faults(by_label(labels, items)).join("\n");
-    let fault = told("gpu", "0=gpu,2=tape");
+    let faults_of = |labels: &str, items: &str| faults(by_label(labels, items)).join("\n");
+    let fault = faults_of("gpu", "0=gpu,2=tape");
     assert!(
         fault.contains("`elasticjob.jobs.settle.props.label.items` is `0=gpu,2=tape`: "),
         "{fault}"
     );
-    assert!(told("gpu", "first=gpu").contains("expected labels of items, such as `0=gpu,1=gpu&eu`: "));
-    let fault = told("gpu & large", "0=gpu");
+    assert!(faults_of("gpu", "first=gpu").contains("expected labels of items, such as `0=gpu,1=gpu&eu`: "));
+    let fault = faults_of("gpu & large", "0=gpu");
     assert!(
         fault.contains("`elasticjob.labels`") && fault.contains("a label has neither `&` nor `=`"),
         "{fault}"

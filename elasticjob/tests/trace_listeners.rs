@@ -1,4 +1,4 @@
-//! Trace listeners: declared, made by code, and in the way of nobody.
+//! Trace listeners: declared, or made by code. They hold up no job.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Where the declared listener says what it is told.
+/// Where the declared listener sends the events that it receives.
 type Said = mpsc::UnboundedSender<String>;
 
 #[derive(Inject)]
@@ -20,7 +20,7 @@ struct Audit {
 #[trace_listener(name = "AUDIT", include_job_names = ["settle"], timeout = "3s")]
 impl TraceListener for Audit {
     async fn on_event(&self, event: &JobEvent) -> Result<(), BoxError> {
-        self.said.send(told(event))?;
+        self.said.send(text_of(event))?;
         Ok(())
     }
 }
@@ -36,7 +36,7 @@ async fn settle(shard: ShardingContext) -> Result<(), &'static str> {
 #[elastic_job(sharding = 1)]
 async fn other() {}
 
-fn told(event: &JobEvent) -> String {
+fn text_of(event: &JobEvent) -> String {
     match event {
         JobEvent::Started(run) => format!("started {}", run.item),
         JobEvent::Ended { run, outcome, .. } => match outcome {
@@ -60,7 +60,7 @@ impl TraceListener for Stuck {
 }
 
 #[tokio::test]
-async fn listeners_should_be_told_of_their_jobs_and_hold_up_none() {
+async fn call_listeners_for_their_jobs_without_delay() {
     let (said, mut heard) = mpsc::unbounded_channel::<String>();
     let application = ElasticJob::builder()
         .environment([])
@@ -119,7 +119,7 @@ fn two_trace_listeners_of_one_name_should_be_refused_with_both_places() {
 }
 
 #[test]
-fn a_listener_that_lacks_a_component_should_be_told_at_start() {
+fn refuse_a_listener_without_its_component() {
     let refused = ElasticJob::builder().environment([]).build().unwrap_err().to_string();
     assert!(refused.contains("AUDIT"), "{refused}");
 }
@@ -133,7 +133,7 @@ mod types {
 
     impl TraceListener for Ledger {
         async fn on_event(&self, event: &JobEvent) -> Result<(), BoxError> {
-            self.0.send(told(event))?;
+            self.0.send(text_of(event))?;
             Ok(())
         }
     }
@@ -158,7 +158,7 @@ mod types {
     }
 
     #[tokio::test]
-    async fn of_the_program_are_told_if_the_configuration_names_them() {
+    async fn of_the_program_are_called_if_configured() {
         for (variables, expected) in [
             (
                 &[("TYPE", "LEDGER"), ("EXCLUDE_JOB_NAMES", "settle")][..],

@@ -1,4 +1,4 @@
-//! Lists of the jobs whose events are recorded or told.
+//! Lists of the jobs with events that are recorded or delivered.
 
 mod log;
 

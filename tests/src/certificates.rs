@@ -1,4 +1,4 @@
-//! Certificates that nobody but a test trusts.
+//! Certificates that only tests trust.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

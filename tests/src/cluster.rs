@@ -52,7 +52,7 @@ pub struct Cluster {
     registry: ZooKeeperRegistry,
     directory: TempDir,
     members: AtomicU32,
-    /// Opened when it is needed, and anew when it is lost.
+    /// Opened when it is needed, and again when it is lost.
     session: tokio::sync::Mutex<Option<Arc<dyn Session>>>,
     /// A std mutex: never held across an await.
     history: Mutex<History>,
@@ -89,13 +89,13 @@ impl Cluster {
         &self.namespace
     }
 
-    /// Leaves the files when it goes, for somebody to read.
+    /// Keeps the files after the cluster is dropped, so that a developer can read them.
     pub fn keep_files(&mut self) -> &Path {
         self.directory.disable_cleanup(true);
         self.directory.path()
     }
 
-    /// The same cluster, seen by somebody who knows this `user:password`.
+    /// Returns the same cluster, opened with this `user:password`.
     #[must_use]
     pub fn seen_with_digest(mut self, digest: &str) -> Self {
         self.registry = self.registry.clone().with_digest(digest);
@@ -332,10 +332,10 @@ impl Cluster {
         self.history.lock().unwrap_or_else(PoisonError::into_inner).read()
     }
 
-    /// All that listeners were told so far.
+    /// Returns all calls of listeners so far.
     ///
     /// # Errors
-    /// When what they wrote cannot be read.
+    /// If the file that they write cannot be read.
     pub fn heard(&self) -> anyhow::Result<Vec<Hearing>> {
         hearing::heard(&history_in(self.directory.path()))
     }

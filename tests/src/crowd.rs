@@ -16,7 +16,7 @@ use crate::metered::{JOB, Member, Site};
 /// When the session of an instance that is silent ends.
 pub const SESSION_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Seconds after which everything has found its place, whatever happened.
+/// Seconds after which the cluster has settled after any fault.
 pub const SETTLE: i64 = 60;
 
 /// Between two looks, in virtual time.

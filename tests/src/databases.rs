@@ -20,8 +20,8 @@ use tokio::time::Instant;
 /// How long a server may take to start or to stop.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The user and the group `nobody`, which run servers that root starts.
-const NOBODY: u32 = 65534;
+/// The user and the group without rights, which run servers that root starts.
+const UNPRIVILEGED: u32 = 65534;
 
 /// Who may use the databases.
 pub const USER: &str = "jobs";
@@ -197,7 +197,7 @@ impl DatabaseServer {
         )?;
         fs::write(directory.join("log"), "")?;
         if is_root() {
-            chown(&data, Some(NOBODY), Some(NOBODY))?;
+            chown(&data, Some(UNPRIVILEGED), Some(UNPRIVILEGED))?;
         }
         let mut words: Vec<String> = ordinary_user();
         match self.kind {
@@ -225,8 +225,8 @@ impl DatabaseServer {
         }
         let made = Command::new(&words[0]).args(&words[1..]).current_dir("/").output()?;
         let said = String::from_utf8_lossy(&made.stderr);
-        let told = String::from_utf8_lossy(&made.stdout);
-        ensure!(made.status.success(), "{:?} cannot be made: {told}{said}", self.kind);
+        let output = String::from_utf8_lossy(&made.stdout);
+        ensure!(made.status.success(), "{:?} cannot be made: {output}{said}", self.kind);
         Ok(())
     }
 
@@ -267,7 +267,7 @@ impl DatabaseServer {
 
 impl Drop for DatabaseServer {
     fn drop(&mut self) {
-        // Nobody can be told; the supervisor ends with us anyhow.
+        // A failure cannot be reported here; the supervisor ends with this process anyhow.
         let _ = self.stop();
     }
 }
@@ -285,8 +285,8 @@ fn ordinary_user() -> Vec<String> {
     if !is_root() {
         return Vec::new();
     }
-    let user = format!("--reuid={NOBODY}");
-    let group = format!("--regid={NOBODY}");
+    let user = format!("--reuid={UNPRIVILEGED}");
+    let group = format!("--regid={UNPRIVILEGED}");
     vec!["setpriv".to_owned(), user, group, "--clear-groups".to_owned()]
 }
 

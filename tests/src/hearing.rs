@@ -1,4 +1,4 @@
-//! What members' listeners were told: a file that all of them append to, beside the history.
+//! The calls of members' listeners: a file that all members append to, beside the history.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::history::since_boot;
 use crate::lines::{Appender, Tail};
 
-/// One moment of one firing, as one listener was told of it.
+/// A call of a listener, at one moment of one firing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hearing {
     /// When the listener was called, since the machine's start,
@@ -25,7 +25,7 @@ pub struct Hearing {
     pub scheduled: Timestamp,
     /// Which items the instance has.
     pub items: Vec<u32>,
-    /// The instance that it was told on.
+    /// The instance that called the listener.
     pub instance: String,
 }
 
@@ -42,7 +42,7 @@ impl Ears {
         Ok(Self(Appender::open(&beside(history))?))
     }
 
-    /// Writes down what was told, and after the pause that it is over.
+    /// Records the begin of a call, waits for the pause, and records the end.
     pub async fn hear(&self, listener: &str, moment: &str, firing: &Firing, pause: Duration) {
         let mut hearing = Hearing {
             began: since_boot(),

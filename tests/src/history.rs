@@ -3,7 +3,7 @@
 //! A run is what is between its first and its last sign of life. A run that was stopped leaves a note when its future
 //! is dropped, which is no sign of life: a process that was paused drops its runs when it goes on, long after.
 //!
-//! Times are those since the machine's start: one clock for all processes, which nobody sets.
+//! Times are those since the machine's start: one clock for all processes, which is never set.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -207,8 +207,8 @@ fn take_in(runs: &mut BTreeMap<(String, u32, Option<i64>, String), Run>, line: L
     }
 }
 
-/// Every breach of what holds whatever happens: two runs of an item at once, a scheduled time of an item run once more by
-/// one of ours, a fencing token that does not grow.
+/// Returns every breach of the promises that hold under any fault: two runs of an item at once, a scheduled time of an item that
+/// one of our instances ran again, a fencing token that does not grow.
 #[must_use]
 pub fn breaches(runs: &[Run]) -> Vec<String> {
     let mut by_item: BTreeMap<(&str, u32), Vec<&Run>> = BTreeMap::new();
@@ -235,7 +235,7 @@ pub fn breaches(runs: &[Run]) -> Vec<String> {
         let mut attempts: BTreeMap<_, &Run> = BTreeMap::new();
         for run in runs {
             let first = attempts.insert((run.id.scheduled, run.id.attempt), run);
-            // A Java member that is late runs what it has by then, whoever ran it in time.
+            // A Java member that is late runs the items that it has by then, although another instance ran them in time.
             if let Some(first) = first.filter(|_| run.id.token.is_some()) {
                 breaches.push(format!(
                     "{job}/{item}: a second run for one time: {first:?}, then {run:?}"

@@ -1,4 +1,4 @@
-//! A web server that keeps what is posted to it, and answers what it is told to.
+//! A web server that keeps what is posted to it, and gives the answers that a test sets.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -168,7 +168,7 @@ impl Listener for TlsListener {
 
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
         loop {
-            // Whoever trusts nobody here goes away, and the next one comes.
+            // A client that does not trust the certificate closes the connection, and the next one comes.
             if let Ok((stream, address)) = self.tcp.accept().await
                 && let Ok(stream) = self.acceptor.accept(stream).await
             {

@@ -119,7 +119,7 @@ impl Project {
             fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
         }
         if let Err(error) = fs::rename(&unfinished, &directory) {
-            // Somebody else may have been quicker.
+            // Another process may have been quicker.
             fs::remove_dir_all(&unfinished)?;
             ensure!(directory.exists(), "no {}: {error}", directory.display());
         }
@@ -172,7 +172,7 @@ fn read_into(files: &mut BTreeMap<PathBuf, Vec<u8>>, directory: &Path) -> anyhow
     Ok(())
 }
 
-/// Somebody who operates a cluster by the Java API. Dropping it ends its process.
+/// An operator of a cluster who uses the Java API, in a process of its own that ends when this is dropped.
 #[derive(Debug)]
 pub struct Operator(Member);
 
@@ -184,10 +184,10 @@ enum Outcome {
 }
 
 impl Operator {
-    /// Somebody who operates this cluster, and knows this `user:password`.
+    /// Starts an operator of this cluster who uses this `user:password`.
     ///
     /// # Errors
-    /// When the process does not start.
+    /// If the process does not start.
     pub fn start(cluster: &Cluster, digest: Option<&str>) -> anyhow::Result<Self> {
         let setup = cluster.process(programs().join("operator"), "operator");
         let setup = match digest {

@@ -18,7 +18,7 @@ pub struct Appender(File);
 pub struct Tail<T> {
     path: PathBuf,
     file: Option<File>,
-    /// The beginning of a line whose end is still to come.
+    /// The beginning of a line, the end of which is still to come.
     rest: Vec<u8>,
     of: PhantomData<fn() -> T>,
 }

@@ -39,7 +39,7 @@ pub struct Member<R> {
 }
 
 impl Site<MemoryRegistry> {
-    /// The embedded registry. Within a runtime whose time is paused, seconds take no time and counts are exact.
+    /// Returns a cluster on the embedded registry. If the time of the runtime is paused, seconds take no time and counts are exact.
     #[must_use]
     pub fn embedded() -> Self {
         Self::with_sessions(None)
@@ -119,7 +119,7 @@ impl<R: Registry> Member<R> {
     }
 }
 
-/// A job that fires every second and whose items, all on one instance, end together.
+/// Returns a job that fires every second. Its items, all on one instance, end together.
 pub fn ending_together(items: u32) -> Registration {
     let barrier = Arc::new(Barrier::new(items as usize));
     let wait = move |_: ShardingContext| {
@@ -131,13 +131,13 @@ pub fn ending_together(items: u32) -> Registration {
     every_second(job(JOB, wait).sharding(items))
 }
 
-/// A job that fires every second and whose items end one after the other.
+/// Returns a job that fires every second. Its items end one after the other.
 pub fn ending_apart(items: u32) -> Registration {
     let sleep = |shard: ShardingContext| tokio::time::sleep(Duration::from_millis(20) * (shard.sharding_item() + 1));
     every_second(job(JOB, sleep).sharding(items))
 }
 
-/// A job that is due every second and whose items run for one and a half: each firing is followed by a make-up run.
+/// Returns a job that is due every second. Its items run for one and a half, so a make-up run follows each firing.
 pub fn falling_behind(items: u32) -> Registration {
     let sleep = |_: ShardingContext| tokio::time::sleep(Duration::from_millis(1500));
     every_second(job(JOB, sleep).sharding(items))

@@ -171,7 +171,7 @@ impl Member {
     }
 
     fn signal(&self, signal: Signal) -> anyhow::Result<()> {
-        // The id cannot be another process's: nobody has waited for ours yet, or `id` says so.
+        // The id cannot be another process's: ours has not been waited for yet, or `id` says so.
         self.child.id().context("the member has ended")?;
         kill_process(self.pid, signal).context("the member is gone")
     }

@@ -1,4 +1,4 @@
-//! A job whose data never runs out, and the file that says which batches it has processed.
+//! A job that never runs out of data, and the file that says which batches it has processed.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -20,7 +20,7 @@ use rustix::process::{Pid, Signal, kill_process};
 const QUESTIONS: usize = 3_000;
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Starts over on another port, should somebody have taken the one that was free.
+/// Starts over on another port if another process has taken the one that was free.
 const ATTEMPTS: usize = 5;
 
 /// The shortest session timeout that the servers grant.
@@ -206,7 +206,7 @@ impl Server {
     /// Whether it serves clients now.
     #[must_use]
     pub fn is_serving(&self) -> bool {
-        // While it starts, and without a quorum, it answers that it serves nobody.
+        // While it starts, and without a quorum, it answers that it serves no client.
         four_letter_word(self.address(), "srvr").is_ok_and(|answer| answer.contains("Mode:"))
     }
 
@@ -247,8 +247,8 @@ impl Server {
                 "-Dzookeeper.jmx.log4j.disable=true",
                 "-Dzookeeper.forceSync=no",
                 "-Dzookeeper.preAllocSize=1024",
-                // Synchronised by transactions, a follower of 3.8 acknowledges what it has not logged yet: what clients
-                // were told to be written is forgotten when it is killed then (ZOOKEEPER-4646, -4643, -4785).
+                // Synchronised by transactions, a follower of 3.8 acknowledges what it has not logged yet. If it is
+                // killed then, it forgets writes that were acknowledged to clients (ZOOKEEPER-4646, -4643, -4785).
                 "-Dzookeeper.forceSnapshotSync=true",
             ])
             .args(match self.container_check {
@@ -475,7 +475,7 @@ pub fn free_port() -> anyhow::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
-/// Debian's jar, whose manifest brings the rest of the class path.
+/// Returns the path of Debian's jar. Its manifest brings the rest of the class path.
 fn jar() -> anyhow::Result<&'static str> {
     static JAR: LazyLock<Result<String, String>> = LazyLock::new(|| find_jar().map_err(|error| format!("{error:#}")));
     match &*JAR {

@@ -43,7 +43,7 @@ impl Operator {
         Ok(Self { cluster })
     }
 
-    /// Members on these hosts, whose cron job waits for ever, once they share its items.
+    /// Starts members on these hosts with a cron job that waits for ever, and waits until they share its items.
     async fn members(&self, hosts: &[u8]) -> anyhow::Result<Vec<Member>> {
         let start = |host: &u8| {
             self.cluster
@@ -260,7 +260,7 @@ async fn a_job_that_is_paused_should_be_shown_as_such_and_start_nothing() -> any
 }
 
 #[tokio::test]
-async fn a_run_that_is_waited_for_should_be_told_item_by_item() -> anyhow::Result<()> {
+async fn shows_an_awaited_run_item_by_item() -> anyhow::Result<()> {
     let operator = Operator::new("cli-trigger")?;
     let _members = operator.members(&[1, 2]).await?;
     let rebuilt = operator.does(&["trigger", "rebuild", "--wait"]).await;
@@ -300,7 +300,7 @@ async fn a_run_that_is_waited_for_should_be_told_item_by_item() -> anyhow::Resul
     assert_eq!(operator.does(&["trigger", SHARE, "--item", "10"]).await.code, Some(3));
     let requested = operator.json(&["trigger", SHARE]).await;
     assert_eq!(requested["instances"].as_array().map(Vec::len), Some(2), "{requested}");
-    assert_eq!(operator.does(&["trigger", "nobody"]).await.code, Some(3));
+    assert_eq!(operator.does(&["trigger", "unknown"]).await.code, Some(3));
     Ok(())
 }
 
@@ -698,7 +698,7 @@ async fn a_dump_port_should_be_asked_without_a_registry() -> anyhow::Result<()> 
         !settings.contains("tiger") && settings.contains("files.example.org"),
         "{settings}"
     );
-    assert_eq!(said(command(&["dump", "nobody", &address]), "").await.code, Some(3));
+    assert_eq!(said(command(&["dump", "unknown", &address]), "").await.code, Some(3));
     let closed = said(command(&["dump", SHARE, &format!("127.0.0.1:{}", free_port()?)]), "").await;
     assert_eq!(closed.code, Some(5), "{closed:?}");
     Ok(())
@@ -710,7 +710,7 @@ async fn a_password_of_the_history_should_come_by_the_environment_or_a_file_and_
     let file = directory.path().join("password");
     std::fs::write(&file, "tiger\n")?;
     let file = file.display().to_string();
-    // A port at which nobody answers: what is looked at is what the program says of it.
+    // No server answers at this port: the test looks at the message of the program.
     let place = format!("127.0.0.1:{}/jobs", free_port()?);
     let (plain, with_password) = (
         format!("postgres://lion@{place}"),
@@ -783,7 +783,7 @@ async fn a_look_that_is_repeated_should_follow_what_happens() -> anyhow::Result<
 }
 
 #[tokio::test]
-async fn what_goes_wrong_should_be_told_by_the_exit_code_too() -> anyhow::Result<()> {
+async fn reports_failures_by_the_exit_code() -> anyhow::Result<()> {
     let nowhere = said(command(&["jobs"]), "").await;
     assert_eq!(nowhere.code, Some(2), "{nowhere:?}");
     assert!(nowhere.err.contains("no registry centre is named"), "{nowhere:?}");
@@ -841,7 +841,7 @@ async fn a_registry_of_a_configuration_file_should_be_found_and_its_jobs_not_mat
     let operator = Operator::new("cli-file")?;
     let directory = operator.cluster.directory();
     let yaml = format!(
-        "elasticjob:\n  reg-center: {{ server-lists: \"${{ZK:{}}}\", namespace: cli-file }}\n  jobs:\n    somebody: {{ cron: wrong }}\n",
+        "elasticjob:\n  reg-center: {{ server-lists: \"${{ZK:{}}}\", namespace: cli-file }}\n  jobs:\n    wrong_one: {{ cron: wrong }}\n",
         Server::shared().address()
     );
     std::fs::write(directory.join("application.yaml"), yaml)?;

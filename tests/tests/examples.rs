@@ -262,7 +262,7 @@ fn the_components_should_be_shared_by_both_jobs() {
 }
 
 #[test]
-fn the_listeners_should_be_told_in_each_process_and_once_in_all() {
+fn calls_listeners_in_each_process_and_once() {
     let server = Server::start().unwrap();
     let start = || {
         Program::example("listeners")
@@ -450,7 +450,7 @@ fn the_observed_job_should_be_seen_in_its_history_and_in_its_metrics() {
     assert!(took.starts_with("RUNS") && took.contains(" ms"), "{took}");
     let (_, counts, _) = ask(&["--per", "1d"]);
     assert!(counts.starts_with("FROM") && counts.lines().count() <= 3, "{counts}");
-    let (_, none, _) = ask(&["nobody's"]);
+    let (_, none, _) = ask(&["unknown"]);
     assert_eq!(none, "No run is recorded that this is true of.\n");
 
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));

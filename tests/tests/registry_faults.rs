@@ -201,7 +201,7 @@ async fn the_first_answer_of_a_new_connection_should_come_after_the_resync() -> 
 }
 
 #[tokio::test]
-async fn thousands_of_watches_should_be_set_anew() -> anyhow::Result<()> {
+async fn sets_thousands_of_watches_again() -> anyhow::Result<()> {
     let Fixture {
         proxy,
         session,
@@ -427,7 +427,7 @@ async fn a_server_that_stays_away_should_cost_the_session_but_not_the_registry()
         assert_eq!(
             next(&mut watch).await?,
             WatchEvent::Deleted("/e".into()),
-            "the dead session's timeout ran anew"
+            "the dead session's timeout ran a second time"
         );
     }
     Ok(())
@@ -537,7 +537,7 @@ async fn a_close_without_a_connection_should_end_in_time_and_leave_the_rest_to_t
 }
 
 #[tokio::test]
-async fn a_close_should_not_wait_for_calls_that_nobody_polls() -> anyhow::Result<()> {
+async fn closes_without_waiting_for_unpolled_calls() -> anyhow::Result<()> {
     let Fixture {
         session,
         observer,

@@ -26,7 +26,7 @@ fn check(program: &str, arguments: &[&str], fault: &str) {
 }
 
 #[test]
-fn wrong_arguments_should_be_told_with_the_usage_and_without_a_stack() {
+fn shows_usage_for_wrong_arguments() {
     check(FIGURES, &["nonsense"], "unknown group `nonsense`: `--list` lists them");
     check(FIGURES, &["a", "b"], "one group is expected at most, and not 2");
     check(SIMULATE, &["--seeds"], "`--seeds` needs a value");

@@ -71,7 +71,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "URL", value_parser = secret)]
     database: Option<Secret>,
 
-    /// A file whose first line is the password of the database
+    /// A file with the password of the database in its first line
     #[arg(long, value_name = "PATH")]
     password_file: Option<PathBuf>,
 }

@@ -100,7 +100,7 @@ impl Output {
     }
 
     /// Shows an answer in place of the one before; JSON in a line each.
-    pub(crate) fn show_anew(&self, answer: &impl Show) -> Result<(), Failure> {
+    pub(crate) fn show_again(&self, answer: &impl Show) -> Result<(), Failure> {
         match (self.is_json, self.is_terminal) {
             (true, _) => print(&(json(answer, serde_json::to_string) + "\n")),
             // To the first place of a screen that was cleared.

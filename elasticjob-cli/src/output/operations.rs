@@ -164,7 +164,7 @@ impl Show for CancelReport {
                 plain(item),
                 match outcome {
                     CancelOutcome::Ended { end } => ended(end),
-                    CancelOutcome::Running => Tone::Notable.cell("told, and has not ended yet"),
+                    CancelOutcome::Running => Tone::Notable.cell("cancelled, and has not ended yet"),
                     CancelOutcome::Superseded => Tone::Notable.cell("ended, and another run has begun since"),
                     _ => plain("unknown"),
                 },

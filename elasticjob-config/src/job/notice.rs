@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pool_should_be_told_if_java_brings_it_and_there_are_java_members() {
+    fn warn_of_a_pool_beside_java_members() {
         assert_eq!(keys(Some("SINGLE_THREAD"), true), [POOL_KEYS[0]]);
         assert_eq!(keys(Some("CPU"), true), [POOL_KEYS[0]]);
         assert!(keys(Some("SINGLE_THREAD"), false).is_empty());
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn what_java_does_not_know_is_told_if_there_are_java_members() {
+    fn name_what_java_members_do_not_know() {
         let builder = JobConfig::builder("job")
             .sharding_total_count(1)
             .error_handler("WEBHOOK");
@@ -109,7 +109,7 @@ mod tests {
 
     #[cfg(feature = "sources")]
     #[test]
-    fn a_pool_under_the_newer_key_should_be_told_for_older_members() {
+    fn warn_older_members_of_the_newer_pool_key() {
         let stored = format!("jobName: job\nshardingTotalCount: 1\n{}: CPU\n", POOL_KEYS[1]);
         let config = JobConfig::from_yaml(&stored).expect("it is valid");
         let notice = config.notices(true).remove(0);

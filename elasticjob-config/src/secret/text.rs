@@ -216,7 +216,7 @@ mod tests {
         }
 
         #[test]
-        fn who_somebody_is_in_a_url() {
+        fn user_and_password_of_a_url() {
             check("postgres://lion:tiger@db/jobs", "postgres://[provided]@db/jobs");
             check("jdbc:mysql://lion@db:3306/jobs", "jdbc:mysql://[provided]@db:3306/jobs");
             check(

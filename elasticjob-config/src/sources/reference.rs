@@ -39,7 +39,7 @@ const fn entry(name: &'static str, takes: Takes, default: &'static str, about: &
 #[rustfmt::skip]
 pub(super) const APPLICATION: &[Entry] = &[
     entry("enabled", Switch, "true", "Whether anything runs at all."),
-    entry("labels", List, "", "What this instance says that it can run, for jobs whose items are kept to some instances."),
+    entry("labels", List, "", "What this instance says that it can run, for jobs that keep their items to some instances."),
     entry("profiles.active", List, "", "The active profiles; the later ones win."),
     entry("reg-center.type", OneOf(&["ZOOKEEPER", "EMBEDDED"]), "ZOOKEEPER", "The kind of registry centre; the embedded one is within one process."),
     entry("reg-center.required", Switch, "false", "Whether the start fails if no registry is named."),
@@ -54,7 +54,7 @@ pub(super) const APPLICATION: &[Entry] = &[
     entry("reg-center.digest", Secret, "", "User and password for ZooKeeper, separated by a colon."),
     entry("reg-center.fail-fast", Switch, "false", "Whether the start fails if no server answers, instead of trying on."),
     entry("shutdown.grace-period", Duration, "30s", "How long running items may take to end when the application stops."),
-    entry("network.preferred-interface", Text, "", "The network interface whose address is the instance's."),
+    entry("network.preferred-interface", Text, "", "The network interface with the address of the instance."),
     entry("network.preferred-ip", Text, "", "The beginning or the network of the instance's address: `10.0.1.`, `10.0.1.0/24`."),
     entry("network.ip", Text, "", "The instance's address itself."),
     entry("metrics.host", Text, "127.0.0.1", "The address on which metrics and health are shown."),
@@ -63,8 +63,8 @@ pub(super) const APPLICATION: &[Entry] = &[
     entry("dump.host", Text, "127.0.0.1", "The address of the dump port."),
     entry("dump.port", PORT, "", "The dump port, which shows what the registry holds of a job; 0 for any that is free."),
     entry("tracing.type", Text, "", "Where history goes: `RDB`, a database, or a type that the program brings. Without it none is recorded."),
-    entry("tracing.include-job-names", List, "", "The only jobs whose history is recorded."),
-    entry("tracing.exclude-job-names", List, "", "The jobs whose history is not recorded."),
+    entry("tracing.include-job-names", List, "", "The only jobs with a recorded history."),
+    entry("tracing.exclude-job-names", List, "", "The jobs without a recorded history."),
     entry("tracing.retention", Age, "", "How long history is kept: for ever if it is not given."),
 ];
 

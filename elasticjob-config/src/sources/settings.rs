@@ -23,7 +23,7 @@ pub struct Settings {
     pub jobs: BTreeMap<String, JobSettings>,
     /// `shutdown.grace-period`: how long running items may take to end. Default: 30 s.
     pub grace_period: Duration,
-    /// `labels`: what this instance says that it can run, for jobs whose items are kept to some instances.
+    /// `labels`: what this instance says that it can run, for jobs that keep their items to some instances.
     pub labels: Vec<String>,
     /// `network`: how this instance finds its address.
     pub network: NetworkSettings,

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn every_fault_should_be_told_with_its_place() {
+fn report_each_fault_with_its_place() {
     let text = "\
 server: {port: 8080}
 elasticjob:

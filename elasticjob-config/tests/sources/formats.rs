@@ -109,7 +109,7 @@ elasticjob:
 }
 
 #[test]
-fn a_file_that_cannot_be_parsed_should_be_told_with_its_line() {
+fn refuse_an_unreadable_file_with_its_line() {
     let parse = |name: &str, text: &str| faults(load(&[(name, text)], |loader| loader)).remove(0);
     let message = parse("application.yaml", "a: b\nc: [d\n");
     assert!(message.starts_with("application.yaml:3: not YAML: "), "{message}");

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn metrics_should_be_shown_to_this_machine_alone_unless_told_otherwise() {
+fn show_metrics_to_this_machine_by_default() {
     let metrics = |text: &str| yaml(text).map(|settings| settings.metrics);
     assert_eq!(metrics("elasticjob: {jobs: {}}").unwrap(), None);
     let shown = metrics("elasticjob: {metrics: {port: 9100}}").unwrap().unwrap();
@@ -22,7 +22,7 @@ fn metrics_should_be_shown_to_this_machine_alone_unless_told_otherwise() {
 }
 
 #[test]
-fn the_dump_port_should_be_open_to_this_machine_alone_unless_told_otherwise() {
+fn open_the_dump_port_to_this_machine_by_default() {
     let host = |text: &str| yaml(text).unwrap().dump.unwrap().host.to_string();
     assert_eq!(host("elasticjob: {dump: {port: 9888}}"), "127.0.0.1");
     assert_eq!(host("elasticjob: {dump: {port: 9888, host: 10.0.0.1}}"), "10.0.0.1");

@@ -93,7 +93,7 @@ fn comes_from_files_of_profiles_and_the_environment_too() {
 }
 
 #[test]
-fn is_nobodys_business_without_tracing() {
+fn is_ignored_without_tracing() {
     let text = MANUAL.replace("type: RDB", "").replace("root", "${NO_SUCH_NAME}");
     assert_eq!(yaml(&text).unwrap().tracing, None);
     let refused = faults(yaml(&text.replace("tracing:", "tracing: {type: RDB}")));

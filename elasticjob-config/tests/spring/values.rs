@@ -23,7 +23,7 @@ fn without_quotes_are_those_of_yaml_1_1() {
 }
 
 #[test]
-fn that_need_quotes_are_told_to() {
+fn that_need_quotes_get_a_hint() {
     for cron in ["* * * * * ?", "*/5 * * * * ?", "@daily"] {
         let fault = faults(yaml(&format!("elasticjob:\n  jobs:\n    a:\n      cron: {cron}\n"))).remove(0);
         let expected = format!(

@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_generated_for_a_conditional_item_should_be_conditional() {
+    fn generates_conditional_code_for_a_conditional_item() {
         let expanded = expand(TokenStream::new(), function()).to_string();
         assert_eq!(expanded.matches("# [cfg (unix)]").count(), 3, "{expanded}");
     }

@@ -227,7 +227,7 @@ impl ErrorHandlers {
             .copied()
     }
 
-    /// Returns `LOG`, `THROW` and `IGNORE`, and the notification handlers whose features are switched on.
+    /// Returns `LOG`, `THROW` and `IGNORE`, and the notification handlers that are switched on as features.
     #[must_use]
     pub fn built_in() -> Self {
         let mut handlers = Self::new("error handler");

@@ -179,7 +179,7 @@ mod tests {
         item: Item,
     }
 
-    /// An instance with room for one item, whose fence passes in 6 s.
+    /// Returns an instance with room for one item, and with a fence that passes in 6 s.
     fn set_up() -> Fixture {
         let clock = Arc::new(ManualClock::starting_at(Timestamp::UNIX_EPOCH));
         let tasks = Tasks::in_virtual_time();

@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_is_set_should_be_taken_whatever_the_machine_has() {
+    fn prefers_a_set_address() {
         let preferences = settings(Some(" 203.0.113.9 "), Some("10.")).check().unwrap();
         assert_eq!(preferences.address().unwrap(), Ipv4Addr::new(203, 0, 113, 9));
     }

@@ -9,9 +9,9 @@ use std::net::Ipv4Addr;
 pub(super) enum AddressPattern {
     /// This address alone.
     Exact(Ipv4Addr),
-    /// Those whose text begins so.
+    /// Addresses with a text that begins so.
     Beginning(String),
-    /// Those whose first bits are these.
+    /// Addresses that begin with these bits.
     Network { address: Ipv4Addr, bits: u32 },
 }
 

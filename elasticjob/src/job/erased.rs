@@ -9,7 +9,7 @@ use super::declaration::Kind;
 use super::outcome::Outcome;
 use super::simple::SimpleJob;
 
-/// A job whose items can be run: what every kind of job becomes at start. Closures, declared functions, [`SimpleJob`] and
+/// A job that can run its items: what every kind of job becomes at start. Closures, declared functions, [`SimpleJob`] and
 /// [`DataflowJob`](super::DataflowJob) are turned into one by the framework, so applications seldom see it.
 ///
 /// A test can run a job as the executor does:

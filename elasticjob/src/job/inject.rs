@@ -6,7 +6,7 @@ use super::start::Start;
 
 /// Makes a value out of the application's components, once, at start.
 ///
-/// Every `Default` is one. Derive it for a type whose fields are [`Component`]s:
+/// Every `Default` is one. Derive it for a type with [`Component`]s as its fields:
 ///
 /// ```
 /// use elasticjob::prelude::*;

@@ -1,6 +1,6 @@
 //! What a user implements: jobs, and what they are given when they run.
 //!
-//! A job is a function whose parameters are [extractors](FromRun), a type that implements [`SimpleJob`] or
+//! A job is a function with [extractors](FromRun) as its parameters, a type that implements [`SimpleJob`] or
 //! [`DataflowJob`], or made of closures by [`job()`] or [`dataflow`]. Each becomes a [`Registration`] (a name, a place in the source, configuration, and how
 //! to make it), and once started an [`ErasedJob`], which is all the executor knows.
 //!

@@ -30,7 +30,7 @@ pub struct Cancelled {
     pub job_name: String,
     /// The runs that are to end, by item.
     pub runs: BTreeMap<u32, CancelledRun>,
-    /// The items whose runs cannot be cancelled, each with its instance: a Java member, or an older member of ours.
+    /// The items with runs that cannot be cancelled, each with its instance: a Java member, or an older member of ours.
     pub unreachable: BTreeMap<u32, String>,
 }
 

@@ -220,7 +220,7 @@ pub(super) fn explain(survey: &Survey, now: Timestamp) -> Explanation {
     findings.extend(of_cluster(survey));
     findings.extend(config.iter().flat_map(|config| of_schedule(config, now)));
     if findings.iter().any(Finding::is_obstacle) {
-        // It would be told that all is well.
+        // The caller would read that all is well.
         findings.retain(|finding| !matches!(finding, Finding::Waits { .. }));
     }
     let total = config.as_ref().map_or(0, |config| config.sharding_total_count().get());
@@ -459,7 +459,9 @@ impl fmt::Display for Finding {
             Self::NoOwner => f.write_str("no instance has it: the leader is about to share it out"),
             Self::Unassigned => f.write_str("no instance has it: the job's sharding strategy gives it to none"),
             Self::OwnerGone { instance } => write!(f, "it was given to {instance}, which is gone"),
-            Self::OwnerDisabled { instance } => write!(f, "it belongs to {instance}, whose server is switched off"),
+            Self::OwnerDisabled { instance } => {
+                write!(f, "it belongs to {instance}, and the server of that is switched off")
+            }
             Self::Moving => f.write_str("it waits for its run to end, to move to another instance"),
             Self::DeadMark { instance } => write!(
                 f,

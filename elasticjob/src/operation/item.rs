@@ -59,7 +59,7 @@ pub struct ItemReport {
     pub run: Option<RunReport>,
     /// The newest report of the run that goes on; `None` if it has made no report yet.
     pub progress: Option<ProgressReport>,
-    /// The newest run whose instance died, once the next run has recorded it as lost.
+    /// The newest run that its instance died with, once the next run has recorded it as lost.
     pub lost: Option<RunReport>,
     /// The newest range of times that passed without a run.
     pub skipped: Option<SkippedReport>,

@@ -271,7 +271,7 @@ pub(super) fn may_be_name(job: &str) -> bool {
 /// What is read, by the index of its job.
 type OfJob = (usize, Read);
 
-/// Reads for several jobs, whose reads stand together. If the registry refuses, reads for one job at a time, and notes the refusal of
+/// Reads for several jobs in common requests. If the registry refuses, reads for one job at a time, and notes the refusal of
 /// each job that is closed to us.
 async fn read_of_each(
     session: &dyn Session,

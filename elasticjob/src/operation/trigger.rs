@@ -30,7 +30,7 @@ pub struct Requested {
     pub job_name: String,
     /// Names the request, in the ledger too.
     pub request: String,
-    /// The server whose instances alone were triggered; `None` if all were.
+    /// The server, if its instances alone were triggered; `None` if all were.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server: Option<String>,
     /// The item that alone is to run; `None` if all are.
@@ -74,8 +74,8 @@ impl Operations {
     /// runs once more after that.
     ///
     /// When this returns, the order is in the registry, and the claim of the run takes it away. So it is carried out once, also
-    /// if the item changes its owner. Like each requested run it is a firing of its instance, whose other items wait for its end; a
-    /// scheduled time that comes meanwhile is made up.
+    /// if the item changes its owner. Like each triggered run it is a firing of its instance: the other items there wait for its end,
+    /// and a scheduled time that comes meanwhile is made up.
     ///
     /// # Errors
     /// As [`trigger`](Self::trigger), [`Error::NoSuchItem`], [`Error::ItemDisabled`], [`Error::NotOurItem`], [`Error::Busy`]. It
@@ -109,7 +109,7 @@ impl Operations {
             let (job, note) = (job.to_owned(), pause.note.clone());
             return Err(Error::Paused { job, note });
         }
-        let nobody = || match server.map(str::to_owned) {
+        let no_instance = || match server.map(str::to_owned) {
             None => Error::NoInstance { job: job.to_owned() },
             Some(server) if survey.view.servers.contains_key(&server) => Error::NoInstanceOn {
                 job: job.to_owned(),
@@ -130,7 +130,7 @@ impl Operations {
             .await
             .map_err(|error| self.failed(error))?;
         if instances.is_empty() {
-            return Err(nobody());
+            return Err(no_instance());
         }
         Ok(Requested {
             job_name: job.to_owned(),

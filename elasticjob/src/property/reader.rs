@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_of_several_properties_should_be_told_with_the_value() {
+    fn reports_a_fault_of_several_properties_with_the_value() {
         let found = faults(&[("mail.port", "465"), ("mail.tls", "false")]);
         assert_eq!(
             found,

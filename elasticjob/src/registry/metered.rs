@@ -222,7 +222,7 @@ mod tests {
     use crate::registry::memory::MemoryRegistry;
 
     #[tokio::test]
-    async fn every_session_should_be_counted_whatever_becomes_of_its_requests() {
+    async fn counts_sessions_with_any_outcome_of_requests() {
         let registry = Metered::new(MemoryRegistry::new());
         let (a, b) = (registry.connect().await.unwrap(), registry.connect().await.unwrap());
         let create = Step::Create {

@@ -109,7 +109,7 @@ pub trait Registry: fmt::Debug + Send + Sync + 'static {
     /// Opens a session as [`connect`](Self::connect) does, for a caller that may only look: the namespace is not created before
     /// a node is written into it. Until then there is nothing to read.
     ///
-    /// A registry whose namespace is always there, or a wrapper that does not know better, connects.
+    /// By default, this connects: right for a registry that always has its namespace.
     ///
     /// # Errors
     /// As [`connect`](Self::connect).

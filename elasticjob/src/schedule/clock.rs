@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_watch_for_jumps_should_end_when_told() {
+    async fn ends_the_watch_for_jumps_at_a_stop() {
         let tasks = Tasks::new();
         Arc::new(SystemClock::new()).watch_for_jumps(&tasks);
         tasks.token().cancel();

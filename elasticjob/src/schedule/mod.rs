@@ -23,7 +23,7 @@
 //!   made up, as after a long firing.
 //!
 //! # Assumptions
-//! - The clocks of the instances show about the same time. An instance whose clock is behind fires its items later by that much.
+//! - The clocks of the instances show about the same time. If the clock of an instance is behind, the instance fires its items later by that much.
 //! - The schedule of one job has a period longer than its runs, for most of its runs. Otherwise it runs without a pause, and skips
 //!   times.
 //!

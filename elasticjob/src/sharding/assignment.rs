@@ -110,9 +110,9 @@ mod tests {
     fn what_does_not_fit_the_request_should_be_refused() {
         let too_short = Assignment::new(&request(), vec![None, None]).unwrap_err();
         assert_eq!(too_short, InvalidAssignment::Length { items: 2, expected: 3 });
-        let nobody = Assignment::new(&request(), vec![Some(0), Some(2), Some(3)]).unwrap_err();
+        let beyond = Assignment::new(&request(), vec![Some(0), Some(2), Some(3)]).unwrap_err();
         assert_eq!(
-            nobody.to_string(),
+            beyond.to_string(),
             "it gives item 1 to an instance beyond the 2 there are"
         );
     }

@@ -169,14 +169,14 @@ mod tests {
     }
 
     #[test]
-    fn an_item_whose_label_nobody_carries_should_be_nobody_s() {
+    fn leaves_an_item_with_an_unknown_label_unassigned() {
         let owners = owners("0=tape,3=gpu&tape", "", [&["gpu"], &[], &[]]);
         assert_eq!((owners[0], owners[3]), (None, None));
         assert!(owners[1].is_some() && owners[2].is_some());
     }
 
     #[test]
-    fn wrong_labels_should_be_told_all_at_once() {
+    fn reports_all_wrong_labels_at_once() {
         let check = |items: &str| {
             let props = props(items);
             let mut reader = Reader::new(&props);

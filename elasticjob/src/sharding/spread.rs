@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn an_item_of_a_class_without_an_instance_should_be_nobody_s() {
+    fn leaves_items_of_a_class_without_instances_unassigned() {
         let request = ShardingRequest::new("job", 2, [Candidate::new("a@-@1")]).with_current([(0, "a@-@1")]);
         let classes = [Class::of(&request, |_| false), Class::of(&request, |_| true)];
         let assignment = spread(&request, &classes, |item| usize::from(item == 1));

@@ -4,7 +4,7 @@ use super::{Assignment, ShardingRequest, ShardingStrategy};
 /// `STICKY`: an item stays where it is, unless another instance has to have more.
 ///
 /// No instance has two items more than another, and of all ways to bring that about this is one of those that move the
-/// fewest items. It suits jobs whose instances keep something for their items: a cache, a connection, a warm model.
+/// fewest items. It suits jobs with instances that keep something for their items: a cache, a connection, a warm model.
 ///
 /// Which items go where in a new cluster, and who gets what is left over, differs from job to job, so that jobs of few
 /// items spread.

@@ -16,11 +16,11 @@ use crate::registry::Session;
 
 use super::text;
 
-/// How long a client may take to say what it wants,
+/// How long a client may take to send its request.
 const REQUEST_LIMIT: Duration = Duration::from_secs(5);
-/// how long it may take to be told,
+/// How long a client may take to receive the answer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(60);
-/// and how long its request may be.
+/// How long the request of a client may be.
 const LONGEST_REQUEST: usize = 1024;
 
 /// The largest subtree that is dumped.
@@ -52,7 +52,7 @@ pub(super) enum Unanswered {
 #[derive(Debug)]
 pub(super) struct Turn {
     pub(super) progress: RequestSignal,
-    /// Clients whose jobs are read.
+    /// Limits how many clients have their jobs read at once.
     pub(super) readings: Arc<Semaphore>,
 }
 
@@ -77,11 +77,11 @@ pub(super) async fn converse(
         Vec::new()
     };
     let answer = text::answer(job, &nodes);
-    let told = timeout(ANSWER_LIMIT, async {
+    let sent = timeout(ANSWER_LIMIT, async {
         stream.write_all(answer.as_bytes()).await?;
         stream.shutdown().await
     });
-    Ok(told.await.map_err(|_| Unanswered::Slow)??)
+    Ok(sent.await.map_err(|_| Unanswered::Slow)??)
 }
 
 /// The first line, or all there is where the stream ends before.

@@ -5,8 +5,8 @@
 //! `path | value`, with the addresses of machines replaced by `ip1`, `ip2` and so on, then the end of the stream. A job
 //! that is unknown gives one empty line; a request that is none gives nothing.
 //!
-//! Unlike Java's, an answer shows no secrets: `[provided]` stands for the value of a prop or another key whose name says that it is
-//! one ([`is_secret`](crate::configuration::is_secret)), and for passwords and tokens that any text quotes. A configuration that
+//! Unlike Java's, an answer shows no secrets. `[provided]` stands for the value of a prop or another key if its name says that it is
+//! a secret ([`is_secret`](crate::configuration::is_secret)), and for passwords and tokens that any text quotes. A configuration that
 //! is not YAML is not shown. A secret under a name that does not say so is shown: look before you pass an answer on.
 //!
 //! It is there where `elasticjob.dump.port` is configured, on `elasticjob.dump.host`, which is this machine alone unless

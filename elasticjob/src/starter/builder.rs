@@ -327,7 +327,7 @@ impl Builder {
         self.tracing_type_kind(name, TraceListenerKind::new(listener))
     }
 
-    /// Adds a type that `tracing.type` can name, with its limits. The configuration says whose events it receives.
+    /// Adds a type that `tracing.type` can name, with its limits. The configuration names the jobs that it receives events of.
     #[track_caller]
     pub fn tracing_type_kind(mut self, name: &str, kind: TraceListenerKind) -> Self {
         let place = Location::caller();

@@ -69,7 +69,7 @@ pub(super) fn application(
         }
     };
     let registry = registry(&mut builder, &settings, &mut faults);
-    // Of a job whose name is at fault there are no settings.
+    // A job with a faulty name has no settings.
     if settings.enabled && settings.jobs.is_empty() && faults.is_empty() {
         faults.push(fault::Fault::new(no_job(&builder)));
     }
@@ -159,7 +159,7 @@ fn database_settings(settings: &Settings) -> Option<&TracingSettings> {
     settings.tracing.as_ref().filter(|tracing| tracing.storage == RDB)
 }
 
-/// Has the type that `tracing.type` names told of what becomes of the jobs, if the program brings it.
+/// Adds the trace listener type that `tracing.type` names, if the program brings it.
 fn trace_by_type(builder: &mut Builder, settings: &Settings, faults: &mut Faults) {
     let Some(tracing) = settings.tracing.as_ref().filter(|tracing| tracing.storage != RDB) else {
         return;
@@ -342,7 +342,7 @@ fn job(
         Ok(Err(fault)) => faults.push(of_setting(&settings, STRATEGY, fault)),
         Err(unknown) => faults.push(of_setting(&settings, STRATEGY, unknown)),
     }
-    // Together they know all props whose names begin as ours do.
+    // Together they know all props with our prefix.
     let _: (Option<Policy>, Option<Tries>) = (reader.read(), reader.read());
     if let Some(kind) = error_handler(builder, &settings, faults) {
         let _ = kind.check(&mut reader);

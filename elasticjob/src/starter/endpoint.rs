@@ -74,7 +74,7 @@ impl Endpoint {
         self.address
     }
 
-    /// Answers until `tasks` are told to end.
+    /// Answers until `tasks` are stopped.
     pub(super) fn serve(self, tasks: &Tasks, health: Ask) {
         let exposition = self.exposition.clone();
         let of_upkeep = tasks.clone();

@@ -145,7 +145,7 @@ impl ElasticJob {
     /// Returns the counts of each trace listener.
     #[must_use]
     pub fn trace_listeners(&self) -> Vec<TraceListenerStats> {
-        self.running.tellers.now()
+        self.running.deliveries.now()
     }
 
     /// Returns the history that is recorded, to be asked; `None` if none is. Of several places it is that of the configuration, or

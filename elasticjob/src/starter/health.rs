@@ -79,7 +79,7 @@ pub struct JobHealth {
     pub last_firing: Option<Timestamp>,
     /// How many scheduled times of the items here have neither a verdict nor a recorded reason, although they should.
     pub unaccounted: u64,
-    /// The items whose last runs failed here, with the number of failures in a row, from `elasticjob.failed-runs` (a prop of the
+    /// The items that failed here in their last runs, with the number of failures in a row, from `elasticjob.failed-runs` (a prop of the
     /// job, 3 by default) on. Such a job is ready, because a new process would fail as well.
     pub failing: BTreeMap<u32, u32>,
     /// Why the job stands by here although there is a session, or runs by an older configuration than the registry's.
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn each_problem_should_be_told_with_what_it_is_about() {
+    fn names_the_subject_of_each_problem() {
         let well = Health {
             is_ready: true,
             ..health(JobState::Ready, Some(SessionState::Connected), false)

@@ -150,7 +150,7 @@ impl Ready {
         }
         let names = self.application.jobs.iter().map(|job| job.config.name().as_str());
         trace::names::warn_of_unknown_to(&self.trace_listeners, names.clone());
-        let (taps, tellers) = trace::start_tellers(&self.trace_listeners, &tasks);
+        let (taps, deliveries) = trace::start_deliveries(&self.trace_listeners, &tasks);
         #[cfg(feature = "_history")]
         let (taps, history) = {
             let (mut taps, mut history) = (taps, Vec::new());
@@ -197,7 +197,7 @@ impl Ready {
             process,
             is_patient,
             dump_address,
-            tellers,
+            deliveries,
             underway: self.underway,
             #[cfg(feature = "_history")]
             history,

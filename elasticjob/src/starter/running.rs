@@ -20,7 +20,7 @@ use crate::guard::{self, Panicked};
 use crate::operation::Operations;
 use crate::run::JobState;
 use crate::tasks::Tasks;
-use crate::trace::Tellers;
+use crate::trace::Deliveries;
 #[cfg(feature = "_history")]
 use crate::trace::history;
 
@@ -47,7 +47,7 @@ pub(super) struct Parts {
     pub(super) is_patient: bool,
     /// Where the dump port listens, if there is one.
     pub(super) dump_address: Option<SocketAddr>,
-    pub(super) tellers: Tellers,
+    pub(super) deliveries: Deliveries,
     pub(super) underway: Underway,
     #[cfg(feature = "_history")]
     pub(super) history: Vec<history::Kept>,
@@ -63,7 +63,7 @@ pub(super) struct RunningApplication {
     /// Opens its session with the first call.
     pub(super) operations: Operations,
     pub(super) dump_address: Option<SocketAddr>,
-    pub(super) tellers: Tellers,
+    pub(super) deliveries: Deliveries,
     underway: Underway,
     #[cfg(feature = "_history")]
     pub(super) history: Vec<history::Kept>,
@@ -108,7 +108,7 @@ impl RunningApplication {
             process,
             is_patient,
             dump_address,
-            tellers,
+            deliveries,
             underway,
             #[cfg(feature = "_history")]
             history,
@@ -124,7 +124,7 @@ impl RunningApplication {
             process,
             operations,
             dump_address,
-            tellers,
+            deliveries,
             underway,
             #[cfg(feature = "_history")]
             history,
@@ -303,7 +303,7 @@ impl RunningApplication {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Stops all jobs, whose items are cancelled after the grace period.
+    /// Stops all jobs. Their items are cancelled after the grace period.
     pub(super) async fn shutdown(&self, grace_period: Duration) {
         let cancel_at = Instant::now() + grace_period;
         let items = self.underway.leftovers().len();

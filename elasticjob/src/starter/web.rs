@@ -47,7 +47,7 @@ impl IntoResponse for OneOffRejection {
 /// | 409 | the job is paused |
 /// | 413 | the parameter is too long |
 /// | 503 | the registry is away, the job is not registered at present, or the application stops: another try may succeed |
-/// | 500 | the registry refuses, and whatever else is a fault of the application |
+/// | 500 | the registry refuses, or the application has another fault |
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         answer(status(&self), &self).into_response()

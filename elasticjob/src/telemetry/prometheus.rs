@@ -1,4 +1,4 @@
-//! The recorder whose metrics Prometheus reads.
+//! The recorder of the metrics that Prometheus reads.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;

@@ -13,7 +13,7 @@ use crate::registry::{
 use super::facade::{Counter, Histogram, counter, histogram};
 use super::names;
 
-/// A registry whose requests are counted and timed.
+/// A registry decorator that counts and times requests.
 #[derive(Debug)]
 pub(super) struct Observed {
     registry: Arc<dyn Registry>,

@@ -1,4 +1,4 @@
-//! Whether every scheduled time of every item has one verdict, judged by each change of the ledgers.
+//! Checks at each change of a ledger that every scheduled time of every item has one verdict.
 //!
 //! The ledger of an item says up to which time all is accounted for, the newest run, and the newest times that passed
 //! without one. So each change has to close the gap since the last: a time that is in none was forgotten, one that is
@@ -187,7 +187,7 @@ impl JobAccount {
         laws::fault_of_next_attempt(last, run, self.configs_at(change.now))
     }
 
-    /// The end of a run whose instance died.
+    /// Returns the fault of the recorded end of a run that its instance died with.
     fn fault_of_end(&self, change: &Change<'_>, before: &Known, after: &Record) -> Option<String> {
         let last = before.record.run.as_ref().filter(|run| run.end.is_none())?;
         // The claim of another instance puts an end to it, if no repair did so before.
@@ -232,11 +232,11 @@ impl JobAccount {
         if until > limit || until == since {
             return None;
         }
-        let known = told_of(since, before, after);
+        let known = skipped_since(since, before, after);
         let Some(end) = end_of(until, known.as_ref(), after) else {
             return Some(format!("{until} passes without a word"));
         };
-        let is_told = |count: u64| match &known {
+        let is_recorded = |count: u64| match &known {
             None => count == 0,
             Some(gap) => {
                 gap.count == count && gap.after == since.as_millisecond() && gap.before == end.as_millisecond()
@@ -244,8 +244,8 @@ impl JobAccount {
         };
         let earliest = since.min(change.now - SLEPT);
         let count = |config| Calendar::new(config, since).map_or(0, |calendar| calendar.count_between(since, end));
-        let is_right = self.configs_since(earliest).map(count).any(is_told)
-            || self.counts_by_two(since, end, earliest).any(is_told);
+        let is_right = self.configs_since(earliest).map(count).any(is_recorded)
+            || self.counts_by_two(since, end, earliest).any(is_recorded);
         (!is_right).then(|| format!("times between {since} and {until} have no verdict, or two: {known:?}"))
     }
 
@@ -262,11 +262,11 @@ impl JobAccount {
         // The instance that runs it may have been there earlier, and its clock may be behind.
         let from = known.map_or(since, |gap| Timestamp::from_millisecond(gap.after).unwrap_or(since));
         let is_late = from > since + CLOCK_OFF;
-        let told = known.map_or(0, |gap| gap.count);
+        let recorded = known.map_or(0, |gap| gap.count);
         let count = |config| Calendar::new(config, from).map_or(0, |calendar| calendar.count_between(from, end));
         let earliest = from.min(change.now - SLEPT);
-        let is_right = self.configs_since(earliest).map(count).any(|count| count == told)
-            || self.counts_by_two(from, end, earliest).any(|count| count == told);
+        let is_right = self.configs_since(earliest).map(count).any(|count| count == recorded)
+            || self.counts_by_two(from, end, earliest).any(|count| count == recorded);
         (is_late || !is_right)
             .then(|| format!("times between {since} and {until}, its first, have no verdict: {known:?}"))
     }
@@ -304,8 +304,8 @@ impl JobAccount {
     }
 }
 
-/// The times that a change says have passed without a run since the last.
-fn told_of(since: Timestamp, before: &Record, after: &Record) -> Option<Gap> {
+/// Returns the times that a change records as passed without a run since the change before.
+fn skipped_since(since: Timestamp, before: &Record, after: &Record) -> Option<Gap> {
     let gap = after.skipped.clone().filter(|_| after.skipped != before.skipped)?;
     let is_of_one =
         |old: &&Gap| old.after == gap.after && old.reason == gap.reason && old.before > since.as_millisecond();
@@ -322,8 +322,8 @@ fn told_of(since: Timestamp, before: &Record, after: &Record) -> Option<Gap> {
 
 /// Returns the end of the times that are recorded as passed, if the newest accounted time has a record: it runs, or is one of
 /// them. A time is a full second.
-fn end_of(until: Timestamp, told: Option<&Gap>, after: &Record) -> Option<Timestamp> {
-    if told.is_some_and(|gap| gap.before > until.as_millisecond()) {
+fn end_of(until: Timestamp, skipped: Option<&Gap>, after: &Record) -> Option<Timestamp> {
+    if skipped.is_some_and(|gap| gap.before > until.as_millisecond()) {
         return Some(until + SignedDuration::from_secs(1));
     }
     let is_run = after.run.as_ref().is_some_and(|run| run.due == until.as_millisecond());
@@ -333,7 +333,7 @@ fn end_of(until: Timestamp, told: Option<&Gap>, after: &Record) -> Option<Timest
 /// A failover is the next attempt of a run that did not end, and never a run of its own.
 fn new_run_fault(run: &Run) -> Option<String> {
     if run.source == Source::Failover {
-        return Some(format!("run {} fails over what nobody left", run.id));
+        return Some(format!("run {} fails over what no instance left", run.id));
     }
     (run.attempt != 1).then(|| format!("run {} begins with attempt {}", run.id, run.attempt))
 }

@@ -164,8 +164,8 @@ impl Bars {
         let Some((disturbed_until, delay)) = machine.and_then(|machine| machine.link.steady()) else {
             return false;
         };
-        let told = disturbed_until.map_or(since, |until| until.max(since));
-        at > told + GRACE + delay * ROUNDS
+        let known = disturbed_until.map_or(since, |until| until.max(since));
+        at > known + GRACE + delay * ROUNDS
     }
 
     fn of_mut(&mut self, job: &str, item: u32) -> &mut ItemBars {

@@ -60,12 +60,12 @@ impl World {
         let longest = self.jobs.iter().map(Job::period).max().unwrap_or_default();
         let is_listened_to = self.jobs.iter().any(Job::is_listened_to);
         // No instance waits longer for instances that do not come to a firing.
-        let gathering = if is_listened_to {
+        let at_barriers = if is_listened_to {
             STARTED_LIMIT + COMPLETED_LIMIT
         } else {
             Duration::ZERO
         };
-        let bound = self.session_timeout * 2 + SLACK + longest + gathering;
+        let bound = self.session_timeout * 2 + SLACK + longest + at_barriers;
         let recovered = self.quiet_moment_after(Instant::now() + bound);
         self.pass_time_until(recovered).await;
         let before: Vec<u64> = self

@@ -56,13 +56,13 @@ struct Inner {
     guards: BTreeMap<(Arc<str>, u32), i64>,
     /// The newest run, and its attempt, of each item and scheduled time.
     fired: BTreeMap<(Arc<str>, u32, i64), (String, u32)>,
-    /// Runs whose end is in the ledger.
+    /// Runs with an end in the ledger.
     recorded: BTreeSet<String>,
     /// Machines of which a worker was made to panic.
     panicking: BTreeSet<usize>,
     /// When each instance of a job went.
     over: BTreeMap<(Arc<str>, String), Duration>,
-    /// Instances whose job was removed from the registry while they ran it, and when they have to know.
+    /// Instances that ran a job when it was removed from the registry, and when they have to know.
     removed: BTreeMap<(Arc<str>, String), Duration>,
 }
 
@@ -179,7 +179,7 @@ impl History {
         Some(live)
     }
 
-    /// A run whose code is being executed.
+    /// Returns a run if its code is being executed.
     pub(super) fn live(&self, id: &str, attempt: u32) -> Option<Arc<LiveRun>> {
         self.inner().attempts.get(&(id.to_owned(), attempt))?.live.upgrade()
     }

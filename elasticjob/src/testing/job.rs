@@ -196,7 +196,7 @@ impl Job {
     pub(super) fn describe(&self) -> String {
         let config = &self.config;
         format!(
-            "{}: cron {}, {} items by {}, failover {}, misfire {}, monitored {}, told to {:?}",
+            "{}: cron {}, {} items by {}, failover {}, misfire {}, monitored {}, listeners {:?}",
             self.name,
             config.cron().map_or_else(String::new, ToString::to_string),
             config.sharding_total_count(),

@@ -1,4 +1,4 @@
-//! Laws of a single change of an item's ledger: of runs whose instances died, of requests, and of times that were missed.
+//! Laws of a single change of an item's ledger: of runs of dead instances, of triggers, and of missed times.
 
 use elasticjob_config::job::JobConfig;
 use jiff::{SignedDuration, Timestamp};

@@ -6,7 +6,7 @@
 //!
 //! - no two live runs of an item overlap, and blocking work that overruns its session is refused by its token;
 //! - nothing is executed once its session has ended, nor by a process that was paused for longer than that;
-//! - tokens grow, no scheduled time is run twice, and no run begins whose end is recorded;
+//! - tokens grow, no scheduled time is run twice, and no run begins after its end is recorded;
 //! - the account of each item has no gap and has no time twice; with `failover` the items that a dead instance was running are
 //!   taken over, as the next attempt, and no others;
 //! - a time that comes just after an instance or new items have come is run by each item, and one that passes
@@ -107,7 +107,7 @@ pub fn simulate_items(seed: u64, items: u32, left_out: Option<Mutation>) -> Repo
     in_virtual_time(seed, None, course, HandedOut::default(), left_out)
 }
 
-/// How long faults strike jobs whose number of items is given: each firing is much work.
+/// How long faults strike jobs with a given number of items: each firing is much work.
 const ITEMS_TIME: Duration = Duration::from_secs(30);
 
 fn in_virtual_time(
@@ -173,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn clusters_should_keep_all_promises_whatever_happens_to_them() {
+    fn clusters_keep_all_promises_under_faults() {
         for seed in 0..40 {
             let report = simulate(seed, None);
             assert_eq!(report.violations(), Vec::<String>::new(), "seed {seed}");
@@ -184,7 +184,10 @@ mod tests {
     #[test]
     fn what_was_found_by_chance_should_not_come_back() {
         for (seed, what) in [
-            (3278, "a hook was called twice by a process whose configuration changed"),
+            (
+                3278,
+                "a process called a hook twice after its configuration had changed",
+            ),
             (6920, "who was shut down by an operator created ledgers without a pause"),
             (
                 17377,
@@ -192,7 +195,7 @@ mod tests {
             ),
             (
                 32382,
-                "who gave a gathering up took the place of another firing of its process",
+                "a process that gave up at a barrier took the place of another of its firings",
             ),
             (
                 3346,
@@ -201,7 +204,7 @@ mod tests {
             (50105, "a watch that was refused was set again without a pause"),
             (
                 121516,
-                "the checker took who came into a job that was begun anew for a member of the one that was removed",
+                "the checker took an instance of a job that was created again for a member of the removed one",
             ),
         ] {
             assert_eq!(simulate(seed, None).violations(), Vec::<String>::new(), "{what}");

@@ -236,8 +236,8 @@ impl Node {
                 continue;
             };
             job.worker = None;
-            let is_told_to = self.condition == Condition::Stopping || job.is_taken_away;
-            if !matches!(ended, Ok(Ok(())) if is_told_to) {
+            let is_meant_to = self.condition == Condition::Stopping || job.is_taken_away;
+            if !matches!(ended, Ok(Ok(())) if is_meant_to) {
                 faults.push(format!(
                     "the worker of {} on node {} ended: {ended:?}",
                     job.name, self.index

@@ -61,7 +61,7 @@ impl Observer {
         let writer = registry.connect().await.expect("nothing happens to it");
         let mut watches = BTreeMap::new();
         for job in jobs {
-            let watch = reader.watch(&Node::Root.of(job)).await.expect("nobody else watches");
+            let watch = reader.watch(&Node::Root.of(job)).await.expect("no other watches exist");
             watches.insert(job.clone(), watch);
         }
         Self {
@@ -313,7 +313,7 @@ impl Observer {
         if let Some(holder) = holder
             && owner.as_ref() != Some(&holder)
         {
-            let owner = owner.unwrap_or_else(|| "nobody".to_owned());
+            let owner = owner.unwrap_or_else(|| "no instance".to_owned());
             self.history
                 .violation(format!("{job}/{item} of {owner} is claimed by {holder}"));
         }

@@ -45,7 +45,7 @@ pub(super) enum Paused {
     /// The time has come.
     Due,
     /// The observer asked for it.
-    Told,
+    Signalled,
 }
 
 /// Tasks were polled over and over while no time passed.
@@ -135,7 +135,7 @@ impl Scheduler {
                 }
             }
             if !goes_on {
-                return Poll::Ready(Ok(Paused::Told));
+                return Poll::Ready(Ok(Paused::Signalled));
             }
             sleep.as_mut().poll(cx).map(|()| Ok(Paused::Due))
         });

@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn every_row_of_a_stream_should_be_processed_once_whatever_happens() {
+    fn processes_each_row_of_a_stream_once_under_faults() {
         for seed in 0..12 {
             let table = Arc::new(Table::default());
             table.0.lock().unwrap().0.extend((0..300).map(|row| (row, 0)));
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn every_strategy_should_keep_all_promises_whatever_happens_to_the_cluster() {
+    fn keeps_all_promises_with_each_strategy() {
         for strategy in ["STICKY", "LABEL", "SINGLE_SHARDING_BALANCE"] {
             for seed in 0..8 {
                 let work = async || tokio::time::sleep(Duration::from_millis(700)).await;

@@ -132,10 +132,10 @@ mod tests {
     async fn virtual_time_should_pass_for_blocking_work() {
         let began = Instant::now();
         let seen = Arc::new(AtomicU32::new(0));
-        let told = Arc::clone(&seen);
+        let reported = Arc::clone(&seen);
         let work = move || {
             sleep_blocking(Duration::from_secs(3600));
-            told.store(u32::try_from(began.elapsed().as_secs()).unwrap(), Ordering::Relaxed);
+            reported.store(u32::try_from(began.elapsed().as_secs()).unwrap(), Ordering::Relaxed);
         };
         run(Box::new(work)).await;
         assert_eq!(seen.load(Ordering::Relaxed), 3600);

@@ -169,12 +169,12 @@ impl World {
         // An instance that has them beside others waits for its firing of that time first, which may last, as it does where
         // its listeners wait for other instances: then the time is missed, with a word.
         let is_listened_to = self.jobs.iter().any(|job| job.name == name && job.is_listened_to());
-        let is_told = |item: u32| {
+        let is_reported = |item: u32| {
             let record = self.observer.account().record(name, item);
             (is_listened_to || !first.contains(&item))
                 && record.is_some_and(|record| record.until(Timestamp::MAX) >= Some(due))
         };
-        let is_missing = |item: &u32| !ran.contains(item) && !is_told(*item);
+        let is_missing = |item: &u32| !ran.contains(item) && !is_reported(*item);
         let missing: Vec<u32> = (0..first.end).filter(is_missing).collect();
         if !missing.is_empty() {
             let what = format!(

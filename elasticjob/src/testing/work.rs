@@ -161,8 +161,8 @@ async fn take(time: Duration, reporting: Option<&ShardingContext>) {
 fn block(course: &Course, work: &Work, live: &LiveRun, cancellation: &CancellationToken) {
     let mut left = course.time;
     loop {
-        let is_told = course.listens && cancellation.is_cancelled();
-        if is_told || !live.writes() || left.is_zero() || work.is_calm() {
+        let is_cancelled = course.listens && cancellation.is_cancelled();
+        if is_cancelled || !live.writes() || left.is_zero() || work.is_calm() {
             return;
         }
         let step = left.min(STEP);

@@ -322,7 +322,7 @@ impl World {
         };
         match self.scheduler.run_until(at, look).await {
             Ok(Paused::Due) => ControlFlow::Break(()),
-            Ok(Paused::Told) => {
+            Ok(Paused::Signalled) => {
                 if let Some(queued) = self.observer.take_queued().filter(|_| self.awaits_takeover) {
                     self.disable_queued(queued);
                 } else if let Some(trap) = self.trap.take() {
@@ -406,7 +406,7 @@ impl World {
     }
 
     /// A job was removed from the registry: the instance that registers it again uses the application's configuration.
-    pub(super) fn begin_anew(&mut self, index: usize) {
+    pub(super) fn begin_again(&mut self, index: usize) {
         let config = &self.application.jobs[index].config;
         self.jobs[index].adopt(&config.to_registry().yaml);
     }

@@ -236,7 +236,7 @@ mod tests {
     #[tokio::test]
     async fn events_should_come_in_order_and_end_with_the_bus() {
         let bus = Bus::new();
-        bus.publish(|| panic!("nobody listens"));
+        bus.publish(|| panic!("there is no listener"));
         let mut events = bus.subscribe();
         bus.publish(|| lost(1));
         bus.publish(|| lost(2));
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_receiver_that_is_behind_should_be_told_what_it_lost() {
+    async fn counts_the_losses_of_a_slow_receiver() {
         let bus = Bus::new();
         let mut events = bus.subscribe();
         let capacity = u32::try_from(CAPACITY).unwrap();
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_full_tap_should_miss_the_newest_and_count_them_and_hold_up_nobody() {
+    async fn drops_and_counts_the_newest_at_a_full_tap() {
         let capacity = Capacity {
             events: 2,
             bytes: 1 << 20,
@@ -275,7 +275,7 @@ mod tests {
         assert_eq!(tapped.next().await, None);
     }
 
-    /// A step of a firing whose message has so many bytes.
+    /// Returns the event of a failed step of a firing, with a message of so many bytes.
     fn failed(bytes: usize) -> JobEvent {
         JobEvent::Task(TaskEvent {
             job: "job".into(),

@@ -37,8 +37,8 @@ use crate::run::Source;
 pub enum JobEvent {
     /// A run was claimed and handed to the pool.
     Started(RunEvent),
-    /// A run ended, and its verdict is in the registry. This is not so for a run whose session was lost: no event of it comes here,
-    /// and the instance that finds it gives [`Lost`](Self::Lost).
+    /// A run ended, and its verdict is in the registry. If the session of a run was lost, no such event comes: the instance that
+    /// finds the run reports [`Lost`](Self::Lost).
     Ended {
         /// The run that ended.
         run: RunEvent,
@@ -126,7 +126,7 @@ pub struct RunEvent {
     pub started_at: Timestamp,
 }
 
-/// A run whose instance died, as the ledger has it.
+/// A run that its instance died with, as the ledger has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LostRun {

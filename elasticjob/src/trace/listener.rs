@@ -71,7 +71,7 @@ pub trait TraceListener: Send + Sync + 'static {
     fn on_event(&self, event: &JobEvent) -> impl Future<Output = Result<(), BoxError>> + Send;
 }
 
-/// A trace listener, the jobs whose events it receives, and its limits. Clones share the listener.
+/// A trace listener, the jobs that it receives events of, and its limits. Clones share the listener.
 ///
 /// ```
 /// use std::time::Duration;
@@ -112,7 +112,7 @@ impl TraceListenerKind {
         }
     }
 
-    /// Sets the jobs whose events it receives.
+    /// Sets the jobs that it receives events of.
     #[must_use]
     pub fn jobs(mut self, jobs: TracedJobs) -> Self {
         self.jobs = jobs;

@@ -13,17 +13,17 @@
 
 mod bus;
 mod damped;
+mod delivery;
 mod event;
 #[cfg(feature = "_history")]
 pub mod history;
 mod listener;
 pub(crate) mod names;
-mod teller;
 
 pub use bus::{Events, Lagged};
+pub use delivery::TraceListenerStats;
 pub use event::{JobEvent, LostRun, RunEvent, SkippedTimes, TaskEvent, TaskState};
 pub use listener::{TraceListener, TraceListenerKind, TraceListeners};
-pub use teller::TraceListenerStats;
 
 pub use crate::run::Source;
 
@@ -32,4 +32,4 @@ pub(crate) use bus::{Bus, Tap};
 #[cfg(feature = "_history")]
 use bus::{Capacity, Tapped, is_traced};
 use damped::Damped;
-pub(crate) use teller::{Tellers, start as start_tellers};
+pub(crate) use delivery::{Deliveries, start as start_deliveries};

@@ -43,7 +43,7 @@ fn blocking(Props(props): Props<BTreeMap<String, String>>, city: &Option<ItemPar
 async fn many(_: Shard, _: Shard, _: Shard, _: Shard, _: Shard, _: Shard, _: Shard, _: Shard, _: Shard, _: Shard) {}
 
 #[test]
-fn parameters_should_be_checked_by_whatever_extracts_them() {
+fn check_parameters_by_their_extractor() {
     let names = [
         renamed::DECLARATION,
         patterns::DECLARATION,

@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn without_an_instance_nobody_should_own_anything() {
+    fn assigns_nothing_without_an_instance() {
         let request = ShardingRequest::new("resize_images", 2, []);
         assert_eq!(BySize.assign(&request).owners(), [None, None]);
     }

@@ -3,7 +3,7 @@
 //! Its configuration comes from where any application's does. `MEMBER_HISTORY` names the file that its items write
 //! to, `MEMBER_WORK` says how long they work, with `MEMBER_REPORTS` they report their progress, `MEMBER_LISTENS` says how long its listeners take; with `MEMBER_STREAM` there is a job
 //! that streams; with `MEMBER_HAS_ONE_THREAD` its runtime has one thread. It obeys a few commands on its standard input, answers on its standard
-//! output, and ends when the input does, which is when whoever started it is gone.
+//! output, and ends when the input does, which is when its parent process is gone.
 
 use std::io::BufRead as _;
 use std::path::Path;
@@ -75,7 +75,7 @@ impl ShardingStrategy for Odd {
 /// How long a listener takes.
 struct Pause(Duration);
 
-/// Is told on each instance.
+/// A listener that is called on each instance.
 #[derive(Inject)]
 struct Each {
     ears: Component<Ears>,
@@ -95,7 +95,7 @@ impl JobListener for Each {
     }
 }
 
-/// Is told once in the cluster.
+/// A listener that is called once in the cluster.
 #[derive(Inject)]
 struct Once {
     ears: Component<Ears>,
@@ -166,7 +166,7 @@ fn park_for_ever() {
     }
 }
 
-/// Jobs of type `STUCK` never end, whatever they are told.
+/// Jobs of type `STUCK` never end, even if they are cancelled.
 #[derive(Default)]
 struct Stuck;
 
@@ -251,8 +251,8 @@ fn commands() -> mpsc::Receiver<Command> {
             let command = line
                 .context("no input")
                 .and_then(|line| Ok(serde_json::from_str(&line)?));
-            // Nobody reads on where the application only runs.
-            let _ = sender.blocking_send(command.expect("whoever started us speaks our language"));
+            // The receiver is gone if the application only runs.
+            let _ = sender.blocking_send(command.expect("the parent process sends known commands"));
         }
         std::process::exit(70);
     });

@@ -16,7 +16,7 @@ use serde_json::Value;
 /// The heading in `docs/decisions.md` below which the table of types stands.
 const HEADING: &str = "## Types of other crates";
 
-/// Crates whose types need no reason.
+/// Crates with types that need no reason.
 const OURS: [&str; 6] = [
     "alloc",
     "core",
@@ -142,7 +142,7 @@ impl Surface {
         types
     }
 
-    /// Returns the names of traits and builders whose documentation shows no code.
+    /// Returns the names of traits and builders without code in their documentation.
     fn without_example(&self) -> Vec<String> {
         let without = self.items().into_iter().filter(|item| {
             let has_example = item["docs"].as_str().is_some_and(|docs| docs.contains("```"));

@@ -43,7 +43,7 @@ const POOL: &str = "SIXTEEN";
 /// How often a run shows that it lives.
 const SIGN_OF_LIFE: Duration = Duration::from_millis(50);
 
-/// What items may take to end when the process is told to stop.
+/// How long items may take to end when the process is stopped.
 const GRACE: Duration = Duration::from_secs(3);
 
 /// What a job of the application is like.
@@ -164,7 +164,7 @@ struct Site {
     calm: PathBuf,
 }
 
-/// Runs the application until it is told to stop, as whoever started this process says in its environment.
+/// Runs the application until it is stopped, as the environment of this process says.
 ///
 /// # Errors
 /// When it does not start, or cannot be stopped well.
@@ -243,7 +243,7 @@ where
         .with_context(|| format!("{name} is `{text}`"))
 }
 
-/// Whoever started us keeps our standard input open; without them we have no business here.
+/// Ends the process when its standard input is closed: the parent process keeps that open as long as it lives.
 fn end_with_the_input() {
     std::thread::spawn(|| {
         // Whether it ends well or not, it is over.

@@ -15,10 +15,10 @@ use super::{Chaos, SESSION_TIMEOUT};
 /// What goes on after a fault is over: the session may end, and others have to notice.
 const AFTERMATH: Duration = Duration::from_secs(2 * SESSION_TIMEOUT.as_secs() + 4);
 
-/// Between two looks whether somebody has ended.
+/// The time between two checks whether a member has ended.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// How long a member may take to stop, as it was told: the grace period, and what the registry costs.
+/// How long a member may take to stop: the grace period, and what the registry costs.
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 
 /// What is to be done later.
@@ -27,7 +27,7 @@ pub(super) enum Remedy {
     StartMember(usize),
     ResumeMember(usize),
     HealConnections(usize),
-    /// The member that was told to stop must have.
+    /// The member that was stopped must have ended.
     MustHaveStopped(usize),
     StartServer(usize),
     ResumeServer(usize),
@@ -295,7 +295,7 @@ impl Chaos {
                 self.servers.resume(index)?;
                 self.say(&format!("lets server {index} go on"));
             }
-            // Somebody else was quicker.
+            // Another fault was quicker.
             Remedy::StartMember(_) | Remedy::ResumeMember(_) | Remedy::MustHaveStopped(_) => {}
         }
         Ok(())

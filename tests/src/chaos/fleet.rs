@@ -1,4 +1,4 @@
-//! Members, each on a host of its own and behind proxies of its own, in whatever condition they are.
+//! Members in all conditions, each on a host of its own and behind proxies of its own.
 
 use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt as _;
@@ -33,12 +33,12 @@ pub(super) struct Machine {
 pub(super) enum Condition {
     Running,
     Paused,
-    /// It was told to stop.
+    /// It was asked to stop.
     Leaving,
     Down,
 }
 
-/// What all members are told.
+/// The settings of all members.
 #[derive(Clone, Debug)]
 pub(super) struct Orders {
     pub(super) facts: PathBuf,

@@ -1,8 +1,8 @@
 //! What must hold of everything that happened, judged when it is over.
 //!
-//! The evidence is what the jobs wrote while they ran, what members were told of scheduled times, what the ledgers
-//! said, and what was done to whom. It does not cry at what is right: a run whose end could not be recorded is run
-//! again, and without failover a run is lost with its process.
+//! The evidence is what the jobs wrote while they ran, the events that members received, the ledgers, and the faults that
+//! each member suffered. Two things are no breach: a run is repeated if its end could not be recorded, and without
+//! failover a run is lost with its process.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -97,7 +97,7 @@ impl Evidence {
             .collect()
     }
 
-    /// An item is tried again only where something was done to whoever tried it before, and not for ever.
+    /// Returns the attempts without a cause. An item is attempted again only if the instance of the last attempt suffered a fault, and not for ever.
     fn needless_attempts(&self) -> Vec<String> {
         let mut before: BTreeMap<(&str, u32, Timestamp, u32), &Run> = BTreeMap::new();
         for run in &self.runs {
@@ -109,7 +109,7 @@ impl Evidence {
                 found.push(format!("{}: tried too often", named(run)));
             }
             let last = (run.id.job.as_str(), run.id.item, run.id.scheduled, run.id.attempt - 1);
-            // One that was claimed and never began leaves no trace, and hurts nobody.
+            // A run that was claimed and never began leaves no trace, and does no harm.
             let Some(last) = before.get(&last) else { continue };
             let host = host_of(&last.id.instance).ok();
             let is_due = self.hurts.iter().any(|hurt| {
@@ -230,7 +230,7 @@ struct Account {
     attempts: u32,
     /// Runs that came to their end, recorded or not.
     finished: BTreeSet<String>,
-    /// Runs whose end is recorded.
+    /// Runs with a recorded end.
     ended: BTreeMap<String, Verdict>,
     is_skipped: bool,
 }
@@ -254,7 +254,7 @@ impl Account {
         Some(if self.has_begun {
             "not run again"
         } else {
-            "nobody knows what became of it"
+            "it is not known what became of it"
         })
     }
 }
@@ -370,7 +370,7 @@ mod tests {
         let first = run(10, 1, 10, 11, FINISHED);
         check(
             &evidence(vec![first.clone()], Vec::new()),
-            &["nobody knows what became of it"],
+            &["it is not known what became of it"],
         );
         let dead = run(12, 1, 12, 13, None);
         check(&evidence(vec![first.clone(), dead], Vec::new()), &["not run again"]);

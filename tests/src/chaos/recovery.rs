@@ -127,7 +127,7 @@ impl Chaos {
         for item in 0..plan.items {
             for mark in ["running", "failover", "failovering"] {
                 let holder = self.cluster.text(&format!("/{name}/sharding/{item}/{mark}")).await?;
-                // An item that runs at the moment is held by somebody who is there.
+                // An item that runs at the moment has a holder that is present.
                 if let Some(holder) = holder.filter(|holder| !holder.is_empty() && !instances.contains(holder)) {
                     return Ok(Some(format!("item {item} is marked as {mark} by {holder}")));
                 }

@@ -90,7 +90,7 @@ impl Follower {
     async fn follow(self) {
         loop {
             if let Ok(session) = self.registry.connect().await {
-                // It ends with the session, and a new one sees everything anew.
+                // It ends with the session, and a new session reads everything again.
                 let _ = self.follow_in(&*session).await;
             }
             sleep(PAUSE).await;
@@ -137,7 +137,7 @@ impl Follower {
             let Answer::Data(Some((data, stat))) = answer else {
                 continue;
             };
-            // What is no ledger tells nothing, and what it should have told will be missed.
+            // Data that is no ledger says nothing, and the judge will miss what it should have said.
             let facts = What::of_ledger(&data).unwrap_or_default();
             let (job, item) = &self.ledgers[path];
             let now = (stat.modified, facts.clone());

@@ -1,4 +1,4 @@
-//! How soon others do what a member that is killed, or told to stop, leaves undone.
+//! How soon other members do the work that a killed or stopped member leaves undone.
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
@@ -148,7 +148,7 @@ async fn stop(cluster: &Cluster, host: u8, leaver: &mut Member) -> anyhow::Resul
     let given_away = deleted.await?;
     let (status, log) = leaver.ended().await?;
     ensure!(status.success(), "{status}: {log}");
-    // It is created anew in the transaction that deletes it.
+    // It is created again in the transaction that deletes it.
     Ok(given_away - begin)
 }
 

@@ -85,7 +85,7 @@ async fn all_pages(history: &History) -> anyhow::Result<()> {
         let combined: Vec<_> = filters.iter().flat_map(more).collect();
         filters.extend(combined);
     };
-    combine(&|filter| ["job_7", "nobody's"].map(|job| filter.clone().job(job)).into());
+    combine(&|filter| ["job_7", "unknown"].map(|job| filter.clone().job(job)).into());
     combine(&|filter| [7, 99].map(|item| filter.clone().item(item)).into());
     combine(&|filter| {
         let instances = ["10.0.0.3", "10.0.0.3@-@1", "10.0.0.3@-@2", "10.0.0.9"];

@@ -1,4 +1,4 @@
-//! The application whose processes are killed and stopped: ten items that take their time, run again where they die.
+//! The application with processes that are killed and stopped: ten items that take their time, and are taken over.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -23,10 +23,10 @@ pub(super) fn member(cluster: &Cluster, host: u8, work: Duration) -> MemberSetup
     cluster.member(host).with(MEMBER, "yes").working(work)
 }
 
-/// Runs the application until it is told to stop.
+/// Runs the application until it is stopped.
 ///
 /// # Errors
-/// When it does not start.
+/// If it does not start.
 pub fn run_member() -> anyhow::Result<()> {
     let variable = |name: &str| std::env::var(name).with_context(|| format!("{name} is not set"));
     let journal = Arc::new(Journal::open(Path::new(&variable("MEMBER_HISTORY")?))?);

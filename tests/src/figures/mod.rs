@@ -60,7 +60,7 @@ pub const GROUPS: &[Group] = &[
     },
     Group {
         name: "failover",
-        summary: "how soon others do what a member leaves undone that is killed or told to stop, thirty times each",
+        summary: "how soon other members do the work of a killed and of a stopped member, thirty times each",
         measure: failover::measure,
     },
     Group {
@@ -70,7 +70,7 @@ pub const GROUPS: &[Group] = &[
     },
     Group {
         name: "resharding",
-        summary: "a thousand items shared out anew among a hundred instances",
+        summary: "a resharding of a thousand items among a hundred instances",
         measure: resharding::measure,
     },
     Group {

@@ -48,7 +48,7 @@ const GRACE: Duration = Duration::from_secs(60);
 enum Deed {
     /// An instance starts, shares all items out to itself, and stops.
     ShareOut,
-    /// An instance starts whose items are there.
+    /// An instance of a job with existing items starts.
     StartAgain,
     Remove,
 }

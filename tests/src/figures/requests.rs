@@ -81,7 +81,7 @@ async fn time_difference_check() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Somebody else writes an item's ledger, so that what the owner believes of it is wrong.
+/// Another client writes an item's ledger, so that the owner's copy of it is wrong.
 async fn conflict() -> anyhow::Result<()> {
     let site = Site::embedded();
     let member = site.join(ending_together(10)).await?;
@@ -113,7 +113,7 @@ async fn ends_apart() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The first instance of a job that nobody has registered before: it elects itself and shares the items out.
+/// The first instance of a new job: it elects itself and shares the items out.
 async fn first_start(items: u32) -> anyhow::Result<()> {
     let site = Site::embedded();
     let member = site.join(one_off(items)).await?;

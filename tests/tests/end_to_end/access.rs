@@ -35,7 +35,7 @@ async fn nodes_should_be_open_to_those_with_the_digest_only() -> anyhow::Result<
     cluster.runs_without_gap(&all_items(), 1).await;
 
     let everybody = zk::Client::connect(&Server::shared().address().to_string()).await?;
-    let somebody = zk::Client::connector()
+    let stranger = zk::Client::connector()
         .with_auth("digest", DIGEST.as_bytes())
         .connect(&Server::shared().address().to_string())
         .await?;
@@ -55,7 +55,7 @@ async fn nodes_should_be_open_to_those_with_the_digest_only() -> anyhow::Result<
     for node in nodes {
         let path = format!("/{namespace}{node}");
         assert_eq!(everybody.get_data(&path).await.err(), Some(zk::Error::NoAuth), "{path}");
-        let (acls, _) = somebody.get_acl(&path).await?;
+        let (acls, _) = stranger.get_acl(&path).await?;
         assert!(
             acls.iter()
                 .all(|acl| acl.scheme() == "digest" && acl.id().starts_with("shop:")),
@@ -339,7 +339,7 @@ async fn a_member_should_wait_for_a_registry_centre_that_is_not_there_and_say_so
 }
 
 #[tokio::test]
-async fn a_member_that_is_told_to_fail_fast_should_give_up_after_its_retries() -> anyhow::Result<()> {
+async fn gives_up_after_its_retries_if_set_to_fail_fast() -> anyhow::Result<()> {
     let mut server = Server::start()?;
     server.kill();
     let cluster = Cluster::new(MEMBER, server.address(), "access-fail-fast")?;

@@ -121,7 +121,7 @@ async fn a_job_that_is_another_one_in_the_registry_should_be_refused_with_all_jo
         let servers = cluster.children(&format!("/{job}/servers")).await?;
         assert!(servers.iter().eq(["127.0.0.1"]), "{servers:?}");
     }
-    // Whoever says nothing takes it as it is.
+    // A member without a value of its own uses the stored one.
     let _third = members(&cluster, &[3])?;
     cluster.shared_by(&[1, 3]).await;
     cluster.runs_without_gap(&all_items(), 1).await;

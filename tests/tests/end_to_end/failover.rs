@@ -20,7 +20,7 @@ const LONG_ENOUGH: Duration = Duration::from_secs(3);
 /// Longer than a take-over takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Work that nobody waits for.
+/// Longer than any test waits.
 const ENDLESS: Duration = Duration::from_secs(3_600);
 
 fn with_failover(cluster: &Cluster, host: u8, items: u32) -> MemberSetup {
@@ -105,7 +105,7 @@ async fn what_a_killed_member_was_running_should_be_run_elsewhere_and_nothing_el
         let is_taken_over = host == 1 && of_second.contains(&run.id.item);
         assert_eq!(run.id.attempt, if is_taken_over { 2 } else { 1 }, "{run:?}");
     }
-    // All that had ended but the newest, whose end may not have been recorded.
+    // All that had ended but the newest: its end may not have been recorded.
     let recorded = &ended[..ended.len() - 1];
     let again = |run: &Run| run.id.attempt > 1 && recorded.contains(&run.id.item);
     assert!(!cluster.runs()?.iter().any(again), "{:?}", cluster.runs()?);
@@ -132,7 +132,7 @@ async fn an_item_should_be_taken_over_from_a_taker_that_dies_in_turn() -> anyhow
 }
 
 #[tokio::test]
-async fn an_item_whose_instances_die_in_a_row_should_be_parked_and_run_at_the_next_time() -> anyhow::Result<()> {
+async fn parks_an_item_until_the_next_time() -> anyhow::Result<()> {
     let cluster = cluster("failover-parked")?;
     let mut members = BTreeMap::new();
     for host in [1, 2, 3, 4] {

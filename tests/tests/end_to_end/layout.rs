@@ -170,7 +170,7 @@ async fn the_namespace_and_the_latch_should_be_containers_which_the_server_clear
         .await;
     let second = cluster.member(2).start()?;
     cluster.shared_by(&[1, 2]).await;
-    // Whoever is left elects in a latch that is made again.
+    // The members that are left elect in a latch that is created again.
     member.terminate()?;
     member.ended().await?;
     cluster.shared_by(&[2]).await;

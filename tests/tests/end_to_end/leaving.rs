@@ -1,4 +1,4 @@
-//! Members that are told to stop while their items work.
+//! Members that are stopped while their items run.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use jiff::{Timestamp, Unit};
 
 use crate::{cluster, members};
 
-/// Work that lasts through whatever happens meanwhile.
+/// Work that lasts longer than what the test does meanwhile.
 const VERY_LONG: Duration = Duration::from_secs(5);
 
-/// Work that nobody waits for.
+/// Longer than any test waits.
 const ENDLESS: Duration = Duration::from_secs(3_600);
 
 fn at_work(cluster: &Cluster, host: u8, work: Duration) -> MemberSetup {
@@ -60,7 +60,7 @@ async fn an_item_of_a_member_that_leaves_should_be_given_away_while_others_still
     Ok(())
 }
 
-/// Has a member stop whose work does not end: it is stopped when the grace period is over, and the member leaves.
+/// Stops a member with work that does not end: the work is cancelled when the grace period is over, and the member leaves.
 async fn check_stop(namespace: &str, stop: fn(&Member) -> anyhow::Result<()>) -> anyhow::Result<()> {
     let cluster = cluster(namespace)?;
     let mut member = at_work(&cluster, 1, ENDLESS)
@@ -127,7 +127,7 @@ mod a_process_with_an_item_that_never_ends {
 
     use super::*;
 
-    /// How a member ended that was told to stop.
+    /// How a stopped member ended.
     struct Ended {
         status: ExitStatus,
         log: String,

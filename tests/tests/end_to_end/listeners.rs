@@ -1,4 +1,4 @@
-//! Listeners are told around the items of each firing: on each member, and once in the cluster.
+//! Listeners are called around the items of each firing: on each member, and once in the cluster.
 
 use std::time::Duration;
 
@@ -21,8 +21,8 @@ fn listening(cluster: &Cluster, host: u8, listeners: &str, pause: Duration) -> M
         .with("MEMBER_LISTENS", pause.as_millis())
 }
 
-/// What one listener was told of one moment of one firing, once all of it is over.
-fn told(hearings: &[Hearing], listener: &str, moment: &str, time: Timestamp) -> Vec<Hearing> {
+/// Returns the calls of a listener at one moment of one firing.
+fn at_moment(hearings: &[Hearing], listener: &str, moment: &str, time: Timestamp) -> Vec<Hearing> {
     let is_it = |hearing: &&Hearing| {
         let is_this = hearing.listener == listener && hearing.moment == moment;
         is_this && hearing.scheduled == time
@@ -30,12 +30,12 @@ fn told(hearings: &[Hearing], listener: &str, moment: &str, time: Timestamp) -> 
     hearings.iter().filter(is_it).cloned().collect()
 }
 
-/// Waits until the end of a firing was told; gives its runs, and all that was told of it.
-async fn told_of(cluster: &Cluster, time: Timestamp, listener: &str, count: usize) -> (Vec<Run>, Vec<Hearing>) {
+/// Waits until all listeners of a firing have returned. Returns its runs and all calls of listeners.
+async fn calls_of(cluster: &Cluster, time: Timestamp, listener: &str, count: usize) -> (Vec<Run>, Vec<Hearing>) {
     cluster
-        .until(&format!("the end of {time} is told"), async || {
+        .until(&format!("the listeners of {time} have returned"), async || {
             let hearings = cluster.heard()?;
-            let after = told(&hearings, listener, "after", time);
+            let after = at_moment(&hearings, listener, "after", time);
             let is_over = after.len() >= count && after.iter().all(|hearing| hearing.ended.is_some());
             ensure!(is_over, "{after:?}");
             let runs = cluster.runs()?.into_iter().filter(|run| run.id.scheduled == time);
@@ -45,15 +45,15 @@ async fn told_of(cluster: &Cluster, time: Timestamp, listener: &str, count: usiz
 }
 
 #[tokio::test]
-async fn members_should_be_told_each_and_once_around_all_items() -> anyhow::Result<()> {
-    let cluster = cluster("listeners-told")?;
+async fn are_called_on_each_member_and_once() -> anyhow::Result<()> {
+    let cluster = cluster("listeners-called")?;
     let member = |host| listening(&cluster, host, "EACH,ONCE", Duration::from_millis(50)).start();
     let _members = [member(1)?, member(2)?, member(3)?];
     cluster.shared_by(&[1, 2, 3]).await;
     for time in cluster.runs_without_gap(&all_items(), 3).await {
-        told_of(&cluster, time, "EACH", 3).await;
-        let (runs, hearings) = told_of(&cluster, time, "ONCE", 1).await;
-        let once = |moment| told(&hearings, "ONCE", moment, time);
+        calls_of(&cluster, time, "EACH", 3).await;
+        let (runs, hearings) = calls_of(&cluster, time, "ONCE", 1).await;
+        let once = |moment| at_moment(&hearings, "ONCE", moment, time);
         let (before, after) = (once("before"), once("after"));
         assert_eq!((before.len(), after.len()), (1, 1), "{before:?} {after:?}");
         assert_eq!(runs.len(), all_items().len());
@@ -65,7 +65,7 @@ async fn members_should_be_told_each_and_once_around_all_items() -> anyhow::Resu
             assert!(run.last <= after[0].began, "{after:?} {run:?}");
         }
         for moment in ["before", "after"] {
-            let each = told(&hearings, "EACH", moment, time);
+            let each = at_moment(&hearings, "EACH", moment, time);
             let mut items: Vec<u32> = each.iter().flat_map(|hearing| hearing.items.clone()).collect();
             items.sort_unstable();
             assert_eq!((each.len(), items), (3, all_items()), "{each:?}");
@@ -81,7 +81,7 @@ async fn members_should_be_told_each_and_once_around_all_items() -> anyhow::Resu
     }
     for name in ["started", "completed"] {
         cluster
-            .until("the gathering is over", async || {
+            .until("the barrier is passed", async || {
                 let left = cluster.children(&format!("/share/guarantee/{name}")).await?;
                 ensure!(left.is_empty(), "{left:?}");
                 Ok(())
@@ -116,8 +116,8 @@ async fn a_hook_should_be_called_by_another_member_when_its_caller_is_killed() -
         .position(|(of, _)| *of == host)
         .context("it is one of them")?;
     members.remove(index).1.kill().await?;
-    let (runs, hearings) = told_of(&cluster, called.scheduled, "ONCE", 1).await;
-    let before = told(&hearings, "ONCE", "before", called.scheduled);
+    let (runs, hearings) = calls_of(&cluster, called.scheduled, "ONCE", 1).await;
+    let before = at_moment(&hearings, "ONCE", "before", called.scheduled);
     let by: Vec<u8> = before
         .iter()
         .map(|hearing| host_of(&hearing.instance))
@@ -125,7 +125,7 @@ async fn a_hook_should_be_called_by_another_member_when_its_caller_is_killed() -
     let survivor = 3 - host;
     assert_eq!(by, [host, survivor], "{before:?}");
     assert!(before[0].ended.is_none(), "{before:?}");
-    assert_eq!(told(&hearings, "ONCE", "after", called.scheduled).len(), 1);
+    assert_eq!(at_moment(&hearings, "ONCE", "after", called.scheduled).len(), 1);
     let ran: Vec<u8> = runs
         .iter()
         .map(|run| host_of(&run.id.instance))

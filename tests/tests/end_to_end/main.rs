@@ -1,7 +1,7 @@
 //! Real processes share jobs through real ZooKeeper servers, and are hurt in all the ways that processes are.
 //!
 //! Tests wait for what they want to see, however long a busy machine takes, and check the history of what ran
-//! against the laws that hold whatever happens.
+//! against the laws that hold under all faults.
 
 mod access;
 mod bad_input;

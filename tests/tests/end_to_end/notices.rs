@@ -1,4 +1,4 @@
-//! Failures on several processes are told to people, in the way that the registry says.
+//! Failures on several processes are sent to people as the configuration in the registry says.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -43,8 +43,8 @@ async fn is_shared_by_two(cluster: &Cluster) {
     shared.await;
 }
 
-/// How often each of the failures is told in these texts.
-fn told(texts: &[String]) -> BTreeMap<&'static str, usize> {
+/// Returns how often these texts name each of the failures.
+fn counts(texts: &[String]) -> BTreeMap<&'static str, usize> {
     let count = |failure| texts.iter().filter(|text| text.contains(failure)).count();
     FAILURES.map(|failure| (failure, count(failure))).into()
 }
@@ -70,7 +70,7 @@ async fn each_process_should_tell_of_its_failures_by_mail_and_by_chat_once_the_r
     for _ in FAILURES {
         mails.push(mail.next().await?.text());
     }
-    assert_eq!(told(&mails), FAILURES.map(|failure| (failure, 1)).into(), "{mails:?}");
+    assert_eq!(counts(&mails), FAILURES.map(|failure| (failure, 1)).into(), "{mails:?}");
 
     // As the console does it. What the handler of before asks for is a prop like any other then.
     let stored = cluster.text(CONFIG).await?.context("the job has a configuration")?;
@@ -107,7 +107,7 @@ async fn each_process_should_tell_of_its_failures_by_mail_and_by_chat_once_the_r
                 .to_owned(),
         );
     }
-    assert_eq!(told(&texts), FAILURES.map(|failure| (failure, 1)).into(), "{texts:?}");
+    assert_eq!(counts(&texts), FAILURES.map(|failure| (failure, 1)).into(), "{texts:?}");
     assert_eq!((mail.rest().await, chat.rest().await), (0, 0));
     for log in [first.log(), second.log()] {
         for secret in [PASSWORD, "lion", "bear"] {
@@ -126,7 +126,7 @@ const WAYS: [(&str, &str, &str); 4] = [
     ("WEBHOOK", "webhook.url", ""),
 ];
 
-/// Two processes whose job has this error handler and these props; the first obeys.
+/// Starts two processes with a job that has this error handler and these props; the first obeys commands.
 fn two(cluster: &Cluster, handler: &str, props: &str) -> anyhow::Result<[Member; 2]> {
     let section = format!("elasticjob:\n  jobs:\n    rebuild:\n      job-error-handler-type: {handler}\n{props}");
     let member = |host| {
@@ -176,9 +176,9 @@ async fn each_process_should_log_its_failures_unless_they_are_to_be_ignored() ->
         }
         for failure in FAILURES {
             let failure = failure.trim_start_matches("caused by ");
-            let is_told = |line: &&str| line.contains(" ERROR ") && line.contains(failure);
-            let told = logs.lines().filter(is_told).count();
-            assert_eq!(told, times, "{handler}: {failure}\n{logs}");
+            let is_logged = |line: &&str| line.contains(" ERROR ") && line.contains(failure);
+            let logged = logs.lines().filter(is_logged).count();
+            assert_eq!(logged, times, "{handler}: {failure}\n{logs}");
         }
     }
     Ok(())

@@ -43,9 +43,9 @@ async fn a_server_that_is_disabled_should_stay_so_over_a_lost_session_and_a_rest
     cluster.set(&server, "DISABLED").await?;
     cluster.shared_by(&[1]).await;
 
-    let is_there_anew = async |before: &str| {
+    let is_there_again = async |before: &str| {
         cluster
-            .until("the second is there anew, disabled", async || {
+            .until("the second is there again, disabled", async || {
                 let instances = cluster.instances(SHARE).await?;
                 ensure!(instances.get(&2).is_some_and(|id| id != before), "{instances:?}");
                 Ok(instances[&2].clone())
@@ -62,11 +62,11 @@ async fn a_server_that_is_disabled_should_stay_so_over_a_lost_session_and_a_rest
         })
         .await;
     proxy.heal();
-    let after_loss = is_there_anew(&before).await;
+    let after_loss = is_there_again(&before).await;
     cluster.runs_without_gap(&all_items(), 1).await;
     second.kill().await?;
     let _again = cluster.member(2).start()?;
-    is_there_anew(&after_loss).await;
+    is_there_again(&after_loss).await;
     let times = cluster.runs_without_gap(&all_items(), 2).await;
     assert_eq!(cluster.text(&server).await?.as_deref(), Some("DISABLED"));
     let of_disabled = cluster
@@ -153,7 +153,7 @@ async fn an_instance_that_is_removed_should_shut_that_job_down_and_no_other() ->
 #[tokio::test]
 async fn the_mark_of_an_instance_that_is_dead_should_be_removed_and_its_item_run_again() -> anyhow::Result<()> {
     let cluster = cluster("operator-stale-mark")?;
-    // As a Java member with failover leaves it that died while nobody else was there.
+    // As a Java member with failover leaves it if it dies while no other member is there.
     for (path, text) in [
         ("/share", ""),
         ("/share/sharding", ""),

@@ -1,4 +1,4 @@
-//! A pause of a whole job is obeyed by processes that come later, on addresses that nobody knew.
+//! A pause of a whole job is obeyed by processes that come later, on addresses that were unknown.
 
 use std::sync::Arc;
 

@@ -29,7 +29,7 @@ fn moved(before: &Hosts, after: &Hosts) -> Hosts {
 }
 
 #[tokio::test]
-async fn sticky_items_should_stay_with_their_processes_whoever_comes_and_goes() -> anyhow::Result<()> {
+async fn keeps_sticky_items_on_their_processes() -> anyhow::Result<()> {
     let cluster = cluster("strategy-sticky")?;
     let start = |host| member(&cluster, host, "STICKY").start();
     let mut members: BTreeMap<u8, Member> = BTreeMap::new();
@@ -38,7 +38,7 @@ async fn sticky_items_should_stay_with_their_processes_whoever_comes_and_goes() 
     }
     let first = hosts(&cluster.shared_by(&[1, 2, 3]).await)?;
 
-    // Whoever leads dies: somebody else decides.
+    // The leader dies: another member assigns the items.
     let leader = cluster
         .text("/share/leader/election/instance")
         .await?

@@ -1,4 +1,4 @@
-//! A dataflow job whose data never runs out, on several processes.
+//! A dataflow job that never runs out of data, on several processes.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -31,7 +31,7 @@ impl<'a> Streams<'a> {
         }
     }
 
-    /// Waits until the items are streamed by these hosts, and nobody else; gives the newest batch of each item.
+    /// Waits until these hosts alone stream the items. Returns the newest batch of each item.
     async fn by(&mut self, what: &str, hosts: &[u8]) -> BTreeMap<u32, Batch> {
         let cluster = self.cluster;
         let newest = cluster.until(what, async || {
@@ -52,7 +52,7 @@ impl<'a> Streams<'a> {
         newest.await
     }
 
-    /// No item was streamed by two at once: whoever was the last to begin is the only one from then on.
+    /// Panics if two members streamed an item at once: the last one that began must be the only one from then on.
     fn check(&self) {
         for item in ITEMS {
             let batches = self.batches.iter().filter(|batch| batch.item == item);
@@ -119,7 +119,7 @@ async fn a_stream_should_give_way_where_its_item_moves_and_go_on_where_it_stays(
 }
 
 #[tokio::test]
-async fn a_stream_whose_process_is_killed_should_be_gone_on_with_elsewhere() -> anyhow::Result<()> {
+async fn continues_the_stream_of_a_killed_process() -> anyhow::Result<()> {
     let cluster = cluster("streams-killed")?;
     let mut streams = Streams::of(&cluster);
     let _first = member(&cluster, 1).start()?;

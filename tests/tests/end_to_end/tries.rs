@@ -57,7 +57,7 @@ fn with_script(cluster: &Cluster) -> anyhow::Result<PathBuf> {
     Ok(directory)
 }
 
-/// A process whose job of two items runs the script, with these settings beside.
+/// Returns a process with a job of two items that runs the script, with these settings beside.
 fn member(cluster: &Cluster, host: u8, directory: &Path, settings: &str) -> MemberSetup {
     let yaml = format!(
         "elasticjob:\n  jobs:\n    {TIDY}:\n      elastic-job-type: SCRIPT\n      sharding-total-count: 2\n{settings}      \
@@ -120,7 +120,7 @@ async fn an_item_should_be_tried_again_as_the_same_run_and_be_ended_when_its_tim
 }
 
 #[tokio::test]
-async fn an_item_whose_process_dies_or_leaves_between_two_tries_should_be_run_elsewhere() -> anyhow::Result<()> {
+async fn runs_elsewhere_after_a_death_between_two_tries() -> anyhow::Result<()> {
     let cluster = cluster("tries-between")?;
     let directory = with_script(&cluster)?;
     fs::write(directory.join("fail"), "")?;
@@ -148,8 +148,8 @@ async fn an_item_whose_process_dies_or_leaves_between_two_tries_should_be_run_el
         .until("both items are another attempt at the same run", async || {
             let known = tries(&directory)?;
             let is_again = |tries: &&Vec<Try>| {
-                let told: Vec<_> = tries.iter().map(|found| (found.host, found.attempt)).collect();
-                told == [(1, 1), (2, 2)] && tries[0].token < tries[1].token && tries[1].retry == 0
+                let runs: Vec<_> = tries.iter().map(|found| (found.host, found.attempt)).collect();
+                runs == [(1, 1), (2, 2)] && tries[0].token < tries[1].token && tries[1].retry == 0
             };
             ensure!(known.values().filter(is_again).count() == 2, "{known:?}");
             Ok(())

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 /// Longer than anything takes on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Starts an application with these jobs, whose history is in the database at this URL.
+/// Starts an application with these jobs and their history in the database at this URL.
 pub(crate) async fn start(
     url: &str,
     more: &[(&str, &str)],

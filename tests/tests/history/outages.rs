@@ -84,7 +84,7 @@ async fn a_table_that_is_busy_should_not_be_taken_for_one_that_is_not_there() ->
     let mut lock = other.begin().await?;
     lock.execute("LOCK TABLE ELASTICJOB_RUN").await?;
     let refused = history.runs(&RunFilter::default(), None, 10).await;
-    let refused = refused.err().context("nobody can say what is in the table")?;
+    let refused = refused.err().context("it is unknown what is in the table")?;
     ensure!(refused.to_string().starts_with("cannot read history"), "{refused}");
     lock.rollback().await?;
     let runs = history.runs(&RunFilter::default(), None, 10).await?.rows;
@@ -98,7 +98,7 @@ async fn a_table_that_is_busy_should_not_be_taken_for_one_that_is_not_there() ->
 /// A database that is never there holds up neither a job nor the stop, and what is lost is counted.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_is_never_there_should_hold_up_nothing() -> anyhow::Result<()> {
-    // Nobody listens there.
+    // No server listens there.
     let port = std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
     let quick = job("quick", async |_: ShardingContext| {}).sharding(2);
     let url = format!("jdbc:postgresql://127.0.0.1:{port}/jobs?user=me&password=p%40ss");

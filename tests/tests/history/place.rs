@@ -1,4 +1,4 @@
-//! Databases that nobody else uses.
+//! Databases of one test each.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -53,7 +53,7 @@ impl Place {
         Self::on("mariadb", Kind::MariaDb, "").await
     }
 
-    /// One whose tables have this character set unless they say another.
+    /// Creates a database with tables that have this character set unless they name another.
     pub(crate) async fn mariadb_in(character_set: &str) -> anyhow::Result<Self> {
         Self::on("mariadb", Kind::MariaDb, &format!("CHARACTER SET {character_set}")).await
     }
@@ -77,7 +77,7 @@ impl Place {
         logged(name)
     }
 
-    /// Executes statements as somebody else would.
+    /// Executes statements as another program would.
     pub(crate) async fn execute(&self, statements: &[&str]) -> anyhow::Result<()> {
         execute(&self.url_to_write(), statements).await
     }

@@ -16,7 +16,7 @@ use crate::application::{PATIENCE, execute, history, recorded, start, start_on};
 use crate::java;
 use crate::place::Place;
 
-/// A one-off job whose item 2 fails for a long reason.
+/// Returns a one-off job. Its item 2 fails for a long reason.
 fn three_items(name: &str) -> Registration {
     job(name, async |shard: ShardingContext| match shard.sharding_item() {
         2 => Err(format!("磁盘满了 \0 {}", "x".repeat(5000))),
@@ -296,7 +296,7 @@ pub(crate) async fn counts_and_durations_should_be_those_of_the_runs(place: Plac
     ];
     assert_eq!(seconds.map(|time| time.as_secs()), [1, 50, 90, 99, 100]);
     assert_eq!(durations.count, 100);
-    assert_eq!(history.durations(&RunFilter::default().job("nobody's")).await?, None);
+    assert_eq!(history.durations(&RunFilter::default().job("unknown")).await?, None);
     Ok(())
 }
 

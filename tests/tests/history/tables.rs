@@ -12,7 +12,7 @@ use crate::application::{execute, history, recorded, start};
 use crate::java;
 use crate::place::Place;
 
-/// A one-off job whose items fail with these texts; one without a text succeeds.
+/// Returns a one-off job with items that fail with these texts; an item without a text succeeds.
 fn failing(name: &str, texts: Vec<Option<String>>) -> Registration {
     let count = u32::try_from(texts.len()).expect("few");
     job(name, move |shard: ShardingContext| {
@@ -95,7 +95,7 @@ pub(crate) async fn steps_of_java_without_source_fit_into_our_tables(place: Plac
     Ok(())
 }
 
-/// A column that somebody dropped costs what it held, and no run.
+/// If an operator drops a column, its values are lost, and no run is.
 pub(crate) async fn a_missing_column_costs_its_values_alone(place: Place) -> anyhow::Result<()> {
     let dropped = [
         "hostname VARCHAR(255) NOT NULL, ",

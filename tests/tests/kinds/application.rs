@@ -15,7 +15,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// What all tests log, from whichever thread: so each has a job of another name.
 static LOG: LazyLock<Log> = LazyLock::new(|| {
     let log = Log::default();
-    // Nobody else sets one.
+    // No other code sets one.
     let _ = tracing::subscriber::set_global_default(log.subscriber());
     log
 });

@@ -388,7 +388,7 @@ async fn a_shutdown_should_drop_the_connection() -> anyhow::Result<()> {
 }
 
 #[test]
-fn bad_settings_should_be_told_before_anything_runs() {
+fn refuses_bad_settings_before_running() {
     let fault = |settings: &[(&str, &str)]| {
         let mut all = vec![("elastic-job-type", "HTTP"), ("sharding-total-count", "1")];
         all.extend_from_slice(settings);

@@ -253,7 +253,7 @@ fn lives(pid: &str) -> bool {
 }
 
 #[test]
-fn bad_settings_should_be_told_before_anything_runs() {
+fn refuses_bad_settings_before_running() {
     let fault = |settings: &[(&str, &str)]| {
         let mut all = vec![("elastic-job-type", "SCRIPT"), ("sharding-total-count", "1")];
         all.extend_from_slice(settings);

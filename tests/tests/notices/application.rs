@@ -1,4 +1,4 @@
-//! An application whose job fails.
+//! An application with a job that fails.
 
 use std::io;
 use std::time::Duration;
@@ -56,7 +56,7 @@ impl Application {
         Ok(())
     }
 
-    /// Stops it; what it has to tell is told before.
+    /// Stops the application, which first sends all notifications that wait.
     pub(crate) async fn stop(self) -> String {
         self.running.shutdown(Duration::ZERO).await;
         self.log.text()

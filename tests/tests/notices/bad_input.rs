@@ -1,4 +1,4 @@
-//! Settings that are wrong are told before anything runs.
+//! Wrong settings are refused before anything runs.
 
 use std::fs;
 
@@ -21,18 +21,18 @@ fn with(handler: &str, props: &str) -> anyhow::Result<String> {
 }
 
 #[track_caller]
-fn assert_told(fault: &str, expected: &[&str]) {
+fn assert_reported(fault: &str, expected: &[&str]) {
     for text in expected {
         assert!(fault.contains(text), "nothing of `{text}` in: {fault}");
     }
 }
 
 #[test]
-fn everything_wrong_with_a_mail_should_be_told_at_once_with_its_place() -> anyhow::Result<()> {
+fn reports_all_faults_of_a_mail_with_places() -> anyhow::Result<()> {
     let props = "        email.host: mail.example.org\n        email.port: smtp\n        email.username: jobs\n        \
-                 email.password: tiger\n        email.from: nobody\n        email.portt: 25\n";
+                 email.password: tiger\n        email.from: people\n        email.portt: 25\n";
     let fault = with("EMAIL", props)?;
-    assert_told(
+    assert_reported(
         &fault,
         &[
             "4 problems",
@@ -54,7 +54,7 @@ fn everything_wrong_with_a_mail_should_be_told_at_once_with_its_place() -> anyho
 }
 
 #[test]
-fn an_address_that_is_none_should_be_told_without_it() -> anyhow::Result<()> {
+fn refuses_a_bad_address_without_showing_it() -> anyhow::Result<()> {
     for (handler, key) in [
         ("WECHAT", "wechat.webhook"),
         ("DINGTALK", "dingtalk.webhook"),
@@ -63,7 +63,7 @@ fn an_address_that_is_none_should_be_told_without_it() -> anyhow::Result<()> {
         ("WEBHOOK", "webhook.url"),
     ] {
         let fault = with(handler, &format!("        {key}: ftp://tiger.example.org\n"))?;
-        assert_told(
+        assert_reported(
             &fault,
             &[
                 &format!("failing.props.{key}"),
@@ -73,7 +73,7 @@ fn an_address_that_is_none_should_be_told_without_it() -> anyhow::Result<()> {
         );
         assert!(!fault.contains("tiger"), "{fault}");
         let fault = with(handler, "        batch: 1\n")?;
-        assert_told(
+        assert_reported(
             &fault,
             &[&format!("failing.props.{key}"), "is missing, expected a web address"],
         );
@@ -82,35 +82,35 @@ fn an_address_that_is_none_should_be_told_without_it() -> anyhow::Result<()> {
 }
 
 #[test]
-fn other_values_should_be_told_with_what_is_expected() -> anyhow::Result<()> {
+fn refuses_other_values_with_the_expected_ones() -> anyhow::Result<()> {
     let with = |key_and_value: &str| {
         with(
             "WEBHOOK",
             &format!("        webhook.url: http://a\n        {key_and_value}\n"),
         )
     };
-    assert_told(
+    assert_reported(
         &with("webhook.method: GET")?,
         &["expected `POST` or `PUT`", "application.yaml:7"],
     );
-    assert_told(
+    assert_reported(
         &with("webhook.readTimeoutMilliseconds: 5s")?,
         &["expected a number of milliseconds"],
     );
-    assert_told(&with("webhook.template: '{'")?, &["expected JSON with `{{job}}`"]);
-    assert_told(
+    assert_reported(&with("webhook.template: '{'")?, &["expected JSON with `{{job}}`"]);
+    assert_reported(
         &with("notify.interval: often")?,
         &["notify.interval", "`often`", "expected a duration"],
     );
-    assert_told(&with("notify.intervall: 1m")?, &["did you mean `notify.interval`?"]);
+    assert_reported(&with("notify.intervall: 1m")?, &["did you mean `notify.interval`?"]);
     assert_eq!(with("notify.interval: 5m")?, "");
     Ok(())
 }
 
 #[test]
-fn a_handler_that_there_is_not_should_be_told_with_those_that_there_are() -> anyhow::Result<()> {
+fn refuses_an_unknown_handler_with_the_known_ones() -> anyhow::Result<()> {
     let fault = fault("elasticjob:\n  jobs:\n    failing: { job-error-handler-type: PAGER }\n")?;
-    assert_told(
+    assert_reported(
         &fault,
         &[
             "failing",

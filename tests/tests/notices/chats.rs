@@ -161,7 +161,7 @@ async fn a_feishu_robot_should_be_sent_a_text_with_its_signature_inside() -> any
 }
 
 #[tokio::test]
-async fn slack_should_be_sent_a_text_that_mentions_nobody() -> anyhow::Result<()> {
+async fn sends_slack_a_text_without_mentions() -> anyhow::Result<()> {
     let hook = Hook::start("ok").await?;
     let application = Application::start("SLACK", &[("slack.webhook", &hook.url("/services/T/B/x"))]).await?;
     application.fail().await?;

@@ -102,7 +102,7 @@ async fn a_flood_should_be_one_mail_and_a_summary() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn every_failure_should_be_told_where_the_interval_is_off() -> anyhow::Result<()> {
+async fn sends_every_failure_without_an_interval_by_mail() -> anyhow::Result<()> {
     let server = MailServer::start(Encryption::None).await?;
     let props = Props::of(&server)
         .with("email.useSsl", "false")

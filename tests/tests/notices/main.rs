@@ -1,4 +1,4 @@
-//! Failures of jobs are told to people, by real mail servers and web servers.
+//! Failures of jobs are sent to people, by real mail servers and web servers.
 
 mod application;
 mod bad_input;

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::application::Application;
 
 #[tokio::test]
-async fn a_template_should_be_filled_in_and_sent_as_it_is_told_to() -> anyhow::Result<()> {
+async fn sends_a_filled_in_template_as_configured() -> anyhow::Result<()> {
     let hook = Hook::start("").await?;
     let url = hook.url("/v2/enqueue?a=b");
     let props = [

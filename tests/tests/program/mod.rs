@@ -161,7 +161,7 @@ fn forward(output: Option<impl Read + Send + 'static>, lines: Sender<String>) {
     let output = BufReader::new(output.expect("it is piped"));
     std::thread::spawn(move || {
         for line in output.lines().map_while(Result::ok) {
-            // Whoever read them may be gone; the program must not block all the same.
+            // The reader may be gone; the program must not block all the same.
             let _ = lines.send(line);
         }
     });

@@ -47,11 +47,11 @@ fn nth(crowd: &Crowd, index: usize) -> &Link {
 #[tokio::test(start_paused = true)]
 async fn a_crash_among_two_hundred_should_cost_each_a_few_requests() {
     let crowd = crowd(200, 400).await;
-    // The leader, whose successor has to be found, and somebody.
+    // The leader, which needs a successor, and another instance.
     for (index, transactions) in [(0, 4), (100, 2)] {
         let cost = cost_of(&crowd, async || nth(&crowd, index).cut()).await;
         check(cost, transactions, 8, 200);
-        assert!(cost.nodes_read <= 40 * 200, "nobody reads all items: {cost:?}");
+        assert!(cost.nodes_read <= 40 * 200, "no instance reads all items: {cost:?}");
     }
 }
 
@@ -70,7 +70,7 @@ async fn an_interruption_for_all_should_cost_each_one_look_at_everything() {
         let meanwhile = crowd.asked_during(async || crowd.site.pass(INTERRUPTION).await).await;
         assert!(
             meanwhile.requests <= 50,
-            "nobody asks again and again while nobody answers: {meanwhile:?}"
+            "no instance asks again and again while the registry is silent: {meanwhile:?}"
         );
         crowd.links().for_each(Link::heal);
     };
@@ -95,7 +95,7 @@ async fn an_outage_for_all_should_cost_each_a_start() {
 async fn a_lost_answer_should_cost_a_look_and_no_second_try_of_what_was_done() {
     let crowd = crowd(5, 10).await;
     let lose = async || {
-        // The next resharding is done, and whoever did it does not know.
+        // The next resharding is done, and the leader does not know.
         let leader = nth(&crowd, 0);
         leader.cut_at_next_write(Fate::Applied);
         nth(&crowd, 4).expire();

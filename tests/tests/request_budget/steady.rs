@@ -78,7 +78,7 @@ async fn a_make_up_run_should_cost_one_transaction() {
     let before = member.counts();
     site.pass(3 * FIRINGS).await;
     let counts = member.counts() - before;
-    // Two runs in three seconds, whose claims go with the ends before them.
+    // Two runs in three seconds. Their claims go with the ends before them.
     assert_eq!(
         (counts.writes, counts.reads),
         (2 * FIRINGS.cast_unsigned(), 0),

@@ -8,6 +8,6 @@ async fn scheduled_one_off() {}
 async fn scheduled_bootstrap() {}
 
 #[elastic_job(sharding = 1, monitor_execution = false, failover)]
-async fn failover_of_what_nobody_sees() {}
+async fn failover_of_an_unmonitored_job() {}
 
 fn main() {}

@@ -36,7 +36,7 @@ impl Answer {
         }
     }
 
-    /// Takes a success whose JSON has a 0 as one of these codes. The reasons of others stand beside their codes.
+    /// Accepts a successful answer if its JSON has a 0 as one of these codes. `names` explains other codes.
     pub(super) fn successful_with_code(&self, names: &[(&str, &str)]) -> Result<(), Undelivered> {
         self.successful()?;
         let body: Value = serde_json::from_str(&self.body).unwrap_or_default();

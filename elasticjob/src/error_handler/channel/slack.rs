@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cause_should_mention_nobody() {
+    fn mentions_no_user_in_a_cause() {
         assert_eq!(escaped("<!channel> & a>b"), "&lt;!channel&gt; &amp; a&gt;b");
     }
 }

@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_failure_should_be_told_at_once_and_those_after_it_in_one_summary() {
+    fn sends_the_first_failure_and_sums_up_the_rest() {
         let (mut damper, start) = (Damper::new(Some(MINUTE)), Instant::now());
         assert_eq!(
             damper.admit(failure(0, "disk full"), start),
@@ -187,17 +187,17 @@ mod tests {
     #[test]
     fn a_flood_should_be_one_summary_each_interval() {
         let (mut damper, start) = (Damper::new(Some(MINUTE)), Instant::now());
-        let mut told = Vec::new();
+        let mut sent = Vec::new();
         for second in 0..=300 {
             let now = start + Duration::from_secs(second);
-            told.extend(damper.due(now).iter().map(|held| (second, held.count)));
-            told.extend(damper.admit(failure(0, "disk full"), now).map(|_| (second, 1)));
+            sent.extend(damper.due(now).iter().map(|held| (second, held.count)));
+            sent.extend(damper.admit(failure(0, "disk full"), now).map(|_| (second, 1)));
         }
-        assert_eq!(told, [(0, 1), (60, 59), (120, 60), (180, 60), (240, 60), (300, 60)]);
+        assert_eq!(sent, [(0, 1), (60, 59), (120, 60), (180, 60), (240, 60), (300, 60)]);
     }
 
     #[test]
-    fn a_failure_after_a_quiet_interval_should_be_told_at_once() {
+    fn sends_a_failure_after_a_quiet_interval_at_once() {
         let (mut damper, start) = (Damper::new(Some(MINUTE)), Instant::now());
         assert!(damper.admit(failure(0, "disk full"), start).is_some());
         assert!(damper.admit(failure(0, "disk full"), start + MINUTE).is_some());
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn another_cause_should_be_told_at_once() {
+    fn sends_another_cause_at_once() {
         let (mut damper, now) = (Damper::new(Some(MINUTE)), Instant::now());
         assert!(damper.admit(failure(0, "disk full"), now).is_some());
         assert!(damper.admit(failure(0, "no network"), now).is_some());
@@ -244,13 +244,17 @@ mod tests {
         let (mut damper, now) = (Damper::new(Some(MINUTE)), Instant::now());
         // Words without digits: `aa`, `ab` ..
         let word = |number: u8| String::from_utf8(vec![b'a' + number / 26, b'a' + number % 26]).unwrap();
-        let told = (0..200).filter(|&number| damper.admit(failure(0, &word(number)), now).is_some());
-        assert_eq!(told.count(), KINDS + 1, "those told apart, and the first of the others");
+        let sent = (0..200).filter(|&number| damper.admit(failure(0, &word(number)), now).is_some());
+        assert_eq!(
+            sent.count(),
+            KINDS + 1,
+            "the distinct kinds, and the first of the others"
+        );
         assert_eq!(counts(&damper.due(now + MINUTE)), [200 - KINDS as u64 - 1]);
     }
 
     #[test]
-    fn without_an_interval_every_failure_should_be_told() {
+    fn sends_every_failure_without_an_interval() {
         let (mut damper, now) = (Damper::new(None), Instant::now());
         for _ in 0..3 {
             assert!(damper.admit(failure(0, "disk full"), now).is_some());

@@ -255,7 +255,7 @@ mod tests {
 
     const MINUTE: Duration = Duration::from_secs(60);
 
-    /// Tells how many failures each attempt was about, and answers what it is told to.
+    /// Records how many failures each attempt was about, and gives the answers that a test sets.
     struct Scripted {
         attempts: mpsc::UnboundedSender<u64>,
         answers: Mutex<mpsc::UnboundedReceiver<Answer>>,
@@ -291,18 +291,18 @@ mod tests {
     fn set_up(interval: Option<Duration>) -> Fixture {
         let tasks = Tasks::new();
         let ((sent, attempts), (answers, answered)) = (mpsc::unbounded_channel(), mpsc::unbounded_channel());
-        let told = Scripted {
+        let scripted = Scripted {
             attempts: sent,
             answers: Mutex::new(answered),
         };
         let sender = Sender {
-            way: "TOLD".into(),
+            way: "SCRIPTED".into(),
             job_name: "job".into(),
             host: "host".into(),
             interval,
         };
         Fixture {
-            outbox: Outbox::new(sender, Box::new(told), tasks.child()),
+            outbox: Outbox::new(sender, Box::new(scripted), tasks.child()),
             tasks,
             attempts,
             answers,
@@ -357,7 +357,7 @@ mod tests {
         assert_eq!(
             setting.outbox.shared.state().dropped,
             0,
-            "told in the log, and counted anew"
+            "reported in the log, and counted from 0 again"
         );
     }
 

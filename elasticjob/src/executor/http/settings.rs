@@ -40,7 +40,7 @@ const CONTENT_TYPE: Accepts<HeaderValue> = Accepts::new("a content type, such as
     text.trim().parse().ok()
 });
 
-/// As for Java members, whose platform adds it.
+/// As for Java members: their platform adds it.
 const DEFAULT_CONTENT_TYPE: &str = "application/x-www-form-urlencoded";
 
 impl Properties for HttpProperties {

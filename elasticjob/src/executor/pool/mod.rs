@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_that_changes_its_pool_should_keep_whoever_is_in_it() {
+    fn keeps_running_items_when_a_job_changes_its_pool() {
         let pool = pool_of(2).open();
         let taken = pool.permits().acquire().now_or_never().unwrap();
         let larger = pool.changed_to(&pool_of(5));

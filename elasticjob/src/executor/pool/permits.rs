@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lowered_limit_should_let_nobody_begin_before_there_is_room_below_it() {
+    fn admits_no_item_until_below_a_lowered_limit() {
         let permits = Permits::new(4);
         let mut running: Vec<Permit> = (0..3).map(|_| taken(&permits).unwrap()).collect();
         permits.resize(1);

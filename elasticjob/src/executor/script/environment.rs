@@ -41,7 +41,7 @@ pub(super) struct Passed(Vec<Pattern>);
 enum Pattern {
     /// A variable.
     Name(String),
-    /// All variables whose names begin so, but for our settings.
+    /// All variables with names that begin so, but for our settings.
     Beginning(String),
 }
 
@@ -96,7 +96,7 @@ mod tests {
     use super::*;
     use crate::property::Reader;
 
-    /// The names that are left of some, for a job whose prop says this.
+    /// Returns the names that are left of some, for a job with this prop.
     fn left(prop: &str) -> Result<Vec<String>, String> {
         let props = [("passed".to_owned(), prop.to_owned())].into();
         let mut reader = Reader::new(&props);
@@ -120,7 +120,7 @@ mod tests {
     const BASE_LEFT: [&str; 3] = ["PATH", "LC_ALL", "TZ"];
 
     #[test]
-    fn is_clean_unless_told_otherwise() {
+    fn is_clean_by_default() {
         assert_eq!(left("").unwrap(), BASE_LEFT);
     }
 

@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_cannot_be_started_should_be_told_with_the_reason() {
+    async fn reports_why_a_script_cannot_start() {
         let directory = tempfile::tempdir().unwrap();
         let mut missing = script(&directory, "");
         missing.words = vec!["no-such-program".to_owned()];
@@ -431,7 +431,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_script_whose_future_is_dropped_should_be_killed() {
+    async fn kills_the_script_of_a_dropped_future() {
         let directory = tempfile::tempdir().unwrap();
         let mut running = Box::pin(script(&directory, "echo $$ > pid; sleep 600").run());
         let pid = tokio::select! {

@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_is_not_there_should_be_told_with_the_reason() {
+    fn reports_why_a_program_is_missing() {
         let check = |name, expect: &str| assert_eq!(find(name, None).unwrap_err().to_string(), expect);
         check(
             "no-such-program",

@@ -2,7 +2,7 @@
 
 use crate::property::Accepts;
 
-/// By whose rules a command line is taken apart. None of them expands variables or patterns.
+/// The rules by which a command line is split into words. None of them expands variables or patterns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Quoting {
     /// Those of POSIX shells: quotes group and disappear, a backslash takes the next character as it is.

@@ -125,7 +125,7 @@ async fn a_try_should_be_dropped_after_its_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn blocking_work_that_overruns_should_be_told_and_not_be_tried_again_beside_itself() {
+async fn cancels_overrunning_blocking_work_without_a_second_try() {
     let tries = read(&[(TIMEOUT, "1s"), (RETRY, "3")]).unwrap();
     let item = item();
     let (begun, has_begun) = tokio::sync::oneshot::channel();
@@ -244,7 +244,7 @@ async fn others_should_have_the_room_while_a_run_pauses() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_run_that_gets_ahead_should_have_all_its_retries_anew() {
+async fn resets_the_retries_of_a_run_that_advances() {
     let tries = read(&[(RETRY, "1"), (BACKOFF, "1s")]).unwrap();
     let wind_down = WindDown::below(&CancellationToken::new());
     let start = |retry: u32, running: RunEnvironment| -> BoxFuture<'static, _> {
@@ -278,7 +278,7 @@ fn pauses_should_double_up_to_a_limit_and_differ_from_run_to_run() {
 }
 
 #[test]
-fn what_is_wrong_should_be_told() {
+fn reports_what_is_wrong() {
     let fault = |key, value| read(&[(key, value)]).unwrap_err();
     for (key, value) in [
         (TIMEOUT, "0s"),

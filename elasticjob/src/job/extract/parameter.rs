@@ -135,7 +135,7 @@ fn check_given<T: FromStr<Err: Display>>(start: &mut Start<'_>) {
     }
 }
 
-/// Items whose parameters do not parse for the same reason, and the first of their parameters.
+/// Items with parameters that do not parse for the same reason, and the first of these parameters.
 struct Wrong<'a> {
     error: String,
     text: &'a str,

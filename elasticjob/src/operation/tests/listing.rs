@@ -12,16 +12,12 @@ async fn the_status_of_a_job_should_be_that_of_the_java_console() {
     cluster.put("/job/servers/a=disabled").await;
     assert_eq!(status().await, JobStatus::Disabled, "in any spelling");
     cluster.put("/job/servers/b=").await;
-    assert_eq!(status().await, JobStatus::ShardingFlag, "nobody has an item");
+    assert_eq!(status().await, JobStatus::ShardingFlag, "no item has an owner");
     cluster.put("/job/sharding/0/instance=a@-@1").await;
     cluster.put("/job/sharding/1/instance=a@-@1").await;
     assert_eq!(status().await, JobStatus::Ok);
     cluster.put("/job/sharding/1/instance=a@-@2").await;
-    assert_eq!(
-        status().await,
-        JobStatus::ShardingFlag,
-        "one belongs to nobody who is there"
-    );
+    assert_eq!(status().await, JobStatus::ShardingFlag, "the owner of one is gone");
 }
 
 #[tokio::test]
@@ -78,12 +74,12 @@ async fn an_item_of_an_instance_that_is_gone_should_be_shown_without_one() {
 }
 
 #[tokio::test]
-async fn what_is_no_job_should_be_told_apart_from_jobs() {
+async fn distinguishes_other_nodes_from_jobs() {
     let cluster = cluster(&[
         &format!("/job/config={CONFIG}"),
         "/half/servers/a=ENABLED",
         "/odd/config=shardingTotalCount: many",
-        "/somebody/elses/node=x",
+        "/other/programs/node=x",
     ])
     .await;
     let listing = cluster.operations.jobs().await.unwrap();
@@ -99,7 +95,7 @@ async fn what_is_no_job_should_be_told_apart_from_jobs() {
             [
                 ("half", UnlistedReason::NoConfiguration),
                 ("odd", UnlistedReason::InvalidConfiguration { .. }),
-                ("somebody", UnlistedReason::Foreign),
+                ("other", UnlistedReason::Foreign),
             ]
         ),
         "{others:?}"

@@ -108,7 +108,7 @@ async fn of_items_are_said_together_and_only_while_these_have_not_ended() {
 }
 
 #[tokio::test]
-async fn are_told_while_the_run_is_followed() {
+async fn are_shown_while_the_run_is_followed() {
     let (cluster, requested) = asked().await;
     cluster.put("/job/servers/a=DISABLED").await;
     let (seen, mut heard) = tokio::sync::mpsc::unbounded_channel();

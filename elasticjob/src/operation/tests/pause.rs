@@ -62,7 +62,7 @@ async fn is_shown_wherever_an_operator_looks() {
             && text.ends_with(" by alice: month end freeze: `enable` ends that"),
         "{text}"
     );
-    assert_eq!(cluster.get("/job/trigger").await, None, "nobody is told");
+    assert_eq!(cluster.get("/job/trigger").await, None, "no instance is triggered");
     cluster.delete("/job/instances/a@-@1").await;
     cluster.delete("/job/instances/b@-@2").await;
     let brief = cluster.operations.job_brief("job").await.unwrap();

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn a_note_should_be_shown_as_long_as_its_switch_was_thrown_by_nobody_else() {
+async fn shows_a_note_until_another_operator_switches() {
     let cluster = cluster(&[&format!("/job/config={CONFIG}"), "/job/servers/a=ENABLED"]).await;
     let operations = &cluster.operations;
     let note = operations.note(Some("ann"), Some("disk full"));
@@ -22,7 +22,7 @@ async fn a_note_should_be_shown_as_long_as_its_switch_was_thrown_by_nobody_else(
     cluster.put("/job/servers/a=ENABLED").await;
     cluster.put("/job/servers/a=DISABLED").await;
     let report = operations.job("job").await.unwrap();
-    assert_eq!(report.servers[0].disabled, None, "that was somebody else");
+    assert_eq!(report.servers[0].disabled, None, "another operator did that");
 
     operations.enable(&target).await.unwrap();
     operations.enable_item("job", 1).await.unwrap();

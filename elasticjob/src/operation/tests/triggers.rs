@@ -41,7 +41,7 @@ async fn ask_its_instances_and_no_others() {
     assert_eq!(other, r#"[{"requests":["earlier"]}]"#);
     let run = cluster.operations.outcome(&requested, Duration::ZERO).await.unwrap();
     let items: Vec<u32> = run.items.keys().copied().collect();
-    assert_eq!(items, [0, 2, 3], "item 3, which nobody has yet, may come to it");
+    assert_eq!(items, [0, 2, 3], "item 3, which has no owner yet, may come to it");
     assert_eq!(run.items[&2], crate::starter::ItemOutcome::Unknown);
     assert!(!run.is_over());
 }
@@ -65,7 +65,7 @@ async fn count_an_item_that_has_moved_since() {
 }
 
 #[tokio::test]
-async fn are_refused_if_nobody_is_there() {
+async fn are_refused_without_an_instance() {
     let cluster = shared().await;
     let error = cluster.operations.trigger_on("job", "c", None).await.unwrap_err();
     assert_eq!(error.to_string(), "job `job` has no instance on server `c`");
@@ -81,7 +81,7 @@ async fn are_refused_if_nobody_is_there() {
 }
 
 #[tokio::test]
-async fn an_order_that_nobody_can_take_should_be_refused() {
+async fn refuses_a_trigger_without_an_instance() {
     let cluster = cluster(&[&format!("/job/config={CONFIG}")]).await;
     let operations = &cluster.operations;
     let error = operations.trigger("job", None).await.unwrap_err();

@@ -134,7 +134,7 @@ impl State {
         let Some(member) = self.sessions.get_mut(&session) else {
             return;
         };
-        // One whose client is gone is not heard again: it ends by its timeout.
+        // If the client of a session is gone, the session ends by its timeout.
         if *member.state.borrow() != SessionState::Lost {
             member.alarms = Alarms::default();
         }

@@ -61,7 +61,7 @@ pub enum Direction {
     Answers,
 }
 
-/// What happens to a write whose connection is cut.
+/// What happens to a write if its connection is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// It reached the registry and was executed; only the answer is lost.
@@ -103,7 +103,7 @@ pub(super) struct Break {
 
 impl Link {
     /// Closes the connection; both ends notice at once. What was on its way is lost in both directions: a
-    /// request held by [`stall`](Self::stall) did not happen, one whose answer is held did. Calls end with
+    /// request held by [`stall`](Self::stall) did not happen, and one did if its answer is held. Calls end with
     /// [`Error::ConnectionLoss`], [`Registry::connect`] with [`Error::Unreachable`].
     ///
     /// From here the registry ends the sessions after their timeout; the clients give them up after 7/5 of it.

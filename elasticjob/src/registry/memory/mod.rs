@@ -61,7 +61,7 @@ impl MemoryRegistry {
         Self::with_clock(|| jiff::Timestamp::now().as_millisecond())
     }
 
-    /// An empty registry whose time, in milliseconds since 1970, comes from `clock`: the counter of
+    /// Creates an empty registry with the time, in milliseconds since 1970, of `clock`: the counter of
     /// transactions starts at its first answer × 2^20, and [`Stat::modified_at`](super::Stat) follows it.
     #[must_use]
     pub fn with_clock(clock: impl Fn() -> i64 + Send + Sync + 'static) -> Self {

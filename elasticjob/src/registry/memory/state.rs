@@ -26,7 +26,7 @@ pub(super) struct State {
     /// What is committed.
     pub(super) tree: Tree,
     pub(super) sessions: BTreeMap<i64, Member>,
-    /// The watchers of a path, for sessions whose server is up to date.
+    /// The watchers of a path, for sessions with a server that is up to date.
     pub(super) watchers: HashMap<String, Vec<(i64, Arc<Queue>)>>,
     pub(super) links: Vec<LinkState>,
     pub(super) clock: Clock,

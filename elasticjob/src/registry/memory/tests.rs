@@ -163,7 +163,7 @@ async fn a_stalled_answer_should_be_lost_by_a_cut_though_the_write_happened() {
     session
         .watch("/")
         .await
-        .expect("a watch whose answer was lost does not linger");
+        .expect("a watch does not linger if its answer was lost");
 }
 
 #[tokio::test(start_paused = true)]

@@ -125,7 +125,7 @@ mod tests {
         }
 
         #[test]
-        fn is_judged_anew_after_a_gap() {
+        fn is_judged_again_after_a_gap() {
             let mut expiry = Expiry::default();
             for at in (0..6_000).step_by(500) {
                 assert!(!look(&mut expiry, 7, at));

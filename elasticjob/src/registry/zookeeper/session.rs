@@ -93,7 +93,7 @@ impl ZooKeeperSession {
                 Box::new(move || drop(answer.send(result))) as Deliver
             })
         });
-        // A call whose answer will not come is dropped by the task, and its sender with it.
+        // If no answer can come, the task drops the call, and its sender with it.
         let answered = async { receiver.await.unwrap_or_else(|_| Err(Error::ConnectionLoss.into())) };
         match self.calls.try_send(call) {
             Ok(()) => Box::pin(answered),

@@ -158,7 +158,7 @@ impl World {
         let removed = count.min(most);
         self.history
             .note(format!("operator: {removed} of {count} nodes of {name} are removed"));
-        self.begin_anew(job);
+        self.begin_again(job);
         for index in 0..self.nodes.len() {
             let prefix = format!("{}@-@{}-", self.nodes[index].ip, pid(index));
             if alive.iter().any(|id| id.starts_with(&prefix)) {

@@ -31,7 +31,7 @@ impl World {
 
     pub(super) fn stop(&mut self, node: usize) {
         let grace = self.millis(0..5_000);
-        self.note(node, &format!("is told to stop within {grace:?}"));
+        self.note(node, &format!("is stopped within {grace:?}"));
         self.nodes[node].stop(grace);
         self.restart_later(node);
     }

@@ -416,7 +416,7 @@ mod tests {
         );
     }
 
-    /// What is wrong with an application whose environment says this beside `tracing.type`.
+    /// Returns the faults of an application with this environment beside `tracing.type`.
     fn faults(environment: &[(&str, &str)]) -> Vec<String> {
         let environment = [&[("ELASTICJOB_TRACING_TYPE", "RDB")], environment].concat();
         let variables = environment

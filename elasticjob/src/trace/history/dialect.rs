@@ -21,14 +21,14 @@ pub(super) enum Dialect {
 }
 
 impl Dialect {
-    /// That of a kind of database, whose times without a zone are in this one.
+    /// Returns the dialect of a kind of database. Its times without a zone are in `zone`.
     pub(super) fn new(kind: DatabaseKind, zone: &Zone) -> Self {
         match kind {
             DatabaseKind::Sqlite => Self::Sqlite,
             DatabaseKind::MySql => Self::MySql,
             DatabaseKind::Postgres => {
                 let name = zone.name();
-                // It stands in SQL. A machine whose zone has no name is taken to be on UTC.
+                // It stands in SQL. If the zone of a machine has no name, it is taken to be on UTC.
                 let is_plain = name.chars().all(|c| c.is_ascii_alphanumeric() || "/_+-".contains(c));
                 let zone = if is_plain && name != "system" { name } else { "UTC" };
                 Self::Postgres { zone: zone.into() }

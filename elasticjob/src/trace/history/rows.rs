@@ -309,7 +309,7 @@ impl Writer<'_> {
         }
     }
 
-    /// Inserts rows into a table whose key nothing may keep unique, such as that of states which Java created in MySQL.
+    /// Inserts rows into a table that may have no unique key, such as the table of states that Java created in MySQL.
     fn unless_there(&mut self, table: &Table, rows: Vec<Vec<Value>>) {
         let columns = self.columns(table);
         let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();

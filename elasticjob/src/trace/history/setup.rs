@@ -103,7 +103,7 @@ impl Setup {
         if faults.is_empty() { Ok(setups) } else { Err(faults) }
     }
 
-    /// Returns each of these jobs whose history would be in several places, with what is wrong about that.
+    /// Returns each of these jobs that would have its history in several places, with what is wrong about that.
     pub(crate) fn overlaps<'a>(setups: &[Self], jobs: impl Iterator<Item = &'a str>) -> Vec<(String, String)> {
         let places = |job: &str| -> Vec<String> {
             let of_job = setups.iter().filter(|setup| is_traced(&setup.jobs, job));

@@ -13,7 +13,7 @@ use super::error::Error;
 use super::store::{Access, Store};
 
 /// A place for history that a program hands to [`Builder::history`](crate::starter::Builder::history): a pool of sqlx that the
-/// application has, or a [`Database`], and the jobs whose history is recorded there.
+/// application has, or a [`Database`], and the jobs with their history there.
 ///
 /// Tables are created in it, and used as they are, in the same way as in a database of the configuration. Connections of a pool are
 /// taken for one statement or one transaction at a time, and the pool is never closed.

@@ -164,7 +164,7 @@ async fn an_attempt_that_another_followed_should_be_lost_and_the_last_one_count(
 }
 
 #[tokio::test]
-async fn the_states_of_two_firings_should_be_told_apart_by_the_run_though_their_task_is_the_same() {
+async fn distinguishes_states_of_one_task_by_the_run() {
     let place = Place::new().await;
     let state = |run_id: &str, second| {
         JobEvent::Task(TaskEvent {

@@ -180,7 +180,7 @@ async fn settings_that_java_does_not_know_should_leave_it_running_and_be_kept() 
 }
 
 #[tokio::test]
-async fn the_configuration_that_is_there_should_win_whoever_comes_second() -> anyhow::Result<()> {
+async fn keeps_the_configuration_of_the_first_member() -> anyhow::Result<()> {
     for first in [Java, Ours] {
         let cluster = cluster(&format!("configuration-wins-{first:?}"))?;
         let _first = first.member(&cluster, 1).start()?;

@@ -35,7 +35,7 @@ async fn each_client_should_read_what_each_port_says() -> anyhow::Result<()> {
         let ours = ours.await;
         assert!(ours.contains("/share/config | cron: 0 0 0 1 1 ? 2099\n"), "{ours}");
         assert!(!ours.contains("127.0.0."), "{ours}");
-        assert_eq!(operation::dump(address, "nobody").await?, "\n");
+        assert_eq!(operation::dump(address, "unknown").await?, "\n");
 
         let mut operator = Operator::start(&cluster, None)?;
         let order = json!({ "ip": "127.0.0.1", "port": port });

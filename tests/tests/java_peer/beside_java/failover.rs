@@ -17,7 +17,7 @@ use super::{
 /// Long enough to be killed at, on a busy machine too.
 const LONG_ENOUGH: Duration = Duration::from_secs(4);
 
-/// Work that nobody waits for.
+/// Longer than any test waits.
 const ENDLESS: Duration = Duration::from_secs(600);
 
 fn member(cluster: &Cluster, kind: Kind, host: u8, items: u32) -> MemberSetup {

@@ -1,4 +1,4 @@
-//! A listener that is told once in the cluster, in members of both kinds.
+//! A distribute-once listener, in members of both kinds.
 
 use std::collections::BTreeSet;
 
@@ -19,13 +19,13 @@ fn listening(kind: Kind, cluster: &Cluster, host: u8) -> MemberSetup {
         .working(LONG)
 }
 
-/// What was told of a moment of a firing.
-fn told<'a>(hearings: &'a [Hearing], moment: &str, time: Timestamp) -> Vec<&'a Hearing> {
+/// Returns the calls at a moment of a firing.
+fn calls_at<'a>(hearings: &'a [Hearing], moment: &str, time: Timestamp) -> Vec<&'a Hearing> {
     let is_it = |hearing: &&Hearing| hearing.scheduled == time && hearing.moment == moment;
     hearings.iter().filter(is_it).collect()
 }
 
-/// Whether these items, and no others, have run to their ends then, on all three hosts, and the listener heard of it.
+/// Returns whether these items, and no others, have run to their ends at that time, on all three hosts, and the listener was called.
 fn is_whole(time: Timestamp, items: &[u32], runs: &[Run], hearings: &[Hearing]) -> bool {
     let runs: Vec<&Run> = runs.iter().filter(|run| run.id.scheduled == time).collect();
     let ran: BTreeSet<u32> = runs
@@ -34,12 +34,12 @@ fn is_whole(time: Timestamp, items: &[u32], runs: &[Run], hearings: &[Hearing]) 
         .map(|run| run.id.item)
         .collect();
     let hosts: BTreeSet<Option<u8>> = runs.iter().map(|run| host_of(&run.id.instance).ok()).collect();
-    let is_told = |moment| {
-        told(hearings, moment, time)
+    let is_called = |moment| {
+        calls_at(hearings, moment, time)
             .iter()
             .any(|hearing| hearing.ended.is_some())
     };
-    ran.iter().eq(items) && hosts.len() == 3 && is_told("before") && is_told("after")
+    ran.iter().eq(items) && hosts.len() == 3 && is_called("before") && is_called("after")
 }
 
 /// How many members may call one hook of a firing. Java members choose a caller from 3.0.3 on; before that each calls it that sees
@@ -51,21 +51,29 @@ fn most_calls() -> usize {
     }
 }
 
-/// Waits for so many firings of these items after this time; each has been told once, before any item and after all.
-async fn are_told_once(cluster: &Cluster, items: &[u32], after: Timestamp, count: usize) -> anyhow::Result<()> {
+/// Waits for so many firings of these items after this time. Checks that the listener was called once for each moment of each.
+async fn are_called_once_in_the_cluster(
+    cluster: &Cluster,
+    items: &[u32],
+    after: Timestamp,
+    count: usize,
+) -> anyhow::Result<()> {
     let whole = cluster
-        .until(&format!("{count} firings of {items:?} are told whole"), async || {
-            let (runs, hearings) = (cluster.runs()?, cluster.heard()?);
-            let times: BTreeSet<Timestamp> = runs.iter().map(|run| run.id.scheduled).collect();
-            let is_it = |time: &Timestamp| *time > after && is_whole(*time, items, &runs, &hearings);
-            let whole: BTreeSet<Timestamp> = times.into_iter().filter(is_it).collect();
-            ensure!(whole.len() >= count, "{whole:?}: {hearings:?}");
-            Ok(whole)
-        })
+        .until(
+            &format!("the listener was called for {count} firings of {items:?}"),
+            async || {
+                let (runs, hearings) = (cluster.runs()?, cluster.heard()?);
+                let times: BTreeSet<Timestamp> = runs.iter().map(|run| run.id.scheduled).collect();
+                let is_it = |time: &Timestamp| *time > after && is_whole(*time, items, &runs, &hearings);
+                let whole: BTreeSet<Timestamp> = times.into_iter().filter(is_it).collect();
+                ensure!(whole.len() >= count, "{whole:?}: {hearings:?}");
+                Ok(whole)
+            },
+        )
         .await;
     let (runs, hearings) = (cluster.runs()?, cluster.heard()?);
     for time in whole {
-        let (before, after) = (told(&hearings, "before", time), told(&hearings, "after", time));
+        let (before, after) = (calls_at(&hearings, "before", time), calls_at(&hearings, "after", time));
         for calls in [&before, &after] {
             let members: BTreeSet<&str> = calls.iter().map(|call| call.instance.as_str()).collect();
             assert!((1..=most_calls()).contains(&calls.len()), "{before:?} {after:?}");
@@ -90,13 +98,13 @@ async fn come_together(namespace: &str, first: Kind) -> anyhow::Result<()> {
     let _second = listening(first.other(), &cluster, 2).start()?;
     let _third = listening(first, &cluster, 3).start()?;
     cluster.shared_by(&[1, 2, 3]).await;
-    are_told_once(&cluster, &all_items(), Timestamp::now(), 3).await?;
+    are_called_once_in_the_cluster(&cluster, &all_items(), Timestamp::now(), 3).await?;
 
     // Java members alone would wait for it until their limit, of each firing.
     cluster.create(&format!("/{SHARE}/sharding/4/disabled"), "").await?;
     let mut others = all_items();
     others.retain(|item| *item != 4);
-    are_told_once(&cluster, &others, Timestamp::now(), 3).await
+    are_called_once_in_the_cluster(&cluster, &others, Timestamp::now(), 3).await
 }
 
 #[tokio::test]

@@ -35,7 +35,7 @@ const NEVER: &str = "0 0 0 1 1 ? 2099";
 /// Work that can be caught in the act.
 const LONG: Duration = Duration::from_millis(400);
 
-/// Whose process a member is.
+/// The kind of a member's process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Java,

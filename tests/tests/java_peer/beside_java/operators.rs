@@ -17,7 +17,7 @@ use super::{
     runs_that, trigger,
 };
 
-/// Somebody who operates a cluster by one of the two.
+/// An operator of a cluster, with a tool of one of the two kinds.
 enum Console {
     Java(Box<Operator>),
     Ours(Operations),

@@ -405,7 +405,7 @@ impl Entries {
     }
 }
 
-/// The entries of a document by their keys, but those that ours writes whatever was there.
+/// Returns the entries of a document by their keys, except those that our instances always write.
 fn entries(document: &Value) -> BTreeMap<String, Value> {
     let parts = document["value"].as_array().map(Vec::as_slice).unwrap_or_default();
     let entries = parts

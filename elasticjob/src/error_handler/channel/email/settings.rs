@@ -206,8 +206,8 @@ mod tests {
         check(&[("email.password", "")], "`props.email.password`: is missing");
         check(&[("email.to", "a@example.org, b at example")], "`b at example` is none");
         check(
-            &[("email.cc", "nobody")],
-            "`props.email.cc` is `nobody`: expected mail addresses",
+            &[("email.cc", "people")],
+            "`props.email.cc` is `people`: expected mail addresses",
         );
         check(
             &[("email.useSsl", "yes")],

@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_that_takes_the_name_of_another_should_be_told_apart() {
+    fn distinguishes_a_file_that_replaced_another() {
         let folder = tempfile::tempdir().unwrap();
         let (path, other) = (folder.path().join("a"), folder.path().join("b"));
         fs::write(&path, "").unwrap();

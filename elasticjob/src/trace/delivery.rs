@@ -1,4 +1,4 @@
-//! The tasks that tell listeners, one a listener, while jobs go on.
+//! The tasks that deliver events to trace listeners, one task for each listener, while jobs go on.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -38,69 +38,69 @@ pub struct TraceListenerStats {
 }
 
 /// Starts the task of each listener, which delivers the events from here on.
-pub(crate) fn start(listeners: &TraceListeners, tasks: &Tasks) -> (Vec<Tap>, Tellers) {
+pub(crate) fn start(listeners: &TraceListeners, tasks: &Tasks) -> (Vec<Tap>, Deliveries) {
     let mut taps = Vec::new();
-    let mut tellers = Vec::new();
+    let mut deliveries = Vec::new();
     for (name, kind) in listeners.entries() {
         let capacity = Capacity {
             events: kind.capacity,
             bytes: WEIGHT,
         };
         let (tap, tapped) = Tap::new(name, capacity, kind.jobs.clone());
-        let told = Arc::new(ListenerCounts {
+        let counts = Arc::new(ListenerCounts {
             name: name.to_owned(),
-            told: AtomicU64::new(0),
+            delivered: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             dropped: tapped.dropped.clone(),
         });
-        let teller = Teller {
+        let delivery = Delivery {
             kind,
             tapped,
-            told: Arc::clone(&told),
+            counts: Arc::clone(&counts),
             failed_said: Damped::default(),
             dropped_said: Damped::default(),
         };
-        tasks.spawn("trace listener", teller.run(tasks.token().clone()));
+        tasks.spawn("trace listener", delivery.run(tasks.token().clone()));
         taps.push(tap);
-        tellers.push(told);
+        deliveries.push(counts);
     }
-    (taps, Tellers(tellers))
+    (taps, Deliveries(deliveries))
 }
 
-/// What the tasks tell of themselves.
+/// The counts of all deliveries.
 #[derive(Debug)]
-pub(crate) struct Tellers(Vec<Arc<ListenerCounts>>);
+pub(crate) struct Deliveries(Vec<Arc<ListenerCounts>>);
 
 #[derive(Debug)]
 struct ListenerCounts {
     name: String,
-    told: AtomicU64,
+    delivered: AtomicU64,
     failed: AtomicU64,
     dropped: Dropped,
 }
 
-impl Tellers {
+impl Deliveries {
     pub(crate) fn now(&self) -> Vec<TraceListenerStats> {
-        let stats = |told: &Arc<ListenerCounts>| TraceListenerStats {
-            name: told.name.clone(),
-            delivered: told.told.load(Ordering::Relaxed),
-            failed: told.failed.load(Ordering::Relaxed),
-            dropped: told.dropped.count(),
+        let stats = |counts: &Arc<ListenerCounts>| TraceListenerStats {
+            name: counts.name.clone(),
+            delivered: counts.delivered.load(Ordering::Relaxed),
+            failed: counts.failed.load(Ordering::Relaxed),
+            dropped: counts.dropped.count(),
         };
         self.0.iter().map(stats).collect()
     }
 }
 
-struct Teller {
+struct Delivery {
     kind: Arc<TraceListenerKind>,
     tapped: Tapped,
-    told: Arc<ListenerCounts>,
+    counts: Arc<ListenerCounts>,
     failed_said: Damped,
     dropped_said: Damped,
 }
 
-impl Teller {
-    /// Tells until the application stops and nothing waits any more, or the time is up.
+impl Delivery {
+    /// Delivers events until the application stops and no event waits any more, or the time is up.
     async fn run(mut self, stop: CancellationToken) {
         let mut out_of_time = pin!(async {
             stop.cancelled().await;
@@ -122,18 +122,18 @@ impl Teller {
                 },
             };
             // Made where a panic is caught, too: `on_event` need not be an async fn.
-            let telling = guard::future(async { self.kind.listener.on_event(&event).await });
-            let telling = timeout(self.kind.timeout, telling);
+            let delivery = guard::future(async { self.kind.listener.on_event(&event).await });
+            let delivery = timeout(self.kind.timeout, delivery);
             let outcome = tokio::select! {
                 biased;
-                outcome = telling => outcome,
+                outcome = delivery => outcome,
                 () = &mut out_of_time => {
-                    self.told.dropped.add(1);
+                    self.counts.dropped.add(1);
                     break;
                 }
             };
             match outcome {
-                Ok(Ok(Ok(()))) => drop(self.told.told.fetch_add(1, Ordering::Relaxed)),
+                Ok(Ok(Ok(()))) => drop(self.counts.delivered.fetch_add(1, Ordering::Relaxed)),
                 Ok(Ok(Err(error))) => self.failed(&event, &error.into()),
                 Ok(Err(panicked)) => self.failed(&event, &format!("it {panicked}").into()),
                 Err(_) => self.failed(&event, &format!("it took more than {:?}", self.kind.timeout).into()),
@@ -145,17 +145,17 @@ impl Teller {
     }
 
     fn failed(&mut self, event: &JobEvent, error: &Cause) {
-        let total = self.told.failed.fetch_add(1, Ordering::Relaxed) + 1;
+        let total = self.counts.failed.fetch_add(1, Ordering::Relaxed) + 1;
         if let Some(events) = self.failed_said.news(total, false) {
-            let (listener, job) = (&*self.told.name, &**event.job());
+            let (listener, job) = (&*self.counts.name, &**event.job());
             warn!(listener, job, events, total, error = %Chain(error.error()), "a trace listener failed");
         }
     }
 
     fn say_dropped(&mut self, is_end: bool) {
-        let total = self.told.dropped.count();
+        let total = self.counts.dropped.count();
         if let Some(events) = self.dropped_said.news(total, is_end) {
-            let listener = &*self.told.name;
+            let listener = &*self.counts.name;
             warn!(listener, events, total, "events for a trace listener were dropped");
         }
     }
@@ -173,13 +173,13 @@ mod tests {
     use crate::job::BoxError;
     use crate::trace::{Bus, TraceListener};
 
-    /// Says which items it is told of, and does with them as their numbers say.
+    /// Records the items that it receives, and treats them as their numbers say.
     struct Ears(mpsc::UnboundedSender<u32>);
 
     impl TraceListener for Ears {
         fn on_event(&self, event: &JobEvent) -> impl Future<Output = Result<(), BoxError>> + Send {
             let JobEvent::Lost { item, .. } = *event else {
-                unreachable!("no other is told");
+                unreachable!("only lost items are published");
             };
             self.0.send(item).unwrap();
             assert_ne!(item, 4, "nor has it a future");
@@ -196,7 +196,7 @@ mod tests {
 
     struct Place {
         bus: Bus,
-        tellers: Tellers,
+        deliveries: Deliveries,
         tasks: Tasks,
         heard: mpsc::UnboundedReceiver<u32>,
     }
@@ -208,11 +208,11 @@ mod tests {
             let kind = shape(TraceListenerKind::new(Ears(ears)));
             listeners.register("Ears", Arc::new(kind)).unwrap();
             let tasks = Tasks::new();
-            let (taps, tellers) = start(&listeners, &tasks);
+            let (taps, deliveries) = start(&listeners, &tasks);
             let bus = Bus::new().with_taps(taps);
             Self {
                 bus,
-                tellers,
+                deliveries,
                 tasks,
                 heard,
             }
@@ -225,7 +225,7 @@ mod tests {
             }
         }
 
-        /// What was told by the end.
+        /// Stops the delivery, and returns the items that were received and the counts.
         async fn end(mut self) -> (Vec<u32>, TraceListenerStats) {
             self.tasks.token().cancel();
             let deadline = Instant::now() + FLUSH_LIMIT * 2;
@@ -234,7 +234,7 @@ mod tests {
             while let Ok(item) = self.heard.try_recv() {
                 heard.push(item);
             }
-            (heard, self.tellers.now().remove(0))
+            (heard, self.deliveries.now().remove(0))
         }
     }
 
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_listener_should_be_told_in_order_whatever_it_does_and_of_its_jobs_alone() {
+    async fn receives_events_of_its_jobs_in_order() {
         let place = Place::new(|kind| {
             kind.timeout(Duration::from_secs(3))
                 .jobs(TracedJobs::Only(vec!["job".to_owned()]))
@@ -259,12 +259,12 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_slow_listener_should_miss_what_finds_its_queue_full_and_hold_up_nobody() {
+    async fn drops_events_at_a_full_queue() {
         let place = Place::new(|kind| kind.capacity(2));
         let began = Instant::now();
         place.lose("job", [3, 5, 6, 7]);
         assert_eq!(began.elapsed(), Duration::ZERO);
-        assert_eq!(place.tellers.now(), [stats(0, 0, 2)]);
+        assert_eq!(place.deliveries.now(), [stats(0, 0, 2)]);
         // It is at the first event still, and is not waited for longer than there is time.
         assert_eq!(place.end().await, (vec![3], stats(0, 0, 4)));
         assert!(began.elapsed() < FLUSH_LIMIT * 2);

@@ -47,7 +47,7 @@ impl Context {
         self.registry.loader()
     }
 
-    /// Says which profiles the files have settings for, if the operator has named none and others count.
+    /// Returns which profiles the files have settings for, if the operator has named none and others count.
     pub(crate) fn forgotten_profiles(&self) -> Option<String> {
         self.registry.forgotten_profiles()
     }

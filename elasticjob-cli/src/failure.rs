@@ -113,7 +113,7 @@ impl Failure {
         Self::Hinted { failure, hint }
     }
 
-    /// Says what went wrong, with all that is behind it; gives the exit code.
+    /// Prints the failure with all its causes. Returns the exit code.
     pub(crate) fn report(&self) -> ExitCode {
         if self.is_of_reader() {
             // The reader of our output has closed it: `elasticjob jobs | head`.
@@ -137,7 +137,7 @@ impl Failure {
         text
     }
 
-    /// Whether it may be otherwise the next time.
+    /// Returns whether it may be otherwise the next time.
     pub(crate) fn is_passing(&self) -> bool {
         matches!(self, Self::Operation(error) if error.is_retryable())
     }

@@ -82,7 +82,7 @@ impl RegistryArguments {
         Ok(Operations::new(registry))
     }
 
-    /// Says which profiles the files have settings for, if the operator has named none and others count.
+    /// Returns which profiles the files have settings for, if the operator has named none and others count.
     pub(crate) fn forgotten_profiles(&self) -> Option<String> {
         if self.profile.is_some() {
             return None;

@@ -43,12 +43,12 @@ pub(crate) fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Says whether the request of a connection has come.
+/// Signals that the request of a connection has come.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RequestSignal(Arc<AtomicBool>);
 
 impl RequestSignal {
-    /// Says that the request has come, and is being answered.
+    /// Signals that the request has come and is being answered.
     pub(crate) fn answering(&self) {
         self.0.store(true, Ordering::Relaxed);
     }

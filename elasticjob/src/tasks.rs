@@ -116,7 +116,7 @@ impl Tasks {
         Task { result }
     }
 
-    /// Whether no task runs, those of our branches included.
+    /// Returns whether no task runs, those of our branches included.
     pub(crate) fn is_idle(&self) -> bool {
         self.trackers[0].is_empty()
     }

@@ -38,7 +38,7 @@ async fn application(registry: &MemoryRegistry, given: mpsc::Sender<(u32, String
     Ok(running)
 }
 
-/// Looks until it is so.
+/// Reads until the condition holds.
 async fn until(what: &str, mut look: impl AsyncFnMut() -> bool) {
     let looking = async {
         while !look().await {

@@ -126,7 +126,7 @@ impl Cluster {
             .with("ELASTICJOB_REG_CENTER_NAMESPACE", &self.namespace)
     }
 
-    /// Looks until `look` succeeds. Its errors say what is to be seen instead.
+    /// Calls `look` until it succeeds. Its errors say what it saw instead.
     ///
     /// # Panics
     /// When that takes too long, with the last error, the registry's nodes and the members' logs.

@@ -177,7 +177,7 @@ impl History {
         }
     }
 
-    /// Takes in what was written since the last time; gives all runs in the order in which they began.
+    /// Records what was written since the last time; gives all runs in the order in which they began.
     ///
     /// # Errors
     /// When the file cannot be read, or holds what no journal writes.

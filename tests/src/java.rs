@@ -75,7 +75,7 @@ pub fn member_of(version: &str) -> anyhow::Result<PathBuf> {
     Ok(directory.join("member"))
 }
 
-/// Whether there is Maven to build them with.
+/// Returns whether there is Maven to build them with.
 #[must_use]
 pub fn is_at_hand() -> bool {
     let version = Command::new("mvn").arg("--version").output();

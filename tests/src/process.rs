@@ -186,7 +186,7 @@ impl Member {
         Ok((status, self.log()))
     }
 
-    /// Has it obey a command.
+    /// Sends a command to the member.
     ///
     /// # Errors
     /// When it does not answer.

@@ -203,7 +203,7 @@ impl Server {
         self.launch()
     }
 
-    /// Whether it serves clients now.
+    /// Returns whether it serves clients now.
     #[must_use]
     pub fn is_serving(&self) -> bool {
         // While it starts, and without a quorum, it answers that it serves no client.

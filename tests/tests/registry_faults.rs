@@ -78,7 +78,7 @@ fn set(path: &str) -> Vec<Step> {
     }]
 }
 
-/// Whether the node is there, by a server that is up to date. A lost connection is waited out: an attempt to
+/// Returns whether the node is there, by a server that is up to date. A lost connection is waited out: an attempt to
 /// connect that was held up can cost a later connection its life when it arrives.
 async fn exists(session: &Arc<dyn Session>, path: &str) -> anyhow::Result<bool> {
     let ask = async || {

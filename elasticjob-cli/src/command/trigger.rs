@@ -64,7 +64,7 @@ impl Arguments {
     }
 }
 
-/// Says what holds a run up, and how far it is, in a line on the terminal.
+/// Prints what holds a run up, and its progress, in a line on the terminal.
 struct Progress {
     is_shown: bool,
     instances: usize,
@@ -89,7 +89,7 @@ impl Progress {
         }
     }
 
-    /// Says what holds the run up, unless that was said last.
+    /// Prints what holds the run up, unless that was printed last.
     fn say_obstacles(&mut self, run: &Execution) {
         if run.obstacles == self.obstacles {
             return;

@@ -14,7 +14,7 @@ pub(super) const REGISTRY: [&str; 8] = [
     "digest",
 ];
 
-/// Whether an attribute of a job is a key of the job as it is.
+/// Returns whether an attribute of a job is a key of the job as it is.
 pub(super) fn is_of_job(attribute: &str) -> bool {
     let is_stored = |setting: &&Setting| matches!(setting.place, Place::Registry { .. });
     let mut names = SETTINGS.iter().filter(is_stored).map(Setting::java_name);

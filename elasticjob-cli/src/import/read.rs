@@ -84,7 +84,7 @@ impl<'a> Element<'a> {
             .map(move |node| Self { node, ..self })
     }
 
-    /// Whether this is an element of Java's ElasticJob.
+    /// Returns whether this is an element of Java's ElasticJob.
     fn is_ours(&self) -> bool {
         let namespace = self.node.tag_name().namespace().unwrap_or_default();
         NAMESPACES.iter().any(|ours| namespace.starts_with(ours))

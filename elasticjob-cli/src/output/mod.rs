@@ -55,7 +55,7 @@ pub(crate) trait Show: Serialize {
         None
     }
 
-    /// Whether something is missing that the registry centre refused.
+    /// Returns whether something is missing that the registry centre refused.
     fn is_partial(&self) -> bool {
         false
     }

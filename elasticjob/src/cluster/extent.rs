@@ -32,7 +32,7 @@ impl Extent {
         self.total = total;
     }
 
-    /// Looks again: the clock was set. Of what it dated later than now, it was ahead.
+    /// Corrects the times after the clock was set: it was ahead when it gave a time later than now.
     pub(crate) fn look_again(&mut self, now: Timestamp) {
         self.registered_at = self.registered_at.min(now);
         self.grown.iter_mut().for_each(|(_, at)| *at = (*at).min(now));

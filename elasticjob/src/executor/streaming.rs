@@ -17,7 +17,7 @@ impl Properties for Streaming {
     }
 }
 
-/// Whether what the props say goes with this kind of job.
+/// Returns whether what the props say goes with this kind of job.
 pub(super) fn check(kind: Kind, reader: &mut Reader<'_>) -> bool {
     let (streaming, can_stream) = match kind {
         Kind::Dataflow => (reader.read(), true),

@@ -61,7 +61,7 @@ pub(crate) enum Holds {
 }
 
 impl Leftover {
-    /// Says in the log that the run goes on although it was to end.
+    /// Logs that the run goes on although it should have ended.
     pub(crate) fn log(&self) {
         let Self { job, item, run, holds } = self;
         error!(job = &**job, item, run = &**run, %holds, "an item has not ended, and is left behind");

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::net::Ipv4Addr;
 
-/// Tells which addresses are preferred.
+/// Matches the addresses that are preferred.
 ///
 /// Java takes the beginning of an address or a regular expression. Of those the usual ones are understood,
 /// `192\.168\..*` and `192.168.*`: a beginning, and anything after it.

@@ -107,7 +107,7 @@ pub struct MissingComponent {
 }
 
 impl MissingComponent {
-    /// Says that the component `T` is missing.
+    /// Creates the error of a missing component `T`.
     pub fn of<T: ?Sized>() -> Self {
         Self {
             type_name: type_name::<T>(),

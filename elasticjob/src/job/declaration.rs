@@ -155,7 +155,7 @@ impl Declaration {
         self.parts.listeners
     }
 
-    /// Whether the attribute insists, by `one_off`, that the job has no schedule.
+    /// Returns whether the attribute insists, by `one_off`, that the job has no schedule.
     pub fn is_one_off(&self) -> bool {
         self.parts.one_off
     }

@@ -49,7 +49,7 @@ impl<J> JobTrait<J> {
         self.kind
     }
 
-    /// Whether jobs of the trait can stream.
+    /// Returns whether jobs of the trait can stream.
     pub const fn streams(&self) -> bool {
         matches!(self.kind, Kind::Dataflow)
     }

@@ -27,7 +27,7 @@ pub fn permanent(cause: impl Into<BoxError>) -> Permanent {
     Permanent(Mark { cause: cause.into() })
 }
 
-/// Whether an error, or one of those behind it, was marked by [`permanent`].
+/// Returns whether an error, or one of those behind it, was marked by [`permanent`].
 #[must_use]
 pub fn is_permanent(error: &(dyn Error + 'static)) -> bool {
     let mut chain = guard::sources(error).filter_map(Result::ok);

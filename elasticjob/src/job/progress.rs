@@ -12,7 +12,7 @@ pub(crate) struct Progress(
 );
 
 impl Progress {
-    /// Says that it got ahead now.
+    /// Reports that the run has just advanced.
     pub(crate) fn made(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }

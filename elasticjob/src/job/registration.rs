@@ -60,7 +60,7 @@ impl Registration {
         }
     }
 
-    /// Gives a property of the job by its name in configuration files, such as `sharding-total-count` or
+    /// Sets a property of the job by its name in configuration files, such as `sharding-total-count` or
     /// `props.batch`.
     pub fn set(mut self, key: impl Into<String>, value: impl fmt::Display) -> Self {
         let key = key.into();
@@ -89,7 +89,7 @@ impl Registration {
         self.set("job-parameter", parameter)
     }
 
-    /// Has a [dataflow job](super::DataflowJob) go on for as long as there is data.
+    /// Makes a [dataflow job](super::DataflowJob) go on for as long as there is data.
     pub fn streaming(self) -> Self {
         self.set(format!("props.{STREAMING}"), true)
     }
@@ -174,7 +174,7 @@ impl Registration {
         &self.values
     }
 
-    /// Whether its declaration insists that the job has no schedule.
+    /// Returns whether its declaration insists that the job has no schedule.
     pub fn is_one_off(&self) -> bool {
         self.one_off
     }

@@ -94,7 +94,7 @@ impl<'a> Start<'a> {
         self.parts.job_parameter
     }
 
-    /// Whether the job has no schedule: each of its runs is asked for, and may be given a parameter then.
+    /// Returns whether the job has no schedule: each of its runs is asked for, and may be given a parameter then.
     pub fn is_one_off(&self) -> bool {
         self.parts.is_one_off
     }
@@ -216,7 +216,7 @@ impl Fault {
         self.place
     }
 
-    /// Whether it is about a job, and not about an implementation that jobs name.
+    /// Returns whether it is about a job, and not about an implementation that jobs name.
     pub(crate) fn is_of_job(&self) -> bool {
         self.kind == JOB_KIND
     }

@@ -108,7 +108,7 @@ impl Cancelled {
 }
 
 impl CancelReport {
-    /// Whether nothing more will be known.
+    /// Returns whether nothing more will be known.
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.items.values().all(|outcome| *outcome != CancelOutcome::Running)
@@ -263,7 +263,7 @@ fn run_of_java(survey: &Survey, item: u32) -> Option<String> {
     runner.filter(is_java).map(ToString::to_string)
 }
 
-/// Whether the instance that has the run obeys. One that is gone cannot, but the instance that takes the run over does.
+/// Returns whether the instance that has the run obeys. One that is gone cannot, but the instance that takes the run over does.
 fn knows_cancels(survey: &Survey, run: &Run) -> bool {
     let owner = InstanceId::parse(&run.owner);
     let member = owner.and_then(|id| survey.view.members.get(&id));

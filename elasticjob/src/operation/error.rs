@@ -221,13 +221,13 @@ fn is_refusal(error: &registry::Error) -> bool {
 }
 
 impl Error {
-    /// Whether the registry answered and refused, by its access rights or because it did not accept our authentication.
+    /// Returns whether the registry answered and refused, by its access rights or because it did not accept our authentication.
     #[must_use]
     pub fn is_refused(&self) -> bool {
         matches!(self, Self::Registry { source, .. } if is_refusal(source))
     }
 
-    /// Whether another try may succeed.
+    /// Returns whether another try may succeed.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
@@ -256,7 +256,7 @@ impl Error {
         Chain(self)
     }
 
-    /// Whether what was asked for is not there.
+    /// Returns whether what was asked for is not there.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         matches!(

@@ -24,13 +24,13 @@ pub struct Execution {
 }
 
 impl Execution {
-    /// Whether all items ran and succeeded.
+    /// Returns whether all items ran and succeeded.
     #[must_use]
     pub fn is_success(&self) -> bool {
         !self.items.is_empty() && self.items.values().all(|outcome| *outcome == ItemOutcome::Succeeded)
     }
 
-    /// Whether nothing more will be known.
+    /// Returns whether nothing more will be known.
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.items.values().all(|outcome| *outcome != ItemOutcome::Pending)

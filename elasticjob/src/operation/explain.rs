@@ -139,7 +139,7 @@ pub enum Finding {
 }
 
 impl Finding {
-    /// Whether it keeps the job or the item from running at its next time.
+    /// Returns whether it keeps the job or the item from running at its next time.
     #[must_use]
     pub fn is_obstacle(&self) -> bool {
         match self {

@@ -113,7 +113,7 @@ pub struct JobOnServer {
 }
 
 impl Listing {
-    /// Whether a node could not be read, so that it is not known whether it is a job, and how that stands.
+    /// Returns whether a node could not be read, so that it is not known whether it is a job, and how that stands.
     #[must_use]
     pub fn is_partial(&self) -> bool {
         let is_refused = |other: &Unlisted| matches!(other.reason, UnlistedReason::Refused { .. });

@@ -60,7 +60,7 @@ impl Remaining {
         }
     }
 
-    /// Takes in the names of the children of each node of a [`Next::List`]; `None` for a node that is not there any more.
+    /// Records the names of the children of each node of a [`Next::List`]; `None` for a node that is not there any more.
     pub(super) fn listed(&mut self, nodes: impl Iterator<Item = (String, Option<Vec<String>>)>) {
         let Some(level) = self.levels.last_mut() else { return };
         let mut below = Level::default();
@@ -168,7 +168,7 @@ mod tests {
             held.sum()
         }
 
-        /// Takes in what the tree answers.
+        /// Records what the tree answers.
         fn list(&mut self, tree: &Tree, paths: Vec<String>) {
             self.listed(paths.into_iter().map(|path| (path.clone(), tree.children(&path))));
         }

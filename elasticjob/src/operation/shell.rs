@@ -179,7 +179,7 @@ impl Operations {
             .ok_or_else(|| Error::NoSuchJob { job: job.to_owned() })
     }
 
-    /// Looks at a job at once, and each time that something of it changes, until `look` has seen enough or the time is over;
+    /// Calls `look` at once, and each time that the job changes, until it has seen enough or the time is over;
     /// returns what it saw last.
     pub(super) async fn watched<T>(
         &self,
@@ -263,7 +263,7 @@ impl Operations {
     }
 }
 
-/// Whether a job may have this name: one with a slash is no job's, and a path of it would be another node's.
+/// Returns whether a job may have this name: one with a slash is no job's, and a path of it would be another node's.
 pub(super) fn may_be_name(job: &str) -> bool {
     !job.is_empty() && !job.contains('/')
 }

@@ -133,7 +133,7 @@ impl Survey {
         }
     }
 
-    /// Takes in what was read.
+    /// Records what was read.
     pub(super) fn note(&mut self, read: &Read, answer: Answer) {
         match (read, answer) {
             (Read::Data(path), Answer::Data(Some((data, stat)))) => self.found(path, data, stat),
@@ -220,7 +220,7 @@ impl Survey {
         self.view.job()
     }
 
-    /// Whether there is anything of the job.
+    /// Returns whether there is anything of the job.
     pub(super) fn exists(&self) -> bool {
         self.view.root.is_some()
     }

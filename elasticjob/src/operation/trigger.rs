@@ -41,7 +41,7 @@ pub struct Requested {
 }
 
 impl Operations {
-    /// Has a job run once, now, its items on the instances they belong to. Where it is running already, it runs once more
+    /// Triggers a job: it runs once, now, its items on the instances that own them. If it is running already, it runs once more
     /// after that. Requests that wait and have the same parameter are served by one run.
     ///
     /// `parameter` is what the run is given instead of the job's parameter, by instances of ours; Java members do not know
@@ -70,7 +70,7 @@ impl Operations {
         self.request(job, Some(server), parameter).await
     }
 
-    /// Has one item of a job run once, now, on the instance that it belongs to, and no other item. If it is running already, it
+    /// Triggers one item of a job: it runs once, now, on the instance that it belongs to, and no other item. If it is running already, it
     /// runs once more after that.
     ///
     /// When this returns, the order is in the registry, and the claim of the run takes it away. So it is carried out once, also

@@ -66,7 +66,7 @@ impl<T> Accepts<T> {
         self.expected
     }
 
-    /// Whether no message shows the value.
+    /// Returns whether no message shows the value.
     #[must_use]
     pub fn is_secret(&self) -> bool {
         self.is_secret

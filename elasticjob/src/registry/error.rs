@@ -43,14 +43,14 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether a write that ended so may nevertheless have happened.
+    /// Returns whether a write that ended so may nevertheless have happened.
     #[must_use]
     pub fn is_outcome_unknown(&self) -> bool {
         matches!(self, Self::ConnectionLoss)
     }
 
-    /// Whether the registry would refuse the same request again, for as long as its access rights are the same: no retry mends
-    /// it.
+    /// Returns whether the registry would refuse the same request again, for as long as its access rights are the same: no
+    /// retry mends it.
     #[must_use]
     pub fn is_permanent(&self) -> bool {
         matches!(
@@ -59,7 +59,7 @@ impl Error {
         )
     }
 
-    /// Whether the session is over, so that only a new one helps.
+    /// Returns whether the session is over, so that only a new one helps.
     #[must_use]
     pub fn is_session_lost(&self) -> bool {
         matches!(self, Self::SessionExpired)

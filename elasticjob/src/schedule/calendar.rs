@@ -60,7 +60,7 @@ impl Calendar {
         Some(calendar)
     }
 
-    /// Whether the configuration says the same as before.
+    /// Returns whether the configuration says the same as before.
     pub(crate) fn is_of(&self, config: &JobConfig) -> bool {
         config.cron() == Some(&self.expression) && zone_of(config).name() == self.zone.name()
     }
@@ -78,7 +78,7 @@ impl Calendar {
         &self.zone
     }
 
-    /// Gives out the times up to `now`, once.
+    /// Returns the times up to `now`. Each time is returned once.
     pub(crate) fn advance(&mut self, now: Timestamp) -> Option<Come> {
         let zone = self.zone.time_zone();
         if self
@@ -128,7 +128,7 @@ impl Calendar {
         self.expression.latest_at_or_before(now, since, self.zone.time_zone())
     }
 
-    /// Looks again: the clock was set.
+    /// Computes the next time again: the clock was set.
     pub(crate) fn look_again(&mut self, now: Timestamp) {
         if let Some(replaced) = &mut self.before {
             // What was replaced by a clock that was ahead is not in force until that time comes.

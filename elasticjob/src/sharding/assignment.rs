@@ -8,7 +8,7 @@ pub struct Assignment {
 }
 
 impl Assignment {
-    /// Gives each item to the instance at the index in its place.
+    /// Assigns each item to the instance at the index in its place.
     ///
     /// # Errors
     /// [`InvalidAssignment`] when the length is not that of the request, or an index is beyond its instances.

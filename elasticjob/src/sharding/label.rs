@@ -100,7 +100,7 @@ impl<'a> Needs<'a> {
     }
 }
 
-/// Whether the instance carries all that `label` asks for.
+/// Returns whether the instance carries all that `label` asks for.
 fn carries(instance: &Candidate<'_>, label: &str) -> bool {
     let mut needed = label.split('&').map(str::trim).filter(|label| !label.is_empty());
     needed.all(|label| instance.has_label(label))

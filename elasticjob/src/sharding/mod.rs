@@ -93,10 +93,10 @@ pub const DEFAULT_STRATEGY: &str = AverageAllocation::NAME;
     note = "`#[sharding_strategy(..)]` stands on `impl ShardingStrategy for ..`"
 )]
 pub trait ShardingStrategy: Send + Sync + 'static {
-    /// Gives each item of the job to one instance, or to none.
+    /// Assigns each item of the job to one instance, or to none.
     fn assign(&self, request: &ShardingRequest<'_>) -> Assignment;
 
-    /// Whether the instance of that index may run the item at all: asked before it takes an item over from an instance
+    /// Returns whether the instance of that index may run the item at all: asked before it takes an item over from an instance
     /// that died running it. By default every instance may run every item.
     fn may_run(&self, request: &ShardingRequest<'_>, item: u32, instance: usize) -> bool {
         let _ = (request, item, instance);
@@ -167,7 +167,7 @@ pub(crate) fn may_run(
     guard::call(|| strategy.may_run(request, item, instance)).unwrap_or(false)
 }
 
-/// Has a strategy check the props of a job. What is wrong with them is in the reader then.
+/// Lets a strategy check the props of a job. The reader then has the faults.
 ///
 /// # Errors
 /// [`StrategyFault`] when it panicked.

@@ -49,7 +49,7 @@ impl<'a> ShardingRequest<'a> {
         }
     }
 
-    /// Says which instance, by its id, owns which item now. An owner that is not among the instances is none.
+    /// Sets the id of the instance that owns each item now. An owner that is not among the instances is none.
     #[must_use]
     pub fn with_current<'b>(mut self, owners: impl IntoIterator<Item = (u32, &'b str)>) -> Self {
         for (item, owner) in owners {
@@ -153,7 +153,7 @@ impl<'a> Candidate<'a> {
         self.labels
     }
 
-    /// Whether it gave itself this label.
+    /// Returns whether it gave itself this label.
     #[must_use]
     pub fn has_label(&self, label: &str) -> bool {
         self.labels.iter().any(|own| own == label)

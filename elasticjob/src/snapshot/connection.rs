@@ -115,7 +115,7 @@ fn job(line: &str) -> Option<&str> {
     (!job.is_empty() && !job.contains('@')).then_some(job)
 }
 
-/// Whether a job can be called so. What cannot is unknown; its path could be another node's, or none.
+/// Returns whether a job can be called so. What cannot is unknown; its path could be another node's, or none.
 fn is_name(job: &str) -> bool {
     elasticjob_config::job::JobName::parse(job).is_ok()
 }

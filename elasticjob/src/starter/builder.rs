@@ -161,13 +161,13 @@ impl Builder {
         self
     }
 
-    /// Looks for `application.*` in this directory, and in `config` below it. By default the current one.
+    /// Reads `application.*` in this directory, and in `config` below it. By default the current one.
     pub fn directory(mut self, path: impl Into<PathBuf>) -> Self {
         self.files = SearchedFor::In(path.into());
         self
     }
 
-    /// Looks for no `application.*`, neither in the current directory nor in one that was given: for tests, which are to be the
+    /// Reads no `application.*`, neither in the current directory nor in one that was given: for tests, which are to be the
     /// same wherever they run. Files that [`file`](Self::file) names are read.
     pub fn without_files(mut self) -> Self {
         self.files = SearchedFor::Nowhere;
@@ -370,7 +370,7 @@ impl Builder {
         self
     }
 
-    /// Says whether [`run`](super::Ready::run) ends the process if it cannot end by itself after a signal to stop, since a job's
+    /// Sets whether [`run`](super::Ready::run) ends the process if it cannot end by itself after a signal to stop, since a job's
     /// async code blocks a thread of the runtime. By default it does.
     pub fn exit_when_stuck(mut self, on: bool) -> Self {
         self.exits_when_stuck = on;
@@ -480,7 +480,7 @@ impl Builder {
     }
 }
 
-/// Says where the settings come from, and what was read and does nothing.
+/// Logs where the settings come from, and which settings have no effect.
 fn report(settings: &Settings) {
     let sources = &settings.sources;
     info!(

@@ -125,7 +125,7 @@ fn keep_only(
     registrations.retain(|registration| used.contains(registration.name()));
 }
 
-/// Says that there is no job, and what may be the reason.
+/// Returns the fault that there is no job, with the probable reason.
 fn no_job(builder: &Builder) -> String {
     let mut fault =
         "there is no job: none is declared in a crate that is linked (`use my_jobs as _;` links one), none registered"

@@ -40,7 +40,7 @@ const CONNECTION_LIMIT: Duration = Duration::from_secs(10);
 /// Renderings of metrics at once. Other callers that ask for metrics wait.
 const RENDERINGS: usize = 2;
 
-/// Gives the health of the application; `None` once it is gone.
+/// Returns the health of the application; `None` once it is gone.
 pub(super) type Ask = Arc<dyn Fn() -> Option<Health> + Send + Sync>;
 
 /// An endpoint that listens and does not answer yet.

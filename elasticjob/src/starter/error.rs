@@ -59,7 +59,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether another try later may succeed.
+    /// Returns whether another try later may succeed.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {

@@ -82,7 +82,7 @@ impl ElasticJob {
         }
     }
 
-    /// Whether all jobs are registered and serve their schedules now: not before the start is complete, nor while the
+    /// Returns whether all jobs are registered and serve their schedules now: not before the start is complete, nor while the
     /// registry does not answer, nor while stopping.
     #[must_use]
     pub fn is_ready(&self) -> bool {

@@ -63,7 +63,7 @@ impl OneOff {
         &self.name
     }
 
-    /// Has the job run once, its items on the instances they belong to. Returns when that is recorded in the registry:
+    /// Triggers the job: it runs once, its items on the instances that own them. Returns when that is recorded in the registry:
     /// the run will come as long as one of the instances lives. Where it is running already, it runs once more after
     /// that; requests that wait are served by one run.
     ///
@@ -223,7 +223,7 @@ impl<J: Job> OneOffJob<J> {
         }
     }
 
-    /// Has the job run once with this parameter, of the type that the job takes as [`JobParameter<T>`](crate::job::JobParameter);
+    /// Triggers the job: it runs once with this parameter, of the type that the job takes as [`JobParameter<T>`](crate::job::JobParameter);
     /// another type does not compile. Otherwise as [`OneOff::execute_with`], which a job without such an argument has for texts:
     /// `(*job).execute_with("text")`.
     ///

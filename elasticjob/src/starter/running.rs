@@ -188,7 +188,7 @@ impl RunningApplication {
         }
     }
 
-    /// Has the endpoint for metrics and health answer.
+    /// Starts the endpoint for metrics and health.
     #[cfg(feature = "prometheus")]
     fn open(self: &Arc<Self>, endpoint: Endpoint) {
         let (address, asked) = (endpoint.address(), Arc::downgrade(self));
@@ -349,7 +349,7 @@ impl RunningApplication {
     }
 }
 
-/// Looks whether all jobs may be registered. Faults are empty where that could not be found out now.
+/// Checks whether all jobs may be registered. Faults are empty where that could not be found out now.
 async fn check(workers: &[Worker], membership: &Arc<Membership>) -> Result<(), Faults> {
     let checks: Vec<BoxFuture<'static, _>> = workers.iter().map(|worker| worker.check(membership)).collect();
     let results: Vec<_> = stream::iter(checks).buffer_unordered(CHECKS).collect().await;

@@ -34,7 +34,7 @@ pub(super) fn histogram(name: Name, labels: &[Label<'_>]) -> Histogram {
     metrics::with_recorder(|recorder| recorder.register_histogram(&key(name, labels), &METADATA))
 }
 
-/// Tells the recorder what the metrics mean.
+/// Describes the metrics to the recorder.
 #[cfg(feature = "metrics")]
 pub(crate) fn describe() {
     use super::names::{ALL, MetricKind};

@@ -54,7 +54,7 @@ impl LastSuccess {
         }
     }
 
-    /// Takes in that an item succeeded then. An earlier time than the known one changes nothing.
+    /// Records that an item succeeded then. An earlier time than the known one changes nothing.
     pub(crate) fn succeeded(&mut self, item: u32, at: Timestamp) {
         let series = Series::of(item);
         let known = self.known.entry(series).or_insert_with(|| Known {
@@ -66,7 +66,7 @@ impl LastSuccess {
         known.gauge.set(seconds(known.at));
     }
 
-    /// Tells no time of the items that are not ours: the instance that has them does.
+    /// Hides the times of items that other instances own: those instances show them.
     pub(crate) fn keep_to(&self, items: &[u32]) {
         let ours: BTreeSet<Series> = items.iter().map(|item| Series::of(*item)).collect();
         let others = self.known.iter().filter(|(series, _)| !ours.contains(series));

@@ -56,7 +56,7 @@ impl Exposition {
         self.0.render()
     }
 
-    /// Takes in what histograms have collected. To be called from time to time.
+    /// Records what histograms have collected. To be called from time to time.
     pub(crate) fn upkeep(&self) {
         self.0.run_upkeep();
     }

@@ -135,7 +135,7 @@ impl Bars {
         now.max(self.disabled_at(job, item)).max(bars?.moved_at)
     }
 
-    /// Whether the clock of this instance is as right as that of a healthy machine.
+    /// Returns whether the clock of this instance is as right as that of a healthy machine.
     pub(super) fn has_right_clock(&self, instance: &str) -> bool {
         let machine = index_of(instance).and_then(|index| self.machines.get(index));
         machine.is_some_and(|machine| !machine.clock.was_set())
@@ -153,12 +153,12 @@ impl Bars {
         }
     }
 
-    /// Whether the instance has to know now what has been so in the registry since then.
+    /// Returns whether the instance has to know now what has been so in the registry since then.
     pub(super) fn must_know(&self, instance: &str, since: Instant) -> bool {
         self.had_to_know(instance, since, Instant::now())
     }
 
-    /// Whether the instance had to know at this moment what has been so in the registry since then.
+    /// Returns whether the instance had to know at this moment what has been so in the registry since then.
     pub(super) fn had_to_know(&self, instance: &str, since: Instant, at: Instant) -> bool {
         let machine = index_of(instance).and_then(|index| self.machines.get(index));
         let Some((disturbed_until, delay)) = machine.and_then(|machine| machine.link.steady()) else {

@@ -88,7 +88,7 @@ impl MachineClock {
         self.set_offset(self.flaws.skew);
     }
 
-    /// Whether an operator ever set it: until then it is as right as a healthy machine's.
+    /// Returns whether an operator ever set it: until then it is as right as a healthy machine's.
     pub(super) fn was_set(&self) -> bool {
         self.was_set.load(Ordering::Relaxed)
     }

@@ -28,7 +28,7 @@ enum Then {
 }
 
 impl Trap {
-    /// Whether the link, which is the node's, was cut.
+    /// Returns whether the link, which is the node's, was cut.
     pub(super) fn is_sprung(&self, link: &Link) -> bool {
         link.cuts_at_writes() != self.cuts
     }

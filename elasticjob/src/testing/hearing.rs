@@ -106,7 +106,7 @@ impl DistributeOnceJobListener for Hearer {
 }
 
 impl Call {
-    /// Whether both are of one hook of one firing.
+    /// Returns whether both are of one hook of one firing.
     pub(super) fn is_of_same(&self, other: &Self) -> bool {
         let key = |call: &Self| (call.is_once, call.moment, call.due);
         self.job == other.job && key(self) == key(other)

@@ -263,7 +263,7 @@ impl History {
         self.inner().panicking.insert(machine);
     }
 
-    /// Whether the code of a run has ended on a machine of which a worker panics.
+    /// Returns whether the code of a run has ended on a machine of which a worker panics.
     pub(super) fn is_given_up(&self, run: &ledger::Run) -> bool {
         let inner = self.inner();
         let attempt = inner.attempts.get(&(run.id.clone(), run.attempt));
@@ -455,7 +455,7 @@ impl Inner {
 }
 
 impl Inner {
-    /// Whether the item's resource accepts what the run writes.
+    /// Returns whether the item's resource accepts what the run writes.
     fn writes(&mut self, at: Duration, index: usize) -> bool {
         let run = self.runs[index].clone();
         self.runs[index].is_frozen = false;
@@ -480,7 +480,7 @@ impl LiveRun {
         self.history.inner().runs[self.index].is_blocking = true;
     }
 
-    /// Whether the item's resource accepts what the run writes.
+    /// Returns whether the item's resource accepts what the run writes.
     pub(super) fn writes(&self) -> bool {
         let at = self.history.now();
         self.history.inner().writes(at, self.index)

@@ -177,12 +177,12 @@ impl Job {
         true
     }
 
-    /// Whether it is a job of ours that has listeners.
+    /// Returns whether it is a job of ours that has listeners.
     pub(super) fn is_listened_to(&self) -> bool {
         self.drawn.is_some() && !self.config.listener_types().is_empty()
     }
 
-    /// Whether its firings take some seconds, after which nothing happens before the next.
+    /// Returns whether its firings take some seconds, after which nothing happens before the next.
     pub(super) fn is_slow(&self) -> bool {
         let is_drawn_so = |drawn: &DrawnJob| drawn.has_long_periods;
         self.is_listened_to() || self.drawn.as_ref().is_some_and(is_drawn_so)

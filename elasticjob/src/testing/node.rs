@@ -163,12 +163,12 @@ impl Node {
         }
     }
 
-    /// Whether it takes part, or will again by itself.
+    /// Returns whether it takes part, or will again by itself.
     pub(super) fn is_there(&self) -> bool {
         matches!(self.condition, Condition::Running | Condition::Paused)
     }
 
-    /// Has the worker of a job panic, so many steps from now.
+    /// Makes the worker of a job panic, so many steps from now.
     pub(super) fn panic_at(&self, step: u32) {
         self.process.fail_point.panic_at(step);
     }
@@ -220,7 +220,7 @@ impl Node {
         found.into_iter().for_each(|job| job.is_taken_away = true);
     }
 
-    /// Whether a job was taken away from here, so that it comes back with the next process only.
+    /// Returns whether a job was taken away from here, so that it comes back with the next process only.
     pub(super) fn lacks_a_job(&self) -> bool {
         self.jobs.iter().any(|job| job.is_taken_away)
     }

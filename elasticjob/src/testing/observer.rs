@@ -82,7 +82,7 @@ impl Observer {
         }
     }
 
-    /// Has the next machine know what the registry says.
+    /// Makes the next machine know the state of the registry.
     pub(super) fn follow(&mut self, link: Link, clock: Arc<MachineClock>) {
         self.bars.follow(link, clock);
     }
@@ -92,12 +92,12 @@ impl Observer {
         self.queued.take()
     }
 
-    /// Whether an item was queued to be taken over since that was asked last.
+    /// Returns whether an item was queued to be taken over since that was asked last.
     pub(super) fn has_queued(&self) -> bool {
         self.queued.is_some()
     }
 
-    /// Takes in what happened since it last looked.
+    /// Records what happened since it last looked.
     pub(super) fn look(&mut self) {
         while self.link.advance(1) > 0 {
             let mut context = Context::from_waker(Waker::noop());
@@ -353,7 +353,7 @@ impl Observer {
         }
     }
 
-    /// Whether the instance is registered, or still a member.
+    /// Returns whether the instance is registered, or still a member.
     fn is_alive(&self, job: &str, id: &str) -> bool {
         let nodes = [Node::Instance(id), Node::Member(id)];
         nodes.iter().any(|node| self.data(&node.of(job)).is_some())

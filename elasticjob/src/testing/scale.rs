@@ -57,13 +57,13 @@ impl Scale {
         }
     }
 
-    /// Whether a firing takes so many requests that jobs fire every few seconds only: else something would always be under
-    /// way.
+    /// Returns whether a firing takes so many requests that jobs fire every few seconds only: else something would always
+    /// be under way.
     pub(super) fn is_slow(self) -> bool {
         !matches!(self, Self::Small | Self::Large)
     }
 
-    /// Whether a job has too many items for a thread each.
+    /// Returns whether a job has too many items for a thread each.
     pub(super) fn is_huge(self) -> bool {
         matches!(self, Self::Thousands | Self::Of(_))
     }

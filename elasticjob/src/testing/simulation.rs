@@ -131,7 +131,7 @@ impl Simulation {
         self
     }
 
-    /// Gives the simulation up if it makes no step for that long, in real time, since code of a job blocks it. By default a minute.
+    /// Aborts the simulation if it makes no step for that long, in real time, because code of a job blocks it. By default a minute.
     pub fn stuck_after(mut self, limit: Duration) -> Self {
         self.stuck_after = limit;
         self

@@ -21,7 +21,7 @@ use crate::tasks::Task;
 use super::history::{History, LiveRun};
 use super::outside::{FromOutside, Wakes};
 
-/// Tells of what is launched.
+/// Records what is launched.
 pub(super) struct WatchedRunner {
     pub(super) runner: JobRunner,
     pub(super) machine: usize,
@@ -29,19 +29,19 @@ pub(super) struct WatchedRunner {
     pub(super) history: History,
 }
 
-/// Tells of what a job does.
+/// Records what a job does.
 struct WatchedJob {
     job: Arc<dyn ErasedJob>,
     history: History,
 }
 
-/// Tells of what the jobs of a type do.
+/// Records what the jobs of a type do.
 struct WatchedType {
     executor: Arc<dyn AnyJobExecutor>,
     history: History,
 }
 
-/// Tells of each poll, and of the end.
+/// Records each poll, and the end.
 struct WatchedRun {
     run: BoxFuture<'static, Outcome>,
     job: Arc<str>,

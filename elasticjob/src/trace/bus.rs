@@ -25,7 +25,7 @@ impl Bus {
         }
     }
 
-    /// Gives every event to these, too.
+    /// Sends every event to these taps, too.
     pub(crate) fn with_taps(self, taps: Vec<Tap>) -> Self {
         Self {
             taps: taps.into(),
@@ -60,7 +60,7 @@ pub(crate) struct Capacity {
     pub(crate) bytes: u32,
 }
 
-/// Gives the events of some jobs to a recipient, which takes them from a queue. An event that finds it full is dropped.
+/// Sends the events of some jobs to a recipient, which takes them from a queue. An event that finds it full is dropped.
 #[derive(Debug)]
 pub(crate) struct Tap {
     queue: mpsc::Sender<Weighed>,

@@ -26,7 +26,7 @@ pub(crate) fn router(jobs: ElasticJob) -> Router {
         .layer(Extension(jobs))
 }
 
-/// Has the job run: answers as soon as that is certain, or with `?wait` once all items have ended.
+/// Triggers the job. Answers as soon as the trigger is stored, or with `?wait` once all items have ended.
 async fn rebuild(
     job: OneOffJob<rebuild_index>,
     Path(year): Path<u16>,

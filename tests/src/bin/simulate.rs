@@ -70,7 +70,7 @@ fn run(options: &Options) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// Looks for the first seed that finds each rule which is left out, and finds nothing if none is.
+/// Searches, for each rule, the first seed that fails without the rule and passes with it.
 fn find_rules(rules: &[Mutation]) -> ExitCode {
     let next = AtomicUsize::new(0);
     let find_some = || {

@@ -23,7 +23,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// As many ledgers as are read at once.
 const BATCH: usize = 100;
 
-/// Looks on until it is dropped.
+/// Records what happens until it is dropped.
 #[derive(Debug)]
 pub(super) struct Witness {
     seen: Arc<Mutex<Seen>>,

@@ -119,7 +119,7 @@ fn runs_of(cluster: &Cluster, instance: &str) -> anyhow::Result<Vec<Run>> {
     Ok(runs)
 }
 
-/// Tells a member to stop while it runs nothing; gives how long it took until one of its items had a new owner.
+/// Stops a member that runs nothing. Returns how long it took until one of its items had a new owner.
 async fn stop(cluster: &Cluster, host: u8, leaver: &mut Member) -> anyhow::Result<Duration> {
     let id = cluster.instances(SHARE).await?.remove(&host).context("it is there")?;
     let owners = cluster.owners(SHARE).await?;

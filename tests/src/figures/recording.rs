@@ -36,7 +36,7 @@ pub(super) fn measure() -> anyhow::Result<()> {
     })
 }
 
-/// Has the job run, and what becomes of it recorded there, if that is anywhere.
+/// Runs the job, and records its history in the given place, if there is one.
 async fn work(place: Option<(&str, &str)>) -> anyhow::Result<()> {
     let mut environment = Vec::new();
     if let Some((_, url)) = place {

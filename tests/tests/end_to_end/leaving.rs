@@ -165,7 +165,7 @@ mod a_process_with_an_item_that_never_ends {
         })
     }
 
-    /// Whether the log names the item, and what it holds.
+    /// Returns whether the log names the item, and what it holds.
     fn names(log: &str, holds: &str) -> bool {
         let mut errors = log.lines().filter(|line| line.contains("ERROR"));
         errors.any(|line| line.contains("job=\"jammed\" item=0") && line.contains(holds))

@@ -44,7 +44,7 @@ fn runs(directory: &Path) -> anyhow::Result<Vec<Run>> {
     text.lines().map(run).collect()
 }
 
-/// Whether a process is there and no zombie.
+/// Returns whether a process is there and no zombie.
 fn lives(pid: &str) -> bool {
     let status = fs::read_to_string(Path::new("/proc").join(pid).join("stat"));
     status.is_ok_and(|status| !status.contains(") Z "))

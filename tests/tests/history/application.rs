@@ -46,7 +46,7 @@ fn builder(url: &str, more: &[(&str, &str)], jobs: impl IntoIterator<Item = Regi
     builder
 }
 
-/// Has a one-off job run, once.
+/// Triggers a one-off job, once.
 pub(crate) async fn execute(application: &ElasticJob, job: &str) -> anyhow::Result<Execution> {
     Ok(application.one_off_named(job)?.execute_and_wait(PATIENCE).await?)
 }

@@ -246,7 +246,7 @@ async fn a_script_should_have_a_clean_environment_and_what_it_is_given() -> anyh
     Ok(())
 }
 
-/// Whether a process is there and no zombie.
+/// Returns whether a process is there and no zombie.
 fn lives(pid: &str) -> bool {
     let status = fs::read_to_string(Path::new("/proc").join(pid).join("stat"));
     status.is_ok_and(|status| !status.contains(") Z "))

@@ -28,7 +28,7 @@ use crate::job::BoxError;
 use crate::schedule::Clock;
 use crate::tasks::Tasks;
 
-/// Tells people of failures by one way.
+/// Sends notifications of failures to people in one way.
 ///
 /// ```
 /// use elasticjob::error_handler::{Notice, Notifier, Undelivered};
@@ -79,7 +79,7 @@ impl Undelivered {
         }
     }
 
-    /// Whether another attempt may succeed.
+    /// Returns whether another attempt may succeed.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         self.is_transient

@@ -188,7 +188,7 @@ impl HttpExecutor {
     }
 }
 
-/// Whether the same request may be answered otherwise later.
+/// Returns whether the same request may be answered otherwise later.
 fn may_pass(status: StatusCode) -> bool {
     let for_now = [
         StatusCode::REQUEST_TIMEOUT,

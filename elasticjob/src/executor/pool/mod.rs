@@ -124,7 +124,7 @@ impl OpenPool {
     }
 }
 
-/// Gives each job that names it a [`Pool`].
+/// Creates a [`Pool`] for each job that names it.
 ///
 /// A [`Pool`] is one, the same for all jobs. Another may look at the job, or at what the machine can bear.
 ///

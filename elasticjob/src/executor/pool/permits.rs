@@ -56,7 +56,7 @@ impl Permits {
         size.limit = limit;
     }
 
-    /// Whether both are the same rights.
+    /// Returns whether both are the same rights.
     pub(super) fn is_same_as(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }

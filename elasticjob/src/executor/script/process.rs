@@ -288,7 +288,7 @@ mod tests {
         timeout(PATIENCE, looking).await.expect("the script writes")
     }
 
-    /// Whether a process is there and no zombie.
+    /// Returns whether a process is there and no zombie.
     fn lives(pid: &str) -> bool {
         let status = fs::read_to_string(Path::new("/proc").join(pid).join("stat"));
         status.is_ok_and(|status| !status.contains(") Z "))

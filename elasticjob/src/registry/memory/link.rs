@@ -249,12 +249,12 @@ impl LinkState {
         !self.is_cut && !self.is_isolated && !self.stalls_requests && !self.stalls_answers
     }
 
-    /// Whether what needs more than one server, or any, does not arrive.
+    /// Returns whether what needs more than one server, or any, does not arrive.
     pub(super) fn withholds_writes(&self) -> bool {
         self.is_isolated || self.stalls_requests
     }
 
-    /// Whether its server may show things as they were.
+    /// Returns whether its server may show things as they were.
     pub(super) fn is_behind(&self) -> bool {
         self.lags || self.is_isolated
     }

@@ -66,7 +66,7 @@ pub(super) struct Delayed<T, E, F> {
 }
 
 impl Member {
-    /// Whether nothing holds back what the server sends.
+    /// Returns whether nothing holds back what the server sends.
     pub(super) fn is_prompt(&self, link: &LinkState) -> bool {
         self.messages.is_empty() && link.delay.is_zero() && !link.stalls(Direction::Answers)
     }

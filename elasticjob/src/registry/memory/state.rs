@@ -157,7 +157,7 @@ impl State {
         Submitted::Waiting(receiver)
     }
 
-    /// Whether a cut waits for a write of these steps.
+    /// Returns whether a cut waits for a write of these steps.
     pub(super) fn strikes(&self, session: i64, steps: &[Step]) -> bool {
         let Some(member) = self.sessions.get(&session) else {
             return false;

@@ -158,7 +158,7 @@ impl Tree {
         }
     }
 
-    /// Gives what takes the change back, and what is answered.
+    /// Applies a change. Returns what reverts it, and the answer.
     fn apply(&mut self, change: &Change, stamp: Stamp) -> (Undo, Written) {
         match change {
             Change::Created { path, data, life } => {

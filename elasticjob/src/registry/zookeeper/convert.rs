@@ -5,7 +5,7 @@ use zookeeper_client as zk;
 use super::namespace::Namespace;
 use crate::registry::{Answer, CreateMode, Error, Read, Stat, Step, WriteError, Written};
 
-/// Says what is known after an error. Where it is unsure whether the request happened, that is what it says.
+/// Converts an error. The result says so if it is not known whether the request happened.
 pub(super) fn error(error: zk::Error) -> Error {
     match error {
         zk::Error::NoNode => Error::NoNode,
@@ -40,7 +40,7 @@ fn of_node(path: &str, error: zk::Error) -> Error {
     }
 }
 
-/// Says why a transaction of these steps did not happen. A refusal names the node.
+/// Returns why a transaction of these steps did not happen. A refusal names the node.
 pub(super) fn write_error(error: zk::MultiWriteError, steps: &[Step]) -> WriteError {
     match error {
         zk::MultiWriteError::RequestFailed { source } => self::error(source).into(),

@@ -28,7 +28,7 @@ pub(super) async fn ensure(client: &zk::Client, namespace: &str, acls: zk::Acls<
     check(client, namespace).await
 }
 
-/// Makes sure that we may use the namespace if it is there.
+/// Checks that we may use the namespace if it exists.
 pub(super) async fn check(client: &zk::Client, namespace: &str) -> Result<(), Error> {
     match client.get_data(namespace).await {
         Ok(_) | Err(zk::Error::NoNode) => Ok(()),

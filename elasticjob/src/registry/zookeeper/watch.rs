@@ -69,7 +69,7 @@ impl Watches {
             .collect()
     }
 
-    /// Tells all of them that the session is over.
+    /// Signals to all watchers that the session is over.
     pub(super) fn close(&self) {
         for (_, slot) in self.all() {
             slot.close();
@@ -126,7 +126,7 @@ impl ZooKeeperWatch {
         }
     }
 
-    /// Looks for word from the session's task, and asks to be woken by it.
+    /// Checks for a message of the session's task, and registers to be woken by it.
     fn poll_slot(&mut self, cx: &mut Context<'_>) -> Option<WatchEvent> {
         let mut inner = self.registration.slot.lock();
         inner.waker = Some(cx.waker().clone());

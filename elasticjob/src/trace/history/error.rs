@@ -23,7 +23,7 @@ pub(super) enum FaultyPart {
 }
 
 impl Error {
-    /// Whether the database answered, and refused: the connection works.
+    /// Returns whether the database answered, and refused: the connection works.
     pub(super) fn is_an_answer(&self) -> bool {
         let source = self.source.downcast_ref::<sqlx::Error>();
         source.is_some_and(|source| source.as_database_error().is_some())

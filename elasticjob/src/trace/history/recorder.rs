@@ -269,7 +269,7 @@ impl Recorder {
         self.store.write(&Rows::of(events, &self.host), shape, texts).await
     }
 
-    /// Says in what the tables are not as they should be, once.
+    /// Logs how the tables differ from the expected ones, once.
     fn say_tables(&mut self, prepared: &Prepared) {
         let lacks = prepared.shape.lacks();
         if self.tables_said.0 != lacks && !lacks.is_empty() {
@@ -342,7 +342,7 @@ impl Recorder {
         self.progress.dropped.add(events as u64);
     }
 
-    /// Says how many events were dropped, once a minute at most and in the end.
+    /// Logs how many events were dropped, at most once a minute and at the end.
     fn say_dropped(&mut self, is_end: bool) {
         let total = self.progress.dropped.count();
         if let Some(events) = self.dropped_said.news(total, is_end) {

@@ -335,7 +335,7 @@ impl Writer<'_> {
         }
     }
 
-    /// Says of a run that has no end that it will have none.
+    /// Records a run without an end as lost.
     fn give_up(&mut self, id: &str, cause: &str) {
         let dialect = self.dialect;
         let mut verdict = Statement::new();

@@ -122,7 +122,7 @@ impl Setup {
             .collect()
     }
 
-    /// Says which names of jobs no job has.
+    /// Warns of names in the lists that no job has.
     pub(crate) fn warn_of_unknown_names<'a>(&self, jobs: impl Iterator<Item = &'a str> + Clone) {
         let place = self.jobs_origin.as_ref().map(ToString::to_string);
         names::warn_of_unknown("history", place.as_deref(), &self.jobs, jobs);

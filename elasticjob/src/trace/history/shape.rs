@@ -30,7 +30,7 @@ struct Column {
 }
 
 impl Shape {
-    /// Takes in what [`columns`] found of a table.
+    /// Records what [`columns`] found of a table.
     pub(super) fn learn(
         &mut self,
         table: &'static Table,
@@ -48,12 +48,12 @@ impl Shape {
         Ok(())
     }
 
-    /// Whether a table was found.
+    /// Returns whether a table was found.
     pub(super) fn knows(&self, table: &Table) -> bool {
         self.0.contains_key(table.name)
     }
 
-    /// Whether a table has a column. One that nothing is known of has all.
+    /// Returns whether a table has a column. One that nothing is known of has all.
     pub(super) fn has(&self, table: &Table, column: &str) -> bool {
         self.0
             .get(table.name)
@@ -72,7 +72,7 @@ impl Shape {
         }
     }
 
-    /// Says in what the tables hold less than there is to write, beside their widths.
+    /// Returns what the tables cannot hold of what there is to write, beside their widths.
     pub(super) fn lacks(&self) -> Vec<String> {
         let mut lacks = Vec::new();
         for table in WRITTEN {

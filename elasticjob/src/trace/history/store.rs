@@ -154,7 +154,7 @@ impl Store {
         Ok(Prepared { shape, unmade })
     }
 
-    /// Looks how tables are. An error says that what is asked cannot be done.
+    /// Reads the shape of the tables. An error says that what is asked cannot be done.
     pub(super) async fn shape(&self, asked: &'static str, tables: &[&'static Table]) -> Result<Shape, Error> {
         let mut shape = Shape::default();
         for table in tables {
@@ -165,7 +165,8 @@ impl Store {
         Ok(shape)
     }
 
-    /// Whether a table is there, with this column, and may be read by us. An error says that what is asked cannot be done.
+    /// Returns whether a table is there, with this column, and may be read by us. An error says that what is asked cannot
+    /// be done.
     pub(super) async fn has(&self, asked: &'static str, table: &str, column: &str) -> Result<bool, Error> {
         let question = Statement::of(format!("SELECT {column} FROM {table} WHERE 1 = 0"));
         let asking = async {
@@ -235,7 +236,7 @@ impl Store {
         Err(self.failed(asked, source))
     }
 
-    /// Says why there was no connection in time: the pool tries again after refusals, and keeps to itself what they were.
+    /// Finds out why there was no connection in time: the pool tries again after refusals, and does not report them.
     async fn without_connection(&self, asked: &'static str) -> Error {
         match tokio::time::timeout(ACQUIRE_LIMIT, self.connections.try_to_connect()).await {
             Ok(Ok(())) => {
@@ -306,7 +307,7 @@ fn kind(database: DatabaseKind, error: &sqlx::Error) -> FaultyPart {
     }
 }
 
-/// Whether a question was refused for what it asks for: a table or a column that is not there, or not for us.
+/// Returns whether a question was refused for what it asks for: a table or a column that is not there, or not for us.
 fn is_of_the_question(database: DatabaseKind, error: &sqlx::Error) -> bool {
     let Some(refusal) = error.as_database_error() else {
         return false;

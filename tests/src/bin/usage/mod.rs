@@ -3,7 +3,7 @@
 
 use std::process::ExitCode;
 
-/// Says what is wrong with the arguments, and how the program is used.
+/// Prints what is wrong with the arguments, and the usage.
 pub(crate) fn refused(error: &anyhow::Error, usage: &str) -> ExitCode {
     eprintln!("error: {error:#}\nusage: {usage}");
     ExitCode::from(2)

@@ -122,7 +122,7 @@ async fn are_to_share(cluster: &Cluster, job: &str, hosts: &[u8]) {
         .await;
 }
 
-/// Has the cron job run now, as a console does.
+/// Triggers the cron job, as a console does.
 async fn trigger(cluster: &Cluster) -> anyhow::Result<()> {
     let trigger = format!("/{SHARE}/trigger");
     if cluster.node(&trigger).await?.is_none() {

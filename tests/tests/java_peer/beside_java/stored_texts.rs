@@ -186,7 +186,7 @@ impl Texts {
     }
 }
 
-/// Whether ours writes a character as SnakeYAML 2.2 does: see `docs/configuration.md`.
+/// Returns whether ours writes a character as SnakeYAML 2.2 does: see `docs/configuration.md`.
 fn is_common(c: char) -> bool {
     !matches!(c, '\0'..='\u{8}' | '\u{b}'..='\u{c}' | '\u{e}'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}')
         && !matches!(c, '\u{feff}' | '\u{fffe}' | '\u{ffff}')
@@ -246,7 +246,7 @@ fn without_bytes(mut read: Value, written: &Value, ours: &Value) -> Value {
     read
 }
 
-/// Whether a key of the props is bytes for Java, so that nothing can be compared.
+/// Returns whether a key of the props is bytes for Java, so that nothing can be compared.
 fn has_odd_key(read: &Value) -> bool {
     read["props"]
         .as_object()
@@ -306,7 +306,7 @@ fn are_read_alike_and_written_to_the_byte() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether a text may be a number to one version and none to another, so that ours has it in quotes.
+/// Returns whether a text may be a number to one version and none to another, so that ours has it in quotes.
 fn has_number(value: &Value) -> bool {
     let is_number = |text: &str| !text.is_empty() && text.chars().all(|c| "0123456789_+-.:xabcdefABCDEF".contains(c));
     match value {
@@ -317,7 +317,7 @@ fn has_number(value: &Value) -> bool {
     }
 }
 
-/// Whether Java's order of strings is ours for the props.
+/// Returns whether Java's order of strings is ours for the props.
 fn has_one_order(settings: &Value) -> bool {
     let props = settings["props"].as_object();
     let keys: Vec<&String> = props.into_iter().flat_map(|props| props.keys()).collect();

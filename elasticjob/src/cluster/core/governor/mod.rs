@@ -225,7 +225,7 @@ impl Governor {
         elected(elapsed, election::next(view, me, latch, elapsed.saturating_sub(since)))
     }
 
-    /// Looks at contenders that stay at the head of a latch: a move, or when to look again.
+    /// Checks the contenders that stay at the head of a latch. Returns a move, or when to check again.
     fn contenders(&mut self, cx: &Context<'_>) -> Result<Option<Duration>, Move> {
         let Context { view, me, elapsed, .. } = *cx;
         if !contenders::is_watcher(view, me) {

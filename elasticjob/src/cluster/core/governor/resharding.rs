@@ -167,7 +167,7 @@ pub(crate) fn reason(view: &View, terms: Terms<'_>, is_static: bool) -> Option<R
         .then_some(Reason::Orphan)
 }
 
-/// Says to everybody, Java members included, that the items are about to be shared out.
+/// Announces to all members, including Java members, that the leader is about to reshard.
 pub(crate) fn announce(view: &View) -> Vec<Step> {
     let mut transaction = Transaction::on(view);
     transaction.check(Node::LeaderInstance, None);

@@ -17,7 +17,7 @@ const SEEN_WITHIN: Duration = Duration::from_secs(20);
 pub(super) struct Unseen(Option<(InstanceId, Duration)>);
 
 impl Unseen {
-    /// Looks at the assignment. Returns when to look again, if it leaves this instance out and that is not yet long ago.
+    /// Checks the assignment. Returns when to check again, if it leaves this instance out and that is not yet long ago.
     pub(super) fn next(
         &mut self,
         view: &View,

@@ -144,7 +144,7 @@ fn encryption(reader: &mut Reader<'_>, host: Option<&str>) -> Option<Encryption<
     }
 }
 
-/// Whether a server is taken for what it says it is: one of these hosts, or any.
+/// Returns whether a server is taken for what it says it is: one of these hosts, or any.
 fn is_trusted(host: &str, trusted: &str) -> bool {
     let mut names = trusted.split([' ', ',']).map(str::trim);
     names.any(|name| name == "*" || name.eq_ignore_ascii_case(host))

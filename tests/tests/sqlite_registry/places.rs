@@ -148,10 +148,12 @@ async fn that_are_removed_or_replaced_lose_their_sessions() -> anyhow::Result<()
         if is_replaced {
             next_member = Some(member(&file).await?);
         }
-        session
-            .write(create("/late"))
-            .await
-            .expect_err("two files would be two clusters");
+        let refused = session.write(create("/late")).await;
+        assert_eq!(
+            refused,
+            Err(Error::SessionExpired.into()),
+            "two files would be two clusters"
+        );
         reached(&session, SessionState::Lost).await?;
         assert_eq!(next(&mut watch).await?, WatchEvent::Closed);
         let next_member = match next_member {

@@ -98,10 +98,11 @@ impl SqlSession {
         }
         let (answer, receiver) = oneshot::channel();
         let answered = async {
-            let response = receiver.await.ok();
-            response
-                .and_then(take)
-                .unwrap_or_else(|| Err(Error::ConnectionLoss.into()))
+            match receiver.await {
+                Ok(Response::Expired) => Err(Error::SessionExpired.into()),
+                Ok(response) => take(response).expect("a request is answered in its kind"),
+                Err(_) => Err(Error::ConnectionLoss.into()),
+            }
         };
         match self.calls.try_send(Call { request, answer }) {
             Ok(()) => Box::pin(answered),

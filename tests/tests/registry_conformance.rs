@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use elasticjob::registry::conformance;
 use elasticjob::registry::memory::MemoryRegistry;
-use elasticjob::registry::sql::SqliteRegistry;
+use elasticjob::registry::sql::{PostgresRegistry, SqliteRegistry};
 use elasticjob::registry::zookeeper::ZooKeeperRegistry;
 use elasticjob::registry::{Answer, BoxFuture, Error, Read, Registry, Session};
+use elasticjob_tests::databases::{DatabaseServer, Kind};
 use elasticjob_tests::zookeeper::{Ensemble, Server};
 
 #[tokio::test]
@@ -87,4 +88,17 @@ impl Registry for OneEach {
     fn describe(&self) -> String {
         format!("sqlite file {}", self.file.display())
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn postgresql_should_conform() -> anyhow::Result<()> {
+    let server = DatabaseServer::start(Kind::Postgres)?;
+    let registry = PostgresRegistry::new(&server.full_url(), "conformance")?;
+    // It listens before it serves.
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+    while let Err(error) = registry.connect().await {
+        anyhow::ensure!(tokio::time::Instant::now() < deadline, "{error}");
+    }
+    conformance::all(Arc::new(registry)).await;
+    Ok(())
 }

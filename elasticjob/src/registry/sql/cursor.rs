@@ -23,6 +23,11 @@ impl Cursor {
         Self(counter)
     }
 
+    #[cfg(feature = "registry-postgres")]
+    pub(super) fn number(self) -> i64 {
+        self.0
+    }
+
     /// Returns what brings the reader to `counter`, which is the number of the last change that there is.
     pub(super) fn way_to(self, counter: i64) -> Way {
         match counter.checked_sub(self.0) {
@@ -34,7 +39,9 @@ impl Cursor {
 
     /// Whether these are the numbers of all changes from here to `counter`, in order. If not, some are gone.
     pub(super) fn is_whole(self, counter: i64, mut numbers: impl Iterator<Item = i64>) -> bool {
-        (self.0 + 1..=counter).all(|expected| numbers.next() == Some(expected)) && numbers.next().is_none()
+        counter >= self.0
+            && (self.0 + 1..=counter).all(|expected| numbers.next() == Some(expected))
+            && numbers.next().is_none()
     }
 }
 
@@ -63,6 +70,7 @@ mod tests {
         fn finds_each_gap() {
             let is_whole = |numbers: &[i64]| Cursor::at(7).is_whole(10, numbers.iter().copied());
             assert!(is_whole(&[8, 9, 10]));
+            assert!(!Cursor::at(7).is_whole(6, std::iter::empty()), "set back");
             for gap in [&[][..], &[9, 10], &[8, 10], &[8, 9], &[8, 9, 10, 11], &[8, 10, 9]] {
                 assert!(!is_whole(gap), "{gap:?}");
             }

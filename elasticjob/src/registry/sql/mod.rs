@@ -12,13 +12,20 @@
 //!
 //! Java members know no such registry.
 
+mod backend;
 mod cursor;
 mod expiry;
+#[cfg(feature = "registry-postgres")]
+mod postgres;
 mod session;
 #[cfg(feature = "registry-sqlite")]
 mod sqlite;
+#[cfg(feature = "registry-sqlite")]
 mod transaction;
 mod watches;
+mod worker;
 
+#[cfg(feature = "registry-postgres")]
+pub use postgres::PostgresRegistry;
 #[cfg(feature = "registry-sqlite")]
 pub use sqlite::SqliteRegistry;

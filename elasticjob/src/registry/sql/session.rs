@@ -55,6 +55,21 @@ pub(super) struct Shared {
     pub(super) over: CancellationToken,
 }
 
+impl Shared {
+    /// What a session that is connected shares with its task.
+    pub(super) fn new(id: i64, timeout: Duration, connection_timeout: Duration) -> Self {
+        Self {
+            id,
+            timeout,
+            connection_timeout,
+            state: watch::Sender::new(SessionState::Connected),
+            watches: Watches::default(),
+            closing: CancellationToken::new(),
+            over: CancellationToken::new(),
+        }
+    }
+}
+
 /// One session. Dropping it ends the session in the background; [`Session::close`] waits for it.
 #[derive(Debug)]
 pub(super) struct SqlSession {

@@ -40,6 +40,15 @@ impl Watches {
         })
     }
 
+    /// Returns the jobs that are watched, and whether all are.
+    #[cfg(feature = "registry-postgres")]
+    pub(super) fn jobs(&self) -> (std::collections::BTreeSet<String>, bool) {
+        let queues = self.lock();
+        let job = |path: &String| path.split('/').nth(1).unwrap_or_default().to_owned();
+        (queues.keys().map(job).collect(), queues.contains_key("/"))
+    }
+
+    #[cfg(feature = "registry-sqlite")]
     pub(super) fn is_empty(&self) -> bool {
         self.lock().is_empty()
     }

@@ -19,25 +19,23 @@ use std::time::Duration;
 
 use elasticjob_config::sources::{DatabaseSettings, RegistryDatabase};
 use sqlx::{ConnectOptions as _, Connection as _};
-use tokio::sync::watch;
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use self::file::{Identity, Place};
+use self::member::Member;
 use self::store::Store;
 use self::turn::Turns;
-use self::worker::Worker;
 use super::session::{Shared, SqlSession};
-use super::watches::Watches;
-use crate::registry::{BoxFuture, Error, Registry, Session, SessionState, path};
+use super::worker::Worker;
+use crate::registry::{BoxFuture, Error, Registry, Session, path};
 use crate::uptime::uptime;
 
 mod file;
+mod member;
 mod schema;
 mod store;
 mod turn;
-mod worker;
 
 /// The same as with ZooKeeper.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(10);
@@ -176,17 +174,10 @@ impl SqliteRegistry {
             }
         };
         drop(turn);
-        let shared = Shared {
-            id,
-            timeout: self.session_timeout,
-            connection_timeout: self.connection_timeout,
-            state: watch::Sender::new(SessionState::Connected),
-            watches: Watches::default(),
-            closing: CancellationToken::new(),
-            over: CancellationToken::new(),
-        };
+        let shared = Shared::new(id, self.session_timeout, self.connection_timeout);
         let store = Store::new(self.path.clone(), identity, self.turns.clone(), namespace, connection);
-        let worker = Worker::new(shared.clone(), store, joined_at);
+        let member = Member::new(store, id, self.session_timeout, joined_at);
+        let worker = Worker::new(shared.clone(), member);
         Ok(Arc::new(SqlSession::start(shared, |calls| worker.run(calls))))
     }
 

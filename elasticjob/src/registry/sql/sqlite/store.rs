@@ -10,6 +10,7 @@ use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
 
 use super::file::Identity;
 use super::turn::{Turn, Turns};
+use crate::registry::sql::backend::Failure;
 use crate::registry::sql::expiry::Beat;
 use crate::registry::sql::transaction::{Needs, Node, Outcome, Page, RowChange, Stamp};
 use crate::registry::{Answer, Read, Stat, Step, WatchEvent, WriteError, path};
@@ -22,29 +23,6 @@ const REMOVED_AT_ONCE: i64 = 1024;
 
 /// How long SQLite waits for a process that writes without waiting for its turn, such as a shell or a backup.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// Why nothing is known of a transaction, or nothing can be done any more.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Failure {
-    /// The session is over.
-    #[error("the session is over: {0}")]
-    Over(&'static str),
-    /// The connection is of no use any more.
-    #[error("{0}")]
-    Broken(String),
-}
-
-impl From<sqlx::Error> for Failure {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Broken(error.to_string())
-    }
-}
-
-impl From<io::Error> for Failure {
-    fn from(error: io::Error) -> Self {
-        Self::Broken(error.to_string())
-    }
-}
 
 /// A namespace in a file.
 #[derive(Debug)]

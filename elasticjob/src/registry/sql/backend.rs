@@ -1,0 +1,68 @@
+//! What differs between databases: how requests become transactions.
+
+use std::time::Duration;
+
+use super::session::{Request, Response};
+use super::watches::Watches;
+use crate::registry::WatchEvent;
+
+/// A member of the cluster as its database knows it: one session, over one connection at a time.
+///
+/// A future of it that is dropped leaves no connection: what was on its way may happen, or not.
+pub(super) trait Backend: Send + 'static {
+    /// So many requests are served at once at most.
+    const CALLS_AT_ONCE: usize;
+
+    /// How often a member that nobody calls has something to do.
+    const POLL: Duration;
+
+    /// Serves requests in their order, and does what is due beside them: renews the session, looks for changes of others and
+    /// for members that are over. Returns what is to be handed out, in order, all of which is certain.
+    fn serve(
+        &mut self,
+        requests: Vec<Request>,
+        watches: &Watches,
+    ) -> impl Future<Output = Result<Vec<Delivery>, Failure>> + Send;
+
+    /// Makes a new connection the newest one of the session, from which moment an older one can do nothing any more. What is
+    /// followed begins where it stands then.
+    fn rejoin(&mut self) -> impl Future<Output = Result<(), Failure>> + Send;
+
+    /// Ends the session.
+    fn leave(&mut self) -> impl Future<Output = Result<(), Failure>> + Send;
+}
+
+/// Something to be handed out.
+#[derive(Debug)]
+pub(super) enum Delivery {
+    /// Changes may have been missed.
+    Resync,
+    Event(WatchEvent),
+    /// The answer to the next request.
+    Response(Response),
+    /// The answer to the next request: a watch of this path, which begins then.
+    Watch(String),
+}
+
+/// Why nothing is known of a transaction, or nothing can be done any more.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    /// The session is over, and nothing was done.
+    #[error("the session is over: {0}")]
+    Over(&'static str),
+    /// The connection is of no use any more.
+    #[error("{0}")]
+    Broken(String),
+}
+
+impl From<sqlx::Error> for Failure {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Broken(error.to_string())
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::Broken(error.to_string())
+    }
+}

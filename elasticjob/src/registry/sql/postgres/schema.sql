@@ -1,0 +1,298 @@
+-- The tables of the registry, and its one function. Everything is additive: a program of version N uses call_vN alone.
+CREATE TABLE IF NOT EXISTS elasticjob.schema_version (version integer NOT NULL, oldest_program integer NOT NULL);
+
+-- A session ends when another member has seen the same beat for its whole timeout.
+CREATE TABLE IF NOT EXISTS elasticjob.session (
+    id bigint PRIMARY KEY,
+    namespace text COLLATE "C" NOT NULL,
+    connection bigint NOT NULL,
+    beat bigint NOT NULL,
+    dead boolean NOT NULL,
+    timeout_millis bigint NOT NULL
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+
+-- The lock, the counter of changes and the last token of each first path segment; '' is the root. Rows stay for ever: a counter
+-- that starts again would hide changes.
+CREATE TABLE IF NOT EXISTS elasticjob.job (
+    namespace text COLLATE "C" NOT NULL,
+    name text COLLATE "C" NOT NULL,
+    counter bigint NOT NULL,
+    token bigint NOT NULL,
+    PRIMARY KEY (namespace, name)
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+
+CREATE TABLE IF NOT EXISTS elasticjob.node (
+    namespace text COLLATE "C" NOT NULL,
+    parent text COLLATE "C" NOT NULL,
+    name text COLLATE "C" NOT NULL,
+    data bytea NOT NULL,
+    version integer NOT NULL,
+    created bigint NOT NULL,
+    modified bigint NOT NULL,
+    modified_at bigint NOT NULL,
+    owner bigint NOT NULL,
+    next_number bigint NOT NULL,
+    PRIMARY KEY (namespace, parent, name)
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05);
+CREATE INDEX IF NOT EXISTS node_owner ON elasticjob.node (owner) WHERE owner <> 0;
+
+CREATE TABLE IF NOT EXISTS elasticjob.change (
+    namespace text COLLATE "C" NOT NULL,
+    job text COLLATE "C" NOT NULL,
+    number bigint NOT NULL,
+    token bigint NOT NULL,
+    step integer NOT NULL,
+    kind smallint NOT NULL,
+    path text COLLATE "C" NOT NULL,
+    PRIMARY KEY (namespace, job, number)
+) WITH (autovacuum_vacuum_scale_factor = 0.05);
+
+-- The jobs whose changes are followed, and the number that the caller knows.
+CREATE OR REPLACE FUNCTION elasticjob.followed_v1(space text, cursors jsonb, of_all boolean)
+RETURNS TABLE (name text, counter bigint, known bigint)
+LANGUAGE sql STABLE AS $$
+    SELECT j.name, j.counter, k.number::bigint
+    FROM jsonb_each_text(cursors) AS k(name, number) JOIN elasticjob.job j ON j.namespace = space AND j.name = k.name
+    UNION ALL
+    SELECT j.name, j.counter, 0 FROM elasticjob.job j WHERE of_all AND j.namespace = space AND NOT cursors ? j.name
+$$;
+
+-- The changes of jobs since the cursors of the caller, [job, counter, changes] each: of the jobs that have a cursor, or of all.
+-- Beyond 64 KiB there are none, which is a gap: a frozen reader must not hold up the locks of the transaction.
+CREATE OR REPLACE FUNCTION elasticjob.changes_v1(space text, cursors jsonb, of_all boolean) RETURNS jsonb
+LANGUAGE sql STABLE AS $$
+    SELECT coalesce(jsonb_agg(jsonb_build_array(f.name, f.counter, CASE WHEN f.size <= 65536 THEN f.changes ELSE '[]' END)), '[]')
+    FROM (
+        SELECT j.name, j.counter,
+            coalesce(jsonb_agg(jsonb_build_array(c.number, c.token, c.step, c.kind, c.path) ORDER BY c.number)
+                FILTER (WHERE c.number IS NOT NULL), '[]') AS changes,
+            sum(sum(coalesce(octet_length(c.path) + 32, 0))) OVER (ORDER BY j.name) AS size
+        FROM elasticjob.followed_v1(space, cursors, of_all) j
+        LEFT JOIN LATERAL (
+            SELECT * FROM elasticjob.change c
+            WHERE c.namespace = space AND c.job = j.name AND c.number > j.known
+            ORDER BY c.number LIMIT 1025
+        ) c ON true
+        WHERE j.counter <> j.known
+        GROUP BY j.name, j.counter
+    ) f
+$$;
+
+-- One request, as JSON in UTF-8: {namespace, session, connection, timeout, renew, jobs, cursors, steps, reads}. Paths are pairs of
+-- parent and name, data is hexadecimal.
+CREATE OR REPLACE FUNCTION elasticjob.call_v1(message bytea) RETURNS text
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    request CONSTANT jsonb := convert_from(message, 'UTF8')::jsonb;
+    space CONSTANT text := request ->> 'namespace';
+    caller CONSTANT bigint := (request ->> 'session')::bigint;
+    -- Locked in this order: the root first, since '' is the least name.
+    jobs CONSTANT text[] := ARRAY(SELECT j.name FROM jsonb_array_elements_text(request -> 'jobs') AS j(name) ORDER BY j.name COLLATE "C");
+    steps CONSTANT jsonb := request -> 'steps';
+    now_millis CONSTANT bigint := floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint;
+    new_token bigint;
+    step jsonb;
+    number integer := 0;
+    node record;
+    has_node boolean;
+    parent_node record;
+    step_parent text;
+    step_name text;
+    step_mode text;
+    wanted integer;
+    refusal text;
+    answers jsonb[] := '{}';
+    change_kinds smallint[] := '{}';
+    change_steps integer[] := '{}';
+    change_paths text[] := '{}';
+    change_jobs text[] := '{}';
+    path text;
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'the registry needs the isolation level read committed' USING ERRCODE = '25001';
+    END IF;
+    IF current_setting('synchronous_commit') = 'off' THEN
+        PERFORM set_config('synchronous_commit', 'on', true);
+    END IF;
+    PERFORM set_config('lock_timeout', ((request ->> 'timeout')::bigint / 6)::text, true);
+
+    -- The jobs, in order. Rows that are not there yet are made first.
+    IF cardinality(jobs) > 0 THEN
+        IF (SELECT count(*) FROM elasticjob.job j WHERE j.namespace = space AND j.name = ANY (jobs)) < cardinality(jobs) THEN
+            INSERT INTO elasticjob.job SELECT space, j.name, 0, 0 FROM unnest(jobs) AS j(name) ORDER BY j.name COLLATE "C"
+            ON CONFLICT DO NOTHING;
+        END IF;
+        PERFORM 1 FROM elasticjob.job j WHERE j.namespace = space AND j.name = ANY (jobs) ORDER BY j.name COLLATE "C" FOR UPDATE;
+    END IF;
+
+    -- The session, on its newest connection. The dead cannot write.
+    IF (request ->> 'renew')::boolean THEN
+        UPDATE elasticjob.session s SET beat = beat + 1
+        WHERE s.id = caller AND s.connection = (request ->> 'connection')::bigint AND NOT s.dead;
+    ELSE
+        PERFORM 1 FROM elasticjob.session s
+        WHERE s.id = caller AND s.connection = (request ->> 'connection')::bigint AND NOT s.dead FOR SHARE;
+    END IF;
+    IF NOT FOUND THEN
+        RETURN '{"over":true}';
+    END IF;
+
+    SELECT greatest(max(j.token) + 1, now_millis << 20) INTO new_token
+    FROM elasticjob.job j WHERE j.namespace = space AND j.name = ANY (jobs);
+
+    -- A refusal undoes what came before it, and is returned, so that it carries changes, too.
+    BEGIN
+        FOR step IN SELECT * FROM jsonb_array_elements(steps) LOOP
+            step_parent := step ->> 1;
+            step_name := step ->> 2;
+            wanted := (step ->> 3)::integer;
+            path := CASE step_parent WHEN '' THEN '/' WHEN '/' THEN '/' || step_name ELSE step_parent || '/' || step_name END;
+            CASE step ->> 0
+            WHEN 'create' THEN
+                step_mode := step ->> 5;
+                SELECT * INTO parent_node FROM elasticjob.node n
+                WHERE n.namespace = space
+                    AND n.parent = CASE step_parent WHEN '/' THEN '' ELSE coalesce(nullif(regexp_replace(step_parent, '/[^/]*$', ''), ''), '/') END
+                    AND n.name = CASE step_parent WHEN '/' THEN '' ELSE regexp_replace(step_parent, '^.*/', '') END;
+                IF NOT FOUND THEN
+                    refusal := 'no node'; RAISE EXCEPTION USING ERRCODE = 'EJ001';
+                END IF;
+                IF parent_node.owner <> 0 THEN
+                    refusal := 'ephemeral parent'; RAISE EXCEPTION USING ERRCODE = 'EJ001';
+                END IF;
+                IF step_mode = 'sequential' THEN
+                    step_name := step_name || lpad(parent_node.next_number::text, 10, '0');
+                    path := path || lpad(parent_node.next_number::text, 10, '0');
+                    UPDATE elasticjob.node n SET next_number = next_number + 1
+                    WHERE n.namespace = space AND n.parent = parent_node.parent AND n.name = parent_node.name;
+                END IF;
+                INSERT INTO elasticjob.node VALUES (
+                    space, step_parent, step_name, decode(step ->> 4, 'hex'), 0, new_token, new_token, now_millis,
+                    CASE WHEN step_mode IN ('ephemeral', 'sequential') THEN caller ELSE 0 END, 0)
+                ON CONFLICT DO NOTHING;
+                IF NOT FOUND THEN
+                    refusal := 'node exists'; RAISE EXCEPTION USING ERRCODE = 'EJ001';
+                END IF;
+                answers := answers || to_jsonb(path);
+            ELSE
+                SELECT * INTO node FROM elasticjob.node n
+                WHERE n.namespace = space AND n.parent = step_parent AND n.name = step_name;
+                has_node := FOUND;
+                IF NOT has_node THEN
+                    refusal := 'no node'; RAISE EXCEPTION USING ERRCODE = 'EJ001';
+                END IF;
+                IF wanted <> node.version THEN
+                    refusal := 'bad version'; RAISE EXCEPTION USING ERRCODE = 'EJ001';
+                END IF;
+                CASE step ->> 0
+                WHEN 'set' THEN
+                    UPDATE elasticjob.node n SET data = decode(step ->> 4, 'hex'),
+                        version = CASE n.version WHEN 2147483647 THEN -2147483648 ELSE n.version + 1 END,
+                        modified = new_token, modified_at = now_millis
+                    WHERE n.namespace = space AND n.parent = step_parent AND n.name = step_name
+                    RETURNING n.version, n.created, n.owner INTO node;
+                    answers := answers || jsonb_build_array(node.version, node.created, new_token, now_millis, node.owner);
+                WHEN 'delete' THEN
+                    IF EXISTS (SELECT 1 FROM elasticjob.node n WHERE n.namespace = space AND n.parent = path) THEN
+                        refusal := 'not empty'; RAISE EXCEPTION USING ERRCODE = 'EJ001';
+                    END IF;
+                    DELETE FROM elasticjob.node n
+                    WHERE n.namespace = space AND n.parent = step_parent AND n.name = step_name;
+                    answers := answers || 'null'::jsonb;
+                ELSE
+                    answers := answers || 'null'::jsonb;
+                END CASE;
+            END CASE;
+            IF step ->> 0 <> 'check' THEN
+                change_kinds := change_kinds || CASE step ->> 0 WHEN 'create' THEN 1 WHEN 'set' THEN 2 ELSE 3 END::smallint;
+                change_steps := change_steps || number;
+                change_paths := change_paths || path;
+                change_jobs := change_jobs || split_part(path, '/', 2);
+            END IF;
+            number := number + 1;
+        END LOOP;
+        INSERT INTO elasticjob.change
+        SELECT space, c.job, j.counter + row_number() OVER (PARTITION BY c.job ORDER BY c.step), new_token, c.step, c.kind, c.path
+        FROM unnest(change_jobs, change_steps, change_kinds, change_paths) AS c(job, step, kind, path)
+        JOIN elasticjob.job j ON j.namespace = space AND j.name = c.job;
+        UPDATE elasticjob.job j SET counter = j.counter + c.count, token = new_token
+        FROM (SELECT u.job, count(*) FROM unnest(change_jobs) AS u(job) GROUP BY u.job) AS c
+        WHERE j.namespace = space AND j.name = c.job;
+        -- A reader that is more than 1,024 changes behind would get none of them anyhow.
+        DELETE FROM elasticjob.change c USING elasticjob.job j
+        WHERE j.namespace = space AND j.name = ANY (change_jobs) AND j.counter % 256 < cardinality(change_jobs)
+            AND c.namespace = space AND c.job = j.name AND c.number <= j.counter - 1280;
+    EXCEPTION WHEN SQLSTATE 'EJ001' THEN
+        answers := '{}';
+    END;
+
+    RETURN jsonb_strip_nulls(jsonb_build_object(
+        'refused', CASE WHEN refusal IS NOT NULL THEN jsonb_build_array(number, refusal) END)) || jsonb_build_object(
+        'answers', to_jsonb(answers),
+        'changes', elasticjob.changes_v1(space, request -> 'cursors', (request ->> 'follow_all')::boolean));
+END $$;
+
+-- Reads, which take no lock, in ONE statement: nodes and changes are of one moment.
+CREATE OR REPLACE FUNCTION elasticjob.read_v1(message bytea) RETURNS text
+LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN NOT EXISTS (
+            SELECT 1 FROM elasticjob.session s WHERE s.id = (request ->> 'session')::bigint
+                AND s.connection = (request ->> 'connection')::bigint AND NOT s.dead)
+        THEN '{"over":true}'
+        ELSE jsonb_build_object(
+            'nodes', (SELECT coalesce(jsonb_agg(jsonb_build_array(n.parent, n.name, encode(n.data, 'hex'),
+                    n.version, n.created, n.modified, n.modified_at, n.owner)), '[]')
+                FROM jsonb_array_elements(request -> 'nodes') AS k(path)
+                JOIN elasticjob.node n ON n.namespace = request ->> 'namespace' AND n.parent = k.path ->> 0 AND n.name = k.path ->> 1),
+            'children', (SELECT coalesce(jsonb_agg(jsonb_build_array(k.path ->> 0, (
+                    SELECT coalesce(jsonb_agg(n.name ORDER BY n.name COLLATE "C"), '[]') FROM elasticjob.node n
+                    WHERE n.namespace = request ->> 'namespace' AND n.parent = k.path ->> 0))), '[]')
+                FROM jsonb_array_elements(request -> 'children') AS k(path)
+                WHERE EXISTS (SELECT 1 FROM elasticjob.node n WHERE n.namespace = request ->> 'namespace'
+                    AND n.parent = k.path ->> 1 AND n.name = k.path ->> 2)),
+            'counters', (SELECT coalesce(jsonb_object_agg(j.name, j.counter), '{}') FROM elasticjob.job j
+                WHERE j.namespace = request ->> 'namespace'
+                    AND ((request ->> 'count_all')::boolean OR j.name IN (SELECT jsonb_array_elements_text(request -> 'count')))),
+            'changes', elasticjob.changes_v1(request ->> 'namespace', request -> 'cursors', (request ->> 'follow_all')::boolean)
+        )::text END
+    FROM (SELECT convert_from(message, 'UTF8')::jsonb AS request) r
+$$;
+
+-- Deletes ephemeral nodes of a session that is dead, in some jobs that nobody holds, together with their events. Returns whether
+-- there are more. Several members may do it at once.
+CREATE OR REPLACE FUNCTION elasticjob.clean_v1(space text, gone bigint) RETURNS boolean
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    now_millis CONSTANT bigint := floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint;
+    locked text[];
+    new_token bigint;
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM elasticjob.session s WHERE s.id = gone AND s.dead) THEN
+        RETURN false;
+    END IF;
+    locked := ARRAY(
+        SELECT j.name FROM elasticjob.job j
+        WHERE j.namespace = space AND j.name IN (
+            SELECT DISTINCT CASE n.parent WHEN '/' THEN n.name ELSE split_part(n.parent, '/', 2) END
+            FROM elasticjob.node n WHERE n.owner = gone AND n.namespace = space LIMIT 100)
+        ORDER BY j.name COLLATE "C" FOR UPDATE SKIP LOCKED);
+    SELECT greatest(max(j.token) + 1, now_millis << 20) INTO new_token
+    FROM elasticjob.job j WHERE j.namespace = space AND j.name = ANY (locked);
+    WITH deleted AS (
+        DELETE FROM elasticjob.node n
+        WHERE n.owner = gone AND n.namespace = space
+            AND CASE n.parent WHEN '/' THEN n.name ELSE split_part(n.parent, '/', 2) END = ANY (locked)
+        RETURNING CASE n.parent WHEN '/' THEN n.name ELSE split_part(n.parent, '/', 2) END AS job,
+            CASE n.parent WHEN '/' THEN '/' || n.name ELSE n.parent || '/' || n.name END AS path
+    ), numbered AS (
+        SELECT d.job, d.path, row_number() OVER (PARTITION BY d.job ORDER BY d.path) AS place FROM deleted d
+    ), counted AS (
+        UPDATE elasticjob.job j SET counter = j.counter + c.count, token = new_token
+        FROM (SELECT d.job, count(*) FROM deleted d GROUP BY d.job) c
+        WHERE j.namespace = space AND j.name = c.job
+        RETURNING j.name, j.counter - c.count AS before
+    )
+    INSERT INTO elasticjob.change
+    SELECT space, n.job, c.before + n.place, new_token, n.place, 3, n.path FROM numbered n JOIN counted c ON c.name = n.job;
+    RETURN EXISTS (SELECT 1 FROM elasticjob.node n WHERE n.owner = gone AND n.namespace = space);
+END $$;

@@ -5,12 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use elasticjob::job::job;
+use elasticjob::registry::decorator::{Decorated, Decorator};
 use elasticjob::registry::memory::MemoryRegistry;
-use elasticjob::registry::{
-    Answer, BoxFuture, Error, Read, Registry, Session, SessionState, Step, Watch, WriteError, Written,
-};
+use elasticjob::registry::{Answer, BoxFuture, Error, Read, Registry, Session, Step};
 use elasticjob::starter::ElasticJob;
-use tokio::sync::watch;
 use tokio::time::timeout;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -29,12 +27,6 @@ struct Faulty {
     faults: Faults,
 }
 
-#[derive(Debug)]
-struct FaultySession {
-    session: Arc<dyn Session>,
-    faults: Faults,
-}
-
 impl Registry for Faulty {
     fn connect(&self) -> BoxFuture<'_, Result<Arc<dyn Session>, Error>> {
         Box::pin(async {
@@ -42,9 +34,7 @@ impl Registry for Faulty {
                 !self.faults.in_connect.load(Ordering::Relaxed),
                 "no idea how to connect"
             );
-            let session = self.registry.connect().await?;
-            let faults = self.faults.clone();
-            Ok(Arc::new(FaultySession { session, faults }) as Arc<dyn Session>)
+            Ok(Decorated::new(self.registry.connect().await?, self.faults.clone()))
         })
     }
 
@@ -53,41 +43,17 @@ impl Registry for Faulty {
     }
 }
 
-impl Session for FaultySession {
-    fn id(&self) -> i64 {
-        self.session.id()
+impl Decorator for Faults {
+    fn read_at_once(&self, session: &dyn Session, reads: Vec<Read>) -> BoxFuture<'static, Result<Vec<Answer>, Error>> {
+        assert!(!self.in_read.load(Ordering::Relaxed), "no idea how to read");
+        session.read_at_once(reads)
     }
 
-    fn timeout(&self) -> Duration {
-        self.session.timeout()
-    }
-
-    fn state(&self) -> watch::Receiver<SessionState> {
-        self.session.state()
-    }
-
-    fn write(&self, steps: Vec<Step>) -> BoxFuture<'static, Result<Vec<Written>, WriteError>> {
-        self.session.write(steps)
-    }
-
-    fn read_at_once(&self, reads: Vec<Read>) -> BoxFuture<'static, Result<Vec<Answer>, Error>> {
-        assert!(!self.faults.in_read.load(Ordering::Relaxed), "no idea how to read");
-        self.session.read_at_once(reads)
-    }
-
-    fn sync(&self) -> BoxFuture<'static, Result<(), Error>> {
-        self.session.sync()
-    }
-
-    fn watch(&self, path: &str) -> BoxFuture<'static, Result<Box<dyn Watch>, Error>> {
-        self.session.watch(path)
-    }
-
-    fn close(&self) -> BoxFuture<'static, ()> {
-        if self.faults.in_close.load(Ordering::Relaxed) {
+    fn close(&self, session: &dyn Session) -> BoxFuture<'static, ()> {
+        if self.in_close.load(Ordering::Relaxed) {
             Box::pin(std::future::pending())
         } else {
-            self.session.close()
+            session.close()
         }
     }
 }

@@ -3,13 +3,9 @@
 use std::ops::Sub;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
-use tokio::sync::watch;
-
-use super::{
-    Answer, BoxFuture, Error, Read, Registry, Session, SessionState, Step, Watch, WriteError, Written, size_of,
-};
+use super::decorator::{Decorated, Decorator};
+use super::{Answer, BoxFuture, Error, Read, Registry, Session, Step, Watch, WriteError, Written, size_of};
 
 /// A registry that counts the requests of all its sessions, with any outcome.
 ///
@@ -69,12 +65,6 @@ struct Counters {
     nodes_read: AtomicU64,
     syncs: AtomicU64,
     watches: AtomicU64,
-}
-
-#[derive(Debug)]
-struct MeteredSession {
-    session: Arc<dyn Session>,
-    counters: Arc<Counters>,
 }
 
 impl<R> Metered<R> {
@@ -153,10 +143,7 @@ impl<R: Registry> Metered<R> {
     ) -> BoxFuture<'a, Result<Arc<dyn Session>, Error>> {
         add(&self.counters.connects, 1);
         let counters = Arc::clone(&self.counters);
-        Box::pin(async move {
-            let session = connecting.await?;
-            Ok(Arc::new(MeteredSession { session, counters }) as Arc<dyn Session>)
-        })
+        Box::pin(async move { Ok(Decorated::new(connecting.await?, counters)) })
     }
 }
 
@@ -174,44 +161,28 @@ impl<R: Registry> Registry for Metered<R> {
     }
 }
 
-impl Session for MeteredSession {
-    fn id(&self) -> i64 {
-        self.session.id()
+impl Decorator for Arc<Counters> {
+    fn write(&self, session: &dyn Session, steps: Vec<Step>) -> BoxFuture<'static, Result<Vec<Written>, WriteError>> {
+        add(&self.writes, 1);
+        add(&self.steps, steps.len());
+        add(&self.bytes_written, size_of(&steps));
+        session.write(steps)
     }
 
-    fn timeout(&self) -> Duration {
-        self.session.timeout()
+    fn read_at_once(&self, session: &dyn Session, reads: Vec<Read>) -> BoxFuture<'static, Result<Vec<Answer>, Error>> {
+        add(&self.reads, 1);
+        add(&self.nodes_read, reads.len());
+        session.read_at_once(reads)
     }
 
-    fn state(&self) -> watch::Receiver<SessionState> {
-        self.session.state()
+    fn sync(&self, session: &dyn Session) -> BoxFuture<'static, Result<(), Error>> {
+        add(&self.syncs, 1);
+        session.sync()
     }
 
-    fn write(&self, steps: Vec<Step>) -> BoxFuture<'static, Result<Vec<Written>, WriteError>> {
-        add(&self.counters.writes, 1);
-        add(&self.counters.steps, steps.len());
-        add(&self.counters.bytes_written, size_of(&steps));
-        self.session.write(steps)
-    }
-
-    fn read_at_once(&self, reads: Vec<Read>) -> BoxFuture<'static, Result<Vec<Answer>, Error>> {
-        add(&self.counters.reads, 1);
-        add(&self.counters.nodes_read, reads.len());
-        self.session.read_at_once(reads)
-    }
-
-    fn sync(&self) -> BoxFuture<'static, Result<(), Error>> {
-        add(&self.counters.syncs, 1);
-        self.session.sync()
-    }
-
-    fn watch(&self, path: &str) -> BoxFuture<'static, Result<Box<dyn Watch>, Error>> {
-        add(&self.counters.watches, 1);
-        self.session.watch(path)
-    }
-
-    fn close(&self) -> BoxFuture<'static, ()> {
-        self.session.close()
+    fn watch(&self, session: &dyn Session, path: &str) -> BoxFuture<'static, Result<Box<dyn Watch>, Error>> {
+        add(&self.watches, 1);
+        session.watch(path)
     }
 }
 

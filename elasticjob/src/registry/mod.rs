@@ -35,6 +35,7 @@ use tokio::sync::watch;
 
 #[cfg(feature = "testing")]
 pub mod conformance;
+pub mod decorator;
 mod error;
 pub mod memory;
 pub mod metered;

@@ -1,14 +1,11 @@
 //! Counts and times the requests to a registry.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::registry::{
-    Answer, BoxFuture, Error, Read, Registry, Session, SessionState, Step, Watch, WriteError, Written,
-};
+use crate::registry::decorator::{Decorated, Decorator};
+use crate::registry::{Answer, BoxFuture, Error, Read, Registry, Session, Step, Watch, WriteError, Written};
 
 use super::facade::{Counter, Histogram, counter, histogram};
 use super::names;
@@ -17,12 +14,6 @@ use super::names;
 #[derive(Debug)]
 pub(super) struct Observed {
     registry: Arc<dyn Registry>,
-    metrics: Arc<RequestMetrics>,
-}
-
-#[derive(Debug)]
-struct ObservedSession {
-    session: Arc<dyn Session>,
     metrics: Arc<RequestMetrics>,
 }
 
@@ -101,10 +92,7 @@ impl Observed {
             let began = Instant::now();
             let connected = connect(&*self.registry).await;
             self.metrics.connect.note(began, &connected, |error| error);
-            Ok(Arc::new(ObservedSession {
-                session: connected?,
-                metrics: Arc::clone(&self.metrics),
-            }) as Arc<dyn Session>)
+            Ok(Decorated::new(connected?, Arc::clone(&self.metrics)))
         })
     }
 }
@@ -123,61 +111,41 @@ impl Registry for Observed {
     }
 }
 
-impl ObservedSession {
-    /// What a request is answered, noted. The request is made now, not when it is first polled.
-    fn noted<T, E>(
-        &self,
-        request: BoxFuture<'static, Result<T, E>>,
-        operation: fn(&RequestMetrics) -> &Operation,
-        error: fn(&E) -> &Error,
-    ) -> BoxFuture<'static, Result<T, E>>
-    where
-        T: Send + 'static,
-        E: Send + Sync + 'static,
-    {
-        let (metrics, began) = (Arc::clone(&self.metrics), Instant::now());
-        Box::pin(async move {
-            let result = request.await;
-            operation(&metrics).note(began, &result, error);
-            result
-        })
-    }
+/// Returns the answer to a request, and notes it. The request has been made already.
+fn noted<T, E>(
+    metrics: &Arc<RequestMetrics>,
+    request: BoxFuture<'static, Result<T, E>>,
+    operation: fn(&RequestMetrics) -> &Operation,
+    error: fn(&E) -> &Error,
+) -> BoxFuture<'static, Result<T, E>>
+where
+    T: Send + 'static,
+    E: Send + Sync + 'static,
+{
+    let (metrics, began) = (Arc::clone(metrics), Instant::now());
+    Box::pin(async move {
+        let result = request.await;
+        operation(&metrics).note(began, &result, error);
+        result
+    })
 }
 
-impl Session for ObservedSession {
-    fn id(&self) -> i64 {
-        self.session.id()
+impl Decorator for Arc<RequestMetrics> {
+    fn write(&self, session: &dyn Session, steps: Vec<Step>) -> BoxFuture<'static, Result<Vec<Written>, WriteError>> {
+        let request = session.write(steps);
+        noted(self, request, |metrics| &metrics.write, |refused| &refused.error)
     }
 
-    fn timeout(&self) -> Duration {
-        self.session.timeout()
+    fn read_at_once(&self, session: &dyn Session, reads: Vec<Read>) -> BoxFuture<'static, Result<Vec<Answer>, Error>> {
+        let request = session.read_at_once(reads);
+        noted(self, request, |metrics| &metrics.read, |error| error)
     }
 
-    fn state(&self) -> watch::Receiver<SessionState> {
-        self.session.state()
+    fn sync(&self, session: &dyn Session) -> BoxFuture<'static, Result<(), Error>> {
+        noted(self, session.sync(), |metrics| &metrics.sync, |error| error)
     }
 
-    fn write(&self, steps: Vec<Step>) -> BoxFuture<'static, Result<Vec<Written>, WriteError>> {
-        self.noted(
-            self.session.write(steps),
-            |metrics| &metrics.write,
-            |refused| &refused.error,
-        )
-    }
-
-    fn read_at_once(&self, reads: Vec<Read>) -> BoxFuture<'static, Result<Vec<Answer>, Error>> {
-        self.noted(self.session.read_at_once(reads), |metrics| &metrics.read, |error| error)
-    }
-
-    fn sync(&self) -> BoxFuture<'static, Result<(), Error>> {
-        self.noted(self.session.sync(), |metrics| &metrics.sync, |error| error)
-    }
-
-    fn watch(&self, path: &str) -> BoxFuture<'static, Result<Box<dyn Watch>, Error>> {
-        self.noted(self.session.watch(path), |metrics| &metrics.watch, |error| error)
-    }
-
-    fn close(&self) -> BoxFuture<'static, ()> {
-        self.session.close()
+    fn watch(&self, session: &dyn Session, path: &str) -> BoxFuture<'static, Result<Box<dyn Watch>, Error>> {
+        noted(self, session.watch(path), |metrics| &metrics.watch, |error| error)
     }
 }

@@ -3,10 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use elasticjob::registry::{
-    Answer, BoxFuture, Error, Read, Registry, Session, SessionState, Step, Watch, WriteError, Written,
-};
-use tokio::sync::watch;
+use elasticjob::registry::decorator::{Decorated, Decorator};
+use elasticjob::registry::{Answer, BoxFuture, Error, Read, Registry, Session, Step, Watch, WriteError, Written};
 use tokio::time::Instant;
 
 /// Measures the time in which at least one call waits for its answer.
@@ -31,11 +29,9 @@ struct State {
 /// A call under way.
 struct Ticket(Arc<Waiting>);
 
+/// Measures the calls of a session.
 #[derive(Debug)]
-struct TimedSession {
-    session: Arc<dyn Session>,
-    waiting: Arc<Waiting>,
-}
+struct Timed(Arc<Waiting>);
 
 impl<R> Stopwatch<R> {
     pub(super) fn new(registry: R) -> Self {
@@ -90,7 +86,7 @@ impl<R: Registry> Registry for Stopwatch<R> {
             let session = self.registry.connect().await?;
             drop(ticket);
             let waiting = Arc::clone(&self.waiting);
-            Ok(Arc::new(TimedSession { session, waiting }) as Arc<dyn Session>)
+            Ok(Decorated::new(session, Timed(waiting)))
         })
     }
 
@@ -99,36 +95,20 @@ impl<R: Registry> Registry for Stopwatch<R> {
     }
 }
 
-impl Session for TimedSession {
-    fn id(&self) -> i64 {
-        self.session.id()
+impl Decorator for Timed {
+    fn write(&self, session: &dyn Session, steps: Vec<Step>) -> BoxFuture<'static, Result<Vec<Written>, WriteError>> {
+        self.0.time(session.write(steps))
     }
 
-    fn timeout(&self) -> Duration {
-        self.session.timeout()
+    fn read_at_once(&self, session: &dyn Session, reads: Vec<Read>) -> BoxFuture<'static, Result<Vec<Answer>, Error>> {
+        self.0.time(session.read_at_once(reads))
     }
 
-    fn state(&self) -> watch::Receiver<SessionState> {
-        self.session.state()
+    fn sync(&self, session: &dyn Session) -> BoxFuture<'static, Result<(), Error>> {
+        self.0.time(session.sync())
     }
 
-    fn write(&self, steps: Vec<Step>) -> BoxFuture<'static, Result<Vec<Written>, WriteError>> {
-        self.waiting.time(self.session.write(steps))
-    }
-
-    fn read_at_once(&self, reads: Vec<Read>) -> BoxFuture<'static, Result<Vec<Answer>, Error>> {
-        self.waiting.time(self.session.read_at_once(reads))
-    }
-
-    fn sync(&self) -> BoxFuture<'static, Result<(), Error>> {
-        self.waiting.time(self.session.sync())
-    }
-
-    fn watch(&self, path: &str) -> BoxFuture<'static, Result<Box<dyn Watch>, Error>> {
-        self.waiting.time(self.session.watch(path))
-    }
-
-    fn close(&self) -> BoxFuture<'static, ()> {
-        self.session.close()
+    fn watch(&self, session: &dyn Session, path: &str) -> BoxFuture<'static, Result<Box<dyn Watch>, Error>> {
+        self.0.time(session.watch(path))
     }
 }

@@ -1,5 +1,8 @@
 //! How often decisions look at single items: counted in tests, because no decision may look at all items each time.
 
+#[cfg(test)]
+pub(crate) use counted::take_looks;
+
 /// Counts a look at one item.
 #[inline]
 pub(crate) fn look() {
@@ -20,6 +23,3 @@ mod counted {
         LOOKS.take()
     }
 }
-
-#[cfg(test)]
-pub(crate) use counted::take_looks;

@@ -88,6 +88,18 @@ impl Takeover {
     }
 }
 
+/// Returns what is read of an item before it is taken over.
+fn survey_of(job: &str, item: u32) -> [Read; 5] {
+    let state = |kind| Read::Data(Node::ItemState { item, kind }.of(job));
+    [
+        Read::Data(Node::FailoverItem(item).of(job)),
+        state(ItemKind::Running),
+        state(ItemKind::Failovering),
+        state(ItemKind::Disabled),
+        Read::Data(Node::LedgerItem(item).of(job)),
+    ]
+}
+
 impl Firings {
     /// The next step to take over what it is for us to take.
     pub(super) fn take_over(&mut self, cx: &Context<'_>) -> Option<FiringRequest> {
@@ -167,33 +179,7 @@ impl Firings {
             }
         }
         let job = view.job();
-        let reads = items.iter().flat_map(|item| {
-            [
-                Read::Data(Node::FailoverItem(*item).of(job)),
-                Read::Data(
-                    Node::ItemState {
-                        item: *item,
-                        kind: ItemKind::Running,
-                    }
-                    .of(job),
-                ),
-                Read::Data(
-                    Node::ItemState {
-                        item: *item,
-                        kind: ItemKind::Failovering,
-                    }
-                    .of(job),
-                ),
-                Read::Data(
-                    Node::ItemState {
-                        item: *item,
-                        kind: ItemKind::Disabled,
-                    }
-                    .of(job),
-                ),
-                Read::Data(Node::LedgerItem(*item).of(job)),
-            ]
-        });
+        let reads = items.iter().flat_map(|item| survey_of(job, *item));
         let reads = claim::rights(job).into_iter().chain(reads).collect();
         self.takeover.surveying = items;
         Some(Request::read(Purpose::SurveyTakeover, reads))

@@ -22,10 +22,7 @@ pub(crate) struct Clearing {
 
 /// The next of them.
 pub(crate) fn find(view: &View, succession: Succession) -> Vec<u32> {
-    let first = match succession.failover {
-        true => succession.total,
-        false => 0,
-    };
+    let first = if succession.failover { succession.total } else { 0 };
     view.failover_queue
         .range(first..)
         .copied()

@@ -86,11 +86,25 @@
 //! | `config`, `figment` | yes | configuration that the application has read with the crate of that name: [`Builder`](starter::Builder) |
 //! | `http` | no | jobs of type `HTTP`: [`executor::http`] |
 //! | `email`, `dingtalk`, `feishu`, `slack`, `wechat`, `webhook` | no | notifications of failures: [`error_handler`] |
-//! | `history-sqlite`, `history-postgres`, `history-mysql` | no | a history of all runs in a database: `trace::history` |
+#![cfg_attr(
+    feature = "_history",
+    doc = "| `history-sqlite`, `history-postgres`, `history-mysql` | no | a history of all runs in a database: [`trace::history`] |"
+)]
+#![cfg_attr(
+    not(feature = "_history"),
+    doc = "| `history-sqlite`, `history-postgres`, `history-mysql` | no | a history of all runs in a database: `trace::history` |"
+)]
 //! | `axum` | no | [`OneOffJob`](starter::OneOffJob) as an extractor of axum handlers |
 //! | `metrics` | no | metrics through the facade of the crate `metrics` |
 //! | `prometheus` | no | an endpoint with metrics for Prometheus and health for Kubernetes |
-//! | `testing` | no | your jobs in a simulated cluster with faults, and the suite that every registry passes: `testing` |
+#![cfg_attr(
+    feature = "testing",
+    doc = "| `testing` | no | your jobs in a simulated cluster with faults: [`testing`]; the suite that every registry passes: [`registry::conformance`] |"
+)]
+#![cfg_attr(
+    not(feature = "testing"),
+    doc = "| `testing` | no | your jobs in a simulated cluster with faults: `testing`; the suite that every registry passes: `registry::conformance` |"
+)]
 //! | `full` | no | all of them |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]

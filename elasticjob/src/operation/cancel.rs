@@ -39,9 +39,9 @@ pub struct Cancelled {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct CancelledRun {
-    /// Names the run, over all its attempts.
+    /// The id of the run, which is the same over all its attempts.
     pub run: String,
-    /// The instance that had it when it was cancelled.
+    /// The id of the instance that ran it when it was cancelled. If that dies, another one may take the run over and cancel it.
     pub instance: String,
 }
 
@@ -54,7 +54,7 @@ pub struct CancelReport {
     pub job_name: String,
     /// What became of each run, by item.
     pub items: BTreeMap<u32, CancelOutcome>,
-    /// As in [`Cancelled`].
+    /// The items whose runs could not be cancelled, each with its instance, as in [`Cancelled`].
     pub unreachable: BTreeMap<u32, String>,
 }
 
@@ -108,7 +108,7 @@ impl Cancelled {
 }
 
 impl CancelReport {
-    /// Returns whether nothing more will be known.
+    /// Returns whether all runs have ended, or nothing more will be known of them.
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.items.values().all(|outcome| *outcome != CancelOutcome::Running)
@@ -118,6 +118,19 @@ impl CancelReport {
 impl Operations {
     /// Cancels the present runs of a job, of all items or of one. When this returns the cancellation is recorded, and its members see it;
     /// [`cancelled`](Self::cancelled) waits until the runs have ended.
+    ///
+    /// ```no_run
+    /// use elasticjob::operation::Operations;
+    /// use std::time::Duration;
+    ///
+    /// # async fn f(operations: &Operations) -> Result<(), elasticjob::operation::Error> {
+    /// let note = operations.note(Some("mei"), Some("wrong month"));
+    /// let cancelled = operations.cancel("import", Some(3), Some(note)).await?;
+    /// let report = operations.cancelled(&cancelled, Duration::from_secs(30)).await?;
+    /// println!("all have ended: {}", report.is_over());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// The runs end as cancelled by the operator of the note, in the history and in the answers to triggers. Asynchronous work
     /// is dropped at once, and no further try or attempt follows. Blocking work sees its token cancelled, and its item stays claimed until

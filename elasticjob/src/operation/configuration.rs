@@ -20,11 +20,11 @@ use super::{Error, Operations};
 pub struct StoredConfiguration {
     /// The name of the job.
     pub job_name: String,
-    /// How often it was changed. A change names the version that it is made to.
+    /// The version of the node, which each change raises by one. A change names the version that it is made to.
     pub version: i32,
-    /// The text, as it is. It may hold secrets.
+    /// The text of the node, YAML as Java writes it. It may hold secrets.
     pub text: String,
-    /// What that means, or why no job can run by it.
+    /// The configuration that the text means, or all reasons why no job can run by it.
     pub config: Result<JobConfig, Errors>,
 }
 
@@ -32,11 +32,11 @@ pub struct StoredConfiguration {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Change {
-    /// The setting, as the registry calls it.
+    /// The setting by its name in the registry: `shardingTotalCount`, `props.sink.password`.
     pub key: String,
-    /// What it is.
+    /// The value before the change; `None` if it is unset. Secrets are shown as `[provided]`.
     pub before: Option<String>,
-    /// What it is to be.
+    /// The value after the change; `None` if it is to be unset. Secrets are shown as `[provided]`.
     pub after: Option<String>,
 }
 
@@ -85,7 +85,7 @@ fn check(job: &str, config: &JobConfig) -> Result<(), Error> {
 }
 
 impl Operations {
-    /// The configuration in the registry; `None` where the job has none.
+    /// Returns the configuration in the registry; `None` if the job has none, such as while it is being removed.
     ///
     /// # Errors
     /// [`Error::NoSuchJob`], [`Error::Registry`].
@@ -104,8 +104,24 @@ impl Operations {
             }))
     }
 
-    /// Replaces the configuration in the registry, which all members take over at once; gives the new version. What the
-    /// registry holds beside the settings (tracing configurations of Java members, unknown keys) stays.
+    /// Replaces the configuration in the registry, and returns its new version. All members run by it at once: a run that goes on keeps
+    /// the configuration that it began with. What the registry holds beside the settings (tracing configurations of Java members,
+    /// unknown keys) stays.
+    ///
+    /// ```no_run
+    /// use elasticjob::operation::Operations;
+    ///
+    /// # async fn f(operations: &Operations) -> Result<(), elasticjob::operation::Error> {
+    /// let stored = operations.configuration("sync_orders").await?.expect("the job is configured");
+    /// let config = stored.with_settings([("cron", Some("0 0/10 * * * ?"))])?;
+    /// for change in stored.changes(&config) {
+    ///     println!("{change}");
+    /// }
+    /// // Refused if another operator has changed the configuration since it was read.
+    /// operations.update_configuration("sync_orders", &config, stored.version).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`Error::Changed`] if the one there has another version than `expected`, unless an answer to this very change was

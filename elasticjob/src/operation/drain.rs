@@ -22,9 +22,22 @@ pub struct Drained {
 }
 
 impl Operations {
-    /// Has an instance give the items of all its jobs away, as soon as their runs end, and take no new ones. It stays
-    /// where it is: for an investigation, or before its process is stopped. That ends with [`undrain`](Self::undrain), or
-    /// with the session of the instance.
+    /// Drains an instance: it gives the items of all its jobs away, each as soon as its run ends, and takes no new ones. The instance
+    /// stays a member, such as for an investigation, or before its process is stopped. [`undrain`](Self::undrain) ends this, and so
+    /// does the end of its session.
+    ///
+    /// ```no_run
+    /// use elasticjob::operation::Operations;
+    ///
+    /// # async fn f(operations: &Operations) -> Result<(), elasticjob::operation::Error> {
+    /// for drained in operations.drain("10.0.0.7@-@4711-x1f2").await? {
+    ///     if !drained.is_effective {
+    ///         println!("{}: a Java member leads, and goes on assigning items", drained.job_name);
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`Error::NoSuchInstance`], [`Error::NotOurs`], [`Error::Busy`], [`Error::Registry`].
@@ -32,7 +45,8 @@ impl Operations {
         self.set_draining(instance, true).await
     }
 
-    /// Lets a drained instance take items again.
+    /// Ends the draining of an instance: the leaders of its jobs assign items to it again. Nothing changes for an instance that is
+    /// not drained.
     ///
     /// # Errors
     /// As [`drain`](Self::drain).

@@ -13,19 +13,19 @@ use super::survey::Survey;
     reason = "each is a fact of its own, and a key of the JSON"
 )]
 pub struct InstanceReport {
-    /// Its id.
+    /// The id of the instance: `{ip}@-@{process id}-{suffix}`, without a suffix for a Java member.
     pub id: String,
-    /// The address of the server that it is on.
+    /// The address of its server.
     pub server: String,
-    /// Whether that is switched on for the job.
+    /// Whether the server is switched on in this job. If not, the instance owns no items.
     pub is_enabled: bool,
-    /// Whether it leads.
+    /// Whether it is the leader of the job.
     pub is_leader: bool,
-    /// Whether it is one of ours, and not a Java member.
+    /// Whether it is a member of ours. Java members do not say what becomes of their runs, and ignore draining and pauses.
     pub is_ours: bool,
-    /// Whether it gives its items away and takes no new ones.
+    /// Whether it is drained: it gives its items away as their runs end, and takes no new ones.
     pub is_draining: bool,
-    /// The items that belong to it.
+    /// The items that it owns, in ascending order.
     pub items: Vec<u32>,
 }
 

@@ -18,8 +18,8 @@ use super::{Error, Operations, Switched, Target};
 const REFUSALS: u32 = 10;
 
 impl Operations {
-    /// Shuts a job down where it runs: its instances stop firing, let their items end, and leave. They come back when
-    /// their processes start again.
+    /// Shuts jobs down: their instances fire no more, let their items end, and leave. The processes go on, and the jobs come back when
+    /// these start again. Returns the jobs with the servers on which instances were shut down; it does not wait for their end.
     ///
     /// # Errors
     /// [`Error::NoSuchJob`], [`Error::NoSuchServer`], [`Error::Busy`], [`Error::Registry`]; where it is about several
@@ -33,7 +33,7 @@ impl Operations {
         done.await
     }
 
-    /// Shuts one instance down, in all its jobs; gives these.
+    /// Shuts one instance down in all its jobs, and returns their names. It counts as alive until it has left, so no failover follows.
     ///
     /// # Errors
     /// [`Error::NoSuchInstance`], [`Error::Busy`], [`Error::Registry`].
@@ -52,7 +52,8 @@ impl Operations {
         done.await
     }
 
-    /// Shuts a job down, and removes its servers from the registry, with their switches.
+    /// Shuts jobs down, and removes their servers from the registry, with their switches and notes. A process that starts again creates
+    /// its server again, switched on.
     ///
     /// # Errors
     /// As [`shut_down`](Self::shut_down).
@@ -65,7 +66,8 @@ impl Operations {
         done.await
     }
 
-    /// Removes a job with everything that the registry knows of it; gives how many nodes that were.
+    /// Removes a job with everything that the registry has of it: configuration, ledger, switches, leader. Returns the number of nodes.
+    /// It cannot be undone. A job of many items is removed in many transactions; if they stop half-way, the call can be repeated.
     ///
     /// # Errors
     /// [`Error::Running`] while it has instances, also if these only end their last runs: they would create parts of it

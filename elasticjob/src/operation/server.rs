@@ -29,13 +29,13 @@ pub enum ServerSwitch {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ServerReport {
-    /// Its address.
+    /// The address of the server.
     pub ip: String,
-    /// Its switch.
+    /// The switch of the server in this job.
     pub switch: ServerSwitch,
-    /// Who switched it off, when and why, where that was said.
+    /// The operator that switched it off, with time and reason; `None` if it is on, or no note is on record.
     pub disabled: Option<Note>,
-    /// How many instances of the job are on it.
+    /// The number of instances of the job on this server.
     pub instance_count: usize,
 }
 
@@ -44,22 +44,22 @@ pub struct ServerReport {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ServerBrief {
-    /// Its address.
+    /// The address of the server.
     pub server_ip: String,
-    /// The instances on it, sorted.
+    /// The ids of the instances on it, in ascending order, each once although it may serve many jobs.
     pub instances: Vec<String>,
-    /// The jobs that know it, sorted.
+    /// The names of the jobs that know it, in ascending order.
     pub job_names: Vec<String>,
-    /// How many instances there are.
+    /// The number of `instances`.
     pub instances_num: usize,
-    /// How many jobs know it.
+    /// The number of jobs that know it.
     pub jobs_num: usize,
-    /// In how many of these it is switched off.
+    /// The number of these jobs in which it is switched off.
     pub disabled_jobs_num: usize,
 }
 
 impl Operations {
-    /// The servers of all jobs, sorted by address.
+    /// Returns the servers of all jobs, sorted by address, also those without an instance.
     ///
     /// # Errors
     /// [`Error::Registry`].
@@ -69,7 +69,7 @@ impl Operations {
         Ok(briefs(&surveys))
     }
 
-    /// How many servers there are.
+    /// Returns the number of servers of all jobs.
     ///
     /// # Errors
     /// [`Error::Registry`].

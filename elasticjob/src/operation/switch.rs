@@ -50,6 +50,20 @@ impl Operations {
 
     /// Switches servers off, or pauses a job.
     ///
+    /// ```no_run
+    /// use elasticjob::operation::{Operations, Target};
+    ///
+    /// # async fn f(operations: &Operations) -> Result<(), elasticjob::operation::Error> {
+    /// let note = operations.note(Some("mei"), Some("the warehouse is being moved"));
+    /// for switched in operations.disable(&Target::job("sync_orders"), Some(note)).await? {
+    ///     println!("{}: {:?}", switched.job_name, switched.pause);
+    /// }
+    /// // Later:
+    /// operations.enable(&Target::job("sync_orders")).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// [`Target::Server`] and [`Target::JobOnServer`]: the server's instances of the job give their items away, and get
     /// none.
     ///
@@ -96,7 +110,8 @@ impl Operations {
         switched.await
     }
 
-    /// Switches one item off: it does not run until it is switched on. A present run goes on.
+    /// Switches one item off: no run of it begins until [`enable_item`](Self::enable_item), and its scheduled times are skipped with
+    /// that reason. A run that goes on is not ended: [`cancel`](Self::cancel) does that. The note is shown with the item.
     ///
     /// # Errors
     /// [`Error::NoSuchJob`], [`Error::NoSuchItem`], [`Error::NoteTooLong`], [`Error::Busy`], [`Error::Registry`].
@@ -106,7 +121,7 @@ impl Operations {
         self.change(job, Depth::Whole, decide).await
     }
 
-    /// Switches one item on.
+    /// Switches one item on, and removes the note. It runs at its next scheduled time. If it is on already, nothing changes.
     ///
     /// # Errors
     /// As [`disable_item`](Self::disable_item).

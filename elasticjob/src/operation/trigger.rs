@@ -41,11 +41,24 @@ pub struct Requested {
 }
 
 impl Operations {
-    /// Triggers a job: it runs once, now, its items on the instances that own them. If it is running already, it runs once more
-    /// after that. Requests that wait and have the same parameter are served by one run.
+    /// Triggers a job: it runs once, now, each item on its owner. An instance that is running the job already runs it once more
+    /// after that. Triggers that wait and have the same parameter are joined: one run answers all of them.
     ///
-    /// `parameter` is what the run is given instead of the job's parameter, by instances of ours; Java members do not know
-    /// it.
+    /// The run is given `parameter`, of at most 1 KiB, instead of the job's parameter. Java members ignore it.
+    ///
+    /// ```no_run
+    /// use elasticjob::operation::Operations;
+    /// use std::time::Duration;
+    ///
+    /// # async fn f(operations: &Operations) -> Result<(), elasticjob::operation::Error> {
+    /// let requested = operations.trigger("import", Some("2026-11")).await?;
+    /// let execution = operations.outcome(&requested, Duration::from_secs(600)).await?;
+    /// for (item, outcome) in &execution.items {
+    ///     println!("item {item}: {outcome:?}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`Error::NoSuchJob`], [`Error::Paused`], [`Error::NoInstance`], [`Error::ParameterTooLong`], [`Error::Registry`]. If the
@@ -58,8 +71,8 @@ impl Operations {
         self.request(job, None, parameter).await
     }
 
-    /// As [`trigger`](Self::trigger), on the instances of one server only: the items that belong to these run once, now, and no
-    /// others.
+    /// Triggers a job on the instances of one server only: the items that these own run once, now, and no others. Otherwise as
+    /// [`trigger`](Self::trigger).
     ///
     /// # Errors
     /// As there, [`Error::NoSuchServer`] and [`Error::NoInstanceOn`].
@@ -70,12 +83,12 @@ impl Operations {
         self.request(job, Some(server), parameter).await
     }
 
-    /// Triggers one item of a job: it runs once, now, on the instance that it belongs to, and no other item. If it is running already, it
-    /// runs once more after that.
+    /// Triggers one item of a job: it runs once, now, on its owner, and no other item does. If it is running already, it runs once
+    /// more after that.
     ///
-    /// When this returns, the order is in the registry, and the claim of the run takes it away. So it is carried out once, also
-    /// if the item changes its owner. Like each triggered run it is a firing of its instance: the other items there wait for its end,
-    /// and a scheduled time that comes meanwhile is made up.
+    /// When this returns, the trigger is in the registry, and the claim of the run removes it. So it is carried out once, also if
+    /// another instance becomes the owner. Like each triggered run it is a firing of its instance; a scheduled time that comes
+    /// meanwhile is made up.
     ///
     /// # Errors
     /// As [`trigger`](Self::trigger), [`Error::NoSuchItem`], [`Error::ItemDisabled`], [`Error::NotOurItem`], [`Error::Busy`]. It
@@ -141,8 +154,8 @@ impl Operations {
         })
     }
 
-    /// Waits until all items of a requested run have ended, on whichever instance, for `timeout` at most. Items that have
-    /// not ended by then are [`ItemOutcome::Pending`] in the answer.
+    /// Waits until all items of a triggered run have ended, on any instance, for `timeout` at most. Items that have not ended by
+    /// then are [`ItemOutcome::Pending`] in the answer, and those of Java members [`ItemOutcome::Unknown`].
     ///
     /// # Errors
     /// [`Error::NoSuchJob`], [`Error::NoConfiguration`], [`Error::Configuration`], [`Error::Registry`].

@@ -114,13 +114,16 @@ impl Builder {
         }
     }
 
-    /// Adds a declared job. It is needed where the job is not discovered, and does no harm where it is.
+    /// Adds a declared job. This is needed if the job is not discovered: after [`without_discovery`](Self::without_discovery), for a job
+    /// of other test code, and for a job in a crate that nothing names, which is not linked. A job that is discovered, too, stays one
+    /// job.
     pub fn register<J: Job>(mut self) -> Self {
         self.jobs = self.jobs.register::<J>();
         self
     }
 
-    /// Adds a job made by code, such as a [closure](crate::job::job()).
+    /// Adds a job that is made by code, such as a [closure](crate::job::job()). Its settings count as those of an attribute: files and the
+    /// environment win over them.
     pub fn job(mut self, registration: Registration) -> Self {
         self.jobs = self.jobs.with(registration);
         self
@@ -145,7 +148,20 @@ impl Builder {
         self
     }
 
-    /// Hands in what jobs take as [`Component<T>`](crate::job::Component). One of each type.
+    /// Hands in a value that jobs, listeners and so on take as [`Component<T>`](crate::job::Component), such as a connection pool. Two
+    /// of one type are a fault of [`build`](Self::build), and so is a job that takes one that is missing.
+    ///
+    /// ```
+    /// use elasticjob::ElasticJob;
+    /// use elasticjob::job::{Component, job};
+    ///
+    /// struct Database;
+    ///
+    /// let settle = || job("settle", |_: Component<Database>| async {}).sharding(1);
+    /// let builder = || ElasticJob::builder().without_discovery().without_files().environment([]).job(settle());
+    /// assert!(builder().component(Database).build().is_ok());
+    /// assert!(builder().build().unwrap_err().to_string().contains("Database"));
+    /// ```
     pub fn component<T: Send + Sync + 'static>(mut self, component: T) -> Self {
         if let Err(fault) = self.components.provide(component) {
             self.faults.push(fault);
@@ -153,7 +169,24 @@ impl Builder {
         self
     }
 
-    /// As [`component`](Self::component), for what is shared already; `T` may be a trait object.
+    /// As [`component`](Self::component), for a value that other code shares; `T` may be a trait object.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use elasticjob::ElasticJob;
+    /// use elasticjob::job::{Component, job};
+    ///
+    /// trait Mailer: Send + Sync {
+    ///     fn send(&self, text: &str);
+    /// }
+    /// # struct Smtp;
+    /// # impl Mailer for Smtp { fn send(&self, _: &str) {} }
+    ///
+    /// let mailer: Arc<dyn Mailer> = Arc::new(Smtp);
+    /// let greet = job("greet", |mailer: Component<dyn Mailer>| async move { mailer.send("hello") }).sharding(1);
+    /// let builder = ElasticJob::builder().without_discovery().without_files().environment([]);
+    /// assert!(builder.shared_component(mailer).job(greet).build().is_ok());
+    /// ```
     pub fn shared_component<T: ?Sized + Send + Sync + 'static>(mut self, component: Arc<T>) -> Self {
         if let Err(fault) = self.components.provide_shared(component) {
             self.faults.push(fault);
@@ -161,7 +194,8 @@ impl Builder {
         self
     }
 
-    /// Reads `application.*` in this directory, and in `config` below it. By default the current one.
+    /// Reads `application.*` in this directory, and in `config` below it, which wins. By default it is the current directory of the
+    /// process. The directory need not exist.
     pub fn directory(mut self, path: impl Into<PathBuf>) -> Self {
         self.files = SearchedFor::In(path.into());
         self
@@ -216,13 +250,14 @@ impl Builder {
         self
     }
 
-    /// Sets one value: nothing wins over it. The key is as in a file, `jobs.greet.cron`.
+    /// Sets one value: nothing wins over it. The key is as in a file, with or without `elasticjob.`: `jobs.greet.cron`. A later call for
+    /// the same key replaces the value. An unknown key or an invalid value is a fault of [`build`](Self::build).
     pub fn set(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.loader = self.loader.set(key, value);
         self
     }
 
-    /// Adds a sharding strategy that configuration can name.
+    /// Adds a sharding strategy that configuration can name: `job-sharding-strategy-type`.
     ///
     /// It is the equal of `#[sharding_strategy(..)]`, for strategies that are made by code.
     #[track_caller]
@@ -233,19 +268,20 @@ impl Builder {
         self
     }
 
-    /// Adds an error handler that configuration can name. One for all jobs that do.
+    /// Adds an error handler that configuration can name: `job-error-handler-type`. All jobs that name it share it.
     #[track_caller]
     pub fn error_handler(self, name: &str, handler: impl JobErrorHandler) -> Self {
         self.error_handler_kind(name, ErrorHandlerKind::shared(handler))
     }
 
-    /// Adds an error handler that tells people, with a queue of its own and `notify.interval` for each job that names it.
+    /// Adds an error handler that notifies operators of failures, by its own channel. Each job that names it has a bounded queue and a
+    /// `notify.interval` of its own, so no job waits for it, and a flood of failures becomes a summary.
     #[track_caller]
     pub fn notifier(self, name: &str, notifier: impl Notifier) -> Self {
         self.error_handler_kind(name, ErrorHandlerKind::notifying(notifier))
     }
 
-    /// Adds an error handler that is made for each job that names it, from the job's props.
+    /// Adds an error handler that is made for each job that names it, from the job's props, which are checked at start.
     #[track_caller]
     pub fn error_handler_factory(self, name: &str, factory: impl ErrorHandlerFactory) -> Self {
         self.error_handler_kind(name, ErrorHandlerKind::per_job(factory))
@@ -259,7 +295,7 @@ impl Builder {
         self
     }
 
-    /// Adds a listener that jobs can name, and that is called on each instance. All these jobs share it.
+    /// Adds a listener that jobs can name in `job-listener-types`, and that is called on each instance. All these jobs share it.
     ///
     /// It is the equal of `#[job_listener]`, for listeners that are made by code.
     #[track_caller]
@@ -377,7 +413,18 @@ impl Builder {
         self
     }
 
-    /// Uses this registry centre, and not that of the configuration.
+    /// Uses this registry centre, and not that of the configuration: such as one that tests share, or a registry of your own.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use elasticjob::ElasticJob;
+    /// use elasticjob::registry::memory::MemoryRegistry;
+    ///
+    /// // Two instances of one application, in one process.
+    /// let registry = MemoryRegistry::new();
+    /// let instance = || ElasticJob::builder().without_discovery().without_files().registry(Arc::new(registry.clone()));
+    /// # let _ = (instance(), instance());
+    /// ```
     pub fn registry(mut self, registry: Arc<dyn Registry>) -> Self {
         self.registry = Some(registry);
         self
@@ -390,13 +437,17 @@ impl Builder {
         self
     }
 
-    /// Takes this clock instead of the system's.
+    /// Takes this clock instead of the system's, for schedules and the fence. Tests have [`ManualClock`](crate::schedule::ManualClock).
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = Some(clock);
         self
     }
 
-    /// Reads the configuration and checks everything. Nothing is connected, nothing runs.
+    /// Reads the configuration and checks everything. Nothing is connected, nothing runs, and no thread is started.
+    ///
+    /// It reads files and the environment, so its result depends on where the program is started; the log lists the files that were read
+    /// and those that are not there. For tests there are [`without_files`](Self::without_files) and
+    /// [`environment`](Self::environment).
     ///
     /// # Errors
     /// [`Error::Invalid`] with all that is wrong: configuration, jobs of one name, components and parameters that

@@ -56,7 +56,9 @@ impl ElasticJob {
         Builder::new()
     }
 
-    /// Configuration, discovery, start, wait for SIGTERM or ctrl-c, drain, stop.
+    /// Runs an application from its start to its end: reads the configuration, discovers the declared jobs, starts them, waits for
+    /// SIGTERM or ctrl-c, and stops them within the grace period of the configuration. It is
+    /// [`builder().build()?.run()`](super::Ready::run).
     ///
     /// # Errors
     /// The error with which the jobs cannot start or go on.
@@ -64,10 +66,11 @@ impl ElasticJob {
         Self::builder().build()?.run().await
     }
 
-    /// Waits until all jobs are registered.
+    /// Waits until all jobs are registered: at once after a start with a registry that answers. It waits without limit while no server
+    /// of the registry does.
     ///
     /// # Errors
-    /// When that will not be: as [`stopped`](Self::stopped).
+    /// If the jobs cannot be registered: as [`stopped`](Self::stopped).
     ///
     /// # Cancel safety
     /// Safe.
@@ -89,8 +92,8 @@ impl ElasticJob {
         self.health().is_ready
     }
 
-    /// How it stands with the application on this instance, from what is known here: the registry is not asked, nor
-    /// anybody waited for.
+    /// Returns the health of the application on this instance, from what this process knows: it neither waits nor makes a request to the
+    /// registry, so it can be called as often as probes come.
     ///
     /// For Kubernetes: `is_live` is the answer to a liveness probe, `is_ready` to a readiness probe. While the registry is
     /// away the application is live and not ready. With the feature `prometheus` and `elasticjob.metrics.port` in the
@@ -126,7 +129,7 @@ impl ElasticJob {
         self.running.metrics_address
     }
 
-    /// How it stands with each job, by name.
+    /// Returns the state of each job on this instance, by name. [`health`](Self::health) has more of each.
     #[must_use]
     pub fn states(&self) -> BTreeMap<String, JobState> {
         self.running
@@ -136,7 +139,8 @@ impl ElasticJob {
             .collect()
     }
 
-    /// What becomes of each scheduled time on this instance, from here on.
+    /// Returns a stream of what becomes of each run, firing and scheduled time on this instance, from this call on. A receiver that falls
+    /// far behind loses the oldest events. [Trace listeners](crate::trace::TraceListener) receive the same events.
     #[must_use]
     pub fn events(&self) -> Events {
         self.running.process.events.subscribe()
@@ -190,13 +194,13 @@ impl ElasticJob {
         self.running.operations.clone()
     }
 
-    /// Where the [dump port](crate::snapshot) listens, if one is configured. Of port 0 this is the one that was free.
+    /// Returns the address of the [dump port](crate::snapshot), with the actual port if the configuration says 0; `None` if it has none.
     #[must_use]
     pub fn dump_address(&self) -> Option<SocketAddr> {
         self.running.dump_address
     }
 
-    /// A declared one-off job.
+    /// Returns the handle of a declared one-off job, by its type.
     ///
     /// # Errors
     /// [`Error::NoSuchOneOffJob`] when the application does not have it, or it has a schedule.
@@ -212,7 +216,7 @@ impl ElasticJob {
             .ok_or_else(|| self.no_such(declared))
     }
 
-    /// The one-off job of this bootstrap name, or else of this name.
+    /// Returns the handle of a one-off job, by its `job-bootstrap-bean-name`, or else by its name.
     ///
     /// # Errors
     /// [`Error::NoSuchOneOffJob`] when there is none.

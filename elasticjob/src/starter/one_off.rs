@@ -63,9 +63,9 @@ impl OneOff {
         &self.name
     }
 
-    /// Triggers the job: it runs once, its items on the instances that own them. Returns when that is recorded in the registry:
-    /// the run will come as long as one of the instances lives. Where it is running already, it runs once more after
-    /// that; requests that wait are served by one run.
+    /// Triggers the job: it runs once, now, each item on its owner. Returns when the trigger is in the registry: the run will come as long
+    /// as one of the instances lives. An instance that is running the job already runs it once more after that; triggers that wait
+    /// are joined.
     ///
     /// # Errors
     /// [`Error::Trigger`]. Where the registry's answer was lost the run may come nevertheless.

@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_interval_should_be_a_number_of_seconds_that_is_not_too_short() {
+    fn an_interval_is_a_tenth_of_a_second_at_least() {
         assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
         for refused in ["", "soon", "-1", "0", "0.01", "NaN", "1e300"] {
             assert!(seconds(refused).is_err(), "{refused}");

@@ -336,12 +336,12 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_java_would_cut_should_be_refused() {
+    fn a_value_that_java_cuts_is_refused() {
         check_refused("0=QQ==", &["QQ=="]);
     }
 
     #[test]
-    fn items_outside_the_total_should_be_faults_with_places() {
+    fn items_beyond_the_total_are_faults_with_places() {
         let text = "3=D, 1=B,-1=Z,0=A";
         let parameters = ItemParameters::parse(text).expect("well formed");
         let errors = parameters.check_range(3).expect_err("3 and -1 are outside");
@@ -398,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn the_canonical_form_should_be_by_item_and_read_back_equal() {
+    fn the_canonical_form_reads_back_equal() {
         let parameters = ItemParameters::parse(" 1 = B, 0=A ,").expect("well formed");
         assert_eq!(parameters.to_string(), "0=A,1=B");
         assert_eq!(ItemParameters::parse("0=A,1=B"), Ok(parameters));

@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn offsets_that_java_silently_takes_for_gmt_should_be_refused() {
+    fn offsets_that_java_takes_for_gmt_are_refused() {
         for name in [
             "GMT+24:00",
             "GMT+8:60",
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn iana_names_should_take_the_case_of_the_database() {
+    fn iana_names_take_the_case_of_the_database() {
         let zone = Zone::parse("asia/shanghai").expect("a zone");
         assert_eq!(zone.name(), "Asia/Shanghai");
         assert_eq!(zone.java_name(), None);
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn every_zone_of_the_database_should_be_found_under_its_name() {
+    fn every_zone_is_found_by_its_name() {
         for name in jiff::tz::db()
             .available()
             .filter(|name| !name.as_str().starts_with("GMT"))
@@ -369,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_should_name_the_zone_and_what_is_expected() {
+    fn an_error_names_the_zone() {
         let message = Zone::parse("CST").expect_err("ambiguous").to_string();
         assert_eq!(
             message,

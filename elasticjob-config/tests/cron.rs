@@ -38,7 +38,7 @@ fn check_words(text: &str, expected: &str) {
 }
 
 #[test]
-fn a_daily_time_in_the_spring_gap_should_be_skipped() {
+fn a_time_in_the_spring_gap_is_skipped() {
     check_next(
         "0 30 2 * * ?",
         "America/New_York",
@@ -48,7 +48,7 @@ fn a_daily_time_in_the_spring_gap_should_be_skipped() {
 }
 
 #[test]
-fn a_time_that_comes_twice_should_fire_the_second_time_only() {
+fn a_time_that_comes_twice_fires_the_second_time() {
     check_next(
         "0 30 1 * * ?",
         "America/New_York",
@@ -64,7 +64,7 @@ fn a_time_that_comes_twice_should_fire_the_second_time_only() {
 }
 
 #[test]
-fn a_start_on_the_first_pass_should_not_go_back_to_earlier_times_of_the_hour() {
+fn a_start_on_the_first_pass_does_not_go_back() {
     check_next(
         "0 0/20 * * * ?",
         "America/New_York",
@@ -74,7 +74,7 @@ fn a_start_on_the_first_pass_should_not_go_back_to_earlier_times_of_the_hour() {
 }
 
 #[test]
-fn fractions_of_the_start_should_not_count_before_1970_either() {
+fn fractions_do_not_count_before_1970_either() {
     check_next("* * * * * ?", "UTC", "2024-01-01T00:00:00.999Z", "2024-01-01T00:00:01Z");
     check_next("* * * * * ?", "UTC", "1969-12-31T23:59:59.5Z", "1970-01-01T00:00:00Z");
 }
@@ -126,7 +126,7 @@ fn searches_at_the_ends_of_time_should_end() {
 }
 
 #[test]
-fn the_latest_should_leave_out_the_first_pass_of_an_hour_that_comes_twice() {
+fn the_latest_leaves_out_the_first_pass() {
     let zone = TimeZone::get("America/New_York").unwrap();
     let expression = Expression::parse("0 0/20 * * * ?").unwrap();
     let latest = |now: &str| expression.latest_at_or_before(at(now), at("2024-11-01T00:00Z"), &zone);
@@ -139,7 +139,7 @@ fn the_latest_should_leave_out_the_first_pass_of_an_hour_that_comes_twice() {
 }
 
 #[test]
-fn a_count_should_leave_out_what_clock_changes_swallow() {
+fn a_count_leaves_out_swallowed_times() {
     let zone = TimeZone::get("America/New_York").unwrap();
     let minutes = Expression::parse("0 * * * * ?").unwrap();
     let count = |from: &str, until: &str| minutes.count_between(at(from), at(until), &zone);
@@ -149,7 +149,7 @@ fn a_count_should_leave_out_what_clock_changes_swallow() {
 }
 
 #[test]
-fn all_faults_should_be_reported_at_once_and_in_order() {
+fn all_faults_come_at_once_in_order() {
     check_faults(
         "70 0/0 2 * FOO *",
         &[

@@ -81,7 +81,7 @@ fn what_quartz_refuses_should_be_refused() {
 }
 
 #[test]
-fn what_quartz_accepts_by_accident_should_be_refused_or_read_alike() {
+fn accidents_of_quartz_are_refused_or_read_alike() {
     let vectors = vectors();
     let mut refused = 0;
     for answer in &vectors.surprising_accepted {

@@ -126,14 +126,14 @@ fn faults(settings: &str) -> String {
 }
 
 #[test]
-fn a_one_off_job_should_be_written_as_java_writes_it() {
+fn a_one_off_job_is_written_as_by_java() {
     let config = demo().build().unwrap();
     assert_eq!(config.to_yaml(), ONE_OFF);
     assert_eq!(JobConfig::from_yaml(ONE_OFF).unwrap(), config);
 }
 
 #[test]
-fn a_job_with_everything_set_should_be_written_as_java_writes_it() {
+fn a_full_job_is_written_as_by_java() {
     let config = everything().build().unwrap();
     let form = config.to_registry();
     assert_eq!(form.yaml, EVERYTHING);
@@ -142,7 +142,7 @@ fn a_job_with_everything_set_should_be_written_as_java_writes_it() {
 }
 
 #[test]
-fn a_long_line_should_be_folded_where_java_folds_it() {
+fn a_long_line_is_folded_as_by_java() {
     let parameters: Vec<_> = (0..9).map(|item| format!("{item}=value number {item}")).collect();
     let config = demo()
         .sharding_total_count(9)
@@ -161,7 +161,7 @@ fn a_long_line_should_be_folded_where_java_folds_it() {
 }
 
 #[test]
-fn a_carriage_return_should_break_a_line_also_in_what_is_kept_for_others() {
+fn a_carriage_return_breaks_a_line_of_kept_keys_too() {
     let yaml = "jobName: demo\rshardingTotalCount: 3\r\nunknown: \r a\r\rother: 1\n";
     let config = JobConfig::from_yaml(yaml).unwrap();
     assert_eq!(config.sharding_total_count().get(), 3);
@@ -198,7 +198,7 @@ fn each_text_should_be_written_in_javas_style() {
 }
 
 #[test]
-fn a_long_quoted_text_should_be_folded_where_java_folds_it() {
+fn a_long_quoted_text_is_folded_as_by_java() {
     let words = "word ".repeat(30);
     let single = written(demo().job_parameter(format!("# {words}x")), "jobParameter");
     assert!(
@@ -213,7 +213,7 @@ fn a_long_quoted_text_should_be_folded_where_java_folds_it() {
 }
 
 #[test]
-fn what_java_does_not_know_should_be_stored_under_props() {
+fn settings_unknown_to_java_are_stored_as_props() {
     let config = demo()
         .time_zone("Asia/Shanghai")
         .sharding_strategy("STICKY")
@@ -239,7 +239,7 @@ fn what_java_does_not_know_should_be_stored_under_props() {
 }
 
 #[test]
-fn a_type_of_a_java_member_should_stay_where_java_reads_it() {
+fn a_type_of_java_stays_where_java_reads_it() {
     let config = read("jobShardingStrategyType: COM_ACME\nprops:\n  elasticjob.sharding-strategy: STICKY\n");
     assert_eq!(config.sharding_strategy(), Some("COM_ACME"));
     assert!(config.to_yaml().contains("jobShardingStrategyType: COM_ACME\n"));
@@ -253,7 +253,7 @@ fn a_type_of_a_java_member_should_stay_where_java_reads_it() {
 }
 
 #[test]
-fn the_pool_should_be_read_from_both_keys_and_stay_where_it_was() {
+fn the_pool_is_read_from_both_keys() {
     for key in ["jobExecutorServiceHandlerType", "jobExecutorThreadPoolSizeProviderType"] {
         let config = read(&format!("{key}: SINGLE_THREAD\n"));
         assert_eq!(config.executor_service_handler(), Some("SINGLE_THREAD"));
@@ -297,7 +297,7 @@ fn of_a_repeated_key_the_last_should_count() {
 }
 
 #[test]
-fn yaml_1_1_should_be_read_as_java_reads_it() {
+fn yaml_1_1_is_read_as_by_java() {
     let settings = "misfire: 'Yes'\nfailover: on\ndisabled: 'FALSE'\nmaxTimeDiffSeconds: 0x10\nreconcileIntervalMinutes: '010'\n\
         description: 1.0\njobParameter: 010\nprops: {b: yes, o: 010, f: 1e3, s: 'yes', d: 2020-01-01}\n";
     let config = read(settings);
@@ -369,7 +369,7 @@ fn extra_configurations_in_json_should_be_kept() {
 }
 
 #[test]
-fn an_unknown_key_should_be_kept_and_warned_about() {
+fn an_unknown_key_is_kept_with_a_warning() {
     let settings = "newKey:\n  - a # why\n  - {b: c}\n'other key': \"x\"\n";
     let stored = JobConfig::from_registry(&format!("jobName: demo\nshardingTotalCount: 3\n{settings}")).unwrap();
     let keys: Vec<_> = stored.warnings.iter().map(|warning| warning.key.as_str()).collect();
@@ -383,7 +383,7 @@ fn an_unknown_key_should_be_kept_and_warned_about() {
 }
 
 #[test]
-fn an_alias_should_be_followed_and_never_torn_off() {
+fn an_alias_is_followed() {
     assert_eq!(read("description: &d text\njobParameter: *d\n").job_parameter(), "text");
     assert!(read("newKey: [&a x, *a]\n").to_yaml().contains("newKey: [&a x, *a]\n"));
     assert!(faults("description: &d text\nnewKey: [*d]\n").contains("`newKey`: refers to another part of the text"));
@@ -414,7 +414,7 @@ fn all_faults_should_be_reported_at_once() {
 }
 
 #[test]
-fn a_builder_should_refuse_what_the_registry_cannot_hold() {
+fn a_builder_refuses_values_out_of_range() {
     let errors = JobConfig::builder("demo")
         .max_time_diff(Some(Duration::from_millis(1500)))
         .reconcile_interval(Some(Duration::from_secs(90)))
@@ -447,7 +447,7 @@ fn text() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn what_is_written_should_be_read_as_it_was(
+    fn written_texts_are_read_as_they_were(
         parameter in text(),
         description in text(),
         label in prop::option::of(text()),

@@ -7,7 +7,7 @@ use elasticjob_config::job::JobConfig;
 use serde_json::Value;
 
 #[test]
-fn every_text_should_be_written_as_snakeyaml_writes_it() {
+fn texts_are_written_as_by_snakeyaml() {
     let vectors: Value = serde_json::from_str(include_str!("vectors/snakeyaml.json")).unwrap();
     let cases = vectors["cases"].as_array().unwrap();
     assert!(cases.len() >= 150);

@@ -319,7 +319,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_stored_and_damaged_should_be_refused_or_rewritten_without_loss(
+    fn damaged_texts_are_refused_or_rewritten_without_loss(
         text in stored(),
         damage in prop::collection::vec((any::<prop::sample::Index>(), "[-?:,{}&*!|>'\"%@ \n\t#a订\u{2028}]{0,2}"), 1..4),
     ) {
@@ -335,7 +335,7 @@ proptest! {
     }
 
     #[test]
-    fn no_sequence_of_indicators_should_make_the_reader_panic(text in "[-?:,{}\\[\\]&*!|>'\"%@ \n\ta订0<]{0,60}") {
+    fn no_indicators_make_the_reader_panic(text in "[-?:,{}\\[\\]&*!|>'\"%@ \n\ta订0<]{0,60}") {
         if JobConfig::from_yaml(&format!("{SETTINGS}{text}")).is_ok() {
             rewritten(&format!("{SETTINGS}{text}"));
         }

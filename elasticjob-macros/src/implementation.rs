@@ -373,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn an_implementation_should_be_submitted_beside_the_block_as_written() {
+    fn an_implementation_is_submitted_beside_its_block() {
         let expanded = expand(quote!(name = "SQL", crate = a::b), block());
         assert!(!expanded.contains("compile_error"), "{expanded}");
         assert!(
@@ -385,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn a_listener_should_be_named_by_its_type_and_have_its_limits() {
+    fn a_listener_has_the_name_of_its_type_and_its_limits() {
         let item = quote!(
             impl JobListener for my::Audit {}
         );
@@ -417,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trace_listener_should_name_jobs_to_include_or_to_exclude() {
+    fn a_trace_listener_includes_or_excludes_jobs() {
         let item = quote!(
             impl TraceListener for Audit {}
         );

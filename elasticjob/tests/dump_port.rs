@@ -46,7 +46,7 @@ async fn said(address: SocketAddr, request: &[u8]) -> std::io::Result<Vec<u8>> {
 }
 
 #[tokio::test]
-async fn a_job_should_be_dumped_line_by_line_without_addresses() -> elasticjob::Result<()> {
+async fn a_dump_shows_no_addresses() -> elasticjob::Result<()> {
     let (running, address) = started().await?;
     assert!(address.ip().is_loopback(), "{address}");
     let dump = operation::dump(address, "greet").await.expect("the port answers");
@@ -86,7 +86,7 @@ async fn a_job_should_be_dumped_line_by_line_without_addresses() -> elasticjob::
 }
 
 #[tokio::test]
-async fn silent_clients_should_not_keep_others_from_being_served() -> elasticjob::Result<()> {
+async fn silent_clients_hold_up_no_others() -> elasticjob::Result<()> {
     let (running, address) = started().await?;
     let mut silent = Vec::new();
     for _ in 0..15 {
@@ -127,7 +127,7 @@ async fn refuses_a_used_port_before_registering() -> elasticjob::Result<()> {
 }
 
 #[test]
-fn any_bytes_should_get_an_answer_or_an_end_and_never_hurt_the_next_client() {
+fn any_bytes_get_an_answer_or_an_end() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime can be made");
     let (running, address) = runtime.block_on(started()).expect("it starts");
     let request = prop_oneof![

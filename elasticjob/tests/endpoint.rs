@@ -71,7 +71,7 @@ async fn until(address: SocketAddr, path: &str, is_wanted: impl Fn(&str) -> bool
 }
 
 #[tokio::test]
-async fn it_should_show_what_happened_and_how_it_stands() {
+async fn metrics_and_health_are_shown() {
     let _alone = ALONE.lock().await;
     let (running, address) = started().await;
     assert!(address.ip().is_loopback());
@@ -121,7 +121,7 @@ async fn it_should_show_what_happened_and_how_it_stands() {
 }
 
 #[tokio::test]
-async fn it_should_answer_although_others_are_slow_or_talk_nonsense() {
+async fn slow_clients_hold_up_no_answer() {
     let _alone = ALONE.lock().await;
     let (running, address) = started().await;
     let mut slow = Vec::new();

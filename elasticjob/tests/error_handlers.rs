@@ -136,7 +136,7 @@ fn faults(builder: Builder) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn each_kind_of_declared_handler_should_be_found_by_its_name() {
+async fn declared_handlers_are_found_by_name() {
     let journal = Arc::new(Journal::default());
     let builder = application(&journal)
         .job(failing("a", "COUNT"))
@@ -162,7 +162,7 @@ async fn each_kind_of_declared_handler_should_be_found_by_its_name() {
 }
 
 #[tokio::test]
-async fn a_registered_handler_should_be_the_equal_of_a_declared_one() {
+async fn a_registered_handler_equals_a_declared_one() {
     let journal = Arc::new(Journal::default());
     let component = || Component::from(Arc::clone(&journal));
     let builder = ElasticJob::builder()
@@ -187,7 +187,7 @@ async fn a_registered_handler_should_be_the_equal_of_a_declared_one() {
 }
 
 #[test]
-fn two_handlers_of_one_name_should_be_refused_with_both_places() {
+fn two_handlers_of_one_name_are_refused() {
     let journal = Arc::new(Journal::default());
     let builder = application(&journal).job(failing("a", "COUNT"));
     let bell = Bell {

@@ -73,7 +73,7 @@ async fn start(registry: &MemoryRegistry, faults: &Faults) -> elasticjob::Result
 }
 
 #[tokio::test]
-async fn a_panic_of_the_session_or_the_start_fails_the_start() {
+async fn a_panic_of_session_or_start_fails_the_start() {
     let registry = MemoryRegistry::new();
     let (connect, read) = (Faults::default(), Faults::default());
     connect.in_connect.store(true, Ordering::Relaxed);
@@ -108,7 +108,7 @@ async fn a_worker_that_cannot_come_back_ends_the_application() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_session_that_does_not_close_holds_the_end_up_for_a_bounded_time() {
+async fn a_session_that_does_not_close_is_left() {
     let (registry, faults) = (MemoryRegistry::new(), Faults::default());
     let running = start(&registry, &faults).await.unwrap();
     running.ready().await.unwrap();

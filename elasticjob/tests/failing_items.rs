@@ -12,7 +12,7 @@ use elasticjob::starter::ItemOutcome;
 use elasticjob::trace::JobEvent;
 
 #[tokio::test]
-async fn an_item_that_fails_or_panics_should_be_run_at_each_of_its_times() -> anyhow::Result<()> {
+async fn a_failing_item_runs_at_each_of_its_times() -> anyhow::Result<()> {
     let work = async |shard: ShardingContext| match shard.sharding_item() {
         0 => Err("no luck today"),
         1 => panic!("worse than that"),

@@ -114,7 +114,7 @@ async fn calls_declared_listeners_by_type_in_their_order() {
 }
 
 #[tokio::test]
-async fn a_registered_listener_should_be_the_equal_of_a_declared_one() {
+async fn a_registered_listener_equals_a_declared_one() {
     let journal = Arc::new(Journal::default());
     let component = || Component::from(Arc::clone(&journal));
     let report = ListenerKind::distribute_once(Report { journal: component() });
@@ -135,7 +135,7 @@ async fn a_registered_listener_should_be_the_equal_of_a_declared_one() {
 }
 
 #[test]
-fn a_listener_that_there_is_not_should_be_refused_with_those_there_are() {
+fn an_unknown_listener_is_refused_with_the_known_ones() {
     let builder = ElasticJob::builder()
         .component(Journal::default())
         .environment([])
@@ -159,7 +159,7 @@ fn a_listener_that_there_is_not_should_be_refused_with_those_there_are() {
 }
 
 #[test]
-fn two_listeners_of_one_name_should_be_refused_with_both_places() {
+fn two_listeners_of_one_name_are_refused() {
     let journal = Arc::new(Journal::default());
     let builder = ElasticJob::builder()
         .shared_component(Arc::clone(&journal))

@@ -94,7 +94,7 @@ fn faults(builder: Builder) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_job_of_a_declared_type_should_need_nothing_but_configuration() {
+async fn a_job_of_a_declared_type_is_configuration_alone() {
     let journal = Arc::new(Journal::default());
     let yaml = "elasticjob: {jobs: {greet: {elastic-job-type: SAY, sharding-total-count: 2, props: {say: {text: hello}}}, \
                 shout: {elastic-job-type: SAY, sharding-total-count: 1, props: {say.text: hey, say.loud: true}}}}";
@@ -114,7 +114,7 @@ async fn a_job_of_a_declared_type_should_need_nothing_but_configuration() {
 }
 
 #[test]
-fn wrong_props_should_be_refused_with_job_key_value_line_and_what_is_allowed() {
+fn wrong_props_are_refused_with_their_line() {
     let yaml = "elasticjob:\n  jobs:\n    greet:\n      elastic-job-type: SAY\n      sharding-total-count: 1\n      props:\n        say.loud: maybe\n        say.texts: hello\n        other: x\n";
     let found = faults(application(&Arc::default(), &file(yaml)));
     let expected = [
@@ -132,7 +132,7 @@ fn wrong_props_should_be_refused_with_job_key_value_line_and_what_is_allowed() {
 }
 
 #[test]
-fn a_type_that_is_not_there_should_be_refused_with_those_that_are() {
+fn an_unknown_type_is_refused_with_the_known_ones() {
     let yaml = "elasticjob: {jobs: {greet: {elastic-job-type: SHOUT, sharding-total-count: 1}}}";
     let found = faults(application(&Arc::default(), &file(yaml)).job_executor("SILENT", Silent));
     assert_eq!(found.len(), 1, "{found:?}");
@@ -145,7 +145,7 @@ fn a_type_that_is_not_there_should_be_refused_with_those_that_are() {
 }
 
 #[test]
-fn two_types_of_one_name_should_be_refused_with_both_places() {
+fn two_types_of_one_name_are_refused() {
     let yaml =
         "elasticjob: {jobs: {greet: {elastic-job-type: SAY, sharding-total-count: 1, props: {say.text: hello}}}}";
     let yaml = file(yaml);
@@ -178,7 +178,7 @@ fn names_what_a_declared_type_misses() {
 }
 
 #[tokio::test]
-async fn a_type_that_is_not_discovered_should_be_registered_instead() {
+async fn a_type_is_registered_without_discovery() {
     let builder = ElasticJob::builder()
         .without_discovery()
         .environment([])

@@ -190,7 +190,7 @@ mod nested {
 }
 
 #[test]
-fn every_declared_job_should_be_discovered_once_sorted_by_name() {
+fn declared_jobs_are_discovered_once() {
     #[elastic_job(sharding = 1)]
     fn in_a_function() {}
     in_a_function();
@@ -315,7 +315,7 @@ fn a_dataflow_job_should_say_whether_it_streams() {
 }
 
 #[tokio::test]
-async fn a_dataflow_job_should_stream_as_its_props_say() {
+async fn a_dataflow_job_streams_by_its_props() {
     let left = async |streaming, lines: &[&str]| {
         let (components, journal) = components();
         lines.iter().for_each(|line| journal.note(*line));
@@ -344,7 +344,7 @@ fn refuses_to_stream_another_kind_of_job() {
 }
 
 #[test]
-fn the_values_of_a_declaration_should_configure_its_job() {
+fn a_declaration_configures_its_job() {
     use elasticjob_config::sources::{Declared, Loader};
 
     let declarations = [every_key::DECLARATION, blocking_job::DECLARATION];
@@ -377,7 +377,7 @@ fn the_values_of_a_declaration_should_configure_its_job() {
 }
 
 #[test]
-fn a_schedule_from_elsewhere_should_be_refused_where_the_declaration_says_one_off() {
+fn a_one_off_job_takes_no_schedule() {
     let built = elasticjob::ElasticJob::builder()
         .without_discovery()
         .environment(
@@ -422,7 +422,7 @@ async fn run<J: Job>(components: Components, shard: ShardingContext, props: &[(&
 }
 
 #[tokio::test]
-async fn a_function_should_be_given_what_its_parameters_ask_for() {
+async fn a_function_receives_its_parameters() {
     let (components, journal) = components();
     let shard = ShardingContext::for_test(1, 3)
         .with_sharding_parameter("Shanghai")
@@ -434,7 +434,7 @@ async fn a_function_should_be_given_what_its_parameters_ask_for() {
 }
 
 #[tokio::test]
-async fn a_run_should_fail_when_a_parameter_cannot_be_supplied() {
+async fn a_run_without_a_parameter_fails() {
     let (components, journal) = components();
     let shard = ShardingContext::for_test(1, 3)
         .with_sharding_parameter("Shanghai")
@@ -448,7 +448,7 @@ async fn a_run_should_fail_when_a_parameter_cannot_be_supplied() {
 }
 
 #[tokio::test]
-async fn a_blocking_function_should_run_through_the_executor_of_blocking_work() {
+async fn a_blocking_function_runs_apart() {
     use std::sync::Arc;
 
     use elasticjob::job::BlockingExecutor;
@@ -491,7 +491,7 @@ async fn errors_of_any_type_should_come_out() {
 }
 
 #[tokio::test]
-async fn a_type_should_be_made_of_its_components_once() {
+async fn a_type_is_made_once() {
     let (mut components, journal) = components();
     components.provide(7_u32).unwrap();
     run::<Settle>(components, ShardingContext::for_test(2, 4), &[])

@@ -57,7 +57,7 @@ async fn shares(operations: &Operations) -> Vec<usize> {
 }
 
 #[tokio::test]
-async fn a_requested_run_should_be_given_its_parameter_and_the_next_the_jobs_own() -> elasticjob::Result<()> {
+async fn a_triggered_run_has_its_parameter() -> elasticjob::Result<()> {
     let (sender, mut given) = mpsc::channel(64);
     let running = application(&MemoryRegistry::new(), sender).await?;
     let operations = running.operations();
@@ -76,7 +76,7 @@ async fn a_requested_run_should_be_given_its_parameter_and_the_next_the_jobs_own
 }
 
 #[tokio::test]
-async fn a_caller_that_waits_should_learn_what_holds_its_run_up() -> elasticjob::Result<()> {
+async fn a_waiting_caller_learns_the_obstacles() -> elasticjob::Result<()> {
     // The runtime of the test has one thread.
     let (log, _here) = Log::record();
     let (sender, _given) = mpsc::channel(64);
@@ -120,7 +120,7 @@ async fn a_caller_that_waits_should_learn_what_holds_its_run_up() -> elasticjob:
 }
 
 #[tokio::test]
-async fn an_item_that_is_switched_off_should_be_skipped_by_a_requested_run() -> elasticjob::Result<()> {
+async fn a_triggered_run_skips_a_disabled_item() -> elasticjob::Result<()> {
     let (sender, mut given) = mpsc::channel(64);
     let running = application(&MemoryRegistry::new(), sender).await?;
     let operations = running.operations();
@@ -144,7 +144,7 @@ async fn an_item_that_is_switched_off_should_be_skipped_by_a_requested_run() -> 
 }
 
 #[tokio::test]
-async fn a_drained_instance_should_give_its_items_away_and_take_them_again() -> elasticjob::Result<()> {
+async fn a_drained_instance_gives_its_items_away() -> elasticjob::Result<()> {
     let registry = MemoryRegistry::new();
     let (sender, _given) = mpsc::channel(64);
     let one = application(&registry, sender.clone()).await?;

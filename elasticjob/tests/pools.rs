@@ -107,7 +107,7 @@ fn faults(builder: Builder) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_pool_should_run_as_many_items_at_once_as_its_name_says() {
+async fn a_pool_runs_as_many_items_as_its_name_says() {
     for (pool, at_once) in [("SINGLE_THREAD", 1), ("FIXED(5)", 5), ("UNBOUNDED", 8)] {
         let turnstile = Arc::new(Turnstile::default());
         let running = run(application(&turnstile, &["settle"], pool), &["settle"]).await;
@@ -120,7 +120,7 @@ async fn a_pool_should_run_as_many_items_at_once_as_its_name_says() {
 }
 
 #[tokio::test]
-async fn jobs_that_share_a_pool_should_have_its_room_together() {
+async fn jobs_share_the_room_of_a_pool() {
     let turnstile = Arc::new(Turnstile::default());
     let jobs = ["settle", "bill"];
     let running = run(application(&turnstile, &jobs, "DATABASE"), &jobs).await;
@@ -132,7 +132,7 @@ async fn jobs_that_share_a_pool_should_have_its_room_together() {
 }
 
 #[tokio::test]
-async fn a_pool_that_is_changed_should_count_at_once_for_items_that_wait() {
+async fn a_changed_pool_counts_at_once() {
     let turnstile = Arc::new(Turnstile::default());
     let registry: Arc<dyn Registry> = Arc::new(MemoryRegistry::new());
     let builder = application(&turnstile, &["settle"], "FIXED(2)").registry(Arc::clone(&registry));
@@ -169,7 +169,7 @@ async fn a_pool_that_is_changed_should_count_at_once_for_items_that_wait() {
 }
 
 #[test]
-fn a_pool_that_is_none_should_be_refused_with_those_that_are() {
+fn an_unknown_pool_is_refused_with_the_known_ones() {
     let found = faults(application(&Arc::default(), &["settle"], "DATABASES"));
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(
@@ -188,7 +188,7 @@ fn a_pool_that_is_none_should_be_refused_with_those_that_are() {
 }
 
 #[test]
-fn two_pools_of_one_name_should_be_refused_with_both_places() {
+fn two_pools_of_one_name_are_refused() {
     let builder = application(&Arc::default(), &["settle"], "DATABASE");
     let registered = line!() + 1;
     let found = faults(builder.pool("DATABASE", Pool::unbounded()));

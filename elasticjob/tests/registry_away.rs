@@ -26,7 +26,7 @@ fn greet() -> elasticjob::job::Registration {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_application_that_waits_for_its_registry_should_stop_at_once() -> elasticjob::Result<()> {
+async fn a_waiting_application_stops_at_once() -> elasticjob::Result<()> {
     let builder = ElasticJob::builder().job(greet()).registry(Arc::new(Away));
     let running = builder.environment([]).build()?.start().await?;
     assert!(!running.is_ready());
@@ -37,7 +37,7 @@ async fn an_application_that_waits_for_its_registry_should_stop_at_once() -> ela
 
 #[cfg(feature = "zookeeper")]
 #[tokio::test]
-async fn an_application_that_is_to_fail_fast_should_give_up_after_its_retries() -> elasticjob::Result<()> {
+async fn fail_fast_gives_up_after_its_retries() -> elasticjob::Result<()> {
     // A port without a listener, since it is closed again.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("there is a free port");
     let address = listener.local_addr().expect("it is bound").to_string();

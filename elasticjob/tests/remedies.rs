@@ -142,7 +142,7 @@ fn name_of_test(quoted: &str) -> Option<&str> {
 }
 
 #[test]
-fn every_test_that_a_document_names_should_be_there() {
+fn named_tests_exist() {
     let there = functions();
     let mut named = BTreeSet::new();
     let mut missing = Vec::new();
@@ -158,7 +158,7 @@ fn every_test_that_a_document_names_should_be_there() {
 }
 
 #[test]
-fn every_file_of_the_code_that_a_document_names_should_be_there() {
+fn named_files_exist() {
     let is_there = |name: &String| ROOTS.iter().any(|folder| root().join(folder).join(name).exists());
     let mut count = 0;
     let mut missing = Vec::new();
@@ -176,7 +176,7 @@ fn every_file_of_the_code_that_a_document_names_should_be_there() {
 }
 
 #[test]
-fn the_documents_should_name_all_rules_of_the_simulator_and_no_others() {
+fn all_rules_of_the_simulator_are_named() {
     let document = Document::read(root().join("docs/mutations.md"));
     let found = document
         .text
@@ -200,7 +200,7 @@ fn the_documents_should_name_all_rules_of_the_simulator_and_no_others() {
 }
 
 #[test]
-fn every_metric_that_a_document_names_should_be_recorded() {
+fn named_metrics_are_recorded() {
     let recorded: BTreeSet<_> = code()
         .flat_map(|text| text.split('"').map(str::to_owned).collect::<Vec<_>>())
         .collect();

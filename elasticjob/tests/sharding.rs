@@ -84,7 +84,7 @@ fn assigns_nothing_without_instances() {
 
 proptest! {
     #[test]
-    fn every_item_should_have_an_owner_and_no_instance_two_items_more_than_another(
+    fn items_are_spread_evenly(
         strategy in prop::sample::select(&STRATEGIES),
         job in ".{1,12}",
         items in 1..200_u32,
@@ -101,7 +101,7 @@ proptest! {
     }
 
     #[test]
-    fn single_sharding_balance_should_give_an_answer_that_java_could_give(
+    fn single_sharding_balance_answers_as_java_could(
         job in ".{1,12}",
         items in 1..50_u32,
         instances in 1..20_usize,
@@ -115,7 +115,7 @@ proptest! {
     }
 
     #[test]
-    fn single_sharding_balance_should_move_a_job_only_to_or_from_an_instance_that_comes_or_goes(
+    fn single_sharding_balance_moves_few_jobs(
         job in ".{1,12}",
         instances in 2..20_usize,
         other in any::<prop::sample::Index>(),
@@ -132,7 +132,7 @@ proptest! {
     }
 
     #[test]
-    fn sticky_should_move_the_fewest_items_that_bring_an_even_share_about(
+    fn sticky_moves_the_fewest_items(
         job in ".{1,12}",
         (instances, before) in (1..12_usize).prop_flat_map(|instances| {
             // Beyond the instances: no owner, or an instance that is gone.
@@ -159,7 +159,7 @@ proptest! {
     }
 
     #[test]
-    fn label_should_keep_items_to_their_instances_evenly_and_where_they_are(
+    fn label_keeps_items_on_their_instances(
         carried in prop::collection::vec(prop::collection::btree_set(0..LABELS.len(), 0..3), 1..8),
         items in prop::collection::vec((prop::collection::btree_set(0..LABELS.len(), 0..3), 0..10_usize), 1..60),
     ) {
@@ -219,7 +219,7 @@ fn sticky(job: &str, ids: &[String], owners: &[usize]) -> Assignment {
     clippy::disallowed_methods,
     reason = "only a test that is far too slow is to be noticed"
 )]
-fn sticky_should_be_quick_with_many_items_and_instances() {
+fn sticky_is_quick_with_many_items() {
     // As good as everything is to move: all is on a tenth of the instances.
     let (ids, items) = (ids(250), 10_000);
     let owners: Vec<usize> = (0..items).map(|item| item % 25).collect();

@@ -14,7 +14,7 @@ use elasticjob::trace::JobEvent;
 use self::log::Log;
 
 #[tokio::test]
-async fn what_a_job_logs_should_stand_in_the_spans_of_its_firing_and_its_item() -> anyhow::Result<()> {
+async fn logs_of_a_job_stand_in_its_spans() -> anyhow::Result<()> {
     // All runs on this thread.
     let (log, _here) = Log::record();
 

@@ -59,7 +59,7 @@ fn faults(builder: Builder) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_declared_strategy_should_be_found_by_its_name_and_share_the_items_out() {
+async fn a_declared_strategy_shares_items_out() {
     let journal = Arc::new(Journal::default());
     let running = application(&journal, "STANDBY").build().unwrap().start().await.unwrap();
     let settle = running.one_off_named("settle").unwrap();
@@ -71,7 +71,7 @@ async fn a_declared_strategy_should_be_found_by_its_name_and_share_the_items_out
 }
 
 #[test]
-fn a_strategy_that_is_not_there_should_be_refused_with_those_that_are() {
+fn an_unknown_strategy_is_refused_with_the_known_ones() {
     let found = faults(application(&Arc::default(), "NO_ITEMZ").sharding_strategy("NO_ITEMS", NoItems));
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(
@@ -84,7 +84,7 @@ fn a_strategy_that_is_not_there_should_be_refused_with_those_that_are() {
 }
 
 #[test]
-fn two_strategies_of_one_name_should_be_refused_with_both_places() {
+fn two_strategies_of_one_name_are_refused() {
     let builder = application(&Arc::default(), "STANDBY");
     let registered = line!() + 1;
     let found = faults(builder.sharding_strategy("STANDBY", NoItems));
@@ -111,7 +111,7 @@ fn names_what_a_declared_strategy_misses() {
 }
 
 #[test]
-fn a_strategy_that_is_not_discovered_should_be_registered_instead() {
+fn a_strategy_is_registered_without_discovery() {
     let alone = || {
         ElasticJob::builder().without_discovery().environment([]).job(
             job("settle", async || {})
@@ -160,7 +160,7 @@ async fn shows_an_item_without_label_in_the_leaders_health() {
 }
 
 #[test]
-fn labels_that_say_nothing_should_be_refused_at_start() {
+fn empty_labels_are_refused() {
     let faults_of = |labels: &str, items: &str| faults(by_label(labels, items)).join("\n");
     let fault = faults_of("gpu", "0=gpu,2=tape");
     assert!(

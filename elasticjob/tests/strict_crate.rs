@@ -47,7 +47,7 @@ impl SimpleJob for Tuple {
 }
 
 #[test]
-fn the_jobs_of_a_strict_crate_should_be_found() {
+fn jobs_of_a_strict_crate_are_found() {
     let jobs = elasticjob::starter::Jobs::discovered().finish().unwrap();
     let names: Vec<_> = jobs.iter().map(elasticjob::job::Registration::name).collect();
     assert_eq!(names, ["Tuple", "blocking", "documented", "old"]);

@@ -104,7 +104,7 @@ async fn call_listeners_for_their_jobs_without_delay() {
 }
 
 #[test]
-fn two_trace_listeners_of_one_name_should_be_refused_with_both_places() {
+fn two_trace_listeners_of_one_name_are_refused() {
     let (said, _heard) = mpsc::unbounded_channel();
     let builder = ElasticJob::builder().environment([]).component::<Said>(said);
     let refused = builder

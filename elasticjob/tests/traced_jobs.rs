@@ -21,7 +21,7 @@ impl TraceListener for Deaf {
 }
 
 #[tokio::test]
-async fn names_that_no_job_has_should_be_in_the_log_with_their_place() -> anyhow::Result<()> {
+async fn unknown_traced_jobs_are_logged_with_their_place() -> anyhow::Result<()> {
     // All runs on this thread.
     let (log, _here) = Log::record();
 

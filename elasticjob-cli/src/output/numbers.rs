@@ -15,7 +15,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_that_follow_each_other_should_be_shown_as_a_range() {
+    fn successive_numbers_are_shown_as_a_range() {
         for (numbers, expected) in [
             (&[][..], ""),
             (&[4], "4"),

@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn searches_should_include_their_bound_and_stop_at_the_ends() {
+    fn searches_include_their_bound() {
         let set = Set::range(5, 9).or(Set::single(63)).or(Set::single(0));
         assert_eq!(set.first_from(0), Some(0));
         assert_eq!(set.first_from(1), Some(5));

@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn each_setting_of_files_can_be_changed_by_each_of_its_names() {
+    fn each_setting_is_changed_by_each_name() {
         let mut count = 0;
         for setting in &SETTINGS {
             let names = setting.java_keys().iter().chain([&setting.name]);
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn parameters_of_items_that_there_are_not_hold_up_a_change_of_these_alone() {
+    fn parameters_of_absent_items_hold_up_their_own_change_alone() {
         let stored =
             JobConfig::from_yaml("jobName: sync\nshardingTotalCount: 2\nshardingItemParameters: 0=a,5=b\n").unwrap();
         let changed = stored.with_settings([("description", Some("nightly"))]).unwrap();

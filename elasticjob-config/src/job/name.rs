@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_breaks_the_registry_or_the_task_id_should_be_refused() {
+    fn names_that_break_paths_or_task_ids_are_refused() {
         for (name, message) in [
             ("", "the job has no name"),
             (" a", "the name ` a` starts or ends with a blank"),

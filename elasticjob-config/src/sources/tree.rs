@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_deeper_than_the_limit_are_refused_if_they_are_ours() {
+    fn our_keys_beyond_the_depth_are_refused() {
         for levels in [DEEPEST, 1_000_000] {
             let (count, faults) = leaves(&format!("elasticjob{}", ".a".repeat(levels)));
             let expected = format!(

@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_scalars_should_resolve_as_in_yaml_1_1() {
+    fn plain_scalars_resolve_as_in_yaml_1_1() {
         check(Type::Null, &["", "~", "null", "Null", "NULL"]);
         check(Type::Bool, &["yes", "No", "ON", "off", "true", "False", "TRUE"]);
         check(
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_for_some_versions_alone_are_texts_and_no_texts_for_all() {
+    fn numbers_of_some_versions_are_no_texts_for_all() {
         for text in [
             "08", "09", "0089", "-08", "0_8", "0_9", "00_8", "0778", "-_", "+_1", "0_", "0__", "0b_", "0x_", "-0x_",
             "-_.", "+_.5", "-_1e5", "._1", "._", "-.1_0", "._1e5",

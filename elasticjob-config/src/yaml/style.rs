@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_says_nothing_else_in_yaml_should_stay_plain() {
+    fn plain_texts_stay_plain() {
         let texts = [
             "a b",
             "0 0/5 * * * ?",
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_yaml_would_read_otherwise_should_be_quoted() {
+    fn texts_that_yaml_reads_otherwise_are_quoted() {
         check(
             Style::SingleQuoted,
             &[
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn line_feeds_should_give_a_block_and_other_controls_escapes() {
+    fn line_feeds_give_a_block_and_controls_escapes() {
         check(Style::Literal, &["a\nb", "a\n", "\n", " a\nb", "a\n\nb\n\n", "a\n b"]);
         check(
             Style::DoubleQuoted,

@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whole_numbers_should_be_read_in_every_notation_of_yaml_1_1() {
+    fn whole_numbers_are_read_in_every_notation() {
         for (text, value) in [
             ("010", 8),
             ("-0x1F", -31),

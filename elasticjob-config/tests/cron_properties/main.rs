@@ -76,7 +76,7 @@ fn check(model: &Model, after: Timestamp, zone: &TimeZone) {
 
 /// In 28 years every month begins on every weekday, leap years included.
 #[test]
-fn all_special_days_should_be_those_of_a_slow_search_in_28_years() {
+fn special_days_are_those_of_a_slow_search() {
     let (first, end) = (date(2000, 1, 1), date(2028, 1, 1));
     let midnight = |date: Date| TimeZone::UTC.to_timestamp(date.into()).unwrap();
     for days in all_special_days() {
@@ -99,14 +99,14 @@ proptest! {
     #![proptest_config(config(800))]
 
     #[test]
-    fn fire_times_should_be_those_of_a_slow_search(
+    fn times_are_those_of_a_slow_search(
         model in models(EVERYTHING), zone_index in index(), after in instants(),
     ) {
         check(&model, after, &zone(zone_index));
     }
 
     #[test]
-    fn fire_times_around_clock_changes_should_be_those_of_a_slow_search(
+    fn times_around_clock_changes_are_those_of_a_slow_search(
         model in models(EVERYTHING), zone_index in index(), instant in instants(), distance in -100_000..20_000i64,
     ) {
         let zone = zone(zone_index);
@@ -114,7 +114,7 @@ proptest! {
     }
 
     #[test]
-    fn the_latest_and_the_count_should_agree_with_going_step_by_step(
+    fn the_latest_and_the_count_agree_with_single_steps(
         model in models(EVERYTHING), zone_index in index(), instant in instants(), distance in -100_000..20_000i64,
         steps in 0..300usize, beyond in 0..5_000i64,
     ) {
@@ -137,7 +137,7 @@ proptest! {
     }
 
     #[test]
-    fn fire_times_should_be_those_of_croner_where_it_reads_quartz(
+    fn times_are_those_of_croner(
         model in models(COMMON), after in instants().prop_filter("no year before 1970", |after| after.as_second() > 0),
     ) {
         let text = model.text();
@@ -167,7 +167,7 @@ proptest! {
     #![proptest_config(config(3_000))]
 
     #[test]
-    fn any_text_should_be_read_or_refused_with_places(
+    fn any_text_is_read_or_refused(
         text in prop_oneof!["\\PC*", "[0-9*?/,#LWlwA-F \\-]{0,30}", "([0-9*?/,\\-]{1,4} ){5,7}([0-9LW#?*]{1,3})", "([*0-9?]|MON|é| |\t|\n){0,20}"],
     ) {
         match Expression::parse(&text) {

@@ -49,7 +49,7 @@ elasticjob:
 }
 
 #[test]
-fn a_section_may_be_empty_but_an_unknown_key_may_not() {
+fn a_section_may_be_empty_and_known() {
     let settings = yaml("elasticjob:\n  reg-center:\n  jobs:\n    sync_orders:\n").unwrap();
     assert_eq!(settings.registry, RegistrySettings::Unnamed);
     assert_eq!(
@@ -64,7 +64,7 @@ fn a_section_may_be_empty_but_an_unknown_key_may_not() {
 }
 
 #[test]
-fn an_item_beyond_the_total_should_be_a_fault() {
+fn an_item_beyond_the_total_is_a_fault() {
     let text = "elasticjob.jobs.sync_orders.sharding-item-parameters: 0=A,7=B";
     assert_eq!(
         faults(yaml(text)),
@@ -97,7 +97,7 @@ fn no_secret_should_ever_be_shown() {
 }
 
 #[test]
-fn a_job_that_nothing_works_for_should_be_a_fault() {
+fn a_job_without_code_or_type_is_a_fault() {
     let text = "\
 elasticjob:
   jobs:
@@ -140,7 +140,7 @@ fn sections_should_be_refused_when_they_contradict_themselves() {
 
 proptest! {
     #[test]
-    fn no_file_and_no_variable_should_make_the_loader_panic(
+    fn nothing_makes_the_loader_panic(
         file in "[a-z.=:\\[\\]{}'\"\\\\$#\n -]{0,60}",
         section in "(reg-center|jobs|jobs.sync_orders|tracing|network|props)",
         value in "[-0-9a-z\\\\${}:;,/.\\[\\] é😀]{0,20}",

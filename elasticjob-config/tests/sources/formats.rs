@@ -38,7 +38,7 @@ fn every_format_should_say_the_same() {
 }
 
 #[test]
-fn the_java_starters_file_should_be_read_as_it_is() {
+fn the_file_of_the_java_starter_is_read_as_it_is() {
     let text = "\
 server:
   port: 8080
@@ -123,7 +123,7 @@ fn refuse_an_unreadable_file_with_its_line() {
 }
 
 #[test]
-fn durations_should_be_read_as_text_and_in_javas_units() {
+fn durations_are_read_as_text_and_in_units_of_java() {
     let settings = yaml(
         "elasticjob:\n  regCenter: {serverLists: 'a:1,[::1]:2/x', namespace: n, sessionTimeoutMilliseconds: 4000, connection-timeout: 1m 30s, maxSleepTimeMilliseconds: 0}\n  \
          jobs: {sync_orders: {maxTimeDiffSeconds: 5, reconcile-interval: 1h}}\n  shutdown.grace-period: 500ms\n",

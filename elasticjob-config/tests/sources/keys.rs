@@ -19,7 +19,7 @@ fn keys_should_be_one_however_they_are_spelt() {
 }
 
 #[test]
-fn a_job_with_dots_in_its_name_should_be_configurable() {
+fn names_of_jobs_may_have_dots() {
     let declare = |loader: Loader| loader.declared(vec![declared("my.job", &[("sharding-total-count", "1")])]);
     for (name, text) in [
         (
@@ -36,7 +36,7 @@ fn a_job_with_dots_in_its_name_should_be_configurable() {
 }
 
 #[test]
-fn environment_variables_should_be_read_without_separators_between_words() {
+fn variables_need_no_separators_between_words() {
     let text = "elasticjob: {jobs: {sync_orders: {props: {my.customKey: old}}, sync: {elastic-job-type: SCRIPT, sharding-total-count: 1}}}";
     let variables = [
         ("ELASTICJOB_REG_CENTER_SERVER_LISTS", "zk:2181"),
@@ -72,7 +72,7 @@ fn environment_variables_should_be_read_without_separators_between_words() {
 }
 
 #[test]
-fn an_environment_variable_that_means_nothing_should_be_a_fault() {
+fn an_unknown_variable_is_a_fault() {
     let variables = [
         ("ELASTICJOB_REG_CENTER_SERVER_LIST", "zk:2181"),
         ("ELASTICJOB_JOBS_SYNC_ORDERS_CORN", "x"),
@@ -89,7 +89,7 @@ fn an_environment_variable_that_means_nothing_should_be_a_fault() {
 }
 
 #[test]
-fn a_setting_that_is_set_twice_should_be_a_fault() {
+fn a_setting_that_is_set_twice_is_a_fault() {
     let text = "elasticjob:\n  jobs:\n    sync_orders:\n      maxTimeDiffSeconds: 5\n      max-time-diff: 6s\n";
     assert_eq!(faults(yaml(text)).len(), 1);
     assert!(faults(yaml(text))[0].starts_with("application.yaml:5: `elasticjob.jobs.sync_orders.max-time-diff`: is set twice, first as `elasticjob.jobs.sync_orders.maxTimeDiffSeconds` ("));

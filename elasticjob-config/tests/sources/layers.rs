@@ -64,7 +64,7 @@ fn of_several_formats_the_later_should_win() {
 }
 
 #[test]
-fn a_named_file_should_win_and_must_be_there() {
+fn a_named_file_wins_and_must_exist() {
     let files = [
         ("application.yaml", "elasticjob.jobs.sync_orders.job-parameter: a"),
         ("other.toml", "[elasticjob.jobs.sync_orders]\njob-parameter = 'b'"),

@@ -22,7 +22,7 @@ fn placeholders_should_stand_for_variables_keys_and_defaults() {
 }
 
 #[test]
-fn a_placeholder_that_stands_for_nothing_should_be_a_fault() {
+fn an_unknown_placeholder_is_a_fault() {
     let fault = |text: &str| {
         faults(yaml(&format!(
             "a: '${{b}}'\nb: '${{a}}'\nelasticjob.jobs.sync_orders.job-parameter: '{text}'"

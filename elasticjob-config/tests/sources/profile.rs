@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn the_profile_should_come_from_code_or_environment_or_file() {
+fn a_profile_comes_from_code_environment_or_file() {
     let files = [
         ("application.yaml", "elasticjob: {profiles: {active: file}}"),
         (
@@ -39,7 +39,7 @@ fn the_profile_should_come_from_code_or_environment_or_file() {
 }
 
 #[test]
-fn a_profile_may_be_a_placeholder_and_its_file_empty() {
+fn a_profile_may_be_a_placeholder() {
     let files = [
         ("application.yaml", "elasticjob.profiles.active: ${STAGE:dev}"),
         ("application-dev.yaml", ""),
@@ -57,7 +57,7 @@ fn a_profile_may_be_a_placeholder_and_its_file_empty() {
 }
 
 #[test]
-fn a_document_for_a_profile_should_count_only_with_it() {
+fn a_document_counts_only_with_its_profile() {
     let text = "elasticjob.jobs.sync_orders.job-parameter: all\n---\nspring:\n  config.activate.on-profile: prod\n\
                 elasticjob.jobs.sync_orders.job-parameter: prod\n";
     assert_eq!(parameter(&yaml(text).unwrap()), "all");

@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_should_be_submitted_beside_the_item_as_written() {
+    fn a_job_is_submitted_beside_its_item() {
         for item in [function(), implementation()] {
             let expanded = expand(arguments(), item.clone()).to_string();
             assert!(!has_errors(&expanded), "{expanded}");
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn whether_jobs_of_a_trait_stream_should_be_left_to_the_compiler() {
+    fn the_compiler_decides_whether_a_trait_streams() {
         let asserts = |arguments| {
             expand(arguments, implementation())
                 .to_string()
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn arguments_that_are_half_typed_should_leave_the_item_and_the_job() {
+    fn half_typed_arguments_leave_the_item_and_the_job() {
         for arguments in prefixes(arguments()) {
             let shown = arguments.to_string();
             let expanded = expand(arguments, function()).to_string();
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn an_item_that_is_half_typed_should_be_left_as_it_is() {
+    fn a_half_typed_item_is_left_as_it_is() {
         for item in prefixes(function()).chain(prefixes(implementation())) {
             let expanded = expand(arguments(), item.clone()).to_string();
             assert!(expanded.starts_with(&item.to_string()), "{expanded}");
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_in_one_argument_should_not_hide_those_in_others() {
+    fn a_fault_hides_no_other() {
         let arguments = quote!(cron = "70 * 25 * * ?", sharding 3, shading = 1, failover = 1, failover);
         let expanded = expand(
             arguments,

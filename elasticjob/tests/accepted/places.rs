@@ -54,7 +54,7 @@ macro_rules! declare {
 declare!(by_macro, "0 0 3 * * ?");
 
 #[test]
-fn a_job_should_be_known_by_every_path_to_its_name() {
+fn a_job_is_known_by_every_path() {
     #[elastic_job]
     fn local() {}
 

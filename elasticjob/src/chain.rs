@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cause_that_was_just_shown_should_not_be_repeated() {
+    fn repeats_no_cause_that_was_just_shown() {
         check(
             ["cannot sync: lost", "lost", "reset by peer"],
             "cannot sync: lost: reset by peer",

@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_panic_of_an_essential_task_should_cancel_its_branch_alone() {
+    async fn cancels_the_branch_of_a_panicked_essential_task() {
         let tasks = Tasks::new();
         let (left, right) = (tasks.child(), tasks.child());
         let failed = left.spawn_essential("worker", async { panic!("no") });
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_parent_should_wait_for_its_branches_and_a_branch_only_for_itself() {
+    async fn waits_for_branches_only_as_a_parent() {
         let tasks = Tasks::new();
         let branch = tasks.child();
         let token = branch.token().clone();
@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn a_task_that_is_dropped_with_its_runtime_should_say_so() {
+    fn reports_a_task_dropped_with_its_runtime() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let tasks = Tasks::with_spawner(Arc::new(Runtime(runtime.handle().clone())));
         let task = tasks.spawn("never ends", std::future::pending::<()>());

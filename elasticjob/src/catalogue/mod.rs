@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_name_should_be_refused_with_the_names_there_are() {
+    fn refuses_an_unknown_name_with_the_known_ones() {
         let error = colours().get("red").unwrap_err();
         assert_eq!(error.to_string(), "unknown colour `red`: expected one of BLUE, RED");
     }

@@ -31,7 +31,7 @@ mod tests {
     struct CannotSync(#[source] io::Error);
 
     #[test]
-    fn the_log_should_name_the_job_the_item_and_every_cause() {
+    fn names_job_item_and_every_cause() {
         let cause = CannotSync(io::Error::other("disk full"));
         let log = test_log::Log::default();
         let subscriber = tracing_subscriber::fmt()

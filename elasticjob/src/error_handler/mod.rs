@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_handler_that_does_not_exist_should_be_refused_with_those_that_do() {
+    fn refuses_a_missing_handler_with_the_known_ones() {
         let error = ErrorHandlers::built_in().get("PAGER").unwrap_err().to_string();
         assert!(
             error.starts_with("unknown error handler `PAGER`: expected one of "),

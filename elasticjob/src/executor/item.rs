@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_run_should_time_out_once_it_has_got_no_further_for_so_long() {
+    async fn times_out_without_progress() {
         let setting = set_up();
         let start = Instant::now();
         let limit = Duration::from_secs(2);
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn blocking_work_that_ends_within_the_grace_should_be_waited_for() {
+    async fn waits_for_blocking_work_within_the_grace() {
         let setting = set_up();
         let (end, blocks) = mpsc::channel();
         let run = setting.run_blocking(blocks).await;
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn blocking_work_that_overruns_should_be_reported_and_keep_its_room_in_the_pool() {
+    async fn keeps_room_in_the_pool_for_overrunning_work() {
         let setting = set_up();
         let (end, blocks) = mpsc::channel();
         let run = setting.run_blocking(blocks).await;
@@ -365,7 +365,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn blocking_work_should_be_refused_once_the_run_is_to_stop() {
+    async fn refuses_blocking_work_in_a_run_that_stops() {
         let setting = set_up();
         let (give, running) = oneshot::channel();
         let run = setting.run(async move |running: RunEnvironment| {

@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn an_outcome_should_say_what_happened_and_know_whether_it_is_a_failure() {
+    fn describes_itself_and_knows_failures() {
         let cause = || std::io::Error::other("disk full");
         check(Ok(()).into(), "succeeded", None);
         check(Err(cause().into()).into(), "failed: disk full", Some("disk full"));

@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_job_of_a_type_should_run_by_its_properties() {
+    async fn runs_a_typed_job_by_its_properties() {
         let job = open(&[("divide.by", "2"), ("other", "x")]).unwrap();
         let run = |item| job.run(RunContext::for_test(ShardingContext::for_test(item, 4)));
         assert!(run(2).await.is_ok());

@@ -129,12 +129,12 @@ mod tests {
     }
 
     #[test]
-    fn the_first_usual_interface_should_be_taken_when_nothing_is_preferred() {
+    fn takes_the_first_usual_interface_by_default() {
         check(None, None, "192.168.7.2");
     }
 
     #[test]
-    fn preferences_should_be_met_even_by_addresses_that_are_not_usual() {
+    fn meets_preferences_by_unusual_addresses() {
         check(Some("eth1"), None, "10.9.0.5");
         check(Some("docker0"), None, "172.17.0.1");
         check(Some("lo"), None, "127.0.0.1");
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn preferences_that_nothing_meets_should_be_refused_with_what_there_is() {
+    fn refuses_unmet_preferences_with_the_addresses() {
         let there_are = "there are docker0 (172.17.0.1), eth0 (192.168.7.2), eth0 (192.168.7.20), eth1 (10.9.0.5), \
                          lo (127.0.0.1)";
         let error = choose(&machine(), &preferences(Some("wlan0"), None))
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_only_this_machine_knows_should_be_the_last_resort() {
+    fn takes_a_local_address_as_the_last_resort() {
         let take = |interfaces: &[Interface]| choose(interfaces, &Preferences::default()).unwrap().to_string();
         let mut interfaces = vec![interface("lo", 1, "127.0.0.2")];
         assert_eq!(take(&interfaces), "127.0.0.2");
@@ -180,7 +180,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_order_in_which_interfaces_are_listed_should_not_matter(
+        fn ignores_the_order_of_interfaces(
             interfaces in Just(machine()).prop_shuffle(),
         ) {
             let chosen = choose(&interfaces, &Preferences::default()).unwrap();

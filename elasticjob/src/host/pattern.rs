@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn the_usual_patterns_of_java_should_fit_what_they_fit_there() {
+    fn matches_the_usual_patterns_as_java_does() {
         for pattern in ["192.168.*", r"192\.168\..*", "192.168..*"] {
             check(pattern, &["192.168.0.1", "192.168.255.1"], &["192.169.0.1", "10.0.0.1"]);
         }

@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_settings_of_a_key_the_later_should_count() {
+    fn takes_the_later_setting_of_a_key() {
         let registration = job("twice", || async {}).sharding(1).cron("* * * * * ?").sharding(2);
         let expected = [("cron", "* * * * * ?"), ("sharding-total-count", "2")];
         let expected = expected.map(|(key, value)| (key.to_owned(), value.to_owned()));

@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_of_two_components_of_a_type_should_stay() {
+    fn keeps_the_first_component_of_a_type() {
         let mut components = Components::default();
         components.provide(1_u32).unwrap();
         let refused = components.provide(2_u32).unwrap_err();

@@ -218,7 +218,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_change_of_the_configuration_should_not_let_two_firings_of_a_process_call_a_hook_at_once() {
+    fn calls_no_hook_twice_at_once_over_a_change() {
         let catalogue = JobListeners::none();
         let before = Listeners::of(&[], &catalogue, None).unwrap();
         let _calling = before.contending.try_lock().unwrap();

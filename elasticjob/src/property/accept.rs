@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_a_secret_should_not_be_explained() {
+    fn explains_no_fault_of_a_secret() {
         const EXPLAINED: Accepts<String> = Accepts::explained("a word", |text| Err(format!("`{text}` is none")));
         assert_eq!(
             EXPLAINED.parse("tiger").unwrap_err(),

@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn all_faults_should_come_out_at_once_and_show_no_secret() {
+    fn reports_all_faults_without_secrets() {
         let found = faults(&[
             ("mail.host", " "),
             ("mail.port", "smtp"),
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_is_secret_by_what_it_accepts_should_not_be_shown() {
+    fn hides_a_value_that_is_secret_by_its_type() {
         const PIN: Accepts<u16> = Accepts::new("a number", |text| text.parse().ok()).secret();
         let props = BTreeMap::from([("door".to_owned(), "tiger".to_owned())]);
         let mut reader = Reader::new(&props);
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_one_should_not_be_unknown_to_another_of_the_same_prefix() {
+    fn shares_a_prefix_between_readers() {
         struct Subject;
         impl Properties for Subject {
             const PREFIXES: &'static [&'static str] = &["mail."];

@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn times_should_be_counted_by_the_calendar_that_was_in_force_then() {
+    fn counts_times_by_the_calendar_of_then() {
         let (after, before) = (at("2026-01-01T00:00:00Z"), at("2026-01-01T00:00:40Z"));
         let old = calendar("0/10 * * * * ?", after);
         assert_eq!(old.count_between(after, before), 3, "10, 20, 30");
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_just_before_a_change_should_be_the_old_calendars_and_none_be_counted_twice() {
+    fn counts_no_time_twice_around_a_change() {
         let (after, before) = (at("2026-01-01T00:00:00Z"), at("2026-01-01T00:00:40Z"));
         for (changed, count) in [("20.4", 2 + 3), ("20", 2 + 3), ("19.6", 1 + 4)] {
             let old = calendar("0/10 * * * * ?", after);
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_clock_that_was_ahead_replaced_should_not_be_in_force_once_it_is_right() {
+    fn ignores_changes_dated_by_a_fast_clock() {
         let old = calendar("0/10 * * * * ?", at("2026-01-01T00:00:00Z"));
         let mut new = replaced(old, "0/5 * * * * ?", at("2026-01-02T00:00:00Z"));
         new.look_again(at("2026-01-01T00:00:20Z"));
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_goes_back_a_little_should_fire_nothing_twice() {
+    fn fires_nothing_twice_after_a_small_step_back() {
         let mut calendar = calendar("0 0/10 * * * ?", at("2026-01-01T00:59:00Z"));
         assert!(calendar.advance(at("2026-01-01T01:00:00Z")).is_some());
         calendar.look_again(at("2026-01-01T00:30:00Z"));

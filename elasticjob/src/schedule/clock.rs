@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn setting_the_clock_should_not_move_the_time_that_passes() {
+    async fn keeps_the_monotonic_time_when_set() {
         let clock = noon();
         let jumps = clock.jumps();
         clock.shift(SignedDuration::from_hours(-2));
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_sleep_of_the_machine_should_move_both_clocks_but_no_timer() {
+    async fn moves_both_clocks_but_no_timer_by_a_sleep() {
         let clock = noon();
         let before = Instant::now();
         clock.suspend(Duration::from_secs(3600));
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_instant_should_be_now_for_the_past_and_a_year_ahead_at_most() {
+    async fn limits_instants_to_a_year_ahead() {
         let clock = noon();
         assert_eq!(
             clock.instant_at(time("2025-06-01T12:00:05Z")),
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_sleeper_should_wake_early_when_the_clock_is_set_forward_and_late_when_it_is_set_back() {
+    async fn wakes_sleepers_by_the_clock_that_is_set() {
         let clock = Arc::new(noon());
         let start = Instant::now();
         let at = time("2025-06-01T13:00:00Z");

@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sleep_of_the_machine_should_count_and_a_stall_of_the_process_should_not() {
+    fn counts_sleeps_and_no_stalls() {
         check(60_000, 1_000, Some(59_000));
         check(60_000, 60_000, None);
     }

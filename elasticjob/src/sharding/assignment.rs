@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn items_should_be_found_by_owner_and_owners_by_item() {
+    fn finds_items_by_owner_and_owners_by_item() {
         let assignment = Assignment::new(&request(), vec![Some(1), None, Some(1)]).unwrap();
         assert_eq!(assignment.items_of(1).collect::<Vec<_>>(), [0, 2]);
         assert_eq!(assignment.items_of(0).count(), 0);
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "invalid assignment: it gives item 0")]
-    fn an_index_out_of_range_should_be_a_fault_of_the_strategy() {
+    fn refuses_an_index_out_of_range() {
         let _ = Assignment::from_fn(&request(), |_| Some(2));
     }
 }

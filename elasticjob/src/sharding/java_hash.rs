@@ -23,7 +23,7 @@ mod tests {
     }
 
     #[test]
-    fn a_character_beyond_sixteen_bits_should_count_as_its_two_units() {
+    fn counts_a_wide_character_as_two_units() {
         check("😀job", 1_276_931_962);
     }
 }

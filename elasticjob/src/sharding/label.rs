@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn an_item_should_go_only_to_instances_with_its_label() {
+    fn assigns_an_item_only_to_its_label() {
         let owners = owners("0=gpu,1=gpu & eu,2=eu", "", [&["gpu"], &["eu", "gpu"], &[]]);
         assert_eq!(owners[1], Some(1), "both");
         assert_eq!(owners[0], Some(0), "the less burdened of two");
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn the_label_of_the_job_should_be_that_of_all_items_without_one() {
+    fn applies_the_job_label_to_other_items() {
         let owners = owners("2=eu", "gpu", [&["gpu"], &["eu"], &["gpu"]]);
         assert_eq!(owners[2], Some(1));
         let mut others = [owners[0], owners[1], owners[3]];

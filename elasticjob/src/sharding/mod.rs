@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn the_built_in_strategies_should_be_found_by_their_names() {
+    fn finds_the_built_in_strategies_by_name() {
         let strategies = Strategies::built_in();
         assert_eq!(
             strategies.names().collect::<Vec<_>>(),
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_strategy_that_does_not_exist_should_be_refused_with_those_that_do() {
+    fn refuses_a_missing_strategy_with_the_known_ones() {
         let error = Strategies::built_in().get("AVERAGE").err().unwrap();
         assert_eq!(
             error.to_string(),

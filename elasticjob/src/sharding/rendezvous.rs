@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn an_instance_that_goes_should_leave_the_order_of_the_others() {
+    fn keeps_the_order_of_the_others() {
         let mut ids = ids(9);
         let mut before = ranked("job", &ids);
         let gone = ids.remove(4);
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn each_instance_should_be_the_favourite_of_about_as_many_jobs() {
+    fn spreads_favourites_evenly() {
         let ids = ids(5);
         let favourites: Vec<String> = (0..5_000)
             .map(|job| ranked(&format!("job-{job}"), &ids).remove(0))

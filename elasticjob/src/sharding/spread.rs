@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_chain_should_lead_past_instances_that_have_neither_too_much_nor_too_little() {
+    fn passes_chains_through_balanced_instances() {
         // Items 0 to 2 may run on the first two instances, item 3 on the last two.
         let request = ShardingRequest::new("job", 4, ["c@-@1", "b@-@1", "a@-@1"].map(Candidate::new));
         let request = request.with_current([(0, "c@-@1"), (1, "c@-@1"), (2, "c@-@1"), (3, "b@-@1")]);

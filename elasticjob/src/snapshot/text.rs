@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_begins_another_should_not_be_taken_for_it() {
+    fn distinguishes_an_address_from_its_prefix() {
         let mut addresses = Addresses::default();
         assert_eq!(addresses.mask("10.0.0.1, 10.0.0.12 and 10.0.0.1"), "ip1, ip2 and ip1");
         assert_eq!(addresses.mask("10.0.0.12:2181,110.0.0.1"), "ip2:2181,ip3");

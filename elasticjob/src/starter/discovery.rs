@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn every_name_that_two_jobs_share_should_be_refused_with_both_places() {
+    fn refuses_a_shared_name_with_both_places() {
         let first = job("a", || async {});
         let second = job("a", || async {});
         let places = (first.place(), second.place());

@@ -74,7 +74,7 @@ mod tests {
     use crate::registry;
 
     #[test]
-    fn a_request_that_is_refused_should_say_why_over_http() {
+    fn explains_a_refused_request_over_http() {
         let trigger = |source| Error::Trigger {
             job: "rebuild".to_owned(),
             source,

@@ -193,7 +193,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_of_the_documents_should_be_that_of_the_code() {
+    fn matches_the_table_of_the_documents() {
         let document = include_str!("../../../docs/metrics.md");
         let rows: Vec<&str> = document
             .lines()

@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_users_job_should_be_run_at_each_of_its_times_where_nothing_happens() {
+    fn runs_a_users_job_at_each_time() {
         let runs = Arc::new(AtomicU32::new(0));
         let simulation = Simulation::of(application(&runs)).instances(2).without_faults();
         let report = simulation.lasting(Duration::from_secs(3600)).run(1);
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_users_job_should_have_the_same_history_for_the_same_seed() {
+    fn repeats_the_history_of_a_seed() {
         let runs = Arc::default();
         let run = |seed| Simulation::of(application(&runs)).run(seed);
         let first = run(3);

@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn work_on_a_machine_that_crashes_should_go_no_further() {
+    async fn stops_work_on_a_crashed_machine() {
         let steps = Arc::new(AtomicU32::new(0));
         let counted = Arc::clone(&steps);
         let work = move || {

@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn events_should_come_in_order_and_end_with_the_bus() {
+    async fn delivers_events_in_order_until_the_bus_ends() {
         let bus = Bus::new();
         bus.publish(|| panic!("there is no listener"));
         let mut events = bus.subscribe();
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_tap_should_hold_no_more_bytes_than_it_may_and_take_more_once_some_are_taken() {
+    async fn limits_the_bytes_in_a_tap() {
         let heavy = failed(16 * 1024);
         let capacity = Capacity {
             events: 1000,
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_event_heavier_than_all_that_may_wait_should_wait_alone() {
+    async fn holds_an_oversized_event_alone() {
         let capacity = Capacity {
             events: 1000,
             bytes: 1024,

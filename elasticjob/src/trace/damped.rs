@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_number_should_be_said_at_once_then_each_minute_and_in_the_end() {
+    async fn reports_at_once_each_minute_and_at_the_end() {
         let mut damped = Damped::default();
         assert_eq!(damped.news(0, true), None);
         assert_eq!(damped.news(3, false), Some(3));

@@ -26,7 +26,7 @@ async fn has_logged(cluster: &Cluster, member: &Member, text: &str) {
 }
 
 #[tokio::test]
-async fn nodes_should_be_open_to_those_with_the_digest_only() -> anyhow::Result<()> {
+async fn opens_nodes_only_to_the_digest() -> anyhow::Result<()> {
     let namespace = "access-digest";
     let cluster = cluster(namespace)?.seen_with_digest(DIGEST);
     let member = |host| cluster.member(host).with("ELASTICJOB_REG_CENTER_DIGEST", DIGEST);
@@ -70,7 +70,7 @@ async fn nodes_should_be_open_to_those_with_the_digest_only() -> anyhow::Result<
 }
 
 #[tokio::test]
-async fn a_wrong_digest_should_end_the_start_with_a_clear_error() -> anyhow::Result<()> {
+async fn refuses_a_wrong_digest_with_a_clear_error() -> anyhow::Result<()> {
     let cluster = cluster("access-refused")?.seen_with_digest(DIGEST);
     let _first = cluster.member(1).with("ELASTICJOB_REG_CENTER_DIGEST", DIGEST).start()?;
     cluster.shared_by(&[1]).await;
@@ -98,7 +98,7 @@ async fn allow(client: &zk::Client, path: &str, permission: zk::Permission) -> a
 }
 
 #[tokio::test]
-async fn a_node_without_the_right_to_write_is_named_wherever_an_operator_looks() -> anyhow::Result<()> {
+async fn names_a_node_without_the_right_to_write() -> anyhow::Result<()> {
     let cluster = cluster("access-lost")?;
     let application = ElasticJob::builder()
         .without_discovery()
@@ -308,7 +308,7 @@ mod newcomers {
 }
 
 #[tokio::test]
-async fn a_member_should_wait_for_a_registry_centre_that_is_not_there_and_say_so() -> anyhow::Result<()> {
+async fn waits_for_a_missing_registry_centre() -> anyhow::Result<()> {
     let mut server = Server::start()?;
     server.kill();
     let cluster = Cluster::new(MEMBER, server.address(), "access-late")?;
@@ -363,7 +363,7 @@ async fn gives_up_after_its_retries_if_set_to_fail_fast() -> anyhow::Result<()> 
 }
 
 #[tokio::test]
-async fn a_member_that_is_stopped_while_it_waits_should_end_well() -> anyhow::Result<()> {
+async fn ends_well_when_stopped_while_waiting() -> anyhow::Result<()> {
     let mut server = Server::start()?;
     server.kill();
     let cluster = Cluster::new(MEMBER, server.address(), "access-stopped")?;

@@ -23,7 +23,7 @@ async fn assert_untouched(cluster: &Cluster) -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn each_fault_of_a_file_should_be_said_with_its_key_value_and_place() -> anyhow::Result<()> {
+async fn reports_key_value_and_place_of_each_fault() -> anyhow::Result<()> {
     let cluster = cluster("bad-input-file")?;
     let yaml = |text: &str| cluster.member(1).configured(&format!("elasticjob:\n  jobs:\n{text}"));
     let cases: [(&str, &[&str]); 8] = [
@@ -72,7 +72,7 @@ async fn each_fault_of_a_file_should_be_said_with_its_key_value_and_place() -> a
 }
 
 #[tokio::test]
-async fn faults_should_be_said_all_at_once_and_name_the_variable_they_come_from() -> anyhow::Result<()> {
+async fn reports_all_faults_with_their_variables() -> anyhow::Result<()> {
     let cluster = cluster("bad-input-all")?;
     let member = cluster
         .member(1)
@@ -92,7 +92,7 @@ async fn faults_should_be_said_all_at_once_and_name_the_variable_they_come_from(
 }
 
 #[tokio::test]
-async fn a_program_that_cannot_run_its_jobs_should_say_so_and_end() -> anyhow::Result<()> {
+async fn ends_if_it_cannot_run_its_jobs() -> anyhow::Result<()> {
     let cluster = cluster("bad-input-program")?;
     let flawed = |flaw| cluster.member(1).with("MEMBER_FLAW", flaw);
     check(flawed("no-component"), &["share", "Work", "member.rs"]).await?;
@@ -103,7 +103,7 @@ async fn a_program_that_cannot_run_its_jobs_should_say_so_and_end() -> anyhow::R
 }
 
 #[tokio::test]
-async fn a_job_that_is_another_one_in_the_registry_should_be_refused_with_all_jobs() -> anyhow::Result<()> {
+async fn refuses_all_jobs_if_one_is_another_in_the_registry() -> anyhow::Result<()> {
     let cluster = cluster("bad-input-conflict")?;
     let class = |host, class: &str| {
         cluster
@@ -130,7 +130,7 @@ async fn a_job_that_is_another_one_in_the_registry_should_be_refused_with_all_jo
 }
 
 #[tokio::test]
-async fn a_configuration_in_the_registry_that_no_job_can_run_by_should_keep_that_job_alone_out() -> anyhow::Result<()> {
+async fn keeps_out_only_the_job_with_a_bad_configuration() -> anyhow::Result<()> {
     let cluster = cluster("bad-input-stored")?;
     cluster.create("/share", "").await?;
     cluster

@@ -81,7 +81,7 @@ async fn a_new_total_count_should_be_shared_out_at_once() -> anyhow::Result<()> 
 }
 
 #[tokio::test]
-async fn a_configuration_that_is_not_valid_should_be_refused_and_the_last_one_stay() -> anyhow::Result<()> {
+async fn keeps_the_last_valid_configuration() -> anyhow::Result<()> {
     let cluster = cluster("configuration-invalid")?;
     let members = members(&cluster, &[1])?;
     cluster.shared_by(&[1]).await;
@@ -98,7 +98,7 @@ async fn a_configuration_that_is_not_valid_should_be_refused_and_the_last_one_st
 }
 
 #[tokio::test]
-async fn the_registry_should_win_over_the_application_unless_that_is_to_overwrite_it() -> anyhow::Result<()> {
+async fn prefers_the_registry_unless_set_to_overwrite() -> anyhow::Result<()> {
     let cluster = cluster("configuration-overwrite")?;
     let _first = cluster.member(1).with("ELASTICJOB_JOBS_SHARE_CRON", NEVER).start()?;
     cluster.shared_by(&[1]).await;
@@ -123,7 +123,7 @@ async fn the_registry_should_win_over_the_application_unless_that_is_to_overwrit
 }
 
 #[tokio::test]
-async fn the_configuration_of_another_program_should_be_kept_where_we_do_not_understand_it() -> anyhow::Result<()> {
+async fn keeps_foreign_parts_of_a_configuration() -> anyhow::Result<()> {
     let cluster = cluster("configuration-kept")?;
     let extra = "jobExtraConfigurations:\n- !!com.acme.Extra\n  url: jdbc:h2:mem\n";
     let stored = format!(

@@ -62,7 +62,7 @@ async fn kill_in_turn(
 }
 
 #[tokio::test]
-async fn what_a_killed_member_was_running_should_be_run_elsewhere_and_nothing_else() -> anyhow::Result<()> {
+async fn reruns_only_what_a_killed_member_ran() -> anyhow::Result<()> {
     let cluster = cluster("failover-killed")?;
     // One after the other, so that some have ended, one runs, and others wait when it is killed.
     let member = |host| {
@@ -113,7 +113,7 @@ async fn what_a_killed_member_was_running_should_be_run_elsewhere_and_nothing_el
 }
 
 #[tokio::test]
-async fn an_item_should_be_taken_over_from_a_taker_that_dies_in_turn() -> anyhow::Result<()> {
+async fn takes_over_from_a_taker_that_dies() -> anyhow::Result<()> {
     let cluster = cluster("failover-in-turn")?;
     let mut members = BTreeMap::new();
     for host in [1, 2, 3] {
@@ -158,7 +158,7 @@ async fn parks_an_item_until_the_next_time() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn what_ran_when_all_died_should_be_run_again_by_the_first_that_comes_back() -> anyhow::Result<()> {
+async fn reruns_what_ran_when_all_members_died() -> anyhow::Result<()> {
     let cluster = cluster("failover-all-dead")?;
     // Seldom enough for a run to end before the next time: the two members are then at the same one.
     let member = |host| {
@@ -195,7 +195,7 @@ async fn what_ran_when_all_died_should_be_run_again_by_the_first_that_comes_back
 }
 
 #[tokio::test]
-async fn a_run_that_was_cancelled_should_not_go_on_where_it_is_taken_over() -> anyhow::Result<()> {
+async fn takes_over_no_cancelled_run() -> anyhow::Result<()> {
     let cluster = cluster("failover-cancelled")?;
     let mut members = BTreeMap::new();
     for host in [1, 2] {
@@ -238,7 +238,7 @@ async fn a_run_that_was_cancelled_should_not_go_on_where_it_is_taken_over() -> a
 }
 
 #[tokio::test]
-async fn an_item_that_is_run_by_hand_should_run_once_although_its_owner_dies() -> anyhow::Result<()> {
+async fn runs_a_triggered_item_once_after_a_death() -> anyhow::Result<()> {
     let cluster = cluster("failover-by-hand")?;
     let mut members = BTreeMap::new();
     for host in [1, 2] {

@@ -28,7 +28,7 @@ async fn until(running: &ElasticJob, what: &str, is_wanted: impl Fn(&Health) -> 
 }
 
 #[tokio::test]
-async fn a_registry_that_is_away_should_make_the_application_unready_and_not_dead() -> anyhow::Result<()> {
+async fn is_alive_and_unready_without_the_registry() -> anyhow::Result<()> {
     let mut server = Server::start()?;
     let running = ElasticJob::builder()
         .without_discovery()

@@ -62,7 +62,7 @@ async fn check(cluster: &Cluster, path: &str, text: &str, life: Life) -> anyhow:
 }
 
 #[tokio::test]
-async fn a_member_at_work_should_be_written_down_as_java_does() -> anyhow::Result<()> {
+async fn stores_a_working_member_as_java_does() -> anyhow::Result<()> {
     let cluster = cluster("layout")?;
     let member = cluster.member(7).working(LONG).start()?;
     cluster.shared_by(&[7]).await;
@@ -115,7 +115,7 @@ async fn a_member_at_work_should_be_written_down_as_java_does() -> anyhow::Resul
 }
 
 #[tokio::test]
-async fn a_mark_should_outlive_its_instance_where_there_is_failover() -> anyhow::Result<()> {
+async fn keeps_marks_of_dead_instances_for_failover() -> anyhow::Result<()> {
     let cluster = cluster("layout-failover")?;
     let _member = cluster
         .member(1)
@@ -135,7 +135,7 @@ async fn a_mark_should_outlive_its_instance_where_there_is_failover() -> anyhow:
 }
 
 #[tokio::test]
-async fn a_member_that_leaves_should_leave_only_what_java_leaves() -> anyhow::Result<()> {
+async fn leaves_only_what_java_leaves() -> anyhow::Result<()> {
     let cluster = cluster("layout-left")?;
     let mut member = cluster.member(1).start()?;
     cluster.shared_by(&[1]).await;
@@ -156,7 +156,7 @@ async fn a_member_that_leaves_should_leave_only_what_java_leaves() -> anyhow::Re
 }
 
 #[tokio::test]
-async fn the_namespace_and_the_latch_should_be_containers_which_the_server_clears() -> anyhow::Result<()> {
+async fn creates_namespace_and_latch_as_containers() -> anyhow::Result<()> {
     let server = Server::start_clearing_containers()?;
     let cluster = Cluster::new(MEMBER, server.address(), "layout/containers")?;
     let mut member = cluster.member(1).with("ELASTICJOB_JOBS_SHARE_CRON", NEVER).start()?;

@@ -21,7 +21,7 @@ fn at_work(cluster: &Cluster, host: u8, work: Duration) -> MemberSetup {
 }
 
 #[tokio::test]
-async fn an_item_of_a_member_that_leaves_should_be_given_away_while_others_still_run() -> anyhow::Result<()> {
+async fn moves_idle_items_while_others_still_run() -> anyhow::Result<()> {
     let cluster = cluster("leaving-announced")?;
     let _others = members(&cluster, &[1, 2])?;
     let mut third = at_work(&cluster, 3, VERY_LONG).start()?;
@@ -83,17 +83,17 @@ async fn check_stop(namespace: &str, stop: fn(&Member) -> anyhow::Result<()>) ->
 }
 
 #[tokio::test]
-async fn work_that_outlasts_the_grace_period_should_be_stopped_on_sigterm() -> anyhow::Result<()> {
+async fn stops_overrunning_work_on_sigterm() -> anyhow::Result<()> {
     check_stop("leaving-sigterm", Member::terminate).await
 }
 
 #[tokio::test]
-async fn work_that_outlasts_the_grace_period_should_be_stopped_on_ctrl_c() -> anyhow::Result<()> {
+async fn stops_overrunning_work_on_ctrl_c() -> anyhow::Result<()> {
     check_stop("leaving-ctrl-c", Member::interrupt).await
 }
 
 #[tokio::test]
-async fn a_rolling_restart_of_all_should_neither_miss_a_time_nor_run_one_twice() -> anyhow::Result<()> {
+async fn runs_each_time_once_over_a_rolling_restart() -> anyhow::Result<()> {
     let cluster = cluster("leaving-rolling")?;
     let hosts = [1, 2, 3];
     let member = |host| cluster.member(host).with_session_timeout(LASTING_SESSION).start();

@@ -92,7 +92,7 @@ async fn are_called_on_each_member_and_once() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn a_hook_should_be_called_by_another_member_when_its_caller_is_killed() -> anyhow::Result<()> {
+async fn are_called_by_another_if_the_caller_is_killed() -> anyhow::Result<()> {
     let cluster = cluster("listeners-killed")?;
     let member = |host| {
         listening(&cluster, host, "ONCE", LONG_ENOUGH)

@@ -11,7 +11,7 @@ use crate::cluster;
 const WORK: Duration = Duration::from_secs(7);
 
 #[tokio::test]
-async fn a_time_that_came_while_the_item_ran_should_be_made_up_right_after() -> anyhow::Result<()> {
+async fn makes_up_a_misfire_right_after() -> anyhow::Result<()> {
     let cluster = cluster("misfire")?;
     let _member = cluster
         .member(1)

@@ -50,8 +50,7 @@ fn counts(texts: &[String]) -> BTreeMap<&'static str, usize> {
 }
 
 #[tokio::test]
-async fn each_process_should_tell_of_its_failures_by_mail_and_by_chat_once_the_registry_says_so() -> anyhow::Result<()>
-{
+async fn follow_the_configuration_in_the_registry() -> anyhow::Result<()> {
     let mail = MailServer::start(Encryption::Tls).await?;
     let chat = Hook::start(r#"{"errcode":0,"errmsg":"ok"}"#).await?;
     let cluster = cluster("notices")?;
@@ -137,7 +136,7 @@ fn two(cluster: &Cluster, handler: &str, props: &str) -> anyhow::Result<[Member;
 }
 
 #[tokio::test]
-async fn each_process_should_tell_of_its_failures_in_whichever_way_is_configured() -> anyhow::Result<()> {
+async fn are_sent_in_each_configured_way() -> anyhow::Result<()> {
     for (handler, address, taken) in WAYS {
         let hook = Hook::start(taken).await?;
         let cluster = cluster(&format!("notices-{}", handler.to_lowercase()))?;
@@ -160,7 +159,7 @@ async fn each_process_should_tell_of_its_failures_in_whichever_way_is_configured
 }
 
 #[tokio::test]
-async fn each_process_should_log_its_failures_unless_they_are_to_be_ignored() -> anyhow::Result<()> {
+async fn are_logged_unless_ignored() -> anyhow::Result<()> {
     for (handler, times) in [("LOG", 1), ("THROW", 1), ("IGNORE", 0)] {
         let cluster = cluster(&format!("notices-{}", handler.to_lowercase()))?;
         let [mut first, mut second] = two(&cluster, handler, "")?;

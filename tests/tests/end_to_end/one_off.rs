@@ -35,7 +35,7 @@ pub(crate) fn execute(job: &str) -> Command {
 }
 
 #[tokio::test]
-async fn the_outcome_of_each_item_should_be_known_across_processes() -> anyhow::Result<()> {
+async fn knows_the_outcome_of_each_item() -> anyhow::Result<()> {
     let cluster = cluster("one-off-outcomes")?;
     let (mut first, _others) = three(&cluster).await?;
     let cause = |item: u32| match item % 3 {
@@ -62,7 +62,7 @@ async fn the_outcome_of_each_item_should_be_known_across_processes() -> anyhow::
 }
 
 #[tokio::test]
-async fn a_job_that_cannot_be_asked_should_be_refused_by_name() -> anyhow::Result<()> {
+async fn refuses_an_unknown_job_by_name() -> anyhow::Result<()> {
     let cluster = cluster("one-off-refused")?;
     let (mut first, _others) = three(&cluster).await?;
     for name in ["share", "rebuilt"] {

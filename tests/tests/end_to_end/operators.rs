@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use crate::{NEVER, cluster, members};
 
 #[tokio::test]
-async fn a_server_that_is_disabled_should_give_its_items_away_until_it_is_enabled() -> anyhow::Result<()> {
+async fn moves_items_off_a_disabled_server() -> anyhow::Result<()> {
     let cluster = cluster("operator-server")?;
     let _members = members(&cluster, &[1, 2, 3])?;
     cluster.shared_by(&[1, 2, 3]).await;
@@ -30,7 +30,7 @@ async fn a_server_that_is_disabled_should_give_its_items_away_until_it_is_enable
 }
 
 #[tokio::test]
-async fn a_server_that_is_disabled_should_stay_so_over_a_lost_session_and_a_restart() -> anyhow::Result<()> {
+async fn keeps_a_server_disabled_over_a_restart() -> anyhow::Result<()> {
     let cluster = cluster("operator-server-stays")?;
     let proxy = Proxy::start(Server::shared().address()).await?;
     let _first = cluster.member(1).start()?;
@@ -78,7 +78,7 @@ async fn a_server_that_is_disabled_should_stay_so_over_a_lost_session_and_a_rest
 }
 
 #[tokio::test]
-async fn an_item_that_is_disabled_should_not_run_until_it_is_enabled() -> anyhow::Result<()> {
+async fn runs_no_disabled_item() -> anyhow::Result<()> {
     let cluster = cluster("operator-item")?;
     let _members = members(&cluster, &[1, 2])?;
     cluster.shared_by(&[1, 2]).await;
@@ -98,7 +98,7 @@ async fn an_item_that_is_disabled_should_not_run_until_it_is_enabled() -> anyhow
 }
 
 #[tokio::test]
-async fn a_trigger_should_run_the_items_of_its_instance_once() -> anyhow::Result<()> {
+async fn runs_the_items_of_a_triggered_instance_once() -> anyhow::Result<()> {
     let cluster = cluster("operator-trigger")?;
     let _members = [1, 2].map(|host| cluster.member(host).with("ELASTICJOB_JOBS_SHARE_CRON", NEVER).start());
     let owners = cluster.shared_by(&[1, 2]).await;
@@ -125,7 +125,7 @@ async fn a_trigger_should_run_the_items_of_its_instance_once() -> anyhow::Result
 }
 
 #[tokio::test]
-async fn an_instance_that_is_removed_should_shut_that_job_down_and_no_other() -> anyhow::Result<()> {
+async fn shuts_down_only_the_job_of_a_removed_instance() -> anyhow::Result<()> {
     let cluster = cluster("operator-instance")?;
     let members = members(&cluster, &[1, 2])?;
     cluster.shared_by(&[1, 2]).await;
@@ -151,7 +151,7 @@ async fn an_instance_that_is_removed_should_shut_that_job_down_and_no_other() ->
 }
 
 #[tokio::test]
-async fn the_mark_of_an_instance_that_is_dead_should_be_removed_and_its_item_run_again() -> anyhow::Result<()> {
+async fn removes_marks_of_a_dead_instance() -> anyhow::Result<()> {
     let cluster = cluster("operator-stale-mark")?;
     // As a Java member with failover leaves it if it dies while no other member is there.
     for (path, text) in [

@@ -41,7 +41,7 @@ async fn go_on(cluster: &Cluster, hosts: &[u8]) {
 }
 
 #[tokio::test]
-async fn a_restart_of_the_server_within_the_session_timeout_should_change_nothing() -> anyhow::Result<()> {
+async fn survives_a_short_restart_of_the_server() -> anyhow::Result<()> {
     let mut server = Server::start()?;
     let cluster = Cluster::new(MEMBER, server.address(), "outage-short")?;
     let member = |host| {
@@ -65,7 +65,7 @@ async fn a_restart_of_the_server_within_the_session_timeout_should_change_nothin
 }
 
 #[tokio::test]
-async fn members_should_come_back_as_new_ones_when_the_server_is_away_for_long() -> anyhow::Result<()> {
+async fn returns_as_new_members_after_a_long_outage() -> anyhow::Result<()> {
     let mut server = Server::start()?;
     let cluster = Cluster::new(MEMBER, server.address(), "outage-long")?;
     // Work that would outlast the session: the fence must end it.
@@ -91,7 +91,7 @@ async fn members_should_come_back_as_new_ones_when_the_server_is_away_for_long()
 }
 
 #[tokio::test]
-async fn jobs_should_go_on_when_the_leader_of_an_ensemble_is_killed() -> anyhow::Result<()> {
+async fn survives_the_death_of_an_ensemble_leader() -> anyhow::Result<()> {
     let mut ensemble = Ensemble::start(3)?;
     let cluster = Cluster::new(MEMBER, ensemble.connect_string(), "outage-ensemble")?;
     let member = |host| {
@@ -119,7 +119,7 @@ async fn jobs_should_go_on_when_the_leader_of_an_ensemble_is_killed() -> anyhow:
 }
 
 #[tokio::test]
-async fn a_process_that_stood_still_should_do_nothing_more_and_come_back_as_a_new_member() -> anyhow::Result<()> {
+async fn returns_as_a_new_member_after_a_freeze() -> anyhow::Result<()> {
     let cluster = cluster("outage-paused")?;
     let _first = cluster.member(1).start()?;
     let second = cluster.member(2).working(LONG).start()?;
@@ -147,7 +147,7 @@ async fn a_process_that_stood_still_should_do_nothing_more_and_come_back_as_a_ne
 }
 
 #[tokio::test]
-async fn a_cut_that_is_shorter_than_the_session_should_cost_no_instance() -> anyhow::Result<()> {
+async fn keeps_instances_over_a_short_cut() -> anyhow::Result<()> {
     let cluster = cluster("outage-cut")?;
     let proxy = Proxy::start(Server::shared().address()).await?;
     let _others = members(&cluster, &[1])?;

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::{LONG, cluster, members};
 
 #[tokio::test]
-async fn items_should_be_shared_without_gap_or_overlap_as_members_come_and_go() -> anyhow::Result<()> {
+async fn assigns_all_items_as_members_come_and_go() -> anyhow::Result<()> {
     let cluster = cluster("share-come-and-go")?;
     let member = |host| {
         cluster
@@ -37,7 +37,7 @@ async fn items_should_be_shared_without_gap_or_overlap_as_members_come_and_go() 
 }
 
 #[tokio::test]
-async fn the_items_of_a_member_that_is_killed_should_move_once_its_session_is_over() -> anyhow::Result<()> {
+async fn moves_items_of_a_killed_member() -> anyhow::Result<()> {
     let cluster = cluster("share-killed")?;
     let member = |host| cluster.member(host).working(LONG).start();
     let (_first, _second, third) = (member(1)?, member(2)?, member(3)?);
@@ -50,7 +50,7 @@ async fn the_items_of_a_member_that_is_killed_should_move_once_its_session_is_ov
 }
 
 #[tokio::test]
-async fn a_disabled_member_should_take_no_item_until_it_is_enabled() -> anyhow::Result<()> {
+async fn assigns_nothing_to_a_disabled_member() -> anyhow::Result<()> {
     let cluster = cluster("share-disabled")?;
     let _members = members(&cluster, &[1, 2, 3])?;
     cluster.shared_by(&[1, 2, 3]).await;
@@ -77,7 +77,7 @@ async fn a_disabled_member_should_take_no_item_until_it_is_enabled() -> anyhow::
 }
 
 #[tokio::test]
-async fn a_job_that_is_configured_as_disabled_should_not_run_until_its_server_is_enabled() -> anyhow::Result<()> {
+async fn runs_no_disabled_job() -> anyhow::Result<()> {
     let cluster = cluster("share-configured-disabled")?;
     let _member = cluster
         .member(1)

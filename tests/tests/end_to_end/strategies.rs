@@ -65,7 +65,7 @@ async fn keeps_sticky_items_on_their_processes() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn a_strategy_of_the_application_that_panics_should_stop_no_process() -> anyhow::Result<()> {
+async fn survives_a_strategy_that_panics() -> anyhow::Result<()> {
     let cluster = cluster("strategy-panics")?;
     // It knows what to do with one process, and with three.
     let start = |host| member(&cluster, host, "ODD").start();
@@ -111,7 +111,7 @@ fn labelled(cluster: &Cluster, host: u8, labels: &str) -> anyhow::Result<Member>
 }
 
 #[tokio::test]
-async fn items_should_run_only_on_processes_that_carry_their_labels() -> anyhow::Result<()> {
+async fn runs_items_only_on_their_labels() -> anyhow::Result<()> {
     let cluster = cluster("strategy-label")?;
     let placed = async |what: &str, is_so: &dyn Fn(&Hosts) -> bool| {
         cluster

@@ -80,7 +80,7 @@ fn same_run(before: &BTreeMap<u32, Batch>, now: &BTreeMap<u32, Batch>) -> Vec<u3
 }
 
 #[tokio::test]
-async fn a_stream_should_give_way_where_its_item_moves_and_go_on_where_it_stays() -> anyhow::Result<()> {
+async fn ends_the_stream_of_an_item_that_moves() -> anyhow::Result<()> {
     let cluster = cluster("streams-move")?;
     let mut streams = Streams::of(&cluster);
     let mut first = member(&cluster, 1).start()?;

@@ -82,7 +82,7 @@ async fn is_shared(cluster: &Cluster) {
 }
 
 #[tokio::test]
-async fn an_item_should_be_tried_again_as_the_same_run_and_be_ended_when_its_time_is_over() -> anyhow::Result<()> {
+async fn retries_within_a_run_until_its_timeout() -> anyhow::Result<()> {
     let cluster = cluster("tries")?;
     let directory = with_script(&cluster)?;
     let start = |host| {

@@ -69,7 +69,7 @@ fn two(cluster: &Cluster, section: &str) -> anyhow::Result<[Member; 2]> {
 }
 
 #[tokio::test]
-async fn scripts_should_die_with_their_process_and_their_items_run_elsewhere() -> anyhow::Result<()> {
+async fn kills_scripts_with_their_process() -> anyhow::Result<()> {
     let cluster = cluster("typed-script")?;
     let directory: PathBuf = cluster.directory().join("scripts");
     fs::create_dir(&directory)?;
@@ -162,7 +162,7 @@ async fn each_process_should_make_the_requests_of_its_items() -> anyhow::Result<
 }
 
 #[tokio::test]
-async fn a_service_should_be_trusted_by_its_certificate_and_not_lead_out_of_tls() -> anyhow::Result<()> {
+async fn trusts_a_service_by_its_certificate() -> anyhow::Result<()> {
     let cluster = cluster("typed-https")?;
     let certificates = Certificates::make()?;
     let (secure, plain) = (
@@ -202,7 +202,7 @@ async fn a_service_should_be_trusted_by_its_certificate_and_not_lead_out_of_tls(
 }
 
 #[tokio::test]
-async fn a_type_of_the_application_should_run_an_item_on_each_process() -> anyhow::Result<()> {
+async fn runs_a_custom_type_on_each_process() -> anyhow::Result<()> {
     let cluster = cluster("typed-own")?;
     let members = two(
         &cluster,

@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_status_of_failure_should_be_one_and_pass_where_it_is_the_servers() {
+    fn fails_by_status_and_retries_server_faults() {
         let text = |status, body| format!("the service answers with status {status}: {body}");
         check(404, "gone ", Some((&text(404, "gone"), false)));
         check(302, "", Some((&text(302, ""), false)));

@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_should_be_signed_with_and_without_a_query() {
+    fn signs_an_address_with_and_without_a_query() {
         // Computed by `openssl dgst -sha256 -hmac this-is-secret -binary`.
         let signed = "timestamp=1577262236757&sign=uKpGCdMEz2zrXuhsHq6H8h%2Fw%2FKKnh6QF7%2Bl5zjgxOIc%3D";
         let check = |address: &str, expect: String| {

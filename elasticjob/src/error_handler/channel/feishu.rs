@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_should_be_signed_with_time_and_secret_as_the_key() {
+    fn signs_a_message_with_time_and_secret() {
         let mut body = json!({});
         let now = Timestamp::from_second(1_599_360_473).unwrap();
         sign(&mut body, &Secret::new("this-is-secret"), now);

@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn causes_that_differ_in_numbers_and_ids_alone_should_be_one() {
+    fn joins_causes_that_differ_in_numbers_alone() {
         let check = |one: &str, other: &str, is_same| {
             let kinds = [one, other].map(|cause| kind_of(&[cause.to_owned()]));
             assert_eq!(kinds[0] == kinds[1], is_same, "{kinds:?}");
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_held_should_be_given_out_before_the_end() {
+    fn returns_all_held_failures_before_the_end() {
         let (mut damper, now) = (Damper::new(Some(MINUTE)), Instant::now());
         for cause in ["disk full", "no network", "disk full", "no network", "no network"] {
             damper.admit(failure(0, cause), now);

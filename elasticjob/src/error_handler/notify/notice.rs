@@ -300,7 +300,7 @@ mod tests {
     struct CannotSync(#[source] io::Error);
 
     #[test]
-    fn the_text_should_name_the_job_every_cause_and_where_it_was() {
+    fn names_the_job_every_cause_and_the_place() {
         let shard = ShardingContext::for_test(3, 10)
             .with_job_name("sync_orders")
             .with_instance_id("10.0.0.7@-@1")
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn a_summary_should_say_how_many_failures_of_which_items_it_stands_for() {
+    fn sums_up_failures_with_their_items() {
         let text = |items: std::ops::Range<u32>, count| {
             let held = Held {
                 count,

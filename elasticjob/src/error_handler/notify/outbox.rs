@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_beyond_the_queue_should_be_dropped_without_waiting() {
+    async fn drops_beyond_the_queue_without_waiting() {
         let mut setting = set_up(None);
         setting.answers.send(Answer::Never).unwrap();
         setting.fail(CAPACITY * 3);
@@ -362,7 +362,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_failure_that_may_pass_should_be_tried_again_a_few_times() {
+    async fn retries_a_passing_failure_a_few_times() {
         let (mut setting, start) = (set_up(None), Instant::now());
         setting.answers.send(Answer::TryAgain).unwrap();
         setting.fail(1);
@@ -381,7 +381,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_refusal_should_be_final_and_the_next_notice_be_sent() {
+    async fn sends_the_next_notice_after_a_refusal() {
         let (mut setting, start) = (set_up(None), Instant::now());
         setting.answers.send(Answer::Refuse).unwrap();
         setting.fail(2);
@@ -390,7 +390,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_service_that_never_answers_should_hold_up_the_others_for_a_limited_time() {
+    async fn limits_the_wait_for_a_silent_service() {
         let (mut setting, start) = (set_up(None), Instant::now());
         setting.answers.send(Answer::Never).unwrap();
         setting.fail(2);
@@ -399,7 +399,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_held_should_be_sent_at_once_when_the_framework_stops() {
+    async fn sends_all_held_notices_at_a_stop() {
         let (mut setting, start) = (set_up(Some(MINUTE)), Instant::now());
         setting.answers.send(Answer::TryAgain).unwrap();
         setting.fail(5);

@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn the_built_in_pools_should_be_found_by_their_names() {
+    fn finds_the_built_in_pools_by_name() {
         let cores = available_parallelism().unwrap().get();
         assert_eq!(limit(DEFAULT_POOL), Some(2 * cores));
         assert_eq!(limit("SINGLE_THREAD"), Some(1));
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pool_that_does_not_exist_should_be_refused_with_those_that_do() {
+    fn refuses_a_missing_pool_with_the_known_ones() {
         let pools = Pools::built_in();
         for name in ["GPU", "FIXED", "FIXED(8", "fixed(8)"] {
             assert_eq!(
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn jobs_should_share_a_pool_only_where_it_says_so() {
+    fn shares_a_pool_only_if_it_says_so() {
         let (own, shared) = (pool_of(2), Pool::shared(TWO));
         let first = own.open();
         let _taken = first.permits().acquire().now_or_never().unwrap();

@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_waits_should_begin_as_soon_as_the_limit_is_raised() {
+    async fn admits_waiters_when_the_limit_is_raised() {
         let permits = Permits::new(1);
         let _first = taken(&permits).unwrap();
         let mut waiting: Vec<Pin<Box<_>>> = (0..3).map(|_| Box::pin(permits.clone().acquire())).collect();
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_that_goes_down_and_up_again_should_be_what_it_was() {
+    fn restores_a_limit_that_went_down_and_up() {
         let permits = Permits::new(4);
         let running: Vec<Permit> = (0..4).map(|_| taken(&permits).unwrap()).collect();
         permits.resize(1);

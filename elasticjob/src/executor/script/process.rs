@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_exit_status_should_decide_and_the_last_lines_say_why() {
+    async fn decides_by_exit_status_and_quotes_the_last_lines() {
         let directory = tempfile::tempdir().unwrap();
         assert_eq!(run(script(&directory, "echo $ELASTIC_JOB_NAME > out")).await, Ok(()));
         assert_eq!(written(&directory, "out").await, "orders");
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_script_that_takes_too_long_should_be_asked_to_end_with_all_that_it_started() {
+    async fn terminates_a_slow_script_with_its_children() {
         let directory = tempfile::tempdir().unwrap();
         let line = "trap 'echo polite > out; exit' TERM; sleep 600 & echo $! > child; echo begun; wait";
         let mut slow = script(&directory, line);
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_script_that_does_not_end_when_asked_should_be_killed_after_its_grace() {
+    async fn kills_a_stubborn_script_after_its_grace() {
         let directory = tempfile::tempdir().unwrap();
         let mut stubborn = script(&directory, "trap '' TERM; echo $$ > pid; while :; do sleep 1; done");
         stubborn.kill_grace = Duration::from_millis(300);
@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_a_script_leaves_behind_should_have_the_grace_too_when_it_is_stopped() {
+    async fn grants_the_grace_to_children_of_a_script() {
         let directory = tempfile::tempdir().unwrap();
         // The shell ends at once, and its child in its own time.
         let child = "trap 'sleep 0.3; echo done > out; exit' TERM; echo $$ > child; while :; do sleep 0.1; done";
@@ -392,7 +392,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_fence_should_kill_at_once_also_while_a_script_may_still_end() {
+    async fn kills_at_the_fence_without_grace() {
         for is_cancelled_before in [false, true] {
             let directory = tempfile::tempdir().unwrap();
             let line = "trap 'echo asked > out' TERM; sleep 600 & echo $! > child; wait; while :; do sleep 1; done";
@@ -417,7 +417,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn output_that_is_held_open_should_not_hold_up_the_item() {
+    async fn waits_for_no_output_that_is_held_open() {
         let directory = tempfile::tempdir().unwrap();
         let start = Instant::now();
         let leaving = script(&directory, "sleep 600 & echo $! > child; exit 0");

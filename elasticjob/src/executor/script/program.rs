@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_program_should_be_found_by_name_and_by_path() {
+    fn finds_a_program_by_name_and_by_path() {
         let shell = find("sh", None).unwrap();
         assert!(shell.is_absolute() && shell.ends_with("sh"), "{shell:?}");
         assert_eq!(find(shell.to_str().unwrap(), None), Ok(shell.clone()));

@@ -71,7 +71,7 @@ fn three_retries() -> Tries {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_run_that_fails_should_be_tried_again_until_it_succeeds() {
+async fn retries_until_a_success() {
     let start = Instant::now();
     let job = |retry| async move { if retry < 2 { Err("no network".into()) } else { Ok(()) } };
     let tried = run(three_retries(), item(), job).await;
@@ -96,7 +96,7 @@ async fn a_run_should_fail_as_its_last_try_did() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_no_other_try_would_help_against_should_fail_at_once() {
+async fn fails_at_once_if_no_retry_helps() {
     let job = |_| async { Err(permanent("no account").into()) };
     let tried = run(three_retries(), item(), job).await;
     assert_eq!((tried.tries, tried.given_up), (1, Some(GivenUp::Permanent)));
@@ -166,7 +166,7 @@ async fn cancels_overrunning_blocking_work_without_a_second_try() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_other_try_should_be_made_for_who_is_to_end() {
+async fn retries_nothing_in_a_run_that_is_to_end() {
     let tries = read(&[(RETRY, "9"), (BACKOFF, "10s")]).unwrap();
     let job = |_| async { Err("no network".into()) };
     let ended = |item: Item, wind_down: WindDown| async move {
@@ -189,7 +189,7 @@ async fn no_other_try_should_be_made_for_who_is_to_end() {
 }
 
 #[test]
-fn an_account_should_say_how_many_tries_there_were_and_why_not_more() {
+fn names_the_number_of_tries_and_why_no_more() {
     let account = |tries, given_up| {
         let tried = Tried {
             tries,
@@ -212,7 +212,7 @@ fn an_account_should_say_how_many_tries_there_were_and_why_not_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_run_that_is_stopped_in_a_pause_or_in_its_first_wait_should_be_cancelled() {
+async fn cancels_a_run_that_is_stopped_while_it_waits() {
     let tries = read(&[(RETRY, "9"), (BACKOFF, "10s")]).unwrap();
     let item = item();
     let job = move |item: Item| async move { run(tries, item, |_| async { Err("no network".into()) }).await };
@@ -266,7 +266,7 @@ async fn the_fence_should_end_a_pause() {
 }
 
 #[test]
-fn pauses_should_double_up_to_a_limit_and_differ_from_run_to_run() {
+fn doubles_pauses_up_to_a_limit_with_jitter() {
     let tries = read(&[(RETRY, "100"), (BACKOFF, "1s"), (MAX_BACKOFF, "10s")]).unwrap();
     let pauses = |item| (0..100).map(move |retry| tries.pause(retry, &identity(item)).as_secs_f64());
     for (retry, pause) in (0..).zip(pauses(0)) {

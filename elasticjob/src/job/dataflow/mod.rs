@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_batch_that_fails_should_end_the_stream_with_its_error() {
+    async fn ends_with_the_error_of_a_failed_batch() {
         let mut job = CountDown::from(9);
         Arc::get_mut(&mut job).unwrap().bad = Some(4);
         let failed = erased(&job).run(context("true")).await.unwrap_err();
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_run_that_should_end_should_do_so_after_the_batch_at_hand() {
+    async fn ends_after_the_batch_at_hand() {
         let job = CountDown::from(9);
         let run = context("true");
         run.wind_down().cancel();
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_stream_that_never_waits_should_let_others_stop_it_between_batches() {
+    async fn can_be_stopped_between_batches() {
         let job = CountDown::from(u32::MAX);
         let mut run = erased(&job).run(context("true"));
         assert!(run.as_mut().now_or_never().is_none(), "it gives way");

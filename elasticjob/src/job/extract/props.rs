@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_should_name_the_key_and_not_the_value() {
+    fn names_the_key_and_not_the_value() {
         let mut wrong = props(&MAIL);
         wrong.insert("email.port".to_owned(), "secret".to_owned());
         let error = read::<Mail>(&wrong).unwrap_err().to_string();

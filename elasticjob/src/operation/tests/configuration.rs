@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn a_configuration_should_be_changed_in_the_version_that_was_seen_and_keep_what_is_others() {
+async fn changes_the_seen_version_and_keeps_foreign_keys() {
     let extra = "jobExtraConfigurations:\n- !!org.example.Tracing\n  url: jdbc\n";
     let cluster = cluster(&[&format!("/job/config={CONFIG}{extra}")]).await;
     let operations = &cluster.operations;

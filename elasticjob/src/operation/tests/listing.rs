@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn the_status_of_a_job_should_be_that_of_the_java_console() {
+async fn shows_the_status_of_the_java_console() {
     let cluster = cluster(&[&format!("/job/config={CONFIG}")]).await;
     let status = async || cluster.operations.job_brief("job").await.unwrap().status;
     assert_eq!(status().await, JobStatus::Crashed);
@@ -21,7 +21,7 @@ async fn the_status_of_a_job_should_be_that_of_the_java_console() {
 }
 
 #[tokio::test]
-async fn a_job_with_an_item_that_has_no_owner_should_not_be_called_well() {
+async fn shows_an_item_without_owner_in_the_status() {
     let nodes = [
         &format!("/job/config={CONFIG}"),
         "/job/instances/a@-@1",
@@ -41,7 +41,7 @@ async fn a_job_with_an_item_that_has_no_owner_should_not_be_called_well() {
 }
 
 #[tokio::test]
-async fn an_item_of_an_instance_that_is_gone_should_be_shown_without_one() {
+async fn shows_no_owner_that_is_gone() {
     let cluster = cluster(&[
         &format!("/job/config={CONFIG}"),
         "/job/instances/a@-@1",
@@ -110,7 +110,7 @@ async fn distinguishes_other_nodes_from_jobs() {
 }
 
 #[tokio::test]
-async fn a_look_at_two_thousand_jobs_should_cost_some_dozens_of_requests() {
+async fn lists_two_thousand_jobs_in_few_requests() {
     let registry = Metered::new(MemoryRegistry::new());
     let session = registry.connect().await.unwrap();
     for job in 0..2_000 {

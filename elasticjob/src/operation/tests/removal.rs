@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn a_job_should_be_removed_whole_and_not_while_it_is_served() {
+async fn removes_a_job_only_without_instances() {
     let cluster = cluster(&[
         &format!("/job/config={CONFIG}"),
         "/job/instances/a@-@1",

@@ -33,7 +33,7 @@ async fn shows_a_note_until_another_operator_switches() {
 }
 
 #[tokio::test]
-async fn a_server_should_be_switched_in_all_its_jobs_and_no_other() {
+async fn switches_a_server_in_all_its_jobs() {
     let cluster = cluster(&[
         &format!("/one/config={}", CONFIG.replace("job\n", "one\n")),
         "/one/servers/a=ENABLED",

@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn children_should_be_found_and_listed_in_order_however_many_there_are() {
+    fn lists_any_number_of_children_in_order() {
         for count in [0, 1, FEW, FEW + 1, 10 * FEW] {
             let mut names: Vec<String> = (0..count).map(|number| number.to_string()).collect();
             let mut children = Children::default();

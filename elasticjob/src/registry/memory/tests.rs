@@ -50,7 +50,7 @@ fn has_event(watch: &mut Box<dyn Watch>) -> Option<WatchEvent> {
 }
 
 #[tokio::test]
-async fn calls_should_be_answered_at_the_first_poll_when_there_is_no_fault() {
+async fn answers_at_the_first_poll_without_a_fault() {
     let session = connect(&registry()).await;
     let mut watch = session.watch("/").now_or_never().unwrap().unwrap();
     session
@@ -63,7 +63,7 @@ async fn calls_should_be_answered_at_the_first_poll_when_there_is_no_fault() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cut_should_suspend_and_a_heal_within_the_timeout_should_resume_with_a_resync() {
+async fn resumes_with_a_resync_after_a_short_cut() {
     let registry = registry();
     let (link, observer) = (registry.link("a"), connect(&registry).await);
     let session = connect(&link).await;
@@ -87,7 +87,7 @@ async fn a_cut_should_suspend_and_a_heal_within_the_timeout_should_resume_with_a
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_registry_should_end_a_cut_session_before_its_client_gives_it_up() {
+async fn ends_a_cut_session_before_its_client_does() {
     let registry = registry();
     let (link, observer) = (registry.link("a"), connect(&registry).await);
     let session = connect(&link).await;
@@ -109,7 +109,7 @@ async fn the_registry_should_end_a_cut_session_before_its_client_gives_it_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stalled_request_should_be_served_however_late_the_link_heals() {
+async fn serves_a_stalled_request_after_a_late_heal() {
     let registry = registry();
     let link = registry.link("a");
     let session = connect(&link).await;
@@ -128,7 +128,7 @@ async fn a_stalled_request_should_be_served_however_late_the_link_heals() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stalled_request_should_be_dropped_by_a_cut_and_answered_by_an_early_heal() {
+async fn drops_a_stalled_request_at_a_cut() {
     let registry = registry();
     let link = registry.link("a");
     let session = connect(&link).await;
@@ -147,7 +147,7 @@ async fn a_stalled_request_should_be_dropped_by_a_cut_and_answered_by_an_early_h
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stalled_answer_should_be_lost_by_a_cut_though_the_write_happened() {
+async fn loses_a_stalled_answer_at_a_cut() {
     let registry = registry();
     let link = registry.link("a");
     let session = connect(&link).await;
@@ -193,7 +193,7 @@ async fn a_write_that_is_cut_should_end_as_ordered() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lagging_server_should_show_the_past_until_its_client_writes_or_syncs() {
+async fn lags_until_its_client_writes_or_syncs() {
     let registry = registry();
     let (link, ahead) = (registry.link("a"), connect(&registry).await);
     let session = connect(&link).await;
@@ -229,7 +229,7 @@ async fn a_lagging_server_should_show_the_past_until_its_client_writes_or_syncs(
 }
 
 #[tokio::test(start_paused = true)]
-async fn delayed_answers_and_events_should_stay_in_the_order_in_which_they_were_sent() {
+async fn keeps_the_order_of_delayed_answers_and_events() {
     let registry = registry();
     let (link, other) = (registry.link("slow"), connect(&registry).await);
     let session = connect(&link).await;
@@ -264,7 +264,7 @@ async fn delayed_answers_and_events_should_stay_in_the_order_in_which_they_were_
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_expiry_should_be_noticed_late_on_a_stalled_link_and_at_once_on_a_whole_one() {
+async fn shows_an_expiry_late_on_a_stalled_link() {
     let registry = registry();
     let (link, observer) = (registry.link("a"), connect(&registry).await);
     let session = connect(&link).await;
@@ -290,7 +290,7 @@ async fn an_expiry_should_be_noticed_late_on_a_stalled_link_and_at_once_on_a_who
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_session_that_its_client_gave_up_should_end_though_its_process_was_stopped_meanwhile() {
+async fn ends_a_session_that_its_client_gave_up() {
     let registry = registry();
     let (link, observer) = (registry.link("a"), connect(&registry).await);
     let session = connect(&link).await;
@@ -307,7 +307,7 @@ async fn a_session_that_its_client_gave_up_should_end_though_its_process_was_sto
 }
 
 #[tokio::test(start_paused = true)]
-async fn closing_or_dropping_a_session_should_reach_only_a_registry_that_can_be_reached() {
+async fn closes_a_session_only_over_a_whole_link() {
     let registry = registry();
     let (link, observer) = (registry.link("a"), connect(&registry).await);
     for (path, is_cut) in [("/closed", false), ("/crashed", true)] {
@@ -337,7 +337,7 @@ async fn closing_or_dropping_a_session_should_reach_only_a_registry_that_can_be_
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_session_that_is_closed_while_its_link_is_cut_should_end_by_its_timeout_though_the_link_heals() {
+async fn ends_a_session_closed_during_a_cut_by_timeout() {
     let registry = registry();
     let (link, observer) = (registry.link("a"), connect(&registry).await);
     let session = connect(&link).await;
@@ -354,7 +354,7 @@ async fn a_session_that_is_closed_while_its_link_is_cut_should_end_by_its_timeou
 }
 
 #[tokio::test]
-async fn a_cut_should_wait_for_the_write_that_it_is_ordered_for() {
+async fn cuts_at_the_write_that_it_is_set_for() {
     let registry = registry();
     let link = registry.link("a");
     let (session, observer) = (connect(&link).await, connect(&registry).await);
@@ -368,7 +368,7 @@ async fn a_cut_should_wait_for_the_write_that_it_is_ordered_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_isolated_server_should_answer_reads_of_a_session_that_has_ended() {
+async fn answers_reads_of_an_ended_session_when_isolated() {
     let registry = registry();
     let link = registry.link("a");
     let (session, observer) = (connect(&link).await, connect(&registry).await);
@@ -390,7 +390,7 @@ async fn an_isolated_server_should_answer_reads_of_a_session_that_has_ended() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_session_should_outlive_a_short_isolation_of_its_server() {
+async fn keeps_the_session_over_a_short_isolation() {
     let registry = registry();
     let link = registry.link("a");
     let (session, observer) = (connect(&link).await, connect(&registry).await);
@@ -410,7 +410,7 @@ async fn a_session_should_outlive_a_short_isolation_of_its_server() {
 }
 
 #[tokio::test]
-async fn a_lagging_server_should_say_how_many_transactions_it_saw() {
+async fn counts_the_transactions_that_a_lagging_server_saw() {
     let registry = registry();
     let link = registry.link("a");
     let (session, observer) = (connect(&link).await, connect(&registry).await);

@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_transaction_should_leave_the_tree_as_it_was() {
+    fn leaves_the_tree_after_a_refused_transaction() {
         let mut tree = Tree::default();
         let steps = vec![
             create("/a", CreateMode::Persistent),

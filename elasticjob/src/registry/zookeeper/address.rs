@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn all_faults_of_an_address_should_be_named_at_once() {
+    fn names_all_faults_of_an_address() {
         for (servers, namespace, expected) in [
             ("", "a", "server ``: expected host:port"),
             ("a:1;b:2", "a", "server `a:1;b:2`"),

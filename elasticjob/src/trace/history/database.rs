@@ -377,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn urls_should_be_understood_as_they_are_and_as_java_writes_them() {
+    fn reads_plain_and_jdbc_urls() {
         check(
             "sqlite:a b/history.db",
             None,
@@ -428,7 +428,7 @@ mod tests {
     }
 
     #[test]
-    fn each_fault_of_a_data_source_should_name_its_place() {
+    fn names_the_place_of_each_fault() {
         assert_eq!(
             faults(&[
                 ("SPRING_DATASOURCE_URL", "jdbc:h2:mem:secret"),
@@ -489,7 +489,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_database_should_be_refused_without_a_secret() {
+    fn refuses_other_urls_without_their_secrets() {
         let check = |url: &str, expected: &str| {
             let fault = url.parse::<Database>().unwrap_err().to_string();
             assert!(fault.contains(expected), "{fault}");

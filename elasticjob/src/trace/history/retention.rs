@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_too_old_by_the_clock_should_be_deleted_by_one_at_a_time() {
+    async fn deletes_old_rows_by_one_instance_at_a_time() {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}/history.db", directory.path().display());
         let store = Store::new(&url.parse().unwrap(), Access::Write).unwrap();

@@ -462,7 +462,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_row_should_be_named_after_its_run_and_fit_into_its_column() {
+    fn names_a_row_after_its_run() {
         let time = Timestamp::from_millisecond(1_795_286_400_123).unwrap();
         assert_eq!(row_id("k3v9x0a1b2c3", time, 7, 2), "k3v9x0a1b2c3-mwqr63y3-7-2");
         let late = Timestamp::from_millisecond(64_060_588_800_000).unwrap();

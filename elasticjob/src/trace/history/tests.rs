@@ -103,7 +103,7 @@ fn lost(attempt: u32) -> JobEvent {
 }
 
 #[tokio::test]
-async fn the_start_and_the_end_of_a_run_should_be_one_row_in_either_order_and_if_written_twice() {
+async fn joins_start_and_end_of_a_run_in_one_row() {
     for order in [
         &[started(1), ended(1)][..],
         &[ended(1), started(1)],
@@ -127,7 +127,7 @@ async fn the_start_and_the_end_of_a_run_should_be_one_row_in_either_order_and_if
 }
 
 #[tokio::test]
-async fn a_lost_run_should_be_said_to_be_lost_whether_or_not_its_start_was_written() {
+async fn records_a_lost_run_with_or_without_its_start() {
     for order in [&[started(1), lost(1)][..], &[lost(1)], &[lost(1), started(1)]] {
         let place = Place::new().await;
         for event in order {
@@ -142,7 +142,7 @@ async fn a_lost_run_should_be_said_to_be_lost_whether_or_not_its_start_was_writt
 }
 
 #[tokio::test]
-async fn an_attempt_that_another_followed_should_be_lost_and_the_last_one_count() {
+async fn records_a_followed_attempt_as_lost() {
     let place = Place::new().await;
     place.write(&[started(1)]).await;
     place.write(&[started(2), ended(2)]).await;

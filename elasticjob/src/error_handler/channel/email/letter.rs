@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mail_should_reach_all_and_show_no_blind_copy() {
+    fn reaches_all_and_shows_no_blind_copy() {
         let cause = std::io::Error::other("<b>disk</b> full");
         let mail = letter()
             .about(&Notice::for_test(&Failure::new("orders", &cause)))

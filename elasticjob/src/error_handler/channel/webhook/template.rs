@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_failure_does_not_have_should_be_null_or_empty() {
+    fn fills_missing_values_with_null_or_nothing() {
         let cause = std::io::Error::other("no");
         let notice = Notice::for_test(&Failure::new("orders", &cause));
         let template = Template::parse(r#"["{{item}}", "item {{item}}"]"#).unwrap();

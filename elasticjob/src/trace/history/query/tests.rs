@@ -32,7 +32,7 @@ fn filters() -> Vec<RunFilter> {
 }
 
 #[tokio::test]
-async fn every_question_should_go_by_an_index_and_have_nothing_to_sort() {
+async fn uses_an_index_and_no_sort_for_every_query() {
     let directory = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}/history.db", directory.path().display());
     let store = Store::new(&url.parse().unwrap(), Access::Write).unwrap();
@@ -96,7 +96,7 @@ fn an_index_should_serve_all_of_the_usual_questions() {
 }
 
 #[tokio::test]
-async fn a_database_that_cannot_be_asked_should_not_be_taken_for_an_empty_one() {
+async fn reports_a_database_that_cannot_be_queried() {
     let directory = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}/absent.db", directory.path().display());
     let history = History::open(&url.parse().unwrap()).unwrap();

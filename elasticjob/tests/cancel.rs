@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 /// Longer than anything takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// An application with this job.
+/// Returns an application with this job.
 async fn application(job: Registration) -> elasticjob::Result<ElasticJob> {
     let running = ElasticJob::builder()
         .without_discovery()
@@ -34,7 +34,7 @@ async fn cancel(operations: &Operations) -> Cancelled {
     operations.cancel("export", None, Some(note)).await.expect("it runs")
 }
 
-/// What became of the run within this time.
+/// Returns what became of the run within this time.
 async fn became(operations: &Operations, cancelled: &Cancelled, within: Duration) -> CancelOutcome {
     let report = operations.cancelled(cancelled, within).await.expect("it is there");
     report.items[&0].clone()

@@ -32,7 +32,7 @@ async fn started() -> elasticjob::Result<(ElasticJob, SocketAddr)> {
     Ok((running, address))
 }
 
-/// What the port says to these bytes, to the end of the stream.
+/// Returns what the port says to these bytes, to the end of the stream.
 async fn said(address: SocketAddr, request: &[u8]) -> std::io::Result<Vec<u8>> {
     let asked = async {
         let mut stream = TcpStream::connect(address).await?;

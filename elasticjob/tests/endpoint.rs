@@ -38,7 +38,7 @@ async fn started() -> (ElasticJob, SocketAddr) {
     (running, address)
 }
 
-/// The status and the body of the answer to a request.
+/// Returns the status and the body of the answer to a request.
 async fn ask(address: SocketAddr, request: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(address).await.expect("it listens");
     let request = format!("{request} HTTP/1.1\r\nhost: localhost\r\n\r\n");

@@ -58,7 +58,7 @@ impl Decorator for Faults {
     }
 }
 
-/// An application with one job on this registry.
+/// Returns an application with one job on this registry.
 async fn start(registry: &MemoryRegistry, faults: &Faults) -> elasticjob::Result<ElasticJob> {
     let faulty = Faulty {
         registry: registry.clone(),

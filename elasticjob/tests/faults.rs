@@ -14,20 +14,20 @@ struct Limits {
     batch: u8,
 }
 
-/// A job that takes something of each kind.
+/// Returns a job that takes something of each kind.
 fn orders() -> Registration {
     let work =
         async |_: ShardingContext, _: Component<u64>, _: JobParameter<i8>, _: ItemParameter<i8>, _: Props<Limits>| {};
     job("orders", work).sharding(2)
 }
 
-/// The faults of an application with this file, without the directory of the file and the lines of this one.
+/// Returns the faults of an application with this file, without the directory of the file and the lines of this one.
 fn faults(yaml: &str, jobs: impl IntoIterator<Item = Registration>) -> Vec<String> {
     let faults = with_parts(yaml, jobs).into_iter();
     faults.map(|(text, ..)| text).collect()
 }
 
-/// The same with the job, the place and the problem of each.
+/// Returns the same with the job, the place and the problem of each.
 fn with_parts(
     yaml: &str,
     jobs: impl IntoIterator<Item = Registration>,

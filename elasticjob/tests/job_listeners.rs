@@ -85,7 +85,7 @@ async fn run(builder: Builder, job: &str) {
     running.shutdown(Duration::from_secs(30)).await;
 }
 
-/// What keeps the application from starting.
+/// Returns what keeps the application from starting.
 fn faults(builder: Builder) -> Vec<String> {
     match builder.build() {
         Err(elasticjob::Error::Invalid(faults)) => faults.iter().map(ToString::to_string).collect(),

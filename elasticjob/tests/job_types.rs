@@ -85,7 +85,7 @@ fn application(journal: &Arc<Journal>, file: &NamedTempFile) -> Builder {
         .file(file.path())
 }
 
-/// What keeps the application from starting.
+/// Returns what keeps the application from starting.
 fn faults(builder: Builder) -> Vec<String> {
     match builder.build() {
         Err(elasticjob::Error::Invalid(faults)) => faults.iter().map(ToString::to_string).collect(),

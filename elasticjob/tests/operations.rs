@@ -16,7 +16,7 @@ use self::log::Log;
 /// Longer than anything takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// An application with one job of four items, which sends what it is given.
+/// Returns an application with one job of four items, which sends what it is given.
 async fn application(registry: &MemoryRegistry, given: mpsc::Sender<(u32, String)>) -> elasticjob::Result<ElasticJob> {
     let rebuild = job("rebuild", move |shard: ShardingContext| {
         let given = given.clone();

@@ -45,7 +45,7 @@ impl Turnstile {
         arrived.await.expect("they begin in time").unwrap().forget();
     }
 
-    /// How many runs are under way beyond those that were waited for, when all has been done that can be.
+    /// Returns how many runs are under way beyond those that were waited for, when all has been done that can be.
     async fn others(&self) -> usize {
         for _ in 0..1_000 {
             tokio::task::yield_now().await;
@@ -73,7 +73,7 @@ fn three() -> NonZeroUsize {
     NonZeroUsize::new(3).unwrap()
 }
 
-/// An application with a job for each of these names, of eight items each, in this pool.
+/// Returns an application with a job for each of these names, of eight items each, in this pool.
 fn application(turnstile: &Arc<Turnstile>, jobs: &[&str], pool: &str) -> Builder {
     let builder = ElasticJob::builder().environment([]).component(Pool::shared(three()));
     jobs.iter().fold(builder, |builder, name| {

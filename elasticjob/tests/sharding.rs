@@ -185,7 +185,8 @@ proptest! {
 
 const LABELS: [&str; 3] = ["gpu", "eu", "tape"];
 
-/// What `LABEL` says where instances carry these labels, and items need these and are owned by the instance of that index.
+/// Returns what `LABEL` says where instances carry these labels, and items need these and are owned by the instance of that
+/// index.
 fn label(carried: &[BTreeSet<usize>], needed: &[BTreeSet<usize>], owners: &[usize]) -> Assignment {
     let ids = ids(carried.len());
     let named = |labels: &BTreeSet<usize>| labels.iter().map(|label| LABELS[*label].to_owned()).collect::<Vec<_>>();
@@ -205,7 +206,7 @@ fn label(carried: &[BTreeSet<usize>], needed: &[BTreeSet<usize>], owners: &[usiz
     Strategies::built_in().get("LABEL").unwrap().assign(&request)
 }
 
-/// What `STICKY` says where each item is owned by the instance of that index.
+/// Returns what `STICKY` says where each item is owned by the instance of that index.
 fn sticky(job: &str, ids: &[String], owners: &[usize]) -> Assignment {
     let candidates = ids.iter().map(|id| Candidate::new(id));
     let owner = |owner: &usize| ids.get(*owner).map_or("gone@-@1", String::as_str);

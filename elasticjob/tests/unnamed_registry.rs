@@ -12,7 +12,7 @@ use elasticjob::starter::Builder;
 
 use self::log::Log;
 
-/// What building an application without files logs, or why it is refused.
+/// Returns what building an application without files logs, or why it is refused.
 fn built(adjust: impl FnOnce(Builder) -> Builder) -> Result<String, String> {
     let builder = ElasticJob::builder()
         .without_discovery()

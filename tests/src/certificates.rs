@@ -40,13 +40,13 @@ impl Certificates {
         Ok(Self { directory })
     }
 
-    /// Where `ca.pem`, `server.pem` and `server.key` are.
+    /// Returns where `ca.pem`, `server.pem` and `server.key` are.
     #[must_use]
     pub fn directory(&self) -> &Path {
         self.directory.path()
     }
 
-    /// The certificate of the authority.
+    /// Returns the certificate of the authority.
     #[must_use]
     pub fn authority(&self) -> PathBuf {
         self.directory.path().join("ca.pem")

@@ -59,7 +59,7 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// A cluster of processes that run `program`, with the registry centre at `servers`.
+    /// Returns a cluster of processes that run `program`, with the registry centre at `servers`.
     ///
     /// # Errors
     /// When the address is none, or there is no place for its files.
@@ -77,7 +77,7 @@ impl Cluster {
         })
     }
 
-    /// Where its files are, those of members included.
+    /// Returns where its files are, those of members included.
     #[must_use]
     pub fn directory(&self) -> &Path {
         self.directory.path()
@@ -102,7 +102,7 @@ impl Cluster {
         self
     }
 
-    /// A member to be, on the host of this number: `127.0.0.{host}`. Its items work for 100 ms.
+    /// Returns a member to be, on the host of this number: `127.0.0.{host}`. Its items work for 100 ms.
     pub fn member(&self, host: u8) -> MemberSetup {
         self.member_of(&self.program, host)
     }
@@ -117,7 +117,7 @@ impl Cluster {
             .with_session_timeout(SESSION_TIMEOUT)
     }
 
-    /// A process to be that knows where the registry centre is.
+    /// Returns a process to be that knows where the registry centre is.
     pub fn process(&self, program: impl AsRef<Path>, name: &str) -> MemberSetup {
         let number = self.members.fetch_add(1, Ordering::Relaxed);
         let directory = self.directory.path().join(format!("member-{number}-{name}"));
@@ -146,7 +146,7 @@ impl Cluster {
         }
     }
 
-    /// The nodes of the namespace with their data, a line each; or why they cannot be read.
+    /// Returns the nodes of the namespace with their data, a line each; or why they cannot be read.
     async fn tree(&self) -> String {
         let mut lines = String::new();
         let mut paths = vec![String::new()];
@@ -167,13 +167,13 @@ impl Cluster {
         lines
     }
 
-    /// Where sessions beside those of the members come from.
+    /// Returns where sessions beside those of the members come from.
     #[must_use]
     pub fn registry(&self) -> &ZooKeeperRegistry {
         &self.registry
     }
 
-    /// A session of our own, beside those of the members.
+    /// Returns a session of our own, beside those of the members.
     ///
     /// # Errors
     /// When there is none to be had now.
@@ -187,7 +187,7 @@ impl Cluster {
         Ok(Arc::clone(session.insert(self.registry.connect().await?)))
     }
 
-    /// A node's text, if the node is there.
+    /// Returns a node's text, if the node is there.
     ///
     /// # Errors
     /// When the registry does not answer.
@@ -196,7 +196,7 @@ impl Cluster {
         Ok(node.map(|(data, _)| String::from_utf8(data)).transpose()?)
     }
 
-    /// A node, if it is there.
+    /// Returns a node, if it is there.
     ///
     /// # Errors
     /// When the registry does not answer.
@@ -208,7 +208,7 @@ impl Cluster {
         }
     }
 
-    /// The names of a node's children, none when it is not there.
+    /// Returns the names of a node's children, none when it is not there.
     ///
     /// # Errors
     /// When the registry does not answer.
@@ -258,7 +258,7 @@ impl Cluster {
         Ok(self.session().await?.write(vec![step]).await.map(drop)?)
     }
 
-    /// The instances of a job by their host's number.
+    /// Returns the instances of a job by their host's number.
     ///
     /// # Errors
     /// When the registry does not answer, or a host has several.
@@ -275,7 +275,7 @@ impl Cluster {
         Ok(instances)
     }
 
-    /// The owners of a job's items, those without an owner left out.
+    /// Returns the owners of a job's items, those without an owner left out.
     ///
     /// # Errors
     /// When the registry does not answer.
@@ -324,7 +324,7 @@ impl Cluster {
         .await
     }
 
-    /// All runs so far.
+    /// Returns all runs so far.
     ///
     /// # Errors
     /// When the history cannot be read.
@@ -355,7 +355,7 @@ impl Cluster {
         .await
     }
 
-    /// How a run ended, if it has.
+    /// Returns how a run ended, if it has.
     ///
     /// # Errors
     /// When the history cannot be read, or has no such run.
@@ -430,19 +430,19 @@ impl Drop for Cluster {
     }
 }
 
-/// All items of the cron job.
+/// Returns all items of the cron job.
 #[must_use]
 pub fn all_items() -> Vec<u32> {
     (0..ITEMS).collect()
 }
 
-/// The address of a host.
+/// Returns the address of a host.
 #[must_use]
 pub fn ip(host: u8) -> String {
     format!("127.0.0.{host}")
 }
 
-/// The number of the host that an instance is on.
+/// Returns the number of the host that an instance is on.
 ///
 /// # Errors
 /// When it is not one of ours.
@@ -454,7 +454,7 @@ pub fn host_of(instance: &str) -> anyhow::Result<u8> {
     Ok(host.parse()?)
 }
 
-/// The cron job's next times after this one.
+/// Returns the cron job's next times after this one.
 #[must_use]
 pub fn times_after(time: Timestamp, count: i32) -> Vec<Timestamp> {
     let period = PERIOD.as_secs();

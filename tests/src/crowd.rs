@@ -47,7 +47,7 @@ impl Crowd {
         Ok(Self { site, members })
     }
 
-    /// The ways of the instances to the registry.
+    /// Returns the ways of the instances to the registry.
     pub fn links(&self) -> impl Iterator<Item = &Link> {
         self.members.iter().map(|(link, _)| link)
     }
@@ -84,7 +84,7 @@ impl Crowd {
         }
     }
 
-    /// What all of them asked of the registry while this went on.
+    /// Returns what all of them asked of the registry while this went on.
     pub async fn asked_during(&self, what: impl AsyncFnOnce()) -> Total {
         let before = self.total();
         what().await;

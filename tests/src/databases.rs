@@ -147,7 +147,7 @@ impl DatabaseServer {
         Ok(())
     }
 
-    /// The URL of a database that is there from the start, without user and password.
+    /// Returns the URL of a database that is there from the start, without user and password.
     #[must_use]
     pub fn url(&self) -> String {
         self.url_of(match self.kind {
@@ -156,7 +156,7 @@ impl DatabaseServer {
         })
     }
 
-    /// The same of another of its databases.
+    /// Returns the same of another of its databases.
     #[must_use]
     pub fn url_of(&self, database: &str) -> String {
         let scheme = match self.kind {
@@ -166,13 +166,13 @@ impl DatabaseServer {
         format!("{scheme}://127.0.0.1:{}/{database}", self.port)
     }
 
-    /// The URL of the database that is there from the start, with user and password.
+    /// Returns the URL of the database that is there from the start, with user and password.
     #[must_use]
     pub fn full_url(&self) -> String {
         with_user(&self.url())
     }
 
-    /// The same of another of its databases.
+    /// Returns the same of another of its databases.
     #[must_use]
     pub fn full_url_of(&self, database: &str) -> String {
         with_user(&self.url_of(database))
@@ -260,7 +260,7 @@ impl DatabaseServer {
     }
 
     fn is_serving(&self) -> bool {
-        // It listens, PostgreSQL even before it takes anybody; who connects tries again.
+        // It listens, PostgreSQL even before it accepts clients; a client that connects tries again.
         TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_ok()
     }
 }
@@ -280,7 +280,7 @@ fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// What comes before a command so that it is not root that runs it.
+/// Returns what comes before a command so that it is not root that runs it.
 fn ordinary_user() -> Vec<String> {
     if !is_root() {
         return Vec::new();
@@ -290,7 +290,7 @@ fn ordinary_user() -> Vec<String> {
     vec!["setpriv".to_owned(), user, group, "--clear-groups".to_owned()]
 }
 
-/// A program of PostgreSQL. Debian keeps those of each version apart.
+/// Returns a program of PostgreSQL. Debian keeps those of each version apart.
 fn postgres_program(name: &str) -> anyhow::Result<PathBuf> {
     let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let mut found: Vec<PathBuf> = versions

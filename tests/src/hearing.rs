@@ -60,7 +60,7 @@ impl Ears {
     }
 }
 
-/// All that was heard beside this history: what was begun, with its end if it has one.
+/// Returns all that was heard beside this history: what was begun, with its end if it has one.
 ///
 /// # Errors
 /// When the file cannot be read.

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::lines::{Appender, Tail};
 
-/// How long the machine has been up.
+/// Returns how long the machine has been up.
 #[must_use]
 pub fn since_boot() -> Duration {
     Duration::try_from(clock_gettime(ClockId::Boottime)).expect("the clock starts at zero with the machine")
@@ -168,7 +168,7 @@ pub struct History {
 }
 
 impl History {
-    /// The history in a file, which need not be there yet.
+    /// Returns the history in a file, which need not be there yet.
     #[must_use]
     pub fn of(path: &Path) -> Self {
         Self {
@@ -246,7 +246,7 @@ pub fn breaches(runs: &[Run]) -> Vec<String> {
     breaches
 }
 
-/// The times and items of a job that were not run to their end.
+/// Returns the times and items of a job that were not run to their end.
 #[must_use]
 pub fn gaps(runs: &[Run], job: &str, items: &[u32], times: &[Timestamp]) -> Vec<(Timestamp, u32)> {
     let finished: BTreeSet<(Timestamp, u32)> = runs
@@ -268,7 +268,7 @@ mod tests {
         Timestamp::from_second(second.into()).expect("within range")
     }
 
-    /// A run of item 0 that is due when it begins.
+    /// Returns a run of item 0 that is due when it begins.
     fn run(token: i32, first: i32, last: i32) -> Run {
         let since_boot = |second: i32| Duration::from_secs(second.unsigned_abs().into());
         Run {

@@ -73,7 +73,7 @@ struct Answers {
 }
 
 impl Hook {
-    /// A server that usually answers with status 200 and this body.
+    /// Returns a server that usually answers with status 200 and this body.
     ///
     /// # Errors
     /// When there is no port left.
@@ -83,7 +83,7 @@ impl Hook {
         Ok(Self::serve(listener, origin, usual))
     }
 
-    /// The same with TLS, for those who trust the authority of these certificates.
+    /// Returns the same with TLS, for clients that trust the authority of these certificates.
     ///
     /// # Errors
     /// When there is no port left, or the certificates cannot be read.
@@ -117,7 +117,7 @@ impl Hook {
         }
     }
 
-    /// The address of something on it: `/send?key=1`.
+    /// Returns the address of something on it: `/send?key=1`.
     #[must_use]
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.origin)
@@ -139,7 +139,7 @@ impl Hook {
         next.context("no request comes")?.context("the server is gone")
     }
 
-    /// How many requests came that were not asked for.
+    /// Returns how many requests came that were not asked for.
     pub async fn rest(&self) -> usize {
         let mut requests = self.requests.lock().await;
         std::iter::from_fn(|| requests.try_recv().ok()).count()
@@ -147,7 +147,7 @@ impl Hook {
 }
 
 impl Request {
-    /// The body.
+    /// Returns the body.
     ///
     /// # Errors
     /// When it is no JSON.

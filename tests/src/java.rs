@@ -44,13 +44,13 @@ pub(crate) struct Project {
     pub(crate) programs: &'static [(&'static str, &'static str)],
 }
 
-/// The version of ElasticJob that Java members are of.
+/// Returns the version of ElasticJob that Java members are of.
 #[must_use]
 pub fn version() -> String {
     std::env::var("ELASTICJOB_JAVA_VERSION").unwrap_or_else(|_| VERSION.to_owned())
 }
 
-/// The program of a Java member, which takes the same environment as `member`. Blocks its thread while it is built.
+/// Returns the program of a Java member, which takes the same environment as `member`. Blocks its thread while it is built.
 ///
 /// # Panics
 /// When it cannot be built.
@@ -59,7 +59,7 @@ pub fn member() -> PathBuf {
     programs().join("member")
 }
 
-/// The same of this version, whichever the environment names.
+/// Returns the same of this version, whichever the environment names.
 ///
 /// # Errors
 /// When it cannot be built.
@@ -82,7 +82,7 @@ pub fn is_at_hand() -> bool {
     version.is_ok_and(|output| output.status.success())
 }
 
-/// Where the programs are, built if need be.
+/// Returns where the programs are, built if need be.
 fn programs() -> &'static Path {
     static BUILT: LazyLock<PathBuf> =
         LazyLock::new(|| PROJECT.build(&version()).expect("Maven builds the Java members"));
@@ -126,7 +126,7 @@ impl Project {
         Ok(directory)
     }
 
-    /// A number for the sources and what the programs are made of besides.
+    /// Returns a number for the sources and what the programs are made of besides.
     fn fingerprint(&self, sources: &Path) -> anyhow::Result<u64> {
         let mut files = BTreeMap::new();
         read_into(&mut files, sources)?;
@@ -142,7 +142,7 @@ impl Project {
     }
 }
 
-/// A program that becomes the Java machine, so that its process is that of the member. All speak UTF-8, as files do.
+/// Returns a program that becomes the Java machine, so that its process is that of the member. All speak UTF-8, as files do.
 fn script(directory: &Path, class: &str) -> String {
     let directory = directory.display();
     format!(

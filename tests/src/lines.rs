@@ -48,7 +48,7 @@ impl Appender {
 }
 
 impl<T: DeserializeOwned> Tail<T> {
-    /// The lines of a file, which need not be there yet.
+    /// Returns the lines of a file, which need not be there yet.
     #[must_use]
     pub fn of(path: &Path) -> Self {
         Self {

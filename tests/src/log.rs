@@ -20,7 +20,7 @@ impl Log {
             .finish()
     }
 
-    /// All of it so far.
+    /// Returns all of it so far.
     #[must_use]
     pub fn text(&self) -> String {
         let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);

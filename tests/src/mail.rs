@@ -55,7 +55,7 @@ pub struct MailServer {
 pub struct Mail {
     /// The sender, as the envelope has it.
     pub from: String,
-    /// All who get it.
+    /// All recipients.
     pub to: Vec<String>,
     /// With all headers; long lines are broken.
     pub content: String,
@@ -66,7 +66,7 @@ pub struct Mail {
 }
 
 impl Mail {
-    /// What stands below the headers, with lines as long as they were written.
+    /// Returns what stands below the headers, with lines as long as they were written.
     #[must_use]
     pub fn text(&self) -> String {
         let text = self.content.split_once("\r\n\r\n").map(|(_headers, text)| text);
@@ -125,7 +125,7 @@ impl MailServer {
         self.port
     }
 
-    /// The certificate of the authority that its own one is of.
+    /// Returns the certificate of the authority that its own one is of.
     #[must_use]
     pub fn authority(&self) -> PathBuf {
         self.certificates.authority()

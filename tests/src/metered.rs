@@ -17,7 +17,7 @@ use tokio::sync::Barrier;
 /// The name of every job here.
 pub const JOB: &str = "job";
 
-/// As many items as anybody here has run at once.
+/// The pool with room for all items that any figure runs at once.
 const POOL: &str = "WIDE";
 
 /// The longest that leaving may take. Nothing runs then.
@@ -70,7 +70,7 @@ impl Site<MemoryRegistry> {
 }
 
 impl<R: Registry + Clone> Site<R> {
-    /// A site on this registry and by this clock.
+    /// Returns a site on this registry and by this clock.
     pub fn new(registry: R, clock: Arc<dyn Clock>) -> Self {
         Self { registry, clock }
     }
@@ -107,7 +107,7 @@ impl<R: Registry> Member<R> {
         Ok(Self { running, registry })
     }
 
-    /// What it asked of the registry so far.
+    /// Returns what it asked of the registry so far.
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.registry.counts()
@@ -143,7 +143,7 @@ pub fn falling_behind(items: u32) -> Registration {
     every_second(job(JOB, sleep).sharding(items))
 }
 
-/// A job that never fires by itself.
+/// Returns a job that never fires by itself.
 pub fn one_off(items: u32) -> Registration {
     job(JOB, async || {}).sharding(items)
 }

@@ -40,7 +40,7 @@ pub struct Member {
 }
 
 impl MemberSetup {
-    /// A member that runs `program` in `directory`, with an empty environment.
+    /// Returns a member that runs `program` in `directory`, with an empty environment.
     pub fn new(program: &Path, directory: &Path) -> Self {
         Self {
             program: program.to_owned(),
@@ -116,7 +116,7 @@ impl Member {
         self.pid
     }
 
-    /// What it has logged.
+    /// Returns what it has logged.
     #[must_use]
     pub fn log(&self) -> String {
         fs::read_to_string(log_of(&self.directory)).unwrap_or_default()

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 /// twice. There are no targets of the kind `example`: the word has cargo count in what dev-dependencies ask for.
 const AS_THE_TESTS: [&str; 4] = ["--workspace", "--all-features", "--bins", "--examples"];
 
-/// Where this program of the workspace is, as it is in the source now. Blocks its thread while it is built.
+/// Returns where this program of the workspace is, as it is in the source now. Blocks its thread while it is built.
 ///
 /// # Panics
 /// When it does not build.
@@ -50,7 +50,7 @@ fn build(what: &[&str]) -> Result<(), String> {
     }
 }
 
-/// Where cargo puts the programs of the workspace: tests are a directory below, and our own programs are there.
+/// Returns where cargo puts the programs of the workspace: tests are a directory below, and our own programs are there.
 fn binaries() -> PathBuf {
     let own = std::env::current_exe().expect("a test knows its own program");
     let directory = own.parent().expect("a program lies in a directory");

@@ -72,7 +72,7 @@ impl Proxy {
         })
     }
 
-    /// Where clients connect.
+    /// Returns where clients connect.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address

@@ -58,7 +58,7 @@ impl SnakeYaml {
         })
     }
 
-    /// The version.
+    /// Returns the version.
     #[must_use]
     pub fn version(&self) -> &'static str {
         self.version

@@ -33,7 +33,7 @@ pub struct Batch {
     pub token: i64,
 }
 
-/// The job, with two items that are due each second; it writes its batches to this file.
+/// Returns the job, with two items that are due each second; it writes its batches to this file.
 ///
 /// # Errors
 /// When the file cannot be opened.

@@ -117,7 +117,7 @@ impl Server {
         Ok(server)
     }
 
-    /// A server that all tests of this process share, each in a namespace of its own. It is not to be hurt.
+    /// Returns a server that all tests of this process share, each in a namespace of its own. It is not to be hurt.
     ///
     /// # Panics
     /// When it does not start.
@@ -141,7 +141,7 @@ impl Server {
         })
     }
 
-    /// The port it listens on, on 127.0.0.1.
+    /// Returns the port it listens on, on 127.0.0.1.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
@@ -210,7 +210,7 @@ impl Server {
         four_letter_word(self.address(), "srvr").is_ok_and(|answer| answer.contains("Mode:"))
     }
 
-    /// What the server itself has counted so far.
+    /// Returns what the server itself has counted so far.
     ///
     /// # Errors
     /// When it does not answer.
@@ -376,7 +376,7 @@ impl Ensemble {
         &mut self.servers
     }
 
-    /// Which server leads, if one does.
+    /// Returns which server leads, if one does.
     #[must_use]
     pub fn leader(&self) -> Option<usize> {
         let leads = |server: &Server| {
@@ -467,7 +467,7 @@ pub fn four_letter_word(address: SocketAddr, word: &str) -> anyhow::Result<Strin
     Ok(answer)
 }
 
-/// A port of the loopback address that is free at the moment.
+/// Returns a port of the loopback address that is free at the moment.
 ///
 /// # Errors
 /// When there is none.

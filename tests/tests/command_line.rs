@@ -880,7 +880,7 @@ mod nothing_found {
 
     use super::*;
 
-    /// The nodes below the root of the shared server.
+    /// Returns the nodes below the root of the shared server.
     async fn roots() -> anyhow::Result<Vec<String>> {
         let root = ZooKeeperRegistry::new(&Server::shared().address().to_string(), "")?;
         let session = root.connect().await?;

@@ -346,7 +346,7 @@ fn the_service_should_be_asked_for_each_item() {
     assert_eq!(jobs.terminate(), Some(0));
 }
 
-/// What is in the database of the example `dataflow`: open orders, settled ones, payouts, and orders that are paid out.
+/// Returns what is in the database of the example `dataflow`: open orders, settled ones, payouts, and orders that are paid out.
 fn settled(path: &Path) -> Settled {
     let counts = async {
         let mut database = SqliteConnectOptions::new().filename(path).connect().await?;

@@ -27,7 +27,7 @@ impl Cancel {
         serde_json::to_vec(self).expect("it has only texts and a time, which JSON can hold")
     }
 
-    /// The end of a run that it cancels.
+    /// Returns the end of a run that it cancels.
     pub(crate) fn end(&self) -> End {
         End::by_operator(self.cause())
     }

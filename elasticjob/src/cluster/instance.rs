@@ -17,7 +17,7 @@ const DELIMITER: &str = "@-@";
 pub(crate) struct InstanceId(Arc<str>);
 
 impl InstanceId {
-    /// A new id for this process on `ip`.
+    /// Returns a new id for this process on `ip`.
     pub(crate) fn fresh(ip: &str, pid: u32, ids: &mut Ids) -> Self {
         let suffix = if Mutation::ReuseInstanceId.is_on() {
             "000000".to_owned()
@@ -27,18 +27,18 @@ impl InstanceId {
         Self(format!("{ip}{DELIMITER}{pid}-{suffix}").into())
     }
 
-    /// A new id for the process of this one.
+    /// Returns a new id for the process of this one.
     pub(crate) fn renewed(&self, ids: &mut Ids) -> Self {
         let process = self.0.rsplit_once('-').map_or(&*self.0, |(process, _)| process);
         Self(format!("{process}-{}", ids.suffix()).into())
     }
 
-    /// An id as found in the registry.
+    /// Returns an id as found in the registry.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         (!text.is_empty()).then(|| Self(text.into()))
     }
 
-    /// The name of the node below `servers` that switches this instance on and off.
+    /// Returns the name of the node below `servers` that switches this instance on and off.
     pub(crate) fn server(&self) -> &str {
         self.0.split_once(DELIMITER).map_or(&*self.0, |(server, _)| server)
     }
@@ -49,7 +49,7 @@ impl InstanceId {
         !process.is_empty() && process.bytes().all(|byte| byte.is_ascii_digit())
     }
 
-    /// The text, shared with this id.
+    /// Returns the text, shared with this id.
     pub(crate) fn into_text(self) -> Arc<str> {
         self.0
     }
@@ -58,7 +58,7 @@ impl InstanceId {
         &self.0
     }
 
-    /// The data of the instance's node, byte for byte as Java writes it.
+    /// Returns the data of the instance's node, byte for byte as Java writes it.
     pub(crate) fn to_yaml(&self) -> String {
         format!("jobInstanceId: {}\nserverIp: {}\n", self.0, self.server())
     }

@@ -11,12 +11,12 @@ pub(crate) struct Standing<'a> {
     pub(crate) is_first: bool,
 }
 
-/// The name of a new contender, to which the registry adds a number. `uuid` tells ours from others'.
+/// Returns the name of a new contender, to which the registry adds a number. `uuid` tells ours from others'.
 pub(crate) fn contender(uuid: &str) -> String {
     format!("_c_{uuid}-latch-")
 }
 
-/// Where those of `uuid` stand among the contenders.
+/// Returns where those of `uuid` stand among the contenders.
 pub(crate) fn standing<'a>(contenders: &'a BTreeSet<String>, uuid: &str) -> Standing<'a> {
     let mut own: Vec<&str> = contenders
         .iter()
@@ -31,7 +31,7 @@ pub(crate) fn standing<'a>(contenders: &'a BTreeSet<String>, uuid: &str) -> Stan
     }
 }
 
-/// The contender that has the right.
+/// Returns the contender that has the right.
 pub(crate) fn first(contenders: &BTreeSet<String>) -> Option<&str> {
     contenders.iter().map(String::as_str).min_by_key(|name| order(name))
 }

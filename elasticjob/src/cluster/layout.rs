@@ -53,7 +53,7 @@ pub(crate) enum Node<'a> {
     Cancels,
     /// An operator's word that a run of the item is to end.
     Cancel(u32),
-    /// There while the whole job is paused, with who did that, when and why.
+    /// There while the whole job is paused, with the operator, the time and the reason.
     Pause,
     Notes,
     ServerNotes,
@@ -107,7 +107,7 @@ impl Moment {
 }
 
 impl<'a> Guarantee<'a> {
-    /// The node by the names of its path below `guarantee`.
+    /// Returns the node by the names of its path below `guarantee`.
     fn parse(parts: &[&'a str]) -> Option<Self> {
         let [name, below @ ..] = parts else {
             return Some(Self::Root);
@@ -178,7 +178,7 @@ impl ItemKind {
 }
 
 impl<'a> Node<'a> {
-    /// The node at `path`, or `None` where the path is another job's or none that we know.
+    /// Returns the node at `path`, or `None` where the path is another job's or none that we know.
     pub(crate) fn parse(job: &str, path: &'a str) -> Option<Self> {
         let below = path.strip_prefix('/')?.strip_prefix(job)?;
         if below.is_empty() {
@@ -246,7 +246,7 @@ impl<'a> Node<'a> {
         })
     }
 
-    /// The node's absolute path in the subtree of `job`.
+    /// Returns the node's absolute path in the subtree of `job`.
     pub(crate) fn of(self, job: &str) -> String {
         format!("/{job}{self}")
     }
@@ -308,7 +308,7 @@ impl fmt::Display for Node<'_> {
     }
 }
 
-/// A sharding item as it stands in a path: decimal, no padding, no sign.
+/// Returns a sharding item as it stands in a path: decimal, no padding, no sign.
 fn number(text: &str) -> Option<u32> {
     let item: u32 = text.parse().ok()?;
     (item.to_string() == text).then_some(item)

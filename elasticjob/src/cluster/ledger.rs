@@ -1,4 +1,4 @@
-//! The ledger: what is known for certain about each item, and who decides when two disagree.
+//! The ledger: what is known for certain about each item. It decides if two instances disagree.
 //!
 //! `ledger/items/{i}` holds one [`Record`]. Every transaction of ours that creates or removes the `running` mark
 //! of an item also sets its record with the version expected, so of two that claim, end or repair the same item
@@ -126,7 +126,7 @@ impl Record {
         serde_json::to_vec(self).expect("a record has only strings and numbers, which JSON can hold")
     }
 
-    /// The newest scheduled time that is accounted for. One that lies so far ahead of `now` that it must come from a
+    /// Returns the newest scheduled time that is accounted for. One that lies so far ahead of `now` that it must come from a
     /// faulty clock is not believed; then the one before it counts.
     pub(crate) fn until(&self, now: Timestamp) -> Option<Timestamp> {
         let limit = now.saturating_add(CLOCK_FAULT).unwrap_or(Timestamp::MAX);
@@ -166,7 +166,7 @@ impl Record {
         }
     }
 
-    /// The record once `run` is claimed. An open run that it replaces ends as lost.
+    /// Returns the record once `run` is claimed. An open run that it replaces ends as lost.
     pub(crate) fn claimed(&self, run: Run, now: Timestamp) -> Self {
         let (until, until_before) = match run.source {
             Source::Schedule | Source::Misfire => self.advanced(run.due, now),
@@ -202,7 +202,7 @@ impl Record {
         })
     }
 
-    /// The record with another newest run, or none that is known.
+    /// Returns the record with another newest run, or none that is known.
     fn replaced_by(&self, next: Option<Run>) -> Self {
         let replaced = self.replaced(next.as_ref()).filter(|_| !Mutation::ForgetLost.is_on());
         let record = match replaced.as_ref().and_then(|run| run.end.clone()) {
@@ -231,7 +231,7 @@ impl Record {
         (Some(due.max(known)), before)
     }
 
-    /// The record of an item that is new: its scheduled times count from `since`.
+    /// Returns the record of an item that is new: its scheduled times count from `since`.
     pub(crate) fn begun(since: Timestamp) -> Self {
         Self {
             since: Some(since.as_millisecond()),
@@ -239,7 +239,7 @@ impl Record {
         }
     }
 
-    /// The record once scheduled times up to `time` have passed the item, as `gap` says. An open run has ended with its
+    /// Returns the record once scheduled times up to `time` have passed the item, as `gap` says. An open run has ended with its
     /// instance.
     pub(crate) fn passed(&self, time: Timestamp, gap: &Gap, now: Timestamp) -> Self {
         let (until, until_before) = self.advanced(time.as_millisecond(), now);
@@ -267,7 +267,7 @@ impl Record {
         }
     }
 
-    /// The record with times that passed without a run.
+    /// Returns the record with times that passed without a run.
     pub(crate) fn with_skipped(self, skipped: Option<Gap>) -> Self {
         Self {
             skipped: skipped.or(self.skipped.clone()),
@@ -275,7 +275,7 @@ impl Record {
         }
     }
 
-    /// The record once its run has ended so.
+    /// Returns the record once its run has ended so.
     pub(crate) fn ended(&self, end: End) -> Self {
         let mut record = self.clone();
         if let Some(run) = &mut record.run {
@@ -296,7 +296,7 @@ impl Record {
         record
     }
 
-    /// The run that takes an item over from an instance that died: its next attempt, or a run of its own where the
+    /// Returns the run that takes an item over from an instance that died: its next attempt, or a run of its own where the
     /// instance, being a Java member, wrote nothing here.
     pub(crate) fn next_attempt(&self, id: impl FnOnce() -> String, owner: &str, now: Timestamp) -> Run {
         let owner = owner.to_owned();
@@ -326,7 +326,7 @@ impl Record {
         }
     }
 
-    /// The record once its run goes on as the next attempt of the same owner.
+    /// Returns the record once its run goes on as the next attempt of the same owner.
     pub(crate) fn again(&self) -> Self {
         let mut record = self.clone();
         if let Some(run) = &mut record.run {
@@ -335,7 +335,7 @@ impl Record {
         record
     }
 
-    /// The record once it is known that a later run than its newest was begun, by a Java member.
+    /// Returns the record once it is known that a later run than its newest was begun, by a Java member.
     pub(crate) fn without_run(&self) -> Self {
         self.replaced_by(None)
     }
@@ -357,7 +357,7 @@ impl Record {
             .is_some_and(|run| run.end.is_none() && run.owner == owner)
     }
 
-    /// How `request` was answered, if it was.
+    /// Returns how `request` was answered, if it was.
     pub(crate) fn answer_to(&self, request: &str) -> Option<&End> {
         let answered = self.answered.as_ref()?;
         answered
@@ -381,7 +381,7 @@ impl Gap {
 }
 
 impl Run {
-    /// The time it was due. One out of range, which nothing of ours writes, is shown as 1970.
+    /// Returns the time it was due. One out of range, which nothing of ours writes, is shown as 1970.
     pub(crate) fn scheduled_time(&self) -> Timestamp {
         Timestamp::from_millisecond(self.due).unwrap_or(Timestamp::UNIX_EPOCH)
     }
@@ -401,7 +401,7 @@ impl End {
         }
     }
 
-    /// The end of a run that an operator cancelled, for this reason.
+    /// Returns the end of a run that an operator cancelled, for this reason.
     pub(crate) fn by_operator(cause: String) -> Self {
         Self {
             is_by_operator: true,

@@ -140,7 +140,7 @@ pub(crate) fn leave_out_for_good(mutation: Mutation) {
     FOR_GOOD.get_or_init(|| mutation);
 }
 
-/// The rule that is left out on this thread.
+/// Returns the rule that is left out on this thread.
 #[cfg(feature = "testing")]
 pub(crate) fn left_out() -> Option<Mutation> {
     CURRENT.get()

@@ -29,13 +29,13 @@ impl NotedItems {
         self.0.iter().copied()
     }
 
-    /// What a list takes.
+    /// Returns what a list takes.
     fn length_of_list(&self) -> usize {
         let length = |item: &u32| item.checked_ilog10().unwrap_or_default() as usize + 2;
         self.0.iter().map(length).sum()
     }
 
-    /// A digit for each four items, up to the last of them: its lowest bit stands for the first of them.
+    /// Returns a digit for each four items, up to the last of them: its lowest bit stands for the first of them.
     fn digits(&self) -> String {
         let Some(last) = self.0.last() else {
             return String::new();

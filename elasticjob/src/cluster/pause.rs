@@ -88,7 +88,7 @@ pub(crate) fn disobedient(view: &View, me: &InstanceId) -> Vec<String> {
     servers.into_iter().take(limits::batch()).map(str::to_owned).collect()
 }
 
-/// What has to be read to switch servers off: the switches, and the notes there are.
+/// Returns what has to be read to switch servers off: the switches, and the notes there are.
 pub(crate) fn survey(view: &View, servers: &[String]) -> Vec<Read> {
     let job = view.job();
     let parents = [Node::Ledger, Node::Notes, Node::ServerNotes].map(|node| Read::Data(node.of(job)));
@@ -96,8 +96,8 @@ pub(crate) fn survey(view: &View, servers: &[String]) -> Vec<Read> {
     parents.into_iter().chain(servers.iter().flat_map(of)).collect()
 }
 
-/// The transaction that switches servers off by what a [`survey`] found, as many as fit into it, with their addresses. `None` if
-/// the pause is over, or nothing is to be switched any more.
+/// Returns the transaction that switches servers off by what a [`survey`] found, as many as fit into it, with their
+/// addresses. `None` if the pause is over, or nothing is to be switched any more.
 pub(crate) fn switch_off(view: &View, servers: &[String], answers: Vec<Answer>) -> Option<(Vec<String>, Vec<Step>)> {
     let pause = view.pause.as_ref()?;
     let mut answers = answers.into_iter().map(|answer| match answer {
@@ -143,7 +143,7 @@ mod tests {
         InstanceId::parse(text).expect("an id")
     }
 
-    /// A paused job with a member of ours that obeys pauses, an older one of ours, and a Java member.
+    /// Returns a paused job with a member of ours that obeys pauses, an older one of ours, and a Java member.
     fn view(leader: &str) -> View {
         let mut view = View::new("job");
         let nodes = [

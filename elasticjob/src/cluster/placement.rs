@@ -46,12 +46,12 @@ impl Placement {
         })
     }
 
-    /// The name of the strategy.
+    /// Returns the name of the strategy.
     pub(crate) fn strategy(&self) -> &str {
         &self.name
     }
 
-    /// What an assignment is made for, beside the instances.
+    /// Returns what an assignment is made for, beside the instances.
     pub(crate) fn terms(&self) -> Terms<'_> {
         Terms {
             total: self.total,
@@ -60,7 +60,7 @@ impl Placement {
         }
     }
 
-    /// The owner of each item, as the strategy wants it, where they are owned as the survey says.
+    /// Returns the owner of each item, as the strategy wants it, where they are owned as the survey says.
     ///
     /// # Errors
     /// What the strategy did wrong.
@@ -76,7 +76,7 @@ impl Placement {
         Ok(ids(&request, assignment.owners()))
     }
 
-    /// The owner of each item, as the strategy wants it, where they are owned as the view says; `None` where it says one
+    /// Returns the owner of each item, as the strategy wants it, where they are owned as the view says; `None` where it says one
     /// thing now and another the next moment, or nothing that fits.
     pub(crate) fn settled_owners(&self, view: &View, config: &JobConfig) -> Option<Vec<Option<InstanceId>>> {
         let owned = || {
@@ -144,7 +144,7 @@ fn request<'a>(view: &'a View, config: &'a JobConfig) -> ShardingRequest<'a> {
         .with_label(config.label().unwrap_or_default())
 }
 
-/// A number for the job's label and the props that the strategy takes, other for others: FNV-1a. The same in every build,
+/// Returns a number for the job's label and the props that the strategy takes, other for others: FNV-1a. The same in every build,
 /// since leaders of several builds follow each other.
 fn digest<'a>(label: Option<&'a str>, taken: impl Iterator<Item = (&'static str, &'a str)>) -> u32 {
     let label = label.map(|label| ("", label));

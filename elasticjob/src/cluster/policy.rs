@@ -39,7 +39,7 @@ impl Default for Policy {
 impl Policy {
     /// Reads the props; a fault names the key, the value, and what is allowed.
     ///
-    /// Other props of ours are not looked at: who wrote the configuration may be a newer member.
+    /// Other props of ours are not checked: a newer member may have written the configuration.
     pub(crate) fn of(props: &BTreeMap<String, String>) -> Result<Self, String> {
         let mut reader = Reader::new(props);
         let policy = Self::read(&mut reader);

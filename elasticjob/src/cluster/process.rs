@@ -62,7 +62,7 @@ impl Process {
         }
     }
 
-    /// A source of names for one job.
+    /// Returns a source of names for one job.
     pub(crate) fn ids(&self) -> Ids {
         self.ids.lock().unwrap_or_else(PoisonError::into_inner).fork()
     }

@@ -232,7 +232,7 @@ impl Progresses {
         self.has_news && self.runs.values().any(is_waiting)
     }
 
-    /// The items that have a node and no run.
+    /// Returns the items that have a node and no run.
     fn over(&self) -> impl Iterator<Item = u32> {
         self.there.iter().copied().filter(|item| !self.runs.contains_key(item))
     }

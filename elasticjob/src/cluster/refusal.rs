@@ -64,7 +64,7 @@ impl Standby {
     }
 }
 
-/// The beginning of a reason, which may quote any value whole.
+/// Returns the beginning of a reason, which may quote any value whole.
 pub(crate) fn shortened(reason: &str) -> String {
     match reason.floor_char_boundary(REASON_LIMIT) {
         end if end < reason.len() => format!("{}.. (cut)", &reason[..end]),

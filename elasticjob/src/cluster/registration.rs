@@ -16,7 +16,7 @@ use super::subtree;
 use super::transaction::Transaction;
 use super::view::{StoredConfig, View};
 
-/// How often a registration is tried that others, who register at the same time, get in the way of.
+/// How often a registration is tried if other instances that register at the same time interfere.
 const ATTEMPTS: u32 = 20;
 
 /// A job as this application would have it.
@@ -82,7 +82,7 @@ pub enum RegistrationError {
 }
 
 impl RegistrationError {
-    /// The job.
+    /// Returns the job.
     pub(crate) fn job(&self) -> &str {
         match self {
             Self::Conflict { job, .. } | Self::Registry { job, .. } => job,

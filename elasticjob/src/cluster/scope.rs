@@ -23,7 +23,7 @@ pub(crate) enum Scope {
 }
 
 impl Scope {
-    /// What `me` should watch.
+    /// Returns what `me` should watch.
     pub(crate) fn wanted(&self, view: &View, me: &InstanceId, total: u32, is_ledger_awaited: bool) -> Self {
         let size = view.instances.len().saturating_mul(total as usize);
         // Not at the same size back and forth: each change costs as much as a start.
@@ -43,7 +43,7 @@ impl Scope {
         }
     }
 
-    /// The paths to watch, each with everything below it.
+    /// Returns the paths to watch, each with everything below it.
     pub(crate) fn paths(&self, job: &str) -> BTreeSet<String> {
         match self {
             Self::Whole => BTreeSet::from([Node::Root.of(job)]),
@@ -72,7 +72,7 @@ impl Scope {
         }
     }
 
-    /// What has to be read once `self` is watched instead of `before`; `None` for everything.
+    /// Returns what has to be read once `self` is watched instead of `before`; `None` for everything.
     pub(crate) fn unseen(&self, before: &Self, job: &str) -> Option<Vec<String>> {
         match (before, self) {
             (Self::Whole, _) => Some(Vec::new()),

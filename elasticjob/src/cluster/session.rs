@@ -1,7 +1,7 @@
 //! One session at a time: opened, kept proving that it lives, and after its loss followed by the next.
 //!
 //! All jobs of a process share it as their [`Membership`]: the session, the id that instances have in it, and the
-//! fence that stops their work before anybody else may start it.
+//! fence that stops their work before another instance may start it.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,7 +29,7 @@ pub(crate) struct Retry {
     pub(crate) attempts: Option<u32>,
 }
 
-/// What wakes those who wait for a fence.
+/// What wakes the waiters of a fence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FenceAlarm {
     /// A thread of its own, which wakes even when the runtime is stuck.
@@ -54,7 +54,7 @@ pub(crate) struct Membership {
 }
 
 impl Membership {
-    /// The id of our instances. It is never used in another session.
+    /// Returns the id of our instances. It is never used in another session.
     pub(crate) fn id(&self) -> &InstanceId {
         &self.id
     }
@@ -70,12 +70,12 @@ impl Membership {
         }
     }
 
-    /// The UUID in the names of our latch nodes.
+    /// Returns the UUID in the names of our latch nodes.
     pub(crate) fn latch(&self) -> &str {
         &self.latch
     }
 
-    /// The fence that new work is to be started under.
+    /// Returns the fence that new work is to be started under.
     pub(crate) fn fence(&self) -> Fence {
         self.fence.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -84,7 +84,7 @@ async fn read(session: &dyn Session, job: &str, items: &[u32], total: u32) -> Re
     Ok(found)
 }
 
-/// What has to be read of the items.
+/// Returns what has to be read of the items.
 fn reads(job: &str, items: &[u32]) -> Vec<Read> {
     let of = |item: &u32| {
         let state = |kind| Node::ItemState { item: *item, kind }.of(job);

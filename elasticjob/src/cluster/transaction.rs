@@ -139,7 +139,7 @@ impl<'v> Transaction<'v> {
     }
 }
 
-/// The groups of steps, in order, in as few transactions of at most `limit` bytes as take them; one at least. A group
+/// Returns the groups of steps, in order, in as few transactions of at most `limit` bytes as take them; one at least. A group
 /// stays together, however large it is.
 pub(crate) fn packed(
     groups: impl IntoIterator<Item = Vec<Step>>,
@@ -153,7 +153,7 @@ pub(crate) fn packed(
         .collect()
 }
 
-/// The parents of a node below the job's root, outermost first.
+/// Returns the parents of a node below the job's root, outermost first.
 fn parents(node: Node<'_>) -> Vec<Node<'static>> {
     match node {
         Node::Server(_) => vec![Node::Servers],

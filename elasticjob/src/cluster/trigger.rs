@@ -17,7 +17,7 @@ use super::view::View;
 /// Longest parameter of a requested run, in bytes: it is kept with each of the job's items.
 pub(crate) const PARAMETER_LIMIT: usize = 1024;
 
-/// How often a request is tried that others, who trigger or take at the same time, get in the way of.
+/// How often a trigger is tried if others that trigger or take at the same time interfere.
 const ATTEMPTS: u32 = 20;
 
 /// An operator's or a program's call to run a job now, once.

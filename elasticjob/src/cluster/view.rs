@@ -324,7 +324,7 @@ impl View {
         }
     }
 
-    /// The items that wait for their runs to end before they move, by the epoch as it is.
+    /// Returns the items that wait for their runs to end before they move, by the epoch as it is.
     fn deferred(&self) -> Option<&NotedItems> {
         Some(self.epoch.as_ref()?.basis.as_ref()?.deferred())
     }
@@ -522,7 +522,7 @@ impl View {
         self.pause.is_some() && !Mutation::IgnorePause.is_on()
     }
 
-    /// An operator's word that this run of the item is to end, if there is one.
+    /// Returns an operator's word that this run of the item is to end, if there is one.
     pub(crate) fn cancel_of(&self, item: u32, run: &str) -> Option<&Cancel> {
         let cancel = self.cancels.get(&item)?.as_ref();
         cancel.filter(|cancel| cancel.run == run && !Mutation::IgnoreCancel.is_on())
@@ -533,8 +533,8 @@ impl View {
         self.members.get(id).is_some_and(|member| member.obeys_pause)
     }
 
-    /// The instances that items may be given to, in the order of strategies: descending. While the job is paused these are
-    /// such as obey the pause.
+    /// Returns the instances that items may be given to, in the order of strategies: descending. While the job is paused
+    /// these are such as obey the pause.
     pub(crate) fn candidates_for_items(&self) -> impl Iterator<Item = &InstanceId> {
         self.instances
             .iter()
@@ -574,7 +574,7 @@ impl View {
         self.is_resharding_necessary && !self.is_resharding_processing && self.gathered.iter().any(is_theirs)
     }
 
-    /// The items below `total` that belong to `id`.
+    /// Returns the items below `total` that belong to `id`.
     pub(crate) fn items_of<'a>(
         &'a self,
         id: &InstanceId,
@@ -596,12 +596,12 @@ impl View {
         self.items.get(&item).and_then(|item| item.owner.as_ref()) == Some(id)
     }
 
-    /// All owners, each with its items, of which it has one at least.
+    /// Returns all owners, each with its items, of which it has one at least.
     pub(crate) fn owners(&self) -> impl Iterator<Item = (&InstanceId, &BTreeSet<u32>)> {
         self.owned.iter()
     }
 
-    /// How many of the items below `total` have an owner.
+    /// Returns how many of the items below `total` have an owner.
     pub(crate) fn count_owned(&self, total: u32) -> usize {
         self.owned.count(total)
     }

@@ -251,7 +251,7 @@ pub(crate) fn missing_feature(name: &str) -> Option<&'static str> {
     features.find(|(known, _)| *known == name).map(|(_, feature)| *feature)
 }
 
-/// Lets a handler, which may be anybody's code, handle a failure. Its panic is logged, and the firing goes on.
+/// Lets a handler, which may be the application's code, handle a failure. Its panic is logged, and the firing goes on.
 pub(crate) fn handle(handler: &dyn JobErrorHandler, failure: &Failure<'_>) -> Reaction {
     guard::call(|| handler.handle(failure)).unwrap_or_else(|Panicked(panic)| {
         let (job, item, cause) = (failure.job_name, failure.item, Chain(failure.cause));

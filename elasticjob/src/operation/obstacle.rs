@@ -71,7 +71,7 @@ pub(super) fn obstacles(survey: &Survey, request: &str, pending: &[u32], now: ji
     found
 }
 
-/// Returns whether this holds up a run that needs no schedule, or says who holds it up.
+/// Returns whether this holds up a run that needs no schedule, or says why no instance can run it.
 fn holds_up(finding: &Finding) -> bool {
     match finding {
         Finding::NeverFires { .. } => false,

@@ -143,7 +143,7 @@ impl Strategies {
     }
 }
 
-/// Asks a strategy, which may be anybody's code, and believes nothing.
+/// Asks a strategy, which may be the application's code, and checks its answer.
 ///
 /// # Errors
 /// [`StrategyFault`] when it panicked or its answer does not fit the request.

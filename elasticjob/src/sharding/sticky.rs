@@ -6,8 +6,8 @@ use super::{Assignment, ShardingRequest, ShardingStrategy};
 /// No instance has two items more than another, and of all ways to bring that about this is one of those that move the
 /// fewest items. It suits jobs with instances that keep something for their items: a cache, a connection, a warm model.
 ///
-/// Which items go where in a new cluster, and who gets what is left over, differs from job to job, so that jobs of few
-/// items spread.
+/// The order of the instances differs from job to job. So the first items of a new cluster, and the items that are left over,
+/// go to other instances in each job, and jobs of few items spread.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sticky;
 

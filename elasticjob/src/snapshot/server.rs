@@ -1,4 +1,4 @@
-//! The listener, and who is served at a time.
+//! The listener, and how many clients it serves at a time.
 
 use std::error::Error;
 use std::io;

@@ -112,7 +112,7 @@ impl Account {
         account.known.remove(&item);
     }
 
-    /// What the ledger of an item says now.
+    /// Returns what the ledger of an item says now.
     pub(super) fn record(&self, job: &str, item: u32) -> Option<&Record> {
         self.jobs.get(job)?.known.get(&item).map(|known| &known.record)
     }
@@ -249,7 +249,7 @@ impl JobAccount {
         (!is_right).then(|| format!("times between {since} and {until} have no verdict, or two: {known:?}"))
     }
 
-    /// The times before the first run of an item, which count since the item is there.
+    /// Returns the times before the first run of an item, which count since the item is there.
     fn fault_of_first_times(&self, change: &Change<'_>, since: Timestamp, after: &Record) -> Option<String> {
         let limit = change.now + CLOCK_FAULT;
         let until = after

@@ -112,7 +112,7 @@ impl Bars {
         self.of_mut(job, item).moved_at = Some(Instant::now());
     }
 
-    /// Which of these bars the instance has to know of.
+    /// Returns which of these bars the instance has to know of.
     pub(super) fn known(&self, job: &str, item: u32, instance: &str, bars: &[Bar]) -> Option<Bar> {
         bars.iter().copied().find(|bar| {
             let since = self.since(job, item, instance, *bar);
@@ -120,13 +120,13 @@ impl Bars {
         })
     }
 
-    /// When the item was last disabled.
+    /// Returns when the item was last disabled.
     pub(super) fn disabled_at(&self, job: &str, item: u32) -> Option<Instant> {
         let bars = self.items.get(&(job.to_owned(), item))?;
         bars.disabled.map(|_| Instant::now()).or(bars.disabled_at)
     }
 
-    /// When anything last kept the owner of an item from claiming it.
+    /// Returns when anything last kept the owner of an item from claiming it.
     pub(super) fn barred_at(&self, job: &str, item: u32, owner: &str) -> Option<Instant> {
         let bars = self.items.get(&(job.to_owned(), item));
         let is_moving = bars.is_some_and(|bars| bars.moves.is_some());

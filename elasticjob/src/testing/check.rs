@@ -31,10 +31,10 @@ const LEFT_OVER: [&str; 5] = [
     "trigger",
 ];
 
-/// After a scheduled time everybody has fired, and quick items have ended.
+/// How long after a scheduled time all instances have fired, and quick items have ended.
 const QUIET: Duration = Duration::from_millis(650);
 
-/// What is wrong with the calls of a listener in one firing, as these runs have it.
+/// Returns what is wrong with the calls of a listener in one firing, as these runs have it.
 fn fault_of_calls(calls: &[&Call], runs: &[&Run]) -> Option<&'static str> {
     let of = |moment| calls.iter().filter(move |call| call.moment == moment);
     if of(Moment::Started).count() != 1 || of(Moment::Completed).count() != 1 {
@@ -143,7 +143,7 @@ impl World {
         }
     }
 
-    /// The scheduled times of a job of ours, in seconds since 1970.
+    /// Returns the scheduled times of a job of ours, in seconds since 1970.
     fn times_between(&self, job: &Job, from: Instant, to: Instant) -> impl Iterator<Item = i64> + use<> {
         let period = i64::try_from(job.period().as_secs()).expect("short");
         (self.seconds_of(from) + 1..=self.seconds_of(to)).filter(move |second| second.rem_euclid(60) % period == 0)

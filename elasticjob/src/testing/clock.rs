@@ -93,7 +93,7 @@ impl MachineClock {
         self.was_set.load(Ordering::Relaxed)
     }
 
-    /// How far the time of day has drifted after so long.
+    /// Returns how far the time of day has drifted after so long.
     fn sway(&self, passed: Duration) -> SignedDuration {
         let slew = self.flaws.slew;
         if slew == 0.0 {

@@ -56,7 +56,7 @@ pub(super) struct Calling {
     pub(super) index: usize,
 }
 
-/// The name of a job's listener of either kind.
+/// Returns the name of a job's listener of either kind.
 pub(super) fn name_of(job: &str, is_once: bool) -> String {
     format!("{job}-{}", if is_once { ONCE } else { "each" })
 }

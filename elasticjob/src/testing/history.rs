@@ -112,7 +112,7 @@ impl History {
         }
     }
 
-    /// The time since the beginning.
+    /// Returns the time since the beginning.
     pub(super) fn now(&self) -> Duration {
         self.began.elapsed()
     }
@@ -276,7 +276,7 @@ impl History {
         self.inner().calls.clone()
     }
 
-    /// When the code of the newest attempt of a run returned, or was dropped.
+    /// Returns when the code of the newest attempt of a run returned, or was dropped.
     pub(super) fn returned_at(&self, run: &str) -> Option<Instant> {
         let inner = self.inner();
         let newest = inner.runs.iter().rev().find(|known| known.id == run)?;
@@ -411,7 +411,7 @@ impl Inner {
                 continue;
             }
             let over = self.over.get(&instance);
-            // A session that is ended out of turn is known to be over at that very instant, to everybody.
+            // A session that is ended out of turn is known to be over at that very instant, to all instances.
             if other.is_frozen || over == Some(&at) {
                 other.superseded_at = Some(at);
                 continue;

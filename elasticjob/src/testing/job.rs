@@ -188,7 +188,7 @@ impl Job {
         self.is_listened_to() || self.drawn.as_ref().is_some_and(is_drawn_so)
     }
 
-    /// The time between two firings of a job of ours.
+    /// Returns the time between two firings of a job of ours.
     pub(super) fn period(&self) -> Duration {
         self.drawn.as_ref().map_or(GIVEN_PERIOD, |drawn| drawn.period)
     }

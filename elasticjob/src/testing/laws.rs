@@ -111,7 +111,7 @@ pub(super) fn fault_of_missed_time(past: &Past<'_>, after: &Record, config: &Job
     })
 }
 
-/// How often the job has an item tried at one time.
+/// Returns how often the job has an item tried at one time.
 fn attempts(config: &JobConfig) -> u32 {
     Policy::of(config.props()).unwrap_or_default().failover_attempts
 }

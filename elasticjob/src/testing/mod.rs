@@ -134,7 +134,7 @@ pub fn leave_out_for_good(rule: Mutation) {
 }
 
 impl Report {
-    /// What should not have happened, with its time.
+    /// Returns what should not have happened, with its time.
     #[must_use]
     pub fn violations(&self) -> Vec<String> {
         self.history.violations()
@@ -146,7 +146,7 @@ impl Report {
         self.history.fingerprint()
     }
 
-    /// How many runs were launched.
+    /// Returns how many runs were launched.
     #[must_use]
     pub fn runs(&self) -> usize {
         self.history.runs().len()
@@ -188,10 +188,13 @@ mod tests {
                 3278,
                 "a process called a hook twice after its configuration had changed",
             ),
-            (6920, "who was shut down by an operator created ledgers without a pause"),
+            (
+                6920,
+                "an instance that an operator removed created ledgers without a pause",
+            ),
             (
                 17377,
-                "a contender that was on its way when it was withdrawn held up all others",
+                "a contender that was withdrawn while it was on its way held up all others",
             ),
             (
                 32382,

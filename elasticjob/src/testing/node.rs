@@ -78,12 +78,12 @@ struct RunningJob {
     is_taken_away: bool,
 }
 
-/// The process id of a node.
+/// Returns the process id of a node.
 pub(super) fn pid(index: usize) -> u32 {
     u32::try_from(index).expect("few nodes") + 1000
 }
 
-/// The index of the node that this instance is of.
+/// Returns the index of the node that this instance is of.
 pub(super) fn index_of(instance: &str) -> Option<usize> {
     let (_, process) = instance.split_once("@-@")?;
     let (pid, _) = process.split_once('-')?;

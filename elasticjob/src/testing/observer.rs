@@ -363,7 +363,7 @@ impl Observer {
         self.data(&Node::ItemState { item, kind }.of(job))
     }
 
-    /// What the ledgers said so far.
+    /// Returns what the ledgers said so far.
     pub(super) fn account(&self) -> &Account {
         &self.account
     }
@@ -403,12 +403,12 @@ impl Observer {
         found.push(path);
     }
 
-    /// A node's data.
+    /// Returns a node's data.
     pub(super) fn data(&self, path: &str) -> Option<String> {
         self.node(path).map(|(data, _)| data)
     }
 
-    /// A node's data and version.
+    /// Returns a node's data and version.
     fn node(&self, path: &str) -> Option<(String, i32)> {
         match self.read(Read::Data(path.to_owned())) {
             Answer::Data(found) => {
@@ -418,7 +418,7 @@ impl Observer {
         }
     }
 
-    /// The names of a node's children; none where it is missing.
+    /// Returns the names of a node's children; none where it is missing.
     pub(super) fn children(&self, path: &str) -> Vec<String> {
         match self.read(Read::Children(path.to_owned())) {
             Answer::Children(found) => found.unwrap_or_default(),

@@ -63,7 +63,7 @@ impl fmt::Display for FromOutside {
 
 impl std::error::Error for FromOutside {}
 
-/// Notices who wakes a run.
+/// Notices the thread that wakes a run.
 pub(super) struct Wakes {
     job: Arc<str>,
     simulation: ThreadId,

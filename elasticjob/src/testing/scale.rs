@@ -46,7 +46,7 @@ impl Scale {
         }
     }
 
-    /// How many items a job has.
+    /// Returns how many items a job has.
     pub(super) fn items(self) -> Range<u32> {
         match self {
             Self::Small => 1..6,
@@ -68,7 +68,7 @@ impl Scale {
         matches!(self, Self::Thousands | Self::Of(_))
     }
 
-    /// The names of jobs.
+    /// Returns the names of jobs.
     pub(super) fn names(self, seed: u64) -> [String; 2] {
         let short = ["alpha", "beta"];
         match self {

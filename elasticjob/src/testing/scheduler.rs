@@ -106,7 +106,7 @@ impl Scheduler {
         }
     }
 
-    /// A new machine.
+    /// Returns a new machine.
     pub(super) fn machine(&self) -> Machine {
         let mut tasks = self.shared.tasks();
         tasks.machines.push(State::Running);

@@ -100,7 +100,7 @@ impl Course {
 }
 
 impl Simulation {
-    /// A cluster of instances of this application.
+    /// Returns a cluster of instances of this application.
     pub fn of(application: Ready) -> Self {
         Self {
             application,
@@ -177,7 +177,7 @@ fn given_up(history: &History, stuck: Stuck) -> Report {
     }
 }
 
-/// The same pools, but none that depends on the machine.
+/// Returns the same pools, but none that depends on the machine.
 pub(super) fn pools(pools: &Pools) -> Pools {
     const EIGHT: NonZeroUsize = NonZeroUsize::new(8).expect("not zero");
     let mut fixed = Pools::new("executor pool");

@@ -29,7 +29,7 @@ const LEFT: Duration = Duration::from_secs(30);
 /// A request and what follows from it take so long beside the delay of the link.
 const MARGIN: Duration = Duration::from_millis(20);
 
-/// How long the items of a job wait for at most.
+/// Returns how long the items of a job wait for at most.
 fn held_of(job: &Job) -> Duration {
     if job.is_listened_to() { HELD + GATHERED } else { HELD }
 }
@@ -143,8 +143,8 @@ impl World {
         }
     }
 
-    /// How long before a time something has to be so, for a node to know of it when its clock shows that time: it hears of it,
-    /// and reads it. By then its clock may have swayed.
+    /// Returns how long before a time something has to be so, for a node to know of it when its clock shows that time: it
+    /// hears of it, and reads it. By then its clock may have swayed.
     fn lead(&self, node: &Node) -> Duration {
         let right = origin() + self.began.elapsed();
         let ahead = Duration::try_from(node.clock.now().duration_since(right)).unwrap_or_default();

@@ -51,7 +51,7 @@ struct WatchedRun {
     live: Option<Arc<LiveRun>>,
 }
 
-/// The same work, watched.
+/// Returns the same work, watched.
 pub(super) fn watched(work: &Work, history: &History) -> Work {
     let history = history.clone();
     match work {

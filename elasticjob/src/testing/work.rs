@@ -74,7 +74,7 @@ impl Work {
         self.drawn().slow = Some((item, due, time));
     }
 
-    /// How long a hook of a listener takes now, and whether it fails.
+    /// Returns how long a hook of a listener takes now, and whether it fails.
     pub(super) fn hook(&self) -> (Duration, bool) {
         let Drawn { rng, longest, .. } = &mut *self.drawn();
         let time = match rng.u8(..4) {

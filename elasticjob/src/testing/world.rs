@@ -258,7 +258,7 @@ impl World {
         }
     }
 
-    /// The first full second after `at`, on a right clock.
+    /// Returns the first full second after `at`, on a right clock.
     pub(super) fn next_second(&self, at: Instant) -> Instant {
         self.began + Duration::from_secs((at - self.began).as_secs() + 1)
     }
@@ -303,7 +303,7 @@ impl World {
         }
     }
 
-    /// How many items all jobs have together.
+    /// Returns how many items all jobs have together.
     pub(super) fn items(&self) -> u64 {
         let totals = self.jobs.iter().map(|job| job.config.sharding_total_count().get());
         totals.map(u64::from).sum()
@@ -432,7 +432,7 @@ fn polls_at_once(jobs: &[Job]) -> usize {
     POLLS_AT_ONCE.max(jobs.iter().map(items).sum::<usize>() * POLLS_OF_AN_ITEM)
 }
 
-/// What a right clock shows at the beginning.
+/// Returns what a right clock shows at the beginning.
 pub(super) fn origin() -> Timestamp {
     Timestamp::constant(1_767_225_600, 0)
 }

@@ -216,7 +216,7 @@ async fn member() -> anyhow::Result<()> {
     obey(ready.start().await?, commands).await
 }
 
-/// The application; `MEMBER_FLAW` is what is wrong with it.
+/// Returns the application; `MEMBER_FLAW` is what is wrong with it.
 fn builder() -> anyhow::Result<elasticjob::starter::Builder> {
     let variable = |name: &str| std::env::var(name).with_context(|| format!("{name} is not set"));
     let history = variable("MEMBER_HISTORY")?;
@@ -242,7 +242,7 @@ fn builder() -> anyhow::Result<elasticjob::starter::Builder> {
     })
 }
 
-/// The commands on the standard input. Its end is ours.
+/// Returns the commands on the standard input. Its end is ours.
 fn commands() -> mpsc::Receiver<Command> {
     let (sender, commands) = mpsc::channel(1);
     // A thread, since a read of the standard input would keep the runtime from ending.

@@ -155,7 +155,7 @@ fn run_all(options: &Options) -> anyhow::Result<usize> {
     Ok(violations)
 }
 
-/// What each processor made of `work`.
+/// Returns what each processor made of `work`.
 fn on_all_processors<T: Send>(work: impl Fn() -> T + Sync) -> Vec<T> {
     let threads = thread::available_parallelism().map_or(1, |count| count.get());
     thread::scope(|scope| {

@@ -29,7 +29,7 @@ async fn main() -> anyhow::Result<ExitCode> {
         );
         std::future::pending().await
     };
-    // Signals are listened for before anybody can know that it serves.
+    // It listens for signals before a client can know that it serves.
     tokio::select! {
         biased;
         () = stop_signal() => Ok(ExitCode::SUCCESS),

@@ -73,7 +73,7 @@ const VERY_LONG: Duration = Duration::from_secs(8);
 const FAILING: u64 = 25;
 
 impl JobPlan {
-    /// The jobs there are; the first, of so many items, is the busiest.
+    /// Returns the jobs there are; the first, of so many items, is the busiest.
     #[must_use]
     pub fn all(items: u32) -> [Self; 3] {
         let milliseconds = |from, to| (Duration::from_millis(from), Duration::from_millis(to));
@@ -105,7 +105,7 @@ impl JobPlan {
         ]
     }
 
-    /// The time between two scheduled times.
+    /// Returns the time between two scheduled times.
     #[must_use]
     pub fn period(&self) -> SignedDuration {
         SignedDuration::from_secs(self.period.into())
@@ -151,7 +151,7 @@ impl JobPlan {
     }
 }
 
-/// The same in each attempt, so that who takes a long run over has one to do.
+/// Returns the same in each attempt, so that an instance that takes a long run over has a long run to do.
 fn draw(shard: &ShardingContext) -> fastrand::Rng {
     let mut hasher = DefaultHasher::new();
     (shard.job_name(), shard.sharding_item(), shard.scheduled_time()).hash(&mut hasher);

@@ -97,7 +97,7 @@ struct Gap {
 }
 
 impl What {
-    /// What an event says; `None` where that is nothing for the account of scheduled times.
+    /// Returns what an event says; `None` where that is nothing for the account of scheduled times.
     #[must_use]
     pub fn of_event(event: JobEvent) -> Option<(String, u32, Self)> {
         match event {
@@ -126,7 +126,7 @@ impl What {
         }
     }
 
-    /// What the ledger of an item says.
+    /// Returns what the ledger of an item says.
     ///
     /// # Errors
     /// When it is none of ours.

@@ -87,7 +87,7 @@ impl Chaos {
         }
     }
 
-    /// Undoes everything: from then on nothing is in anybody's way.
+    /// Undoes all faults: from then on nothing disturbs a member.
     pub(super) async fn heal(&mut self) -> anyhow::Result<()> {
         self.say("heals everything");
         let remedies: Vec<Remedy> = std::mem::take(&mut self.agenda).into_values().collect();
@@ -322,7 +322,7 @@ impl Chaos {
         Ok(())
     }
 
-    /// Writes down what is done to whom, so that what follows from it is not held against anybody.
+    /// Records the fault and its member, so that its consequences count as no breach.
     fn hurt(&mut self, machine: Option<usize>, time: Duration) {
         let from = since_boot();
         self.hurts.push(Hurt {

@@ -129,7 +129,7 @@ impl Machine {
         let Some(status) = member.has_ended()? else {
             return Ok(None);
         };
-        // A signal that comes before anybody listens ends the process as signals do.
+        // A signal that comes before the process listens for it ends the process at once.
         let is_ended = status.success() || status.signal() == Some(Signal::TERM.as_raw());
         let is_well = is_ended && self.condition == Condition::Leaving;
         let fault = || format!("the member on host {} ended by itself: {status}", self.host);

@@ -24,7 +24,7 @@ pub struct Evidence {
     pub runs: Vec<Run>,
     /// What became of scheduled times, as members and ledgers say.
     pub facts: Vec<Fact>,
-    /// What was done to whom.
+    /// The faults that each member suffered.
     pub hurts: Vec<Hurt>,
     /// Processes that were killed, and when.
     pub kills: Vec<(i32, Duration)>,
@@ -58,7 +58,7 @@ impl Evidence {
         found
     }
 
-    /// How many firings there were: times at which an instance ran items of a job.
+    /// Returns how many firings there were: times at which an instance ran items of a job.
     #[must_use]
     pub fn firings(&self) -> usize {
         let firing = |run: &Run| (run.id.job.clone(), run.id.instance.clone(), run.id.scheduled);
@@ -259,7 +259,7 @@ impl Account {
     }
 }
 
-/// The times of a job after the first and up to the second.
+/// Returns the times of a job after the first and up to the second.
 fn times(plan: &JobPlan, after: Timestamp, until: Timestamp) -> impl Iterator<Item = Timestamp> {
     let period = i64::from(plan.period);
     // All periods divide a minute.
@@ -296,7 +296,7 @@ mod tests {
         Duration::from_secs(second)
     }
 
-    /// A run of item 0 of the busy job, from one second to another, on host 1.
+    /// Returns a run of item 0 of the busy job, from one second to another, on host 1.
     fn run(scheduled: i64, attempt: u32, first: u64, last: u64, end: Option<RunEnd>) -> Run {
         Run {
             id: RunId {
@@ -333,7 +333,7 @@ mod tests {
         }
     }
 
-    /// One job of one item, and the times 10 and 12.
+    /// Returns one job of one item, and the times 10 and 12.
     fn evidence(runs: Vec<Run>, facts: Vec<Fact>) -> Evidence {
         Evidence {
             plans: JobPlan::all(1)[..1].to_vec(),

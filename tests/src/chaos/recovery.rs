@@ -24,12 +24,12 @@ const LAST_RUNS: Duration = Duration::from_secs(4);
 const PAUSE: Duration = Duration::from_millis(50);
 
 impl Chaos {
-    /// How long recovery may take.
+    /// Returns how long recovery may take.
     pub(super) fn recovery_bound(&self) -> Duration {
         2 * SESSION_TIMEOUT + SLACK + self.longest_period()
     }
 
-    /// How long it is watched that all is well.
+    /// Returns how long it is watched that all is well.
     pub(super) fn calm_time(&self) -> Duration {
         PERIODS * self.longest_period() + LAST_RUNS
     }
@@ -98,7 +98,7 @@ impl Chaos {
         Ok(())
     }
 
-    /// When all is calm, nothing waits for anybody.
+    /// Checks that nothing waits for an instance when all is calm.
     async fn look_for_left_overs(&mut self) {
         for plan in self.plans.clone() {
             match self.left_overs(&plan).await {

@@ -33,7 +33,7 @@ impl Servers {
         self.ensemble.servers().iter().map(|server| server.address()).collect()
     }
 
-    /// Those that nothing was done to.
+    /// Returns those that nothing was done to.
     pub(super) fn up(&self) -> Vec<usize> {
         (0..SIZE).filter(|index| self.up[*index]).collect()
     }

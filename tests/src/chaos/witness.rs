@@ -59,12 +59,12 @@ impl Witness {
         Self { seen, _task: task }
     }
 
-    /// What was seen so far.
+    /// Returns what was seen so far.
     pub(super) fn facts(&self) -> Vec<Fact> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).facts.clone()
     }
 
-    /// What the registry centre had acknowledged, and then had not.
+    /// Returns what the registry centre had acknowledged, and then had not.
     pub(super) fn forgotten(&self) -> Vec<String> {
         self.seen
             .lock()
@@ -169,7 +169,7 @@ fn is_over(session: &dyn Session) -> bool {
     *session.state().borrow() == SessionState::Lost
 }
 
-/// All events that there are, as soon as there is one.
+/// Returns all events that there are, as soon as there is one.
 fn poll_events(watches: &mut [Box<dyn Watch>], context: &mut Context<'_>) -> Poll<Vec<WatchEvent>> {
     let mut events = Vec::new();
     for watch in watches {

@@ -51,7 +51,7 @@ pub(super) fn measure() -> anyhow::Result<()> {
     })
 }
 
-/// What it took to take items over from members that were killed, and to hand over those of members that were stopped.
+/// Returns what it took to take items over from members that were killed, and to hand over those of members that were stopped.
 async fn kills_and_stops(server: &Server, number: usize) -> anyhow::Result<(Vec<Duration>, Vec<Duration>)> {
     let cluster = Cluster::new(
         std::env::current_exe()?,

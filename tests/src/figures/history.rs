@@ -166,7 +166,7 @@ async fn summaries(history: &History) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Where the next page begins, and how long this one took.
+/// Returns where the next page begins, and how long this one took.
 async fn page(
     history: &History,
     filter: &RunFilter,
@@ -178,7 +178,7 @@ async fn page(
     Ok((page.next, began.elapsed()))
 }
 
-/// So many seconds after the first run.
+/// Returns so many seconds after the first run.
 fn after(seconds: u32) -> anyhow::Result<Timestamp> {
     Ok(Timestamp::from_millisecond(BEGIN + i64::from(seconds) * 1000)?)
 }

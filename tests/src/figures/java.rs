@@ -107,7 +107,7 @@ async fn three(kind: Kind, cluster: &Cluster, work: Duration, session: Duration)
     members
 }
 
-/// What the server counts while three members fire: all their requests, heartbeats and pings included.
+/// Returns what the server counts while three members fire: all their requests, heartbeats and pings included.
 async fn requests(kind: Kind, server: &Server) -> anyhow::Result<Vec<Figure>> {
     let cluster = kind.cluster(server, "requests")?;
     let members = three(kind, &cluster, Duration::from_millis(100), LASTING_SESSION).await?;
@@ -154,7 +154,7 @@ async fn start_to_first_firing(kind: Kind, server: &Server) -> anyhow::Result<Ve
     )])
 }
 
-/// What a process with so many jobs, none of which is due, takes of the machine.
+/// Returns what a process with so many jobs, none of which is due, takes of the machine.
 async fn footprint(kind: Kind, server: &Server, jobs: u32) -> anyhow::Result<Vec<Figure>> {
     let cluster = kind.cluster(server, &format!("footprint-{jobs}"))?;
     let setup = kind.member(&cluster, 1, Duration::ZERO).with("MEMBER_COPIES", jobs);

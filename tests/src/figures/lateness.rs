@@ -59,7 +59,7 @@ impl Lateness {
     }
 }
 
-/// The upper end of the bucket that the firing of this rank is in.
+/// Returns the upper end of the bucket that the firing of this rank is in.
 fn quantile(counts: &[u64], rank: u64) -> Duration {
     let mut before = 0;
     let bucket = counts.iter().position(|count| {

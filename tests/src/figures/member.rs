@@ -18,7 +18,7 @@ use super::runtime;
 /// In the environment of a process that is to be a member.
 pub const MEMBER: &str = "FIGURES_MEMBER";
 
-/// A member to be, on the host of this number.
+/// Returns a member to be, on the host of this number.
 pub(super) fn member(cluster: &Cluster, host: u8, work: Duration) -> MemberSetup {
     cluster.member(host).with(MEMBER, "yes").working(work)
 }

@@ -129,7 +129,7 @@ fn print(name: impl Display, value: impl Display, unit: &str) {
     println!("{name}: {value} {unit}");
 }
 
-/// The runtime that `#[tokio::main]` makes.
+/// Returns the runtime that `#[tokio::main]` makes.
 fn runtime() -> anyhow::Result<Runtime> {
     Ok(Builder::new_multi_thread().enable_all().build()?)
 }

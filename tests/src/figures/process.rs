@@ -11,7 +11,7 @@ pub(super) fn resident_memory() -> anyhow::Result<u64> {
     Ok(status("self", "VmRSS")? * 1024)
 }
 
-/// The most memory that ever was resident, in bytes.
+/// Returns the most memory that ever was resident, in bytes.
 pub(super) fn peak_memory() -> anyhow::Result<u64> {
     Ok(status("self", "VmHWM")? * 1024)
 }
@@ -21,7 +21,7 @@ pub(super) fn forget_peak_memory() -> anyhow::Result<()> {
     std::fs::write("/proc/self/clear_refs", "5").context("this figure needs Linux")
 }
 
-/// What all threads together have spent of the processors' time.
+/// Returns what all threads together have spent of the processors' time.
 pub(super) fn processor_time() -> Duration {
     // It starts at 0 with the process, so it is never negative.
     Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).unwrap_or_default()

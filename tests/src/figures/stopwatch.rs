@@ -41,7 +41,7 @@ impl<R> Stopwatch<R> {
         }
     }
 
-    /// Calls that were answered, and for how long anybody waited.
+    /// Calls that were answered, and how long their callers waited.
     pub(super) fn read(&self) -> (u64, Duration) {
         let state = self.waiting.0.lock().unwrap_or_else(PoisonError::into_inner);
         (state.calls, state.waited)

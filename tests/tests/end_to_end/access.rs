@@ -196,7 +196,7 @@ mod newcomers {
         })))
     }
 
-    /// All that operators with this digest hear, which is refused.
+    /// Returns all that operators with this digest hear, which is refused.
     async fn refusals(cluster: &Cluster, digest: Option<&str>) -> anyhow::Result<Vec<String>> {
         let operations = operations(cluster, digest)?;
         let refusals = [

@@ -25,7 +25,7 @@ async fn change(cluster: &Cluster, key: &str, value: &str) -> anyhow::Result<()>
     cluster.set(CONFIG, &changed.collect::<String>()).await
 }
 
-/// The times on odd seconds after the next one on an even second.
+/// Returns the times on odd seconds after the next one on an even second.
 fn odd_times(count: i32) -> Vec<Timestamp> {
     let second = SignedDuration::from_secs(1);
     times_after(Timestamp::now(), count)
@@ -164,7 +164,7 @@ async fn a_new_pool_should_be_filled_at_once() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// How many items a process runs at once at most, of a firing from now on.
+/// Returns how many items a process runs at once at most, of a firing from now on.
 async fn at_once(cluster: &Cluster) -> anyhow::Result<usize> {
     let [time] = cluster.runs_without_gap(&all_items(), 1).await[..] else {
         anyhow::bail!("one time was asked for");

@@ -43,7 +43,7 @@ const LONG: Duration = Duration::from_millis(400);
 /// The registry holds times to the millisecond.
 const MILLISECOND: SignedDuration = SignedDuration::from_millis(1);
 
-/// A cluster on the server that tests share.
+/// Returns a cluster on the server that tests share.
 fn cluster(namespace: &str) -> anyhow::Result<Cluster> {
     Cluster::new(MEMBER, Server::shared().address(), namespace)
 }

@@ -26,7 +26,7 @@ fn each_second(name: &'static str) -> Registration {
     job(name, async || {}).sharding(4).cron("* * * * * ?")
 }
 
-/// An application on this address that has the job `tock`.
+/// Returns an application on this address that has the job `tock`.
 fn application(cluster: &Cluster, ip: &str) -> Builder {
     ElasticJob::builder()
         .without_discovery()
@@ -37,7 +37,7 @@ fn application(cluster: &Cluster, ip: &str) -> Builder {
         .job(each_second("tock"))
 }
 
-/// The one finding on a member that stands by.
+/// Returns the one finding on a member that stands by.
 async fn stands_by(running: &ElasticJob) -> anyhow::Result<String> {
     let explained = running.operations().explain("tick").await?;
     let mut found = explained.findings.iter().filter_map(|finding| match finding {

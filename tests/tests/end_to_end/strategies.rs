@@ -22,7 +22,7 @@ fn hosts(owners: &BTreeMap<u32, String>) -> anyhow::Result<Hosts> {
     owners.iter().map(host).collect()
 }
 
-/// The items that are elsewhere now, each with its host now.
+/// Returns the items that are elsewhere now, each with its host now.
 fn moved(before: &Hosts, after: &Hosts) -> Hosts {
     let moved = after.iter().filter(|(item, host)| before.get(*item) != Some(*host));
     moved.map(|(item, host)| (*item, *host)).collect()
@@ -100,7 +100,7 @@ async fn survives_a_strategy_that_panics() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A process that says it can run these.
+/// Returns a process that says it can run these.
 fn labelled(cluster: &Cluster, host: u8, labels: &str) -> anyhow::Result<Member> {
     let section = "elasticjob:\n  jobs:\n    share:\n      job-sharding-strategy-type: LABEL\n      props:\n        \
                    label.items: 0=gpu,1=gpu,2=eu,3=tape&gpu\n";

@@ -73,7 +73,7 @@ fn member(cluster: &Cluster, host: u8) -> MemberSetup {
         .with("ELASTICJOB_JOBS_STREAM_FAILOVER", "true")
 }
 
-/// Which of two is the same run as before.
+/// Returns which of two is the same run as before.
 fn same_run(before: &BTreeMap<u32, Batch>, now: &BTreeMap<u32, Batch>) -> Vec<u32> {
     let is_same = |item: &u32| before[item].run == now[item].run;
     ITEMS.into_iter().filter(is_same).collect()

@@ -49,7 +49,7 @@ fn tries(directory: &Path) -> anyhow::Result<BTreeMap<(String, u32), Vec<Try>>> 
     Ok(tries)
 }
 
-/// The directory of the script.
+/// Returns the directory of the script.
 fn with_script(cluster: &Cluster) -> anyhow::Result<PathBuf> {
     let directory = cluster.directory().join("scripts");
     fs::create_dir(&directory)?;

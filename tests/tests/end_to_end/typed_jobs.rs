@@ -50,7 +50,7 @@ fn lives(pid: &str) -> bool {
     status.is_ok_and(|status| !status.contains(") Z "))
 }
 
-/// A process that takes part in the job `tidy`, of two items and of this section of the configuration.
+/// Returns a process that takes part in the job `tidy`, of two items and of this section of the configuration.
 fn member(cluster: &Cluster, host: u8, section: &str) -> MemberSetup {
     let yaml = format!(
         "elasticjob:\n  jobs:\n    tidy:\n      cron: 0/1 * * * * ?\n      time-zone: GMT\n      \

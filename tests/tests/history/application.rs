@@ -23,7 +23,7 @@ pub(crate) async fn start(
     Ok(builder(url, more, jobs).build()?.start().await?)
 }
 
-/// The same as one of several instances.
+/// Returns the same as one of several instances.
 pub(crate) async fn start_on(
     registry: &Arc<MemoryRegistry>,
     url: &str,
@@ -71,7 +71,7 @@ pub(crate) async fn recorded(
     }
 }
 
-/// The history of an application.
+/// Returns the history of an application.
 pub(crate) fn history(application: &ElasticJob) -> anyhow::Result<History> {
     application.history().context("history is recorded")
 }

@@ -2,7 +2,7 @@
 
 use crate::place::Place;
 
-/// The tables of Java 3.0.3; of 3.0.5, where states have no source.
+/// Returns the tables of Java 3.0.3; of 3.0.5, where states have no source.
 pub(crate) fn tables(kind: &str, has_source: bool) -> [String; 2] {
     let (auto_id, flag) = match kind {
         "mariadb" => ("auto_id INT NOT NULL AUTO_INCREMENT PRIMARY KEY, ", "INT"),
@@ -34,7 +34,7 @@ pub(crate) fn tables(kind: &str, has_source: bool) -> [String; 2] {
     ]
 }
 
-/// The tables of the manual's page, which people make themselves: less room for causes, more for tasks.
+/// Returns the tables of the manual's page, which people make themselves: less room for causes, more for tasks.
 pub(crate) fn tables_of_manual(kind: &str) -> [String; 2] {
     let flag = if kind == "mariadb" { "BIT" } else { "BOOLEAN" };
     [
@@ -53,7 +53,7 @@ pub(crate) fn tables_of_manual(kind: &str) -> [String; 2] {
     ]
 }
 
-/// A step of a firing as Java 3.0.5 writes it, which knows no source.
+/// Returns a step of a firing as Java 3.0.5 writes it, which knows no source.
 pub(crate) fn status_without_source(id: &str) -> String {
     format!(
         "INSERT INTO JOB_STATUS_TRACE_LOG (id, job_name, original_task_id, task_id, slave_id, execution_type, \
@@ -71,7 +71,7 @@ pub(crate) fn insert(rows: &[String]) -> String {
     )
 }
 
-/// A run of a Java member: the number of its item, how many seconds it took, and why it failed, if it did.
+/// Returns a run of a Java member: the number of its item, how many seconds it took, and why it failed, if it did.
 pub(crate) fn row(place: &Place, id: &str, item: u32, took: Option<u32>, failure: Option<&str>) -> String {
     let start = i64::from(item) * 60;
     let flag = match (place.kind, took.is_some() && failure.is_none()) {
@@ -87,7 +87,7 @@ pub(crate) fn row(place: &Place, id: &str, item: u32, took: Option<u32>, failure
     )
 }
 
-/// So many seconds after 2026-01-01 00:00 UTC, as Java's drivers write it: PostgreSQL's as a local time.
+/// Returns so many seconds after 2026-01-01 00:00 UTC, as Java's drivers write it: PostgreSQL's as a local time.
 fn moment(place: &Place, seconds: i64) -> String {
     const BEGIN: i64 = 1_767_225_600;
     let time = jiff::Timestamp::from_second(BEGIN + seconds).expect("in range");

@@ -43,7 +43,7 @@ impl Place {
         Self::on("postgres", Kind::Postgres, "").await
     }
 
-    /// One of this encoding.
+    /// Returns one of this encoding.
     pub(crate) async fn postgres_in(encoding: &str) -> anyhow::Result<Self> {
         let options = format!("TEMPLATE template0 ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C'");
         Self::on("postgres", Kind::Postgres, &options).await
@@ -71,7 +71,7 @@ impl Place {
         })
     }
 
-    /// What was logged about this database.
+    /// Returns what was logged about this database.
     pub(crate) fn log(&self) -> String {
         let (_, name) = self.url.rsplit_once(['@', ':']).unwrap_or_default();
         logged(name)
@@ -99,7 +99,7 @@ impl Place {
     }
 }
 
-/// What was logged about the database that is called so.
+/// Returns what was logged about the database that is called so.
 pub(crate) fn logged(name: &str) -> String {
     let log = LOG.text();
     let is_about = |line: &&str| {

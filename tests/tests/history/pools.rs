@@ -23,7 +23,7 @@ enum Pool {
 }
 
 impl Pool {
-    /// One of a single connection, so that one which is kept is missed at once.
+    /// Returns one of a single connection, so that one which is kept is missed at once.
     fn new(place: &Place) -> anyhow::Result<Self> {
         let url = &place.url;
         Ok(match place.kind {
@@ -45,7 +45,7 @@ impl Pool {
         }
     }
 
-    /// The application's own query.
+    /// Returns the application's own query.
     async fn jobs(&self) -> anyhow::Result<Vec<String>> {
         let sql = "SELECT DISTINCT job_name FROM JOB_EXECUTION_LOG";
         Ok(match self {

@@ -32,7 +32,7 @@ pub(crate) async fn what_spring_names_should_be_recorded_in(place: Place) -> any
     Ok(())
 }
 
-/// The URL as Java writes it, user and password.
+/// Returns the URL as Java writes it, user and password.
 fn jdbc(url: &str) -> Option<(String, String, String)> {
     let Some((scheme, rest)) = url.split_once("://") else {
         return Some((format!("jdbc:{url}"), String::new(), String::new()));

@@ -26,7 +26,7 @@ pub(crate) struct Application {
     pub(crate) job: &'static str,
 }
 
-/// An application with a section of this name, and these keys in it: `props.http.uri`.
+/// Returns an application with a section of this name, and these keys in it: `props.http.uri`.
 fn builder(job: &str, settings: &[(&str, &str)]) -> Builder {
     let mut builder = ElasticJob::builder().without_discovery().environment([]);
     for (key, value) in settings {
@@ -35,7 +35,7 @@ fn builder(job: &str, settings: &[(&str, &str)]) -> Builder {
     builder
 }
 
-/// What keeps a job called `tidy` from starting.
+/// Returns what keeps a job called `tidy` from starting.
 pub(crate) fn faults(settings: &[(&str, &str)]) -> String {
     let error = builder("tidy", settings).build().err();
     error.map(|error| error.to_string()).unwrap_or_default()
@@ -72,7 +72,7 @@ impl Application {
         self.log()
     }
 
-    /// What was logged about its job so far.
+    /// Returns what was logged about its job so far.
     pub(crate) fn log(&self) -> String {
         let name = format!("job=\"{}\"", self.job);
         let text = LOG.text();

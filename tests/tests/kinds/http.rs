@@ -92,7 +92,7 @@ impl Service {
         std::mem::take(&mut *self.requests.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// A job that asks for this path.
+    /// Returns a job that asks for this path.
     async fn asked(
         &self,
         job: &'static str,
@@ -143,7 +143,7 @@ async fn silent(State(shared): State<Shared>) -> String {
     std::future::pending().await
 }
 
-/// A piece each 100 ms, for ever.
+/// Returns a piece each 100 ms, for ever.
 async fn dripping() -> Response {
     let pieces = stream::repeat(()).then(async |()| {
         sleep(Duration::from_millis(100)).await;
@@ -152,7 +152,7 @@ async fn dripping() -> Response {
     Body::from_stream(pieces).into_response()
 }
 
-/// So many pieces of 100 bytes each, of which it does not say how many.
+/// Returns so many pieces of 100 bytes each, of which it does not say how many.
 fn pieces(count: usize) -> Response {
     let pieces = stream::iter(0..count).map(|_| anyhow::Ok(Bytes::from_static(&[b'x'; 100])));
     Body::from_stream(pieces).into_response()

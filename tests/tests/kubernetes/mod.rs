@@ -21,7 +21,7 @@ fn read(file: &str) -> String {
     std::fs::read_to_string(root().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
 }
 
-/// The manifests, by their kinds.
+/// Returns the manifests, by their kinds.
 fn manifest(kind: &str) -> Yaml {
     let all = YamlLoader::load_from_str(&read("deploy/kubernetes/deployment.yaml")).expect("it is YAML");
     let found = all.into_iter().find(|manifest| manifest["kind"].as_str() == Some(kind));
@@ -46,7 +46,7 @@ fn setting(path: &[&str]) -> Yaml {
     path.iter().fold(settings[0].clone(), |yaml, key| yaml[*key].clone())
 }
 
-/// A text without the indentation that all of its lines have.
+/// Returns a text without the indentation that all of its lines have.
 fn outdented(lines: &[&str]) -> Vec<String> {
     let indentation = |line: &&&str| line.len() - line.trim_start().len();
     let common = lines
@@ -182,7 +182,7 @@ mod deployment {
     }
 }
 
-/// The status of an answer; `None` while nothing listens.
+/// Returns the status of an answer; `None` while nothing listens.
 fn status(address: SocketAddr, path: &str) -> Option<u16> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(30))).ok()?;

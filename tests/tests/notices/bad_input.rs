@@ -4,7 +4,7 @@ use std::fs;
 
 use elasticjob::prelude::*;
 
-/// What the start of an application with this file says.
+/// Returns what the start of an application with this file says.
 fn fault(yaml: &str) -> anyhow::Result<String> {
     let directory = tempfile::tempdir()?;
     fs::write(directory.path().join("application.yaml"), yaml)?;

@@ -36,7 +36,7 @@ fn signed(key: &str, message: &str) -> anyhow::Result<String> {
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }
 
-/// The pairs of a query, decoded.
+/// Returns the pairs of a query, decoded.
 fn query(request: &Request) -> anyhow::Result<BTreeMap<String, String>> {
     let pairs = request.uri.query().unwrap_or_default().split('&');
     pairs

@@ -41,7 +41,7 @@ pub(crate) struct Program {
 pub(crate) struct Prepared(Command);
 
 impl Program {
-    /// An example, as it is in the source now.
+    /// Returns an example, as it is in the source now.
     pub(crate) fn example(name: &str) -> Prepared {
         // Another directory than the example's, so that it proves to find its configuration.
         let mut command = Command::new(program(name));
@@ -49,7 +49,7 @@ impl Program {
         Prepared(command)
     }
 
-    /// A program of this package.
+    /// Returns a program of this package.
     pub(crate) fn own(path: &str) -> Prepared {
         Prepared(Command::new(path))
     }

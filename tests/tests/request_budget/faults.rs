@@ -18,7 +18,7 @@ async fn crowd(instances: usize, items: u32) -> Crowd {
     crowd
 }
 
-/// What was asked from this on until all is well again, after which nothing is.
+/// Returns what was asked from this on until all is well again, after which nothing is.
 async fn cost_of(crowd: &Crowd, fault: impl AsyncFnOnce()) -> Total {
     let cost = crowd
         .asked_during(async || {

@@ -28,7 +28,7 @@ fn registry(file: &Path) -> anyhow::Result<SqliteRegistry> {
     Ok(SqliteRegistry::new(file, "shop")?.with_session_timeout(TIMEOUT))
 }
 
-/// A member with a lock of its own, as if it was in a process of its own.
+/// Returns a member with a lock of its own, as if it was in a process of its own.
 async fn member(file: &Path) -> anyhow::Result<Arc<dyn Session>> {
     Ok(registry(file)?.connect().await?)
 }

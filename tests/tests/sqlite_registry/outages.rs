@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout};
 
 use super::{PATIENCE, TIMEOUT, create, create_as, data, member, next, reached, ready, registry, set};
 
-/// What a process holds that was stopped amid its turn.
+/// Returns what a process holds that was stopped amid its turn.
 fn stopped_amid_a_turn(file: &Path) -> anyhow::Result<File> {
     let lock = File::options().write(true).open(file.with_extension("db-turn"))?;
     lock.lock()?;

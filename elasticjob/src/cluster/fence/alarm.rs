@@ -17,7 +17,7 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 
 /// Passes fences when they are due. It has a thread as long as it has fences.
 pub(super) struct Alarm {
-    /// Std mutex: the thread and the few who make fences hold it for moments, and never while waking anybody.
+    /// A mutex of std: the thread and the few tasks that create fences hold it for moments, and never while they wake a waiter.
     watched: Mutex<Watched>,
     added: Condvar,
 }
@@ -75,7 +75,7 @@ impl Alarm {
         }
     }
 
-    /// The fences that are still to pass; `None` when there are none, and then the thread ends.
+    /// Returns the fences that are still to pass; `None` when there are none, and then the thread ends.
     fn next_round(&self) -> Option<(Vec<Arc<State>>, u64)> {
         let mut watched = self.lock();
         let fences: Vec<_> = watched

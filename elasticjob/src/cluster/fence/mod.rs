@@ -53,15 +53,15 @@ pub(crate) struct Fence {
 }
 
 impl Fence {
-    /// The fence of a session that is known to have lived at `sent_at`, which is [`Clock::elapsed`] when a
+    /// Returns the fence of a session that is known to have lived at `sent_at`, which is [`Clock::elapsed`] when a
     /// call was sent that the registry's quorum has answered.
     ///
-    /// A thread wakes those who wait for the fence, so that they are woken even when the runtime is stuck.
+    /// A thread wakes the waiters, so that they are woken even if the runtime is stuck.
     pub(crate) fn new(clock: Arc<dyn Clock>, session_timeout: Duration, sent_at: Duration) -> Self {
         Self::with_alarm(clock, session_timeout, sent_at, &ALARM)
     }
 
-    /// As [`Fence::new`], but a task wakes those who wait: for virtual time.
+    /// As [`Fence::new`], but a task wakes the waiters: for virtual time.
     pub(crate) fn on_tokio_time(
         clock: Arc<dyn Clock>,
         session_timeout: Duration,
@@ -109,7 +109,7 @@ impl Fence {
         self.state.remaining().is_none()
     }
 
-    /// How long until the fence passes if there is no further contact; zero once it has passed.
+    /// Returns how long until the fence passes if there is no further contact; zero once it has passed.
     pub(crate) fn remaining(&self) -> Duration {
         self.state.remaining().unwrap_or_default()
     }
@@ -141,7 +141,7 @@ struct State {
     /// When the fence passes, in nanoseconds of [`Clock::elapsed`], or [`PASSED`]. One atomic for both, so
     /// that no contact can slip in between the look at the time and the word that it has passed.
     passes_at: AtomicU64,
-    /// Cancelled once the fence has passed; wakes those who wait for it.
+    /// Cancelled once the fence has passed, which wakes the waiters.
     passed: CancellationToken,
 }
 

@@ -199,7 +199,7 @@ mod tests {
         Timestamp::from_second(second).unwrap()
     }
 
-    /// An item of this owner.
+    /// Returns an item of this owner.
     fn of(owner: &str) -> Item {
         Item {
             owner: Some(id(owner)),

@@ -67,7 +67,7 @@ impl Fixture {
         }
     }
 
-    /// The begin of the firing of this second, of a job of two items of which this instance runs one alone.
+    /// Returns the begin of the firing of this second, of a job of two items of which this instance runs one alone.
     fn barrier(&self, second: i64, item: u32) -> Barrier {
         Barrier {
             membership: Arc::clone(&self.membership),

@@ -88,7 +88,7 @@ impl Drop for Permit {
             size.excess -= 1;
             permit.into_iter().for_each(OwnedSemaphorePermit::forget);
         }
-        // Else it goes back now, before anybody else looks at the size.
+        // Else it goes back now, before another task reads the size.
     }
 }
 

@@ -223,7 +223,7 @@ impl Group {
         self.id.is_some_and(|id| test_kill_process_group(id).is_ok())
     }
 
-    /// Lets those live who are left.
+    /// Leaves the remaining processes alive.
     fn release(&mut self) {
         self.id = None;
     }

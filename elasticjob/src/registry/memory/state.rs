@@ -1,4 +1,4 @@
-//! The servers: who has a session, who watches what, and what is on its way over which link.
+//! The servers: their sessions, the watches, and what is on its way over which link.
 //!
 //! Everything happens under one lock, in one order. Without faults a request is served and answered on the
 //! spot; a [`Link`](super::Link) with a fault holds requests, answers and events back, in the order in which

@@ -184,7 +184,7 @@ impl World {
         }
     }
 
-    /// The next item that is queued to be taken over is disabled before anybody can take it.
+    /// The next item that is queued to be taken over is disabled before an instance can take it.
     pub(super) fn await_takeover(&mut self) {
         self.observer.look();
         self.observer.take_queued();

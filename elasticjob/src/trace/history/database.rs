@@ -1,4 +1,4 @@
-//! Which database, and who we are there.
+//! The database, and the user to connect as.
 
 use std::fmt;
 use std::str::FromStr;
@@ -300,7 +300,7 @@ fn file(rest: &str) -> Result<(String, String), InvalidDatabase> {
     Ok((path.to_owned(), format!("sqlite:{path}")))
 }
 
-/// The URL of a database on a server, with who we are there, and how it is shown.
+/// Returns the URL of a database on a server, with the user, and the URL as it is shown.
 fn server(
     scheme: &str,
     rest: &str,

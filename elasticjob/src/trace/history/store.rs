@@ -137,7 +137,7 @@ impl Store {
     pub(super) async fn prepare(&self) -> Result<Prepared, Error> {
         let mut unmade = Vec::new();
         for definition in definitions(&self.dialect) {
-            // Looked for first: who may not create tables may use those that are there.
+            // Checked first: a user without the right to create tables can use existing ones.
             if !self.has(LOOKING, definition.table, "1").await? {
                 self.run("cannot create tables", &definition.create).await?;
             }

@@ -195,7 +195,7 @@ async fn states_are_written(cluster: &Cluster, url: &str) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// How often each host ran each item.
+/// Returns how often each host ran each item.
 fn by_host_and_item(cluster: &Cluster) -> anyhow::Result<BTreeMap<(u8, u32), usize>> {
     let mut counted = BTreeMap::new();
     for run in runs_that::<true>(cluster)? {
@@ -212,13 +212,13 @@ fn counted(recorded: &[RecordedRun]) -> anyhow::Result<BTreeMap<(u8, u32), usize
     Ok(counted)
 }
 
-/// The number of the host with this address.
+/// Returns the number of the host with this address.
 fn host(ip: &str) -> anyhow::Result<u8> {
     let last = ip.rsplit('.').next().context("an address")?;
     Ok(last.parse()?)
 }
 
-/// The states that are recorded, each with the address of the instance that wrote it.
+/// Returns the states that are recorded, each with the address of the instance that wrote it.
 async fn states(connection: &mut AnyConnection) -> anyhow::Result<BTreeSet<(String, String)>> {
     let found = sqlx::query("SELECT slave_id, state FROM JOB_STATUS_TRACE_LOG")
         .fetch_all(connection)

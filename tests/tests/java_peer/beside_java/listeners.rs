@@ -42,8 +42,8 @@ fn is_whole(time: Timestamp, items: &[u32], runs: &[Run], hearings: &[Hearing]) 
     ran.iter().eq(items) && hosts.len() == 3 && is_called("before") && is_called("after")
 }
 
-/// How many members may call one hook of a firing. Java members choose a caller from 3.0.3 on; before that each calls it that sees
-/// all items registered, beside the one of ours that is chosen.
+/// Returns how many members may call one hook of a firing. Java members choose a caller from 3.0.3 on; before that each
+/// calls it that sees all items registered, beside the one of ours that is chosen.
 fn most_calls() -> usize {
     match java::version().as_str() {
         "3.0.1" | "3.0.2" => 3,

@@ -19,7 +19,7 @@ fn member(cluster: &Cluster, kind: Kind, host: u8) -> MemberSetup {
         .working(WORK)
 }
 
-/// The first run of two that follow each other at once, on a host.
+/// Returns the first run of two that follow each other at once, on a host.
 fn made_up(runs: &[Run], host: u8) -> anyhow::Result<&Run> {
     let there: Vec<&Run> = runs
         .iter()

@@ -43,7 +43,7 @@ enum Kind {
 }
 
 impl Kind {
-    /// A member of this kind to be.
+    /// Returns a member of this kind to be.
     fn member(self, cluster: &Cluster, host: u8) -> MemberSetup {
         match self {
             Java => cluster.member_of(java::member(), host),
@@ -66,12 +66,12 @@ impl Kind {
     }
 }
 
-/// A cluster on the server that tests share.
+/// Returns a cluster on the server that tests share.
 fn cluster(namespace: &str) -> anyhow::Result<Cluster> {
     Cluster::new(MEMBER, Server::shared().address(), namespace)
 }
 
-/// What operates a cluster by our own API.
+/// Returns what operates a cluster by our own API.
 fn operations(cluster: &Cluster) -> Operations {
     Operations::new(Arc::new(cluster.registry().clone()))
 }
@@ -134,7 +134,7 @@ async fn trigger(cluster: &Cluster) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The runs of the cron job that came to their ends, or did not.
+/// Returns the runs of the cron job that came to their ends, or did not.
 fn runs_that<const ENDED: bool>(cluster: &Cluster) -> anyhow::Result<Vec<Run>> {
     let mut runs = cluster.runs()?;
     runs.retain(|run| run.id.job == SHARE && run.end.is_some() == ENDED);

@@ -192,7 +192,7 @@ fn is_common(c: char) -> bool {
         && !matches!(c, '\u{feff}' | '\u{fffe}' | '\u{ffff}')
 }
 
-/// The settings of ours as `SnakeYaml::read` shows them.
+/// Returns the settings of ours as `SnakeYaml::read` shows them.
 fn shown(config: &JobConfig) -> Value {
     let raw = RawJobConfig::from(config);
     json!({
@@ -220,7 +220,7 @@ fn shown(config: &JobConfig) -> Value {
     })
 }
 
-/// What Java reads of its own text, where it does not lose that: it writes props and listeners with control characters as
+/// Returns what Java reads of its own text, where it does not lose that: it writes props and listeners with control characters as
 /// `!!binary`, and reads bytes again. What ours reads of those is compared to what was written; a key that is another one for
 /// Java, since it holds U+0085, leads to none.
 fn without_bytes(mut read: Value, written: &Value, ours: &Value) -> Value {
@@ -427,7 +427,7 @@ fn entries(document: &Value) -> BTreeMap<String, Value> {
     entries.filter(|(key, _)| !is_set(key)).collect()
 }
 
-/// A node with one notation of nothing.
+/// Returns a node with one notation of nothing.
 fn normal(node: &Value) -> Value {
     match node {
         Value::Array(parts) => parts.iter().map(normal).collect(),

@@ -29,7 +29,7 @@ pub(crate) enum Election {
     Write(Vec<Step>),
 }
 
-/// The next step of `me`, who has seen no leader for `leaderless`. `uuid` is in the names of its contenders.
+/// Returns the next step of `me`, which has seen no leader for `leaderless`. `uuid` is in the names of its contenders.
 pub(crate) fn next(view: &View, me: &InstanceId, uuid: &str, leaderless: Duration) -> Election {
     let latch::Standing { own, is_first } = latch::standing(&view.candidates, uuid);
     let mut transaction = Transaction::on(view);

@@ -160,7 +160,7 @@ impl Governor {
         let view = cx.view;
         if let Some(orders) = view.triggers.get(cx.me)
             && !cx.is_draining
-            // It is kept where everybody sees it, until the pause is over.
+            // It is kept where all members see it, until the pause is over.
             && !view.is_paused()
         {
             let mut transaction = Transaction::on(view);

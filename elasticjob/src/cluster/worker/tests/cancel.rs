@@ -12,7 +12,7 @@ impl Cluster {
         operations.cancel("job", item, Some(note)).await
     }
 
-    /// How the newest run of an item ended: its due second, attempt, verdict and cause.
+    /// Returns how the newest run of an item ended: its due second, attempt, verdict and cause.
     async fn end_of(&self, item: u32) -> (Timestamp, u32, Option<Verdict>, String) {
         let data = self.data(&format!("/job/ledger/items/{item}")).await;
         let run = Record::parse(data.expect("it has a ledger").as_bytes())
@@ -23,7 +23,7 @@ impl Cluster {
         (run.scheduled_time(), run.attempt, end.map(|end| end.verdict), cause)
     }
 
-    /// What became of the cancelled run of an item, as an operator learns it now.
+    /// Returns what became of the cancelled run of an item, as an operator learns it now.
     async fn outcome_of(&self, item: u32, cancelled: &Cancelled) -> CancelOutcome {
         let report = self.operations().cancelled(cancelled, Duration::ZERO).await;
         report.unwrap().items[&item].clone()

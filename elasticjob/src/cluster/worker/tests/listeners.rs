@@ -408,7 +408,7 @@ async fn hold_up_no_other_when_stopped_in_a_hook() {
     assert_eq!(journal.at("after", at(5)).len(), 1);
 }
 
-/// Who called the hook at five seconds, and who did not.
+/// Returns the instance that called the hook at five seconds, and the one that did not.
 fn caller_and_other<'a>(instances: &'a [Instance; 2], journal: &Journal) -> (&'a Instance, &'a Instance) {
     let [one, other] = instances;
     match journal.at("before", at(5))[0].by == one.id() {
@@ -1073,7 +1073,7 @@ mod leaving {
     use super::*;
     use crate::test_log::Log;
 
-    /// What an instance logs that leaves after its firing, or in it.
+    /// Returns what an instance logs that leaves after its firing, or in it.
     async fn logged_by_one_that_leaves(listeners: &[&str], fails: bool) -> String {
         let (log, _here) = Log::record();
         let mut cluster = Cluster::new().await;

@@ -12,7 +12,7 @@ fn job(name: &str, total: u32) -> JobConfig {
     config.sharding_total_count(total).failover(true).build().unwrap()
 }
 
-/// How many items each of these ran for one time.
+/// Returns how many items each of these ran for one time.
 fn shares(cluster: &Cluster, due: Timestamp) -> BTreeMap<String, usize> {
     let mut shares = BTreeMap::new();
     for (_, by) in cluster.history.at(due) {
@@ -21,7 +21,7 @@ fn shares(cluster: &Cluster, due: Timestamp) -> BTreeMap<String, usize> {
     shares
 }
 
-/// The items that ran for one time, each once.
+/// Returns the items that ran for one time, each once.
 fn items_at(cluster: &Cluster, due: Timestamp) -> BTreeSet<u32> {
     let ran = cluster.history.at(due);
     let items: BTreeSet<u32> = ran.iter().map(|(item, _)| *item).collect();
@@ -99,8 +99,9 @@ async fn chinese_names() {
 mod looks_at_items {
     use super::*;
 
-    /// How often an item is looked at, on average, from the start of three instances until the items of one that died have run
-    /// elsewhere and are shared out. Requests take so few items that all of this takes many, and many decisions.
+    /// Returns how often an item is looked at, on average, from the start of three instances until the items of one that
+    /// died have run elsewhere and are shared out. Requests take so few items that all of this takes many, and many
+    /// decisions.
     async fn of_each(total: u32) -> u64 {
         let _limits = limits::lower(16 * 1024, 100);
         take_looks();

@@ -100,7 +100,7 @@ fn each_ten_seconds(total: u32) -> elasticjob_config::job::Builder {
         .sharding_total_count(total)
 }
 
-/// When the items of one time began, in milliseconds of the history.
+/// Returns when the items of one time began, in milliseconds of the history.
 fn begun_at(cluster: &Cluster, due: Timestamp) -> Vec<(u32, u128)> {
     let ran = cluster.history.all().into_iter().filter(|ran| ran.due == due);
     ran.map(|ran| (ran.item, ran.began.as_millis())).collect()

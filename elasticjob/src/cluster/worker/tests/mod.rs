@@ -82,7 +82,7 @@ impl History {
         self.0.lock().unwrap().clone()
     }
 
-    /// The items run for one scheduled time, with who ran them, sorted by item.
+    /// Returns the items that ran for one scheduled time, with their instances, sorted by item.
     fn at(&self, due: Timestamp) -> Vec<(u32, String)> {
         let mut items: Vec<_> = self
             .all()
@@ -422,7 +422,7 @@ impl Cluster {
         }
     }
 
-    /// The attempts at one item for one scheduled time: by whom.
+    /// Returns the instances of the attempts at one item for one scheduled time.
     fn attempts(&self, item: u32, due: Timestamp) -> Vec<(u32, String)> {
         let runs = self
             .history
@@ -487,13 +487,13 @@ impl Cluster {
         self.observer.write(vec![step]).await.unwrap();
     }
 
-    /// What an operator has.
+    /// Returns what an operator has.
     fn operations(&self) -> Operations {
         Operations::with_clock(Arc::new(self.registry.clone()), Arc::clone(&self.clock) as _)
     }
 }
 
-/// What `pick` takes of the events, which has to come within some minutes.
+/// Returns what `pick` takes of the events, which has to come within some minutes.
 async fn first_event<T>(events: &mut crate::trace::Events, mut pick: impl FnMut(JobEvent) -> Option<T>) -> T {
     let picking = async {
         loop {

@@ -34,7 +34,7 @@ impl Cluster {
         self.data(&format!("/job/servers/{ip}")).await
     }
 
-    /// The times for which anything was run from the second `since` on.
+    /// Returns the times for which anything was run from the second `since` on.
     fn due_since(&self, since: f64) -> Vec<Timestamp> {
         let since = Duration::from_secs_f64(since);
         let runs = self.history.all().into_iter().filter(|ran| ran.began >= since);

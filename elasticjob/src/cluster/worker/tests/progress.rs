@@ -10,7 +10,7 @@ impl Cluster {
         self.operations().items("job").await.unwrap()
     }
 
-    /// What is shown of an item's progress: percent, text and age.
+    /// Returns what is shown of an item's progress: percent, text and age.
     async fn progress_of(&self, item: usize) -> Option<(Option<u8>, String, u64)> {
         let progress = self.items().await[item].progress.clone()?;
         Some((progress.percent, progress.text, progress.age_seconds))
@@ -20,7 +20,7 @@ impl Cluster {
         self.children("/job/ledger/progress").await
     }
 
-    /// How often the progress of an item was written since its node is there.
+    /// Returns how often the progress of an item was written since its node is there.
     async fn writes(&self, item: u32) -> i32 {
         let path = format!("/job/ledger/progress/{item}");
         let session = self.registry.connect().await.unwrap();

@@ -114,7 +114,7 @@ mod metrics {
 
     use super::*;
 
-    /// The value of a series, by the text that Prometheus reads.
+    /// Returns the value of a series, by the text that Prometheus reads.
     fn value(rendered: &str, series: &str) -> Option<f64> {
         let line = rendered
             .lines()

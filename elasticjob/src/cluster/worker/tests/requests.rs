@@ -10,7 +10,7 @@ impl Cluster {
         self.operations().trigger_item("job", item, parameter).await
     }
 
-    /// The items that began at this second or later, in their order.
+    /// Returns the items that began at this second or later, in their order.
     fn begun_since(&self, second: f64) -> Vec<u32> {
         let since = Duration::from_secs_f64(second);
         let runs = self.history.all().into_iter().filter(|ran| ran.began >= since);

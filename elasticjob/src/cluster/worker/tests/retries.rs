@@ -16,7 +16,7 @@ fn retrying(total: u32) -> JobConfig {
     config.build().unwrap()
 }
 
-/// A job that never ends by itself.
+/// Returns a job that never ends by itself.
 fn hanging() -> ExecutorWork {
     let job = job("job", std::future::pending::<()>);
     ExecutorWork::Declared {

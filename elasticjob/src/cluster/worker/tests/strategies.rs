@@ -26,7 +26,7 @@ async fn cluster(answer: fn(&ShardingRequest<'_>) -> Option<Assignment>) -> Clus
     cluster
 }
 
-/// An answer to another request, of so many items.
+/// Returns an answer to another request, of so many items.
 fn other(items: u32) -> Assignment {
     Assignment::from_fn(&ShardingRequest::new("other", items, []), |_| None)
 }

@@ -26,7 +26,7 @@ struct Batch {
 struct Batches(Arc<Mutex<Vec<Batch>>>);
 
 impl Batches {
-    /// Those of an item that ended after so many seconds.
+    /// Returns those of an item that ended after so many seconds.
     fn after(&self, second: f64, item: u32) -> Vec<Batch> {
         let batches = self.0.lock().unwrap();
         let after = Duration::from_secs_f64(second);
@@ -34,7 +34,7 @@ impl Batches {
         batches.iter().filter(is_asked_for).cloned().collect()
     }
 
-    /// The runs they are of, each with its instance.
+    /// Returns the runs they are of, each with its instance.
     fn runs_after(&self, second: f64, item: u32) -> Vec<(String, String)> {
         let mut runs: Vec<_> = self
             .after(second, item)

@@ -20,14 +20,14 @@ impl Cluster {
         Record::parse(ledger.expect("a ledger").as_bytes())
     }
 
-    /// The newest times of an item that passed without a run: after, before, count and reason.
+    /// Returns the newest times of an item that passed without a run: after, before, count and reason.
     async fn skipped(&self, item: u32) -> Option<(i64, i64, u64, String)> {
         let gap = self.record(item).await.skipped?;
         let second = |millis: i64| (millis - start().as_millisecond()) / 1000;
         Some((second(gap.after), second(gap.before), gap.count, gap.reason))
     }
 
-    /// The seconds at which an item was run.
+    /// Returns the seconds at which an item was run.
     fn seconds(&self, item: u32) -> Vec<i64> {
         let runs = self.history.all().into_iter().filter(|ran| ran.item == item);
         runs.map(|ran| ran.due.as_second() - start().as_second()).collect()

@@ -7,7 +7,7 @@ use lettre::transport::smtp::client::{Certificate, TlsParameters};
 use super::letter::Letter;
 use crate::property::{Accepts, Properties, Reader, accept};
 
-/// What a mail server asks for, and who gets the mails.
+/// What a mail server requires, and the recipients of the mails.
 pub(in crate::error_handler::channel) struct Settings {
     pub(super) host: String,
     pub(super) port: u16,

@@ -235,7 +235,7 @@ impl History {
                 let shape = self.store.shape(READING, &[&EXECUTIONS]).await?;
                 let runs = runs_of(&shape);
                 if shape.knows(&EXECUTIONS) {
-                    // Two who ask at once have found the same.
+                    // Two callers that ask at once have found the same.
                     let _ = self.runs.set(runs.clone());
                 }
                 runs

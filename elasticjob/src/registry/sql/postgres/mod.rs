@@ -31,6 +31,22 @@ const SCHEMA_LOCK: i64 = 0x656c_6173_7469_6a31;
 const SCHEMA: &str = include_str!("schema.sql");
 
 /// A database and a namespace in it.
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::time::Duration;
+/// use elasticjob::ElasticJob;
+/// use elasticjob::registry::Registry;
+/// use elasticjob::registry::sql::PostgresRegistry;
+///
+/// // Nothing is connected before the application starts.
+/// let registry = PostgresRegistry::new("postgres://shop:secret@db.example.com/shop", "orders")?
+///     .with_session_timeout(Duration::from_secs(20));
+/// assert!(!registry.describe().contains("secret"));
+/// let builder = ElasticJob::builder().registry(Arc::new(registry));
+/// # let _ = builder;
+/// # Ok::<_, elasticjob::registry::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct PostgresRegistry {
     options: PgConnectOptions,

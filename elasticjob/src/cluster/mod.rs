@@ -42,5 +42,4 @@ pub(crate) mod trigger;
 pub(crate) mod view;
 pub(crate) mod walk;
 pub(crate) mod wind_down;
-#[allow(clippy::match_bool, reason = "older than the lint")]
 pub(crate) mod worker;

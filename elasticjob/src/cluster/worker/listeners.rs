@@ -124,13 +124,15 @@ impl Worker {
         let (takeover, own) = starts
             .into_iter()
             .partition(|start| start.run.source == Source::Failover);
-        match self.firings.is_beginning() {
-            true => self.listener_calls.held.extend::<Vec<Start>>(own),
-            false => self.launch(joined, own),
+        if self.firings.is_beginning() {
+            self.listener_calls.held.extend::<Vec<Start>>(own);
+        } else {
+            self.launch(joined, own);
         }
-        match self.runner.is_listened_to() {
-            true => self.hold_takeover(joined, takeover),
-            false => self.launch(joined, takeover),
+        if self.runner.is_listened_to() {
+            self.hold_takeover(joined, takeover);
+        } else {
+            self.launch(joined, takeover);
         }
     }
 

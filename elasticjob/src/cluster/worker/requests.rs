@@ -69,9 +69,10 @@ fn as_member(joined: &Joined, steps: Vec<Step>) -> Vec<Step> {
     let id = joined.membership.id();
     let mut transaction = Transaction::on(&joined.follower.view);
     // An operator may have removed either: the instance, to shut it down, or all ledgers.
-    let node = match joined.follower.view.members.contains_key(id) {
-        true => Node::Member(id.as_str()),
-        false => Node::Instance(id.as_str()),
+    let node = if joined.follower.view.members.contains_key(id) {
+        Node::Member(id.as_str())
+    } else {
+        Node::Instance(id.as_str())
     };
     if !Mutation::IgnoreMembership.is_on() {
         transaction.check(node, None);

@@ -164,9 +164,10 @@ impl Worker {
         }
         let mut transaction = Transaction::on(&view);
         let node = Node::Standby(id.as_str());
-        match view.standbys.contains(id) {
-            true => transaction.set(node, word.to_bytes(), None),
-            false => transaction.create(node, word.to_bytes(), CreateMode::Ephemeral),
+        if view.standbys.contains(id) {
+            transaction.set(node, word.to_bytes(), None)
+        } else {
+            transaction.create(node, word.to_bytes(), CreateMode::Ephemeral)
         };
         let written = membership.write(transaction.into_steps()).await;
         if let Err(error) = &written {

@@ -240,9 +240,10 @@ impl Claim {
         let fitting = self.items.iter().take_while(is_fitting).count();
         // The claims first: what only passes can wait.
         let is_fitting = |passed: &&PassedItem| transaction.add_if_it_fits(|transaction| pass(transaction, passed));
-        let passing = match fitting == self.items.len() {
-            true => self.passed.iter().take_while(is_fitting).count(),
-            false => 0,
+        let passing = if fitting == self.items.len() {
+            self.passed.iter().take_while(is_fitting).count()
+        } else {
+            0
         };
         let (fitting, passing) = match fitting + passing {
             // One that is too large alone is sent alone.

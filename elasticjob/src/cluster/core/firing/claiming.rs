@@ -46,9 +46,10 @@ pub(crate) struct ClaimOutcome {
 
 /// How the `running` marks of a job live; `None` if it is not to be monitored.
 pub(super) fn mark_of(config: &JobConfig) -> Option<CreateMode> {
-    config.monitor_execution().then_some(match config.failover() {
-        true => CreateMode::Persistent,
-        false => CreateMode::Ephemeral,
+    config.monitor_execution().then_some(if config.failover() {
+        CreateMode::Persistent
+    } else {
+        CreateMode::Ephemeral
     })
 }
 

@@ -347,9 +347,10 @@ impl Ended {
 
     /// The ledger with the end in it.
     fn record(&self) -> Record {
-        match self.goes_on {
-            false => self.running.record.ended(self.end.clone()),
-            true => self.running.record.again(),
+        if self.goes_on {
+            self.running.record.again()
+        } else {
+            self.running.record.ended(self.end.clone())
         }
     }
 

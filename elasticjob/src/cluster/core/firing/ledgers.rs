@@ -166,9 +166,10 @@ impl Firings {
             if self.is_known(item) || accountable.concern(item).is_none() {
                 continue;
             }
-            match self.runs.ended.contains_key(&item) {
-                true => ending.push(item),
-                false => missing.push(item),
+            if self.runs.ended.contains_key(&item) {
+                ending.push(item);
+            } else {
+                missing.push(item);
             }
         }
         // They are to be read until they have been.

@@ -26,9 +26,10 @@ impl Firings {
 
     /// Returns the first call of a firing.
     pub(super) fn first_phase(&self) -> ListenerPhase {
-        match self.is_listened_to {
-            true => ListenerPhase::Due(Moment::Started),
-            false => ListenerPhase::Over,
+        if self.is_listened_to {
+            ListenerPhase::Due(Moment::Started)
+        } else {
+            ListenerPhase::Over
         }
     }
 

@@ -358,9 +358,10 @@ impl Firings {
             return None;
         }
         let items: BTreeSet<u32> = claim.items().collect();
-        let phase = match items.is_empty() {
-            true => ListenerPhase::Over,
-            false => self.first_phase(),
+        let phase = if items.is_empty() {
+            ListenerPhase::Over
+        } else {
+            self.first_phase()
         };
         self.open.add(OpenFiring {
             id,

@@ -199,9 +199,10 @@ impl<'a> Rest<'a> {
         if view.candidates_for_items().next().is_none() {
             return Self::Abandoned;
         }
-        match !basis.left_out().is_empty() && is_to_stay(cx) {
-            true => Self::LeftOut(basis.left_out()),
-            false => Self::None,
+        if !basis.left_out().is_empty() && is_to_stay(cx) {
+            Self::LeftOut(basis.left_out())
+        } else {
+            Self::None
         }
     }
 

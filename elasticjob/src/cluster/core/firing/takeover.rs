@@ -70,6 +70,56 @@ impl Takeover {
             .min()
     }
 
+    /// Forgets the items that wait no more, and those that are looked at again.
+    fn forget_what_is_over(&mut self, cx: &Context<'_>) {
+        let queue = &cx.view.failover_queue;
+        self.rest = None;
+        self.waiting.retain(|item, _| queue.contains(item));
+        self.held
+            .retain(|item, until| queue.contains(item) && *until > cx.elapsed);
+    }
+
+    /// Returns the items that this instance is to take next, as many as one transaction takes.
+    fn next_items(&mut self, cx: &Context<'_>) -> Vec<u32> {
+        let Context {
+            view,
+            me,
+            config,
+            elapsed,
+            ..
+        } = *cx;
+        let is_available = view.is_available(me) || Mutation::TakeOverOnDisabledServer.is_on();
+        if !config.failover() || !config.monitor_execution() || !is_available || view.is_paused() {
+            return Vec::new();
+        }
+        let admission = cx.placement.admission(view, config);
+        let is_next = |item: &u32| {
+            look();
+            let since = *self.waiting.entry(*item).or_insert(elapsed);
+            let state = view.items.get(item);
+            let is_held = self.held.contains_key(item)
+                || state.is_some_and(|item| item.mark.is_some() || is_off(item.is_disabled));
+            let may_run = |id: &InstanceId| {
+                let owner = state.and_then(|item| item.owner.as_ref());
+                owner == Some(id) || admission.admits(*item, id)
+            };
+            let is_our_turn = is_first(view, me, *item, may_run) || elapsed >= since + PATIENCE;
+            !is_held && may_run(me) && is_our_turn
+        };
+        let waiting = view.failover_queue.range(..config.sharding_total_count().get());
+        let mut items: Vec<u32> = waiting.copied().filter(is_next).collect();
+        items.truncate(limits::batch());
+        items
+    }
+
+    /// Notes that there is nothing to take over now.
+    fn rest(&mut self, cx: &Context<'_>) {
+        self.rest = Some(Rest {
+            revision: cx.view.revision(),
+            until: self.next(cx.elapsed),
+        });
+    }
+
     /// What an instance may take over is another matter from here on.
     pub(super) fn reconfigured(&mut self) {
         self.rest = None;
@@ -88,99 +138,45 @@ impl Takeover {
     }
 }
 
-/// Returns what is read of an item before it is taken over.
-fn survey_of(job: &str, item: u32) -> [Read; 5] {
-    let state = |kind| Read::Data(Node::ItemState { item, kind }.of(job));
-    [
-        Read::Data(Node::FailoverItem(item).of(job)),
-        state(ItemKind::Running),
-        state(ItemKind::Failovering),
-        state(ItemKind::Disabled),
-        Read::Data(Node::LedgerItem(item).of(job)),
-    ]
-}
-
 impl Firings {
-    /// The next step to take over what it is for us to take.
+    /// Returns the next request to take over the items that this instance is to take.
     pub(super) fn take_over(&mut self, cx: &Context<'_>) -> Option<FiringRequest> {
-        let Context {
-            view,
-            me,
-            config,
-            elapsed,
-            latch,
-            placement,
-            ..
-        } = *cx;
-        let is_at_rest = self.takeover.is_at_rest(view, elapsed);
+        let view = cx.view;
+        let is_at_rest = self.takeover.is_at_rest(view, cx.elapsed);
         if !is_at_rest {
-            self.takeover.rest = None;
-            self.takeover
-                .waiting
-                .retain(|item, _| view.failover_queue.contains(item));
-            self.takeover
-                .held
-                .retain(|item, until| view.failover_queue.contains(item) && *until > elapsed);
+            self.takeover.forget_what_is_over(cx);
         }
         let is_idle = matches!(self.claiming, Claiming::Idle) && self.takeover.surveying.is_empty();
-        if self.is_stopped || !is_idle || elapsed < self.takeover.not_before {
+        if self.is_stopped || !is_idle || cx.elapsed < self.takeover.not_before {
             return None;
         }
-        let standing = latch::standing(&view.failover_candidates, latch);
-        let mut items = Vec::new();
-        let is_available = view.is_available(me) || Mutation::TakeOverOnDisabledServer.is_on();
-        if config.failover() && config.monitor_execution() && is_available && !view.is_paused() && !is_at_rest {
-            let waiting = view.failover_queue.range(..config.sharding_total_count().get());
-            let admission = placement.admission(view, config);
-            for item in waiting.copied() {
-                look();
-                let since = *self.takeover.waiting.entry(item).or_insert(elapsed);
-                let state = view.items.get(&item);
-                let is_held = self.takeover.held.contains_key(&item)
-                    || state.is_some_and(|item| item.mark.is_some() || is_off(item.is_disabled));
-                let may_run = |id: &InstanceId| {
-                    let owner = state.and_then(|item| item.owner.as_ref());
-                    owner == Some(id) || admission.admits(item, id)
-                };
-                let is_our_turn = is_first(view, me, item, may_run) || elapsed >= since + PATIENCE;
-                if !is_held && may_run(me) && is_our_turn {
-                    items.push(item);
-                }
-            }
-        }
-        // The rest comes next: one transaction takes them.
-        items.truncate(limits::batch());
+        let items = if is_at_rest {
+            Vec::new()
+        } else {
+            self.takeover.next_items(cx)
+        };
+        let standing = latch::standing(&view.failover_candidates, cx.latch);
         if items.is_empty() {
             if !is_at_rest {
-                let until = self.takeover.next(elapsed);
-                self.takeover.rest = Some(Rest {
-                    revision: view.revision(),
-                    until,
-                });
-            }
-            if standing.own.is_empty() {
-                return None;
+                self.takeover.rest(cx);
             }
             let mut transaction = Transaction::on(view);
             for name in standing.own {
                 transaction.delete(Node::FailoverCandidate(name));
             }
+            let steps = transaction.into_steps();
+            return (!steps.is_empty()).then(|| Request::write_as_member(Purpose::Contend, steps));
+        }
+        if view.has_java_members() && standing.own.is_empty() {
+            let mut transaction = Transaction::on(view);
+            let name = latch::contender(cx.latch);
+            transaction.create(Node::FailoverCandidate(&name), "", CreateMode::EphemeralSequential);
             return Some(Request::write_as_member(Purpose::Contend, transaction.into_steps()));
         }
-        if view.has_java_members() {
-            if standing.own.is_empty() {
-                let mut transaction = Transaction::on(view);
-                let name = latch::contender(latch);
-                transaction.create(Node::FailoverCandidate(&name), "", CreateMode::EphemeralSequential);
-                return Some(Request::write_as_member(Purpose::Contend, transaction.into_steps()));
-            }
-            if !standing.is_first {
-                return None;
-            }
+        if view.has_java_members() && !standing.is_first {
+            return None;
         }
-        let job = view.job();
-        let reads = items.iter().flat_map(|item| survey_of(job, *item));
-        let reads = claim::rights(job).into_iter().chain(reads).collect();
+        let reads = survey(view.job(), &items);
         self.takeover.surveying = items;
         Some(Request::read(Purpose::SurveyTakeover, reads))
     }
@@ -251,6 +247,24 @@ impl Firings {
         self.claiming = Claiming::InFlight(claim);
         Some(Request::write_as_member(Purpose::Claim, steps))
     }
+}
+
+/// Returns what to read of items before they are taken.
+fn survey(job: &str, items: &[u32]) -> Vec<Read> {
+    let of_item = |item: &u32| {
+        let item = *item;
+        let state = |kind| Node::ItemState { item, kind };
+        let nodes = [
+            Node::FailoverItem(item),
+            state(ItemKind::Running),
+            state(ItemKind::Failovering),
+            state(ItemKind::Disabled),
+            Node::LedgerItem(item),
+        ];
+        nodes.map(|node| Read::Data(node.of(job)))
+    };
+    let rights = claim::rights(job).into_iter();
+    rights.chain(items.iter().flat_map(of_item)).collect()
 }
 
 /// Whether an item that is disabled, or not, is left alone.

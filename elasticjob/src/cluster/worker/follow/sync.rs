@@ -21,10 +21,7 @@ pub(in crate::cluster::worker) enum Sync {
 
 impl Sync {
     pub(super) fn of_connection(is_connected: bool) -> Self {
-        match is_connected {
-            true => Self::InStep,
-            false => Self::Suspended,
-        }
+        if is_connected { Self::InStep } else { Self::Suspended }
     }
 
     /// Notes that changes may have been missed.

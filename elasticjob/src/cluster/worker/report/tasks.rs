@@ -109,9 +109,10 @@ impl OpenTasks {
             return;
         }
         let task = self.tasks.remove(place);
-        let state = match task.has_failed {
-            true => TaskState::Error,
-            false => TaskState::Finished,
+        let state = if task.has_failed {
+            TaskState::Error
+        } else {
+            TaskState::Finished
         };
         events.publish(|| task.event(&self.job, state, now));
     }

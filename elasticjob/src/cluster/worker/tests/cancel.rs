@@ -95,9 +95,10 @@ async fn follows_a_run_to_the_instance_that_takes_it_over() {
     cluster.until(7.0).await;
     let cancelled = {
         let runs = cluster.history.at(at(5));
-        let (owner, taker) = match runs[0].1 == first.id() {
-            true => (&first, &second),
-            false => (&second, &first),
+        let (owner, taker) = if runs[0].1 == first.id() {
+            (&first, &second)
+        } else {
+            (&second, &first)
         };
         // It hears nothing of it, and dies.
         owner.link.cut();

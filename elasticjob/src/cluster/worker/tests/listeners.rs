@@ -89,10 +89,7 @@ impl Scribe {
         let index = self.journal.begin(self.who, moment, firing);
         tokio::time::sleep(pause).await;
         self.journal.end(index);
-        match self.fails {
-            true => Err("no ink".into()),
-            false => Ok(()),
-        }
+        if self.fails { Err("no ink".into()) } else { Ok(()) }
     }
 }
 
@@ -411,9 +408,10 @@ async fn hold_up_no_other_when_stopped_in_a_hook() {
 /// Returns the instance that called the hook at five seconds, and the one that did not.
 fn caller_and_other<'a>(instances: &'a [Instance; 2], journal: &Journal) -> (&'a Instance, &'a Instance) {
     let [one, other] = instances;
-    match journal.at("before", at(5))[0].by == one.id() {
-        true => (one, other),
-        false => (other, one),
+    if journal.at("before", at(5))[0].by == one.id() {
+        (one, other)
+    } else {
+        (other, one)
     }
 }
 
@@ -539,9 +537,10 @@ async fn are_called_again_if_the_caller_dies() {
     let instances = ["10.0.0.1", "10.0.0.2"].map(|ip| cluster.join(ip, config.clone(), quick()));
     cluster.until(6.0).await;
     let caller = journal.at("before", at(5))[0].by.clone();
-    let (dying, living) = match instances[0].id() == caller {
-        true => (&instances[0], &instances[1]),
-        false => (&instances[1], &instances[0]),
+    let (dying, living) = if instances[0].id() == caller {
+        (&instances[0], &instances[1])
+    } else {
+        (&instances[1], &instances[0])
     };
     dying.kill();
     cluster.until(34.0).await;

@@ -173,9 +173,10 @@ async fn takes_over_what_an_instance_died_running_after_the_pause() {
     let first = cluster.join("10.0.0.1", with_failover(1), Arc::clone(&work));
     let second = cluster.join("10.0.0.2", with_failover(1), work);
     cluster.until(6.0).await;
-    let (running, other) = match cluster.history.all()[0].by == first.id() {
-        true => (&first, &second),
-        false => (&second, &first),
+    let (running, other) = if cluster.history.all()[0].by == first.id() {
+        (&first, &second)
+    } else {
+        (&second, &first)
     };
     running.kill();
     // Its session ends at 15 at the latest; what is decided then does not get through.

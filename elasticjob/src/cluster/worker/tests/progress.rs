@@ -111,9 +111,10 @@ async fn is_of_the_attempt_that_goes_on() {
     cluster.until(16.0).await;
     assert!(cluster.progress_of(0).await.is_some());
     let owner = cluster.items().await[0].running_on.clone().unwrap();
-    let [owner, taker] = match owner == first.id() {
-        true => [&first, &second],
-        false => [&second, &first],
+    let [owner, taker] = if owner == first.id() {
+        [&first, &second]
+    } else {
+        [&second, &first]
     };
     owner.kill();
     cluster.until(40.0).await;

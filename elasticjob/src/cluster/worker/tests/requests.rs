@@ -49,9 +49,10 @@ async fn is_carried_out_once_although_the_owner_dies() {
     let first = cluster.join("10.0.0.1", without_failover.clone(), quick());
     let second = cluster.join("10.0.0.2", without_failover, quick());
     cluster.until(7.0).await;
-    let owner = match cluster.history.at(at(5))[0].1 == first.id() {
-        true => &first,
-        false => &second,
+    let owner = if cluster.history.at(at(5))[0].1 == first.id() {
+        &first
+    } else {
+        &second
     };
     owner.link.cut();
     let requested = cluster.ask(0, None).await.unwrap();

@@ -338,9 +338,10 @@ async fn flags_items_of_a_leader_that_gives_up() {
                 cluster.register_java(other).await;
             }
             cluster.until(9.5).await;
-            match leaves {
-                true => only.stop(Duration::from_secs(1)).await,
-                false => cluster.set("/job/servers/10.0.0.1", "DISABLED").await,
+            if leaves {
+                only.stop(Duration::from_secs(1)).await
+            } else {
+                cluster.set("/job/servers/10.0.0.1", "DISABLED").await
             }
             cluster.until(12.5).await;
             assert_eq!(cluster.data("/job/leader/election/instance").await, None);

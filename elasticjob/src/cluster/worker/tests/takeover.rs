@@ -46,13 +46,15 @@ async fn waits_for_a_disabled_instance_to_be_enabled() {
     cluster.until(2.0).await;
     let second = cluster.join("10.0.0.2", with_failover(1), work);
     cluster.until(6.0).await;
-    let (running, other) = match cluster.history.all()[0].by == first.id() {
-        true => (&first, &second),
-        false => (&second, &first),
+    let (running, other) = if cluster.history.all()[0].by == first.id() {
+        (&first, &second)
+    } else {
+        (&second, &first)
     };
-    let server = match std::ptr::eq(other, &first) {
-        true => "/job/servers/10.0.0.1",
-        false => "/job/servers/10.0.0.2",
+    let server = if std::ptr::eq(other, &first) {
+        "/job/servers/10.0.0.1"
+    } else {
+        "/job/servers/10.0.0.2"
     };
     cluster.set(server, "DISABLED").await;
     running.kill();

@@ -12,6 +12,7 @@ use crate::listener::{JobListeners, ListenerKind};
 use crate::sharding::DEFAULT_STRATEGY;
 use crate::starter::ApplicationJob;
 
+use super::focus::Focus;
 use super::hearing::{self, COMPLETED_LIMIT, Hearer, STARTED_LIMIT};
 use super::history::History;
 use super::scale::Scale;
@@ -65,7 +66,7 @@ impl Job {
         name: &str,
         history: &History,
         session_timeout: Duration,
-        scale: Scale,
+        (scale, focus): (Scale, Focus),
         listeners: &mut JobListeners,
         rng: &mut fastrand::Rng,
     ) -> (Self, ApplicationJob) {
@@ -78,7 +79,7 @@ impl Job {
             .time_zone("GMT")
             .sharding_total_count(rng.u32(items.clone()))
             .failover(rng.bool())
-            .misfire(rng.bool())
+            .misfire(rng.bool() || focus == Focus::MakeUps)
             .monitor_execution(rng.u8(..8) > 0)
             .prop(FAILOVER_ATTEMPTS, rng.u8(1..=3).to_string())
             .sharding_strategy(STRATEGIES[rng.usize(..STRATEGIES.len())]);
@@ -103,6 +104,10 @@ impl Job {
         };
         let blocks = rng.u8(..6) == 0 && !scale.is_huge();
         let work = Work::new(history.clone(), rng.fork(), longest, blocks);
+        if focus == Focus::MakeUps {
+            // Runs go on past the next time, which is made up.
+            work.take_at_least(Duration::from_secs(period) * 3 / 2);
+        }
         for is_once in kinds {
             let hearer = Hearer {
                 work: work.clone(),

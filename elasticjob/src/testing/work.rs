@@ -25,6 +25,8 @@ pub(super) struct Work {
 struct Drawn {
     rng: fastrand::Rng,
     longest: Duration,
+    /// No run takes less time.
+    least: Duration,
     /// Whether the items are blocking functions.
     blocks: bool,
     /// Whether runs report their progress.
@@ -47,6 +49,7 @@ impl Work {
         let drawn = Drawn {
             rng,
             longest,
+            least: Duration::ZERO,
             blocks,
             reports: false,
             slow: None,
@@ -62,10 +65,16 @@ impl Work {
         self.drawn().reports = true;
     }
 
+    /// No run takes less time than this from now on.
+    pub(super) fn take_at_least(&self, time: Duration) {
+        self.drawn().least = time;
+    }
+
     /// From here on all items are quick, and blocking work comes to its end.
     pub(super) fn calm_down(&self) {
         let mut drawn = self.drawn();
         drawn.longest = Duration::ZERO;
+        drawn.least = Duration::ZERO;
         drawn.blocks = false;
     }
 
@@ -99,7 +108,9 @@ impl Work {
                 listens: true,
             };
         }
-        let Drawn { rng, longest, .. } = &mut *drawn;
+        let Drawn {
+            rng, longest, least, ..
+        } = &mut *drawn;
         let share = rng.f64();
         let time = match rng.u8(..10) {
             0..6 => Duration::from_millis(rng.u64(..20)),
@@ -107,7 +118,7 @@ impl Work {
             _ => longest.mul_f64(share),
         };
         Course {
-            time,
+            time: time.max(*least),
             fails: rng.u8(..10) == 0,
             listens: rng.bool(),
         }

@@ -124,7 +124,7 @@ impl World {
         let limits = scale.lower_limits(&mut rng);
         let (jobs, application) = match application {
             Some(application) => (application.jobs.iter().map(Job::given).collect(), application),
-            None => Self::draw_jobs(&history, session_timeout, scale, scale.names(seed), &mut rng),
+            None => Self::draw_jobs(&history, session_timeout, scale, seed, &mut rng),
         };
         if canceller.is_some() {
             let drawn = jobs.iter().filter_map(|job: &Job| job.drawn.as_ref());
@@ -171,14 +171,15 @@ impl World {
         history: &History,
         session_timeout: Duration,
         scale: Scale,
-        names: [String; 2],
+        seed: u64,
         rng: &mut fastrand::Rng,
     ) -> (Vec<Job>, ApplicationParts) {
         let count = rng.usize(1..=2);
-        let drawn = names.into_iter().take(count);
+        let drawn = scale.names(seed).into_iter().take(count);
+        let focus = Focus::draw(seed);
         let mut listeners = JobListeners::none();
         let (jobs, application_jobs) = drawn
-            .map(|name| Job::draw(&name, history, session_timeout, scale, &mut listeners, rng))
+            .map(|name| Job::draw(&name, history, session_timeout, (scale, focus), &mut listeners, rng))
             .unzip();
         let application = ApplicationParts {
             jobs: application_jobs,
@@ -451,7 +452,7 @@ mod tests {
                 name,
                 &History::new(),
                 timeout,
-                scale,
+                (scale, Focus::Nothing),
                 &mut JobListeners::none(),
                 &mut rng,
             );

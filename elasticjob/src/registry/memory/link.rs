@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::core::Core;
 use super::session::MemorySession;
-use crate::registry::{BoxFuture, Error, Registry, Session};
+use crate::registry::{BoxFuture, Error, Registry, Session, Step};
 
 /// One client's way to the registry, to be given to it as its registry.
 ///
@@ -87,6 +87,8 @@ pub(super) struct LinkState {
     /// Whether the server at the other end is cut off from the others.
     pub(super) is_isolated: bool,
     pub(super) breaks_at_write: Option<Break>,
+    /// The next write of which this is true is overtaken.
+    pub(super) overtaken: Option<fn(&[Step]) -> bool>,
     /// How many writes were struck.
     pub(super) breaks: u64,
     /// When the last fault was over, or struck, and what it had held up had arrived.
@@ -146,6 +148,13 @@ impl Link {
     fn break_at(&self, awaited: Break) {
         self.core
             .order(|state| state.link_state(self.index).breaks_at_write = Some(awaited));
+    }
+
+    /// Lets another client's write overtake the next write of which `is_overtaken` is true: a node whose version this one checks has
+    /// the next version when it arrives, so it is refused. A write that checks no version goes through.
+    pub fn overtake_next_write_that(&self, is_overtaken: fn(&[Step]) -> bool) {
+        self.core
+            .order(|state| state.link_state(self.index).overtaken = Some(is_overtaken));
     }
 
     /// How many writes the link was cut at.
@@ -279,6 +288,7 @@ impl LinkState {
         self.stalls_requests = false;
         self.stalls_answers = false;
         self.breaks_at_write = None;
+        self.overtaken = None;
         self.delay = Duration::ZERO;
     }
 }

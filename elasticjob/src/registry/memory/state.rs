@@ -172,10 +172,31 @@ impl State {
     /// Serves a transaction.
     pub(super) fn write(&mut self, session: i64, steps: Vec<Step>) -> Result<Vec<Written>, WriteError> {
         self.expect_alive(session)?;
+        self.overtake(session, &steps);
         let result = self.commit(session, steps);
         // A server answers a write, even a refused one, once it has seen everything before it.
         self.advance(session, usize::MAX);
         result
+    }
+
+    /// Has another client's write come before these steps, if that is awaited: one that gives a node whose version they check the
+    /// next version, and changes nothing else.
+    fn overtake(&mut self, session: i64, steps: &[Step]) {
+        let link = &mut self.links[self.sessions[&session].link];
+        if link.overtaken.take_if(|is_overtaken| is_overtaken(steps)).is_none() {
+            return;
+        }
+        let checked = steps.iter().find_map(|step| match step {
+            Step::Check { path, version: Some(_) } => Some(path),
+            _ => None,
+        });
+        let Some(path) = checked.cloned() else { return };
+        let Answer::Data(Some((data, _))) = self.tree.read(&Read::Data(path.clone())) else {
+            return;
+        };
+        let version = None;
+        // It changes a node that is there.
+        let _ = self.commit(session, vec![Step::Set { path, data, version }]);
     }
 
     pub(super) fn read(&mut self, session: i64, reads: &[Read]) -> Result<Vec<Answer>, Error> {

@@ -354,6 +354,23 @@ async fn ends_a_session_closed_during_a_cut_by_timeout() {
 }
 
 #[tokio::test]
+async fn refuses_an_overtaken_write_once() {
+    let registry = registry();
+    let link = registry.link("a");
+    let session = connect(&link).await;
+    session.write(create("/a", CreateMode::Persistent)).await.unwrap();
+    let check = |version| Step::Check {
+        path: "/a".into(),
+        version: Some(version),
+    };
+    link.overtake_next_write_that(|steps| steps.len() == 2);
+    session.write(vec![check(0)]).await.unwrap();
+    let error = session.write(vec![check(0), check(0)]).await.unwrap_err();
+    assert_eq!(error.error, Error::BadVersion);
+    session.write(vec![check(1), check(1)]).await.unwrap();
+}
+
+#[tokio::test]
 async fn cuts_at_the_write_that_it_is_set_for() {
     let registry = registry();
     let link = registry.link("a");

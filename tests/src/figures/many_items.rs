@@ -1,7 +1,8 @@
-//! A job of many items on the embedded registry: shared out, run, failed over, reshared.
+//! Jobs of many items, on the embedded registry and on ZooKeeper: shared out, run, failed over, reshared.
 
 use std::collections::BTreeSet;
 use std::iter;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,19 +10,27 @@ use anyhow::{Context as _, ensure};
 use elasticjob::ElasticJob;
 use elasticjob::job::{ShardingContext, job};
 use elasticjob::operation::{Operations, Requested};
+use elasticjob::registry::Registry;
 use elasticjob::registry::memory::{Link, MemoryRegistry};
 use elasticjob::registry::metered::{Counts, Metered};
+use elasticjob::registry::zookeeper::ZooKeeperRegistry;
 use tokio::sync::watch;
+use tokio::task::block_in_place;
 use tokio::time::{Instant, interval, timeout};
 
 use super::{print, runtime};
+use crate::proxy::{Close, Proxy};
+use crate::zookeeper::Server;
 
 const JOB: &str = "items";
 
-const ITEMS: u32 = 10_000;
-
-/// How many instances share them, one number after the other.
-const INSTANCES: [usize; 2] = [3, 100];
+/// Where jobs are, how many items they have, and how many instances share them. The longest is the last.
+const JOBS: [(Centre, u32, usize); 4] = [
+    (Centre::Embedded, 10_000, 3),
+    (Centre::Embedded, 10_000, 100),
+    (Centre::ZooKeeper, 10_000, 3),
+    (Centre::Embedded, 100_000, 3),
+];
 
 /// When the session of a crashed instance ends.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(10);
@@ -34,16 +43,37 @@ const PATIENCE: Duration = Duration::from_secs(600);
 
 const GRACE: Duration = Duration::from_secs(30);
 
+/// A kind of registry centre.
+#[derive(Clone, Copy)]
+enum Centre {
+    Embedded,
+    ZooKeeper,
+}
+
 pub(super) fn measure() -> anyhow::Result<()> {
-    INSTANCES
-        .into_iter()
-        .try_for_each(|instances| runtime()?.block_on(Life::measure(ITEMS, instances)))
+    runtime()?.block_on(async {
+        let server = block_in_place(Server::start)?;
+        for (centre, items, instances) in JOBS {
+            let (centre, place) = match centre {
+                Centre::Embedded => ("embedded", Place::embedded()),
+                Centre::ZooKeeper => ("zookeeper", Place::on(&server, items, instances)),
+            };
+            Life::measure(
+                format!("{centre}, {items} items on {instances}"),
+                place,
+                items,
+                instances,
+            )
+            .await?;
+        }
+        Ok(())
+    })
 }
 
 /// The life of a job of many items, from the start of its first instance to the stop of its last.
 struct Life {
     name: String,
-    registry: MemoryRegistry,
+    place: Place,
     items: u32,
     operations: Operations,
     work: Arc<Work>,
@@ -52,12 +82,11 @@ struct Life {
 }
 
 impl Life {
-    async fn measure(items: u32, instances: usize) -> anyhow::Result<()> {
-        let registry = MemoryRegistry::new().with_session_timeout(SESSION_TIMEOUT);
+    async fn measure(name: String, place: Place, items: u32, instances: usize) -> anyhow::Result<()> {
         let mut life = Self {
-            operations: Operations::new(Arc::new(registry.clone())),
-            name: format!("{items} items on {instances}"),
-            registry,
+            operations: Operations::new(place.registry()?),
+            name,
+            place,
             items,
             work: Work::new(),
             started: 0,
@@ -142,7 +171,7 @@ impl Life {
     }
 
     async fn start_one(&mut self) -> anyhow::Result<()> {
-        let instance = Instance::start(&self.registry, self.started, self.items, &self.work).await?;
+        let instance = Instance::start(&self.place, self.started, self.items, &self.work).await?;
         self.started += 1;
         self.instances.push(instance);
         Ok(())
@@ -225,18 +254,93 @@ impl Phase {
     }
 }
 
+/// The registry of one instance, which counts.
+#[derive(Clone)]
+enum Meter {
+    Embedded(Arc<Metered<Link>>),
+    ZooKeeper(Arc<Metered<ZooKeeperRegistry>>),
+}
+
+impl Meter {
+    fn counts(&self) -> Counts {
+        match self {
+            Self::Embedded(registry) => registry.counts(),
+            Self::ZooKeeper(registry) => registry.counts(),
+        }
+    }
+
+    fn registry(&self) -> Arc<dyn Registry> {
+        match self {
+            Self::Embedded(registry) => Arc::clone(registry) as _,
+            Self::ZooKeeper(registry) => Arc::clone(registry) as _,
+        }
+    }
+}
+
+/// A registry centre.
+enum Place {
+    Embedded(MemoryRegistry),
+    ZooKeeper { server: SocketAddr, namespace: String },
+}
+
+/// The connection of one instance to the registry centre, which can be cut.
+enum Way {
+    Embedded(Link),
+    ZooKeeper(Proxy),
+}
+
+impl Place {
+    fn embedded() -> Self {
+        Self::Embedded(MemoryRegistry::new().with_session_timeout(SESSION_TIMEOUT))
+    }
+
+    fn on(server: &Server, items: u32, instances: usize) -> Self {
+        Self::ZooKeeper {
+            server: server.address(),
+            namespace: format!("many-items-{items}-{instances}"),
+        }
+    }
+
+    /// The registry for operators.
+    fn registry(&self) -> anyhow::Result<Arc<dyn Registry>> {
+        Ok(match self {
+            Self::Embedded(registry) => Arc::new(registry.clone()),
+            Self::ZooKeeper { server, namespace } => Arc::new(zookeeper(*server, namespace)?),
+        })
+    }
+
+    /// Opens a connection for an instance.
+    async fn way(&self, number: usize) -> anyhow::Result<(Way, Meter)> {
+        Ok(match self {
+            Self::Embedded(registry) => {
+                let link = registry.link(&number.to_string());
+                let meter = Meter::Embedded(Arc::new(Metered::new(link.clone())));
+                (Way::Embedded(link), meter)
+            }
+            Self::ZooKeeper { server, namespace } => {
+                let proxy = Proxy::start(*server).await?;
+                let meter = Meter::ZooKeeper(Arc::new(Metered::new(zookeeper(proxy.address(), namespace)?)));
+                (Way::ZooKeeper(proxy), meter)
+            }
+        })
+    }
+}
+
+fn zookeeper(address: SocketAddr, namespace: &str) -> anyhow::Result<ZooKeeperRegistry> {
+    let registry = ZooKeeperRegistry::new(&address.to_string(), namespace)?;
+    Ok(registry.with_session_timeout(SESSION_TIMEOUT))
+}
+
 /// One instance of the job.
 struct Instance {
     running: ElasticJob,
-    /// Its connection to the registry.
-    link: Link,
-    meter: Arc<Metered<Link>>,
+    way: Way,
+    meter: Meter,
 }
 
 impl Instance {
-    async fn start(registry: &MemoryRegistry, number: usize, items: u32, work: &Arc<Work>) -> anyhow::Result<Self> {
-        let link = registry.link(&number.to_string());
-        let meter = Arc::new(Metered::new(link.clone()));
+    async fn start(place: &Place, number: usize, items: u32, work: &Arc<Work>) -> anyhow::Result<Self> {
+        let (way, meter) = place.way(number).await?;
         let work = Arc::clone(work);
         let run = move |shard: ShardingContext| {
             let work = Arc::clone(&work);
@@ -247,11 +351,11 @@ impl Instance {
             .without_discovery()
             .environment([])
             .set("network.ip", format!("10.0.{}.{}", number / 250, number % 250 + 1))
-            .registry(Arc::clone(&meter) as _)
+            .registry(meter.registry())
             .job(declared.set("job-executor-service-handler-type", "UNBOUNDED"));
         let running = builder.build()?.start().await?;
         running.ready().await?;
-        Ok(Self { running, link, meter })
+        Ok(Self { running, way, meter })
     }
 
     /// Returns the items that it owns.
@@ -259,9 +363,12 @@ impl Instance {
         self.running.health().jobs[JOB].items.clone()
     }
 
-    /// Cuts its connection: to the registry and the other instances, it has died.
+    /// Cuts its connection: to the registry centre and the other instances, it has died.
     fn crash(&self) {
-        self.link.cut();
+        match &self.way {
+            Way::Embedded(link) => link.cut(),
+            Way::ZooKeeper(proxy) => proxy.cut(Close::Reset),
+        }
     }
 
     async fn stop(self) {

@@ -75,7 +75,7 @@ pub const GROUPS: &[Group] = &[
     },
     Group {
         name: "many-items",
-        summary: "10,000 items shared out, run, failed over and reshared on 3 instances, embedded",
+        summary: "10,000 and 100,000 items shared out, run, failed over and reshared on 3 and 100 instances, embedded and on ZooKeeper",
         measure: many_items::measure,
     },
     Group {

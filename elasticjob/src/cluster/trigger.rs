@@ -22,7 +22,7 @@ const ATTEMPTS: u32 = 20;
 
 /// An operator's or a program's call to run a job now, once.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Order {
+pub(crate) struct Trigger {
     /// Who asked, to find the outcome by. A Java console gives no name.
     pub(crate) requests: Vec<String>,
     /// What the run is given instead of the job's parameter.
@@ -30,12 +30,12 @@ pub(crate) struct Order {
     pub(crate) parameter: Option<String>,
 }
 
-impl Order {
+impl Trigger {
     /// Reads the triggers in a node. An empty or unreadable node counts as one trigger without a name.
     pub(crate) fn parse(data: &[u8]) -> Vec<Self> {
         serde_json::from_slice(data)
             .ok()
-            .filter(|orders: &Vec<Self>| !orders.is_empty())
+            .filter(|triggers: &Vec<Self>| !triggers.is_empty())
             .unwrap_or_else(|| vec![Self::default()])
     }
 
@@ -47,21 +47,21 @@ impl Order {
         }
     }
 
-    pub(crate) fn to_bytes(orders: &[Self]) -> Vec<u8> {
-        serde_json::to_vec(orders).expect("an order has only strings, which JSON can hold")
+    pub(crate) fn to_bytes(triggers: &[Self]) -> Vec<u8> {
+        serde_json::to_vec(triggers).expect("a trigger has only strings, which JSON can hold")
     }
 }
 
-/// Records an order with all instances there are, or with those on one server. Returns when it is recorded, with their ids.
+/// Records a trigger with all instances there are, or with those on one server. Returns when it is recorded, with their ids.
 /// If there are none, nothing is written.
 ///
 /// If it is too large for one transaction, it is recorded in several. Each instance that has it runs its items, so an error that
-/// comes in between leaves the order with some of the instances.
+/// comes in between leaves the trigger with some of the instances.
 pub(crate) async fn request(
     session: &dyn Session,
     job: &str,
     server: Option<&str>,
-    order: &Order,
+    trigger: &Trigger,
 ) -> Result<Vec<String>, Error> {
     let mut recorded = BTreeSet::new();
     let mut refused = Error::ConnectionLoss;
@@ -70,7 +70,7 @@ pub(crate) async fn request(
         if found.asked.is_empty() {
             return Ok(recorded.into_iter().collect());
         }
-        let parts = found.parts(order, &recorded);
+        let parts = found.parts(trigger, &recorded);
         let Err(error) = write(session, parts, &mut recorded).await else {
             return Ok(recorded.into_iter().collect());
         };
@@ -90,18 +90,18 @@ async fn write(session: &dyn Session, parts: Vec<Part>, recorded: &mut BTreeSet<
     Ok(())
 }
 
-/// What is written in one transaction, and the instances that have the order then.
+/// What is written in one transaction, and the instances that have the trigger then.
 struct Part {
     steps: Vec<Step>,
     instances: Vec<String>,
 }
 
-/// The instances of a job, and the orders that wait.
+/// The instances of a job, and the triggers that wait.
 struct Found {
-    /// Knows of the parent of the orders alone.
+    /// Knows of the parent of the triggers alone.
     view: View,
     instances: Vec<String>,
-    /// The instances among them that get the order.
+    /// The instances among them that get the trigger.
     asked: Vec<String>,
     /// The instances among them that are ours.
     members: BTreeSet<String>,
@@ -147,8 +147,8 @@ impl Found {
         self
     }
 
-    /// What records the order with the instances that get it but those that have it already, in as few transactions as take it.
-    fn parts(mut self, order: &Order, recorded: &BTreeSet<String>) -> Vec<Part> {
+    /// What records the trigger with the instances that get it but those that have it already, in as few transactions as take it.
+    fn parts(mut self, trigger: &Trigger, recorded: &BTreeSet<String>) -> Vec<Part> {
         let job = self.view.job().to_owned();
         let gone: Vec<String> = self
             .pending
@@ -166,7 +166,7 @@ impl Found {
             while let Some((id, is_there)) = waiting.front()
                 && transaction.add_if_it_fits(|transaction| {
                     if *is_there {
-                        self.ask(transaction, id, order)
+                        self.ask(transaction, id, trigger)
                     } else {
                         // Left over from an instance that is gone.
                         transaction.delete(Node::TriggerFor(id))
@@ -184,19 +184,24 @@ impl Found {
         parts
     }
 
-    fn ask<'t, 'v>(&self, transaction: &'t mut Transaction<'v>, id: &str, order: &Order) -> &'t mut Transaction<'v> {
+    fn ask<'t, 'v>(
+        &self,
+        transaction: &'t mut Transaction<'v>,
+        id: &str,
+        trigger: &Trigger,
+    ) -> &'t mut Transaction<'v> {
         let node = Node::TriggerFor(id);
         match self.pending.get(id) {
             Some((data, stat)) => {
-                let mut orders = Order::parse(data);
-                order.clone().join(&mut orders);
+                let mut triggers = Trigger::parse(data);
+                trigger.clone().join(&mut triggers);
                 // The instance may take it meanwhile: then the version is gone with it.
-                transaction.set(node, Order::to_bytes(&orders), Some(stat.version))
+                transaction.set(node, Trigger::to_bytes(&triggers), Some(stat.version))
             }
             None => {
                 // Java writes nothing into it, and no Java member reads it.
                 let data = if self.members.contains(id) {
-                    Order::to_bytes(std::slice::from_ref(order))
+                    Trigger::to_bytes(std::slice::from_ref(trigger))
                 } else {
                     Vec::new()
                 };
@@ -210,8 +215,8 @@ impl Found {
 mod tests {
     use super::*;
 
-    fn order(request: &str, parameter: Option<&str>) -> Order {
-        Order {
+    fn trigger(request: &str, parameter: Option<&str>) -> Trigger {
+        Trigger {
             requests: vec![request.to_owned()],
             parameter: parameter.map(str::to_owned),
         }
@@ -219,7 +224,7 @@ mod tests {
 
     #[test]
     fn orders_with_the_same_parameter_should_become_one() {
-        let mut orders = Vec::new();
+        let mut triggers = Vec::new();
         for (request, parameter) in [
             ("a", None),
             ("b", Some("x")),
@@ -227,17 +232,17 @@ mod tests {
             ("d", Some("y")),
             ("e", Some("x")),
         ] {
-            order(request, parameter).join(&mut orders);
+            trigger(request, parameter).join(&mut triggers);
         }
-        let requests: Vec<_> = orders.iter().map(|order| order.requests.join(",")).collect();
+        let requests: Vec<_> = triggers.iter().map(|trigger| trigger.requests.join(",")).collect();
         assert_eq!(requests, ["a,c", "b,e", "d"]);
-        assert_eq!(Order::parse(&Order::to_bytes(&orders)), orders);
+        assert_eq!(Trigger::parse(&Trigger::to_bytes(&triggers)), triggers);
     }
 
     #[test]
     fn reads_java_console_trigger_without_a_name() {
         for data in ["", "[]", "not ours"] {
-            assert_eq!(Order::parse(data.as_bytes()), [Order::default()], "{data}");
+            assert_eq!(Trigger::parse(data.as_bytes()), [Trigger::default()], "{data}");
         }
     }
 
@@ -245,7 +250,7 @@ mod tests {
         use super::*;
 
         fn found(instances: &[&str], pending: &[&str]) -> Found {
-            let data = || (Order::to_bytes(&[order("earlier", None)]), Stat::default());
+            let data = || (Trigger::to_bytes(&[trigger("earlier", None)]), Stat::default());
             let mut view = View::new("job");
             if !pending.is_empty() {
                 view.read("/job/trigger", Some((Vec::new(), Stat::default())));
@@ -270,7 +275,7 @@ mod tests {
         fn ask_no_instance_twice_after_a_refused_part() {
             let recorded = BTreeSet::from(["a".to_owned(), "b".to_owned()]);
             let found = found(&["a", "b", "c", "d"], &["a", "d", "gone"]);
-            let parts = found.parts(&order("new", None), &recorded);
+            let parts = found.parts(&trigger("new", None), &recorded);
             assert_eq!(
                 paths(&parts),
                 [["/job/trigger/gone", "/job/trigger/c", "/job/trigger/d"]]
@@ -282,7 +287,7 @@ mod tests {
         #[test]
         fn create_the_parent_once() {
             let _limits = crate::limits::lower(700, 1000);
-            let parts = found(&["a", "b"], &[]).parts(&order(&"n".repeat(100), None), &BTreeSet::new());
+            let parts = found(&["a", "b"], &[]).parts(&trigger(&"n".repeat(100), None), &BTreeSet::new());
             assert_eq!(
                 paths(&parts),
                 [vec!["/job/trigger", "/job/trigger/a"], vec!["/job/trigger/b"]]

@@ -20,7 +20,7 @@ use super::member::Member;
 use super::mutation::Mutation;
 use super::noted_items::NotedItems;
 use super::pause::StoredPause;
-use super::trigger::Order;
+use super::trigger::Trigger;
 use changes::Changes;
 pub(crate) use changes::Revision;
 pub(crate) use looks::look;
@@ -56,7 +56,7 @@ pub(crate) struct View {
     /// The items that wait at the barrier before a distribute-once listener's first hook; if the whole job is followed.
     pub(crate) gathered: BTreeSet<u32>,
     /// The instances that are to run the job now, each with its triggers.
-    pub(crate) triggers: BTreeMap<InstanceId, Vec<Order>>,
+    pub(crate) triggers: BTreeMap<InstanceId, Vec<Trigger>>,
     /// Boxed: a map makes room for eleven at once, and most of ten thousand jobs have one.
     pub(crate) items: BTreeMap<u32, Box<ItemView>>,
     /// The same items, by owner.
@@ -69,7 +69,7 @@ pub(crate) struct View {
     /// and those that waited by the one before it and do not any more.
     released: NotedItems,
     /// The orders to run single items, by item.
-    pub(crate) requests: BTreeMap<u32, StoredOrders>,
+    pub(crate) item_triggers: BTreeMap<u32, StoredTriggers>,
     /// Which runs operators have cancelled, by item; `None` for a word that says nothing.
     pub(crate) cancels: BTreeMap<u32, Option<Cancel>>,
     /// Ask [`is_paused`](Self::is_paused) to decide by it.
@@ -90,10 +90,10 @@ pub(crate) struct StoredConfig {
     pub(crate) modified: i64,
 }
 
-/// `ledger/requests/{item}`: the orders, of which each is for a run of its own.
+/// `ledger/requests/{item}`: the triggers, of which each is for a run of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct StoredOrders {
-    pub(crate) orders: Vec<Order>,
+pub(crate) struct StoredTriggers {
+    pub(crate) triggers: Vec<Trigger>,
     pub(crate) version: i32,
 }
 
@@ -383,7 +383,7 @@ impl View {
             }
             Node::TriggerFor(id) => {
                 if let Some(id) = InstanceId::parse(id) {
-                    self.triggers.insert(id, Order::parse(data));
+                    self.triggers.insert(id, Trigger::parse(data));
                 }
             }
             Node::Item(item) => self.item(item).exists = true,
@@ -397,8 +397,8 @@ impl View {
             Node::Pause => self.pause = Some(StoredPause::parse(data, stat)),
             Node::Cancel(item) => drop(self.cancels.insert(item, Cancel::parse(data))),
             Node::Request(item) => {
-                let (orders, version) = (Order::parse(data), stat.version);
-                self.requests.insert(item, StoredOrders { orders, version });
+                let (triggers, version) = (Trigger::parse(data), stat.version);
+                self.item_triggers.insert(item, StoredTriggers { triggers, version });
             }
             Node::Epoch => {
                 let basis: Option<Basis> = serde_json::from_slice(data).ok();
@@ -468,7 +468,7 @@ impl View {
             Node::Epoch => self.become_of(None),
             Node::Pause => self.pause = None,
             Node::Cancel(item) => drop(self.cancels.remove(&item)),
-            Node::Request(item) => drop(self.requests.remove(&item)),
+            Node::Request(item) => drop(self.item_triggers.remove(&item)),
             _ => {}
         }
         Interest::Changed
@@ -492,7 +492,7 @@ impl View {
             Node::Epoch => self.epoch.is_some(),
             Node::Pause => self.pause.is_some(),
             Node::Cancel(item) => self.cancels.contains_key(&item),
-            Node::Request(item) => self.requests.contains_key(&item),
+            Node::Request(item) => self.item_triggers.contains_key(&item),
             Node::LedgerItem(item) => self.items.get(&item).is_some_and(|item| item.has_ledger),
             Node::Server(ip) => self.servers.contains_key(ip),
             Node::CurrentTime => self.has_current_time,

@@ -369,7 +369,7 @@ fn of_item(survey: &Survey, item: u32, next: Option<Timestamp>, now: Timestamp) 
         let progress = ProgressReport::of(stored, now);
         findings.push(Finding::Progress { progress });
     }
-    if view.requests.contains_key(&item) {
+    if view.item_triggers.contains_key(&item) {
         findings.push(Finding::RequestWaits);
     }
     let open = run.as_ref().filter(|run| run.verdict.is_none());

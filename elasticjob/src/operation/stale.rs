@@ -104,7 +104,7 @@ fn groups(survey: &Survey) -> Vec<Vec<Step>> {
                 .map(|item| delete(Node::FailoverItem(*item))),
         );
         groups.extend(
-            view.requests
+            view.item_triggers
                 .range(total..)
                 .map(|(item, _)| delete(Node::Request(*item))),
         );

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::cluster::instance::InstanceId;
 use crate::cluster::layout::Node;
 use crate::cluster::transaction::Transaction;
-use crate::cluster::trigger::{self, Order, PARAMETER_LIMIT};
+use crate::cluster::trigger::{self, PARAMETER_LIMIT, Trigger};
 use crate::cluster::worker::{foreseen, outcome};
 use crate::registry::{CreateMode, Step};
 use crate::run::ItemOutcome;
@@ -99,12 +99,12 @@ impl Operations {
     pub async fn trigger_item(&self, job: &str, item: u32, parameter: Option<&str>) -> Result<Requested, Error> {
         check_length(parameter)?;
         let request = self.new_id();
-        let order = Order {
+        let trigger = Trigger {
             requests: vec![request.clone()],
             parameter: parameter.map(str::to_owned),
         };
         let owner = self
-            .change(job, Depth::Whole, |survey| ask(survey, item, &order))
+            .change(job, Depth::Whole, |survey| ask(survey, item, &trigger))
             .await?;
         Ok(Requested {
             job_name: job.to_owned(),
@@ -134,12 +134,12 @@ impl Operations {
             },
         };
         let request = self.new_id();
-        let order = Order {
+        let trigger = Trigger {
             requests: vec![request.clone()],
             parameter: parameter.map(str::to_owned),
         };
         let session = self.session().await?;
-        let instances = trigger::request(&*session, job, server, &order)
+        let instances = trigger::request(&*session, job, server, &trigger)
             .await
             .map_err(|error| self.failed(error))?;
         if instances.is_empty() {
@@ -216,8 +216,8 @@ fn check_length(parameter: Option<&str>) -> Result<(), Error> {
     }
 }
 
-/// Writes an order for one item, unless it is there or was carried out; returns the instance that the item belongs to.
-fn ask(survey: &Survey, item: u32, order: &Order) -> Result<(Vec<Step>, Option<String>), Error> {
+/// Writes a trigger for one item, unless it is there or was carried out; returns the instance that the item belongs to.
+fn ask(survey: &Survey, item: u32, trigger: &Trigger) -> Result<(Vec<Step>, Option<String>), Error> {
     let view = &survey.view;
     let job = || survey.job().to_owned();
     let total = listing::configured(survey)?.sharding_total_count().get();
@@ -246,13 +246,19 @@ fn ask(survey: &Survey, item: u32, order: &Order) -> Result<(Vec<Step>, Option<S
         return Err(Error::NotOurItem { job, item, instance });
     }
     let owner = owner.map(ToString::to_string);
-    let is_this = |known: &String| order.requests.contains(known);
-    let stored = view.requests.get(&item);
-    let is_there = stored.is_some_and(|stored| stored.orders.iter().flat_map(|order| &order.requests).any(is_this));
+    let is_this = |known: &String| trigger.requests.contains(known);
+    let stored = view.item_triggers.get(&item);
+    let is_there = stored.is_some_and(|stored| {
+        stored
+            .triggers
+            .iter()
+            .flat_map(|trigger| &trigger.requests)
+            .any(is_this)
+    });
     let record = survey.ledgers.get(&item).map(|stored| &stored.value);
     let run = record.and_then(|record| record.run.as_ref());
     let is_taken = run.is_some_and(|run| run.requests.iter().any(is_this))
-        || order
+        || trigger
             .requests
             .iter()
             .any(|request| record.is_some_and(|record| record.answer_to(request).is_some()));
@@ -262,13 +268,13 @@ fn ask(survey: &Survey, item: u32, order: &Order) -> Result<(Vec<Step>, Option<S
     let mut transaction = Transaction::on(view);
     match stored {
         Some(stored) => {
-            let mut orders = stored.orders.clone();
-            order.clone().join(&mut orders);
-            transaction.set(Node::Request(item), Order::to_bytes(&orders), Some(stored.version));
+            let mut triggers = stored.triggers.clone();
+            trigger.clone().join(&mut triggers);
+            transaction.set(Node::Request(item), Trigger::to_bytes(&triggers), Some(stored.version));
         }
         None => {
-            let orders = Order::to_bytes(std::slice::from_ref(order));
-            transaction.create(Node::Request(item), orders, CreateMode::Persistent);
+            let triggers = Trigger::to_bytes(std::slice::from_ref(trigger));
+            transaction.create(Node::Request(item), triggers, CreateMode::Persistent);
         }
     }
     Ok((transaction.into_steps(), owner))

@@ -13,7 +13,7 @@ use crate::cluster::cancel::Cancel;
 use crate::cluster::core::governor::resharding::Basis;
 use crate::cluster::layout::{ItemKind, Node};
 use crate::cluster::ledger::{Record, Run, Source, Verdict};
-use crate::cluster::trigger::{self, Order};
+use crate::cluster::trigger::{self, Trigger};
 use crate::registry::memory::{Link, MemoryRegistry};
 use crate::registry::{Answer, CreateMode, Read, Registry, Session, Step, Watch, WatchEvent};
 
@@ -460,9 +460,9 @@ impl Observer {
     }
 
     /// Orders a run of a job, as an operator does.
-    pub(super) fn order(&self, job: &str, order: &Order) {
+    pub(super) fn trigger(&self, job: &str, trigger: &Trigger) {
         // A removed job has no instance to trigger.
-        let _ = trigger::request(&*self.writer, job, None, order)
+        let _ = trigger::request(&*self.writer, job, None, trigger)
             .now_or_never()
             .expect("answered on the spot");
     }

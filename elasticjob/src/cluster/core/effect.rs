@@ -7,7 +7,7 @@ use crate::cluster::core::governor;
 use crate::cluster::core::governor::resharding::SharedOut;
 use crate::cluster::core::request::Request;
 use crate::cluster::ledger::{Gap, Run};
-use crate::cluster::trigger::Order;
+use crate::cluster::trigger::Trigger;
 use crate::registry::WriteError;
 use crate::sharding::StrategyFault;
 
@@ -21,7 +21,7 @@ pub(crate) enum Effect {
     /// Go on with runs, as their next attempts.
     Restart(Vec<Start>),
     /// Run the job once for each of these triggers.
-    Trigger(Vec<Order>),
+    Trigger(Vec<Trigger>),
     /// Ask the error handler whether the firing goes on although the clocks differ by more than the limit.
     CompareClocks {
         difference: SignedDuration,

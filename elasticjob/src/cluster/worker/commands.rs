@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use crate::cluster::session::Membership;
-use crate::cluster::trigger::{self, Order};
+use crate::cluster::trigger::{self, Trigger};
 
 use super::answer::Answered;
 use super::join::Joined;
@@ -29,21 +29,21 @@ impl Worker {
                 parameter,
                 answer,
             } => {
-                let order = Order {
+                let trigger = Trigger {
                     requests: vec![request],
                     parameter,
                 };
-                self.trigger(joined, order, answer);
+                self.trigger(joined, trigger, answer);
             }
         }
     }
 
     /// Asks all instances for a run, in a request of its own beside those of the loop.
-    fn trigger(&self, joined: &mut Joined, order: Order, answer: oneshot::Sender<Result<(), TriggerError>>) {
+    fn trigger(&self, joined: &mut Joined, trigger: Trigger, answer: oneshot::Sender<Result<(), TriggerError>>) {
         let membership: Arc<Membership> = Arc::clone(&joined.membership);
         let job = self.application.name().to_owned();
         joined.requests.push(Box::pin(async move {
-            let result = trigger::request(&**membership.session(), &job, None, &order)
+            let result = trigger::request(&**membership.session(), &job, None, &trigger)
                 .await
                 .map(drop)
                 .map_err(TriggerError::Registry);

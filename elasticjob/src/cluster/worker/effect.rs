@@ -31,7 +31,7 @@ impl Worker {
                     self.launch(joined, starts);
                     self.process.fail_point.pass();
                 }
-                Effect::Trigger(orders) => self.firings.order(orders),
+                Effect::Trigger(triggers) => self.firings.trigger(triggers),
                 Effect::CompareClocks { difference, limit } => {
                     let is_abort = self.runner.report(&ClocksDiffer { difference, limit });
                     let cx = joined.follower.context(&self.settings, self.stopping.is_some());

@@ -30,8 +30,11 @@ async fn ask_its_instances_and_no_others() {
     let cluster = shared().await;
     let requested = cluster.operations.trigger_on("job", "a", Some("五月")).await.unwrap();
     assert_eq!(requested.instances, ["a@-@1", "a@-@2"]);
-    let order = cluster.get("/job/trigger/a@-@1").await.unwrap();
-    assert!(order.contains(&requested.request) && order.contains("五月"), "{order}");
+    let trigger = cluster.get("/job/trigger/a@-@1").await.unwrap();
+    assert!(
+        trigger.contains(&requested.request) && trigger.contains("五月"),
+        "{trigger}"
+    );
     assert_eq!(
         cluster.get("/job/trigger/a@-@2").await.as_deref(),
         Some(""),

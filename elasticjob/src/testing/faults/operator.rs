@@ -4,7 +4,7 @@ use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
 use crate::cluster::note::Note;
-use crate::cluster::trigger::Order;
+use crate::cluster::trigger::Trigger;
 use crate::operation::Target;
 use crate::testing::node::{Condition, Node, pid};
 use crate::testing::world::{World, origin};
@@ -234,7 +234,7 @@ impl World {
             self.history
                 .note(format!("operator: {name} is asked to run, with {parameter:?}"));
             let requests = vec![request];
-            return self.observer.order(name, &Order { requests, parameter });
+            return self.observer.trigger(name, &Trigger { requests, parameter });
         }
         self.history
             .note(format!("operator: {name} is asked to run, by node {index}"));

@@ -7,7 +7,7 @@ use crate::cluster::layout::{ItemKind, Node};
 use crate::cluster::ledger::{Gap, Record, Run, Source};
 use crate::cluster::mutation::Mutation;
 use crate::cluster::transaction::Transaction;
-use crate::cluster::trigger::Order;
+use crate::cluster::trigger::Trigger;
 use crate::cluster::view::View;
 use crate::registry::{Answer, CreateMode, Read, Stat, Step};
 
@@ -56,24 +56,24 @@ pub(super) struct ClaimedItem {
     /// Whether an earlier taker left its mark.
     pub(super) is_failovering: bool,
     /// The order for this item alone that the claim takes.
-    pub(super) order: Option<TakenOrder>,
+    pub(super) trigger: Option<TakenTrigger>,
 }
 
-/// An order for one item that is taken with the claim, so that it is carried out once, also if the item changes its owner.
+/// A trigger for one item that is taken with the claim, so that it is carried out once, also if the item changes its owner.
 #[derive(Clone, Debug)]
-pub(super) struct TakenOrder {
+pub(super) struct TakenTrigger {
     /// The version of the node that holds it.
     version: i32,
     /// The orders that stay.
-    rest: Vec<Order>,
+    rest: Vec<Trigger>,
 }
 
-impl TakenOrder {
-    /// The first of the orders for an item, if it is this one still.
-    pub(super) fn of(view: &View, item: u32, order: &Order) -> Option<Self> {
-        let stored = view.requests.get(&item)?;
-        let (first, rest) = stored.orders.split_first()?;
-        (first == order).then(|| Self {
+impl TakenTrigger {
+    /// The first of the triggers for an item, if it is this one still.
+    pub(super) fn of(view: &View, item: u32, trigger: &Trigger) -> Option<Self> {
+        let stored = view.item_triggers.get(&item)?;
+        let (first, rest) = stored.triggers.split_first()?;
+        (first == trigger).then(|| Self {
             version: stored.version,
             rest: rest.to_vec(),
         })
@@ -119,7 +119,7 @@ impl Claim {
             lost: None,
             has_ledger,
             is_failovering,
-            order: None,
+            trigger: None,
         });
     }
 
@@ -186,7 +186,7 @@ impl Claim {
             record,
             has_ledger,
             is_failovering,
-            order,
+            trigger,
             ..
         } = claimed;
         let node = |kind| Node::ItemState { item: *item, kind };
@@ -205,15 +205,15 @@ impl Claim {
         if !has_ledger {
             transaction.create(Node::LedgerItem(*item), "", CreateMode::Persistent);
         }
-        if let Some(order) = order
+        if let Some(trigger) = trigger
             && !Mutation::KeepRequest.is_on()
         {
-            // Made again where orders stay: the answers to settings are those of ledgers.
-            transaction.delete_version(Node::Request(*item), Some(order.version));
-            if !order.rest.is_empty() {
+            // Made again where triggers stay: the answers to settings are those of ledgers.
+            transaction.delete_version(Node::Request(*item), Some(trigger.version));
+            if !trigger.rest.is_empty() {
                 transaction.create(
                     Node::Request(*item),
-                    Order::to_bytes(&order.rest),
+                    Trigger::to_bytes(&trigger.rest),
                     CreateMode::Persistent,
                 );
             }

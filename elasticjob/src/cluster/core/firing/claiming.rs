@@ -11,7 +11,7 @@ use crate::cluster::ledger::{Gap, Record, Refusal, Run, Source};
 use crate::cluster::mutation::Mutation;
 use crate::registry::{Answer, CreateMode, Error, Stat, Step, WriteError, Written};
 
-use super::claim::{Claim, ClaimedItem, Found, Granted, Kind, TakenOrder, due_of};
+use super::claim::{Claim, ClaimedItem, Found, Granted, Kind, TakenTrigger, due_of};
 use super::occasion::Wanted;
 use super::passing::Concern;
 use super::{FiringId, Firings, Occasion, OpenFiring, Running, Slot, Start, not_started};
@@ -96,8 +96,8 @@ impl Firings {
                 return None;
             }
         }
-        let order = match occasion.items {
-            Wanted::These(_) => Some(TakenOrder::of(cx.view, item, &occasion.order)?),
+        let trigger = match occasion.items {
+            Wanted::These(_) => Some(TakenTrigger::of(cx.view, item, &occasion.trigger)?),
             Wanted::All | Wanted::Marked => None,
         };
         let run = Run {
@@ -106,8 +106,8 @@ impl Firings {
             attempt: 1,
             owner: cx.me.as_str().to_owned(),
             source: occasion.source,
-            requests: occasion.order.requests.clone(),
-            parameter: occasion.order.parameter.clone(),
+            requests: occasion.trigger.requests.clone(),
+            parameter: occasion.trigger.parameter.clone(),
             end: None,
         };
         let gap = self.gap(item, &slot, &run, cx);
@@ -122,7 +122,7 @@ impl Firings {
             lost,
             has_ledger: true,
             is_failovering: false,
-            order,
+            trigger,
         })
     }
 

@@ -14,13 +14,12 @@ mod claim;
 mod claiming;
 mod clock;
 mod end;
-mod item_requests;
+mod item_triggers;
 mod ledgers;
 mod listening;
 mod make_up;
 mod occasion;
 mod open;
-mod orders;
 mod passing;
 mod pause;
 mod request;
@@ -29,6 +28,7 @@ mod skips;
 mod sources;
 mod takeover;
 mod times;
+mod triggers;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -39,7 +39,7 @@ use crate::cluster::core::context::Context;
 use crate::cluster::core::request::Request;
 use crate::cluster::ids::Ids;
 use crate::cluster::ledger::{End, Verdict};
-use crate::cluster::trigger::Order;
+use crate::cluster::trigger::Trigger;
 use crate::cluster::view::{ItemView, look};
 
 pub(crate) use audit::SETTLED_AFTER;
@@ -135,8 +135,8 @@ impl Firings {
     }
 
     /// Takes in triggers of the whole job. While a firing goes on they wait; those that wait and want the same become one.
-    pub(crate) fn order(&mut self, orders: Vec<Order>) {
-        self.sources.orders.add(orders);
+    pub(crate) fn trigger(&mut self, triggers: Vec<Trigger>) {
+        self.sources.triggers.add(triggers);
     }
 
     /// Gives up a scheduled time that could not be fired for too long.
@@ -167,10 +167,10 @@ impl Firings {
         let is_idle = |(item, state): (u32, &ItemView)| !state.is_disabled && !self.runs.running.contains_key(&item);
         let is_time_waiting = || self.sources.times.missed().is_some() && cx.own_items().any(is_idle);
         let is_own = |item: &u32| cx.own_item(*item).is_some();
-        let requested = || cx.view.requests.keys().copied().filter(is_own);
+        let requested = || cx.view.item_triggers.keys().copied().filter(is_own);
         if self.open.is_empty() {
             WaitedFor::Nothing
-        } else if !self.sources.orders.is_empty() || is_time_waiting() {
+        } else if !self.sources.triggers.is_empty() || is_time_waiting() {
             WaitedFor::All
         } else if self.is_shared() {
             WaitedFor::These(requested().filter(|item| self.open.has(*item)).collect())
@@ -317,7 +317,7 @@ impl Firings {
         }
         while let Some(over) = self.open.take_over() {
             if matches!(over.occasion.items, Wanted::These(_)) && !over.is_begun {
-                self.sources.item_requests.pause(cx);
+                self.sources.item_triggers.pause(cx);
             }
             if self.open.is_empty() {
                 self.make_up_after(cx, &over.occasion);
@@ -352,7 +352,7 @@ impl Firings {
         let claim = self.new_claim(cx, id, &occasion, &[]);
         if claim.is_empty() {
             if matches!(occasion.items, Wanted::These(_)) {
-                self.sources.item_requests.pause(cx);
+                self.sources.item_triggers.pause(cx);
             }
             // No item of this instance runs: that is no firing of it, and its listeners are not called.
             return None;

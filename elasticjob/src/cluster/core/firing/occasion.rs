@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::cluster::core::context::Context;
 use crate::cluster::ledger::Source;
-use crate::cluster::trigger::Order;
+use crate::cluster::trigger::Trigger;
 use crate::cluster::view::ItemView;
 
 use super::open::OpenFirings;
@@ -26,7 +26,7 @@ pub(crate) struct Occasion {
     /// Since when it could be fired for: lateness counts from here. For a time of the job's own schedule both are the same.
     pub(crate) arisen: Timestamp,
     /// The trigger that it answers. Empty if it answers none.
-    pub(crate) order: Order,
+    pub(crate) trigger: Trigger,
     pub(crate) items: Wanted,
     /// Its time passed before items came to this instance, and only these items run.
     pub(crate) is_looked_back: bool,
@@ -85,16 +85,16 @@ impl Occasion {
             source,
             time,
             arisen: time,
-            order: Order::default(),
+            trigger: Trigger::default(),
             items: Wanted::All,
             is_looked_back: false,
         }
     }
 
     /// Returns one that answers a trigger, for these items.
-    pub(super) fn triggered(order: Order, items: Wanted, now: Timestamp) -> Self {
+    pub(super) fn triggered(trigger: Trigger, items: Wanted, now: Timestamp) -> Self {
         Self {
-            order,
+            trigger,
             items,
             ..Self::at(Source::Trigger, now)
         }

@@ -30,7 +30,7 @@ impl Pause {
 
 impl Firings {
     /// Drops the scheduled times that have come, for as long as the job is paused. The next claim accounts for them, all in
-    /// one. Orders wait: each is for a run of its own.
+    /// one. Triggers wait: each is for a run of its own.
     pub(super) fn follow_pause(&mut self, cx: &Context<'_>) {
         let was_on = std::mem::replace(&mut self.pause.is_on, cx.view.is_paused());
         let Pause { is_on, .. } = self.pause;

@@ -4,31 +4,31 @@ use std::time::Duration;
 
 use crate::cluster::core::context::Context;
 
-use super::item_requests::ItemRequests;
+use super::item_triggers::ItemTriggers;
 use super::occasion::{Occasion, OccasionSource};
 use super::open::OpenFirings;
-use super::orders::Orders;
 use super::runs::Runs;
 use super::times::Times;
+use super::triggers::Triggers;
 
 /// The sources of a job's occasions.
 #[derive(Debug, Default)]
 pub(super) struct Sources {
     pub(super) times: Times,
-    pub(super) orders: Orders,
-    pub(super) item_requests: ItemRequests,
+    pub(super) triggers: Triggers,
+    pub(super) item_triggers: ItemTriggers,
 }
 
 /// Names a source. The first is asked first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Origin {
     Times,
-    Orders,
-    ItemRequests,
+    Triggers,
+    ItemTriggers,
 }
 
 impl Origin {
-    const ALL: [Self; 3] = [Self::Times, Self::Orders, Self::ItemRequests];
+    const ALL: [Self; 3] = [Self::Times, Self::Triggers, Self::ItemTriggers];
 }
 
 impl Sources {
@@ -38,8 +38,8 @@ impl Sources {
     /// only beside a firing that the occasion waits for anyway: triggers of items that follow each other keep no time waiting.
     pub(super) fn next(&mut self, cx: &Context<'_>, runs: &Runs, open: &OpenFirings) -> Option<(Origin, Occasion)> {
         let is_admitted = |origin: &Origin| match origin {
-            Origin::Times | Origin::Orders => open.is_empty(),
-            Origin::ItemRequests => open.is_empty() || open.is_any_alone() || !self.is_alone_waiting(cx),
+            Origin::Times | Origin::Triggers => open.is_empty(),
+            Origin::ItemTriggers => open.is_empty() || open.is_any_alone() || !self.is_alone_waiting(cx),
         };
         let origins: Vec<Origin> = Origin::ALL.into_iter().filter(is_admitted).collect();
         let next = |origin| Some((origin, self.source(origin).next(cx, runs, open)?));
@@ -50,14 +50,14 @@ impl Sources {
     pub(super) fn is_alone_waiting(&self, cx: &Context<'_>) -> bool {
         let missed = self.times.missed();
         let is_made_up = missed.is_some_and(|missed| missed.is_made_up(cx.config.misfire()));
-        is_made_up || self.times.is_due() || !self.orders.is_empty()
+        is_made_up || self.times.is_due() || !self.triggers.is_empty()
     }
 
     pub(super) fn source(&mut self, origin: Origin) -> &mut dyn OccasionSource {
         match origin {
             Origin::Times => &mut self.times,
-            Origin::Orders => &mut self.orders,
-            Origin::ItemRequests => &mut self.item_requests,
+            Origin::Triggers => &mut self.triggers,
+            Origin::ItemTriggers => &mut self.item_triggers,
         }
     }
 
@@ -68,19 +68,19 @@ impl Sources {
 
     /// Returns whether an occasion is known that may begin beside the open firings.
     pub(super) fn is_due(&self, cx: &Context<'_>, open: &OpenFirings) -> bool {
-        let is_alone_due = open.is_empty() && (self.times.is_due() || !self.orders.is_empty());
-        is_alone_due || self.item_requests.is_waiting(cx)
+        let is_alone_due = open.is_empty() && (self.times.is_due() || !self.triggers.is_empty());
+        is_alone_due || self.item_triggers.is_waiting(cx)
     }
 
     /// Drops what has not begun: nothing new is to be started.
     pub(super) fn stop(&mut self) {
         self.times.stop();
-        self.orders.stop();
+        self.triggers.stop();
     }
 
     /// Returns when a source is to be asked again, on the clock that only moves forward.
     pub(super) fn wake_at(&self, elapsed: Duration) -> Option<Duration> {
-        let sources: [&dyn OccasionSource; 3] = [&self.times, &self.orders, &self.item_requests];
+        let sources: [&dyn OccasionSource; 3] = [&self.times, &self.triggers, &self.item_triggers];
         sources.into_iter().filter_map(|source| source.wake_at(elapsed)).min()
     }
 }

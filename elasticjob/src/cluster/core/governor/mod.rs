@@ -28,7 +28,7 @@ use crate::cluster::pause;
 use crate::cluster::placement::Placement;
 use crate::cluster::surveyed::Surveyed;
 use crate::cluster::transaction::Transaction;
-use crate::cluster::trigger::Order;
+use crate::cluster::trigger::Trigger;
 use crate::cluster::view::View;
 use crate::registry::{Answer, Error, Read, Step};
 use crate::sharding::StrategyFault;
@@ -65,8 +65,8 @@ pub(crate) type Move = Request<Purpose>;
 /// Why a request is made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    /// Take the orders to run the job now.
-    TakeTrigger(Vec<Order>),
+    /// Take the triggers to run the job now.
+    TakeTrigger(Vec<Trigger>),
     Elect,
     SurveyContenders(Vec<Head>),
     /// Remove contenders that no instance stands behind, by name.
@@ -84,7 +84,7 @@ pub(crate) enum Purpose {
     ClearFailover {
         lost: Vec<(u32, Option<Run>)>,
     },
-    /// Remove orders to instances that are gone.
+    /// Remove triggers to instances that are gone.
     ClearTriggers,
     /// Look at the switches of servers that do not obey a pause.
     SurveyDisobedient(Vec<String>),
@@ -158,14 +158,14 @@ impl Governor {
     /// The next thing to do on a view that is settled.
     pub(crate) fn decide(&mut self, cx: &Context<'_>) -> Decision {
         let view = cx.view;
-        if let Some(orders) = view.triggers.get(cx.me)
+        if let Some(triggers) = view.triggers.get(cx.me)
             && !cx.is_draining
             // It is kept where all members see it, until the pause is over.
             && !view.is_paused()
         {
             let mut transaction = Transaction::on(view);
             transaction.delete(Node::TriggerFor(cx.me.as_str()));
-            return write(Purpose::TakeTrigger(orders.clone()), transaction.into_steps());
+            return write(Purpose::TakeTrigger(triggers.clone()), transaction.into_steps());
         }
         if cx.elapsed < self.not_before {
             return Decision::Wait(self.not_before);
@@ -384,7 +384,7 @@ impl Governor {
     /// Returns what follows from a write that succeeded.
     fn effect_of(&mut self, purpose: Purpose) -> Option<Effect> {
         let report = match purpose {
-            Purpose::TakeTrigger(orders) => return Some(Effect::Trigger(orders)),
+            Purpose::TakeTrigger(triggers) => return Some(Effect::Trigger(triggers)),
             Purpose::RepairMarks { items, parked, lost } => Report::MarksRepaired { items, parked, lost },
             Purpose::ClearFailover { lost } => Report::TakeoversCleared { lost },
             Purpose::RemoveContenders(names) => Report::ContendersRemoved(names),

@@ -14,7 +14,6 @@ mod many_items;
 mod misfire;
 mod notices;
 mod operators;
-mod orders;
 mod panics;
 mod pause;
 mod progress;
@@ -30,6 +29,7 @@ mod standby;
 mod strategies;
 mod streaming;
 mod takeover;
+mod triggers;
 mod verdicts;
 
 use std::cell::OnceCell;

@@ -95,9 +95,9 @@ async fn are_removed_with_a_dead_instance() {
     let second = cluster.join("10.0.0.2", one_off, quick());
     cluster.until(2.0).await;
     second.link.cut();
-    let order = format!("/job/trigger/{}", second.id());
+    let node = format!("/job/trigger/{}", second.id());
     cluster.create("/job/trigger", "").await;
-    cluster.create(&order, "q1").await;
+    cluster.create(&node, "q1").await;
     cluster.until(20.0).await;
     assert_eq!(cluster.children("/job/instances").await, [first.id()]);
     assert_eq!(cluster.children("/job/trigger").await, Vec::<String>::new());

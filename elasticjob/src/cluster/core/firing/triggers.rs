@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::cluster::core::context::Context;
 use crate::cluster::core::governor::is_unsettled;
-use crate::cluster::trigger::Order;
+use crate::cluster::trigger::Trigger;
 
 use super::occasion::{Occasion, OccasionSource, Wanted};
 use super::open::OpenFirings;
@@ -13,16 +13,16 @@ use super::skips::Skips;
 
 /// The triggers that wait, each for runs of its own. The oldest is first.
 #[derive(Debug, Default)]
-pub(super) struct Orders(Vec<Order>);
+pub(super) struct Triggers(Vec<Trigger>);
 
-impl OccasionSource for Orders {
+impl OccasionSource for Triggers {
     fn next(&self, cx: &Context<'_>, _: &Runs, _: &OpenFirings) -> Option<Occasion> {
         // A trigger is taken once: taken before the items have instances, it would be lost.
-        let order = self
+        let trigger = self
             .0
             .first()
             .filter(|_| !is_unsettled(cx.view, cx.config, cx.placement))?;
-        Some(Occasion::triggered(order.clone(), Wanted::All, cx.now))
+        Some(Occasion::triggered(trigger.clone(), Wanted::All, cx.now))
     }
 
     fn take(&mut self) {
@@ -30,7 +30,7 @@ impl OccasionSource for Orders {
     }
 
     fn put_back(&mut self, occasion: Occasion) {
-        self.0.insert(0, occasion.order);
+        self.0.insert(0, occasion.trigger);
     }
 
     fn give_up(&mut self, _: &Context<'_>, _: &mut Skips, _: &'static str) {
@@ -42,10 +42,10 @@ impl OccasionSource for Orders {
     }
 }
 
-impl Orders {
+impl Triggers {
     /// Adds triggers. Those that wait and want the same become one.
-    pub(super) fn add(&mut self, orders: Vec<Order>) {
-        orders.into_iter().for_each(|order| order.join(&mut self.0));
+    pub(super) fn add(&mut self, triggers: Vec<Trigger>) {
+        triggers.into_iter().for_each(|trigger| trigger.join(&mut self.0));
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::cluster::core::context::Context;
 use crate::cluster::core::governor::is_unsettled;
-use crate::cluster::trigger::Order;
+use crate::cluster::trigger::Trigger;
 
 use super::claiming::mark_of;
 use super::occasion::{Occasion, OccasionSource, Wanted};
@@ -17,27 +17,33 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// The triggers of single items.
 #[derive(Debug, Default)]
-pub(super) struct ItemRequests {
+pub(super) struct ItemTriggers {
     /// No item is tried before this moment, on the clock that only moves forward.
     not_before: Duration,
 }
 
-impl OccasionSource for ItemRequests {
+impl OccasionSource for ItemTriggers {
     /// Returns the items that may run, are of no open firing, and have the same first trigger.
     fn next(&self, cx: &Context<'_>, runs: &Runs, open: &OpenFirings) -> Option<Occasion> {
         if !self.is_waiting(cx) || is_unsettled(cx.view, cx.config, cx.placement) {
             return None;
         }
-        let requests = &cx.view.requests;
+        let requests = &cx.view.item_triggers;
         let is_free = |item: &u32| !open.has(*item);
         let asked = Wanted::These(requests.keys().copied().filter(is_free).collect());
-        let asked = Occasion::triggered(Order::default(), asked, cx.now);
+        let asked = Occasion::triggered(Trigger::default(), asked, cx.now);
         let runnable = runs.runnable(cx, &asked, mark_of(cx.config), &[]);
-        let first_order = |item: &u32| requests.get(item).and_then(|stored| stored.orders.first());
-        let order = runnable.iter().find_map(first_order)?.clone();
-        let items = runnable.into_iter().filter(|item| first_order(item) == Some(&order));
+        let first_trigger = |item: &u32| requests.get(item).and_then(|stored| stored.triggers.first());
+        let trigger = runnable.iter().find_map(first_trigger)?.clone();
+        let items = runnable
+            .into_iter()
+            .filter(|item| first_trigger(item) == Some(&trigger));
         let items = Wanted::These(items.collect());
-        Some(Occasion { items, order, ..asked })
+        Some(Occasion {
+            items,
+            trigger,
+            ..asked
+        })
     }
 
     /// Does nothing: the claim takes the trigger out of the registry.
@@ -55,10 +61,10 @@ impl OccasionSource for ItemRequests {
     }
 }
 
-impl ItemRequests {
+impl ItemTriggers {
     /// Returns whether a single item may be tried.
     pub(super) fn is_waiting(&self, cx: &Context<'_>) -> bool {
-        !cx.view.requests.is_empty() && self.wake_at(cx.elapsed).is_none()
+        !cx.view.item_triggers.is_empty() && self.wake_at(cx.elapsed).is_none()
     }
 
     /// Waits before the next try. A trigger that could not be carried out stays in the registry, so it would be tried over and over.

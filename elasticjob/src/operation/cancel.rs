@@ -1,4 +1,9 @@
 //! Cancelling runs, and how they end then.
+//!
+//! A cancellation is a node below `ledger/cancels`, for one run by its id. The transaction that writes it checks the
+//! version of the item's ledger: so it is for a run that was open at that moment, and never for the next one. The
+//! instance that runs the item watches these nodes; the transaction that records the end of the run removes the node.
+//! If the instance dies, its successor finds the node and cancels the attempt that it has taken over.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -109,6 +114,7 @@ impl Cancelled {
 
 impl CancelReport {
     /// Returns whether all runs have ended, or nothing more will be known of them.
+    /// `true` also if nothing could be cancelled.
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.items.values().all(|outcome| *outcome != CancelOutcome::Running)
@@ -140,6 +146,9 @@ impl Operations {
     /// # Errors
     /// [`Error::NoSuchJob`], [`Error::NoConfiguration`], [`Error::Configuration`], [`Error::NoSuchItem`],
     /// [`Error::NothingRuns`], [`Error::NoteTooLong`], [`Error::Busy`], [`Error::Registry`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves open which runs are cancelled. The call can be repeated.
     pub async fn cancel(&self, job: &str, item: Option<u32>, note: Option<Note>) -> Result<Cancelled, Error> {
         let note = checked(note.unwrap_or_else(|| self.note(None, None)))?;
         let mut cancelled = Cancelled {

@@ -1,4 +1,8 @@
 //! The configuration that the registry holds of a job, and changes to it.
+//!
+//! A change is read, decide, write with the version that was read. If another operator was faster, the write is refused
+//! and [`Error::Changed`] is returned: unlike the other operations this one is not decided again by itself, because the
+//! operator has looked at the configuration that is gone.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -89,6 +93,9 @@ impl Operations {
     ///
     /// # Errors
     /// [`Error::NoSuchJob`], [`Error::Registry`].
+    ///
+    /// # Cancel safety
+    /// Safe: it only reads.
     pub async fn configuration(&self, job: &str) -> Result<Option<StoredConfiguration>, Error> {
         let survey = self.survey(job, Depth::Brief).await?;
         let config = survey.configuration();
@@ -128,6 +135,10 @@ impl Operations {
     /// lost. [`Error::Unusable`] if no member of ours could run the job by it, [`Error::Unreadable`] if members could not read
     /// the text that would be written. [`Error::AnotherJob`], [`Error::NoSuchJob`], [`Error::NoConfiguration`], [`Error::Busy`],
     /// [`Error::Registry`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves open whether the configuration is changed. The call can be repeated: if it is
+    /// changed, the same text is accepted again.
     pub async fn update_configuration(&self, job: &str, config: &JobConfig, expected: i32) -> Result<i32, Error> {
         let given = config.name().as_str();
         if given != job {

@@ -1,4 +1,8 @@
 //! Having an instance give its items away, and stay.
+//!
+//! Draining is a flag in the node of the member, which goes with its session: a process that starts again is not
+//! drained. The leader counts a draining instance out when it shares the items out, and items that run move when their
+//! runs have ended.
 
 use serde::Serialize;
 
@@ -41,6 +45,9 @@ impl Operations {
     ///
     /// # Errors
     /// [`Error::NoSuchInstance`], [`Error::NotOurs`], [`Error::Busy`], [`Error::Registry`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future may leave the instance drained in some of its jobs. The call can be repeated.
     pub async fn drain(&self, instance: &str) -> Result<Vec<Drained>, Error> {
         self.set_draining(instance, true).await
     }

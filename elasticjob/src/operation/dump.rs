@@ -26,6 +26,10 @@ const MAX_ANSWER: u64 = 128 * 1024 * 1024;
 ///
 /// # Errors
 /// [`Error::Dump`] when it does not answer within half a minute, or with more than 128 MiB.
+/// A name with `@` or a line end cannot be asked for, and is an [`Error::Dump`], too.
+///
+/// # Cancel safety
+/// Safe: it only reads.
 pub async fn dump(address: SocketAddr, job: &str) -> Result<String, Error> {
     let answer = timeout(LIMIT, ask(address, job)).await;
     answer

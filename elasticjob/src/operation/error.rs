@@ -1,3 +1,5 @@
+//! The error of all operations.
+
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -228,6 +230,9 @@ impl Error {
     }
 
     /// Returns whether another try may succeed.
+    ///
+    /// A trigger that is retried after a lost answer may run the job twice; all other operations can be repeated
+    /// without harm.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
@@ -257,6 +262,7 @@ impl Error {
     }
 
     /// Returns whether what was asked for is not there.
+    /// A job without a configuration counts as not found. An HTTP server answers such an error with 404.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         matches!(

@@ -1,4 +1,7 @@
 //! What became of a triggered run.
+//!
+//! The same value is returned to the application, by [`OneOff`](crate::starter::OneOff), and to operators, by
+//! [`Operations::outcome`](super::Operations::outcome).
 
 use std::collections::BTreeMap;
 
@@ -25,12 +28,14 @@ pub struct Execution {
 
 impl Execution {
     /// Returns whether all items ran and succeeded.
+    /// `false` if there is no item, and if the outcome of an item is unknown, such as that of a Java member.
     #[must_use]
     pub fn is_success(&self) -> bool {
         !self.items.is_empty() && self.items.values().all(|outcome| *outcome == ItemOutcome::Succeeded)
     }
 
     /// Returns whether nothing more will be known.
+    /// Items of Java members, whose outcomes stay unknown, do not keep an execution from being over.
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.items.values().all(|outcome| *outcome != ItemOutcome::Pending)

@@ -1,4 +1,8 @@
 //! Why a job, or an item of it, does not run.
+//!
+//! An explanation is made from one reading of the registry, by pure code. It states facts and gives no advice that
+//! depends on more than was read: each [`Finding`] says what is so, and `Display` says it in a sentence. A job that is
+//! held up as a whole has no item that "waits for its next time", because that would read as if all were well.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -202,11 +206,15 @@ impl Operations {
     ///
     /// # Errors
     /// [`Error::NoSuchJob`], [`Error::Registry`].
+    ///
+    /// # Cancel safety
+    /// Safe: it only reads.
     pub async fn explain(&self, job: &str) -> Result<Explanation, Error> {
         Ok(explain(&self.survey(job, Depth::Whole).await?, self.now()))
     }
 }
 
+/// Explains a job from what was read of it. `now` decides which time is the next.
 pub(super) fn explain(survey: &Survey, now: Timestamp) -> Explanation {
     let config = survey.configuration();
     let mut findings = match &config {
@@ -240,6 +248,7 @@ pub(super) fn explain(survey: &Survey, now: Timestamp) -> Explanation {
     }
 }
 
+/// Sorts findings so that obstacles come first. Those of one kind stay in their order.
 fn obstacles_first(mut findings: Vec<Finding>) -> Vec<Finding> {
     findings.sort_by_key(|finding| !finding.is_obstacle());
     // A job may have a million items.

@@ -137,6 +137,11 @@ impl Operations {
     ///
     /// # Errors
     /// [`Error::NoSuchJob`], [`Error::Registry`].
+    ///
+    /// An item beyond the sharding total count is among them as long as its node is there.
+    ///
+    /// # Cancel safety
+    /// Safe: it only reads.
     pub async fn items(&self, job: &str) -> Result<Vec<ItemReport>, Error> {
         let survey = self.survey(job, Depth::Whole).await?;
         let config = survey.configuration().and_then(Result::ok);

@@ -139,6 +139,12 @@ impl Operations {
     ///
     /// # Errors
     /// [`Error::Registry`].
+    ///
+    /// An empty namespace gives an empty listing and no error, and so does a namespace that does not exist: nothing is
+    /// created by looking.
+    ///
+    /// # Cancel safety
+    /// Safe: it only reads.
     pub async fn jobs(&self) -> Result<Listing, Error> {
         let names = self.names().await?;
         let names = names.iter().map(String::as_str);
@@ -173,6 +179,9 @@ impl Operations {
     ///
     /// # Errors
     /// [`Error::NoSuchJob`], [`Error::NoConfiguration`], [`Error::Configuration`], [`Error::Registry`].
+    ///
+    /// Unlike [`jobs`](Self::jobs) it fails if no job can run by the configuration; [`explain`](Self::explain) says
+    /// why.
     pub async fn job_brief(&self, job: &str) -> Result<JobBrief, Error> {
         let survey = self.survey(job, Depth::Brief).await?;
         let config = configured(&survey)?;

@@ -88,6 +88,9 @@ pub(crate) use tree::{Limits, TreeError, subtree};
 /// # })?;
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
+///
+/// Calls on one value, or on its clones, may be made at the same time. Each call reads afresh: nothing is cached
+/// between two calls.
 #[derive(Clone)]
 pub struct Operations {
     shared: Arc<Shared>,
@@ -139,6 +142,8 @@ impl Operations {
     }
 
     /// Ends the session, if one is open. The next call opens another.
+    ///
+    /// Calls that are under way fail with [`Error::Registry`].
     pub async fn close(&self) {
         let session = self
             .shared

@@ -45,6 +45,9 @@ impl Operations {
     ///
     /// # Errors
     /// [`Error::NoSuchJob`], [`Error::NoConfiguration`], [`Error::Configuration`], [`Error::Registry`].
+    ///
+    /// There are fewer than `count` times if the schedule ends before, and none for a one-off job. Pauses and switches
+    /// are not looked at.
     pub async fn next_firings(&self, job: &str, count: usize) -> Result<NextFirings, Error> {
         let config = listing::configured(&self.survey(job, Depth::Brief).await?)?;
         Ok(NextFirings {
@@ -69,6 +72,9 @@ impl Operations {
 /// assert_eq!(times, ["2026-01-01T17:30:00Z".parse()?, "2026-01-02T17:30:00Z".parse()?]);
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
+///
+/// A time at `after` itself is not among them. In the hours that a change to or from summer time skips or repeats, the
+/// rules of the expression apply; see [`Expression`].
 #[must_use]
 pub fn next_firings(expression: &Expression, zone: &Zone, after: Timestamp, count: usize) -> Vec<Timestamp> {
     let next = |time: &Timestamp| expression.next_after(*time, zone.time_zone());

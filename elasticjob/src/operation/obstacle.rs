@@ -8,6 +8,8 @@ use super::trigger::pending;
 use super::{Error, Finding, Operations};
 
 /// Something that holds a requested run up.
+///
+/// Several items with the same finding are one obstacle, so a report stays short for a job of many items.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]

@@ -1,4 +1,8 @@
 //! Changes of a job that may be too large for one transaction.
+//!
+//! A registry takes transactions up to a limit (ZooKeeper's is about a megabyte), and a job may have thousands of
+//! servers and a million items. A change is therefore made of parts, and each part leaves the job in a state that is
+//! right by itself.
 
 use crate::registry::Step;
 

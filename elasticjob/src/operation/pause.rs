@@ -1,4 +1,11 @@
 //! Pausing a whole job, and ending that.
+//!
+//! A pause is one node. The transaction that creates it also writes the epoch again, with its data unchanged. Each
+//! claim checks the version of the epoch, so a claim that was decided before the pause, and comes after it, is refused.
+//! Therefore nothing is claimed any more when the call returns, without waiting for the members to notice.
+//!
+//! Java members ignore the node. Their servers are switched off in the same call, with notes that say so, and only
+//! servers with such notes are switched on when the pause ends: what an operator switched off stays off.
 
 use serde::Serialize;
 

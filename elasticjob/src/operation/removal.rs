@@ -24,6 +24,9 @@ impl Operations {
     /// # Errors
     /// [`Error::NoSuchJob`], [`Error::NoSuchServer`], [`Error::Busy`], [`Error::Registry`]; where it is about several
     /// jobs, others may have been shut down.
+    ///
+    /// # Cancel safety
+    /// Dropping the future may leave some jobs shut down and others not. The call can be repeated.
     pub async fn shut_down(&self, target: &Target) -> Result<Vec<Switched>, Error> {
         let jobs = self.jobs_of(target).await?;
         let done = self.each(jobs, async |job| {
@@ -72,6 +75,9 @@ impl Operations {
     /// # Errors
     /// [`Error::Running`] while it has instances, also if these only end their last runs: they would create parts of it
     /// again. [`Error::NoSuchJob`], [`Error::Busy`], [`Error::Registry`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future may leave a part of the nodes. The call can be repeated.
     pub async fn remove_job(&self, job: &str) -> Result<usize, Error> {
         let instances = self.present(job).await?;
         if !instances.is_empty() {
@@ -151,6 +157,7 @@ impl Operations {
     }
 }
 
+/// Returns whether a server is among those that the target names.
 fn is_meant(target: &Target, ip: &str) -> bool {
     target.server_name().is_none_or(|server| server == ip)
 }

@@ -36,6 +36,12 @@ impl Operations {
     ///
     /// # Errors
     /// [`Error::NoSuchJob`], [`Error::NoConfiguration`], [`Error::Configuration`], [`Error::Registry`].
+    ///
+    /// It reads as much as [`items`](Self::items) does. The parts of the report were read one after another and need
+    /// not be of one moment.
+    ///
+    /// # Cancel safety
+    /// Safe: it only reads.
     pub async fn job(&self, job: &str) -> Result<JobReport, Error> {
         let survey = self.survey(job, Depth::Whole).await?;
         let config = listing::configured(&survey)?;

@@ -73,6 +73,8 @@ impl Operations {
     ///
     /// # Errors
     /// [`Error::Registry`].
+    ///
+    /// It reads as much as [`servers`](Self::servers) does: a server that several jobs know counts once.
     pub async fn server_count(&self) -> Result<usize, Error> {
         Ok(self.servers().await?.len())
     }

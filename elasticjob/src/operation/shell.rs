@@ -1,5 +1,10 @@
 //! The only place that talks to the registry: reads in batches, and changes that are decided again if another change came in
 //! between.
+//!
+//! Every change follows one pattern: survey the job, let pure code decide on the steps, write them in one transaction
+//! that checks what the decision relied on. If the registry refuses, or the answer is lost, the job is surveyed again
+//! after a sync and decided again. A decision finds by itself that its change is already made, and then returns no
+//! steps. After [`ATTEMPTS`] refusals in a row the call ends with [`Error::Busy`].
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
@@ -39,14 +44,17 @@ pub(super) struct Closed {
 }
 
 impl Operations {
+    /// Returns the time by the clock of these operations.
     pub(super) fn now(&self) -> Timestamp {
         self.shared.clock.now()
     }
 
+    /// Returns an id for a request that no other request has.
     pub(super) fn new_id(&self) -> String {
         self.shared.ids.lock().unwrap_or_else(PoisonError::into_inner).run()
     }
 
+    /// Wraps an error of the registry with the name of that registry.
     pub(super) fn failed(&self, source: registry::Error) -> Error {
         Error::Registry {
             registry: self.shared.registry.describe(),

@@ -3,6 +3,8 @@
 //! Stale nodes have no effect any more: servers without an instance that are not switched off, triggers and
 //! marks of instances that are gone, cancellations of runs that are over, items beyond the total count, notes on switches that
 //! another operator has changed since. If the job has members of ours, marks are left to them, because they also take runs over.
+//!
+//! A removal that a claim could cross is made so that the registry refuses one of the two.
 
 use crate::cluster::layout::{ItemKind, Node};
 use crate::cluster::ledger::{End, Verdict};

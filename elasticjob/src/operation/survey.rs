@@ -1,6 +1,11 @@
 //! What has to be read of a job, in two rounds, and what was found.
 //!
 //! The first round asks for what there is, the second for what is in it. Nothing here talks to a registry.
+//!
+//! Two rounds are enough because the layout is two levels deep wherever names are not known beforehand. So the cost
+//! does not grow with the depth of the tree, and many jobs share the requests of each round. The answers are fed into
+//! the same [`View`] that a worker has, so operators see a job as its members do. What was read is not of one moment: a
+//! change relies on versions, and not on the survey.
 
 use std::collections::BTreeMap;
 

@@ -38,6 +38,9 @@ pub(super) enum Switch {
 
 impl Operations {
     /// Returns a note for a switch at this time, with the operator and the reason.
+    ///
+    /// The time is that of the clock of these operations. Either text may be `None`: the note then says that it is
+    /// unknown.
     #[must_use]
     pub fn note(&self, by: Option<&str>, reason: Option<&str>) -> Note {
         Note {
@@ -76,6 +79,9 @@ impl Operations {
     /// # Errors
     /// [`Error::NoSuchJob`], [`Error::NoSuchServer`], [`Error::NoteTooLong`], [`Error::Busy`], [`Error::Registry`]; if it is
     /// about several jobs, the others may have been switched.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves open which jobs are switched. The call can be repeated with the same note.
     pub async fn disable(&self, target: &Target, note: Option<Note>) -> Result<Vec<Switched>, Error> {
         let note = checked(note.unwrap_or_else(|| self.note(None, None)))?;
         if let Target::Job(job) = target {
@@ -115,6 +121,9 @@ impl Operations {
     ///
     /// # Errors
     /// [`Error::NoSuchJob`], [`Error::NoSuchItem`], [`Error::NoteTooLong`], [`Error::Busy`], [`Error::Registry`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves open whether the item is switched off. The call can be repeated with the same note.
     pub async fn disable_item(&self, job: &str, item: u32, note: Option<Note>) -> Result<(), Error> {
         let note = checked(note.unwrap_or_else(|| self.note(None, None)))?;
         let decide = |survey: &Survey| turn_item(survey, item, Some(&note));

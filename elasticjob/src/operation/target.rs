@@ -1,6 +1,11 @@
+//! Which jobs and servers an operation is about.
+
 use std::fmt;
 
 /// What an operation is done to.
+///
+/// Names and addresses are compared exactly. A target that names what is not there is an error of the operation, and
+/// not of the target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Target {

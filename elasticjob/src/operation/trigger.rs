@@ -1,4 +1,9 @@
-//! Having a job run now, and what becomes of that.
+//! Triggers: having a job run now, and waiting for what becomes of it.
+//!
+//! A trigger of the whole job is one node for each instance, as Java has it; a trigger of one item is a node of the
+//! item. Each carries the id of its request, which the run takes over into the ledger, and so the outcome can be found
+//! wherever the item ran. A trigger is the only operation that is not repeated after a lost answer: it could be carried
+//! out twice.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;

@@ -1,4 +1,6 @@
 //! Errors of operations as answers of axum handlers.
+//!
+//! The body has the error with all its causes in one line, as text, for people. Programs go by the status.
 
 use axum_core::response::{IntoResponse, Response};
 use http::StatusCode;

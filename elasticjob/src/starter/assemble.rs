@@ -1,4 +1,7 @@
 //! The one place that makes a process out of an application: a real one, and each of a simulated cluster.
+//!
+//! That the simulator runs the same assembly is what its results are worth: a job that is tried in virtual time has the
+//! pools, handlers and listeners that it has in production. Nothing is connected here, and no task is started.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +26,7 @@ use super::fault::{Fault, invalid};
 /// The parts of an application: what runs in each of its processes.
 #[derive(Clone)]
 pub(crate) struct ApplicationParts {
+    /// The jobs, sorted by name. Each has been checked.
     pub(crate) jobs: Vec<ApplicationJob>,
     pub(crate) components: Arc<Components>,
     pub(crate) strategies: Strategies,
@@ -60,15 +64,20 @@ pub(crate) struct Surroundings {
 
 /// A process, of which nothing runs yet.
 pub(crate) struct Assembly {
+    /// Opens the session and keeps it. It has to run for any worker to get on.
     pub(crate) keeper: Keeper,
+    /// What all jobs of the process share.
     pub(crate) process: Arc<Process>,
+    /// The jobs, in the order of the application.
     pub(crate) jobs: Vec<AssembledJob>,
 }
 
 /// One of its jobs.
 pub(crate) struct AssembledJob {
     pub(crate) job: ApplicationJob,
+    /// The job's loop, which has not begun.
     pub(crate) worker: Worker,
+    /// How the rest of the process speaks to the loop.
     pub(crate) handle: WorkerHandle,
 }
 

@@ -1,3 +1,8 @@
+//! The builder: what an application hands in before anything is checked.
+//!
+//! No method fails or panics. A fault that a method finds is kept and reported by [`Builder::build`] with all others,
+//! so that an application learns of everything at once.
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::panic::Location;
@@ -117,6 +122,9 @@ impl Builder {
     /// Adds a declared job. This is needed if the job is not discovered: after [`without_discovery`](Self::without_discovery), for a job
     /// of other test code, and for a job in a crate that nothing names, which is not linked. A job that is discovered, too, stays one
     /// job.
+    ///
+    /// It takes effect for this builder alone. Two different jobs of one name are a fault of [`build`](Self::build),
+    /// with the places of both.
     pub fn register<J: Job>(mut self) -> Self {
         self.jobs = self.jobs.register::<J>();
         self
@@ -124,6 +132,8 @@ impl Builder {
 
     /// Adds a job that is made by code, such as a [closure](crate::job::job()). Its settings count as those of an attribute: files and the
     /// environment win over them.
+    ///
+    /// A job of the same name that is discovered or registered too is a fault of [`build`](Self::build).
     pub fn job(mut self, registration: Registration) -> Self {
         self.jobs = self.jobs.with(registration);
         self
@@ -131,6 +141,9 @@ impl Builder {
 
     /// Takes only the jobs that are added after this, and none that are discovered; nor discovered job types,
     /// error handlers, sharding strategies, pools, listeners and trace listeners.
+    ///
+    /// It also forgets the jobs that were added before, so call it first. Components, and implementations that were
+    /// added by name, stay.
     pub fn without_discovery(mut self) -> Self {
         self.jobs = Jobs::none();
         self.is_discovering = false;
@@ -209,6 +222,9 @@ impl Builder {
     }
 
     /// Reads a further file, which must be there.
+    ///
+    /// Several calls add several files. If a file is not there or cannot be read, [`build`](Self::build) refuses to
+    /// start.
     pub fn file(mut self, path: impl Into<PathBuf>) -> Self {
         self.loader = self.loader.file(path);
         self
@@ -221,6 +237,9 @@ impl Builder {
     }
 
     /// Takes this for the environment instead of that of the process.
+    ///
+    /// Several calls add up, and a later value of a variable replaces an earlier one. An empty environment,
+    /// `environment([])`, makes a test independent of the machine. The variable `TZ` is taken from here, too.
     pub fn environment(mut self, variables: impl IntoIterator<Item = (String, String)>) -> Self {
         self.environment.get_or_insert_default().extend(variables);
         self
@@ -228,6 +247,8 @@ impl Builder {
 
     /// Takes configuration that the application has put together with `figment`, instead of looking for files: the values
     /// of its selected profile below `elasticjob`.
+    ///
+    /// A directory that was named by [`directory`](Self::directory) is still read.
     #[cfg(feature = "figment")]
     pub fn figment(mut self, figment: crate::configuration::sources::figment::Figment) -> Self {
         self.loader = self.loader.figment(figment);
@@ -236,6 +257,8 @@ impl Builder {
 
     /// Takes configuration that the application has put together with `config`, instead of looking for files: its values
     /// below `elasticjob`.
+    ///
+    /// A directory that was named by [`directory`](Self::directory) is still read.
     #[cfg(feature = "config")]
     pub fn config(mut self, config: crate::configuration::sources::config::Config) -> Self {
         self.loader = self.loader.config(config);
@@ -260,6 +283,9 @@ impl Builder {
     /// Adds a sharding strategy that configuration can name: `job-sharding-strategy-type`.
     ///
     /// It is the equal of `#[sharding_strategy(..)]`, for strategies that are made by code.
+    ///
+    /// Names are compared exactly. A name that another strategy has, a built-in one among them, is a fault of
+    /// [`build`](Self::build).
     #[track_caller]
     pub fn sharding_strategy(mut self, name: &str, strategy: impl ShardingStrategy) -> Self {
         if let Err(fault) = self.strategies.register(name, Arc::new(strategy)) {
@@ -269,6 +295,10 @@ impl Builder {
     }
 
     /// Adds an error handler that configuration can name: `job-error-handler-type`. All jobs that name it share it.
+    ///
+    /// A name that another handler has is a fault of [`build`](Self::build). Use
+    /// [`error_handler_factory`](Self::error_handler_factory) if each job should have a handler of its own, and
+    /// [`notifier`](Self::notifier) if the handler sends messages.
     #[track_caller]
     pub fn error_handler(self, name: &str, handler: impl JobErrorHandler) -> Self {
         self.error_handler_kind(name, ErrorHandlerKind::shared(handler))
@@ -282,6 +312,8 @@ impl Builder {
     }
 
     /// Adds an error handler that is made for each job that names it, from the job's props, which are checked at start.
+    ///
+    /// Props that the factory refuses are faults of [`build`](Self::build), with the line of the file that has them.
     #[track_caller]
     pub fn error_handler_factory(self, name: &str, factory: impl ErrorHandlerFactory) -> Self {
         self.error_handler_kind(name, ErrorHandlerKind::per_job(factory))
@@ -298,12 +330,18 @@ impl Builder {
     /// Adds a listener that jobs can name in `job-listener-types`, and that is called on each instance. All these jobs share it.
     ///
     /// It is the equal of `#[job_listener]`, for listeners that are made by code.
+    ///
+    /// A listener that no job names is never called. A name that another listener has is a fault of
+    /// [`build`](Self::build).
     #[track_caller]
     pub fn job_listener(self, name: &str, listener: impl JobListener) -> Self {
         self.job_listener_kind(name, ListenerKind::regular(listener))
     }
 
     /// Adds a listener that jobs can name, and that is called once in the cluster. All these jobs share it.
+    ///
+    /// It waits for all instances of the job at a barrier, with the limits of [`ListenerKind::distribute_once`]; use
+    /// [`job_listener_kind`](Self::job_listener_kind) for other limits.
     #[track_caller]
     pub fn distribute_once_job_listener(self, name: &str, listener: impl DistributeOnceJobListener) -> Self {
         self.job_listener_kind(name, ListenerKind::distribute_once(listener))
@@ -321,6 +359,9 @@ impl Builder {
     /// Adds a trace listener for all jobs.
     ///
     /// It is the equal of `#[trace_listener]`, for listeners that are made by code.
+    ///
+    /// The name stands in logs and in [`ElasticJob::trace_listeners`](super::ElasticJob::trace_listeners). A name that
+    /// another trace listener has is a fault of [`build`](Self::build).
     #[track_caller]
     pub fn trace_listener(self, name: &str, listener: impl TraceListener) -> Self {
         self.trace_listener_kind(name, TraceListenerKind::new(listener))
@@ -387,6 +428,9 @@ impl Builder {
     /// job.
     ///
     /// It is the equal of `#[executor_service_handler(..)]`, for handlers that are made by code.
+    ///
+    /// Jobs name it in `job-executor-service-handler-type`. A name that another pool has is a fault of
+    /// [`build`](Self::build).
     #[track_caller]
     pub fn pool(mut self, name: &str, handler: impl ExecutorServiceHandler) -> Self {
         if let Err(fault) = self.pools.register(name, Arc::new(handler)) {
@@ -398,6 +442,8 @@ impl Builder {
     /// Adds a job type that configuration can name: `elastic-job-type`.
     ///
     /// It is the equal of `#[job_executor(..)]`, for types that are made by code.
+    ///
+    /// A name that another type has, a built-in one among them, is a fault of [`build`](Self::build).
     #[track_caller]
     pub fn job_executor(mut self, name: &str, executor: impl JobExecutor) -> Self {
         if let Err(fault) = self.job_executors.register(name, Arc::new(executor)) {
@@ -408,6 +454,9 @@ impl Builder {
 
     /// Sets whether [`run`](super::Ready::run) ends the process if it cannot end by itself after a signal to stop, since a job's
     /// async code blocks a thread of the runtime. By default it does.
+    ///
+    /// It has no effect on [`start`](super::Ready::start) and [`shutdown`](super::ElasticJob::shutdown), which never
+    /// end the process.
     pub fn exit_when_stuck(mut self, on: bool) -> Self {
         self.exits_when_stuck = on;
         self
@@ -425,6 +474,8 @@ impl Builder {
     /// let instance = || ElasticJob::builder().without_discovery().without_files().registry(Arc::new(registry.clone()));
     /// # let _ = (instance(), instance());
     /// ```
+    ///
+    /// The settings of `reg-center` are not used then, `required` among them.
     pub fn registry(mut self, registry: Arc<dyn Registry>) -> Self {
         self.registry = Some(registry);
         self
@@ -438,6 +489,8 @@ impl Builder {
     }
 
     /// Takes this clock instead of the system's, for schedules and the fence. Tests have [`ManualClock`](crate::schedule::ManualClock).
+    ///
+    /// It also decides whether a cron expression still has a time to come when [`build`](Self::build) checks it.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = Some(clock);
         self

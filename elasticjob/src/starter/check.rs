@@ -1,4 +1,12 @@
-//! Everything that can be known before anything runs.
+//! Everything that can be known of an application before anything runs.
+//!
+//! The checks collect faults and go on: a fault hides no other, as far as the rest can still be judged. A job whose
+//! name or configuration could not be read has no settings, so only that is reported of it. Parameters and components
+//! are taken here once, and code of the application that panics while it is made is a fault with its place, and no
+//! panic of the start.
+//!
+//! What depends on other machines is not checked here: whether the registry answers, and whether it has the job under
+//! another class.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -37,6 +37,7 @@ pub struct Jobs {
 
 impl Jobs {
     /// No jobs at all.
+    /// The start for a program that registers each job explicitly.
     pub fn none() -> Self {
         Self::default()
     }
@@ -72,6 +73,8 @@ impl Jobs {
     ///
     /// # Errors
     /// All jobs that share their name with another.
+    ///
+    /// `Builder` does this by itself. Call it to see which jobs a program has, such as in a test.
     pub fn finish(self) -> Result<Vec<Registration>, DuplicateJobs> {
         let jobs = self.sorted();
         match duplicates(&jobs) {
@@ -176,6 +179,8 @@ pub(super) fn add<T: ?Sized + 'static>(
 }
 
 /// The names that several jobs have.
+///
+/// `Display` names each with the places of its jobs. The error is complete: it has all names that occur more than once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DuplicateJobs(Vec<DuplicateJob>);
 

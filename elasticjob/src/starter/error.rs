@@ -1,3 +1,5 @@
+//! The error of a start, of a running application, and of triggers.
+
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -12,6 +14,9 @@ use super::fault::Faults;
 /// Why jobs do not start, or a request to them failed.
 ///
 /// Shown with `{:?}` as with `{}`: in full and in words, since `main` prints it so when it returns one.
+///
+/// `Display` shows the error without its causes, and [`chain`](Self::chain) shows them in one line. Match on a variant
+/// to decide what to do, or ask [`is_retryable`](Self::is_retryable).
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -19,6 +24,9 @@ pub enum Error {
     #[error("{0}")]
     Invalid(Faults),
     /// The registry centre will not have us, or (with `fail-fast`) did not answer.
+    ///
+    /// With `fail-fast` this ends the start after the configured retries. Without it an unreachable registry is waited
+    /// for, and only a refusal, such as wrong credentials, leads here.
     #[error("no session with the registry centre ({registry})")]
     Registry {
         /// Which registry centre.
@@ -35,6 +43,8 @@ pub enum Error {
         source: io::Error,
     },
     /// A job cannot run here.
+    ///
+    /// For example, the registry has a job of this name with another class.
     #[error(transparent)]
     Registration(#[from] RegistrationError),
     /// A run could not be asked for.
@@ -46,6 +56,8 @@ pub enum Error {
         source: TriggerError,
     },
     /// There is no such one-off job.
+    ///
+    /// A job with a schedule is none; trigger it with [`Operations::trigger`](crate::operation::Operations::trigger).
     #[error("no one-off job `{name}`: there {}", Names(.known))]
     NoSuchOneOffJob {
         /// What was asked for.
@@ -60,6 +72,11 @@ pub enum Error {
 
 impl Error {
     /// Returns whether another try later may succeed.
+    ///
+    /// For a trigger that is so if the job is not registered at present, and for failures of the registry that are not
+    /// permanent. Such a trigger may have been carried out all the same: see
+    /// [`OneOff::execute`](super::OneOff::execute). A paused job, a stopped application and a parameter that is too
+    /// long stay as they are, so these return `false`.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {

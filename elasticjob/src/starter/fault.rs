@@ -9,6 +9,9 @@ use super::discovery::DuplicateJob;
 use super::error::Error;
 
 /// Everything that keeps an application from starting, found at once.
+///
+/// `Display` has one fault as a line, and several as a list with a line for each. An [`Error::Invalid`] that a builder
+/// returns has at least one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Faults(Vec<Fault>);
 

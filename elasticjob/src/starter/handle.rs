@@ -1,3 +1,8 @@
+//! The handle of a running application.
+//!
+//! All methods that return a value at once answer from what this process knows; only [`ElasticJob::operations`] leads
+//! to requests.
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
@@ -51,6 +56,8 @@ impl ElasticJob {
     }
 
     /// Starts to put an application together.
+    ///
+    /// The file of the caller decides which jobs of test code are discovered; see [`Builder`].
     #[track_caller]
     pub fn builder() -> Builder {
         Builder::new()
@@ -62,6 +69,10 @@ impl ElasticJob {
     ///
     /// # Errors
     /// The error with which the jobs cannot start or go on.
+    ///
+    /// # Cancel safety
+    /// Dropping the future abandons the jobs at once, without their ends being recorded: other instances see this one
+    /// die.
     pub async fn run() -> Result<(), Error> {
         Self::builder().build()?.run().await
     }
@@ -123,6 +134,7 @@ impl ElasticJob {
     }
 
     /// Returns the address of the endpoint with metrics and health: that of `elasticjob.metrics`, with the actual port if it says 0.
+    /// `None` if the configuration has no `elasticjob.metrics.port`.
     #[cfg(feature = "prometheus")]
     #[must_use]
     pub fn metrics_address(&self) -> Option<SocketAddr> {
@@ -130,6 +142,8 @@ impl ElasticJob {
     }
 
     /// Returns the state of each job on this instance, by name. [`health`](Self::health) has more of each.
+    ///
+    /// It has each job of the application, also before the start is complete: such a job is [`JobState::Waiting`].
     #[must_use]
     pub fn states(&self) -> BTreeMap<String, JobState> {
         self.running
@@ -141,12 +155,16 @@ impl ElasticJob {
 
     /// Returns a stream of what becomes of each run, firing and scheduled time on this instance, from this call on. A receiver that falls
     /// far behind loses the oldest events. [Trace listeners](crate::trace::TraceListener) receive the same events.
+    ///
+    /// Events of other instances are not among them; the history has those.
     #[must_use]
     pub fn events(&self) -> Events {
         self.running.process.events.subscribe()
     }
 
     /// Returns the counts of each trace listener.
+    ///
+    /// They count from the start of the application: what was delivered, what was dropped, and what failed.
     #[must_use]
     pub fn trace_listeners(&self) -> Vec<TraceListenerStats> {
         self.running.deliveries.now()
@@ -204,6 +222,8 @@ impl ElasticJob {
     ///
     /// # Errors
     /// [`Error::NoSuchOneOffJob`] when the application does not have it, or it has a schedule.
+    ///
+    /// The handle is cheap to make and to clone, and works as long as the application runs.
     pub fn one_off<J: Job>(&self) -> Result<OneOffJob<J>, Error> {
         let declared = J::DECLARATION.name();
         let found = self
@@ -220,6 +240,8 @@ impl ElasticJob {
     ///
     /// # Errors
     /// [`Error::NoSuchOneOffJob`] when there is none.
+    ///
+    /// Use it for jobs that configuration declares, such as a script, which have no type in the program.
     pub fn one_off_named(&self, name: &str) -> Result<OneOff, Error> {
         let one_offs = || self.running.jobs.iter().filter(|(_, job)| job.is_one_off);
         let by_bootstrap = one_offs().find(|(_, job)| job.bootstrap.as_deref() == Some(name));

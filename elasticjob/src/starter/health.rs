@@ -1,4 +1,7 @@
 //! The health of an application, for operators and their tools.
+//!
+//! Health is made from what this process knows, at the moment of the call. It asks the registry nothing, so that a
+//! probe answers while the registry is away. The JSON form is the body of `/healthz` and `/readyz`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -36,6 +39,8 @@ pub struct Health {
 }
 
 /// The health of the session with the registry.
+///
+/// A process has one session with the registry, which all its jobs share.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct SessionHealth {
@@ -50,6 +55,8 @@ pub struct SessionHealth {
 }
 
 /// The health of a job on this instance.
+///
+/// All lists and counts are those of this instance: other instances have their own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct JobHealth {
@@ -213,6 +220,7 @@ impl JobHealth {
     }
 }
 
+/// Writes a time as RFC 3339, and none as `null`.
 fn as_text<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
     match time {
         Some(time) => serializer.collect_str(time),

@@ -3,6 +3,14 @@
 //! [`ElasticJob::run`] does it all. In steps: [`ElasticJob::builder`] puts the application together,
 //! [`Builder::build`] checks everything, [`Ready::start`] joins the cluster, [`ElasticJob`] is the handle of what
 //! runs, [`ElasticJob::shutdown`] ends it.
+//!
+//! Each step is a type of its own, and a fault is found in the earliest step that can find it. [`Builder`] accepts
+//! everything. [`Ready`] is an application in which every name, parameter, prop and component is known to be in order,
+//! and of which nothing runs. [`ElasticJob`] is connected, or is waiting for a registry that does not answer yet.
+//!
+//! Stopping is a sequence, too: no new firing, running items end or are cancelled after the grace period, their ends
+//! are recorded, the instances leave, the session is closed. Each step has a deadline, and the log names each item that
+//! outlasts it.
 
 mod assemble;
 mod builder;

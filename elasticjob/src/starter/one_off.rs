@@ -1,3 +1,5 @@
+//! Handles of one-off jobs: triggering them, and waiting for what becomes of a run.
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
@@ -25,6 +27,9 @@ const FIRST_LOOK: Duration = Duration::from_secs(5);
 const NEXT_LOOK: Duration = Duration::from_secs(30);
 
 /// A job without a schedule, which runs when it is triggered.
+///
+/// A trigger goes through the registry: each instance of the job runs its items, wherever it was triggered. Handles are
+/// cheap to clone and hold no connection of their own.
 #[derive(Clone)]
 pub struct OneOff {
     name: String,
@@ -58,6 +63,7 @@ impl OneOff {
     }
 
     /// The name of the job.
+    /// It is the name in the configuration, which may differ from the name of its declaration.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -72,6 +78,8 @@ impl OneOff {
     ///
     /// # Cancel safety
     /// Dropping the future leaves open whether the run comes.
+    ///
+    /// Use [`execute_and_wait`](Self::execute_and_wait) to learn what became of the run.
     pub async fn execute(&self) -> Result<(), Error> {
         self.request(self.process.ids().run(), None).await
     }
@@ -97,6 +105,8 @@ impl OneOff {
     ///
     /// # Cancel safety
     /// As `execute`; the run goes on without the waiter.
+    ///
+    /// That an item failed is no error of this method: ask [`Execution::is_success`].
     pub async fn execute_and_wait(&self, timeout: Duration) -> Result<Execution, Error> {
         self.requested_and_waited_for(None, timeout).await
     }

@@ -1,3 +1,8 @@
+//! The start: an application that is in order becomes one that runs.
+//!
+//! The steps that can be refused by this machine come first (address, ports), then the recorders of metrics and
+//! history, and only then the session with the registry. So a start that fails leaves nothing in the registry.
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -36,6 +41,9 @@ use super::signal;
 use super::watchdog::Watchdog;
 
 /// An application that is in order and can be started.
+///
+/// Every value that the configuration names is known, and every job has what it takes. What is left to go wrong is
+/// outside: the registry, and the ports of this machine.
 #[must_use = "nothing runs before `start` or `run`"]
 pub struct Ready {
     application: ApplicationParts,
@@ -102,6 +110,7 @@ impl Ready {
     }
 
     /// The names of the jobs, sorted.
+    /// Jobs that [`Builder::only`](super::Builder::only) leaves out are not among them.
     pub fn job_names(&self) -> impl Iterator<Item = &str> {
         self.application.jobs.iter().map(|job| job.config.name().as_str())
     }
@@ -116,6 +125,10 @@ impl Ready {
     /// [`Error::Invalid`] when no address is ours, or the endpoint for metrics cannot listen;
     /// [`Error::Registry`] when the registry refuses us, [`Error::Registration`] when a job is another one there.
     /// [`Error::DumpPort`] when the dump port cannot be listened on. Nothing was registered then.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves no handle. The start goes on in the background, and the jobs are abandoned as soon as
+    /// it has come to its end.
     pub async fn start(self) -> Result<ElasticJob, Error> {
         let ip = self.address()?;
         // First the steps that may be refused; and the recorder is installed before the first metric.
@@ -217,6 +230,11 @@ impl Ready {
     ///
     /// # Errors
     /// As [`start`](Self::start); and when the jobs could not go on later.
+    ///
+    /// If `elasticjob.enabled` is `false`, it connects to nothing, and waits for the signal alone.
+    ///
+    /// # Cancel safety
+    /// Dropping the future abandons the jobs at once, without their ends being recorded.
     pub async fn run(self) -> Result<(), Error> {
         if !self.is_enabled {
             info!("switched off by `elasticjob.enabled: false`");

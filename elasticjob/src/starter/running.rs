@@ -1,4 +1,12 @@
 //! An application that runs: how it comes up, how it stands, and how it stops.
+//!
+//! Coming up: the session is opened; all jobs are looked up in the registry, so that one that is registered there with
+//! another class is found before any job of this application has left a trace; then the workers start, and each
+//! registers its job. While the registry is away, this waits, and the jobs start when it answers.
+//!
+//! Two tasks are essential, the session and the start. If one of them ends by a panic, the whole application fails,
+//! because a process that looks alive and runs nothing is worse than one that ends. A worker comes back from panics by
+//! itself.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -284,6 +292,8 @@ impl RunningApplication {
         }
     }
 
+    /// Notes that the application cannot go on. The first error is kept for the first caller that waits; later ones are
+    /// only logged.
     fn fail(&self, error: Error) {
         error!(error = %error.chain(), "the jobs cannot go on");
         self.failure
@@ -299,6 +309,7 @@ impl RunningApplication {
         self.tasks.token().cancel();
     }
 
+    /// Takes the error with which the application failed. It is returned to one caller.
     pub(super) fn take_failure(&self) -> Option<Error> {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -341,6 +352,7 @@ impl RunningApplication {
         info!("stopped");
     }
 
+    /// Cancels all tasks and waits for them, for [`LEAVE_LIMIT`] at most.
     async fn abandon(&self) {
         self.tasks.token().cancel();
         if let Err(still) = self.tasks.close_and_wait(Instant::now() + LEAVE_LIMIT).await {

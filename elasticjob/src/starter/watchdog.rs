@@ -50,6 +50,8 @@ impl Drop for Watchdog {
     }
 }
 
+/// Waits for a signal to stop and then for `limit`. If the jobs have not stopped by then, or one of their items still
+/// blocks a thread of the runtime, it ends the process with [`EXIT_STATUS`].
 fn watch(limit: Duration, underway: &Underway, has_stopped: &AtomicBool) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
     match runtime {

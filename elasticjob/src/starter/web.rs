@@ -1,4 +1,7 @@
 //! One-off jobs as extractors of axum handlers.
+//!
+//! The router hands the running application in with `.layer(Extension(elastic_job))`. Errors of triggers become
+//! answers, so a handler may return them with `?`.
 
 use axum_core::extract::FromRequestParts;
 use axum_core::response::{IntoResponse, Response};

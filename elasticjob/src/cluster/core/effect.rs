@@ -1,4 +1,8 @@
-//! What follows from a decision beyond its next request.
+//! What follows from the answer to a request, beyond the next request: values that the worker carries out.
+//!
+//! A decision starts nothing and logs nothing itself. It returns [`Effect`]s, which the worker carries out in their
+//! order, and so the simulator and the unit tests can look at a decision without a runtime. A [`Report`] changes
+//! nothing: dropping all of them would leave operators, metrics and the history without news, and the cluster as it is.
 
 use jiff::SignedDuration;
 
@@ -31,6 +35,7 @@ pub(crate) enum Effect {
     ReadNext(Vec<String>),
     /// Read the subtree again: what is known of it is wrong.
     FallBehind,
+    /// Report this to operators, metrics, trace listeners and the history.
     Report(Report),
 }
 
@@ -38,40 +43,19 @@ pub(crate) enum Effect {
 #[derive(Debug)]
 pub(crate) enum Report {
     /// Items that were to be claimed are not run at this time.
-    Refused {
-        items: Vec<u32>,
-        reason: &'static str,
-    },
+    Refused { items: Vec<u32>, reason: &'static str },
     /// A claim ended the run that a dead instance left open.
-    LostOpen {
-        item: u32,
-        run: Run,
-    },
+    LostOpen { item: u32, run: Run },
     /// Scheduled times passed without a run before this one.
-    Skipped {
-        item: u32,
-        gap: Gap,
-    },
+    Skipped { item: u32, gap: Gap },
     /// Scheduled times passed an item that does not run.
-    Passed {
-        item: u32,
-        gap: Gap,
-    },
+    Passed { item: u32, gap: Gap },
     /// The end of a run is in the ledger.
-    Ended {
-        item: u32,
-        run: Run,
-    },
+    Ended { item: u32, run: Run },
     /// The end of a run could not be recorded.
-    Unrecorded {
-        item: u32,
-        reason: &'static str,
-    },
+    Unrecorded { item: u32, reason: &'static str },
     /// The newest run of an item that became ours.
-    Known {
-        item: u32,
-        run: Run,
-    },
+    Known { item: u32, run: Run },
     /// This instance could not join the contenders for items to take over.
     NotContending(WriteError),
     /// Ledgers that were missing could not be created.
@@ -83,13 +67,12 @@ pub(crate) enum Report {
         lost: Vec<(u32, Option<Run>)>,
     },
     /// Items that waited to be taken over are not.
-    TakeoversCleared {
-        lost: Vec<(u32, Option<Run>)>,
-    },
+    TakeoversCleared { lost: Vec<(u32, Option<Run>)> },
     /// Contenders without an instance were removed.
     ContendersRemoved(Vec<String>),
     /// Servers were switched off because their members ignore the pause of the job.
     SwitchedOff(Vec<String>),
+    /// All parts of an assignment are written: which items moved, which wait for their runs, and why.
     SharedOut(SharedOut),
     /// The sharding strategy failed.
     StrategyFailed(StrategyFault),

@@ -1,4 +1,7 @@
-//! What decisions ask of the registry, and how it answers.
+//! The requests that decisions make to the registry, and its answers.
+//!
+//! A decision returns a [`Request`]: the steps or reads, and the purpose, which comes back with the answer. The worker
+//! adds what it alone knows, such as the check that this instance is still a member, and knows nothing of the purposes.
 
 use crate::cluster::surveyed::Surveyed;
 use crate::registry::{Answer, Error, Read, Step, WriteError, Written};
@@ -13,10 +16,12 @@ pub(crate) struct Request<P> {
 /// How the registry is asked.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Io {
+    /// A write without a further condition.
     Write(Vec<Step>),
     /// A write that is refused once this instance is no member of the job any more: the job may have begun again since, with
     /// other nodes of the same names and versions.
     WriteAsMember(Vec<Step>),
+    /// A read from the server that this session is connected to, which may be behind others.
     Read(Vec<Read>),
     /// A read after a `sync`, which misses nothing that was acknowledged before.
     ReadInSync(Vec<Read>),
@@ -37,21 +42,25 @@ pub(crate) enum Reply {
 }
 
 impl<P> Request<P> {
+    /// Returns a write that is refused if this instance is no member of the job any more.
     pub(crate) fn write_as_member(purpose: P, steps: Vec<Step>) -> Self {
         let io = Io::WriteAsMember(steps);
         Self { purpose, io }
     }
 
+    /// Returns a read that may be behind.
     pub(crate) fn read(purpose: P, reads: Vec<Read>) -> Self {
         let io = Io::Read(reads);
         Self { purpose, io }
     }
 
+    /// Returns a read that misses nothing that any member was told to be written before.
     pub(crate) fn read_in_sync(purpose: P, reads: Vec<Read>) -> Self {
         let io = Io::ReadInSync(reads);
         Self { purpose, io }
     }
 
+    /// Returns the reads of all that an assignment has to know of these items.
     pub(crate) fn survey(purpose: P, items: Vec<u32>, total: u32) -> Self {
         let io = Io::Survey { items, total };
         Self { purpose, io }

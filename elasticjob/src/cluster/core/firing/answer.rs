@@ -1,4 +1,12 @@
-//! What follows from the registry's answers to requests about firings.
+//! Translates the registry's answers to requests about firings into effects.
+//!
+//! Each request carries its [`Purpose`], which the answer brings back, so no table of open requests is kept. The order
+//! of the effects is the order in which an operator should read them: reports of the past come before the items that
+//! start now.
+//!
+//! A write ends in one of three ways. If it is granted, its stats are the versions that the next write expects. If it
+//! is refused, the firings read why, unless the refusal cannot change. If its outcome is unknown, the firings read the
+//! ledgers, which have the run by its id, and believe nothing until they have been read.
 
 use std::collections::BTreeMap;
 
@@ -15,6 +23,13 @@ use super::{ClaimOutcome, Firings, Purpose, Recordings, Unrecorded};
 
 impl Firings {
     /// Takes in the answer to a request. Events that came before it must be in the view already.
+    ///
+    /// An answer for a state that has been left meanwhile, for example because the connection was lost in between, has
+    /// no effect: the state machines [`Claiming`](super::claiming::Claiming) and [`Recording`](super::end::Recording)
+    /// accept only the answer that they wait for.
+    ///
+    /// # Panics
+    /// If the kind of reply does not belong to the purpose, which is a fault of the worker.
     pub(crate) fn answered(&mut self, cx: &Context<'_>, purpose: Purpose, reply: Reply) -> Vec<Effect> {
         match (purpose, reply) {
             (Purpose::CheckClock, Reply::Written(result)) => self.clock_answered(cx, result),
@@ -69,6 +84,8 @@ impl Firings {
         self.newest_runs(items).map(known).chain(create).collect()
     }
 
+    /// Compares our wall clock with the registry's: the write of `systemTime/current` returns when the registry's
+    /// server modified the node. If the write failed, the comparison is due again, and the firing waits for it.
     fn clock_answered(&mut self, cx: &Context<'_>, result: Result<Vec<Written>, WriteError>) -> Vec<Effect> {
         let stat = result.ok().and_then(|written| match written.last() {
             Some(Written::Set(stat)) => Some(*stat),

@@ -1,4 +1,9 @@
-//! Whether every scheduled time has its verdict.
+//! Counts the scheduled times that have neither a verdict nor a reason, for health and metrics.
+//!
+//! This is the check of the invariant that each scheduled time is accounted for exactly once. It changes nothing and
+//! repairs nothing: a count above zero is a fault of ours, or the trace of a member that does not write the ledger. The
+//! count looks only at times that must have been settled by now ([`SETTLED_AFTER`]), and errs towards zero: an item
+//! that is about to run, to move or to be taken over is not counted, because its next write accounts for it.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -35,6 +40,7 @@ impl Firings {
             .sum()
     }
 
+    /// Returns whether nothing is in the way of a run of the item, so that a time without a verdict has no excuse.
     fn is_to_be_run(&self, item: u32, state: &ItemView, cx: &Context<'_>) -> bool {
         let Context { view, me, .. } = *cx;
         let is_running = self.runs.has(item) || state.mark.is_some() || state.failover.is_some();
@@ -45,6 +51,7 @@ impl Firings {
             && !view.failover_queue.contains(&item)
     }
 
+    /// Counts the times of the calendar after the last that is known to be accounted for, and before `before`.
     fn unaccounted_of(&self, item: u32, before: Timestamp, cx: &Context<'_>) -> u64 {
         let Context {
             now,

@@ -1,4 +1,22 @@
 //! A claim of the items of a firing: what it is made of, and its one transaction.
+//!
+//! The transaction is the point at which it is decided that an instance runs an item. It has three guards, each against
+//! another danger:
+//!
+//! 1. It checks the version of the epoch. If the leader has shared the items out since, or an operator has paused the
+//!    job, the claim is refused as a whole, so no instance claims by an assignment that is no longer in force.
+//! 2. It creates the `running` mark of each item. If another instance holds the item, the node exists and the claim is
+//!    refused. Java members read and write the same mark, so this guard holds against them as well.
+//! 3. It sets the ledger of each item with the version that was read last. If another instance has run, repaired or
+//!    ended anything of the item in between, the version differs and the claim is refused. This is the only guard for
+//!    jobs that are not monitored, which have no marks.
+//!
+//! The answer to the setting of a ledger says which write of the registry it was (in ZooKeeper its `mzxid`). That is the
+//! fencing token
+//! of the run: it is greater than that of every earlier write of the registry.
+//!
+//! Large claims are split by the size of a transaction. Each part is a claim of its own with all guards, so nothing is
+//! lost if the process dies between two parts: the items of later parts were simply not claimed.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -15,10 +33,13 @@ use super::FiringId;
 use super::passing::PassedItem;
 
 /// A claim that was sent, or is to be.
+///
+/// Invariant: an item is in `items` or in `passed`, or in neither, and never in both. The items are in ascending order.
 #[derive(Clone, Debug)]
 pub(crate) struct Claim {
     /// The epoch of the assignment as the claimer knows it; `None` if no member of ours has shared the items out yet.
     pub(super) epoch: Option<i32>,
+    /// By which right the items are claimed.
     pub(super) kind: Kind,
     /// How the `running` marks live; `None` where the job is not to be monitored.
     pub(super) mark: Option<CreateMode>,
@@ -26,6 +47,7 @@ pub(crate) struct Claim {
     pub(super) items: VecDeque<ClaimedItem>,
     /// Items that do not run, and have their verdict with it.
     pub(super) passed: VecDeque<PassedItem>,
+    /// Whether it is the second attempt, after a refusal whose reason was read. A second refusal gives the claim up.
     pub(super) is_retry: bool,
 }
 
@@ -42,6 +64,7 @@ pub(super) enum Kind {
 #[derive(Clone, Debug)]
 pub(super) struct ClaimedItem {
     pub(super) item: u32,
+    /// The run as it stands in the ledger once the claim is granted: with a new id, and without an end.
     pub(super) run: Run,
     /// The ledger expected.
     pub(super) version: i32,
@@ -81,6 +104,7 @@ impl TakenTrigger {
 }
 
 impl Claim {
+    /// Returns whether there is nothing to write: no item to run, and no item that the time only passes.
     pub(crate) fn is_empty(&self) -> bool {
         self.items.is_empty() && self.passed.is_empty()
     }
@@ -141,6 +165,9 @@ impl Claim {
     }
 
     /// Returns all of it, with the answers to the settings of the ledgers, which are all that a claim sets.
+    ///
+    /// The stats are matched by position: first those of `items`, then those of `passed`. That is why no step of a
+    /// claim other than a ledger may be a set.
     pub(super) fn with_stats(&self, stats: impl IntoIterator<Item = Stat>) -> Granted {
         let mut stats = stats.into_iter();
         Granted {
@@ -149,6 +176,7 @@ impl Claim {
         }
     }
 
+    /// Returns the part of the claim that is about this item, if it is to run.
     pub(super) fn of(&self, item: u32) -> Option<&ClaimedItem> {
         self.items.iter().find(|claimed| claimed.item == item)
     }
@@ -178,6 +206,9 @@ impl Claim {
     }
 
     /// Adds what takes one item.
+    ///
+    /// The order of the steps is part of the contract with the answer: only the ledger is set, and all other nodes are
+    /// created or deleted.
     fn take(&self, transaction: &mut Transaction<'_>, view: &View, claimed: &ClaimedItem) {
         let ClaimedItem {
             item,
@@ -233,6 +264,8 @@ impl Claim {
     }
 
     /// Keeps as many items as one transaction takes, one at least, and gives the others.
+    ///
+    /// Items to run come before items that are passed: a run that starts late is worse than a verdict that comes late.
     pub(super) fn split_off(&mut self, view: &View) -> Option<Self> {
         let mut transaction = self.right(view);
         let is_fitting =
@@ -262,6 +295,9 @@ impl Claim {
     }
 
     /// What to read to know why it was refused, or whether it happened.
+    ///
+    /// The answers are read back in the same order: the epoch and the pause, then owner, mark and ledger of each item
+    /// to run, then owner and ledger of each item that is passed.
     pub(super) fn survey(&self, view: &View) -> Vec<Read> {
         let job = view.job();
         let mut reads = rights(job).to_vec();
@@ -337,10 +373,14 @@ pub(super) fn check_epoch(transaction: &mut Transaction<'_>, epoch: Option<i32>)
     }
 }
 
+/// Returns the version that a ledger is expected to have. The simulator can switch the check off, to see that its rules
+/// notice.
 fn expected(version: i32) -> Option<i32> {
     (!Mutation::IgnoreLedgerVersion.is_on()).then_some(version)
 }
 
+/// Returns the scheduled time of a run. A time that cannot be represented counts as the oldest one, so it admits
+/// nothing.
 pub(super) fn due_of(run: &Run) -> jiff::Timestamp {
     jiff::Timestamp::from_millisecond(run.due).unwrap_or(jiff::Timestamp::MIN)
 }

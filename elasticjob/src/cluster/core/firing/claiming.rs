@@ -1,4 +1,21 @@
 //! The way of a claim: what is claimed for an occasion, and what its answer leads to.
+//!
+//! ```text
+//!             granted ─────────────────────────▶ begin
+//! Idle ─▶ InFlight ─ refused ─▶ Refused ─▶ Surveying ─▶ InFlight (once more) or given up
+//!             └──── answer lost ─▶ Unknown ─▶ Settling ─▶ begin, or put back
+//! ```
+//!
+//! A refusal is read about once: the view may be behind, and often only some of the items are not to be had. The claim
+//! is then made again with the others. If it is refused a second time, this instance gives it up and forgets the
+//! ledgers, which are read before the next claim: two refusals in a row mean that its picture of the items is wrong.
+//!
+//! A lost answer is never taken for a refusal, since the items would then run nowhere although they are marked; nor for
+//! a grant, since they could then run twice. The ledger settles it: it has the run by its id if, and only if, the
+//! transaction happened.
+//!
+//! An item that the leader gives to another instance between the claim and its answer is not started. Its end is
+//! recorded as skipped, which removes the mark, and its new owner is free to claim it.
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, VecDeque};
@@ -45,6 +62,9 @@ pub(crate) struct ClaimOutcome {
 }
 
 /// How the `running` marks of a job live; `None` if it is not to be monitored.
+///
+/// With failover a mark is persistent: it outlives the session of a dead instance, and so shows what that instance was
+/// running. Without failover it goes with the session, and no repair is needed.
 pub(super) fn mark_of(config: &JobConfig) -> Option<CreateMode> {
     config.monitor_execution().then_some(if config.failover() {
         CreateMode::Persistent
@@ -72,6 +92,10 @@ impl Firings {
     }
 
     /// One item's part of a claim, where its ledger is known and admits it.
+    ///
+    /// `None` if the ledger says that the time is accounted for, or that another instance is running the item. In the
+    /// second case the ledger is read again before the next firing, because no event tells when a run without a mark
+    /// ends.
     fn claim_of(&mut self, item: u32, cx: &Context<'_>, occasion: &Occasion, ending: &[u32]) -> Option<ClaimedItem> {
         let after_end = self
             .runs
@@ -127,6 +151,8 @@ impl Firings {
     }
 
     /// The claim was answered. Events that came before the answer must be in the view already.
+    ///
+    /// If the session has expired, everything that was claimed in it is void, and the claim is dropped.
     pub(crate) fn claimed(&mut self, cx: &Context<'_>, result: Result<Vec<Written>, WriteError>) -> ClaimOutcome {
         let Claiming::InFlight(claim) = std::mem::replace(&mut self.claiming, Claiming::Idle) else {
             return ClaimOutcome::default();
@@ -189,6 +215,10 @@ impl Firings {
     }
 
     /// What was read after a claim was refused: it is tried once more with the items that are still to be had.
+    ///
+    /// Returns the steps of the second attempt, if anything is left to claim, and what became of the other items. A
+    /// pause that was found gives the whole claim up. An item whose ledger changed gets its gap computed again, since
+    /// another instance may have run it at times that seemed to have passed without a run.
     pub(crate) fn surveyed_claim(
         &mut self,
         cx: &Context<'_>,
@@ -297,6 +327,8 @@ impl Firings {
     }
 
     /// What was read after the answer to a claim was lost: where the ledger has our run, the claim happened.
+    ///
+    /// If none of it happened and the firing has no other items, its occasion is put back: it is as due as it was.
     pub(crate) fn settled_claim(&mut self, cx: &Context<'_>, answers: Result<Vec<Answer>, Error>) -> ClaimOutcome {
         let claim = match std::mem::replace(&mut self.claiming, Claiming::Idle) {
             Claiming::Settling(claim) => claim,
@@ -413,6 +445,7 @@ impl Firings {
         slot
     }
 
+    /// Closes the items of a claim that will not be granted, so that their firing can end.
     fn abandon(&mut self, claim: &Claim) {
         for item in claim.items() {
             self.open.close(item);

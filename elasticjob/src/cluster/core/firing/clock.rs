@@ -1,4 +1,8 @@
-//! The comparison with the registry's clock before a firing, where the job asks for it.
+//! The comparison with the registry's clock before a firing, if the job asks for it by `max-time-diff-seconds`.
+//!
+//! The registry has no request for its time. As Java does, an instance writes the node `systemTime/current`, and the
+//! answer says when the server modified it. That costs one transaction a firing, so it is done only for jobs that set
+//! the limit. The error handler of the job decides whether a firing goes on although the clocks differ too much.
 
 use crate::cluster::core::context::Context;
 use crate::cluster::core::request::{Io, Request};
@@ -10,6 +14,8 @@ use crate::registry::CreateMode;
 use super::{FiringRequest, Firings, Purpose};
 
 /// Where the comparison of clocks before a firing stands.
+///
+/// It is passed for one firing only: the next firing compares again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ClockCheck {
     Due,
@@ -18,6 +24,8 @@ pub(super) enum ClockCheck {
 }
 
 impl Firings {
+    /// Returns the write that has the registry state its time. The parent node is created first if the view does not
+    /// have it.
     pub(super) fn check_clock(&mut self, view: &View) -> FiringRequest {
         let mut transaction = Transaction::on(view);
         if !view.has(Node::CurrentTime) {

@@ -1,4 +1,16 @@
 //! Recording ends: one transaction for all that ended since the last, each mark removed and each ledger set.
+//!
+//! Mark and ledger change together, so there is no moment at which an item looks free and its end is unknown. The
+//! ledger is set with the version of the claim. If another instance has repaired the item meanwhile, because this one
+//! seemed to be dead, the write is refused, and the end that the other has recorded stands.
+//!
+//! Items of one firing often end together. An end lingers for [`LINGER`], and for [`LINGER_LIMIT`] in all, in the hope
+//! of company: a thousand items that end at once cost a few transactions and not a thousand. When the last item of the
+//! instance ends, nothing lingers.
+//!
+//! A recording that was refused, or whose answer was lost, is settled by reading each item. An end that is found in the
+//! ledger is recorded; one that is not is written again, [`ATTEMPTS`] times at most; one that another instance has
+//! replaced is given up, and reported.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -59,6 +71,8 @@ pub(super) enum Recording {
 }
 
 /// What one transaction records.
+///
+/// Until it is answered, no other recording is sent: ends that come meanwhile wait for the next batch.
 #[derive(Debug)]
 pub(super) struct Batch {
     pub(super) ending: Vec<u32>,
@@ -115,6 +129,9 @@ impl Firings {
     }
 
     /// The transaction that records all ends there are, unless more are about to come.
+    ///
+    /// A run that goes on as its next attempt keeps its marks, and the transaction checks the epoch: if the items have
+    /// been shared out since, the attempt must not begin. A pause ends such a run too.
     pub(super) fn record_ends(&mut self, cx: &Context<'_>) -> Option<FiringRequest> {
         if !matches!(self.recording, Recording::Idle) || self.runs.ended.is_empty() {
             return None;
@@ -295,6 +312,9 @@ impl Firings {
     }
 
     /// The end is recorded, with this stat of the ledger: the item is done with, or goes on as its next attempt.
+    ///
+    /// The stat of the write is kept: its version is expected by the next claim, and its `modified` is the fencing
+    /// token of a next attempt.
     fn conclude(&mut self, item: u32, ended: Ended, stat: Stat, recordings: &mut Recordings) {
         let record = ended.record();
         let version = stat.version;
@@ -354,6 +374,7 @@ impl Ended {
         }
     }
 
+    /// Compares the end with the ledger as it was found.
     fn compared(&self, found: &Record) -> Recorded {
         let (Some(found), Some(recorded)) = (&found.run, self.record().run) else {
             return Recorded::Otherwise;

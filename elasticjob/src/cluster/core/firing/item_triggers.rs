@@ -1,4 +1,11 @@
 //! Triggers of single items, as occasions. They stand in the registry, where the claim of the item takes them.
+//!
+//! A trigger of the whole job is addressed to an instance, which takes it out of the registry and keeps it in memory. A
+//! trigger of one item is addressed to the item, whichever instance owns it: it stays in `ledger/requests` until the
+//! transaction of the claim deletes it. So it is carried out once, also if the item moves or its owner dies before the
+//! claim.
+//!
+//! Single items may fire beside an open firing of other items, because they wait for no time of the schedule.
 
 use std::time::Duration;
 

@@ -2,6 +2,14 @@
 //!
 //! It is claimed in the transaction that records the last ends of the firings before, so that no other instance gets in between
 //! and a crash loses neither. If that cannot be, it is claimed as any other firing.
+//!
+//! Two kinds of times are made up. A time of our own calendar that came while a firing went on is made up if `misfire`
+//! is on, and also if only triggered firings were in its way, because a trigger replaces no scheduled time. A `misfire`
+//! mark of a Java member is made up after a normal firing alone: marks can be stale, and a make-up run that led to
+//! another would never end.
+//!
+//! However many times came meanwhile, one make-up run follows, for the newest of them. The older ones are skipped with
+//! a reason.
 
 use std::collections::BTreeSet;
 

@@ -7,6 +7,21 @@
 //! What it relies on: a claim creates each item's `running` mark and sets its ledger with the version expected. So it fails if
 //! another instance claimed, moved or repaired the item. An answer that was lost is settled by reading the ledger, which has the
 //! run by its id.
+//!
+//! The order of [`next_request`](Firings::next_request) is the order of urgency, and each place has a reason:
+//!
+//! 1. Settle what is in doubt. Until it is known whether a claim happened, nothing can be decided about its items.
+//! 2. Claim the rest of a firing that did not fit into one transaction, so that its items start together as far as
+//!    possible.
+//! 3. Close the firings that are over, which makes a time due that came meanwhile.
+//! 4. Record ends, which frees items for others.
+//! 5. Take over the items of dead instances: they are late already.
+//! 6. Read ledgers, without which no claim can be made.
+//! 7. Begin a firing.
+//!
+//! It never waits, sleeps, or reads a clock: the moments at which it must be asked again although nothing happens are
+//! [`sources_at`](Firings::sources_at), [`linger_until`](Firings::linger_until) and
+//! [`take_over_at`](Firings::take_over_at).
 
 mod answer;
 mod audit;
@@ -60,6 +75,10 @@ use sources::Sources;
 use takeover::Takeover;
 
 /// The firings of a job on this instance.
+///
+/// Invariants: an item is of one open firing at most. An item that runs, or has an end to be recorded, has no other
+/// claim in flight. At most one claim and one recording are in flight. After the session is lost nothing of it is
+/// believed, while what was to be fired for is kept.
 #[derive(Debug)]
 pub(crate) struct Firings {
     ids: Ids,
@@ -82,6 +101,7 @@ pub(crate) struct Firings {
 }
 
 impl Firings {
+    /// Creates the firings of a job for which nothing has come yet.
     pub(crate) fn new(ids: Ids) -> Self {
         Self {
             ids,
@@ -237,6 +257,9 @@ impl Firings {
     }
 
     /// Forgets what was claimed in the session that is over: it is no longer ours.
+    ///
+    /// The marks of a lost session are gone or will be repaired by another instance, and the fence has stopped the
+    /// runs. A time that came while they ran is fired for in the next session; triggers that wait stay.
     pub(crate) fn lose_session(&mut self) {
         self.claiming = Claiming::Idle;
         if let Some(make_up) = self.recording.take().and_then(|batch| batch.make_up) {
@@ -252,6 +275,9 @@ impl Firings {
     }
 
     /// Takes in that the connection is back with the same session: what was in flight may have happened or not.
+    ///
+    /// A claim or recording that was being settled is settled again. Ledgers are read again: another instance may have
+    /// written them while this one heard nothing.
     pub(crate) fn reconnect(&mut self) {
         self.ledgers = Ledgers::default();
         self.claiming = match std::mem::replace(&mut self.claiming, Claiming::Idle) {
@@ -416,6 +442,7 @@ impl Firings {
         Some(self.send_claim(cx, claim))
     }
 
+    /// Returns the request for a claim, which is in flight from now on.
     fn send_claim(&mut self, cx: &Context<'_>, claim: Claim) -> FiringRequest {
         let steps = claim.steps(cx.view);
         self.claiming = Claiming::InFlight(claim);
@@ -451,8 +478,11 @@ impl Firings {
 /// Which runs of the open firings something waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum WaitedFor {
+    /// No run is waited for: none has to end early.
     Nothing,
+    /// A trigger waits for each of these items.
     These(BTreeSet<u32>),
+    /// Something waits for all open firings to be over.
     All,
 }
 

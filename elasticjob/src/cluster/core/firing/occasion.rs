@@ -1,4 +1,8 @@
 //! What a job fires for, and where that comes from.
+//!
+//! An [`Occasion`] says why, when and for which items; an [`OccasionSource`] holds occasions until one is taken. The
+//! separation matters because a claim can fail: the firings take an occasion when its claim is made, and put it back if
+//! the claim claimed nothing. No source decides whether a firing may begin.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -15,6 +19,8 @@ use super::runs::Runs;
 use super::skips::Skips;
 
 /// An occasion that could not be fired for so long is missed, not late.
+///
+/// An older time is made up if `misfire` is on, or if the job catches up, and is skipped otherwise.
 pub(crate) const LATE_LIMIT: SignedDuration = SignedDuration::from_secs(5);
 
 /// Something to fire for.

@@ -1,4 +1,7 @@
 //! The firings that have begun and are not over. No item is of two of them.
+//!
+//! Usually there is one. More than one are open only if single items were triggered: such a firing may go on beside
+//! another, over different items. There are never many, so a list is searched from its beginning, oldest first.
 
 use std::collections::BTreeSet;
 
@@ -52,6 +55,10 @@ impl OpenFirings {
         FiringId(self.newest)
     }
 
+    /// Adds a firing, which is the newest one.
+    ///
+    /// # Panics
+    /// In debug builds, if one of its items is of another open firing.
     pub(super) fn add(&mut self, firing: OpenFiring) {
         debug_assert!(
             !firing.items.iter().any(|item| self.has(*item)),
@@ -60,22 +67,27 @@ impl OpenFirings {
         self.firings.push(firing);
     }
 
+    /// Returns a firing by its name; `None` if it is closed.
     pub(super) fn get(&self, id: FiringId) -> Option<&OpenFiring> {
         self.firings.iter().find(|firing| firing.id == id)
     }
 
+    /// Returns a firing by its name, to be changed; `None` if it is closed.
     pub(super) fn get_mut(&mut self, id: FiringId) -> Option<&mut OpenFiring> {
         self.firings.iter_mut().find(|firing| firing.id == id)
     }
 
+    /// Returns the firings, the oldest first.
     pub(super) fn iter(&self) -> impl Iterator<Item = &OpenFiring> {
         self.firings.iter()
     }
 
+    /// Returns the firings, the oldest first, to be changed.
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut OpenFiring> {
         self.firings.iter_mut()
     }
 
+    /// Returns whether no firing is open, not even one that is over and only to be closed.
     pub(super) fn is_empty(&self) -> bool {
         self.firings.is_empty()
     }

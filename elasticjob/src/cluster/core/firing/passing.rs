@@ -61,6 +61,7 @@ pub(super) struct Accountable<'a> {
 }
 
 impl<'a> Accountable<'a> {
+    /// Finds out which items without an instance this one accounts for. Its own items it always accounts for.
     pub(super) fn of(cx: &Context<'a>) -> Self {
         let Context { view, me, config, .. } = *cx;
         Self {
@@ -76,6 +77,8 @@ impl<'a> Accountable<'a> {
         !matches!(self.rest, Rest::None)
     }
 
+    /// Returns the items with the reason why each is this instance's. If no item without an instance is among them,
+    /// only own items are looked at.
     pub(super) fn items(&self) -> impl Iterator<Item = (u32, &'a ItemView, Concern)> {
         let own = self.view.items_of(self.me, self.total).filter(|_| !self.has_rest());
         let all = self.view.items.range(..self.total).filter(|_| self.has_rest());
@@ -84,6 +87,8 @@ impl<'a> Accountable<'a> {
             .filter_map(|(item, state)| Some((item, state, self.concern_of(item, state)?)))
     }
 
+    /// Returns why this instance accounts for the item; `None` if it does not, or the item is beyond the sharding total
+    /// count.
     pub(super) fn concern(&self, item: u32) -> Option<Concern> {
         let state = self.view.items.get(&item).filter(|_| item < self.total)?;
         self.concern_of(item, state)

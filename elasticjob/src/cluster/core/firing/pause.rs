@@ -1,4 +1,8 @@
-//! What a pause of the whole job does to what was to be fired for.
+//! What a pause of the whole job does to the occasions that wait.
+//!
+//! Scheduled times pass during a pause, and the first claim after it accounts for all of them in one gap, with the
+//! pause as the reason. Triggers wait: each is for a run of its own, and an operator who triggers a paused job expects
+//! the run after the pause. Runs that have begun go on to their ends, but none of them has another attempt.
 
 use jiff::Timestamp;
 

@@ -1,4 +1,8 @@
 //! The runs of items on this instance, from their claims to their recorded ends.
+//!
+//! A run goes through two maps: `running` from the grant of its claim, and `ended` from its end until that end is in
+//! the ledger. While an item is in either, it stands for its own ledger: its version is that of the claim, and no other
+//! instance writes it as long as this instance is alive.
 
 use std::collections::BTreeMap;
 
@@ -11,6 +15,8 @@ use crate::registry::CreateMode;
 use super::{Occasion, Wanted};
 
 /// What runs here, and what has ended and is not recorded.
+///
+/// Invariant: an item is in one of the two maps at most.
 #[derive(Debug, Default)]
 pub(super) struct Runs {
     // Boxed: a map takes the room of eleven entries, and most instances have one item of a job.

@@ -1,4 +1,8 @@
 //! Scheduled times that were not fired, and why.
+//!
+//! A skipped time is reported twice, to different readers: at once to the log and the trace listeners, and with the
+//! next claim in the ledger of each item, as the reason of the gap. For the second the newest 32 are kept. If more were
+//! skipped before a claim succeeds, the gap still counts every time, and the newest reason stands for it.
 
 use std::collections::VecDeque;
 

@@ -1,4 +1,7 @@
 //! All sources of a job's occasions, in the order in which they are asked.
+//!
+//! Scheduled times come before triggers of the whole job, since a time is lost after a while and a trigger is not.
+//! Triggers of single items come last, because they may also begin beside an open firing.
 
 use std::time::Duration;
 

@@ -3,6 +3,19 @@
 //! The instance that removed the mark of the dead one queued the item in the same transaction. Which survivor takes it is decided by
 //! rendezvous hash, so that the survivors neither fight for an item nor all go for the same; the others follow after a
 //! while. Beside Java members the right to take is won in their latch, since they overwrite each other's claims.
+//!
+//! Rendezvous hashing (highest random weight, Thaler and Ravishankar): each instance computes a weight for the item and
+//! each survivor, and the survivor with the greatest weight is the taker. All instances compute the same without a
+//! message, the items of a dead instance are spread evenly over the survivors, and if the taker dies as well only its
+//! items get another taker.
+//!
+//! The steps: read each item (queued, unmarked, not switched off, not ended), then claim in one transaction that
+//! creates the marks, deletes the item from the queue and sets the ledger. If two instances try, the registry refuses
+//! the second. If the taker does nothing for [`PATIENCE`], because it is slow or about to die, every other
+//! instance may take the item.
+//!
+//! A run that the ledger shows as ended is not repeated: its instance died after it had recorded the end, and was
+//! queued late.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

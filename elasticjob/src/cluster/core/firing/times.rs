@@ -1,5 +1,13 @@
 //! The scheduled times of a job, as occasions: those that come, those that came while a firing went on, and those that passed
 //! while items had no owner.
+//!
+//! At most one time is due, and at most one is missed. A newer time replaces an older one, which is skipped as
+//! coalesced: after a long run or a long outage a job runs once, and not once for every time that passed.
+//!
+//! Looking back closes the gap between two owners. Between the death of an owner, or a start of the whole cluster, and
+//! the next sharding out no instance fires. So an instance that gains items looks for the newest time that passed
+//! meanwhile. If it is at most [`LATE_LIMIT`] old, it is fired late. If it is older, it is made up with `misfire`, or
+//! within the time that the job catches up.
 
 use std::time::Duration;
 

@@ -1,4 +1,9 @@
 //! Triggers of the whole job, as occasions.
+//!
+//! They were taken out of the registry when they came to this instance, and from then on exist in this process alone.
+//! So they are not fired for before the items have instances, they are kept during a pause and over the loss of a
+//! session, and they are put back if their claim claims nothing. They are given up if the job's clocks differ too much,
+//! and dropped if the job stops here.
 
 use std::time::Duration;
 

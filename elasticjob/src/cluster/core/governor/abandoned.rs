@@ -21,6 +21,9 @@ pub(crate) struct Clearing {
 }
 
 /// The next of them.
+///
+/// If failover is off, no item is taken over, so all that are queued are abandoned. If it is on, only items beyond the
+/// sharding total count are.
 pub(crate) fn find(view: &View, succession: Succession) -> Vec<u32> {
     let first = if succession.failover { succession.total } else { 0 };
     view.failover_queue
@@ -37,6 +40,9 @@ pub(crate) fn survey(view: &View, items: &[u32]) -> Vec<Read> {
 }
 
 /// Judges them by what was read, in the order of [`survey`].
+///
+/// If the run in the ledger has ended, or its owner is alive, the item is removed from the queue and its ledger is left
+/// as it is.
 pub(crate) fn clear(view: &View, items: &[u32], answers: Vec<Answer>) -> Clearing {
     let mut transaction = Transaction::on(view);
     let mut lost = Vec::new();

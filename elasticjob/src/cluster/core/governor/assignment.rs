@@ -1,6 +1,15 @@
 //! Bringing an assignment about: the transactions, usually one.
 //!
 //! They are made one at a time, as they are written: those of a million items would take a gigabyte of memory together.
+//!
+//! Each transaction has the same frame: it checks that this instance leads, and sets the epoch with the version
+//! expected, so a leader that was deposed, or that two instances believe to be, gets no part through. Every part
+//! advances the epoch, and so bars claims by the assignment before. All parts but the last store an empty basis, which
+//! says that the assignment is unfinished: if the leader dies in between, the next one finds a reason to share the
+//! items out. Only the last part stores what the assignment was made for, and removes the resharding flag.
+//!
+//! The changes of an item check the version of its ledger. If its owner has claimed it since the survey, the part is
+//! refused and the leader looks again: an item that is running does not move.
 
 use std::collections::BTreeMap;
 use std::iter::Peekable;
@@ -91,6 +100,8 @@ impl Parts {
     }
 
     /// Takes the changes of as many items as fit into `room` bytes, one item at least. Returns them with their size.
+    ///
+    /// An item is never split over two transactions: owner, ledger and node change together.
     fn take_changes(&mut self, room: usize) -> (Vec<Step>, usize) {
         let (mut changes, mut size) = (Vec::new(), 0);
         while let Some(surveyed) = self.items.peek() {
@@ -192,6 +203,8 @@ impl Frame {
         }
     }
 
+    /// Returns the steps that the part at this place has beside its changes. Checks come first, so that the registry
+    /// refuses early.
     fn steps(&self, place: Place, basis: &Basis) -> Vec<Step> {
         let mut steps = self.checks.clone();
         if place.before == 0 {
@@ -204,6 +217,9 @@ impl Frame {
         steps
     }
 
+    /// Returns the step that makes the next epoch. The version grows by one with each part, so the version that part
+    /// `n` expects is that of the beginning plus `n`. An epoch that is not there yet is created by the first part, at
+    /// version 0.
     fn next_epoch(&self, place: Place, data: Vec<u8>) -> Step {
         let path = Node::Epoch.of(&self.job);
         let before = i32::try_from(place.before).unwrap_or(i32::MAX);

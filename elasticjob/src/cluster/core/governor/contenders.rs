@@ -7,6 +7,9 @@
 //!
 //! A Java member contends before it registers its instance. It is at the head for a moment only, and one that stands still
 //! there for longer begins again at the end of the latch once its contender is gone.
+//!
+//! The session of a contender is found by comparing the `ephemeralOwner` of its node with those of the instances'
+//! nodes. A contender is removed only if no instance of the job has its session.
 
 use std::time::Duration;
 

@@ -3,6 +3,14 @@
 //! The leader only computes: each of its writes is checked by the registry against its leadership and the epoch,
 //! so two that both believe they lead do no harm. The first contender of a Curator latch writes the node,
 //! because Java members overwrite it inside their latch.
+//!
+//! Not every instance stands for election at once: with a thousand of them, a thousand contenders would be created and
+//! deleted again for one leader. The first three by the order of their ids stand at once. If there is no leader after a
+//! second, all do. Safety does not rest on this, only the number of requests.
+//!
+//! The steps of one election: create a contender (ephemeral, sequential); if it is first in the latch, create the
+//! leader node and delete the contender in one transaction. If two instances take themselves for the first, the node
+//! exists for the second, and the registry refuses it.
 
 use std::time::Duration;
 

@@ -3,6 +3,21 @@
 //! A mark with a session goes with it and is never stale. A persistent mark, which failover needs, outlives its holder.
 //! It keeps the item from running and from moving until a member of ours removes it, in a transaction that also records
 //! it in the ledger.
+//!
+//! A holder counts as dead only if the view has no instance of that id, and an instance that an operator removed counts
+//! as alive until it has left. What becomes of the item then depends on the ledger:
+//!
+//! - The run is open, failover is on, and attempts are left: the item is queued, and a survivor goes on with the run as
+//!   its next attempt.
+//! - The run is open and its attempts are used up: the item is parked. It runs again at its next time, and the run has
+//!   ended as lost.
+//! - The run is open and failover is off, or the item is switched off or gone: the run has ended as lost.
+//! - The end of the run is recorded: only the mark was left.
+//! - The ledger knows no run of the holder: it was a Java member's, and its mark says that it was running, so the item
+//!   is queued.
+//!
+//! Before any of it is decided, the mark and the ledger are read after a sync. The repair expects the version of the
+//! ledger that was read, so a holder that lives after all and writes in between wins.
 
 use crate::cluster::instance::InstanceId;
 use crate::cluster::layout::{ItemKind, Node};
@@ -173,6 +188,7 @@ enum Bequest {
     Nothing,
 }
 
+/// Decides what becomes of the run that a dead holder of a mark has left.
 fn bequeathed(view: &View, item: u32, record: &Record, holder: &InstanceId, succession: Succession) -> Bequest {
     let is_recorded = record.is_open_of(holder.as_str());
     let is_ours = record.run.as_ref().is_some_and(|run| run.owner == holder.as_str());
@@ -194,11 +210,14 @@ fn bequeathed(view: &View, item: u32, record: &Record, holder: &InstanceId, succ
     }
 }
 
+/// Returns the holder that a mark names, if the mark is persistent and the holder is dead. A mark of a session is never
+/// stale.
 fn dead_holder(view: &View, data: &[u8], stat: Stat) -> Option<InstanceId> {
     let holder = InstanceId::parse(std::str::from_utf8(data).ok()?)?;
     (stat.ephemeral_owner == 0 && is_dead(view, &holder)).then_some(holder)
 }
 
+/// Returns whether the instance is gone. An instance that an operator removed is alive until it has left.
 fn is_dead(view: &View, holder: &InstanceId) -> bool {
     if Mutation::BuryRemoved.is_on() {
         !view.instances.contains(holder)

@@ -3,6 +3,18 @@
 //! Level-triggered: each decision compares the view with how it should be. A step that was lost, refused, or overtaken by
 //! another instance's needs no handling of its own: the next decision sees its result.
 //! It is pure: the core asks for one [`Move`] at a time, on a settled view, and reports how that went.
+//!
+//! The moves are tried in a fixed order, and the first that applies is made: triggers for this instance, contenders,
+//! election, marks, triggers of instances that left, members that ignore a pause, resharding. Election comes before all
+//! that the leader does. Marks come before resharding, because an item with a stale mark could not move.
+//!
+//! Any instance elects and takes its triggers. Repairs are for one instance at a time, the leader if it is one of ours,
+//! and else the first of ours: two that repair at once do no harm, since the registry refuses the second, but cost
+//! requests. Resharding is for the leader alone.
+//!
+//! Refused moves back off exponentially, from 50 ms to 2 s. Reasons to reshard are collected for 200 ms after the last
+//! of them, and 2 s after the first: a deployment of a hundred instances leads to a few assignments and not to a
+//! hundred.
 
 pub(crate) mod abandoned;
 pub(crate) mod assignment;
@@ -132,6 +144,7 @@ struct Due {
 }
 
 impl Governor {
+    /// Creates a governor that looks for stale marks first.
     pub(crate) fn new() -> Self {
         Self {
             marks_from: Some(0),
@@ -184,6 +197,7 @@ impl Governor {
         }
     }
 
+    /// Returns the first move that applies, of those that do not concern contenders.
     fn without_contenders(&mut self, cx: &Context<'_>) -> Decision {
         match self.election(cx) {
             Decision::Rest => {}
@@ -504,6 +518,8 @@ impl Governor {
         self.refused_in_a_row
     }
 
+    /// Drops what was prepared for a state that the registry has left, and waits before the next move, twice as long
+    /// for each refusal.
     fn refused(&mut self, elapsed: Duration) {
         self.parts = None;
         self.shared_out = None;

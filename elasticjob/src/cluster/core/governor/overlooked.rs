@@ -3,6 +3,10 @@
 //! A Java leader reads the instances, waits for all items to end, shares them out, and removes the resharding flag. An instance
 //! that came during the wait has raised the flag before, and no member raises it again: the instance stays without items until
 //! another instance comes or goes.
+//!
+//! One instance of ours then raises the flag again, after 2 s, and again after 4, 8, 16 and 32 s while nothing changes.
+//! After five flags it stops until an instance comes or goes, because a Java sharding strategy may leave an instance
+//! out on purpose.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -29,6 +29,13 @@ pub(crate) struct Terms<'a> {
 }
 
 /// What an assignment is made for, as kept in `ledger/epoch`.
+///
+/// This is the intent of the assignment, stored beside its result. A leader compares it with what there is now; if they
+/// differ, it shares the items out. So a leader that dies before it has acted on a change loses nothing, and a new
+/// leader needs no flag. An empty basis says that an assignment is unfinished.
+///
+/// The fields are part of the stored format, which older members of ours read: a field that is added has a default, and
+/// is left out while it has that value.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Basis {
     pub(super) instances: Vec<String>,
@@ -66,6 +73,7 @@ impl Basis {
         }
     }
 
+    /// Returns the stored form, JSON.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("a basis has only strings and numbers, which JSON can hold")
     }
@@ -139,6 +147,10 @@ pub(crate) enum Reason {
 }
 
 /// Returns whether the leader has to share the items out, and why.
+///
+/// `None` if no instance may take items: the assignment stays as it is until one may. With static sharding only the
+/// flag, the first assignment, an item that can move now, and a change of the total count are reasons; instances that
+/// come and go are not.
 pub(crate) fn reason(view: &View, terms: Terms<'_>, is_static: bool) -> Option<Reason> {
     view.candidates_for_items().next()?;
     if view.is_resharding() {

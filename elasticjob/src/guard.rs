@@ -61,6 +61,8 @@ fn unwind<T>(code: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
 ///
 /// # Errors
 /// [`Panicked`] when it did.
+///
+/// The message of the panic is kept up to 64 KiB. A payload that is no text is dropped behind the guard too.
 pub(crate) fn call<T>(code: impl FnOnce() -> T) -> Result<T, Panicked> {
     unwind(code).map_err(Panicked::from_payload)
 }
@@ -120,6 +122,7 @@ pub(crate) fn sources<'a>(
 pub(crate) struct Held<T>(Option<T>);
 
 impl<T> Held<T> {
+    /// Takes the value. It is dropped behind the guard from now on.
     pub(crate) fn new(value: T) -> Self {
         Self(Some(value))
     }
@@ -159,6 +162,7 @@ impl<T: fmt::Debug> fmt::Debug for Held<T> {
 pub(crate) struct Cause(Held<BoxError>);
 
 impl Cause {
+    /// Returns the error of the application, of its own type.
     pub(crate) fn error(&self) -> &(dyn Error + Send + Sync + 'static) {
         &**self.0
     }

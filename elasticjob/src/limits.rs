@@ -1,6 +1,10 @@
 //! Limits so high that a simulation could not reach them: it lowers them on its thread.
 //!
 //! Without the feature `testing` they are constants.
+//!
+//! They bound what one request may be, and how much is looked at together. Correctness does not rest on their values: a
+//! job that needs more makes more requests. That is why a simulation lowers them: with a few hundred bytes for a
+//! transaction, a job of ten items goes through everything that a job of a million does.
 
 /// The largest transaction, in bytes as [`size_of`](crate::registry::size_of) counts them, that a session sends: half of what
 /// a ZooKeeper server takes by default, since it answers anything larger by cutting the connection.

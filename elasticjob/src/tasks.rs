@@ -8,6 +8,10 @@
 //!
 //! Tasks reach the runtime through a [`Spawner`] alone, so that a simulated machine can hold its tasks or
 //! drop them.
+//!
+//! Order of a stop: the token is cancelled, each task ends by itself, and [`Tasks::close_and_wait`] waits for them
+//! until a deadline. A task that does not end is reported by number and goes on; nothing is aborted from outside, since
+//! a task may hold half of something.
 
 use std::fmt;
 use std::future::Future;
@@ -162,6 +166,7 @@ impl Tasks {
         Reaction { name, cancels }
     }
 
+    /// Returns a token of each tracker that waits for a task of ours. The task holds them until it has ended.
     fn tickets(&self) -> Vec<TaskTrackerToken> {
         self.trackers.iter().map(TaskTracker::token).collect()
     }

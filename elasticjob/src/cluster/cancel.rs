@@ -23,6 +23,7 @@ impl Cancel {
         serde_json::from_slice(data).ok()
     }
 
+    /// Returns the stored form, JSON.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("it has only texts and a time, which JSON can hold")
     }

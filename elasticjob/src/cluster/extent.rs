@@ -1,4 +1,9 @@
-//! Since when the items of a job are there.
+//! Since when the items of a job are there, as far as this instance has seen it.
+//!
+//! An item accounts for the scheduled times since it exists, and no earlier ones. An item that the job had when this
+//! instance was registered counts from then; one that came when the job grew counts from that moment. So a job that
+//! gets more items does not report a gap from 1970 to now, and an instance that starts answers for no time before its
+//! start unless the ledger says otherwise.
 
 use jiff::Timestamp;
 
@@ -38,6 +43,7 @@ impl Extent {
         self.grown.iter_mut().for_each(|(_, at)| *at = (*at).min(now));
     }
 
+    /// Returns when this instance was registered, by its wall clock.
     pub(crate) fn registered_at(&self) -> Timestamp {
         self.registered_at
     }

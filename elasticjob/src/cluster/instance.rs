@@ -1,4 +1,8 @@
 //! Who we are: the id of an instance, and the text of its node.
+//!
+//! That an id is never used again is what the rest relies on: an id that is not among the instances and members is
+//! dead, and stays so. An instance that loses its session and comes back is another one, with nothing to claim from the
+//! first.
 
 use std::fmt;
 use std::sync::Arc;
@@ -54,6 +58,7 @@ impl InstanceId {
         self.0
     }
 
+    /// Returns the id as it stands in paths and in the data of nodes.
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }

@@ -1,4 +1,8 @@
 //! Curator's latch: contenders queue up as numbered nodes, and the first has the right.
+//!
+//! The number is given by the registry (a sequential node), and the node goes with the session of its creator. So there
+//! is an order that all see alike, and a contender that dies leaves the queue by itself. Java members use the same
+//! latches, therefore names and order are theirs.
 
 use std::collections::BTreeSet;
 

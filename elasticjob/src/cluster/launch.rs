@@ -1,4 +1,8 @@
 //! The seam between the cluster, which decides what runs, and the executor, which runs it.
+//!
+//! The cluster knows no jobs, and the executor knows no registry. A [`Launch`] carries all that a run needs, and each
+//! launch is answered by exactly one [`Finished`]. The simulator and the tests of the worker stand on the other side of
+//! this seam.
 
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -28,9 +32,12 @@ use super::wind_down::WindDown;
 /// Runs the items of one job.
 pub(crate) trait Runner: Send + Sync + 'static {
     /// Starts one claimed item. It always ends with a [`Finished`], unless the process ends.
+    /// It returns at once: the run waits in a task of its own for room in the pool.
     fn launch(&self, launch: Launch);
 
     /// Takes over a changed configuration, or says why not.
+    /// What runs keeps the configuration that it was launched with. If it fails, the configuration before stays in
+    /// force.
     fn configure(&self, config: &JobConfig) -> Result<(), String>;
 
     /// Returns whether the job has listeners.

@@ -1,4 +1,8 @@
 //! Where a job's nodes are. The only code that knows the layout of the registry: it parses paths and prints them.
+//!
+//! Two kinds of nodes share a job's subtree. Those of Java's layout are written byte for byte as Java writes them,
+//! because Java members read them. All of ours are below `ledger`, which Java members ignore. Printing and parsing are
+//! inverse to each other; a path that is not known parses as `None`, and is left alone.
 
 use std::fmt;
 
@@ -6,18 +10,24 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Node<'a> {
     Root,
+    /// The job's configuration, YAML. An operator may change it while the job runs.
     Config,
     Servers,
+    /// The switch of all instances on one address: `ENABLED` or `DISABLED`.
     Server(&'a str),
     Instances,
+    /// An instance that is registered. It goes with its session; an operator who removes it shuts the instance down.
     Instance(&'a str),
     Leader,
     Election,
     ElectionLatch,
     ElectionCandidate(&'a str),
+    /// The id of the leader. It goes with its session.
     LeaderInstance,
     LeaderSharding,
+    /// The resharding flag: the leader must share the items out before anything starts.
     Necessary,
+    /// A Java leader is sharing the items out at this moment.
     Processing,
     LeaderFailover,
     FailoverItems,
@@ -32,14 +42,19 @@ pub(crate) enum Node<'a> {
         kind: ItemKind,
     },
     Trigger,
+    /// The triggers of the whole job that an instance has not taken yet.
     TriggerFor(&'a str),
     SystemTime,
+    /// Written to learn the registry's time, and for nothing else.
     CurrentTime,
     Ledger,
+    /// Its version is the number of the assignment; its data says what the assignment was made for.
     Epoch,
     LedgerItems,
+    /// What is certain about one item.
     LedgerItem(u32),
     Members,
+    /// An instance of ours, with what it says of itself. It stays until the instance has recorded its last run.
     Member(&'a str),
     Standbys,
     /// A process that has the job and takes no part in it.
@@ -91,6 +106,7 @@ pub(crate) enum Moment {
 impl Moment {
     pub(crate) const ALL: [Self; 2] = [Self::Started, Self::Completed];
 
+    /// Returns the name of its barrier's node.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Started => "started",
@@ -98,6 +114,7 @@ impl Moment {
         }
     }
 
+    /// Returns the name of its latch's node.
     fn latch_name(self) -> &'static str {
         match self {
             Self::Started => "started-latch",
@@ -149,9 +166,13 @@ pub(crate) enum ItemKind {
     Owner,
     /// `running`: the instance that has claimed a run of the item.
     Running,
+    /// `misfire`: a Java member missed a time while the item ran.
     Misfire,
+    /// `disabled`: an operator switched the item off.
     Disabled,
+    /// `failover`: the instance that has taken the item over, as long as it runs the item.
     Failover,
+    /// `failovering`: the same, but it outlives the session of that instance.
     Failovering,
 }
 

@@ -3,6 +3,18 @@
 //! `ledger/items/{i}` holds one [`Record`]. Every transaction of ours that creates or removes the `running` mark
 //! of an item also sets its record with the version expected, so of two that claim, end or repair the same item
 //! at once the registry refuses one. Java members ignore the ledger.
+//!
+//! What it keeps per item: the time up to which everything is accounted for, the newest run with its end, and the
+//! newest gap. That is enough for every question that must be answered without asking another instance: has this time
+//! run, is the item running, what became of the trigger, what was skipped and why. It is no history: older runs are in
+//! the history, if there is one.
+//!
+//! Three rules hold for every change. `until` only grows, except that a time which can only come from a faulty clock is
+//! not believed. A run is replaced only by its own next attempt, by its end, or by a claim that ends it as lost. The
+//! reader of an unknown form takes it for empty, and the version check still protects it.
+//!
+//! The functions are pure: each returns the record as it is after a step, and the caller writes it with the version
+//! that it read.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -18,7 +30,10 @@ pub(crate) const CAUSE_LIMIT: usize = 256;
 /// A ledger time that is further ahead of our clock than this is a clock fault, and not believed.
 const CLOCK_FAULT: jiff::SignedDuration = jiff::SignedDuration::from_hours(1);
 
-/// What the ledger says of one item.
+/// The ledger of one item.
+///
+/// A field that is added must have a default and be left out while it has that value: older members of ours read and
+/// write the same node.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Record {
     /// Every scheduled time up to this one, in milliseconds since 1970, is accounted for or is being run.
@@ -122,6 +137,7 @@ impl Record {
         serde_json::from_slice(data).unwrap_or_default()
     }
 
+    /// Returns the stored form, JSON.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("a record has only strings and numbers, which JSON can hold")
     }
@@ -143,6 +159,9 @@ impl Record {
     }
 
     /// Returns whether a run that is due at `due` may be claimed by `claimer`.
+    ///
+    /// If a living instance other than the claimer has an open run, the claim is refused whatever its time. Otherwise a
+    /// scheduled time is refused if it is accounted for; a trigger uses up no time and is always admitted.
     pub(crate) fn admits(
         &self,
         source: Source,
@@ -393,6 +412,7 @@ impl Run {
 }
 
 impl End {
+    /// Returns an end without a cause.
     pub(crate) fn new(verdict: Verdict) -> Self {
         Self {
             verdict,

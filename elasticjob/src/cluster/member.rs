@@ -1,4 +1,11 @@
 //! What an instance of ours says of itself to the others of ours: `ledger/members/{id}`.
+//!
+//! It is beside the node that Java knows, `instances/{id}`, because one unknown key there would break every Java
+//! member. It also tells members of ours from Java members, and it outlives the node of an instance that an operator
+//! has removed: as long as it is there, the instance may still be running something. It goes with its session.
+//!
+//! Abilities are flags that a version sets if it has them. A member of an older version does not say so, and is treated
+//! as lacking them.
 
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +53,7 @@ impl Member {
         serde_json::from_slice(data).unwrap_or_default()
     }
 
+    /// Returns the stored form, JSON.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("a member has only plain fields, which JSON can hold")
     }

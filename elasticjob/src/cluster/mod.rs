@@ -3,6 +3,12 @@
 //! Start at [`worker`]: one task for each job, which owns all of the job's state on this instance. It knows the [`view`] of the
 //! registry, and [`core`] decides by it: the governor for the job as a whole, and the firings for what runs here. Both rely on the
 //! [`ledger`], and on the session and the fence of [`session`]. Only [`layout`] knows the paths.
+//!
+//! There is no coordinator beside the registry. An instance acts on what it has seen, and each of its writes carries
+//! the condition under which it is right; the registry refuses a write whose condition does not hold. So two instances
+//! that both believe to be the leader, or the owner of an item, do no harm. Three things together keep two runs of an
+//! item apart: the ledger's version and the mark refuse a second claim, the fence stops the work of an instance before
+//! its session can end, and an instance id is never used again.
 
 pub(crate) mod cancel;
 pub(crate) mod core;

@@ -1,6 +1,10 @@
 //! Faults of our own that can be put in on purpose: a simulator that does not find them proves nothing.
 //!
 //! Without the feature `testing` there are none, and the code that asks for them is gone.
+//!
+//! Each names one rule of the protocol. The simulator leaves the rule out and must report a violation within some
+//! seeds; if it does not, the rule is not tested. One rule at a time is left out, on one thread, so simulations may run
+//! beside each other.
 
 /// Declares the rules, and the list of all of them.
 macro_rules! rules {

@@ -9,7 +9,10 @@ use serde::{Deserialize, Serialize};
 /// Longest texts of a note, in bytes: a pause keeps one for each server that it switches off.
 pub(crate) const TEXT_LIMIT: usize = 1024;
 
-/// Who switched something off, when and why.
+/// The operator, the time and the reason of a switch, a pause or a cancellation.
+///
+/// [`Operations::note`](crate::operation::Operations::note) makes one. Texts are free and are shown to other operators;
+/// each has at most 1,024 bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Note {
@@ -27,10 +30,12 @@ pub struct Note {
 }
 
 impl Note {
+    /// Reads a stored note; `None` if it is none.
     pub(crate) fn parse(data: &[u8]) -> Option<Self> {
         serde_json::from_slice(data).ok()
     }
 
+    /// Returns the stored form, JSON.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("a note has only texts and a time, which JSON can hold")
     }

@@ -17,14 +17,17 @@ const PART_OF_LIST: usize = 16;
 pub(crate) struct NotedItems(BTreeSet<u32>);
 
 impl NotedItems {
+    /// Returns whether no item is noted.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
+    /// Returns whether the item is noted.
     pub(crate) fn contains(&self, item: u32) -> bool {
         self.0.contains(&item)
     }
 
+    /// Returns the items, in ascending order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = u32> {
         self.0.iter().copied()
     }
@@ -48,6 +51,7 @@ impl NotedItems {
         digits.into_iter().map(digit).collect()
     }
 
+    /// Reads what [`digits`](Self::digits) wrote; `None` if another character stands there.
     fn of_digits(digits: &str) -> Option<Self> {
         let mut items = BTreeSet::new();
         for (first, digit) in (0..).step_by(4).zip(digits.chars()) {

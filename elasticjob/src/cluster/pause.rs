@@ -37,6 +37,7 @@ pub(crate) struct StoredPause {
 }
 
 impl StoredPause {
+    /// Reads the node. Data that cannot be read is a pause without a note.
     pub(crate) fn parse(data: &[u8], stat: Stat) -> Self {
         Self {
             note: Note::parse(data),

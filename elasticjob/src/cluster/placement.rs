@@ -1,4 +1,8 @@
-//! By what the items of a job are shared out: its strategy, and what that takes of the configuration.
+//! How the items of a job are shared out: its strategy, and what the strategy reads from the configuration.
+//!
+//! A strategy may read props and the job's label. A change of one of them must lead to another sharing out, and a
+//! change of any other prop must not. So the reader notes what the strategy asked for, and a digest of that goes into
+//! the epoch.
 
 use std::fmt;
 use std::sync::Arc;
@@ -132,6 +136,7 @@ fn ids(request: &ShardingRequest<'_>, owners: &[Option<usize>]) -> Vec<Option<In
     owners.iter().map(|owner| ids[(*owner)?].clone()).collect()
 }
 
+/// Returns the question to the strategy: the instances that may take items now, with their labels.
 fn request<'a>(view: &'a View, config: &'a JobConfig) -> ShardingRequest<'a> {
     let candidate = |id: &'a InstanceId| {
         let labels = view.members.get(id).map_or(&[][..], |member| &member.labels);

@@ -1,4 +1,7 @@
-//! What the jobs of one process share.
+//! What the jobs of one process share: clock, session, strategies, events, and bounds on what they do at once.
+//!
+//! Ten thousand jobs of one process start together after a reconnect, and each reads its subtree. The bound on how many
+//! do so at a time keeps the registry responsive for the others.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

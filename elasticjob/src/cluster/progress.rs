@@ -93,6 +93,7 @@ impl StoredProgress {
         serde_json::from_slice(data).ok()
     }
 
+    /// Returns the stored form, JSON.
     fn to_bytes(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("it has only texts and numbers, which JSON can hold")
     }
@@ -256,6 +257,7 @@ impl Progresses {
         taken.collect()
     }
 
+    /// Returns the transaction that writes these reports and deletes these nodes.
     fn steps(&self, job: &str, deleted: &[u32], written: &[(u32, Reported)], now: Timestamp) -> Vec<Step> {
         let mut steps = Vec::new();
         if self.has_parent == Some(false) && !written.is_empty() {

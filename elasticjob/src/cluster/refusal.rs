@@ -49,6 +49,7 @@ pub(crate) struct Standby {
 }
 
 impl Standby {
+    /// Creates the record of a process that stands by for this reason, cut to what is kept.
     pub(crate) fn because(reason: &str) -> Self {
         let reason = shortened(reason);
         Self { reason }
@@ -59,6 +60,7 @@ impl Standby {
         serde_json::from_slice(data).unwrap_or_default()
     }
 
+    /// Returns the stored form, JSON.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("a word has only texts, which JSON can hold")
     }

@@ -1,4 +1,16 @@
 //! Joining a job: its class, the configuration in force, and the nodes of the new instance.
+//!
+//! The steps, each of which may be refused and is then decided again from what is there:
+//!
+//! 1. Read the root and the configuration. If the root names another class, the job is another one, and this
+//!    application must not touch it.
+//! 2. Store the configuration if the registry has none, or if the job's `overwrite` is on. Otherwise the registry's is
+//!    in force. Either write expects the version that was read, so of two applications that start at once one stores,
+//!    and the other reads what was stored.
+//! 3. Write server, instance and member in one transaction, which checks that the configuration is still there. An
+//!    instance is never half registered, and a job that is being removed is not brought back by its nodes.
+//!
+//! If an answer is lost, the subtree shows on the next try whether the instance is there, by its id.
 
 use std::sync::Arc;
 
@@ -91,6 +103,7 @@ impl RegistrationError {
 }
 
 impl Application {
+    /// Returns the name of the job.
     pub(crate) fn name(&self) -> &str {
         self.config.name().as_str()
     }
@@ -148,6 +161,7 @@ impl Application {
         Err(self.refused(refused))
     }
 
+    /// Decides which configuration is in force, and what has to be written for it. Pure.
     fn plan(&self, found: &Found) -> (Stored, Vec<registry::Step>) {
         let view = View::new(self.name());
         let mut transaction = Transaction::on(&view);
@@ -193,6 +207,7 @@ impl Application {
         (Stored::Valid { config, known }, transaction.into_steps())
     }
 
+    /// Returns the configuration as it is stored.
     fn text(&self, config: &JobConfig) -> String {
         let form = config.to_registry();
         // A warning where there is a Java member.
@@ -202,6 +217,7 @@ impl Application {
         form.yaml
     }
 
+    /// Reads the root and the configuration of the job.
     async fn read(&self, membership: &Membership) -> Result<Found, Registry> {
         let reads = vec![
             Read::Data(Node::Root.of(self.name())),
@@ -264,6 +280,7 @@ impl Application {
         Err(self.refused(refused))
     }
 
+    /// Wraps an error of the registry with the name of the job.
     pub(super) fn refused(&self, source: Registry) -> RegistrationError {
         RegistrationError::Registry {
             job: self.name().to_owned(),

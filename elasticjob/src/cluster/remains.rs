@@ -1,6 +1,9 @@
 //! What an instance that is given up has in the registry: all nodes of the job that live by its session.
 //!
 //! They are found by their session alone, so a new kind of node cannot be forgotten.
+//!
+//! A session is shared by all jobs of a process. If one job leaves, or begins again after a panic, the session lives
+//! on, and the registry does not remove that job's nodes by itself.
 
 use crate::limits;
 use crate::registry::{Error, Step, size_of};

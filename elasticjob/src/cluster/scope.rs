@@ -3,6 +3,11 @@
 //! Each firing writes to each item, so with many items on many instances most events would go to instances that they
 //! do not concern. A follower of such a job watches its own items only, and learns which these are when the leader has
 //! shared them out.
+//!
+//! Without this a job of 1,000 items on 100 instances would send each event to all 100, although it concerns one of
+//! them. The leader, or the member that repairs under a Java leader, follows everything: it has to see every mark. The
+//! change from one scope to the other costs a read of the subtree, so the limit for going back is half of that for
+//! going.
 
 use std::collections::BTreeSet;
 

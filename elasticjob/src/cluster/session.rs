@@ -2,6 +2,13 @@
 //!
 //! All jobs of a process share it as their [`Membership`]: the session, the id that instances have in it, and the
 //! fence that stops their work before another instance may start it.
+//!
+//! Each session of the registry gives a new id, and a fence that belongs to the session. Writes go through the
+//! membership and not through the session itself, because their answers move the fence. While the jobs are at rest the
+//! keeper proves each sixth of the timeout that the session lives, so a single lost answer lets no fence pass.
+//!
+//! When a session ends, the order matters: the fence is closed first, and only then is the session closed, since other
+//! instances may start the work as soon as the registry has ended the session.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -80,14 +87,17 @@ impl Membership {
         self.fence.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Returns the state of the session, to be watched.
     pub(crate) fn state(&self) -> watch::Receiver<SessionState> {
         self.session.state()
     }
 
+    /// Returns the timeout that the registry granted, which may differ from the one that was asked for.
     pub(crate) fn timeout(&self) -> Duration {
         self.session.timeout()
     }
 
+    /// Returns the session itself, for watches and walks. A write that goes past the membership moves no fence.
     pub(crate) fn session(&self) -> &Arc<dyn Session> {
         &self.session
     }
@@ -121,6 +131,7 @@ impl Membership {
 }
 
 impl Membership {
+    /// Moves the fence forward, by an answer to a request that was sent at this moment.
     fn note_contact(&self, sent_at: Duration) {
         let is_by_answer = Mutation::FenceFromAnswer.is_on();
         let contact = if is_by_answer { self.clock.elapsed() } else { sent_at };
@@ -222,6 +233,8 @@ impl Keeper {
         }
     }
 
+    /// Connects, and repeats that with a pause that doubles, until the registry answers, refuses, or all attempts are
+    /// used up.
     async fn connect(&mut self) -> Result<Arc<dyn Session>, registry::Error> {
         let mut pause = self.place.retry.base;
         let mut attempt = 1;
@@ -243,6 +256,7 @@ impl Keeper {
         }
     }
 
+    /// Returns the membership in a session that is known to have lived at `sent_at`.
     fn join(&mut self, session: Arc<dyn Session>, sent_at: Duration) -> Membership {
         let fence = self.fence(&session, sent_at);
         Membership {
@@ -254,6 +268,7 @@ impl Keeper {
         }
     }
 
+    /// Returns a fence of the session, with the alarm of this place.
     fn fence(&self, session: &Arc<dyn Session>, sent_at: Duration) -> Fence {
         let clock = Arc::clone(&self.place.clock);
         match self.place.alarm {

@@ -1,4 +1,7 @@
 //! Reading what is to be known of a job's subtree.
+//!
+//! It is read when an instance joins, and when events may have been missed. What only people read, and what is read
+//! when it is needed (the ledgers of other instances' items), is left out: for a job of many items that is most of it.
 
 use crate::registry::{Error, Stat};
 

@@ -1,4 +1,8 @@
 //! What an assignment has to know of each item, freshly read.
+//!
+//! The leader's view may be behind, and it does not have every ledger's version. Before it shares items out it
+//! therefore reads owner, mark and ledger version of each item, after a sync. Of each answer only these few bytes are
+//! kept, and the items are read in parts: the answers of a million items together would not fit into memory.
 
 use crate::limits;
 use crate::registry::{Answer, Error, Read, Session};

@@ -1,4 +1,8 @@
 //! Transactions in terms of nodes, with the parents that are missing.
+//!
+//! The registry creates no parents by itself. A transaction knows from the view which of them are there and creates the
+//! others in front. If the view is wrong about one, the registry refuses the transaction, and the next decision is made
+//! on a better view. The size is counted as steps are added, so a caller can stop before the limit.
 
 use crate::limits;
 use crate::registry::{self, CreateMode, Step, size_of};
@@ -16,6 +20,7 @@ pub(crate) struct Transaction<'v> {
 }
 
 impl<'v> Transaction<'v> {
+    /// Creates an empty transaction on the job of this view.
     pub(crate) fn on(view: &'v View) -> Self {
         Self {
             view,
@@ -87,6 +92,7 @@ impl<'v> Transaction<'v> {
         });
     }
 
+    /// Sets the data of a node. `None` expects no version.
     pub(crate) fn set(&mut self, node: Node<'_>, data: impl Into<Vec<u8>>, version: Option<i32>) -> &mut Self {
         self.push(Step::Set {
             path: node.of(self.view.job()),
@@ -96,10 +102,12 @@ impl<'v> Transaction<'v> {
         self
     }
 
+    /// Deletes a node of any version.
     pub(crate) fn delete(&mut self, node: Node<'_>) -> &mut Self {
         self.delete_version(node, None)
     }
 
+    /// Deletes a node if it has this version.
     pub(crate) fn delete_version(&mut self, node: Node<'_>, version: Option<i32>) -> &mut Self {
         self.push(Step::Delete {
             path: node.of(self.view.job()),
@@ -108,6 +116,7 @@ impl<'v> Transaction<'v> {
         self
     }
 
+    /// Has the transaction refused unless the node is there, with this version if one is given.
     pub(crate) fn check(&mut self, node: Node<'_>, version: Option<i32>) -> &mut Self {
         self.push(Step::Check {
             path: node.of(self.view.job()),
@@ -125,15 +134,18 @@ impl<'v> Transaction<'v> {
         self
     }
 
+    /// Adds steps that were made elsewhere.
     pub(crate) fn extend(&mut self, steps: Vec<Step>) -> &mut Self {
         steps.into_iter().for_each(|step| self.push(step));
         self
     }
 
+    /// Returns whether nothing was added.
     pub(crate) fn is_empty(&self) -> bool {
         self.steps.is_empty()
     }
 
+    /// Returns the steps, in the order in which they were added.
     pub(crate) fn into_steps(self) -> Vec<Step> {
         self.steps
     }

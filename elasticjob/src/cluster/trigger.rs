@@ -2,6 +2,10 @@
 //!
 //! A Java member looks at the node alone. Our instances read the triggers in it, so that the caller can find the outcome
 //! in the ledger. Triggers that were not taken yet and have the same parameter are joined: one run answers them.
+//!
+//! Each instance has a node of its own, and takes its triggers by deleting it. So each instance runs its items once for
+//! a trigger, and no instance runs for the trigger of another. What is left by an instance that died before it took its
+//! triggers is removed by the next trigger, or by the member that repairs.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -47,6 +51,7 @@ impl Trigger {
         }
     }
 
+    /// Returns the stored form, JSON.
     pub(crate) fn to_bytes(triggers: &[Self]) -> Vec<u8> {
         serde_json::to_vec(triggers).expect("a trigger has only strings, which JSON can hold")
     }
@@ -82,6 +87,7 @@ pub(crate) async fn request(
     Err(refused)
 }
 
+/// Writes the parts in order, and notes the instances that have the trigger then. The first error ends it.
 async fn write(session: &dyn Session, parts: Vec<Part>, recorded: &mut BTreeSet<String>) -> Result<(), Error> {
     for Part { steps, instances } in parts {
         session.write(steps).await.map_err(|refused| refused.error)?;
@@ -109,6 +115,7 @@ struct Found {
 }
 
 impl Found {
+    /// Reads the instances and the triggers that wait.
     async fn read(session: &dyn Session, job: &str) -> Result<Self, Error> {
         let names = [Node::Instances, Node::Members, Node::Trigger].map(|node| Read::Children(node.of(job)));
         let mut answers = session.read(names.to_vec()).await?.into_iter();

@@ -2,6 +2,13 @@
 //!
 //! Fed by the events of a recursive watch and by the reads that they ask for. Events on `running` marks and on the
 //! ledger's items are taken as they are and never ask for a read, since they come with every firing.
+//!
+//! A view is always somewhat behind, and that is allowed: decisions are made on it, and writes check what they rely on.
+//! What must not happen is that it is wrong for good. So a watch that may have missed events leads to a new reading of
+//! the subtree, and a write that is refused again and again does, too.
+//!
+//! Beside the nodes themselves the view keeps what decisions would otherwise have to search for among a million items:
+//! the items by owner, how many of those that wait to move are free, and which items have changed since a revision.
 
 mod changes;
 mod looks;
@@ -164,6 +171,7 @@ pub(crate) enum Interest {
 }
 
 impl View {
+    /// Creates a view of a job of which nothing is known.
     pub(crate) fn new(job: &str) -> Self {
         Self {
             job: job.into(),
@@ -171,6 +179,7 @@ impl View {
         }
     }
 
+    /// Returns the name of the job.
     pub(crate) fn job(&self) -> &str {
         &self.job
     }
@@ -342,6 +351,7 @@ impl View {
             .map_or(0, |deferred| deferred.iter().filter(is_free).count());
     }
 
+    /// Records that a node is there, with its data. Data that matters to no decision may be left out.
     fn put(&mut self, node: Node<'_>, data: &[u8], stat: Stat) {
         let text = || String::from_utf8_lossy(data).into_owned();
         self.parents.set(node, true);
@@ -414,6 +424,7 @@ impl View {
         }
     }
 
+    /// Records that a node is gone.
     fn remove(&mut self, node: Node<'_>) -> Interest {
         self.parents.set(node, false);
         self.note_change(node);
@@ -474,6 +485,7 @@ impl View {
         Interest::Changed
     }
 
+    /// Returns what is known of an item, and begins to know it if it is new.
     fn item(&mut self, item: u32) -> &mut ItemView {
         self.items.entry(item).or_default()
     }

@@ -1,6 +1,9 @@
 //! Reading a subtree node by node, in requests with small answers.
 //!
 //! It goes down before it goes on, so that of a job's items only the names are held, and not what is below all of them.
+//!
+//! How many nodes are read in one request follows from the size of the last answers: nodes of unknown size are read a
+//! few at a time, small ones up to [`MOST`].
 
 use crate::registry::{Answer, Error, Read, Session, Stat};
 

@@ -1,4 +1,8 @@
 //! When a run that might go on for long should come to its end, although nothing is wrong with it.
+//!
+//! A stream of a dataflow job, or a job that watches its token, could hold an item for hours. It is asked, and not
+//! cancelled: the run ends at its next good place, with a success. A run that does not look goes on, and what waits for
+//! its item goes on waiting.
 
 use std::sync::{Arc, OnceLock};
 

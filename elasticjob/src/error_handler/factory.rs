@@ -1,4 +1,8 @@
 //! From a name in the configuration to the handler of one job.
+//!
+//! A handler is made in two steps. At start, and whenever the configuration changes, the factory's properties are read
+//! and checked; only from properties without a fault is the handler made. So a handler never sees a prop that is
+//! missing or does not parse.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -54,6 +58,8 @@ pub trait ErrorHandlerFactory: Send + Sync + 'static {
     type Properties: Properties;
 
     /// Makes the handler of one job. Called again when the job's props have changed.
+    ///
+    /// It must not block. If it panics, the job does not run by that configuration, and says so.
     fn make(&self, properties: Self::Properties, job: &ForJob<'_>) -> Box<dyn JobErrorHandler>;
 }
 

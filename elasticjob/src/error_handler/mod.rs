@@ -137,6 +137,8 @@ pub const DEFAULT_HANDLER: &str = Log::NAME;
 /// ```
 pub trait JobErrorHandler: Send + Sync + 'static {
     /// Handles one failure, and says how the firing goes on.
+    ///
+    /// If it panics, the panic is logged together with the failure, and the firing goes on.
     fn handle(&self, failure: &Failure<'_>) -> Reaction;
 }
 
@@ -196,6 +198,7 @@ impl<'a> Failure<'a> {
     }
 
     /// The sharding item that failed; `None` when the failure belongs to no single item.
+    /// Such a failure is one of a listener, for example.
     #[must_use]
     pub fn item(&self) -> Option<u32> {
         self.item
@@ -208,6 +211,7 @@ impl<'a> Failure<'a> {
     }
 
     /// What the job returned, or a panic as an error. Its sources say what led to it.
+    /// Use `downcast_ref` on it to find an error of the application's own.
     #[must_use]
     pub fn cause(&self) -> &'a (dyn Error + Send + Sync + 'static) {
         self.cause

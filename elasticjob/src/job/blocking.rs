@@ -1,4 +1,7 @@
 //! Work that blocks, kept off the runtime's threads.
+//!
+//! The work runs behind the guard, so a panic in it is an error of the run. Nothing can stop work that has begun: its
+//! result is dropped if the run was dropped meanwhile, and the item stays claimed until the work ends.
 
 use std::fmt;
 use std::sync::Arc;
@@ -38,6 +41,12 @@ use crate::guard::{self, Panicked};
 /// ```
 pub trait BlockingExecutor: fmt::Debug + Send + Sync + 'static {
     /// Runs `work`, which does not panic. The future ends when the work has ended, or was refused and dropped.
+    ///
+    /// It must not wait on the thread that calls it: the caller may be a thread of the runtime. Work that is dropped
+    /// without being run is reported to the run as [`BlockingError::Refused`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future must not stop work that has begun, nor panic.
     fn run(&self, work: Box<dyn FnOnce() + Send>) -> BoxFuture<'static, ()>;
 }
 

@@ -1,4 +1,7 @@
 //! Jobs that are closures.
+//!
+//! The parameters of a closure are part of its type, so a job keeps its closure with them until the starter erases
+//! both. Extractors are taken for each run, in the order of the parameters, and the first that fails ends the run.
 
 use std::any::type_name;
 use std::future::Future;
@@ -27,6 +30,9 @@ use super::start::Start;
 /// let greet = greet.cron("0 0 8 * * ?").sharding(2);
 /// assert_eq!(greet.name(), "greet");
 /// ```
+///
+/// The result does nothing until [`Builder::job`](crate::starter::Builder::job) takes it. Without
+/// [`cron`](Registration::cron) it is a one-off job. Its place, for faults, is the line that calls this function.
 #[track_caller]
 pub fn job<F, P>(name: impl Into<String>, closure: F) -> Registration
 where

@@ -73,12 +73,15 @@ impl Components {
     }
 
     /// The component of a type, if the application provided one.
+    /// The type must be exactly that under which it was handed in: a component of type `Smtp` is not found as `dyn
+    /// Mailer`.
     pub fn get<T: ?Sized + Send + Sync + 'static>(&self) -> Option<Arc<T>> {
         let entry = self.by_type.get(&TypeId::of::<T>())?;
         entry.component.downcast_ref::<Arc<T>>().cloned()
     }
 
     /// The names of the types that were provided, sorted.
+    /// They are names for people, as the compiler writes them, and no identifiers.
     pub fn type_names(&self) -> Vec<&'static str> {
         let mut names: Vec<_> = self.by_type.values().map(|entry| entry.type_name).collect();
         names.sort_unstable();

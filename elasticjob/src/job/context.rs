@@ -84,6 +84,7 @@ impl ShardingContext {
     }
 
     /// The name of the job.
+    /// It is the name in the configuration and in the registry, which may differ from the name of the function.
     pub fn job_name(&self) -> &str {
         &self.parts.job_name
     }
@@ -101,16 +102,19 @@ impl ShardingContext {
     }
 
     /// Into how many items the job is divided.
+    /// The number is that of the configuration when the firing began, and at least 1.
     pub fn sharding_total_count(&self) -> u32 {
         self.parts.sharding_total_count
     }
 
     /// The job's parameter; empty when there is none.
+    /// A triggered run may have been given another one: then it is that.
     pub fn job_parameter(&self) -> &str {
         &self.parts.job_parameter
     }
 
     /// The item of this run, from 0.
+    /// It is less than [`sharding_total_count`](Self::sharding_total_count).
     pub fn sharding_item(&self) -> u32 {
         self.parts.sharding_item
     }
@@ -122,6 +126,7 @@ impl ShardingContext {
 
     /// The time this run was scheduled for, which is not later than the time it started at: a run that makes
     /// up for a missed firing has the time that was missed.
+    /// For a triggered run it is the time at which an instance took the trigger.
     pub fn scheduled_time(&self) -> Timestamp {
         self.parts.scheduled_time
     }
@@ -306,6 +311,7 @@ impl RunContext {
     }
 
     /// The same context with these components.
+    /// They replace those that the context had.
     #[must_use]
     pub fn with_components(mut self, components: Components) -> Self {
         self.parts.components = Arc::new(components);
@@ -313,6 +319,7 @@ impl RunContext {
     }
 
     /// The same context with these props.
+    /// They replace those that the context had.
     #[must_use]
     pub fn with_props(mut self, props: BTreeMap<String, String>) -> Self {
         self.parts.props = Arc::new(props);
@@ -384,11 +391,14 @@ impl RunContext {
     }
 
     /// The components that the application provided.
+    /// They are the same values for all jobs and all runs of the process.
     pub fn components(&self) -> &Components {
         &self.parts.components
     }
 
     /// The job's props, as configured when the run started.
+    /// Values may be secrets: do not log them as a whole. A change of the configuration does not change a run that goes
+    /// on.
     pub fn props(&self) -> &BTreeMap<String, String> {
         &self.parts.props
     }

@@ -83,6 +83,9 @@ impl<T> ParameterAs<T> for Option<JobParameter<T>> {}
 pub enum Argument<const INDEX: usize> {}
 
 /// What an attribute says about a job. All of them in a program are found at start.
+///
+/// It is a static of the program: its address is its identity. Use [`Registration`](super::Registration) for a job with
+/// changed settings.
 pub struct Declaration {
     parts: DeclarationParts,
 }
@@ -146,6 +149,8 @@ impl Declaration {
 
     /// The configuration that the attribute gives, by the names of configuration files (`sharding-total-count`).
     /// Props are `props.{key}`; lists are comma-separated.
+    /// They are the lowest layer above the defaults: files, the environment and the builder win
+    /// over them.
     pub fn values(&self) -> &'static [(&'static str, &'static str)] {
         self.parts.values
     }
@@ -169,6 +174,9 @@ impl Declaration {
     ///
     /// # Errors
     /// A component that is missing, which [`check`](Self::check) reports as well.
+    ///
+    /// # Panics
+    /// If the constructor of the job's type does. The starter catches that, and reports it as a fault.
     pub fn build(&self, components: &Components) -> Result<Box<dyn ErasedJob>, MissingComponent> {
         (self.parts.build)(components)
     }

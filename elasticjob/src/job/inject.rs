@@ -37,9 +37,13 @@ pub trait Inject: Sized {
     ///
     /// # Errors
     /// The first component that is missing.
+    ///
+    /// It must not block, and must not start anything: the job may be made to be checked, in an application that then
+    /// does not start.
     fn inject(components: &Components) -> Result<Self, MissingComponent>;
 
     /// Reports everything that [`inject`](Self::inject) would miss.
+    /// Unlike [`inject`](Self::inject), which stops at the first, it reports every component that is missing.
     fn check(start: &mut Start<'_>);
 }
 

@@ -28,6 +28,9 @@ pub fn permanent(cause: impl Into<BoxError>) -> Permanent {
 }
 
 /// Returns whether an error, or one of those behind it, was marked by [`permanent`].
+///
+/// It follows the sources of the error, up to 64 of them. An error whose `source` panics counts as not marked from
+/// there on.
 #[must_use]
 pub fn is_permanent(error: &(dyn Error + 'static)) -> bool {
     let mut chain = guard::sources(error).filter_map(Result::ok);

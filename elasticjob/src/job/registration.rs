@@ -62,6 +62,9 @@ impl Registration {
 
     /// Sets a property of the job by its name in configuration files, such as `sharding-total-count` or
     /// `props.batch`.
+    ///
+    /// Keys and values are checked by [`Builder::build`](crate::starter::Builder::build): an unknown key is a fault
+    /// there.
     pub fn set(mut self, key: impl Into<String>, value: impl fmt::Display) -> Self {
         let key = key.into();
         self.values.retain(|(known, _)| *known != key);
@@ -70,21 +73,27 @@ impl Registration {
     }
 
     /// When it fires. Without this it is a one-off job.
+    ///
+    /// It is a Quartz expression of six or seven fields, with seconds first, in the job's `time-zone`, or else in the
+    /// zone of the process.
     pub fn cron(self, expression: &str) -> Self {
         self.set("cron", expression)
     }
 
     /// Into how many items it is divided.
+    /// It is 1 or more. The items are numbered from 0.
     pub fn sharding(self, total_count: u32) -> Self {
         self.set("sharding-total-count", total_count)
     }
 
     /// The parameters of its items: `0=Beijing,1=Shanghai`.
+    /// An item may be left out, and has no parameter then.
     pub fn item_parameters(self, parameters: &str) -> Self {
         self.set("sharding-item-parameters", parameters)
     }
 
     /// The job's parameter.
+    /// Jobs take it as [`JobParameter`](super::JobParameter). A trigger may bring another one for its run.
     pub fn parameter(self, parameter: impl fmt::Display) -> Self {
         self.set("job-parameter", parameter)
     }
@@ -134,11 +143,13 @@ impl Registration {
     }
 
     /// The pause before the first [retry](Self::retry).
+    /// It is a second by default, and doubles with each further try.
     pub fn retry_backoff(self, pause: Duration) -> Self {
         self.set("props.elasticjob.retry.backoff", written(pause))
     }
 
     /// The longest pause before a [retry](Self::retry).
+    /// It is a minute by default.
     pub fn retry_max_backoff(self, pause: Duration) -> Self {
         self.set("props.elasticjob.retry.max-backoff", written(pause))
     }

@@ -37,6 +37,9 @@ pub trait SimpleJob: Sized + Send + Sync + 'static {
     ///
     /// # Cancel safety
     /// The future is dropped at an await point when the run has to end early.
+    ///
+    /// It is called once for each item and firing, on one value that all items of this process share. Several items may
+    /// run at the same time.
     fn execute(&self, shard: &ShardingContext) -> impl Future<Output = Result<(), BoxError>> + Send;
 
     #[doc(hidden)]

@@ -100,11 +100,14 @@ impl<'a> Start<'a> {
     }
 
     /// Every item of the job with its parameter.
+    /// The items come in ascending order. `None` is an item to which the configuration gives no parameter.
     pub fn item_parameters(&self) -> impl Iterator<Item = (u32, Option<&'a str>)> {
         (0..self.parts.sharding_total_count).map(|item| (item, self.parts.item_parameters.get(&item).copied()))
     }
 
     /// The job's props.
+    /// Their values are not checked here: that is what the check is for. They may be secrets, which a fault must not
+    /// quote.
     pub fn props(&self) -> &'a BTreeMap<String, String> {
         self.parts.props
     }
@@ -115,6 +118,9 @@ impl<'a> Start<'a> {
     }
 
     /// Reports a fault of what is checked now. Job, place, and the parameter's name and type are added to it.
+    ///
+    /// A check may report several faults, and goes on after each, so that the user learns of all at once. Use
+    /// [`fault_of`](Self::fault_of) for the fault of a setting.
     pub fn fault(&mut self, message: impl fmt::Display) {
         self.report(None, message);
     }

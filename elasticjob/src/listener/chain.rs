@@ -1,4 +1,8 @@
 //! The listeners of one job, called one after another.
+//!
+//! All calls of a firing run in one task, behind the fence of the session: if the session can no longer be relied on,
+//! the call stops where it is. A distribute-once listener waits at its barrier first. An instance that is stopped while
+//! it waits withdraws from the barrier, because its session may live on and the others would wait for it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -191,6 +195,7 @@ fn barrier(call: &ListenerCall, contending: Arc<Mutex<()>>) -> Barrier {
     }
 }
 
+/// Returns the moment at which a limit that begins now is over.
 fn deadline(limit: Duration) -> Instant {
     let now = Instant::now();
     // Of a limit that no clock holds a century is as good.
@@ -198,6 +203,7 @@ fn deadline(limit: Duration) -> Instant {
         .unwrap_or_else(|| now + Duration::from_secs(100 * 365 * 24 * 3600))
 }
 
+/// Returns the firing as listeners see it.
 fn firing(call: &ListenerCall) -> Firing {
     let config = &call.config;
     let parameter = |item: u32| config.item_parameters().get(item).map(Into::into);

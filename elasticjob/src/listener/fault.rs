@@ -1,3 +1,8 @@
+//! Faults of listeners, as the error handler of the job receives them.
+//!
+//! A fault names the listener and the hook; its source is the error of the application, a panic, or a limit that was
+//! exceeded.
+
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;

@@ -1,3 +1,5 @@
+//! A firing as listeners see it.
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -7,6 +9,7 @@ use jiff::Timestamp;
 use crate::trace::Source;
 
 /// A firing, as an instance has it: all items of a job that it runs for one scheduled time or one request.
+/// Clones share their contents.
 #[derive(Clone)]
 pub struct Firing {
     pub(super) parts: Arc<FiringParts>,
@@ -58,25 +61,28 @@ impl Firing {
         &self.parts.job_name
     }
 
-    /// The same for all items of the firing on this instance, and for no other.
+    /// The task id in the form that all members of the cluster use, `{job}@-@{items}@-@READY@-@{instance}`. It is one
+    /// for all items of the firing on this instance, and the same again for each later firing of the same items here.
     #[must_use]
     pub fn task_id(&self) -> &str {
         &self.parts.task_id
     }
 
-    /// This instance.
+    /// The id of the instance that calls the listener.
     #[must_use]
     pub fn instance_id(&self) -> &str {
         &self.parts.instance_id
     }
 
     /// How many items the job is divided into.
+    /// It is that of the whole cluster. [`items`](Self::items) are those of this instance.
     #[must_use]
     pub fn sharding_total_count(&self) -> u32 {
         self.parts.sharding_total_count
     }
 
     /// The job's parameter, or that of the request.
+    /// It is empty if there is none.
     #[must_use]
     pub fn job_parameter(&self) -> &str {
         &self.parts.job_parameter
@@ -88,6 +94,7 @@ impl Firing {
     }
 
     /// The parameter of one of these items, if it has one.
+    /// `None` also for an item that this instance does not run in the firing.
     #[must_use]
     pub fn item_parameter(&self, item: u32) -> Option<&str> {
         self.parts.items.get(&item)?.as_deref()
@@ -100,6 +107,8 @@ impl Firing {
     }
 
     /// Why it fires.
+    /// A [`JobListener`](super::JobListener) sees items that were taken over as firings of their own, with
+    /// [`Source::Failover`].
     #[must_use]
     pub fn source(&self) -> Source {
         self.parts.source

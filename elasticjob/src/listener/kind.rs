@@ -70,6 +70,8 @@ impl ListenerKind {
 
     /// How long `before` may take, a minute by default; and how long an instance waits for the others, and for the one
     /// that calls it, where it is called once in the cluster.
+    ///
+    /// After the limit the hook is dropped, its fault goes to the job's error handler, and the items run.
     #[must_use]
     pub fn started_timeout(mut self, limit: Duration) -> Self {
         self.started_timeout = limit;
@@ -78,6 +80,8 @@ impl ListenerKind {
 
     /// The same of `after`: a minute by default; a day where it is called once in the cluster, which an instance waits for
     /// until the last item has ended.
+    ///
+    /// After the limit the hook is dropped, its fault goes to the job's error handler, and the next firing may begin.
     #[must_use]
     pub fn completed_timeout(mut self, limit: Duration) -> Self {
         self.completed_timeout = limit;

@@ -105,6 +105,8 @@ pub use kind::{IntoListenerKind, listener_kind};
 pub trait JobListener: Send + Sync + 'static {
     /// The items of the firing are claimed for this instance, and about to run.
     ///
+    /// They wait for this future, so it should be short. It runs on the runtime and must not block its thread.
+    ///
     /// # Errors
     /// Any error goes to the job's error handler.
     ///
@@ -166,6 +168,8 @@ pub trait JobListener: Send + Sync + 'static {
 pub trait DistributeOnceJobListener: Send + Sync + 'static {
     /// All items of the firing are about to run, somewhere.
     ///
+    /// `firing` has the items of the instance that calls the hook, and not those of the others.
+    ///
     /// # Errors
     /// Any error goes to the job's error handler on this instance. The items run.
     ///
@@ -177,6 +181,9 @@ pub trait DistributeOnceJobListener: Send + Sync + 'static {
     }
 
     /// All items of the firing have ended.
+    ///
+    /// How they ended is not handed in: a [trace listener](crate::trace::TraceListener) or the history has that.
+    /// `firing` has the items of the instance that calls the hook.
     ///
     /// # Errors
     /// As of [`before`](Self::before).

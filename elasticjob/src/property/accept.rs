@@ -1,4 +1,6 @@
-//! What the value of a property may be.
+//! Which values a property may have: for each kind of value, its description in words and its parser.
+//!
+//! Blanks around numbers, flags and durations are ignored. A text is taken as it is.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -34,6 +36,7 @@ enum Parse<T> {
 
 impl<T> Accepts<T> {
     /// What `parse` gives a value for. `expected` ends a sentence that begins with "expected".
+    /// `parse` must not panic: if it does, the fault names the type that was read and not the property.
     #[must_use]
     pub const fn new(expected: &'static str, parse: fn(&str) -> Option<T>) -> Self {
         Self {
@@ -54,6 +57,7 @@ impl<T> Accepts<T> {
     }
 
     /// The same, of values that no message shows.
+    /// Properties with names such as `password` and `token` are secret without this.
     #[must_use]
     pub const fn secret(mut self) -> Self {
         self.is_secret = true;

@@ -1,3 +1,5 @@
+//! Faults of the props of a job.
+
 use std::fmt;
 
 /// One thing that is wrong with a prop. No secret is in it.

@@ -1,3 +1,8 @@
+//! The reader of props: it hands out typed values, and remembers what was asked for.
+//!
+//! From what was asked for it knows three things without further declarations: which names are unknown, what each
+//! property is for the documentation, and which props a sharding strategy depends on.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use elasticjob_config::{PROVIDED, is_secret, shown, spelling};
@@ -78,6 +83,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Asks for a property that has to be there; `None` where it is at fault.
+    /// Ask for all properties before `?` is used on any, so that all faults are found.
     pub fn required<T>(&mut self, key: &'static str, accepts: &Accepts<T>) -> Option<T> {
         self.describe(key, accepts, Presence::Required);
         let text = self.text(key);
@@ -102,6 +108,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Asks for a property for which `default` counts where it is left out; `None` where it is at fault.
+    /// The default is parsed like a value, so it must be accepted.
     pub fn with_default<T>(&mut self, key: &'static str, accepts: &Accepts<T>, default: &'static str) -> Option<T> {
         self.describe(key, accepts, Presence::Default(default));
         let text = self.text(key).unwrap_or(default);

@@ -1,4 +1,11 @@
-//! When a job fires next.
+//! The scheduled times of a job, on one instance.
+//!
+//! A calendar hands out each time once. It knows the next time and the newest that it has handed out. After a stop of
+//! the process, a sleep of the machine or a jump of the clock several times may have come at once: then it hands out
+//! the newest, and counts the others.
+//!
+//! The wall clock may go back. By less than an hour it counts as a correction, and no time is handed out twice. By more
+//! it counts as having been wrong before, and the calendar begins again from the new time.
 
 use elasticjob_config::cron::Expression;
 use elasticjob_config::job::JobConfig;
@@ -51,6 +58,8 @@ impl Calendar {
     }
 
     /// The calendar of a configuration that comes into force at `now`: times up to then are those of this one.
+    ///
+    /// Only one predecessor is kept, so times before two changes are counted by the last one but one.
     pub(crate) fn replaced(self, config: &JobConfig, now: Timestamp) -> Option<Self> {
         let mut calendar = Self::new(config, now)?;
         calendar.before = Some(Replaced {
@@ -70,10 +79,12 @@ impl Calendar {
         self.next
     }
 
+    /// Returns the expression in force.
     pub(crate) fn expression(&self) -> &Expression {
         &self.expression
     }
 
+    /// Returns the zone in which the expression is read.
     pub(crate) fn zone(&self) -> &Zone {
         &self.zone
     }
@@ -102,6 +113,9 @@ impl Calendar {
     }
 
     /// How many times lie after the first and before the second.
+    ///
+    /// Both ends are open. Times before the present configuration came into force are counted by the one before it, if
+    /// this instance saw the change.
     pub(crate) fn count_between(&self, after: Timestamp, before: Timestamp) -> u64 {
         let last = before
             .saturating_sub(SignedDuration::from_secs(1))
@@ -145,6 +159,7 @@ impl Calendar {
     }
 }
 
+/// Returns the zone of a job: its own, or else that of the process.
 fn zone_of(config: &JobConfig) -> Zone {
     config.time_zone().cloned().unwrap_or_else(Zone::system)
 }

@@ -1,4 +1,9 @@
 //! Where time comes from.
+//!
+//! Two clocks are needed, because each is wrong for the other's purpose. The time of day says when a job is due, but it
+//! can be set. The time that passes says how long something lasts, and includes the time in which the machine sleeps.
+//! Timers of the runtime follow neither: they stand still while the machine sleeps, so a wait for a time of day looks
+//! again after each jump.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -53,6 +58,7 @@ pub trait Clock: fmt::Debug + Send + Sync + 'static {
     fn now(&self) -> Timestamp;
 
     /// Time since some fixed moment. It never jumps, and runs on while the machine sleeps.
+    /// Only differences of two calls have a meaning.
     fn elapsed(&self) -> Duration;
 
     /// Returns the instant, for timers, at which [`now`](Self::now) will be `at` if the clock is not set and the
@@ -72,6 +78,7 @@ pub trait Clock: fmt::Debug + Send + Sync + 'static {
 
     /// Counts how often the time of day jumped: because it was set, or the machine slept.
     /// Timers that wait for a time of day are then wrong.
+    /// A clock that never jumps may return a receiver that never changes.
     fn jumps(&self) -> watch::Receiver<u64>;
 }
 
@@ -190,16 +197,19 @@ impl ManualClock {
     }
 
     /// Sets the clock to `time`.
+    /// [`Clock::elapsed`] is not changed, and [`Clock::jumps`] reports it.
     pub fn set(&self, time: Timestamp) {
         self.change(|now| now.time = time);
     }
 
     /// Sets the clock forward or back by `by`.
+    /// It stops at the earliest and at the latest time that can be represented.
     pub fn shift(&self, by: SignedDuration) {
         self.change(|now| now.time = saturating_add(now.time, by));
     }
 
     /// The machine slept for `time`: both clocks went on, timers did not.
+    /// [`Clock::jumps`] reports it, as it does on a real machine.
     pub fn suspend(&self, time: Duration) {
         self.change(|now| {
             now.time = saturating_add(now.time, saturating_signed(time));

@@ -1,4 +1,8 @@
-//! Tells when the wall clock moved by itself.
+//! Detects that the wall clock was moved, or that the machine slept.
+//!
+//! The detector compares how far the wall clock and a monotonic clock went between two observations. The monotonic
+//! clock stops while the machine sleeps, so a sleep shows as a jump forward. Small differences are not reported: a wall
+//! clock that is slewed by NTP drifts a little, and the two clocks are not read at the same instant.
 
 use std::time::Duration;
 

@@ -1,6 +1,10 @@
+//! The answer of a sharding strategy, and the check that it fits the question.
+
 use super::ShardingRequest;
 
 /// Which instance runs which item: the answer to a [`ShardingRequest`], as long as the request has items.
+///
+/// Several items may have one owner, and an item may have none: such an item does not run until the cluster changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Assignment {
@@ -34,6 +38,7 @@ impl Assignment {
     }
 
     /// Returns the owner of the item; `None` if no instance gets it.
+    /// `None` also for an item that the job does not have.
     #[must_use]
     pub fn owner(&self, item: u32) -> Option<usize> {
         self.owners.get(item as usize).copied().flatten()

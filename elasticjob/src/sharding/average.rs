@@ -1,3 +1,5 @@
+//! The default strategy, as Java has it, and the way to share out that other strategies start from.
+
 use super::{Assignment, ShardingRequest, ShardingStrategy};
 
 /// `AVG_ALLOCATION`: consecutive items to each instance in turn, as many to each; what is left over, one by

@@ -1,3 +1,5 @@
+//! Java's `String.hashCode`, so that strategies which go by the name of a job give the same answer as Java members.
+
 /// The hash that Java gives a text: `31 * hash + unit` over its UTF-16 units, in 32 bits with a sign.
 pub(super) fn java_hash(text: &str) -> i32 {
     text.encode_utf16()

@@ -1,3 +1,8 @@
+//! The strategy that keeps items to instances with the labels that they need.
+//!
+//! Items with the same label form a class, and each class may run on the instances that carry its label. Within that,
+//! the items are shared out evenly, as [`Sticky`](super::Sticky) does for one class of all.
+
 use std::collections::BTreeMap;
 
 use elasticjob_config::item_parameters::ItemParameters;

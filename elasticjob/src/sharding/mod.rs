@@ -94,10 +94,15 @@ pub const DEFAULT_STRATEGY: &str = AverageAllocation::NAME;
 )]
 pub trait ShardingStrategy: Send + Sync + 'static {
     /// Assigns each item of the job to one instance, or to none.
+    ///
+    /// It is called on the leader alone, whenever the items are shared out, and for the check whether they are where
+    /// they belong. If it panics, or names an instance that the request does not have, the items stay where they are.
     fn assign(&self, request: &ShardingRequest<'_>) -> Assignment;
 
     /// Returns whether the instance of that index may run the item at all: asked before it takes an item over from an instance
     /// that died running it. By default every instance may run every item.
+    ///
+    /// If it panics, the instance may not run the item.
     fn may_run(&self, request: &ShardingRequest<'_>, item: u32, instance: usize) -> bool {
         let _ = (request, item, instance);
         true

@@ -1,3 +1,5 @@
+//! The strategy that begins at either end of the instances, by the name of the job, as Java has it.
+
 use super::average::assign_evenly;
 use super::java_hash::java_hash;
 use super::{Assignment, ShardingRequest, ShardingStrategy};

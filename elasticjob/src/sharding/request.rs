@@ -1,3 +1,8 @@
+//! The question to a sharding strategy.
+//!
+//! Instances come in descending order of their ids, as Java has it: strategies that count on that order give the same
+//! answer here and there.
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -82,6 +87,7 @@ impl<'a> ShardingRequest<'a> {
     }
 
     /// How many items the job has: they are `0..total_count`.
+    /// It is 1 or more for a job of the cluster.
     #[must_use]
     pub fn total_count(&self) -> u32 {
         self.total_count
@@ -148,12 +154,14 @@ impl<'a> Candidate<'a> {
     }
 
     /// The labels that the instance gave itself.
+    /// Java members have none.
     #[must_use]
     pub fn labels(&self) -> &'a [String] {
         self.labels
     }
 
     /// Returns whether it gave itself this label.
+    /// Labels are compared exactly.
     #[must_use]
     pub fn has_label(&self, label: &str) -> bool {
         self.labels.iter().any(|own| own == label)

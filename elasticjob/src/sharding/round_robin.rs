@@ -1,3 +1,5 @@
+//! The strategy that begins at another instance for each job, as Java has it.
+
 use super::average::assign_evenly;
 use super::java_hash::java_hash;
 use super::{Assignment, ShardingRequest, ShardingStrategy};

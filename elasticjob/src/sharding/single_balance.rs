@@ -1,3 +1,5 @@
+//! The strategy for many jobs of one item each: a favourite instance for each job, by rendezvous hashing.
+
 use super::average::assign_evenly;
 use super::rendezvous::ranking;
 use super::{Assignment, ShardingRequest, ShardingStrategy};

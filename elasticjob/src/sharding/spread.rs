@@ -4,6 +4,10 @@
 //! where they are, items without an owner go to the instance with the fewest, and then, as long as a chain of moves leads from
 //! an instance to one that has at least two items less, each instance on the way hands one item on. Without such a chain
 //! no assignment is more even.
+//!
+//! Each chain is found by a breadth-first search over instances and classes, and makes the assignment more even by one item. The
+//! result depends on the request alone, and ties go
+//! to the favourite of the job.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 

@@ -1,3 +1,5 @@
+//! The strategy that moves as few items as possible.
+
 use super::spread::{Class, spread};
 use super::{Assignment, ShardingRequest, ShardingStrategy};
 

@@ -1,3 +1,10 @@
+//! The way of events from the worker to their recipients.
+//!
+//! Publishing never waits. There are two kinds of recipients. A stream that an application has asked for shares one
+//! ring buffer with all others; a receiver that falls 4,096 events behind loses the oldest, and learns how many. A tap,
+//! for a trace listener or the history, has a queue of its own, bounded by the number of events and by their bytes; an
+//! event that finds it full is dropped and counted. An event that no recipient wants is not even made.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -18,6 +25,7 @@ pub(crate) struct Bus {
 }
 
 impl Bus {
+    /// Creates a bus without recipients.
     pub(crate) fn new() -> Self {
         Self {
             streams: broadcast::Sender::new(CAPACITY),
@@ -47,6 +55,7 @@ impl Bus {
         }
     }
 
+    /// Returns a stream of the events that are published from now on.
     pub(crate) fn subscribe(&self) -> Events {
         Events(self.streams.subscribe())
     }
@@ -125,6 +134,7 @@ impl Tap {
         (tap, Tapped { queue, dropped })
     }
 
+    /// Offers an event. It is counted as dropped if the recipient wants events of its job and has no room.
     fn give(&self, event: &JobEvent) {
         if is_traced(&self.jobs, event.job()) && !self.is_taken(event) {
             self.dropped.add(1);
@@ -205,6 +215,9 @@ impl Events {
     ///
     /// # Cancel safety
     /// Safe: no event is lost.
+    ///
+    /// The stream holds up to 4,096 events for a receiver that is slow. Use a [`TraceListener`](super::TraceListener)
+    /// for a recipient that should have a queue of its own.
     pub async fn next(&mut self) -> Result<Option<JobEvent>, Lagged> {
         match self.0.recv().await {
             Ok(event) => Ok(Some(event)),

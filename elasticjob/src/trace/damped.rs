@@ -1,3 +1,5 @@
+//! Log entries about numbers that grow, such as dropped events: one at once, and then one a minute at most.
+
 use std::time::Duration;
 
 use tokio::time::Instant;

@@ -1,4 +1,8 @@
 //! The tasks that deliver events to trace listeners, one task for each listener, while jobs go on.
+//!
+//! A listener is called for one event at a time, behind the guard, and with a time limit. Whatever it does, the next
+//! event follows. When the application stops, the queue is closed, and what waits in it is delivered for
+//! [`FLUSH_LIMIT`] at most; the rest is counted as dropped.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -80,6 +84,7 @@ struct ListenerCounts {
 }
 
 impl Deliveries {
+    /// Returns the counts of all listeners at this moment, in the order of their names.
     pub(crate) fn now(&self) -> Vec<TraceListenerStats> {
         let stats = |counts: &Arc<ListenerCounts>| TraceListenerStats {
             name: counts.name.clone(),
@@ -152,6 +157,7 @@ impl Delivery {
         }
     }
 
+    /// Logs how many events were dropped since the log last had it.
     fn say_dropped(&mut self, is_end: bool) {
         let total = self.counts.dropped.count();
         if let Some(events) = self.dropped_said.news(total, is_end) {

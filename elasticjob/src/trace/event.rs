@@ -1,3 +1,5 @@
+//! Events: what became of runs, firings and scheduled times.
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -121,6 +123,7 @@ pub struct RunEvent {
     /// The instance that runs it.
     pub instance: Arc<str>,
     /// The firing that it belongs to, as Java names it: the same for all items that the instance runs in it.
+    /// Later firings of the same items on this instance have the same task id: `run_id` tells them apart.
     pub task_id: Arc<str>,
     /// When it was handed to the pool; once it has ended, when the pool had room and the job began.
     pub started_at: Timestamp,

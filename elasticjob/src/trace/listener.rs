@@ -1,3 +1,5 @@
+//! Trace listeners: code of the application that receives events.
+
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
@@ -61,7 +63,9 @@ const TIMEOUT: Duration = Duration::from_secs(60);
     note = "`#[trace_listener]` stands on `impl TraceListener for ..`"
 )]
 pub trait TraceListener: Send + Sync + 'static {
-    /// Something became of an item, here.
+    /// Receives one event of a run, a firing or a scheduled time on this instance.
+    ///
+    /// The next event waits until this future has ended. It runs on the runtime and must not block its thread.
     ///
     /// # Errors
     /// Any error is counted and logged. The event is not repeated.
@@ -113,6 +117,7 @@ impl TraceListenerKind {
     }
 
     /// Sets the jobs that it receives events of.
+    /// By default it receives those of all jobs. A name that no job has is logged at start, and is no fault.
     #[must_use]
     pub fn jobs(mut self, jobs: TracedJobs) -> Self {
         self.jobs = jobs;
@@ -120,6 +125,7 @@ impl TraceListenerKind {
     }
 
     /// How long it may take over an event: a minute by default.
+    /// After that the future is dropped, and the event counts as failed.
     #[must_use]
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.timeout = limit;
@@ -127,6 +133,7 @@ impl TraceListenerKind {
     }
 
     /// How many events wait for it at most: 10,000 by default, and one at least.
+    /// Their bytes are bounded too, by 16 MiB in all.
     #[must_use]
     pub fn capacity(mut self, events: usize) -> Self {
         self.capacity = events.max(1);

@@ -1,4 +1,8 @@
 //! The thread that wakes all tasks that wait for a fence.
+//!
+//! The alarm is for promptness, and safety does not rest on it: work is polled through [`Gated`](super::Gated), which
+//! looks at the clock before each poll. But a future that is waiting is not polled, so without the alarm a blocked run
+//! would not be dropped, and a caller would not learn that its session cannot be relied on any more.
 
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
@@ -58,6 +62,7 @@ impl Alarm {
         Ok(())
     }
 
+    /// Passes the fences that are due and sleeps until the next one is, until there is none.
     fn run(&self) {
         while let Some((fences, additions)) = self.next_round() {
             // Without the lock: passing a fence calls the wakers of others, and dropping the last reference

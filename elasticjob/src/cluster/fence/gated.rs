@@ -1,3 +1,5 @@
+//! The gate in front of work: a future that the fence and a cancellation can stop.
+
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -46,6 +48,7 @@ impl<F: Future + Unpin> Gated<F> {
         }
     }
 
+    /// Returns why the future must not be polled any more. The fence comes first: it is the stronger reason.
     fn why_stopped(&self) -> Option<Stopped> {
         if self.fence.is_passed() {
             return Some(Stopped::Fenced);

@@ -11,6 +11,11 @@
 //!
 //! The margin of a third covers what the clocks of the two machines [differ by in rate](CLOCK_RATES), and the time that a
 //! poll takes which began just before the fence passed: of the timeout a sixth is left for it if the clocks differ so much.
+//!
+//! Why the contact counts from when the request was sent: the registry extends the session when it receives the
+//! request, which is after it was sent and before the answer comes. Counted from the answer, the fence could pass after
+//! the session has ended. Why reads do not count: a server that is cut off from the others answers reads, while the
+//! others let the session expire.
 
 use std::fmt;
 use std::future::Future;
@@ -174,6 +179,7 @@ impl State {
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, forward);
     }
 
+    /// Passes the fence, whatever its time.
     fn close(&self) {
         self.passes_at.store(PASSED, Ordering::Release);
         self.passed.cancel();

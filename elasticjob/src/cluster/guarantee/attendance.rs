@@ -1,4 +1,9 @@
 //! Decides which items are still to come to a barrier: pure, from the nodes of each item that is missing.
+//!
+//! Java waits for all items of the job, and so for ever if one does not run. Here an item is waited for only as long as
+//! some instance may still run it in this firing. It is not waited for if it is switched off, has no instance or a
+//! server that is switched off, is accounted for by its ledger, or is busy with another run; and, if its owner is an instance
+//! of ours, once it has not been claimed for [`CLAIMED_WITHIN`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -136,6 +141,7 @@ impl Attendance {
             .collect()
     }
 
+    /// Returns whether an instance may still come to the barrier with this item.
     fn is_to_come(&self, item: &Item, question: &Question<'_>) -> bool {
         let owner = item.owner.as_ref().filter(|owner| self.instances.contains(*owner));
         let is_javas = owner.is_some_and(|owner| !self.members.contains(owner));

@@ -1,4 +1,8 @@
 //! The firings for which hooks were called: `ledger/called`, which Java members ignore.
+//!
+//! Without this record a late instance could not tell whether the barrier that it does not find was removed because the
+//! hook was called, or was never there. It is written in the transaction that removes the barrier, so the two never
+//! disagree.
 
 use std::collections::BTreeMap;
 
@@ -62,16 +66,20 @@ impl Called {
         serde_json::from_slice(data).unwrap_or_default()
     }
 
+    /// Returns the stored form, JSON.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("it has only strings and numbers, which JSON can hold")
     }
 
+    /// Returns whether the hook of the listener is recorded as called for the firing. For a firing without an identity
+    /// it never is.
     pub(super) fn has(&self, listener: &str, moment: Moment, firing: &FiringKey) -> bool {
         self.0
             .get(listener)
             .is_some_and(|hooks| hooks.of(moment).iter().any(|known| known.is_same(firing)))
     }
 
+    /// Returns the record with one more call of a hook. The oldest are forgotten.
     pub(super) fn with(mut self, listener: &str, moment: Moment, firing: &FiringKey) -> Self {
         if *firing == FiringKey::Unknown {
             return self;

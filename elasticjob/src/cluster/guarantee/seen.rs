@@ -1,4 +1,8 @@
 //! The state of a barrier as this instance knows it: read once, and followed by events.
+//!
+//! All requests about a barrier are made here, from the state that was seen: each creates only what is missing and
+//! deletes only what is there. If that has changed, the registry refuses the transaction, and the barrier is read
+//! again.
 
 use std::collections::BTreeSet;
 
@@ -20,12 +24,14 @@ pub(super) struct Seen {
 }
 
 impl Seen {
+    /// Returns the reads that show the state of a barrier.
     pub(super) fn reads(job: &str, moment: Moment) -> Vec<Read> {
         let children = [Guarantee::Root, Guarantee::Barrier(moment), Guarantee::Latch(moment)];
         let children = children.map(|node| Read::Children(Node::Guarantee(node).of(job)));
         children.into_iter().chain([Read::Data(Node::Called.of(job))]).collect()
     }
 
+    /// Creates the state from the answers to [`reads`](Self::reads), in their order.
     pub(super) fn of(answers: Vec<Answer>) -> Self {
         let mut seen = Self::default();
         let mut answers = answers.into_iter();

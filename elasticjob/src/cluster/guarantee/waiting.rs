@@ -1,4 +1,13 @@
 //! Waiting at a barrier: registering, following the other instances, and contending for the right to call the hook.
+//!
+//! The steps: read the barrier, register the own items, then follow it by its events. The instance that completes the
+//! barrier contends for the right to call the hook; the others wait until the barrier is removed. Contending is a latch
+//! as Curator has it: create an ephemeral sequential node, and the first has the right. If the instance with the right
+//! dies, its node goes with its session, and the next one has the right.
+//!
+//! Each wait has a second way to end, because an event may be missed and an instance may die between two steps: the
+//! barrier is read again after a pause, and an instance that finds nothing more to wait for contends although it was
+//! not the last to arrive.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -131,6 +140,7 @@ impl<'a> Waiting<'a> {
         self.is_registered && !self.barrier.items.is_subset(&self.seen.registered)
     }
 
+    /// Returns whether the registry has on record that the hook was called for this firing.
     fn is_called(&self) -> bool {
         let Barrier { moment, firing, .. } = self.barrier;
         self.seen.called.has(self.listener, *moment, firing)
@@ -150,6 +160,7 @@ impl<'a> Waiting<'a> {
         }
     }
 
+    /// Returns the items that have not been registered, without those that are known not to run.
     fn missing(&self) -> Vec<u32> {
         let is_here = |item: &u32| self.seen.registered.contains(item) || self.barrier.absent.contains(item);
         (0..self.barrier.total).filter(|item| !is_here(item)).collect()
@@ -228,6 +239,7 @@ impl<'a> Waiting<'a> {
         }
     }
 
+    /// Applies one event to what is known of the barrier.
     fn note(&mut self, event: &WatchEvent) {
         self.seen.note(&self.barrier.job, self.barrier.moment, event);
     }

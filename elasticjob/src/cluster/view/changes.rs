@@ -1,4 +1,8 @@
 //! What has changed in a view, so that a decision that looked at all items once looks only at those that changed since.
+//!
+//! A decision keeps the revision of its last look. If it asks for the changes since then, it gets the items, or `None`
+//! if too many have changed or the view was replaced; then it looks at all. The list is never longer than the job has
+//! items.
 
 use std::collections::VecDeque;
 
@@ -39,6 +43,7 @@ impl Changes {
         }
     }
 
+    /// Notes that something changed that concerns the job as a whole.
     pub(super) fn job(&mut self) {
         self.job += 1;
     }
@@ -57,6 +62,7 @@ impl Changes {
         self.forgotten + self.items.len() as u64
     }
 
+    /// Returns the revision as of now.
     pub(super) fn revision(&self) -> Revision {
         Revision {
             job: self.job,

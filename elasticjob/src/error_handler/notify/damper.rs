@@ -2,6 +2,12 @@
 //!
 //! Pure: time is a parameter. [`Damper::admit`] decides for each failure whether it is sent at once. Failures that are held
 //! back come out of [`Damper::due`] when their interval is over, as one summary.
+//!
+//! The kind of a failure is the text of its causes without words that have a digit in them, so that "order 17 failed"
+//! and "order 18 failed" are one kind. For each kind there is one interval at a time: the first failure opens it and is
+//! sent, those within it are counted with their items and the newest text, and at its end one summary is sent and the
+//! next interval begins. A kind without a failure for one whole interval is forgotten. Memory is bounded: after
+//! [`KINDS`] kinds all others share one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -91,6 +97,7 @@ impl Damper {
         self.kinds.values_mut().filter_map(|kind| kind.held.take()).collect()
     }
 
+    /// Returns the kind that the failure counts as: its own, or that of all others if too many kinds are known.
     fn kind(&self, failure: &Occurrence) -> String {
         let kind = kind_of(&failure.causes);
         let others = String::new();
@@ -103,6 +110,7 @@ impl Damper {
 }
 
 impl Interval {
+    /// Counts a failure that is not sent now. Of several, the newest is kept.
     fn hold(&mut self, failure: Occurrence) {
         let item = failure.item;
         match &mut self.held {

@@ -1,3 +1,5 @@
+//! Notifiers behind a pointer: their futures are boxed, so that one outbox serves any of them.
+
 use crate::erased::BoxFuture;
 
 use super::notice::Notice;

@@ -58,6 +58,10 @@ pub trait Notifier: Send + Sync + 'static {
     ///
     /// # Errors
     /// Why the notice was not delivered. After a [transient](Undelivered::transient) reason it is called again.
+    ///
+    /// # Cancel safety
+    /// The future is dropped after 30 s, and the notice then counts as not delivered: it is not sent again, because it
+    /// may have arrived.
     fn notify(&self, notice: &Notice) -> impl Future<Output = Result<(), Undelivered>> + Send;
 }
 
@@ -80,6 +84,7 @@ impl Undelivered {
     }
 
     /// Returns whether another attempt may succeed.
+    /// The framework tries up to twice more, after 1 s and after 5 s.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         self.is_transient

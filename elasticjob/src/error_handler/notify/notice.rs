@@ -1,4 +1,7 @@
 //! The contents of notifications.
+//!
+//! Everything is bounded when it comes in, and not when it is sent: the text of each cause to 4 KiB, their number to
+//! 16. A job that fails with a megabyte of text a thousand times therefore costs a bounded amount of memory.
 
 use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};

@@ -2,6 +2,10 @@
 //!
 //! Putting a failure in never blocks. The task lives while there is something to send or to sum up, so a job at rest has
 //! none. When the framework stops, what is held and queued is sent at once; what cannot be sent in time is counted in the log.
+//!
+//! One notice is delivered after the other. A delivery that failed for a passing reason is tried again after 1 s and 5
+//! s. One that takes longer than 30 s is given up, since it may have arrived. Notices that find the queue full are
+//! dropped and counted, and the log has each failure anyway.
 
 use std::collections::VecDeque;
 use std::fmt;

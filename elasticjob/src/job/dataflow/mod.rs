@@ -1,4 +1,7 @@
 //! Jobs that fetch data and process it, batch after batch.
+//!
+//! A stream is one run of the cluster, however many batches it has. It looks for a reason to end between two batches,
+//! and yields to the runtime there, so that it can be stopped although neither of its methods awaits.
 
 mod closure;
 

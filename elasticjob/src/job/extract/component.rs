@@ -14,6 +14,7 @@ pub struct Component<T: ?Sized>(Arc<T>);
 
 impl<T: ?Sized> Component<T> {
     /// The component as the `Arc` it is held in.
+    /// Use it to keep the component longer than the run, such as in a task.
     pub fn into_inner(self) -> Arc<T> {
         self.0
     }

@@ -1,4 +1,8 @@
-//! What the parameters of a job may be.
+//! Extractors: the types that the parameters of a job may have.
+//!
+//! An extractor has two sides. Before the job fires, `check` looks at its configuration and reports what will be
+//! missing. For each run, `from_run` takes the value. An extractor that checks what it takes makes a run that fails for
+//! lack of something impossible, except after a change of the configuration.
 
 use tokio_util::sync::CancellationToken;
 
@@ -54,9 +58,12 @@ pub trait FromRun: Sized {
     ///
     /// # Errors
     /// When it cannot be supplied. The run of the item has failed then.
+    ///
+    /// It is called for each run, on a thread of the runtime, and must not block.
     fn from_run(run: &RunContext) -> Result<Self, BoxError>;
 
     /// Reports, before the job first fires, all faults with which [`from_run`](Self::from_run) would fail.
+    /// By default it reports none. It must not block, and must not rely on being called only once.
     fn check(start: &mut Start<'_>) {
         let _ = start;
     }

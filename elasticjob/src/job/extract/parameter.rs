@@ -32,6 +32,9 @@ const MOST_LISTED: usize = 10;
 pub struct JobParameter<T>(pub T);
 
 /// The parameter of the run's item as a `T`. `Option<ItemParameter<T>>` is `None` for an item without one.
+///
+/// Without the `Option`, each item of the job needs a parameter that parses as a `T`: the application does not start
+/// otherwise. A fault names all items that lack one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ItemParameter<T>(pub T);
 

@@ -30,7 +30,7 @@ use crate::registry::{Answer, CreateMode, Error, Stat, Step, WriteError, Written
 
 use super::claim::{Claim, ClaimedItem, Found, Granted, Kind, TakenTrigger, due_of};
 use super::occasion::Wanted;
-use super::passing::Concern;
+use super::passing::{Concern, PassedItem};
 use super::{FiringId, Firings, Occasion, OpenFiring, Running, Slot, Start, not_started};
 
 /// Where the claim that was sent last stands.
@@ -236,7 +236,7 @@ impl Firings {
             self.claiming = Claiming::Refused(claim);
             return (None, ClaimOutcome::default());
         };
-        let Context { view, me, now, .. } = *cx;
+        let view = cx.view;
         let runnable = claim
             .firing()
             .map_or_else(BTreeSet::new, |id| self.still_runnable(cx, id, &claim));
@@ -256,59 +256,17 @@ impl Firings {
         };
         for claimed in claim.items {
             let item = claimed.item;
-            let owner = answers.next();
-            let mark = answers.next();
-            let Some((data, stat)) = answers.next() else {
-                self.ledgers.forget(item);
-                outcome.refused.push((item, "its ledger is gone"));
-                continue;
-            };
-            let slot = self.slot_read_again(item, &data, stat);
-            let refusal = if owner.is_none_or(|(owner, _)| owner != me.as_str().as_bytes()) {
-                Some("given to another instance")
-            } else if claim.mark.is_some() && mark.is_some() {
-                Some("running elsewhere")
-            } else if !runnable.contains(&item) {
-                Some("not to be run any more")
-            } else {
-                match slot.admits(claimed.run.source, due_of(&claimed.run), cx) {
-                    Ok(()) => None,
-                    Err(Refusal::Accounted) => Some("accounted for already"),
-                    Err(Refusal::RunningElsewhere) => Some("running elsewhere"),
-                }
-            };
-            match refusal {
-                Some(reason) => outcome.refused.push((item, reason)),
-                None => {
-                    // Another instance may have run it at times that seemed to be a gap.
-                    let gap = self.gap(item, &slot, &claimed.run, cx);
-                    let record = slot.claimed(&claimed.run, now).with_skipped(gap.clone());
-                    retry.items.push_back(ClaimedItem {
-                        version: stat.version,
-                        record,
-                        gap,
-                        lost: slot.record.replaced(Some(&claimed.run)),
-                        ..claimed
-                    });
+            match self.claim_again(cx, claimed, retry.mark.is_some(), &runnable, &mut answers) {
+                Ok(claimed) => retry.items.push_back(claimed),
+                Err(reason) => {
+                    outcome.refused.push((item, reason));
+                    self.open.close(item);
                 }
             }
         }
         for passed in claim.passed {
-            let (owner, ledger) = (answers.next(), answers.next());
-            let Some((data, stat)) = ledger else {
-                self.ledgers.forget(passed.item);
-                continue;
-            };
-            let slot = self.slot_read_again(passed.item, &data, stat);
-            let owner = owner.and_then(|(owner, _)| InstanceId::parse(&String::from_utf8_lossy(&owner)));
-            // It has come to another instance, which accounts for it.
-            let is_elsewhere = owner.is_some_and(|owner| owner != *me && view.is_alive(&owner));
-            if !is_elsewhere {
-                let passed = self.passed_item(cx, passed.item, &slot, passed.time, passed.reason);
-                retry.passed.extend(passed);
-            }
+            retry.passed.extend(self.pass_again(cx, &passed, &mut answers));
         }
-        outcome.refused.iter().for_each(|(item, _)| self.open.close(*item));
         if retry.is_empty() {
             return (None, outcome);
         }
@@ -324,6 +282,64 @@ impl Firings {
         let steps = retry.steps(view);
         self.claiming = Claiming::InFlight(retry);
         (Some(steps), outcome)
+    }
+
+    /// Returns one item's part of a claim by what the next three answers say, or why the item is not run.
+    fn claim_again(
+        &mut self,
+        cx: &Context<'_>,
+        claimed: ClaimedItem,
+        is_marked: bool,
+        runnable: &BTreeSet<u32>,
+        answers: &mut Found,
+    ) -> Result<ClaimedItem, &'static str> {
+        let item = claimed.item;
+        let (owner, mark, ledger) = (answers.next(), answers.next(), answers.next());
+        let Some((data, stat)) = ledger else {
+            self.ledgers.forget(item);
+            return Err("its ledger is gone");
+        };
+        let slot = self.slot_read_again(item, &data, stat);
+        if owner.is_none_or(|(owner, _)| owner != cx.me.as_str().as_bytes()) {
+            return Err("given to another instance");
+        }
+        if is_marked && mark.is_some() {
+            return Err("running elsewhere");
+        }
+        if !runnable.contains(&item) {
+            return Err("not to be run any more");
+        }
+        slot.admits(claimed.run.source, due_of(&claimed.run), cx)
+            .map_err(|refusal| match refusal {
+                Refusal::Accounted => "accounted for already",
+                Refusal::RunningElsewhere => "running elsewhere",
+            })?;
+        // Another instance may have run it at times that seemed to be a gap.
+        let gap = self.gap(item, &slot, &claimed.run, cx);
+        Ok(ClaimedItem {
+            version: stat.version,
+            record: slot.claimed(&claimed.run, cx.now).with_skipped(gap.clone()),
+            gap,
+            lost: slot.record.replaced(Some(&claimed.run)),
+            ..claimed
+        })
+    }
+
+    /// Returns the part of a claim that lets a time pass an item, by what the next two answers say.
+    fn pass_again(&mut self, cx: &Context<'_>, passed: &PassedItem, answers: &mut Found) -> Option<PassedItem> {
+        let (owner, ledger) = (answers.next(), answers.next());
+        let Some((data, stat)) = ledger else {
+            self.ledgers.forget(passed.item);
+            return None;
+        };
+        let slot = self.slot_read_again(passed.item, &data, stat);
+        let owner = owner.and_then(|(owner, _)| InstanceId::parse(&String::from_utf8_lossy(&owner)));
+        // It has come to another instance, which accounts for it.
+        let is_elsewhere = owner.is_some_and(|owner| owner != *cx.me && cx.view.is_alive(&owner));
+        if is_elsewhere {
+            return None;
+        }
+        self.passed_item(cx, passed.item, &slot, passed.time, passed.reason)
     }
 
     /// What was read after the answer to a claim was lost: where the ledger has our run, the claim happened.

@@ -255,49 +255,22 @@ impl Firings {
             return (unrecorded, recordings);
         };
         let mut answers = Found::new(answers);
-        let is_mine =
-            |found: Option<(Vec<u8>, Stat)>| found.is_some_and(|(holder, _)| holder == cx.me.as_str().as_bytes());
         let mut granted = Granted::default();
         for item in batch.items() {
-            let (mark, failover, failovering) = (answers.next(), answers.next(), answers.next());
-            let ledger = answers.next().map(|(data, stat)| (Record::parse(&data), stat));
-            let follower = batch.make_up.as_ref().and_then(|make_up| make_up.claim.of(item));
-            let is_claimed = |record: &Record| follower.is_some_and(|follower| follower.is_in(record));
-            let claim = follower
-                .cloned()
-                .zip(ledger.as_ref().filter(|(record, _)| is_claimed(record)));
+            let found = FoundItem::next(&mut answers);
             let ended = self.runs.ended.remove(&item);
-            if let Some((follower, (_, stat))) = claim {
+            let follower = batch.make_up.as_ref().and_then(|make_up| make_up.claim.of(item));
+            let claimed = follower.zip(found.ledger.as_ref());
+            if let Some((follower, (_, stat))) = claimed.filter(|(follower, (record, _))| follower.is_in(record)) {
                 if let Some(ended) = ended {
                     self.conclude(item, *ended, *stat, &mut recordings);
                 }
-                granted.items.push((follower, *stat));
-                continue;
-            }
-            let Some(mut ended) = ended else { continue };
-            let state = ledger.map(|(record, stat)| (ended.compared(&record), stat));
-            match state {
-                Some((Recorded::Yes, stat)) => self.conclude(item, *ended, stat, &mut recordings),
-                Some((Recorded::No, stat)) if ended.attempts < ATTEMPTS => {
-                    ended.attempts += 1;
-                    ended.running.version = stat.version;
-                    ended.running.is_marked = is_mine(mark);
-                    // Both go with the end, also if another instance holds them: they stand for this run.
-                    ended.running.is_failover &= failover.is_some();
-                    ended.running.is_failovering &= failovering.is_some();
-                    self.runs.ended.insert(item, ended);
-                    // At once: it has waited already.
-                    self.linger(Duration::ZERO);
-                }
-                other => {
-                    let reason = match other {
-                        None => "its ledger is gone",
-                        Some((Recorded::No, _)) => "the registry keeps refusing it",
-                        Some(_) => "another instance has recorded another end",
-                    };
-                    unrecorded.push(Unrecorded { item, reason });
-                    self.open.close(item);
-                }
+                granted.items.push((follower.clone(), *stat));
+            } else if let Some(ended) = ended
+                && let Err(reason) = self.settle_end(cx, item, ended, found, &mut recordings)
+            {
+                unrecorded.push(Unrecorded { item, reason });
+                self.open.close(item);
             }
         }
         // What became of those that it let pass is read before the next claim.
@@ -309,6 +282,35 @@ impl Firings {
             None => {}
         }
         (unrecorded, recordings)
+    }
+
+    /// Settles one end by what was found: it is recorded, or is tried again as things are now. Returns why it is given up.
+    fn settle_end(
+        &mut self,
+        cx: &Context<'_>,
+        item: u32,
+        mut ended: Box<Ended>,
+        found: FoundItem,
+        recordings: &mut Recordings,
+    ) -> Result<(), &'static str> {
+        let (record, stat) = found.ledger.ok_or("its ledger is gone")?;
+        match ended.compared(&record) {
+            Recorded::Yes => self.conclude(item, *ended, stat, recordings),
+            Recorded::No if ended.attempts < ATTEMPTS => {
+                ended.attempts += 1;
+                ended.running.version = stat.version;
+                ended.running.is_marked = found.mark.is_some_and(|holder| holder == cx.me.as_str().as_bytes());
+                // Both go with the end, also if another instance holds them: they stand for this run.
+                ended.running.is_failover &= found.is_failover;
+                ended.running.is_failovering &= found.is_failovering;
+                self.runs.ended.insert(item, ended);
+                // At once: it has waited already.
+                self.linger(Duration::ZERO);
+            }
+            Recorded::No => return Err("the registry keeps refusing it"),
+            Recorded::Otherwise => return Err("another instance has recorded another end"),
+        }
+        Ok(())
     }
 
     /// The end is recorded, with this stat of the ledger: the item is done with, or goes on as its next attempt.
@@ -337,6 +339,27 @@ impl Firings {
             run,
             fencing_token: stat.modified,
         });
+    }
+}
+
+/// What was read of one item of a batch, as [`Batch::survey`] asked for it.
+struct FoundItem {
+    /// The holder of the `running` mark.
+    mark: Option<Vec<u8>>,
+    is_failover: bool,
+    is_failovering: bool,
+    ledger: Option<(Record, Stat)>,
+}
+
+impl FoundItem {
+    /// Takes the next four answers.
+    fn next(answers: &mut Found) -> Self {
+        Self {
+            mark: answers.next().map(|(holder, _)| holder),
+            is_failover: answers.next().is_some(),
+            is_failovering: answers.next().is_some(),
+            ledger: answers.next().map(|(data, stat)| (Record::parse(&data), stat)),
+        }
     }
 }
 

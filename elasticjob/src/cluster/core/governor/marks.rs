@@ -107,64 +107,26 @@ pub(crate) fn repair(view: &View, suspects: &[u32], answers: Vec<Answer>, succes
     });
     let mut transaction = Transaction::on(view);
     let (mut items, mut parked, mut lost) = (Vec::new(), Vec::new(), Vec::new());
-    for item in suspects {
-        let mark = answers.next().flatten();
-        let ledger = answers.next().flatten();
-        let is_failovering = answers.next().flatten().is_some();
-        let is_marked = mark.is_some();
-        let left = view
-            .items
-            .get(item)
-            .filter(|state| succession.failover && *item < succession.total && !state.is_disabled)
-            .filter(|state| is_taken_for_running(view, *item, state))
-            .and_then(|state| state.owner.clone());
-        let Some(holder) = mark.and_then(|(data, stat)| dead_holder(view, &data, stat)).or(left) else {
+    for item in suspects.iter().copied() {
+        let [mark, ledger, failovering] = [(); 3].map(|()| answers.next().flatten());
+        let Some(remedy) = Remedy::of(view, item, mark, ledger, failovering.is_some(), succession) else {
             continue;
         };
-        let (record, version) = ledger.map_or((Record::default(), None), |(data, stat)| {
-            (Record::parse(&data), Some(stat.version))
-        });
-        let bequest = bequeathed(view, *item, &record, &holder, succession);
-        let (after, is_queued) = match bequest {
-            Bequest::Queued => (record.clone(), true),
-            Bequest::Unrecorded => (record.without_run(), true),
-            Bequest::Lost => (record.ended(End::new(Verdict::Lost)), false),
-            Bequest::Parked => {
-                let end = End::because(Verdict::Lost, "parked: its instances died in a row");
-                (record.ended(end), false)
-            }
-            Bequest::Nothing => (record.clone(), false),
-        };
-        let state = |kind| Node::ItemState { item: *item, kind };
-        let is_added = transaction.add_if_it_fits(|transaction| {
-            match version {
-                Some(version) => transaction.set(Node::LedgerItem(*item), after.to_bytes(), Some(version)),
-                None => transaction.create(Node::LedgerItem(*item), after.to_bytes(), CreateMode::Persistent),
-            };
-            if is_marked {
-                transaction.delete(state(ItemKind::Running));
-            }
-            if is_failovering {
-                transaction.delete(state(ItemKind::Failovering));
-            }
-            if is_queued && !view.failover_queue.contains(item) {
-                transaction.create(Node::FailoverItem(*item), "", CreateMode::Persistent);
-            }
-        });
-        if !is_added {
+        if !transaction.add_if_it_fits(|transaction| remedy.add_to(transaction, view)) {
             // They are suspects still once these are repaired.
             break;
         }
+        let Remedy { bequest, record, .. } = remedy;
         match bequest {
-            Bequest::Lost => lost.push((*item, record.run)),
+            Bequest::Lost => lost.push((item, record.run)),
             Bequest::Parked => {
-                parked.push(*item);
-                lost.push((*item, record.run));
+                parked.push(item);
+                lost.push((item, record.run));
             }
-            Bequest::Unrecorded => lost.extend(record.replaced(None).map(|run| (*item, Some(run)))),
+            Bequest::Unrecorded => lost.extend(record.replaced(None).map(|run| (item, Some(run)))),
             Bequest::Queued | Bequest::Nothing => {}
         }
-        items.push(*item);
+        items.push(item);
     }
     (!items.is_empty()).then(|| Repair {
         items,
@@ -172,6 +134,82 @@ pub(crate) fn repair(view: &View, suspects: &[u32], answers: Vec<Answer>, succes
         lost,
         steps: transaction.into_steps(),
     })
+}
+
+/// What puts one item right that a dead instance left.
+struct Remedy {
+    item: u32,
+    bequest: Bequest,
+    /// The ledger as it was found, and its version if it is there.
+    record: Record,
+    version: Option<i32>,
+    is_marked: bool,
+    is_failovering: bool,
+}
+
+impl Remedy {
+    /// Judges one suspect; `None` if no dead instance holds it.
+    fn of(
+        view: &View,
+        item: u32,
+        mark: Option<(Vec<u8>, Stat)>,
+        ledger: Option<(Vec<u8>, Stat)>,
+        is_failovering: bool,
+        succession: Succession,
+    ) -> Option<Self> {
+        let is_marked = mark.is_some();
+        let left = || {
+            let state = view.items.get(&item)?;
+            let is_covered = succession.failover && item < succession.total && !state.is_disabled;
+            (is_covered && is_taken_for_running(view, item, state)).then(|| state.owner.clone())?
+        };
+        let holder = mark
+            .and_then(|(data, stat)| dead_holder(view, &data, stat))
+            .or_else(left)?;
+        let version = ledger.as_ref().map(|(_, stat)| stat.version);
+        let record = ledger.map_or_else(Record::default, |(data, _)| Record::parse(&data));
+        Some(Self {
+            item,
+            bequest: bequeathed(view, item, &record, &holder, succession),
+            record,
+            version,
+            is_marked,
+            is_failovering,
+        })
+    }
+
+    /// Returns the ledger once it is put right.
+    fn after(&self) -> Record {
+        match self.bequest {
+            Bequest::Queued | Bequest::Nothing => self.record.clone(),
+            Bequest::Unrecorded => self.record.without_run(),
+            Bequest::Lost => self.record.ended(End::new(Verdict::Lost)),
+            Bequest::Parked => {
+                let end = End::because(Verdict::Lost, "parked: its instances died in a row");
+                self.record.ended(end)
+            }
+        }
+    }
+
+    fn add_to(&self, transaction: &mut Transaction<'_>, view: &View) {
+        let item = self.item;
+        let state = |kind| Node::ItemState { item, kind };
+        let after = self.after().to_bytes();
+        match self.version {
+            Some(version) => transaction.set(Node::LedgerItem(item), after, Some(version)),
+            None => transaction.create(Node::LedgerItem(item), after, CreateMode::Persistent),
+        };
+        if self.is_marked {
+            transaction.delete(state(ItemKind::Running));
+        }
+        if self.is_failovering {
+            transaction.delete(state(ItemKind::Failovering));
+        }
+        let is_queued = matches!(self.bequest, Bequest::Queued | Bequest::Unrecorded);
+        if is_queued && !view.failover_queue.contains(&item) {
+            transaction.create(Node::FailoverItem(item), "", CreateMode::Persistent);
+        }
+    }
 }
 
 /// What a dead instance leaves of an item.

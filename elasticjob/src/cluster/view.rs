@@ -11,8 +11,11 @@
 //! the items by owner, how many of those that wait to move are free, and which items have changed since a revision.
 
 mod changes;
+mod item;
 mod looks;
 mod owned;
+mod parents;
+mod questions;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -24,16 +27,17 @@ use super::core::governor::resharding::Basis;
 use super::instance::InstanceId;
 use super::layout::{Guarantee, ItemKind, Moment, Node};
 use super::member::Member;
-use super::mutation::Mutation;
 use super::noted_items::NotedItems;
 use super::pause::StoredPause;
 use super::trigger::Trigger;
 use changes::Changes;
 pub(crate) use changes::Revision;
+pub(crate) use item::{ItemView, Mark, MarkHolder};
 pub(crate) use looks::look;
 #[cfg(test)]
 pub(crate) use looks::take_looks;
 use owned::Owned;
+use parents::Parents;
 
 /// A job's subtree, as far as it is of interest.
 #[derive(Clone, Debug, Default)]
@@ -120,43 +124,6 @@ pub(crate) enum ServerStatus {
     Disabled,
     /// Neither of the two. It counts as off, although no operator switched it off.
     Unclear,
-}
-
-/// What is known of one item.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "each says that a node exists")]
-pub(crate) struct ItemView {
-    /// Whether `sharding/{item}` itself exists.
-    pub(crate) exists: bool,
-    pub(crate) owner: Option<InstanceId>,
-    /// Whether it was seen to be a Java member's before it had this owner, or none.
-    pub(crate) was_of_java: bool,
-    pub(crate) mark: Option<Mark>,
-    pub(crate) is_misfire_marked: bool,
-    pub(crate) is_disabled: bool,
-    pub(crate) failover: Option<InstanceId>,
-    pub(crate) is_failovering: bool,
-    /// Whether `ledger/items/{item}` exists.
-    pub(crate) has_ledger: bool,
-}
-
-/// A `running` mark. Its holder is known only where it was read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Mark {
-    pub(crate) holder: MarkHolder,
-}
-
-/// The holder of a `running` mark.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum MarkHolder {
-    /// Seen to come by an event, and not read.
-    Unknown,
-    /// It goes with its session, so it is never stale.
-    Session,
-    /// The instance named in it.
-    Instance(InstanceId),
-    /// It names no instance.
-    Unnamed,
 }
 
 /// What an event asks for.
@@ -259,7 +226,7 @@ impl View {
             | Node::Progresses
             | Node::Progress(_)
             | Node::Guarantee(_) => Interest::None,
-            _ if Parents::bit(node).is_some() || is_data_ignored(node) => {
+            _ if Parents::knows(node) || is_data_ignored(node) => {
                 self.put(node, &[], Stat::default());
                 Interest::Changed
             }
@@ -489,168 +456,6 @@ impl View {
     fn item(&mut self, item: u32) -> &mut ItemView {
         self.items.entry(item).or_default()
     }
-
-    /// Returns whether the node is known to be there.
-    pub(crate) fn has(&self, node: Node<'_>) -> bool {
-        match node {
-            // An item that has an owner is there, even where only the owner was read.
-            Node::Sharding => self.parents.has(node) || self.owners().next().is_some(),
-            Node::Item(item) => self
-                .items
-                .get(&item)
-                .is_some_and(|item| item.exists || item.owner.is_some()),
-            _ if Parents::bit(node).is_some() => self.parents.has(node),
-            Node::Config => self.has_config,
-            Node::Epoch => self.epoch.is_some(),
-            Node::Pause => self.pause.is_some(),
-            Node::Cancel(item) => self.cancels.contains_key(&item),
-            Node::Request(item) => self.item_triggers.contains_key(&item),
-            Node::LedgerItem(item) => self.items.get(&item).is_some_and(|item| item.has_ledger),
-            Node::Server(ip) => self.servers.contains_key(ip),
-            Node::CurrentTime => self.has_current_time,
-            Node::FailoverItem(item) => self.failover_queue.contains(&item),
-            _ => false,
-        }
-    }
-
-    /// Returns whether the instance is there and its server is switched on.
-    pub(crate) fn is_available(&self, id: &InstanceId) -> bool {
-        self.instances.contains(id) && self.is_enabled(id)
-    }
-
-    /// Returns whether the server of the instance is switched on.
-    pub(crate) fn is_enabled(&self, id: &InstanceId) -> bool {
-        self.servers.get(id.server()) == Some(&ServerStatus::Enabled)
-    }
-
-    /// Returns whether the instance may be running something. One that an operator removed goes on until it has left: no longer
-    /// registered, it is still a member. Java members are none, and dead once they are not registered.
-    pub(crate) fn is_alive(&self, id: &InstanceId) -> bool {
-        self.instances.contains(id) || self.members.contains_key(id)
-    }
-
-    /// Returns whether the whole job is paused: nothing of it is claimed.
-    pub(crate) fn is_paused(&self) -> bool {
-        self.pause.is_some() && !Mutation::IgnorePause.is_on()
-    }
-
-    /// Returns an operator's word that this run of the item is to end, if there is one.
-    pub(crate) fn cancel_of(&self, item: u32, run: &str) -> Option<&Cancel> {
-        let cancel = self.cancels.get(&item)?.as_ref();
-        cancel.filter(|cancel| cancel.run == run && !Mutation::IgnoreCancel.is_on())
-    }
-
-    /// Returns whether the instance starts nothing while the job is paused: a member of ours that knows of pauses.
-    pub(crate) fn obeys_pause(&self, id: &InstanceId) -> bool {
-        self.members.get(id).is_some_and(|member| member.obeys_pause)
-    }
-
-    /// Returns the instances that items may be given to, in the order of strategies: descending. While the job is paused
-    /// these are such as obey the pause.
-    pub(crate) fn candidates_for_items(&self) -> impl Iterator<Item = &InstanceId> {
-        self.instances
-            .iter()
-            .rev()
-            .filter(|id| self.is_enabled(id))
-            .filter(|id| !self.members.get(id).is_some_and(|member| member.draining))
-            .filter(|id| !self.is_paused() || self.obeys_pause(id))
-    }
-
-    /// Returns whether a member of the job is not one of ours.
-    pub(crate) fn has_java_members(&self) -> bool {
-        self.instances.iter().any(|id| !self.members.contains_key(id))
-    }
-
-    /// Returns whether the leader is not one of ours.
-    pub(crate) fn is_led_by_java(&self) -> bool {
-        let is_of_java = |leader| !self.members.contains_key(leader);
-        self.leader.as_ref().is_some_and(is_of_java)
-    }
-
-    /// Returns whether nothing may start, since the items are about to change hands.
-    pub(crate) fn is_held_up(&self) -> bool {
-        self.is_resharding() && !self.is_awaited_by_java_leader()
-    }
-
-    /// Returns whether a Java leader has begun a firing, and waits for the items of all others to come to it: it shares nothing
-    /// out before they have.
-    fn is_awaited_by_java_leader(&self) -> bool {
-        let Some(leader) = self.leader.as_ref().filter(|_| self.is_led_by_java()) else {
-            return false;
-        };
-        let is_theirs = |item: &u32| {
-            self.items
-                .get(item)
-                .is_some_and(|item| item.owner.as_ref() == Some(leader))
-        };
-        self.is_resharding_necessary && !self.is_resharding_processing && self.gathered.iter().any(is_theirs)
-    }
-
-    /// Returns the items below `total` that belong to `id`.
-    pub(crate) fn items_of<'a>(
-        &'a self,
-        id: &InstanceId,
-        total: u32,
-    ) -> impl Iterator<Item = (u32, &'a ItemView)> + use<'a> {
-        let items = self
-            .owned
-            .of(id)
-            .into_iter()
-            .flat_map(move |items| items.range(..total));
-        items.filter_map(|item| {
-            look();
-            Some((*item, &**self.items.get(item)?))
-        })
-    }
-
-    /// Returns whether the item belongs to `id`.
-    pub(crate) fn is_of(&self, item: u32, id: &InstanceId) -> bool {
-        self.items.get(&item).and_then(|item| item.owner.as_ref()) == Some(id)
-    }
-
-    /// Returns all owners, each with its items, of which it has one at least.
-    pub(crate) fn owners(&self) -> impl Iterator<Item = (&InstanceId, &BTreeSet<u32>)> {
-        self.owned.iter()
-    }
-
-    /// Returns how many of the items below `total` have an owner.
-    pub(crate) fn count_owned(&self, total: u32) -> usize {
-        self.owned.count(total)
-    }
-
-    /// Returns whether an item that waits to move has no mark.
-    pub(crate) fn is_any_free_to_move(&self) -> bool {
-        self.free_to_move > 0
-    }
-
-    /// Returns whether the item waits for its run to end, to move elsewhere: it is not to be run again before.
-    pub(crate) fn is_moving(&self, item: u32) -> bool {
-        // A Java leader shares items out without a word here, so what one of ours said before is void.
-        let is_led_by_ours = self
-            .leader
-            .as_ref()
-            .is_some_and(|leader| self.members.contains_key(leader));
-        let basis = self.epoch.as_ref().and_then(|epoch| epoch.basis.as_ref());
-        is_led_by_ours && basis.is_some_and(|basis| basis.deferred().contains(item))
-    }
-
-    /// Returns whether the item was running when it was to move, and came to its owner after that.
-    pub(crate) fn was_busy(&self, item: u32) -> bool {
-        let basis = self.epoch.as_ref().and_then(|epoch| epoch.basis.as_ref());
-        let is_coming = || basis.is_some_and(Basis::is_unfinished) && self.waiting.contains(item);
-        self.released.contains(item) || is_coming()
-    }
-
-    /// Returns whether any item waits for its run to end, to move elsewhere.
-    pub(crate) fn has_moving_items(&self) -> bool {
-        let basis = self.epoch.as_ref().and_then(|epoch| epoch.basis.as_ref());
-        basis.is_some_and(|basis| !basis.deferred().is_empty())
-    }
-
-    /// Returns whether all instances have to wait for the leader to reshard.
-    pub(crate) fn is_resharding(&self) -> bool {
-        self.is_resharding_necessary || self.is_resharding_processing
-    }
 }
 
 impl StoredEpoch {
@@ -671,47 +476,6 @@ impl ServerStatus {
     }
 }
 
-impl ItemView {
-    /// Records that a node of it is there. Owners and marks are the view's to take in.
-    fn put(&mut self, kind: ItemKind, text: &str) {
-        match kind {
-            ItemKind::Owner | ItemKind::Running => {}
-            ItemKind::Misfire => self.is_misfire_marked = true,
-            ItemKind::Disabled => self.is_disabled = true,
-            ItemKind::Failover => self.failover = InstanceId::parse(text),
-            ItemKind::Failovering => self.is_failovering = true,
-        }
-    }
-
-    fn give(&mut self, owner: Option<InstanceId>) {
-        let before = std::mem::replace(&mut self.owner, owner);
-        if let Some(before) = before.filter(|before| Some(before) != self.owner.as_ref()) {
-            self.was_of_java = before.is_of_java();
-        }
-    }
-
-    fn clear(&mut self, kind: ItemKind) {
-        match kind {
-            ItemKind::Owner | ItemKind::Running => {}
-            ItemKind::Misfire => self.is_misfire_marked = false,
-            ItemKind::Disabled => self.is_disabled = false,
-            ItemKind::Failover => self.failover = None,
-            ItemKind::Failovering => self.is_failovering = false,
-        }
-    }
-}
-
-impl Mark {
-    fn parse(text: &str, stat: Stat) -> Self {
-        let holder = match InstanceId::parse(text) {
-            _ if stat.ephemeral_owner != 0 => MarkHolder::Session,
-            Some(id) => MarkHolder::Instance(id),
-            None => MarkHolder::Unnamed,
-        };
-        Self { holder }
-    }
-}
-
 /// Returns whether a node matters by its presence alone, so that its data need not be read.
 fn is_data_ignored(node: Node<'_>) -> bool {
     matches!(
@@ -729,53 +493,6 @@ fn is_data_ignored(node: Node<'_>) -> bool {
                 ..
             }
     )
-}
-
-/// Which of the nodes that only hold others exist, a bit each.
-#[derive(Clone, Copy, Debug, Default)]
-struct Parents(u32);
-
-impl Parents {
-    fn bit(node: Node<'_>) -> Option<u32> {
-        let place = match node {
-            Node::Servers => 0,
-            Node::Instances => 1,
-            Node::Leader => 2,
-            Node::Election => 3,
-            Node::ElectionLatch => 4,
-            Node::LeaderSharding => 5,
-            Node::Sharding => 6,
-            Node::Trigger => 7,
-            Node::SystemTime => 8,
-            Node::Ledger => 9,
-            Node::LedgerItems => 10,
-            Node::Members => 11,
-            Node::LeaderFailover => 12,
-            Node::FailoverItems => 13,
-            Node::FailoverLatch => 14,
-            Node::Notes => 15,
-            Node::ServerNotes => 16,
-            Node::ItemNotes => 17,
-            Node::Standbys => 18,
-            Node::Cancels => 19,
-            Node::Requests => 20,
-            _ => return None,
-        };
-        Some(1 << place)
-    }
-
-    fn set(&mut self, node: Node<'_>, exists: bool) {
-        let Some(bit) = Self::bit(node) else { return };
-        if exists {
-            self.0 |= bit;
-        } else {
-            self.0 &= !bit;
-        }
-    }
-
-    fn has(self, node: Node<'_>) -> bool {
-        Self::bit(node).is_some_and(|bit| self.0 & bit != 0)
-    }
 }
 
 #[cfg(test)]

@@ -1,3 +1,8 @@
+//! The blocking work of one run: it counts against the pool, and is refused once the run is to stop.
+//!
+//! Work that has begun cannot be stopped from outside. So it keeps the room of its item in the pool until it ends, and
+//! the end of the run waits for it: until then the item's mark keeps every other instance from running the item.
+
 use std::sync::Weak;
 
 use tokio_util::sync::CancellationToken;

@@ -1,3 +1,9 @@
+//! One try of one item: what surrounds the job's code while it runs.
+//!
+//! From the inside out: the job's future; the time limit, which counts from the last progress; the gate, which looks at
+//! fence and cancellation before each poll; the guard, which turns a panic into an outcome. When the try is over, for
+//! whatever reason, the token of its blocking work is cancelled, and the end of that work is waited for.
+
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
@@ -148,6 +154,7 @@ where
     job.await.into()
 }
 
+/// Returns what the layers around a job's future come to.
 fn outcome_of(polled: Result<Result<TryOutcome, Stopped>, Panicked>) -> TryOutcome {
     match polled {
         Ok(Ok(outcome)) => outcome,

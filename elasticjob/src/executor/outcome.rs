@@ -1,3 +1,5 @@
+//! How one try of an item ended.
+
 use std::fmt;
 use std::time::Duration;
 

@@ -1,4 +1,8 @@
 //! Runs the items of one job: the executor's side of the seam to the cluster.
+//!
+//! A runner has what the configuration in force chose: pool, tries, error handler, listeners, props. A change of the
+//! configuration makes these again, all or none, and keeps what has not changed, so that a handler's counts and a
+//! pool's queue survive it. A run keeps what it was launched with.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -96,6 +100,7 @@ impl JobRunner {
         })
     }
 
+    /// Returns what the configuration in force chose. Runs hold on to it while the configuration changes.
     fn current(&self) -> Current {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -149,6 +154,7 @@ impl Current {
 }
 
 impl Equipment {
+    /// Makes the error handler of a job, from its props.
     fn handler(&self, name: &str, config: &JobConfig) -> Result<Arc<dyn JobErrorHandler>, Misconfigured> {
         let kind = self.error_handlers.get(name)?;
         Ok(kind.make(name, config.name().as_str(), config.props(), &self.post)?)
@@ -170,6 +176,7 @@ impl JobRunner {
     }
 }
 
+/// Returns what the pauses between the tries of a run depend on.
 fn identity(start: &Start) -> Identity {
     Identity {
         run: start.run.id.clone(),

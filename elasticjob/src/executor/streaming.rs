@@ -1,4 +1,7 @@
 //! What a declared job takes from its props before its own code does: whether it streams.
+//!
+//! It is checked here so that a misspelt `streaming.` prop of a dataflow job, and streaming for a job that cannot, are
+//! faults at start.
 
 use crate::job::{Kind, STREAMING};
 use crate::property::{Properties, Reader, accept};

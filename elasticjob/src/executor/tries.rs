@@ -3,6 +3,10 @@
 //! To the cluster all tries are one run: it keeps its mark, its fencing token and its place in the ledger, and only how the
 //! last try ended becomes its verdict. So an instance that dies or is fenced between two tries counts as having died while running
 //! the item, and `failover` applies. The next attempt has all tries again.
+//!
+//! The pauses are exponential with a jitter of up to a half. The jitter is derived from the run's id and not from
+//! randomness, so that a simulation repeats itself while items of a real cluster still differ. In a pause the run holds
+//! no room in the pool.
 
 #[cfg(test)]
 mod tests;
@@ -101,6 +105,7 @@ impl fmt::Display for GivenUp {
 }
 
 impl Tried {
+    /// Returns a run of which no try was made: it counts as cancelled if it is stopped now.
     fn not_yet() -> Self {
         Self {
             outcome: TryOutcome::Cancelled(Stopped::Cancelled),
@@ -126,12 +131,14 @@ impl Tried {
         self.tries.saturating_sub(1)
     }
 
+    /// Notes why no further try is made. The failure of the last try stays the outcome.
     fn given_up(self, reason: GivenUp) -> Self {
         info!(cause = %Cause(&self.outcome), %reason, "failed, not tried again");
         let given_up = Some(reason);
         Self { given_up, ..self }
     }
 
+    /// Replaces the outcome: the run was stopped between two tries, so it did not end by the failure of the last one.
     fn stopped(self, stopped: Stopped) -> Self {
         let outcome = TryOutcome::Cancelled(stopped);
         Self { outcome, ..self }

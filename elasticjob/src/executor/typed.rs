@@ -71,6 +71,9 @@ pub trait JobExecutor: Send + Sync + 'static {
     ///
     /// # Cancel safety
     /// The future is dropped when the run is to stop. What must not go on then is stopped by its destructors.
+    ///
+    /// Several items of several jobs may run at the same time, each with the properties of its job. A panic fails the
+    /// item alone.
     fn execute(
         &self,
         run: &RunContext,

@@ -662,6 +662,9 @@ async fn a_closed_session_should_be_lost_for_good(registry: &Arc<dyn Registry>) 
 }
 
 /// A session, and a node to work below.
+///
+/// Each check works below a first path segment of its own, so checks do not disturb each other, nor what else the
+/// registry holds.
 struct Test {
     session: Arc<dyn Session>,
     root: String,
@@ -709,18 +712,21 @@ async fn connect(registry: &Arc<dyn Registry>) -> Arc<dyn Session> {
     within(registry.connect()).await.expect("the registry is there")
 }
 
+/// Waits for an answer, for [`PATIENCE`] at most.
 async fn within<T>(future: impl Future<Output = T>) -> T {
     timeout(PATIENCE, future)
         .await
         .expect("an answer comes within ten seconds")
 }
 
+/// Waits for the next event of a watch.
 async fn next(watch: &mut Box<dyn Watch>) -> WatchEvent {
     timeout(PATIENCE, poll_fn(|cx| watch.poll_next(cx)))
         .await
         .expect("an event comes within ten seconds")
 }
 
+/// Returns the next event of a watch if it is there already.
 fn ready(watch: &mut Box<dyn Watch>) -> Option<WatchEvent> {
     match watch.poll_next(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(event) => Some(event),

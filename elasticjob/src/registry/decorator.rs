@@ -1,4 +1,7 @@
 //! Sessions whose requests something else sees, counts, delays or refuses on their way.
+//!
+//! Metering, the registry's metrics and faults in tests are decorators. Each implements the methods that it changes;
+//! the others pass on.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,4 +1,12 @@
-/// Why a registry did not do what it was asked.
+//! Errors of registries.
+//!
+//! The variants are what callers act on: refused for a reason that another state may change (`NodeExists`,
+//! `BadVersion`, ..), refused for good, unknown outcome, no connection, no session.
+
+/// Why a registry did not carry out a request, or may not have.
+///
+/// Ask [`is_outcome_unknown`](Self::is_outcome_unknown) before anything is repeated that must not happen twice, and
+/// [`is_session_lost`](Self::is_session_lost) to learn that only a new session helps.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -44,6 +52,7 @@ pub enum Error {
 
 impl Error {
     /// Returns whether a write that ended so may nevertheless have happened.
+    /// A read after a sync shows whether it did.
     #[must_use]
     pub fn is_outcome_unknown(&self) -> bool {
         matches!(self, Self::ConnectionLoss)
@@ -67,6 +76,9 @@ impl Error {
 }
 
 /// Why a transaction did not happen, or may not have.
+///
+/// With `step` set, no step was carried out. Without it, ask the error: after [`Error::ConnectionLoss`] all steps or
+/// none were.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{error}{}", .step.map(|step| format!(" (step {step} of the transaction)")).unwrap_or_default())]
 pub struct WriteError {

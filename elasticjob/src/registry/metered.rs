@@ -34,6 +34,9 @@ pub struct Metered<R> {
 }
 
 /// How often each kind of request was made. The difference of two is what was asked between them.
+///
+/// A failed request counts as one that was answered: it was made. Only [`Counts::connects`] counts what no open session
+/// made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counts {
@@ -137,6 +140,7 @@ fn add(counter: &AtomicU64, count: usize) {
 }
 
 impl<R: Registry> Metered<R> {
+    /// Counts an attempt to connect, and the requests of the session that it leads to.
     fn counted<'a>(
         &self,
         connecting: BoxFuture<'a, Result<Arc<dyn Session>, Error>>,

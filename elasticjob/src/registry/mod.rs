@@ -150,6 +150,7 @@ pub trait Registry: fmt::Debug + Send + Sync + 'static {
 /// ```
 pub trait Session: fmt::Debug + Send + Sync + 'static {
     /// The registry's own id of the session. Ephemeral nodes carry it as [`Stat::ephemeral_owner`].
+    /// It is never 0, and no two sessions that live at the same time have the same.
     fn id(&self) -> i64;
 
     /// The session timeout as negotiated. The registry may remove our ephemeral nodes this long after it
@@ -183,6 +184,12 @@ pub trait Session: fmt::Debug + Send + Sync + 'static {
 
     /// Waits until the server that serves us has seen everything that was acknowledged before. Answered by
     /// the quorum, so an answer also proves that the session was alive after the call was sent.
+    ///
+    /// # Errors
+    /// [`Error::ConnectionLoss`] and [`Error::SessionExpired`]: nothing is proven then.
+    ///
+    /// # Cancel safety
+    /// It changes nothing; dropping the future leaves nothing behind.
     fn sync(&self) -> BoxFuture<'static, Result<(), Error>>;
 
     /// Watches `path` and everything below it, from the answer on. The path need not exist.
@@ -191,10 +198,18 @@ pub trait Session: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] when the session has a watch on this path.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the watch that it would have returned.
     fn watch(&self, path: &str) -> BoxFuture<'static, Result<Box<dyn Watch>, Error>>;
 
     /// Ends the session now: ephemeral nodes go at once. Waits, within the connection timeout, for the
     /// registry's word that it is so.
+    ///
+    /// It may be called more than once. Every later call of the session ends with [`Error::SessionExpired`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future does not keep the session open.
     fn close(&self) -> BoxFuture<'static, ()>;
 }
 
@@ -255,6 +270,7 @@ pub enum SessionState {
 /// ```
 pub trait Watch: fmt::Debug + Send {
     /// The next event. After [`WatchEvent::Closed`] it gives that for ever.
+    /// If there is no event yet, the task of `cx` is woken by the next one. Only the task that polled last is.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<WatchEvent>;
 }
 

@@ -1,4 +1,6 @@
 //! What every registry agrees on about paths.
+//!
+//! The rules are ZooKeeper's, for all registries: a job that runs on one of them can move to another.
 
 use super::Error;
 
@@ -31,6 +33,7 @@ fn is_forbidden(character: char) -> bool {
     matches!(character, '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{e000}'..='\u{f8ff}' | '\u{fff0}'..='\u{ffff}')
 }
 
+/// Returns the error of a path, which is shown with its control characters escaped.
 fn invalid(path: &str, reason: &str) -> Error {
     Error::InvalidArgument(format!("path `{}`: {reason}", path.escape_debug()))
 }

@@ -1,4 +1,7 @@
 //! Events on their way to the receiver of a watch.
+//!
+//! A receiver that is slow costs a bounded amount of memory: when its queue is full, all events are replaced by one
+//! `Resync`, after which it reads everything again.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -1,4 +1,8 @@
-//! How large a request may be.
+//! How large a request may be, and how work is split into requests of that size.
+//!
+//! A ZooKeeper server closes the connection on a request beyond its limit, which looks like any other loss of the
+//! connection and would be repeated for ever. So sizes are checked here, before anything is sent. The estimate is
+//! coarse and on the safe side.
 
 use crate::limits;
 

@@ -66,6 +66,7 @@ const BODY_LIMIT: usize = 64 * 1024;
 /// As much of it as an error quotes.
 const QUOTED: usize = 300;
 
+/// So many redirects of one request are followed.
 const REDIRECTS: usize = 10;
 
 /// Executes jobs of type `HTTP`; see the [module](self).
@@ -99,6 +100,7 @@ impl HttpExecutor {
     /// The `elastic-job-type`.
     pub const NAME: &'static str = "HTTP";
 
+    /// Returns the client with these timeouts, and makes it if it is the first of its kind.
     fn client(&self, properties: &HttpProperties) -> reqwest::Result<Client> {
         let timeouts = (properties.connect_timeout, properties.read_timeout);
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
@@ -164,6 +166,7 @@ impl JobExecutor for HttpExecutor {
 }
 
 impl HttpExecutor {
+    /// Sends the request of a run and waits for the head of the answer. Dropping the future drops the connection.
     async fn ask(&self, run: &RunContext, properties: &HttpProperties) -> reqwest::Result<Response> {
         let HttpProperties {
             url,
@@ -206,6 +209,7 @@ fn header(json: &str) -> HeaderValue {
     HeaderValue::from_bytes(json.as_bytes()).expect("control characters are escaped")
 }
 
+/// Decides whether a redirect is followed. One that would give up encryption is answered as it is, and fails the item.
 fn follow(attempt: Attempt<'_>) -> reqwest::redirect::Action {
     let is_encrypted = |url: &reqwest::Url| url.scheme() == "https";
     let was_encrypted = attempt.previous().last().is_some_and(is_encrypted);
@@ -218,6 +222,7 @@ fn follow(attempt: Attempt<'_>) -> reqwest::redirect::Action {
     }
 }
 
+/// Returns the beginning of an answer's body for the text of an error, without secrets.
 fn quoted(body: &str) -> String {
     // A service may answer with what it was asked.
     let body = elasticjob_config::without_secrets(body.trim());

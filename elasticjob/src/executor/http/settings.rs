@@ -1,3 +1,8 @@
+//! The props of jobs of type `HTTP`.
+//!
+//! The address may hold a user, a token in its path, or one in its query. No message shows more of it than scheme, host
+//! and port.
+
 use std::fmt;
 use std::time::Duration;
 

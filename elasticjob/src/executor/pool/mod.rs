@@ -1,4 +1,8 @@
-//! How many items run at once.
+//! Pools: how many items of a job run at once on an instance.
+//!
+//! Java has thread pools here, and the names are theirs. Items of ours are futures, so a pool is a number of permits;
+//! blocking work counts against it too. An item that waits for a permit is claimed, which is why a pool that is too
+//! small delays items and loses none.
 
 mod permits;
 
@@ -48,6 +52,7 @@ pub struct Pool {
 
 impl Pool {
     /// So many items of each job at once.
+    /// Each job that names it has a pool of its own of this size.
     #[must_use]
     pub fn of(limit: NonZeroUsize) -> Self {
         Self {
@@ -57,6 +62,7 @@ impl Pool {
     }
 
     /// All items at once.
+    /// The number of items that the instance owns is then the only bound.
     #[must_use]
     pub fn unbounded() -> Self {
         Self {
@@ -66,6 +72,7 @@ impl Pool {
     }
 
     /// So many items at once of all jobs together that have this pool or a clone of it.
+    /// Use it for what several jobs share, such as the connections of a database.
     #[must_use]
     pub fn shared(limit: NonZeroUsize) -> Self {
         Self {
@@ -107,6 +114,7 @@ pub(crate) struct OpenPool {
 }
 
 impl OpenPool {
+    /// Returns the rights that items of this pool wait for.
     pub(crate) fn permits(&self) -> Permits {
         self.permits.clone()
     }
@@ -155,6 +163,8 @@ impl OpenPool {
 pub trait ExecutorServiceHandler: Send + Sync + 'static {
     /// The pool of this job. Asked when the job starts, and again whenever its configuration has changed; it must not
     /// block.
+    ///
+    /// If it panics, the job does not run by that configuration, and says so.
     fn pool(&self, job_name: &str) -> Pool;
 }
 

@@ -54,6 +54,7 @@ pub(super) const PASSED: Accepts<Passed> = Accepts::explained(
 );
 
 impl Pattern {
+    /// Reads one name, or the beginning of names with `*` after it.
     fn parse(text: &str) -> Result<Self, String> {
         let beginning = text.strip_suffix('*');
         let name = beginning.unwrap_or(text);
@@ -67,6 +68,7 @@ impl Pattern {
         })
     }
 
+    /// Returns whether the variable is meant. A pattern never means our own settings; a full name does.
     fn means(&self, name: &OsStr) -> bool {
         match self {
             Self::Name(known) => name == known.as_str(),

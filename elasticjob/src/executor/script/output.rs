@@ -1,4 +1,8 @@
-//! What a script says, line by line into the log.
+//! The output of a script, line by line into the log.
+//!
+//! Output is read as it comes, so a script never blocks on a full pipe, and a line without an end does not fill the
+//! memory: it is logged in pieces of 8 KiB. The last lines are kept for the cause of a failure. Bytes that are no UTF-8
+//! are replaced.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -44,6 +48,7 @@ impl Tail {
         lines.finish(|line| self.add(stream, line));
     }
 
+    /// Logs a line, and keeps it as one of the last.
     fn add(&self, stream: &str, line: &str) {
         info!(stream, line, "script");
         if line.trim().is_empty() {

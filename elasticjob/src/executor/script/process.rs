@@ -1,4 +1,9 @@
 //! The process of a script, from its start to the end of all that it started.
+//!
+//! The script leads a process group of its own, so that a signal reaches what it starts as well. Stopping has three
+//! levels: asked to end (SIGTERM) with a grace; killed after that; killed at once if the fence passes, because another
+//! instance may start the item then. However this ends, the group is killed before the item counts as over, except
+//! after an end by itself: what a script leaves running on purpose is left alone.
 
 use std::ffi::OsString;
 use std::future;
@@ -117,6 +122,7 @@ impl Script {
         }
     }
 
+    /// Returns the command that starts the script: its own environment, no input, a group of its own.
     fn command(&self) -> Result<Command, Failure> {
         let directory = self.directory.as_deref();
         if let Some(directory) = directory.filter(|directory| !directory.is_dir()) {

@@ -1,4 +1,7 @@
 //! Where programs are, and the one that ties scripts to our life.
+//!
+//! Programs are looked up here and not by the system, because the system's error does not say which of several things
+//! is missing, and because the wrapper would look the program up in another directory.
 
 use std::env;
 use std::fs;

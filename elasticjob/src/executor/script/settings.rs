@@ -1,3 +1,5 @@
+//! The props of jobs of type `SCRIPT`.
+
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,4 +1,7 @@
 //! From a command line to the words that a program is started with.
+//!
+//! No shell is started: nothing is expanded, so a parameter cannot become a command. Use `sh -c` in the command line to
+//! have a shell.
 
 use crate::property::Accepts;
 
@@ -71,6 +74,8 @@ fn java_words(line: &str) -> Result<Vec<String>, String> {
     Ok(words)
 }
 
+/// Returns an argument as Java members hand it on: stripped of quotes at its ends, and put into quotes if it has blanks
+/// or quotes inside.
 fn java_argument(word: &str) -> Result<String, String> {
     let bare = word.trim().trim_matches(['\'', '"']);
     match (bare.contains('"'), bare.contains(['\'', ' '])) {

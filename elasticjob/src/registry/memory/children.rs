@@ -34,6 +34,7 @@ impl Default for Children {
 }
 
 impl Children {
+    /// Returns whether there is no child.
     pub(super) fn is_empty(&self) -> bool {
         match self {
             Self::Few(few) => few.is_empty(),
@@ -41,6 +42,7 @@ impl Children {
         }
     }
 
+    /// Returns the child of this name.
     pub(super) fn get(&self, name: &str) -> Option<&Node> {
         match self {
             Self::Few(few) => few.iter().find(|(known, _)| **known == *name).map(|(_, node)| node),
@@ -48,6 +50,7 @@ impl Children {
         }
     }
 
+    /// Returns the child of this name, to be changed.
     pub(super) fn get_mut(&mut self, name: &str) -> Option<&mut Node> {
         match self {
             Self::Few(few) => few.iter_mut().find(|(known, _)| **known == *name).map(|(_, node)| node),
@@ -74,6 +77,7 @@ impl Children {
         }
     }
 
+    /// Takes the child of this name out.
     pub(super) fn remove(&mut self, name: &str) -> Option<Node> {
         match self {
             Self::Few(few) => {

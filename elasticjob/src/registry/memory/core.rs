@@ -1,4 +1,7 @@
 //! The one lock of a registry, and what lets time act on it.
+//!
+//! Wakers, answers and drops of values run code of others, which may call the registry again. So they are collected
+//! under the lock and run after it was released. That is the only rule of locking here, and no call can deadlock by it.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,6 +34,7 @@ pub(super) enum Deferred {
 }
 
 impl Core {
+    /// Creates an empty registry.
     pub(super) fn new(clock: Clock, session_timeout: Duration) -> Arc<Self> {
         let state = State::new(clock, session_timeout);
         Arc::new(Self {
@@ -63,6 +67,7 @@ impl Core {
         result
     }
 
+    /// Starts the driver if it does not run yet.
     fn drive(self: &Arc<Self>) {
         let mut driver = self.driver.lock().unwrap_or_else(PoisonError::into_inner);
         // Without a runtime there is no time either: then nothing ends by itself.

@@ -1,4 +1,6 @@
 //! What lets time act on a registry with faults: one task, which sleeps until the next thing is due.
+//!
+//! A registry without faults has none: nothing happens in it by time alone.
 
 use std::sync::{Arc, Weak};
 

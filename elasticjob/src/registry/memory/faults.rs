@@ -1,4 +1,8 @@
 //! What faults and time do to sessions.
+//!
+//! The timeouts are those of ZooKeeper and its client: a server ends a session after the session timeout without a word
+//! from it; a client takes the connection for lost after 2/5 of that, and the session after 7/5. So there is a span in
+//! which the server has ended a session and the client does not know, which is when two instances could run one item.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -12,6 +16,8 @@ use super::state::State;
 use crate::registry::{SessionState, WatchEvent};
 
 impl State {
+    /// Returns the index of the link of this name, which is made if there is none. Index 0 is the registry's own, which
+    /// has no faults.
     pub(super) fn link(&mut self, name: &str) -> usize {
         if let Some(index) = self.links.iter().skip(1).position(|link| link.name == name) {
             return index + 1;
@@ -24,6 +30,7 @@ impl State {
         &mut self.links[link]
     }
 
+    /// Returns the sessions over a link.
     pub(super) fn sessions_of(&self, link: usize) -> Vec<i64> {
         self.sessions
             .iter()
@@ -49,6 +56,7 @@ impl State {
         self.links[link].delay = delay;
     }
 
+    /// Closes the connections of a link: what is on its way is lost.
     pub(super) fn cut(&mut self, link: usize) {
         self.disturb(link, Duration::ZERO);
         self.links[link].is_cut = true;
@@ -65,6 +73,8 @@ impl State {
         }
     }
 
+    /// Holds back one direction of a link. The client notices the silence later, and the server too if it hears
+    /// nothing.
     pub(super) fn stall(&mut self, link: usize, direction: Direction) {
         self.disturb(link, Duration::ZERO);
         self.links[link].stall(direction);
@@ -84,6 +94,7 @@ impl State {
         }
     }
 
+    /// Lets the servers hear nothing from the clients of a link, which notice nothing.
     pub(super) fn freeze(&mut self, link: usize) {
         self.disturb(link, Duration::ZERO);
         self.deferred.push(Deferred::Reschedule);
@@ -95,6 +106,7 @@ impl State {
         }
     }
 
+    /// Cuts the server of a link off from the others: it answers reads as things were.
     pub(super) fn isolate(&mut self, link: usize) {
         self.disturb(link, Duration::ZERO);
         self.links[link].is_isolated = true;
@@ -102,6 +114,7 @@ impl State {
         self.freeze(link);
     }
 
+    /// Lets the servers hear the clients again. Sessions that they have ended stay ended.
     pub(super) fn thaw(&mut self, link: usize) {
         self.disturb(link, Duration::ZERO);
         let state = &self.links[link];
@@ -118,6 +131,7 @@ impl State {
         }
     }
 
+    /// Ends all faults of a link, and lets its clients reconnect.
     pub(super) fn heal(&mut self, link: usize) {
         self.disturb(link, Duration::ZERO);
         let was_isolated = self.links[link].is_isolated;
@@ -130,6 +144,8 @@ impl State {
         }
     }
 
+    /// Serves what was held, delivers what was held, and tells the client whether its session still exists. In this
+    /// order, as one connection would.
     pub(super) fn reconnect(&mut self, session: i64) {
         let Some(member) = self.sessions.get_mut(&session) else {
             return;
@@ -168,12 +184,14 @@ impl State {
         }
     }
 
+    /// Lets the server of a link fall behind from now on.
     pub(super) fn lag(&mut self, link: usize) {
         self.disturb(link, Duration::ZERO);
         self.links[link].lags = true;
         self.fall_behind(link);
     }
 
+    /// Gives each session of a link a copy of the tree as it is, and a backlog of what follows.
     fn fall_behind(&mut self, link: usize) {
         for member in self
             .sessions
@@ -187,6 +205,7 @@ impl State {
         }
     }
 
+    /// Lets the server of a link see everything, unless it is cut off from the others.
     pub(super) fn catch_up(&mut self, link: usize) {
         self.disturb(link, Duration::ZERO);
         self.links[link].lags = false;
@@ -226,6 +245,7 @@ impl State {
         }
     }
 
+    /// Does what time has brought for a session: delivers, suspects, ends, gives up.
     pub(super) fn act(&mut self, session: i64, now: Instant) {
         self.deliver_due(session, Some(now));
         let Some(member) = self.sessions.get_mut(&session) else {

@@ -130,6 +130,7 @@ impl Link {
     }
 
     /// Delivers every later answer and event that much after it was sent.
+    /// Requests are not delayed, and the order of messages stays. [`heal`](Self::heal) ends it.
     pub fn delay(&self, delay: Duration) {
         self.core.order(|state| state.delay(self.index, delay));
     }
@@ -223,6 +224,7 @@ impl Link {
     }
 
     /// The ids of the sessions over this link that the client or the registry still has.
+    /// A session is among them until both have forgotten it.
     #[must_use]
     pub fn sessions(&self) -> Vec<i64> {
         self.core.with(|state| state.sessions_of(self.index))
@@ -254,6 +256,7 @@ impl LinkState {
         }
     }
 
+    /// Returns whether requests and answers pass, and reach a server that is with the others.
     pub(super) fn is_up(&self) -> bool {
         !self.is_cut && !self.is_isolated && !self.stalls_requests && !self.stalls_answers
     }
@@ -268,6 +271,7 @@ impl LinkState {
         self.lags || self.is_isolated
     }
 
+    /// Returns whether this direction is held back.
     pub(super) fn stalls(&self, direction: Direction) -> bool {
         match direction {
             Direction::Requests => self.stalls_requests,

@@ -1,4 +1,7 @@
 //! One session as the registry sees it, and what is on its way over its link.
+//!
+//! Server and client are two halves with different knowledge: `is_alive` is what the servers know, `state` is what the
+//! client knows. They disagree for a while after each fault, as they do in reality.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -71,6 +74,8 @@ impl Member {
         self.messages.is_empty() && link.delay.is_zero() && !link.stalls(Direction::Answers)
     }
 
+    /// Sends an event to a watch: at once, or behind what is on its way. A client without a connection gets none, and a
+    /// `Resync` later.
     pub(super) fn notify(
         &mut self,
         queue: &Arc<Queue>,
@@ -91,6 +96,7 @@ impl Member {
         }
     }
 
+    /// Begins the time after which the servers end the session, unless it runs already.
     pub(super) fn start_server_timeout(&mut self, now: Instant, timeout: Duration) {
         if self.is_alive && self.alarms.server_ends.is_none() {
             self.alarms.server_ends = Some(now + timeout);
@@ -118,6 +124,7 @@ impl Member {
         self.requests.iter_mut().for_each(|request| request.abandon());
     }
 
+    /// Returns when time will next do something to the session.
     pub(super) fn next_due(&self, link: &LinkState) -> Option<Instant> {
         let Alarms {
             server_ends,

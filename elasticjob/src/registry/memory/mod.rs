@@ -56,6 +56,7 @@ pub struct MemoryRegistry {
 
 impl MemoryRegistry {
     /// An empty registry on the wall clock.
+    /// Its sessions last for a year, so in effect as long as the process.
     #[must_use]
     pub fn new() -> Self {
         Self::with_clock(|| jiff::Timestamp::now().as_millisecond())
@@ -78,6 +79,8 @@ impl MemoryRegistry {
     }
 
     /// The link of that name, made if there is none.
+    /// Two calls with one name return the same link. Sessions that were opened on the registry itself are not affected
+    /// by any link.
     #[must_use]
     pub fn link(&self, name: &str) -> Link {
         let index = self.core.with(|state| state.link(name));

@@ -35,6 +35,7 @@ impl MemorySession {
         })
     }
 
+    /// Hands a request to the registry, over the session's link.
     fn submit<T, E>(
         &self,
         kind: RequestKind,
@@ -48,6 +49,7 @@ impl MemorySession {
     }
 }
 
+/// Returns the answer as a future. A sender that was dropped without an answer stands for a lost connection.
 fn answered<T, E>(submitted: Submitted<T, E>) -> BoxFuture<'static, Result<T, E>>
 where
     T: Send + 'static,

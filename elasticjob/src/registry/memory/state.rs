@@ -75,6 +75,7 @@ impl State {
 
 // What clients ask for.
 impl State {
+    /// Opens a session over a link, if that is up.
     pub(super) fn connect(&mut self, link: usize) -> Result<(i64, watch::Receiver<SessionState>), Error> {
         if !self.links[link].is_up() {
             return Err(Error::Unreachable(format!(
@@ -199,6 +200,7 @@ impl State {
         let _ = self.commit(session, vec![Step::Set { path, data, version }]);
     }
 
+    /// Serves a read, from what the session's server has seen.
     pub(super) fn read(&mut self, session: i64, reads: &[Read]) -> Result<Vec<Answer>, Error> {
         self.expect_served(session)?;
         let tree = match &self.sessions[&session].lag {
@@ -208,12 +210,14 @@ impl State {
         Ok(reads.iter().map(|read| tree.read(read)).collect())
     }
 
+    /// Serves a sync: the session's server has seen everything afterwards.
     pub(super) fn sync(&mut self, session: i64) -> Result<(), Error> {
         self.expect_alive(session)?;
         self.advance(session, usize::MAX);
         Ok(())
     }
 
+    /// Sets a watch. A session has one watch on a path at most.
     pub(super) fn watch(&mut self, session: i64, path: &str) -> Result<Arc<Queue>, Error> {
         self.expect_served(session)?;
         let member = self.sessions.get_mut(&session).ok_or(Error::SessionExpired)?;
@@ -231,6 +235,7 @@ impl State {
         Ok(queue)
     }
 
+    /// Removes a watch, if it is this one still.
     pub(super) fn unwatch(&mut self, session: i64, path: &str, queue: &Arc<Queue>) {
         if let Some(member) = self.sessions.get_mut(&session)
             && member
@@ -277,6 +282,7 @@ impl State {
         }
     }
 
+    /// Refuses a request of a session that the servers have ended.
     pub(super) fn expect_alive(&self, session: i64) -> Result<(), Error> {
         match self.sessions.get(&session) {
             Some(member) if member.is_alive => Ok(()),
@@ -287,6 +293,7 @@ impl State {
 
 // What servers do.
 impl State {
+    /// Executes a transaction under the next number, and publishes it. A refused one uses up no number.
     pub(super) fn commit(&mut self, session: i64, steps: Vec<Step>) -> Result<Vec<Written>, WriteError> {
         let stamp = Stamp {
             transaction: self.last_transaction + 1,
@@ -298,6 +305,7 @@ impl State {
         Ok(written)
     }
 
+    /// Sends the events of a transaction to the watches, and the transaction itself to servers that are behind.
     pub(super) fn publish(&mut self, transaction: Transaction) {
         for change in &transaction.changes {
             for path in path::self_and_ancestors(change.path()) {
@@ -378,6 +386,7 @@ impl State {
         self.forget_if_over(session);
     }
 
+    /// Forgets a session once both halves know that it is over.
     pub(super) fn forget_if_over(&mut self, session: i64) {
         if let Some(member) = self.sessions.get(&session)
             && !member.is_alive
@@ -387,12 +396,14 @@ impl State {
         }
     }
 
+    /// Returns whether the answers of a session arrive at once.
     pub(super) fn is_prompt(&self, session: i64) -> bool {
         self.sessions
             .get(&session)
             .is_none_or(|member| member.is_prompt(&self.links[member.link]))
     }
 
+    /// Sends an answer, behind all that is on its way to the client.
     pub(super) fn answer<T, E>(&mut self, session: i64, answer: oneshot::Sender<Result<T, E>>, result: Result<T, E>)
     where
         T: Send + 'static,

@@ -1,4 +1,8 @@
 //! The tree of nodes, and how transactions change it. Pure: no sessions, no clocks.
+//!
+//! A step is resolved against the tree as it is and then applied, so later steps see earlier ones. Each application
+//! returns what takes it back; a step that is refused has those before it taken back in reverse. Copies of the tree on
+//! servers that are behind apply the same changes, with everything decided, and so never differ.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -120,6 +124,7 @@ impl Tree {
         }
     }
 
+    /// Decides what a creation comes to: its full name, and how long the node lives.
     fn resolve_create(&self, session: i64, mut path: String, data: Vec<u8>, mode: CreateMode) -> Result<Change, Error> {
         let parent = self.get(path::split(&path).0).ok_or(Error::NoNode)?;
         if parent.stat.ephemeral_owner != 0 {
@@ -143,6 +148,7 @@ impl Tree {
         })
     }
 
+    /// Returns the node, if it is there and has this version.
     fn expect_version(&self, path: &str, version: Option<i32>) -> Result<&Node, Error> {
         let node = self.get(path).ok_or(Error::NoNode)?;
         if version.is_some_and(|version| version != node.stat.version) {
@@ -242,6 +248,7 @@ impl Tree {
         }
     }
 
+    /// Takes a node out that is there and has no children.
     fn remove(&mut self, path: &str) -> Node {
         let (parent, name) = path::split(path);
         let parent = self.get_mut(parent).expect("a parent outlives its children");
@@ -281,6 +288,7 @@ impl Tree {
         steps
     }
 
+    /// Answers one read.
     pub(super) fn read(&self, read: &Read) -> Answer {
         match read {
             Read::Data(path) => Answer::Data(self.get(path).map(|node| (node.data.to_vec(), node.stat))),

@@ -1,4 +1,6 @@
 //! Where the ensemble is, and where on it we are.
+//!
+//! The form is that of ZooKeeper's connect string, `host:port,host:port/root`. All faults of it are reported at once.
 
 use crate::registry::{Error, path};
 
@@ -17,6 +19,8 @@ pub(super) struct Address {
 }
 
 impl Address {
+    /// Reads a connect string and a namespace. The root of the former and the latter together are the path of the
+    /// namespace.
     pub(super) fn parse(servers: &str, namespace: &str) -> Result<Self, Error> {
         let mut faults = Vec::new();
         let (servers, root) = match servers.split_once('/') {
@@ -77,6 +81,7 @@ fn parse_server(server: &str) -> Result<String, String> {
     Ok(format!("{host}:{port}"))
 }
 
+/// Returns the absolute path of a namespace below a root; either may be empty.
 fn join(root: &str, namespace: &str) -> String {
     let parts = [root, namespace].map(|part| part.trim_matches('/'));
     format!(

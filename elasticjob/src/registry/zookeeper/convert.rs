@@ -1,4 +1,8 @@
 //! Between the words of the client crate and ours.
+//!
+//! The one decision of weight is which errors leave the outcome of a request unknown. All that is not certain to have
+//! been refused counts as unknown: a caller that settles an outcome for nothing loses a moment, one that repeats a
+//! request which has happened runs an item twice.
 
 use zookeeper_client as zk;
 
@@ -72,6 +76,7 @@ pub(super) fn add(writer: &mut zk::MultiWriter<'_>, step: &Step, namespace: &Nam
     }
 }
 
+/// Converts the answer to one step.
 pub(super) fn written(result: zk::MultiWriteResult) -> Result<Written, Error> {
     match result {
         zk::MultiWriteResult::Create { path, .. } => Ok(Written::Created(path)),
@@ -100,6 +105,7 @@ pub(super) fn answer(read: &Read, result: zk::MultiReadResult) -> Result<Answer,
     }
 }
 
+/// Converts what the servers know of a node. `modified` is its `mzxid`.
 fn stat(stat: zk::Stat) -> Stat {
     Stat {
         version: stat.version,

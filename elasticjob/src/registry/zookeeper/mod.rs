@@ -114,6 +114,7 @@ impl ZooKeeperRegistry {
         }
     }
 
+    /// Opens a session, with its task.
     async fn open(&self, purpose: Purpose) -> Result<Arc<dyn Session>, Error> {
         let client = self.connected(purpose).await?;
         let namespace = namespace::Namespace {
@@ -166,6 +167,7 @@ impl ZooKeeperRegistry {
         Err(Error::Unreachable(format!("no session{waited}: {found}")))
     }
 
+    /// Returns the client's settings for one attempt.
     fn connector(&self) -> zk::Connector {
         let connector = zk::Client::connector()
             .with_session_timeout(self.session_timeout)
@@ -177,6 +179,7 @@ impl ZooKeeperRegistry {
         }
     }
 
+    /// Returns the access rights of nodes that are created: for everybody, or for those with the digest alone.
     fn acls(&self) -> zk::Acls<'static> {
         match self.digest {
             Some(_) => zk::Acls::creator_all(),
@@ -184,6 +187,7 @@ impl ZooKeeperRegistry {
         }
     }
 
+    /// Returns why the client did not connect, in words that name the servers.
     fn explain(&self, error: zk::Error) -> Failed {
         let servers = self.address.servers();
         match error {

@@ -1,4 +1,7 @@
 //! The node that all of ours are below.
+//!
+//! It is a container, as Curator makes it: the servers delete it some time after its last child is gone. So it may be
+//! missing although this process has created it, and a write that finds it missing creates it again.
 
 use std::sync::Arc;
 
@@ -36,6 +39,7 @@ pub(super) async fn check(client: &zk::Client, namespace: &str) -> Result<(), Er
     }
 }
 
+/// Returns why the namespace cannot be used, in words for an operator.
 fn explain(error: zk::Error, namespace: &str) -> Error {
     match error {
         zk::Error::NoAuth => Error::Refused(format!(

@@ -1,4 +1,7 @@
 //! A session as its users hold it: it passes calls on to the session's task.
+//!
+//! A call is refused at once while there is no connection, because the client crate would keep it for an unknown time
+//! and send it later: a write that is given up must not happen afterwards.
 
 use std::time::Duration;
 
@@ -37,6 +40,7 @@ pub(super) struct ZooKeeperSession {
 }
 
 impl ZooKeeperSession {
+    /// Starts the task of a session that is connected.
     pub(super) fn start(client: zk::Client, namespace: Namespace, connection_timeout: Duration) -> Result<Self, Error> {
         let (id, timeout) = (client.session_id().0, client.session_timeout());
         let client = client
@@ -168,6 +172,8 @@ fn failed<T: Send + 'static, E: Send + 'static>(error: impl Into<E>) -> BoxFutur
     Box::pin(std::future::ready(Err(error.into())))
 }
 
+/// Executes a transaction. If a job cannot be created because the namespace is gone, it creates the namespace and tries
+/// once more.
 async fn write(client: &zk::Client, namespace: Namespace, steps: Vec<Step>) -> Result<Vec<Written>, WriteError> {
     let result = write_once(client, &namespace, &steps).await;
     let Err(WriteError {
@@ -203,6 +209,7 @@ async fn write_once(client: &zk::Client, namespace: &Namespace, steps: &[Step]) 
     Ok(results.into_iter().map(convert::written).collect::<Result<_, _>>()?)
 }
 
+/// Reads everything in one request.
 async fn read(client: &zk::Client, reads: Vec<Read>) -> Result<Vec<Answer>, Error> {
     let mut reader = client.new_multi_reader();
     for read in &reads {

@@ -88,6 +88,7 @@ impl Drop for Registration {
 }
 
 impl Slot {
+    /// Hands over the watcher on a new connection, and wakes the watch.
     pub(super) fn replace(&self, watcher: zk::PersistentWatcher) {
         let mut inner = self.lock();
         let older = inner.replacement.replace(watcher);
@@ -97,6 +98,7 @@ impl Slot {
         waker.into_iter().for_each(Waker::wake);
     }
 
+    /// Leaves word that the session is over, and wakes the watch.
     fn close(&self) {
         let mut inner = self.lock();
         inner.is_closed = true;

@@ -3,6 +3,9 @@
 //! The order in which it looks at things is what the contract's order of events and answers rests on: an
 //! answer is delivered only after a look at the connection that came after the answer. If the connection has
 //! changed by then, the answer is given up and the watches are set again first.
+//!
+//! A session is given up, although the servers may still have it, if it was not served for its timeout: they will have
+//! ended it by then, and a process that waits for their word would hold its work back for longer than needed.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -54,6 +57,7 @@ enum Phase<'a> {
 }
 
 impl Worker {
+    /// Serves the session until it is over, and confirms its end.
     pub(super) async fn run(self, client: zk::Client, mut calls: mpsc::Receiver<Call>) {
         let mut states = client.state_watcher();
         self.serve(&client, &mut states, &mut calls).await;
@@ -135,6 +139,7 @@ impl Worker {
         }
     }
 
+    /// Publishes that there is no connection, and logs it once.
     fn suspend<'a>(&self) -> Phase<'a> {
         let suspended = |state: &mut SessionState| {
             let is_news = *state != SessionState::Suspended;
@@ -147,6 +152,7 @@ impl Worker {
         Phase::Disconnected
     }
 
+    /// Publishes that the session is over, to its state and to its watches.
     fn end(&self) {
         self.state.send_replace(SessionState::Lost);
         self.watches.close();

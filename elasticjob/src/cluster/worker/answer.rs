@@ -1,4 +1,13 @@
 //! What the registry answered, and what follows from it.
+//!
+//! Every request of the loop ends as one value of `Answered`. Before the loop hands it over here it takes in all events
+//! that the watches have, because the registry sent them before the answer: whoever judges the answer knows what the
+//! registry knew then.
+//!
+//! An answer to a decision goes to the part that decided, with the present view, and not to the view that the decision
+//! was made on. That part says what follows, as effects. So nothing between a request and its answer is kept in a
+//! future: if the loop ends, for a lost session or a panic, the requests are dropped with it, and what they did in the
+//! registry is found out by reading.
 
 use tracing::debug;
 
@@ -19,7 +28,11 @@ use super::report::hindrance::Action;
 use super::{Left, Worker};
 
 /// The answer to a request of the loop.
+///
+/// One variant for each kind of request, because the parts that asked differ in what they have to forget when the
+/// answer is there.
 pub(super) enum Answered {
+    /// The whole subtree was read again, or could not be.
     Refreshed(Result<Box<View>, Error>),
     /// Data of these paths.
     Read(Vec<String>, Result<Vec<Answer>, Error>),
@@ -48,6 +61,7 @@ pub(super) enum Purpose {
 }
 
 impl Worker {
+    /// Hands an answer to the part that asked.
     pub(super) fn answered(&mut self, joined: &mut Joined, answered: Answered) {
         self.process.fail_point.pass();
         match answered {
@@ -66,6 +80,8 @@ impl Worker {
         }
     }
 
+    /// Takes in the answer to a request of decisions: frees the place of the request first, so that what follows may
+    /// ask again, notes whether the registry refused it, and carries out what the decider makes of it.
     fn decided(&mut self, joined: &mut Joined, purpose: Purpose, reply: Reply) {
         match purpose {
             Purpose::Governor(_) => joined.governing.answered(),
@@ -89,6 +105,10 @@ impl Worker {
         }
     }
 
+    /// Takes in how the removal of our nodes went.
+    ///
+    /// With the session lost they are gone as well, so that the job has been left in either case. A refusal means that
+    /// the view was not what the registry has: the job is read again, and leaving is tried anew on what was read.
     fn was_left(&mut self, joined: &mut Joined, result: Result<Vec<Written>, WriteError>) {
         match result {
             Ok(_) => joined.left = Some(Left::Stopped),

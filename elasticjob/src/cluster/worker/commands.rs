@@ -1,4 +1,8 @@
 //! Commands from the application and from callers.
+//!
+//! A worker that is registered takes them here. Without a session, while it stands by and after a panic, the worker
+//! takes them by `command_without_session`, so that a caller is answered in every state and never waits for a
+//! reconnect.
 
 use std::sync::Arc;
 
@@ -12,6 +16,10 @@ use super::join::Joined;
 use super::{Command, TriggerError, Worker};
 
 impl Worker {
+    /// Carries out a command.
+    ///
+    /// A trigger is refused here when the job is stopping or paused, as the view has it. An item that is disabled, or
+    /// that another instance runs, is no reason to refuse: whoever waits for the outcome learns that item by item.
     pub(super) fn command(&mut self, joined: &mut Joined, command: Command) {
         match command {
             Command::Stop { cancel_at } => {
@@ -39,6 +47,9 @@ impl Worker {
     }
 
     /// Asks all instances for a run, in a request of its own beside those of the loop.
+    ///
+    /// It changes nothing that this worker knows: the nodes that it writes come back as events, and this instance takes
+    /// its own trigger up as it takes up that of any other caller.
     fn trigger(&self, joined: &mut Joined, trigger: Trigger, answer: oneshot::Sender<Result<(), TriggerError>>) {
         let membership: Arc<Membership> = Arc::clone(&joined.membership);
         let job = self.application.name().to_owned();

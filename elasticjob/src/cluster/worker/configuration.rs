@@ -1,4 +1,12 @@
 //! The configuration in force: taken over from the registry if this process can run the job by it.
+//!
+//! Taking over has two steps, and the first may fail without a trace. `prepare` makes all that the configuration needs:
+//! the sharding strategy, the policy, the executor of the job. Code of the application takes part in that and may
+//! panic, which is a refusal like any other. Only after that `put_in_force` changes what the worker goes by, and cannot
+//! fail.
+//!
+//! A refused configuration leaves the last one in force, and the other instances and `health` learn the reason. Each
+//! stored version is judged once: a refused one is not tried again until the registry has another.
 
 use std::sync::Arc;
 
@@ -48,11 +56,14 @@ impl Worker {
         }
     }
 
+    /// Leaves the last configuration in force, and says why.
     pub(super) fn keep_the_last(&mut self, reason: String) {
         self.reporter.troubled(Some(Trouble::Outdated { reason }));
     }
 
     /// Has everything ready that a configuration needs, or says what is missing.
+    ///
+    /// After an error the policy and the placement are those from before.
     pub(super) fn prepare(&mut self, config: &JobConfig) -> Result<(), String> {
         // Strategies, handlers and factories are the application's.
         let checked = guard::call(|| self.checked(config)).map_err(|panicked| panicked.to_string());
@@ -62,6 +73,10 @@ impl Worker {
     }
 
     /// Puts a configuration into force that everything is ready for.
+    ///
+    /// Runs that are under way go on with the configuration they were given. They are asked to end at their next good
+    /// place if they would be given other parameters or props now. The calendar is replaced only if the schedule is
+    /// another one: otherwise it keeps its place, and no scheduled time is passed over or comes twice.
     pub(super) fn put_in_force(&mut self, config: Arc<JobConfig>) {
         let now = self.process.clock.now();
         self.settings.is_in_force = true;
@@ -99,6 +114,8 @@ impl Worker {
         }
     }
 
+    /// Makes the strategy and the policy of a configuration, and has the executor take it. It comes last, as nothing
+    /// can be refused after it.
     fn checked(&self, config: &JobConfig) -> Result<(Policy, Placement), String> {
         let placement = Placement::of(config, &self.process.strategies)?;
         let policy = Policy::of(config.props())?;

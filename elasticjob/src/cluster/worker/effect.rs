@@ -1,4 +1,8 @@
 //! The one place that carries out what decisions lead to.
+//!
+//! Decisions are pure: they see a view and return a list of effects. This is the list of all that a decision can do to
+//! the world, and the order in the list counts. An error that is worth a person's attention is logged here, so that the
+//! deciders need no log.
 
 use jiff::SignedDuration;
 use tracing::{debug, error, info, warn};
@@ -45,6 +49,9 @@ impl Worker {
     }
 
     /// Says what has happened: in the log, to metrics, as an event, to listeners.
+    ///
+    /// The level tells who is to act: `info` for what was to be expected, `warn` for what was lost or left behind, `error`
+    /// for what stays as it is until a person acts, and `debug` for a race that another instance has won.
     fn report(&mut self, report: Report) {
         let job = self.application.name();
         match report {
@@ -108,6 +115,7 @@ impl Worker {
         }
     }
 
+    /// Reports runs whose instance died in them.
     fn lost(&self, runs: &[(u32, Option<Run>)]) {
         runs.iter()
             .for_each(|(item, run)| self.reporter.lost(*item, run.as_ref()));

@@ -1,4 +1,17 @@
 //! The loop: one event after another, for the life of one session. It decides nothing.
+//!
+//! Events come from eight places, in a fixed order of precedence:
+//!
+//! 1. watches, because everything else is judged by what they say;
+//! 2. the state of the session, because a lost session makes the rest void;
+//! 3. answers of the registry, and 4. ends of runs, which free what later decisions wait for;
+//! 5. commands, 6. a clock that was set, 7. progress of runs, and 8. the timer, which loses nothing by waiting.
+//!
+//! A source that never runs dry could starve those behind it. None is expected to: each answer and each end follows a request or
+//! a run that the loop started, and watches send as fast as the registry changes.
+//!
+//! After each event the loop takes one step, and the step asks for all there is to do. So it does not matter which
+//! event came, and an event that was merged with another, or that came for nothing, does no harm.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -20,6 +33,8 @@ use super::{Command, Left, Worker};
 const IDLE: Duration = Duration::from_secs(3600);
 
 /// What the loop waits for.
+///
+/// It tells what to take in, and not what to do: that is decided by the step after it.
 enum Event {
     Watch(WatchEvent),
     Answer(Answered),
@@ -33,6 +48,11 @@ enum Event {
 }
 
 impl Worker {
+    /// Attends to a job that is registered, until its session is over or it has been left. Returns which of these it
+    /// was.
+    ///
+    /// The first step is taken before any event is awaited, because the view has just been read and may already ask for
+    /// something.
     pub(super) async fn serve(&mut self, joined: &mut Joined) -> Left {
         let mut state = joined.membership.state();
         let mut jumps = self.process.clock.jumps();
@@ -78,6 +98,10 @@ impl Worker {
         }
     }
 
+    /// Waits for the next event.
+    ///
+    /// Dropping the future loses nothing: each source keeps what it has until it is polled, and the loop drops this
+    /// future only with itself.
     async fn next_event(
         &mut self,
         joined: &mut Joined,
@@ -99,6 +123,8 @@ impl Worker {
         }
     }
 
+    /// Takes in all events that are there, without waiting. The waker is one that does nothing: the loop polls the
+    /// watches again, with its own, before it sleeps.
     fn drain_watch(&mut self, joined: &mut Joined) {
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
         while let Poll::Ready(event) = joined.follower.poll_next(&mut context) {
@@ -111,6 +137,8 @@ impl Worker {
     }
 
     /// Takes an event in.
+    ///
+    /// It changes what is known and what is to be looked at. The step that follows acts on it.
     pub(super) fn note(&mut self, joined: &mut Joined, event: WatchEvent) {
         match event {
             // Each watch says so; the subtree is read once for all that have come.
@@ -130,6 +158,7 @@ impl Worker {
         }
     }
 
+    /// Takes in that the connection went away, or that the session is over.
     fn session_changed(&mut self, joined: &mut Joined, state: SessionState) {
         match state {
             SessionState::Lost => drop(joined.left.get_or_insert(Left::SessionLost)),
@@ -139,6 +168,8 @@ impl Worker {
         }
     }
 
+    /// Has everything that counts on the wall clock look at it again: the calendar, the age of the items, and the
+    /// firings. What is measured on the clock that only moves forward is not touched.
     fn clock_was_set(&mut self) {
         let now = self.process.clock.now();
         if let Some(calendar) = &mut self.settings.calendar {
@@ -149,6 +180,9 @@ impl Worker {
     }
 
     /// Sets the timer for the next moment at which there is something to do.
+    ///
+    /// It also lets the status know until when the worker means to sleep: one that is not awake by then hangs, and
+    /// `health` says so.
     fn set_timer(&mut self, joined: &Joined, mut timer: Pin<&mut Sleep>) {
         let clock = &self.process.clock;
         let elapsed = clock.elapsed();

@@ -1,4 +1,9 @@
 //! The part of the worker that fires: what its firings ask for is requested, and what they start is started.
+//!
+//! A run passes through here twice. `launch` hands it to the executor once its claim is in the registry, with a fence
+//! that ends the run before another instance may take the item. `item_finished` takes its end, works out why it ended,
+//! and leaves it to the firings to have it recorded. Between the two the run is the executor's, and the worker holds
+//! nothing but the signals that stop it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +24,9 @@ use super::signals::{Signals, StopReason};
 
 impl Worker {
     /// Makes the next request about firings.
+    ///
+    /// One is under way at a time: each claim is decided on the marks that the one before has left. With the fence
+    /// passed nothing may start, as the session may be over at the servers, so that the loop only comes by again soon.
     pub(super) fn fire(&mut self, joined: &mut Joined) {
         if !joined.firing.is_idle() {
             return;
@@ -44,6 +52,10 @@ impl Worker {
     }
 
     /// Starts claimed items.
+    ///
+    /// They were claimed together and have one task id, one span and one event. A run that an operator cancelled
+    /// meanwhile is launched all the same, as a cancelled one, so that its end is recorded by the same path as any
+    /// other.
     pub(super) fn launch(&mut self, joined: &Joined, starts: Vec<Start>) {
         if starts.is_empty() {
             return;
@@ -98,11 +110,20 @@ impl Worker {
     }
 
     /// The name of what is fired together here.
+    ///
+    /// It is Java's: job, items, `READY`, instance. A later firing of the same items on this instance has the same
+    /// name.
     pub(super) fn task_id(&self, id: &InstanceId, items: impl Iterator<Item = u32>) -> Arc<str> {
         let items: Vec<String> = items.map(|item| item.to_string()).collect();
         format!("{}@-@{}@-@READY@-@{id}", self.application.name(), items.join(",")).into()
     }
 
+    /// Takes in the end of a run.
+    ///
+    /// An end that no firing waits for is dropped: it is of a session that is over, and another instance has recorded
+    /// it as lost. A run that was cancelled gets the cause that the one who cancelled it gave: an operator's cancel
+    /// counts before a stop of this instance. A run that its fence stopped goes to failover, where the job has that,
+    /// unless this instance is about to leave.
     pub(super) fn item_finished(&mut self, joined: &Joined, mut finished: Finished) {
         let stopped = self.forget(&finished);
         self.forget_progress(&finished);

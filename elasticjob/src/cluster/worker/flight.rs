@@ -1,4 +1,7 @@
 //! Requests of one kind, of which one is under way at a time.
+//!
+//! Most parts of the worker may not ask twice: the second request would be decided on a view that the first is about to
+//! change. A `Flight` is the flag for that, with a place for what has to be remembered until the answer comes.
 
 /// Whether a request of a kind is under way, with what has to be known when its answer comes.
 #[derive(Debug, Default)]
@@ -9,6 +12,7 @@ pub(super) enum Flight<P = ()> {
 }
 
 impl<P> Flight<P> {
+    /// Returns whether no request of the kind is under way.
     pub(super) fn is_idle(&self) -> bool {
         matches!(self, Self::Idle)
     }

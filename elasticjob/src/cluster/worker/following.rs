@@ -1,4 +1,7 @@
 //! Keeping the view true: watches are set, changes are read, and the whole subtree is read again if changes may have been missed.
+//!
+//! This is the side of following that sends. Each failed request pauses in its own future before its answer goes to the
+//! loop, so that the loop may ask again at once without asking a registry that is away over and over.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,6 +77,7 @@ impl Worker {
         }));
     }
 
+    /// Takes in data that was read: first ends of requested runs for those who wait, then the view.
     pub(super) fn was_read(&mut self, joined: &mut Joined, paths: Vec<String>, result: Result<Vec<Answer>, Error>) {
         self.went(joined, Action::READ_CHANGES, result.as_ref().map(drop));
         joined.governing.look();
@@ -93,6 +97,9 @@ impl Worker {
     }
 
     /// Reads everything again: changes may have been missed. Until that is done nothing is decided.
+    ///
+    /// The read is behind a `sync`, so that a server that lags behind does not answer with less than the watches have
+    /// said. It takes its turn with the other jobs of the process: after a reconnect all of them read at once.
     pub(super) fn refresh(&mut self, joined: &mut Joined) {
         joined.follower.begin_refreshing();
         joined.governing.governor.reset();

@@ -1,4 +1,10 @@
 //! The part of the worker that governs the job as a whole, where the instance leads it or has to say something.
+//!
+//! The governor is asked only when something that it looks at has changed, or at a time that it named itself: with ten
+//! thousand items a look is not cheap. One move is under way at a time, and its answer is a reason to look again.
+//!
+//! Moves are transactions that check what they were decided on. A refusal means that the view is about to change, which
+//! is usual. Some in a row mean that an event may be missing: then the whole job is read again.
 
 use std::time::Duration;
 
@@ -51,6 +57,7 @@ enum Next {
 }
 
 impl Governing {
+    /// Begins with a look: the view has just been read.
     pub(super) fn new() -> Self {
         Self {
             governor: Governor::new(),
@@ -89,6 +96,9 @@ impl Governing {
 
 impl Worker {
     /// Makes the governor's next move.
+    ///
+    /// What follows from the view for reports, `health` and the metrics is brought up to date first, at the same
+    /// occasions.
     pub(super) fn govern(&mut self, joined: &mut Joined) {
         if !joined.governing.flight.is_idle() {
             return;

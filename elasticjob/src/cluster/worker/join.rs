@@ -1,4 +1,14 @@
 //! Joining a job: the configuration is known before the instance is there, and what the loop knows is made from what was read.
+//!
+//! The order of the steps is what keeps a job safe:
+//!
+//! 1. The configuration is settled: read, or stored where there is none. A process that cannot run by it does not
+//!    register, because an instance that is registered is given items.
+//! 2. The watches are set, before anything is read.
+//! 3. The instance is registered and the subtree is read. What changes from here on comes as an event.
+//! 4. The calendar begins, and the age of the items is counted from just before that. So no scheduled time falls between the two.
+//!
+//! A failure in any of these has the worker begin again from the first step.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +40,9 @@ use super::{Left, Worker};
 const REGISTER_PAUSE: Duration = Duration::from_secs(1);
 
 /// What belongs to one session.
+///
+/// It is dropped as a whole when the session is over, with all requests that are under way. What has to outlive the
+/// session, such as the calendar and who waits for outcomes, is the worker's.
 pub(super) struct Joined {
     pub(super) membership: Arc<Membership>,
     pub(super) follower: Follower,
@@ -69,6 +82,9 @@ enum Registered {
 
 impl Worker {
     /// Registers the job in a session and attends to it until the session is over or the job is stopped.
+    ///
+    /// A failure that may pass is tried again after a second; one that will not pass ends the job. The worker stands by
+    /// where this process cannot run the job.
     pub(super) async fn attend(&mut self, membership: &Arc<Membership>) -> Left {
         let mut joined = loop {
             // Boxed: what registering needs would be kept for as long as the job runs.
@@ -102,6 +118,10 @@ impl Worker {
         self.serve(&mut joined).await
     }
 
+    /// Takes the steps from the configuration to the calendar, in the order that the module explains.
+    ///
+    /// # Errors
+    /// The registry could not be asked, or has the job as another one. Whether a retry may help is the error's to say.
     async fn register(
         &mut self,
         membership: &Arc<Membership>,
@@ -149,6 +169,8 @@ impl Worker {
     }
 
     /// The configuration to join with: the stored one if this process can run the job by it, else the one that was in
+    ///
+    /// A job that was never in force here is refused instead.
     /// force before.
     fn chosen(&mut self, stored: Stored) -> Result<(Arc<JobConfig>, KnownConfig), Refusal> {
         let refusal = match stored {

@@ -1,4 +1,18 @@
 //! Leaving the job: after a command to stop, or after an operator removed the instance.
+//!
+//! Leaving is a sequence of states that the loop comes by:
+//!
+//! 1. The job drains: nothing starts, runs are asked to end, and the others are told, so that the leader gives the
+//!    items away at once.
+//! 2. At the end of the grace period what still runs is cancelled.
+//! 3. When all has ended and its end is recorded, one transaction removes all nodes of ours. It waits for requests that
+//!    are under way, because these may create a node that nobody would remove.
+//! 4. What does not end when it is cancelled is waited for a little longer and then left behind, with its mark. The
+//!    mark goes with the session, so that no other instance runs the item before the process has ended its session.
+//!
+//! An instance that is gone from the registry although its session lives was removed by an operator, who thereby asks
+//! it to stop. It looks the same when the session has ended and the word of that is late, so that the registry is asked
+//! before anything is concluded.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,6 +68,7 @@ impl Announced {
 }
 
 impl Worker {
+    /// Cancels what runs once the grace period is over.
     pub(super) fn cancel_when_due(&mut self) {
         if self.stopping.is_some_and(|at| at <= Instant::now()) {
             self.let_go(LetGo::Leaving);
@@ -95,6 +110,8 @@ impl Worker {
     }
 
     /// Our instance was looked for, by a session that lives.
+    ///
+    /// If it is there after all, an event was missed, and the job is read again.
     pub(super) fn removal_checked(&mut self, joined: &mut Joined, is_removed: Result<bool, Error>) {
         joined.removal_check.land();
         match is_removed {
@@ -158,6 +175,8 @@ impl Worker {
     }
 
     /// What there is to be known of us by the others of ours.
+    ///
+    /// It is written on joining and whenever it changes.
     pub(super) fn member(&self) -> Member {
         Member {
             draining: self.stopping.is_some(),

@@ -2,6 +2,14 @@
 //!
 //! They are called in a task of their own. The loop gets the result as it gets any answer, and claimed items wait here meanwhile.
 //! The open firing has one call at a time, and beside it each take-over has one.
+//!
+//! Listeners may wait for other instances, as those of a distributed guarantee do. The loop must not wait with them:
+//! meanwhile it goes on to follow the registry, without which what they wait for would never be seen. The items that
+//! were claimed for the call are held here; they are marked in the registry as running, so that no other instance takes
+//! them.
+//!
+//! A listener that fails is reported to the error handler, which may give the firing up. Then the held items end as not
+//! started, and their ends are recorded like all others.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -33,6 +41,9 @@ pub(super) struct ListenerCalls {
 }
 
 /// A firing for which listeners are called.
+///
+/// Both calls of a firing, at its start and at its end, are made with the same one, so that they are counted under the
+/// same key.
 #[derive(Clone, Debug)]
 struct Firing {
     items: BTreeSet<u32>,
@@ -45,6 +56,8 @@ struct Firing {
 }
 
 /// Items that were taken over together.
+///
+/// They have calls of their own, because their firing began on an instance that is gone.
 #[derive(Debug)]
 struct Takeover {
     firing: Firing,
@@ -88,6 +101,7 @@ impl ListenerCalls {
         self.firings_called().any(|firing| !firing.cancellation.is_cancelled())
     }
 
+    /// Ends all calls under way: what they are about is no longer ours.
     pub(super) fn cancel(&self) {
         self.firings_called().for_each(|firing| firing.cancellation.cancel());
     }
@@ -97,6 +111,7 @@ impl ListenerCalls {
         self.firings_called().for_each(|firing| firing.leaving.cancel());
     }
 
+    /// Returns all firings that a call is under way for, or will be.
     fn firings_called(&self) -> impl Iterator<Item = &Firing> {
         let takeovers = self.takeovers.values().map(|takeover| &takeover.firing);
         self.current.iter().chain(takeovers)
@@ -104,6 +119,7 @@ impl ListenerCalls {
 }
 
 impl Firing {
+    /// Returns the firing that these items were claimed for. Without items there is no key to count under.
     fn of(starts: &[Start], source: Source, scheduled_time: Timestamp) -> Self {
         let run = starts.first().map(|start| &start.run);
         Self {
@@ -136,6 +152,7 @@ impl Worker {
         }
     }
 
+    /// Holds items that were taken over, and calls the listeners for them.
     fn hold_takeover(&mut self, joined: &mut Joined, held: Vec<Start>) {
         let Some(first) = held.first() else { return };
         let firing = Firing::of(&held, Source::Failover, first.run.scheduled_time());
@@ -152,6 +169,9 @@ impl Worker {
     }
 
     /// Calls listeners if a call is due.
+    ///
+    /// None is made once the fence has passed: a listener works on the job's behalf as a run does, and the session may
+    /// be over.
     pub(super) fn call_listeners(&mut self, joined: &mut Joined) {
         if joined.membership.fence().is_passed() {
             return;
@@ -179,6 +199,7 @@ impl Worker {
         }
     }
 
+    /// Makes a call, beside the loop.
     fn send(&self, joined: &mut Joined, id: CallId, firing: Firing) {
         if self.stopping.is_some() {
             firing.leaving.cancel();
@@ -205,6 +226,9 @@ impl Worker {
     }
 
     /// Returns the items that no instance runs or is going to run, as far as the view shows.
+    ///
+    /// Where not all items are watched, or where the job keeps no marks while it runs, nothing can be said, and the set
+    /// is empty: then a listener that waits for all items waits until its time is up.
     fn absent(&self, joined: &Joined, moment: Moment) -> BTreeSet<u32> {
         let view = &joined.follower.view;
         let is_seen =

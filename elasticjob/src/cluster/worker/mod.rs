@@ -5,6 +5,11 @@
 //! [`Governor`](super::governor::Governor) for the job as a whole, and [`Firings`] for what runs here. [`requests`] asks the
 //! registry, [`answer`] takes in its answers, and [`effect`] carries out what follows. [`follow`] is what this instance knows of
 //! the registry, and [`report`] what it says of itself.
+//!
+//! No lock guards the state of a job, because no other task touches it. Others send a command, read the status, or wait
+//! for the outcome of a request. A worker lives through any number of sessions: what belongs to one session is in
+//! `join::Joined`, and what outlives it is in [`Worker`]. A panic in the worker does not end the job: [`recovery`] has
+//! it begin again as another instance.
 
 mod answer;
 mod commands;
@@ -108,6 +113,9 @@ pub enum TriggerError {
 }
 
 /// One job on this instance.
+///
+/// It is made without a registry, runs as one task until the job is stopped, and is dropped at the end of that task. It
+/// does not come back.
 pub(crate) struct Worker {
     process: Arc<Process>,
     application: Application,
@@ -145,6 +153,9 @@ pub(crate) struct Worker {
 }
 
 /// The way to a worker.
+///
+/// Clones lead to the same worker. With all of them dropped the worker finds its commands closed, and stops when it
+/// next waits for a session.
 #[derive(Clone, Debug)]
 pub(crate) struct WorkerHandle {
     /// Unbounded: a caller waits for its answer, and there are few callers.
@@ -156,6 +167,7 @@ pub(crate) struct WorkerHandle {
 /// Why a worker stopped attending to a session.
 #[derive(Debug)]
 enum Left {
+    /// The session is over. The worker waits for the next.
     SessionLost,
     Stopped,
     Refused(RegistrationError),
@@ -249,6 +261,7 @@ impl Worker {
         }
     }
 
+    /// Attends to one session after another, until the job is stopped or refused.
     async fn run_sessions(&mut self) -> Result<(), RegistrationError> {
         let mut memberships = self.process.memberships.clone();
         loop {
@@ -325,6 +338,7 @@ impl Worker {
         self.reporter.status().waits();
     }
 
+    /// Carries out a command while the job is not registered: there is nobody to be asked for a run.
     fn command_without_session(&mut self, command: Command) {
         match command {
             Command::Trigger { answer, .. } => drop(answer.send(Err(TriggerError::NotRegistered))),
@@ -333,6 +347,7 @@ impl Worker {
         }
     }
 
+    /// Begins to drain. Of several commands to stop the earliest end of the grace period counts.
     fn stop(&mut self, cancel_at: Instant) {
         if self.stopping.is_none() {
             self.state.send_replace(JobState::Draining);

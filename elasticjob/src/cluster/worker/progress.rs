@@ -1,4 +1,8 @@
 //! The part of the worker that writes what runs report of their progress.
+//!
+//! A run writes into a cell of its own and never waits. The loop looks at the cells when one has woken it, and writes
+//! at intervals what is news then: reports in between are overwritten, as only the newest is worth knowing. Progress is
+//! written beside the other requests and may be lost without harm.
 
 use tracing::debug;
 
@@ -37,6 +41,7 @@ impl Worker {
         self.progresses.finished(&finished.key);
     }
 
+    /// Takes in how a request about progress went.
     pub(super) fn progress_answered(&mut self, reply: Reply) {
         if let (Reply::Written(_), Err(error)) = (&reply, reply.outcome()) {
             debug!(job = self.application.name(), %error, "progress not written, trying again later");

@@ -4,6 +4,11 @@
 //! is given up as if its session had ended: its runs are cancelled, all that lives by the session in the job's subtree is
 //! removed once they have ended, and the other instances repair what was half recorded, as after a death. Then the
 //! worker begins again from nothing, as a new instance. The session, and with it the other jobs of the process, go on.
+//!
+//! The order is that of a death. First the runs are cancelled and waited for, and only then their marks are removed,
+//! because an item whose mark is gone may be run elsewhere. Work that does not end keeps its mark and its item;
+//! everything else is freed after five seconds. The new instance has another id, so that nothing that was written for
+//! the old one is taken for its own.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +41,9 @@ const QUIET_TIME: Duration = Duration::from_secs(600);
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// The panics of one worker.
+///
+/// They are counted so that a fault that comes back at once does not have the worker join and leave several times a
+/// second.
 #[derive(Debug, Default)]
 pub(super) struct Setbacks {
     in_a_row: u32,
@@ -181,6 +189,7 @@ impl Worker {
         self.own_nothing();
     }
 
+    /// Returns the items of runs that were launched and have not ended.
     fn running_items(&self) -> Vec<u32> {
         self.signals.keys().map(|key| key.item).collect()
     }

@@ -1,4 +1,8 @@
 //! Requests to the registry. Each is made beside the loop, which attends to its answer as to any other event.
+//!
+//! The loop never waits for the registry. Requests of one kind follow one another, and requests of different kinds go
+//! side by side. A request that changes the job on behalf of this instance has a check in front that the instance is
+//! still registered: if an operator has removed it, nothing of the transaction happens.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +24,7 @@ use super::report::hindrance::unhurried;
 const LEDGERS_PAUSE: Duration = Duration::from_millis(50);
 
 impl Worker {
+    /// Sends a transaction. `answer` makes of its result what the loop attends to.
     pub(super) fn write(
         &self,
         joined: &mut Joined,
@@ -33,6 +38,8 @@ impl Worker {
     }
 
     /// Makes a request of decisions.
+    ///
+    /// It is noted as under way before it is sent, so that the same step asks no second time.
     pub(super) fn ask(&self, joined: &mut Joined, request: Request<Purpose>) {
         match &request.purpose {
             Purpose::Governor(_) => joined.governing.asked(),

@@ -13,6 +13,9 @@ use crate::cluster::registration::Application;
 use crate::schedule::{Calendar, Clock};
 
 /// The configuration in force, and what was made of it.
+///
+/// All parts belong to the same configuration: they are replaced together, and only after everything that the next one
+/// needs was found to be there.
 pub(super) struct Settings {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) config: Arc<JobConfig>,

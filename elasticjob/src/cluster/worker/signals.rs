@@ -1,4 +1,9 @@
 //! How runs are stopped: at their next good place, or at once.
+//!
+//! Winding down is a request: a job that works in a loop sees it and returns, with its work done so far. It is for what
+//! can wait: the items move, the configuration changed, the job is paused, the instance leaves. Cancelling stops the
+//! run where it awaits: it is for what cannot wait, such as an operator's cancel, the end of the grace period and a
+//! lost registration. A run that is cancelled is also asked to end, so that a job needs to look at one of the two only.
 
 use elasticjob_config::job::JobConfig;
 use tokio_util::sync::CancellationToken;
@@ -13,6 +18,8 @@ use super::Worker;
 use super::join::Joined;
 
 /// Why a run is stopped at once.
+///
+/// The reason decides what is recorded of the run, and whether another instance may take its item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum StopReason {
     /// An operator cancelled the run: its work is not to go on, here or elsewhere.
@@ -72,6 +79,7 @@ impl Signals {
         self.cancellation.cancel();
     }
 
+    /// Asks the run to end at its next good place, unless it was asked before.
     fn wind_down(&self, job: &str, item: u32, reason: &'static str) {
         if self.wind_down.ask(reason) {
             debug!(job, item, reason, "run asked to end");

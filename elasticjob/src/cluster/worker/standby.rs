@@ -1,7 +1,12 @@
-//! WorkerStatus by: having the job without a part in it, as long as this process cannot run it.
+//! Standing by: having the job without a part in it, as long as this process cannot run it.
 //!
 //! An instance that is registered is given items, by leaders of ours and of Java alike. So a process that cannot run the job
 //! by the stored configuration does not register: it says why, and begins again when there is another configuration.
+//!
+//! What it says is an ephemeral node among the stand-bys of the job, so that operators see the process and its reason,
+//! and leaders see no instance. The watch on the configuration is set before the configuration is read again, so that
+//! no change is missed. A job that was removed ends the stand-by, and the job with it. A configuration that is gone
+//! alone may come back: after five seconds the worker goes on to register, which stores its own.
 
 use std::future::poll_fn;
 use std::sync::Arc;

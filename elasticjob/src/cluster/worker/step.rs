@@ -1,4 +1,8 @@
 //! What to do next, after each event: the one place that knows the order.
+//!
+//! A step asks each part whether there is something to do, and a part that has nothing to do says so cheaply. Nothing
+//! waits in a step: parts push requests, and their answers are the events of later steps. So a step sees one state of
+//! the view from its begin to its end.
 
 use std::time::Duration;
 
@@ -95,6 +99,9 @@ impl Worker {
     }
 
     /// Hands the times that have come to the firings.
+    ///
+    /// Of several that came at once, as after a sleep of the machine, only the newest is handed over: the times before
+    /// it are made up for, or skipped, by the rules for misfires. A job that is stopping passes them by.
     fn advance(&mut self) {
         let now = self.process.clock.now();
         let Some(come) = self
@@ -141,6 +148,9 @@ impl Worker {
     }
 
     /// Looks whether every scheduled time has its verdict.
+    ///
+    /// It is a check of the worker on itself: a time without a run, a gap or a reason is a fault, here or in another
+    /// instance, which `health` and the metrics then show.
     fn audit(&mut self, joined: &mut Joined) {
         let Some(at) = self.audit_at else { return };
         if self.process.clock.elapsed() < at {

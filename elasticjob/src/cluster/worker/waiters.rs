@@ -1,6 +1,12 @@
 //! Those who wait for the outcome of a run that they asked for.
 //!
 //! The outcome of each item is in its ledger, by request. The ledger is read on its events only while a caller waits.
+//!
+//! Some items will never have an outcome there: those that are disabled, and those of Java instances, which write no
+//! ledgers. The caller would wait for them until its time is up, so that they are foreseen from the view.
+//!
+//! A caller goes away by dropping its receiver. It is forgotten at the next look, and so is one that knows the outcome
+//! of every item.
 
 use std::collections::BTreeMap;
 
@@ -11,6 +17,8 @@ use crate::cluster::view::{Revision, View, look};
 use crate::run::{ItemOutcome, Verdict};
 
 /// What is known of a requested run.
+///
+/// It only grows: an outcome that is known is not replaced.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Progress {
     /// How many items the job has.
@@ -49,6 +57,7 @@ impl Judged {
 }
 
 impl Waiters {
+    /// Adds a caller. At the next look all items are judged for it.
     pub(super) fn add(&mut self, waiter: Waiter) {
         self.waiting.push(waiter);
         self.judged = None;

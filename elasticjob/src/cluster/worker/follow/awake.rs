@@ -1,4 +1,9 @@
 //! Which of many watches may have something to give.
+//!
+//! An instance with a thousand own items has a thousand watches. Polling all of them for each event would cost a
+//! thousand calls; so each watch has a waker of its own, which notes the path of its watch and then wakes the task.
+//! Only watches that are noted are polled, and a watch that had an event is noted again, because it need not wake for
+//! the next one that it has already.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,6 +16,7 @@ pub(super) struct Awake {
     state: Mutex<State>,
 }
 
+/// Behind one lock, so that no wake-up falls between taking a path and leaving the waker.
 #[derive(Debug, Default)]
 struct State {
     paths: BTreeSet<Arc<str>>,
@@ -39,6 +45,7 @@ impl Awake {
         state.paths.insert(path);
     }
 
+    /// Notes a watch, and wakes the task after the lock was released.
     fn woke(&self, path: &Arc<str>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.paths.insert(Arc::clone(path));

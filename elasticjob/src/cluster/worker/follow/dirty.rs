@@ -1,4 +1,8 @@
 //! What events said has changed, and is still to be read.
+//!
+//! An event tells that a node has changed and not what it is now. The paths are gathered here, each once however many
+//! events came, and are read some at a time. Owners of items are kept as a range, which may cover items that need no
+//! reading: one read too many costs less than a set of ten thousand paths.
 
 use std::collections::BTreeSet;
 use std::iter;
@@ -17,10 +21,12 @@ pub(super) struct Dirty {
 }
 
 impl Dirty {
+    /// Has this node read.
     pub(super) fn insert(&mut self, path: String) {
         self.paths.insert(path);
     }
 
+    /// Has these nodes read.
     pub(super) fn extend(&mut self, paths: impl IntoIterator<Item = String>) {
         self.paths.extend(paths);
     }
@@ -34,15 +40,19 @@ impl Dirty {
         };
     }
 
+    /// Returns whether nothing is to be read.
     pub(super) fn is_empty(&self) -> bool {
         self.paths.is_empty() && self.owners.is_empty()
     }
 
+    /// Forgets all: the whole subtree has just been read.
     pub(super) fn clear(&mut self) {
         *self = Self::default();
     }
 
     /// Takes as many paths as are read together.
+    ///
+    /// Named paths go first. What is left over stays for the next read.
     pub(super) fn take(&mut self, job: &str) -> Vec<String> {
         let most = limits::items_at_once();
         let mut taken: Vec<String> = iter::from_fn(|| self.paths.pop_first()).take(most).collect();

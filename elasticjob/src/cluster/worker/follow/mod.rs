@@ -2,6 +2,19 @@
 //!
 //! Events change the [`View`] at once where they say what there is, and otherwise say what has to be read. A large job is
 //! followed in part: its own items, and what concerns all. The follower decides nothing about the job and sends nothing.
+//!
+//! The view is true by three rules:
+//!
+//! - *Watch before read.* A node is watched before it is read, so that no change falls between the two. Where watches
+//!   are added later, what they cover is read once more.
+//! - *An answer may be older than an event.* Reads and events travel beside each other. A node that was deleted while a
+//!   read of it was under way is not taken from the answer, and events that come while the whole subtree is read are
+//!   noted again on top of it.
+//! - *A gap is never guessed at.* After a reconnect, and whenever a watch says that it may have missed something, the
+//!   whole subtree is read again, and until that is done the worker decides nothing.
+//!
+//! `begin_…` says what is to be asked and notes that it is under way; the function of the same name in the past tense
+//! takes in the answer. The requests themselves are made by the worker.
 
 mod awake;
 mod dirty;
@@ -28,6 +41,8 @@ pub(super) use sync::Sync;
 use watches::{Set, Watches};
 
 /// What this instance knows of a job's subtree.
+///
+/// It lives as long as one session. The next session begins with a new one, from a subtree that was read anew.
 #[derive(Debug)]
 pub(super) struct Follower {
     membership: Arc<Membership>,
@@ -94,6 +109,7 @@ impl Follower {
         }
     }
 
+    /// Returns the next event of any watch. It is not taken in until it is noted.
     pub(super) fn poll_next(&mut self, cx: &mut task::Context<'_>) -> Poll<WatchEvent> {
         self.watches.poll_next(cx)
     }
@@ -108,10 +124,12 @@ impl Follower {
         matches!(self.sync, Sync::Behind)
     }
 
+    /// Returns whether a read of changed data is under way.
     pub(super) fn is_reading(&self) -> bool {
         !self.reading.is_idle()
     }
 
+    /// Returns whether watches are being set.
     pub(super) fn is_rewatching(&self) -> bool {
         !self.rewatching.is_idle()
     }
@@ -132,6 +150,9 @@ impl Follower {
     }
 
     /// Takes in an event on a node. `reads_ledgers` says that ledgers are of interest.
+    ///
+    /// The view changes at once. What is returned says whom the event concerns beside the view, so that a mark that
+    /// comes and goes with each firing does not have the whole job looked at.
     pub(super) fn note(&mut self, event: WatchEvent, reads_ledgers: bool) -> Noted {
         let (WatchEvent::Created(path) | WatchEvent::Changed(path) | WatchEvent::Deleted(path)) = &event else {
             return Noted::default();
@@ -199,6 +220,9 @@ impl Follower {
     }
 
     /// The epoch was read, which may say that owners have to be read.
+    ///
+    /// `total` is the number of items of the job. Java members beside ours write no epochs, so that an epoch says all
+    /// only without them.
     fn epoch_was_read(&mut self, total: u32) {
         if self.sees_all() {
             return;
@@ -226,6 +250,8 @@ impl Follower {
     }
 
     /// Takes in data that was read, of a job of `total` items; `None` if it could not be: it stays to be read.
+    ///
+    /// A node that was deleted since the read was sent is passed over: the event is the later word.
     pub(super) fn was_read(&mut self, paths: Vec<String>, found: Option<Vec<Answer>>, total: u32) {
         let outdated = self.reading.land().unwrap_or_default();
         let Some(answers) = found else {

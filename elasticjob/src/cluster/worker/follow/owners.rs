@@ -3,6 +3,10 @@
 //! A leader of ours writes into the epoch which items it gave to which instance. So if one of two hundred instances dies, not each of
 //! the others reads a thousand items. A Java leader writes nothing there, and an instance that missed an epoch does not know: then it
 //! reads all owners.
+//!
+//! Epochs are counted by the version of their node. What an epoch says is relative to the assignment before it. So it
+//! may be applied only by an instance that knew all owners at that version: one version in between that it has not
+//! seen, and it reads all.
 
 use crate::cluster::instance::InstanceId;
 use crate::cluster::view::StoredEpoch;

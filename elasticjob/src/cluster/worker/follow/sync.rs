@@ -1,4 +1,9 @@
 //! Whether the view of a job follows the registry.
+//!
+//! The states form a small machine. `InStep` is the only one in which the worker decides. It is left for `Suspended`
+//! when the connection goes away and for `Behind` when a watch says that it may have missed something. `Behind` leads
+//! to `Refreshing`, and that back to `InStep` if the read succeeded, nothing was missed meanwhile and the connection is
+//! there.
 
 use crate::registry::WatchEvent;
 
@@ -20,6 +25,7 @@ pub(in crate::cluster::worker) enum Sync {
 }
 
 impl Sync {
+    /// Returns the state after a read that was complete.
     pub(super) fn of_connection(is_connected: bool) -> Self {
         if is_connected { Self::InStep } else { Self::Suspended }
     }
@@ -33,6 +39,8 @@ impl Sync {
     }
 
     /// Notes that the connection is away.
+    ///
+    /// One that is behind already stays so: the watches will not say again what they have said.
     pub(super) fn suspend(&mut self) {
         if let Self::InStep = self {
             *self = Self::Suspended;

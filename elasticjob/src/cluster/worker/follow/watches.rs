@@ -1,4 +1,8 @@
 //! The watches of one job, taken for one.
+//!
+//! A small job has one watch on its whole subtree. A large one has a watch on each of its parts that concern all
+//! instances and one on each own item, so that an event in the item of another instance is not sent here at all. Which
+//! these are is decided by the scope.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,6 +20,9 @@ use super::awake::{Awake, Awakened};
 const SETTING: usize = 16;
 
 /// What is watched of a job.
+///
+/// The paths are exactly those of the scope: a watch that the scope does not need would have the view know of items
+/// that nobody keeps true.
 #[derive(Debug)]
 pub(in crate::cluster::worker) struct Watches {
     scope: Scope,
@@ -49,6 +56,7 @@ impl Watches {
         Ok(watches)
     }
 
+    /// Returns what is watched.
     pub(in crate::cluster::worker) fn scope(&self) -> &Scope {
         &self.scope
     }
@@ -71,6 +79,7 @@ impl Watches {
         std::mem::replace(&mut self.scope, scope)
     }
 
+    /// Adds watches, each to be polled once: what it had before it was ours has woken nobody here.
     fn add(&mut self, set: Set) {
         for (path, watch) in set {
             let waker = Waker::from(Arc::new(Awakened::new(path.clone(), &self.awake)));
@@ -81,6 +90,8 @@ impl Watches {
     }
 
     /// The next event of any.
+    ///
+    /// Events of one watch come in order. Those of two watches may come in any order.
     pub(in crate::cluster::worker) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<WatchEvent> {
         self.awake.wakes(cx.waker());
         while let Some(path) = self.awake.first() {
@@ -99,6 +110,8 @@ impl Watches {
 }
 
 /// Sets watches.
+///
+/// Up to sixteen are asked for at a time, and none is kept if one fails.
 pub(in crate::cluster::worker) async fn set(
     membership: &Membership,
     paths: BTreeSet<String>,

@@ -1,4 +1,8 @@
 //! How many runs of an item failed in a row, as far as this instance knows.
+//!
+//! The ledger has only the newest runs of an item, so the number begins at one where this instance sees the first
+//! failed run. It counts runs and not reports: a failed run that is read again from its ledger is not counted twice,
+//! which its id tells.
 
 use std::collections::BTreeMap;
 
@@ -6,6 +10,7 @@ use std::collections::BTreeMap;
 #[derive(Debug, Default)]
 pub(in crate::cluster::worker) struct Failures(BTreeMap<u32, Streak>);
 
+/// Runs that failed one after another.
 #[derive(Debug)]
 struct Streak {
     runs: u32,
@@ -48,6 +53,7 @@ impl Failures {
         shown.map(|(item, streak)| (*item, streak.runs)).collect()
     }
 
+    /// Puts the newest failed run of an item down, as the last of so many.
     fn begin(&mut self, item: u32, run: &str, runs: u32) {
         let newest = run.to_owned();
         self.0.insert(item, Streak { runs, newest });

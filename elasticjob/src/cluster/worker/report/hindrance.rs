@@ -2,6 +2,10 @@
 //!
 //! A single refusal is usual while other instances write, and the loss of a connection is reported elsewhere. A refusal
 //! that no retry mends, or one that comes over and over, is reported once, and shown until the registry takes the request.
+//!
+//! Refusals are counted by what the request is for, and a success of the same kind ends the count. Contended requests,
+//! such as claims, are refused as often as another instance is faster: for them only a permanent error counts as a
+//! hindrance. An answer that was lost with the connection says nothing about the request and is not counted.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -43,11 +47,13 @@ impl Action {
     pub(in crate::cluster::worker) const READ_CHANGES: Self = Self::usual("read what has changed");
     pub(in crate::cluster::worker) const WATCH: Self = Self::usual("watch the job");
 
+    /// Makes an action that a working registry refuses only now and then.
     const fn usual(name: &'static str) -> Self {
         let is_contended = false;
         Self { name, is_contended }
     }
 
+    /// Makes an action that is refused for as long as another instance is ahead.
     const fn contended(name: &'static str) -> Self {
         let is_contended = true;
         Self { name, is_contended }
@@ -63,6 +69,7 @@ impl Action {
         }
     }
 
+    /// Returns what a request about firings is made for.
     fn of_firing(purpose: &firing::Purpose) -> Self {
         match purpose {
             firing::Purpose::CheckClock => Self::usual("ask for the time of the registry"),
@@ -77,6 +84,7 @@ impl Action {
         }
     }
 
+    /// Returns what a move of the governor is made for.
     fn of_governor(purpose: &governor::Purpose) -> Self {
         use governor::Purpose;
         Self::usual(match purpose {
@@ -97,6 +105,7 @@ impl Action {
         })
     }
 
+    /// Returns the action in words that follow "cannot".
     pub(in crate::cluster::worker) fn name(self) -> &'static str {
         self.name
     }
@@ -106,6 +115,7 @@ impl Action {
 #[derive(Debug, Default)]
 pub(in crate::cluster::worker) struct Hindrances(BTreeMap<&'static str, Refusals>);
 
+/// The refusals of one action since it last succeeded.
 #[derive(Debug)]
 struct Refusals {
     in_a_row: u32,

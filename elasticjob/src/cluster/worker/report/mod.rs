@@ -1,5 +1,12 @@
 //! Reports what becomes of a job's items: as events, as metrics, and as the status that
 //! [`health`](crate::starter::ElasticJob::health) shows.
+//!
+//! All three are told from here and from nowhere else, so that they agree. Most functions are called with the state and
+//! not with the change: they compare it with what was last told and are silent if it is the same. So the worker may
+//! call them after every step.
+//!
+//! A run is reported as ended when its end is in the ledger and not when the code returned: a process that dies in
+//! between has told nobody of an end that the cluster does not know.
 
 mod failures;
 pub(super) mod hindrance;
@@ -122,6 +129,7 @@ impl Reporter {
         true
     }
 
+    /// Puts into the status what the registry refuses, with the leader that does not see this instance.
     fn show_hindrances(&self) {
         let mut texts = self.hindrances.texts();
         texts.extend(self.unseen_by.as_ref().map(|leader| {
@@ -132,10 +140,12 @@ impl Reporter {
         self.status.change(|now| now.hindrances = texts);
     }
 
+    /// Returns the metrics of the job, which its runs count on, too.
     pub(super) fn metrics(&self) -> &Arc<JobMetrics> {
         &self.metrics
     }
 
+    /// Returns the status that others read.
     pub(super) fn status(&self) -> &Arc<WorkerStatus> {
         &self.status
     }
@@ -244,6 +254,7 @@ impl Reporter {
         });
     }
 
+    /// Tells of all own items, after the items or the number of failed runs that counts have changed.
     fn tell_failing(&self) {
         self.status
             .change(|now| now.failing = self.failures.among(&now.items, self.failed_runs));
@@ -296,6 +307,7 @@ impl Reporter {
         self.pass(item, times);
     }
 
+    /// Counts times without a run, and publishes them.
     fn pass(&self, item: u32, times: SkippedTimes) {
         self.metrics.skipped(times.count);
         self.events.publish(|| JobEvent::Skipped {
@@ -428,6 +440,7 @@ impl Reporter {
         self.status.change(|now| now.unaccounted = unaccounted);
     }
 
+    /// Returns a run as events have it: what the ledger knows, with what only this instance does.
     fn run(&self, item: u32, run: &Run, running: &Running) -> RunEvent {
         RunEvent {
             job: Arc::clone(&self.job),
@@ -444,6 +457,7 @@ impl Reporter {
     }
 }
 
+/// Returns a gap of the ledger as events have it.
 fn times(gap: &Gap) -> SkippedTimes {
     SkippedTimes {
         after: at(gap.after),

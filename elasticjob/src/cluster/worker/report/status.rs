@@ -1,4 +1,8 @@
 //! How it stands with a job on this instance, kept by its worker and read by others without asking the worker.
+//!
+//! Whoever asks gets an answer also if the worker hangs, and can see that it does: before it sleeps the worker leaves
+//! word until when. If that moment has passed and the worker is not awake, it is overdue. A worker that waits for the
+//! registry has no such moment.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -52,6 +56,7 @@ pub(crate) struct Now {
 }
 
 impl WorkerStatus {
+    /// Returns the status of a worker that has not begun.
     pub(in crate::cluster::worker) fn new() -> Self {
         Self {
             made_at: Instant::now(),
@@ -60,6 +65,7 @@ impl WorkerStatus {
         }
     }
 
+    /// Returns a copy of all, which is of one moment.
     pub(crate) fn now(&self) -> Now {
         self.now.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -96,10 +102,14 @@ impl WorkerStatus {
         }
     }
 
+    /// Returns whether this holds of what is known, without a copy. The closure runs under the lock and must not ask
+    /// the status.
     pub(in crate::cluster::worker) fn now_is(&self, holds: impl FnOnce(&Now) -> bool) -> bool {
         holds(&self.now.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Changes what is known, as one step to those who read it. The closure runs under the lock and must not ask the
+    /// status.
     pub(in crate::cluster::worker) fn change<T>(&self, change: impl FnOnce(&mut Now) -> T) -> T {
         change(&mut self.now.lock().unwrap_or_else(PoisonError::into_inner))
     }

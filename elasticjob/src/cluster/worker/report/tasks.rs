@@ -1,4 +1,8 @@
 //! The tasks of a job on this instance, as Java has them: the items that it runs in one firing.
+//!
+//! A task begins with the claim of its items and ends with the last of them; it failed if one of them did. Every task
+//! that begins also ends: with the session, or when its items run again, the open ones are given up, so that no history
+//! shows a task that runs for ever.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -20,6 +24,7 @@ pub(in crate::cluster::worker) struct OpenTasks {
     tasks: Vec<OpenTask>,
 }
 
+/// A task of which at least one item has not ended.
 #[derive(Debug)]
 struct OpenTask {
     id: Arc<str>,
@@ -131,6 +136,7 @@ impl OpenTasks {
 }
 
 impl OpenTask {
+    /// Takes in how an item ended: a failure is added to the message as long as this has room.
     fn note(&mut self, item: u32, outcome: &ItemOutcome) {
         let (ItemOutcome::Failed { cause } | ItemOutcome::Cancelled { cause }) = outcome else {
             return;
@@ -143,6 +149,7 @@ impl OpenTask {
         }
     }
 
+    /// Returns the task as an event, in this state.
     fn event(&self, job: &Arc<str>, state: TaskState, at: Timestamp) -> JobEvent {
         JobEvent::Task(TaskEvent {
             job: Arc::clone(job),

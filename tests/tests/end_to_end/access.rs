@@ -159,7 +159,7 @@ mod newcomers {
     //! Instances with another digest than the members that are there, in a namespace that is open to all.
 
     use super::*;
-    use elasticjob::operation::Operations;
+    use elasticjob::operation::{Operations, UnlistedReason};
     use elasticjob::registry::zookeeper::ZooKeeperRegistry;
     use elasticjob::starter::{Builder, ElasticJob as Running};
     use std::sync::Arc;
@@ -196,21 +196,27 @@ mod newcomers {
         })))
     }
 
-    /// Returns all that operators with this digest hear, which is refused.
+    /// Returns why each request of an operator with this digest is refused.
     async fn refusals(cluster: &Cluster, digest: Option<&str>) -> anyhow::Result<Vec<String>> {
         let operations = operations(cluster, digest)?;
+        let mut others = operations.jobs().await?.others.into_iter();
+        let listed = others
+            .find(|other| other.name == "tick")
+            .context("it is not listed as closed")?;
+        let UnlistedReason::Refused { problem } = listed.reason else {
+            anyhow::bail!("it is not listed as closed: {:?}", listed.reason);
+        };
         let refusals = [
-            operations.jobs().await.err(),
             operations.explain("tick").await.err(),
             operations.items("tick").await.err(),
             operations.trigger("tick", None).await.err(),
         ];
         operations.close().await;
         let text = |error: Option<elasticjob::operation::Error>| Some(error?.chain().to_string());
-        refusals
+        let refusals = refusals
             .into_iter()
-            .map(|error| text(error).context("it is not refused"))
-            .collect()
+            .map(|error| text(error).context("it is not refused"));
+        std::iter::once(Ok(problem)).chain(refusals).collect()
     }
 
     #[tokio::test]

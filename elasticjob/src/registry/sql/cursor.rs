@@ -1,9 +1,16 @@
 //! Where a reader of changes stands. Pure.
+//!
+//! Changes are numbered without gaps, in the order of the transactions that made them. So a reader that knows the last
+//! number that it has handed out can tell whether what it reads is all that there is: it counts. Changes are kept for a
+//! while only. A reader that finds the first of them gone, or the counter behind its own number as after a restored
+//! backup, has its watches read everything again.
 
 /// Beyond so many changes a reader reads none of them, since its watches could not hold them.
 const MOST: i64 = 32 * 1024;
 
 /// The number of the last change that was handed out.
+///
+/// It moves only with a transaction that came to its end; after one that did not, the same changes are read again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Cursor(i64);
 
@@ -19,10 +26,12 @@ pub(super) enum Way {
 }
 
 impl Cursor {
+    /// Returns the cursor of a reader that knows everything up to this number.
     pub(super) fn at(counter: i64) -> Self {
         Self(counter)
     }
 
+    /// Returns the number, for a database that compares it itself.
     #[cfg(feature = "registry-postgres")]
     pub(super) fn number(self) -> i64 {
         self.0

@@ -6,6 +6,15 @@
 //!
 //! A member that did not look for a while, since it stood still or had no connection, knows nothing of that time. Nor did
 //! owners have a chance to renew if the database was away. So after a gap it starts to count again.
+//!
+//! Why the owner has stopped by then: its fence passes two thirds of the timeout after the last write or sync was sent that
+//! was answered. Not each of these raises the beat, but each does that finds it older than a twelfth of the timeout. So the
+//! fence passes before the beat is as old as the timeout, and a quarter of it is left for clocks that differ in rate. The one
+//! who ends the session counts a whole timeout from the answer of a look that already showed the beat, thus from a moment
+//! after the renewal.
+//!
+//! Several members may find the same session over. The one whose transaction comes first ends it; the others find
+//! another beat, or no row.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -28,6 +37,9 @@ pub(super) struct Look {
 }
 
 /// What one member saw of the sessions.
+///
+/// Nothing of it is shared: each member counts for itself, so that a member with a wrong clock rate harms by no more
+/// than that rate.
 #[derive(Debug, Default)]
 pub(super) struct Expiry {
     seen: HashMap<i64, Seen>,

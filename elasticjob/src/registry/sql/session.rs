@@ -1,4 +1,9 @@
 //! A session as its users hold it: it passes calls on to the session's task, which answers them in their order.
+//!
+//! A call is queued when the method is called and not when its future is polled, so that the order of calls is the
+//! order of the program. A future that is dropped does not take its call back: what was asked may happen. While there
+//! is no connection, calls are refused at once and none is kept for later, because a write that its caller has given up
+//! must not happen then.
 
 use std::time::Duration;
 
@@ -12,9 +17,13 @@ use crate::registry::{
 };
 
 /// Calls that wait for the session's task.
+///
+/// A caller beyond that waits for room, behind those that wait already.
 const QUEUE_CAPACITY: usize = 1024;
 
 /// What is asked of a session's task.
+///
+/// Sizes and paths have been checked: a request that no registry would take does not get here.
 #[derive(Debug)]
 pub(super) enum Request {
     Write(Vec<Step>),
@@ -203,6 +212,7 @@ impl Drop for SqlSession {
     }
 }
 
+/// Answers a call without asking the task.
 fn failed<T: Send + 'static, E: Send + 'static>(error: impl Into<E>) -> BoxFuture<'static, Result<T, E>> {
     Box::pin(std::future::ready(Err(error.into())))
 }

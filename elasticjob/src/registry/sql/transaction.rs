@@ -2,6 +2,10 @@
 //!
 //! The nodes that a transaction names are read as a [`Page`], the steps are executed on it, and the rows that differ afterwards
 //! are written: so a refused step changes nothing, and a transaction of many steps costs few statements.
+//!
+//! The rules are those of ZooKeeper: a node needs a parent that is not ephemeral, a node with children cannot be
+//! deleted, a version that is given has to be the one that is there, and a sequential node gets the next number of its
+//! parent, which never comes again while the parent is there. A later step sees what the earlier ones did.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -58,6 +62,7 @@ pub(super) struct Page {
     entries: BTreeMap<String, Entry>,
 }
 
+/// A node on the page, or the place of one that is missing.
 #[derive(Debug, Default)]
 struct Entry {
     was_there: bool,
@@ -106,6 +111,7 @@ impl Page {
         }
     }
 
+    /// Puts down how many children a node has.
     pub(super) fn count(&mut self, parent: &str, children: i64) {
         if let Some(entry) = self.entries.get_mut(parent) {
             entry.children = children;
@@ -152,6 +158,7 @@ impl Page {
         Ok(outcome)
     }
 
+    /// Executes one step on the page. Returns its answer, and what it changed.
     fn step(&mut self, step: Step, stamp: Stamp) -> Result<(Written, Option<WatchEvent>), Error> {
         match step {
             Step::Create { path, data, mode } => {
@@ -186,6 +193,7 @@ impl Page {
         }
     }
 
+    /// Creates a node and returns its path, which has a number at its end if it is sequential.
     fn create(&mut self, mut path: String, data: Vec<u8>, mode: CreateMode, stamp: Stamp) -> Result<String, Error> {
         let parent = path::split(&path).0.to_owned();
         let node = self.get(&parent).ok_or(Error::NoNode)?;
@@ -226,6 +234,7 @@ impl Page {
         Ok(path)
     }
 
+    /// Returns a node, if it is there and has this version, or any if none is given.
     fn expect_version(&mut self, path: &str, version: Option<i32>) -> Result<&mut Node, Error> {
         let node = self.entry(path).node.as_mut().ok_or(Error::NoNode)?;
         if version.is_some_and(|version| version != node.stat.version) {
@@ -244,6 +253,7 @@ impl Page {
             .expect("all that the steps name was put on the page")
     }
 
+    /// Returns what is to be written. A node that was created and deleted again leaves nothing.
     fn changed_rows(self) -> Vec<RowChange> {
         let changed = self.entries.into_iter().filter(|(_, entry)| entry.is_changed);
         let rows = changed.filter_map(|(path, entry)| match entry.node {
@@ -255,6 +265,8 @@ impl Page {
     }
 }
 
+/// Returns the path of a sequential node: ten digits at least, as ZooKeeper writes them, so that the order of texts is
+/// that of numbers.
 fn numbered(prefix: &str, number: i64) -> String {
     format!("{prefix}{number:010}")
 }

@@ -1,4 +1,7 @@
 //! The watches of a session, and which of them a change concerns.
+//!
+//! A watch is on a node and all below it. Changes of other members and those of this session come in the same way, in
+//! the order of their numbers.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -48,6 +51,7 @@ impl Watches {
         (queues.keys().map(job).collect(), queues.contains_key("/"))
     }
 
+    /// Returns whether nothing is watched, so that no change need be read.
     #[cfg(feature = "registry-sqlite")]
     pub(super) fn is_empty(&self) -> bool {
         self.lock().is_empty()
@@ -77,6 +81,7 @@ impl Watches {
         self.tell_all(&WatchEvent::Closed);
     }
 
+    /// Hands an event to all watches, and wakes their tasks after the lock was released.
     fn tell_all(&self, event: &WatchEvent) {
         let queues = self.lock();
         let wakers: Vec<Waker> = queues.values().filter_map(|queue| queue.push(event.clone())).collect();

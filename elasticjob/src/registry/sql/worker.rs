@@ -3,6 +3,13 @@
 //! Answers and events are handed out once they are certain, in the order in which they came about. If a transaction does not come
 //! to its end, nothing of it is handed out, so that its outcome is unknown. The session is then suspended until a new connection
 //! is the newest one of its row, from which moment the old one can do nothing any more.
+//!
+//! That last step is what makes a timeout harmless. A transaction whose answer did not come may still be on its way in
+//! the database. The new connection raises the number in the session's row first, and every transaction checks that
+//! number, so that what is still on its way is refused. Only then calls are taken again.
+//!
+//! If that does not succeed within the timeout of the session, the task gives the session up by itself: other members
+//! have ended it by then, or are about to.
 
 use std::time::Duration;
 
@@ -47,6 +54,10 @@ impl<B: Backend> Worker<B> {
         }
     }
 
+    /// Serves the session until it is over or is to be closed, and says so to all who hold it.
+    ///
+    /// The state changes before the row of the session is removed: whoever holds the session stops its work before
+    /// others may take it over.
     pub(super) async fn run(mut self, mut calls: mpsc::Receiver<Call>) {
         let end = self.serve(&mut calls).await;
         self.shared.state.send_replace(SessionState::Lost);
@@ -115,6 +126,7 @@ impl<B: Backend> Worker<B> {
         self.shared.timeout * 2 / 5
     }
 
+    /// Hands events to the watches and responses to the callers, in the order in which they came about.
     fn hand_out(&self, deliveries: Vec<Delivery>, answers: Vec<oneshot::Sender<Response>>) {
         let watches = &self.shared.watches;
         let mut answers = answers.into_iter();

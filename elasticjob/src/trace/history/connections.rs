@@ -1,6 +1,9 @@
 //! The connections that a store uses: its own, or those of a pool that the application has.
 //!
 //! Both are asked the same statements and answer with the same rows, so that nothing else here knows which of them it is.
+//!
+//! A statement takes a connection for itself alone and gives it back, and a transaction keeps one until it is
+//! committed. A future that is dropped amid a transaction rolls it back.
 
 use std::fmt;
 
@@ -11,6 +14,9 @@ use super::database::DatabaseKind;
 use super::statement::Statement;
 
 /// A pool of connections. Clones share it.
+///
+/// One variant for each kind of pool, because the application hands in a typed one, while a URL of a configuration is
+/// known only at run time.
 #[derive(Clone)]
 pub(super) enum Connections {
     /// Made for the history, and closed with it.
@@ -104,6 +110,7 @@ impl Connections {
         }
     }
 
+    /// Returns the kind of the application's pool. `None` for our own: what its URL says is known elsewhere.
     pub(super) fn kind(&self) -> Option<DatabaseKind> {
         match self {
             Self::Own(_) => None,
@@ -119,6 +126,10 @@ impl Connections {
 
 /// A row of any kind of database.
 trait ToAny {
+    /// Turns a row into one that is read without knowing the database.
+    ///
+    /// # Errors
+    /// A column is of a type that the general row does not have.
     fn to_any(self) -> Result<AnyRow, sqlx::Error>;
 }
 

@@ -1,4 +1,10 @@
 //! The database, and the user to connect as.
+//!
+//! The settings are those that a Java member has in its configuration, so that both may share one file. A setting of
+//! Java's pools that has no meaning here is accepted and listed; any other unknown setting is a fault, because a
+//! misspelt password or URL would be noticed much later.
+//!
+//! Passwords: the URL to connect with is never shown. What is shown is put together from the parts that are no secret.
 
 use std::fmt;
 use std::str::FromStr;
@@ -37,6 +43,9 @@ const JAVA_DATABASES: [&str; 3] = ["h2", "hsqldb", "derby"];
 const CONNECTIONS: u32 = 4;
 
 /// A kind of database.
+///
+/// Each needs a feature of this crate, `history-sqlite`, `history-postgres` or `history-mysql`. A URL of a kind that
+/// was not built in is refused with the name of the feature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DatabaseKind {
@@ -49,6 +58,10 @@ pub enum DatabaseKind {
 }
 
 /// A database that history is in. It is shown without password, user and parameters.
+///
+/// It is made from a URL by `parse`, or from a configuration by [`of_settings`](Self::of_settings), and names a place
+/// without connecting to it. A [`History`](super::History) asks it questions, and a [`Storage`](super::Storage) has
+/// history recorded there.
 ///
 /// ```
 /// use elasticjob::trace::history::Database;
@@ -73,6 +86,8 @@ pub struct Database {
 }
 
 /// A database that there cannot be. No secret is in it.
+///
+/// Its text says what is wrong and what is expected, for whoever wrote the URL.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidDatabase(pub(super) String);
@@ -82,6 +97,12 @@ impl FromStr for Database {
 
     /// A URL: `sqlite:FILE`, `postgres://USER:PASSWORD@HOST/DATABASE`, `mysql://..`, `mariadb://..`, or what Java calls
     /// the same: `jdbc:postgresql://HOST/DATABASE?user=..`.
+    ///
+    /// It has four connections at most and the time zone of the machine. A database in memory is refused, because its
+    /// history would end with the process.
+    ///
+    /// # Errors
+    /// The scheme is unknown or was not built in, the host or the database is missing, or several hosts are named.
     fn from_str(url: &str) -> Result<Self, InvalidDatabase> {
         Self::of(url, None, None)
     }
@@ -153,6 +174,7 @@ impl Database {
         }
     }
 
+    /// Reads a URL. A user and a password that stand beside it count before those in it.
     fn of(url: &str, user: Option<&str>, password: Option<&str>) -> Result<Self, InvalidDatabase> {
         let translated;
         let (url, ignored) = match url.strip_prefix("jdbc:") {
@@ -191,6 +213,8 @@ impl Database {
 
     /// Returns the same database, with this password in the place of the one in its URL.
     ///
+    /// The password is given as it is, without percent-encoding. A file of SQLite has none, and stays what it was.
+    ///
     /// ```
     /// use elasticjob::trace::history::Database;
     ///
@@ -211,6 +235,9 @@ impl Database {
     }
 
     /// Returns whether there is a password.
+    ///
+    /// It is looked for in the URL. A password that the driver would find elsewhere, such as in an environment
+    /// variable, is not known here.
     #[must_use]
     pub fn has_password(&self) -> bool {
         let Some((_, rest)) = self.url.split_once("://").filter(|_| self.kind != DatabaseKind::Sqlite) else {
@@ -223,21 +250,27 @@ impl Database {
     }
 
     /// Which kind it is of.
+    ///
+    /// It follows from the scheme of the URL; `mariadb` is [`DatabaseKind::MySql`].
     #[must_use]
     pub fn kind(&self) -> DatabaseKind {
         self.kind
     }
 
     /// Settings that Java's drivers and pools have and that mean nothing here.
+    ///
+    /// They are named as they were written, so that an operator can find and remove them.
     #[must_use]
     pub fn ignored(&self) -> &[String] {
         &self.ignored
     }
 
+    /// Returns the SQL to speak to it.
     pub(super) fn dialect(&self) -> Dialect {
         Dialect::new(self.kind, &self.zone)
     }
 
+    /// Returns what is wrong if a Java driver is named that is not for this database.
     fn disagreement(&self, driver: &str) -> Option<String> {
         let of_driver = match driver {
             "org.sqlite.JDBC" => Some(DatabaseKind::Sqlite),
@@ -258,6 +291,7 @@ impl Database {
 }
 
 impl DatabaseKind {
+    /// Returns the feature of this crate that it needs.
     fn feature(self) -> &'static str {
         match self {
             Self::Sqlite => "history-sqlite",
@@ -266,6 +300,7 @@ impl DatabaseKind {
         }
     }
 
+    /// Returns whether that feature is on.
     fn is_built_in(self) -> bool {
         match self {
             Self::Sqlite => cfg!(feature = "history-sqlite"),
@@ -275,6 +310,7 @@ impl DatabaseKind {
     }
 }
 
+/// Returns that a URL is of no database that is known here, and what is expected.
 fn unknown(scheme: &str) -> InvalidDatabase {
     if JAVA_DATABASES.contains(&scheme) {
         return InvalidDatabase(format!(

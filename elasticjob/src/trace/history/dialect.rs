@@ -2,6 +2,9 @@
 //!
 //! Times go in and come out as microseconds since 1970, and are kept as Java's drivers keep them: a number of
 //! milliseconds in SQLite, a local time without a zone in PostgreSQL, a moment in MySQL.
+//!
+//! Everything here gives fragments of SQL, of which others make statements. No value of a user is ever a part of a
+//! fragment: values are bound. The one text that is, the name of a zone, is checked first.
 
 use std::sync::Arc;
 
@@ -10,6 +13,8 @@ use elasticjob_config::zone::Zone;
 use super::database::DatabaseKind;
 
 /// The SQL of one database.
+///
+/// It is decided once, with the database, and not asked again for each statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Dialect {
     Sqlite,
@@ -83,6 +88,8 @@ impl Dialect {
     }
 
     /// A quotient without its fraction.
+    ///
+    /// Both are expressions. MySQL has a division of its own for that: its usual one gives a fraction.
     pub(super) fn whole_quotient(&self, dividend: &str, divisor: &str) -> String {
         match self {
             Self::Sqlite | Self::Postgres { .. } => format!("({dividend} / {divisor})"),

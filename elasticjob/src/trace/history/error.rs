@@ -3,6 +3,9 @@ use std::fmt;
 use crate::job::BoxError;
 
 /// The database of the history did not do what it was asked.
+///
+/// Its text says what was asked and of which database, without a password; the source says what the database answered,
+/// or that it did not. History is beside the jobs: an error here never keeps a job from running.
 #[derive(Debug, thiserror::Error)]
 #[error("{asked} in {database}")]
 pub struct Error {

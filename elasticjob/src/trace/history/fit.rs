@@ -2,6 +2,9 @@
 //!
 //! Pure. A text that is too long is cut by characters and ends with an ellipsis. A letter that a column cannot hold is
 //! replaced, and the others stay. So a database has no reason to refuse a row for its texts.
+//!
+//! Whether a letter can be held is asked of the encoding itself and not of a list. A character set that is not known is taken
+//! for ASCII, which nearly all of them hold.
 
 use encoding_rs::Encoding;
 
@@ -102,10 +105,12 @@ impl Letters {
         })
     }
 
+    /// Returns the letters of an encoding by its name on the web, or ASCII if there is none of that name.
     fn labelled(label: &str) -> Self {
         Encoding::for_label(label.as_bytes()).map_or(Self::Ascii, Self::Of)
     }
 
+    /// Returns whether a column with these letters holds this one.
     fn hold(self, letter: char) -> bool {
         match self {
             Self::All => true,
@@ -144,6 +149,7 @@ impl Room {
         }
     }
 
+    /// Returns the same room for ASCII alone.
     pub(super) fn in_ascii(self) -> Self {
         Self {
             letters: Letters::Ascii,
@@ -152,6 +158,9 @@ impl Room {
     }
 
     /// Returns what is written of a text.
+    ///
+    /// It has at most as many characters and bytes as there is room for. If it had to be cut, it ends with an ellipsis,
+    /// unless there is no room even for that.
     pub(super) fn fit(&self, text: &str) -> String {
         let bytes = self.bytes.unwrap_or(usize::MAX);
         let ellipsis = if self.letters.hold('…') { "…" } else { "..." };

@@ -1,4 +1,8 @@
 //! The URLs of Java's drivers.
+//!
+//! They are translated and not used: parameters that change who is connected to and how safely are carried over by
+//! their meaning, and all others are listed as ignored. A TLS mode that is not known is a fault, because a weaker one
+//! must not be taken for it.
 
 use super::database::InvalidDatabase;
 
@@ -59,6 +63,7 @@ pub(super) fn translate(url: &str) -> Result<Translated, InvalidDatabase> {
     })
 }
 
+/// Returns the name of a parameter.
 fn name(pair: &str) -> Option<String> {
     let key = pair.split('=').next()?;
     (!key.is_empty()).then(|| key.to_owned())

@@ -5,6 +5,13 @@
 //! a row is that of its run. If the database refuses rows for their contents, these are found by halving the batch. Of such an event
 //! less and less is written: its texts in ASCII, then without reasons and causes, so that a run has its end with any failure
 //! text. Only an event that is refused even then is dropped.
+//!
+//! Refusals are told apart from a database that is away. A refusal of rows will come again, so that the rows are
+//! changed; anything else may pass, so that the same rows are written again after a pause. With each of these the
+//! tables are looked at anew, because a migration may be the reason.
+//!
+//! When the application stops, no more events are taken, and what waits has eight seconds to be written. The rest is
+//! dropped and counted.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -41,6 +48,8 @@ const PAUSES: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(5
 const FLUSH_LIMIT: Duration = Duration::from_secs(8);
 
 /// The counts and the state of a recorder.
+///
+/// `dropped` is what an operator should watch: history is complete as long as it stays 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RecorderStats {
@@ -59,6 +68,7 @@ pub(crate) struct RecorderProgress {
     dropped: Dropped,
 }
 
+/// What the recorder counts, and others read.
 #[derive(Debug, Default)]
 struct Counts {
     recorded: AtomicU64,
@@ -66,6 +76,7 @@ struct Counts {
 }
 
 impl RecorderProgress {
+    /// Returns the counts as they are now. They may be of moments that lie slightly apart.
     pub(crate) fn now(&self) -> RecorderStats {
         let Counts { recorded, is_away } = &*self.counts;
         RecorderStats {
@@ -77,6 +88,8 @@ impl RecorderProgress {
 }
 
 /// Writes events into a database.
+///
+/// Its task owns it. It ends when the application stops, and nothing waits for it but that end.
 #[derive(Debug)]
 pub(crate) struct Recorder {
     store: Store,
@@ -105,6 +118,7 @@ enum Attempted {
 }
 
 impl Recorder {
+    /// Returns a recorder that has not begun. `host` is written as the place of each run; `stop` ends it.
     pub(super) fn new(store: Store, host: String, tapped: Tapped, stop: CancellationToken) -> Self {
         let progress = RecorderProgress {
             counts: Arc::default(),
@@ -125,6 +139,7 @@ impl Recorder {
         }
     }
 
+    /// Returns how it goes, also after it has begun.
     pub(crate) fn progress(&self) -> RecorderProgress {
         self.progress.clone()
     }
@@ -165,6 +180,7 @@ impl Recorder {
         self.tapped.take_many(batch, BATCH).await > 0
     }
 
+    /// Takes no more events, and sets the moment at which what waits is given up.
     fn begin_to_stop(&mut self) {
         self.tapped.close();
         self.give_up_at.get_or_insert(Instant::now() + FLUSH_LIMIT);
@@ -253,6 +269,9 @@ impl Recorder {
         }
     }
 
+    /// Writes events in one transaction, after the tables were made ready if their shape is not known.
+    ///
+    /// If the future is dropped while the shape is being found out, it is found out again the next time.
     async fn try_to_write(&mut self, events: &[JobEvent], texts: Texts) -> Result<(), Error> {
         let shape = match self.shape.take() {
             Some(shape) => shape,
@@ -320,6 +339,7 @@ impl Recorder {
         is_time_left
     }
 
+    /// Counts events that are in the database, and logs if it was away before.
     fn written(&self, events: usize) {
         let counts = &self.progress.counts;
         counts.recorded.fetch_add(events as u64, Ordering::Relaxed);
@@ -329,6 +349,7 @@ impl Recorder {
         debug!(events, "history written");
     }
 
+    /// Notes that the database does not take what is written. It is said once until it is back.
     fn is_away(&self, error: &Error) {
         let was_away = self.progress.counts.is_away.swap(true, Ordering::Relaxed);
         if was_away {
@@ -338,6 +359,7 @@ impl Recorder {
         }
     }
 
+    /// Counts events that will not be in the history.
     fn drop_events(&self, events: usize) {
         self.progress.dropped.add(events as u64);
     }

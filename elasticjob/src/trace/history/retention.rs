@@ -1,4 +1,12 @@
 //! Deletes what is older than it is to be kept, a little at a time, on one instance at a time.
+//!
+//! A lease in the database says who deletes. It is taken by one statement that sets the holder if the lease has run
+//! out, and that changes one row for exactly one instance. The lease goes by wall clocks. Two instances whose clocks
+//! differ may delete at the same time, which costs time and does no harm: both delete the same rows.
+//!
+//! Rows go in batches of 500, the oldest first, with pauses between them: a deletion of a month at once would hold
+//! locks that recorders wait for. What is too young by one table may be too old by another; a run whose details are
+//! gone is shown without them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,6 +52,8 @@ const AGEING: [(&str, &str, &str, ColumnKind); 5] = [
 ];
 
 /// Keeps the history no longer than this.
+///
+/// It begins soon after the start, and goes on every ten minutes or so.
 #[derive(Debug)]
 pub(super) struct Retention {
     store: Store,
@@ -54,6 +64,8 @@ pub(super) struct Retention {
 }
 
 impl Retention {
+    /// Returns a retention that has not begun. Its name in the lease has a random part, since processes of two
+    /// containers may have the same host name and id.
     pub(super) fn new(store: Store, age: Duration, clock: Arc<dyn Clock>, host: &str, stop: CancellationToken) -> Self {
         Self {
             store,

@@ -2,6 +2,11 @@
 //!
 //! Pure. Writing the same events again changes nothing, and it does not matter whether the start of a run or its end
 //! is written first: rows are named after what they tell of.
+//!
+//! That is what makes "at least once" enough: a batch whose outcome is unknown is written again, and two instances may
+//! write of the same run, as one that ran it and one that recorded its loss. The rules are: a start is written unless
+//! the row is there; an end replaces what it tells of; a loss fills only what is still open, so that a late loss does
+//! not replace an end.
 
 use std::collections::BTreeMap;
 
@@ -31,12 +36,14 @@ pub(super) struct Rows<'a> {
     skipped: BTreeMap<(&'a str, u32, Timestamp), &'a SkippedTimes>,
 }
 
+/// A run, with its end if that is among the events.
 #[derive(Debug)]
 struct Execution<'a> {
     run: &'a RunEvent,
     end: Option<End<'a>>,
 }
 
+/// How a run ended.
 #[derive(Debug)]
 struct End<'a> {
     at: Timestamp,
@@ -65,6 +72,7 @@ impl<'a> Rows<'a> {
         rows
     }
 
+    /// Takes in an event. Of the events of one run the end counts, if it is among them.
     fn add(&mut self, event: &'a JobEvent) {
         match event {
             JobEvent::Started(run) => {
@@ -157,6 +165,7 @@ impl<'a> Rows<'a> {
         writer.statements
     }
 
+    /// Returns the row of a run in Java's table, in the order of its columns.
     fn execution(&self, id: &str, row: &Execution<'_>) -> Vec<Value> {
         let run = row.run;
         let is_success = row
@@ -200,11 +209,13 @@ impl<'a> Rows<'a> {
 }
 
 impl End<'_> {
+    /// Returns why the run did not succeed: the whole account of the failure, or what the ledger has of it.
     fn cause(&self) -> Option<&str> {
         let cause = self.outcome.cause()?;
         Some(self.failure.unwrap_or(cause))
     }
 
+    /// Returns the verdict as it is kept, or none for an outcome that is not known.
     fn verdict(&self) -> Value {
         let verdict = match self.outcome {
             ItemOutcome::Succeeded => "SUCCEEDED",
@@ -245,6 +256,7 @@ fn lost_detail(id: &str, run: &LostRun) -> Vec<Value> {
     ]
 }
 
+/// Returns the row of a step of a firing in Java's table.
 fn status(id: &str, task: &TaskEvent) -> Vec<Value> {
     vec![
         text(id),
@@ -261,6 +273,7 @@ fn status(id: &str, task: &TaskEvent) -> Vec<Value> {
     ]
 }
 
+/// Returns what that row has no columns for.
 fn state(id: &str, task: &TaskEvent) -> Vec<Value> {
     vec![
         text(id),
@@ -271,6 +284,7 @@ fn state(id: &str, task: &TaskEvent) -> Vec<Value> {
     ]
 }
 
+/// Returns the row of scheduled times that were not run.
 fn skipped(job: &str, item: u32, times: &SkippedTimes) -> Vec<Value> {
     vec![
         text(job),
@@ -380,6 +394,7 @@ impl Writer<'_> {
             .collect()
     }
 
+    /// Returns what is written of a text into a column.
     fn fit_text(&self, table: &Table, column: &str, declared: usize, text: &str) -> String {
         let room = self.shape.room(table, column, declared);
         match self.texts {
@@ -395,6 +410,7 @@ fn row_id(run_id: &str, scheduled_time: Timestamp, item: u32, attempt: u32) -> S
     format!("{run_id}-{time}-{item}-{attempt}")
 }
 
+/// Writes a number with digits and letters, so that a key stays short.
 fn base36(mut number: u64) -> String {
     const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
     let mut digits = Vec::new();
@@ -409,6 +425,7 @@ fn text(text: &str) -> Value {
     Value::Text(text.to_owned())
 }
 
+/// Returns the address in the id of an instance.
 fn address(instance: &str) -> &str {
     instance.split_once("@-@").map_or(instance, |(address, _)| address)
 }
@@ -422,6 +439,7 @@ fn java_source(source: Source) -> &'static str {
     }
 }
 
+/// Returns why an item runs, as our own tables have it.
 pub(super) fn source(source: Source) -> &'static str {
     match source {
         Source::Schedule => "SCHEDULE",

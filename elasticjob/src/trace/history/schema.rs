@@ -1,4 +1,9 @@
 //! The tables: those that Java members have, and ours beside them.
+//!
+//! Java's tables are used as they are, whoever created them, and keep their columns: a Java member has to go on reading
+//! and writing them. What it does not know goes into tables of our own, by the same keys. Indexes are added to Java's
+//! tables, because its own serve none of our questions; a database that refuses them makes questions slow and nothing
+//! else.
 
 use std::borrow::Cow;
 
@@ -171,6 +176,7 @@ fn define(dialect: &Dialect, table: &Table, indexes: &[(&str, &str)]) -> Definit
     }
 }
 
+/// Returns the statement that creates a table if it is not there.
 fn create_table(dialect: &Dialect, table: &Table) -> String {
     let name = table.name;
     let rest = match dialect {
@@ -191,6 +197,7 @@ fn create_table(dialect: &Dialect, table: &Table) -> String {
     format!("CREATE TABLE IF NOT EXISTS {name} ({columns}, PRIMARY KEY ({key})){rest}")
 }
 
+/// Returns the type of a column in this database.
 fn sql_type(dialect: &Dialect, kind: ColumnKind) -> Cow<'static, str> {
     Cow::Borrowed(match (kind, dialect) {
         (ColumnKind::Key, _) => "VARCHAR(40)",
@@ -204,6 +211,7 @@ fn sql_type(dialect: &Dialect, kind: ColumnKind) -> Cow<'static, str> {
     })
 }
 
+/// Returns whether a column may be empty, and what it has if nothing is written.
 fn constraint(table: &str, column: &str, kind: ColumnKind) -> &'static str {
     match kind {
         // Java members from 3.0.5 on write no source, and older ones read it.
@@ -215,6 +223,7 @@ fn constraint(table: &str, column: &str, kind: ColumnKind) -> &'static str {
     }
 }
 
+/// Returns the statement that creates an index if it is not there.
 fn create_index(dialect: &Dialect, name: &str, table: &str, columns: &str) -> String {
     let unless_there = match dialect {
         Dialect::Sqlite | Dialect::Postgres { .. } => "IF NOT EXISTS ",

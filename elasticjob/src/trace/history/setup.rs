@@ -1,4 +1,8 @@
 //! What of an application is recorded, and where: its configuration and its program put together.
+//!
+//! Each job has at most one place. That is checked before anything runs: history in two places would be complete in
+//! neither for whoever reads it. A place begins to record when it is started; that its database is away then is no
+//! fault, since events wait.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -164,10 +168,12 @@ impl Setup {
 }
 
 impl Kept {
+    /// Returns what answers questions about it.
     pub(crate) fn history(&self) -> &History {
         &self.history
     }
 
+    /// Returns how the recording goes.
     pub(crate) fn recording(&self) -> RecorderStats {
         self.progress.now()
     }

@@ -2,6 +2,9 @@
 //!
 //! The columns are read once a connection works, and again after the database refused rows. What is written keeps to
 //! them: a column that is absent is left out, and a text is made to fit.
+//!
+//! A table that is not known has all columns at the widths of our own definitions. So a user who may write but not look
+//! into the catalogue of the database can still record.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,7 @@
 //! Statements that are put together: their text, and what is bound to it.
+//!
+//! Everything that comes from a job, a user or a database is bound and never a part of the text. The text has only
+//! names of ours and fragments of the dialect; sqlx asks to be told so, which `query` does.
 
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Database, Encode, Type, query};
@@ -6,6 +9,9 @@ use sqlx::{AssertSqlSafe, Database, Encode, Type, query};
 use super::dialect::Dialect;
 
 /// A value that is bound.
+///
+/// Absent values have their type too, because a database wants to know the type of a parameter before it knows its
+/// value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Value {
     Text(String),
@@ -64,6 +70,7 @@ impl Statement {
         }
     }
 
+    /// Adds text, which must not come from outside.
     pub(super) fn push(&mut self, sql: &str) -> &mut Self {
         self.sql.push_str(sql);
         self
@@ -151,6 +158,7 @@ impl Statement {
     }
 }
 
+/// Returns what follows an insertion, for rows that are there.
 fn on_conflict(dialect: &Dialect, table: &Table, conflict: &Conflict) -> String {
     let key = table.key.join(", ");
     let assignments = |columns: &[&str], new: fn(&str) -> String| {

@@ -20,6 +20,10 @@ use super::store::{Access, Store};
 ///
 /// Several places have the histories of different jobs. The same job in two of them is refused at the start.
 ///
+/// A pool in memory, a pool that is closed and a pool with a retention of zero are refused as well. That the database is away
+/// is no
+/// reason: events wait for it.
+///
 /// ```
 /// use std::time::Duration;
 /// use elasticjob::configuration::sources::TracedJobs;
@@ -69,6 +73,9 @@ impl Storage {
     }
 
     /// Deletes what is older. By default nothing is, unless `tracing.retention` says so.
+    ///
+    /// One instance at a time deletes, about every ten minutes, a few hundred rows at once. The age of a run counts
+    /// from its start, and that of times without a run from the end of their range.
     pub fn retention(mut self, age: Duration) -> Self {
         self.retention = Some(age);
         self
@@ -99,6 +106,7 @@ impl Storage {
             .map(|_| format!("the retention of {shown} is zero: expected a time above zero"))
     }
 
+    /// Returns the connections to it. Nothing is connected yet.
     pub(super) fn open(&self) -> Result<Store, Error> {
         match &self.target {
             Target::Database(database) => Store::new(database, Access::Write),
@@ -178,6 +186,7 @@ impl From<sqlx::MySqlPool> for Storage {
     }
 }
 
+/// Returns how a server is shown: by its socket if it has one, and without user and password.
 #[cfg(any(feature = "history-postgres", feature = "history-mysql"))]
 fn shown(scheme: &str, socket: Option<String>, host: &str, port: u16, database: Option<&str>) -> String {
     let place = socket.unwrap_or_else(|| format!("{host}:{port}"));

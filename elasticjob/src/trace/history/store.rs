@@ -1,4 +1,8 @@
 //! The connections to the database, and what is done there.
+//!
+//! Every request has a limit, after which the database is taken to be away. An error says whether the rows are at fault
+//! or the database is: each database has codes of its own for that, and a code that is not known is a fault of the
+//! database, because writing again later does less harm than dropping an event.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -180,6 +184,7 @@ impl Store {
         self.limited(asked, asking).await
     }
 
+    /// Runs a statement without parameters.
     async fn run(&self, asked: &'static str, sql: &str) -> Result<(), Error> {
         self.execute(asked, &Statement::of(sql)).await.map(drop)
     }
@@ -203,6 +208,7 @@ impl Store {
         self.ask(READING, statement).await
     }
 
+    /// Asks a question.
     async fn ask(&self, asked: &'static str, statement: &Statement) -> Result<Vec<AnyRow>, Error> {
         self.limited(asked, self.connections.rows(statement)).await
     }
@@ -217,11 +223,13 @@ impl Store {
         self.failed("cannot write history", "the application stops")
     }
 
+    /// Closes the connections, if they are ours. It takes two seconds at most.
     pub(super) async fn close(&self) {
         // Connections that do not close are dropped with the runtime.
         let _ = tokio::time::timeout(Duration::from_secs(2), self.connections.close()).await;
     }
 
+    /// Waits for a request, no longer than the limit. `asked` says in an error what was asked.
     async fn limited<T>(
         &self,
         asked: &'static str,
@@ -254,6 +262,7 @@ impl Store {
         }
     }
 
+    /// Returns that the database, and not what was written, is at fault.
     fn failed(&self, asked: &'static str, source: impl Into<BoxError>) -> Error {
         Error {
             asked,
@@ -282,6 +291,7 @@ fn error(place: &Place, asked: &'static str, source: sqlx::Error) -> Error {
     }
 }
 
+/// Returns what is at fault, by the code of the database.
 fn kind(database: DatabaseKind, error: &sqlx::Error) -> FaultyPart {
     let Some(refusal) = error.as_database_error() else {
         return FaultyPart::Database;

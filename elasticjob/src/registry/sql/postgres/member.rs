@@ -1,4 +1,11 @@
 //! A member on PostgreSQL: each request is one call of a function, over one connection, one after the other.
+//!
+//! The functions are in the database and do what a transaction of the registry has to do at one place: they look at the
+//! session, lock the jobs that are concerned, execute the steps and record the changes. So a request costs one round
+//! trip, and two members that write to different jobs do not wait for each other.
+//!
+//! Each job has numbers of its own. A request brings the changes of the jobs that it names, so that its answer is preceded by
+//! the events that it depends on; the changes of all other jobs are asked for ten times a second.
 
 use std::time::Duration;
 
@@ -34,6 +41,7 @@ pub(super) struct Member {
 }
 
 impl Member {
+    /// Returns a member whose session has just been created over this connection.
     pub(super) fn new(options: PgConnectOptions, connection: PgConnection, caller: Caller, timeout: Duration) -> Self {
         let now = uptime();
         Self {
@@ -73,10 +81,12 @@ impl Member {
         Ok(reply)
     }
 
+    /// Calls the function of reads, which locks nothing and does not renew the session.
     async fn read(&mut self, reads: &[Read], count: Option<&str>, following: &Following) -> Result<Reply, Failure> {
         self.call(message::read(&self.caller, reads, count, following)).await
     }
 
+    /// Returns whether the last renewal is older than this share of the timeout.
     fn is_renewal_due(&self, now: Duration, share: u32) -> bool {
         now.saturating_sub(self.renewed_at) >= self.timeout / share
     }
@@ -126,6 +136,7 @@ impl Member {
         Ok(())
     }
 
+    /// Serves one request.
     async fn request(&mut self, request: Request, deliveries: &mut Vec<Delivery>) -> Result<(), Failure> {
         let all = self.following.clone();
         match request {
@@ -249,10 +260,12 @@ impl Member {
         Ok(())
     }
 
+    /// Runs a statement that gives one text.
     async fn scalar(&mut self, statement: String) -> Result<String, Failure> {
         self.optional(statement).await?.ok_or_else(|| broken("no row"))
     }
 
+    /// Runs a statement that gives one text or none. If the future is dropped, the connection goes with it.
     async fn optional(&mut self, statement: String) -> Result<Option<String>, Failure> {
         let mut connection = self.connection.take().ok_or_else(|| broken("there is no connection"))?;
         let row = first(&mut connection, statement).await?;
@@ -321,6 +334,7 @@ async fn scalar(connection: &mut PgConnection, statement: String) -> Result<Stri
     first(connection, statement).await?.ok_or_else(|| broken("no row"))
 }
 
+/// Runs one message, and returns the text in the first row, if there is a row.
 async fn first(connection: &mut PgConnection, statement: String) -> Result<Option<String>, Failure> {
     let rows = connection.fetch_all(sqlx::raw_sql(AssertSqlSafe(statement))).await?;
     match rows.first() {

@@ -2,6 +2,9 @@
 //!
 //! Each call is one message of the simple protocol, with its argument as one literal: behind a pooler that gives each transaction
 //! another connection nothing else is safe, since prepared statements and settings would be those of others.
+//!
+//! The argument is JSON, in hexadecimal digits: whatever a job is called and whatever a node holds, the statement has
+//! no character that could end the literal.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -25,6 +28,8 @@ pub(super) struct Caller {
 }
 
 /// Which changes a call asks for.
+///
+/// Of each job those behind its cursor.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Following {
     pub(super) cursors: BTreeMap<String, Cursor>,
@@ -121,11 +126,13 @@ pub(super) fn read(caller: &Caller, reads: &[Read], count: Option<&str>, followi
     call("read_v1", &message)
 }
 
+/// Returns the statement that calls a function within a transaction of its own.
 fn call(function: &str, message: &Value) -> String {
     let message = hex(message.to_string().as_bytes());
     format!("BEGIN ISOLATION LEVEL READ COMMITTED; SELECT elasticjob.{function}('\\x{message}'::bytea); COMMIT")
 }
 
+/// Returns the numbers behind which changes are asked for.
 fn cursors(following: &Following) -> BTreeMap<&str, i64> {
     following
         .cursors
@@ -134,6 +141,7 @@ fn cursors(following: &Following) -> BTreeMap<&str, i64> {
         .collect()
 }
 
+/// Returns a step as the function reads it: its kind, the parent and the name of its node, and what it needs beside.
 fn step(step: &Step) -> Value {
     let (parent, name) = key(step.path());
     match step {
@@ -160,11 +168,18 @@ fn key(path: &str) -> (&str, &str) {
 }
 
 impl Reply {
+    /// Reads a reply.
+    ///
+    /// # Errors
+    /// The text is not what a function of this version answers.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         serde_json::from_str(text).map_err(|error| format!("an answer that is none: {error}"))
     }
 
     /// The answer to a transaction.
+    ///
+    /// # Errors
+    /// The reply does not fit the steps. Whether they were executed is then unknown.
     pub(super) fn written(&self, steps: &[Step]) -> Result<Result<Vec<Written>, WriteError>, String> {
         if let Some((step, refusal)) = &self.refused {
             let error = match &**refusal {
@@ -236,6 +251,7 @@ pub(super) fn event(kind: i16, path: &str) -> Option<WatchEvent> {
     }
 }
 
+/// Writes bytes in hexadecimal digits.
 fn hex(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len() * 2);
     for byte in bytes {
@@ -245,6 +261,7 @@ fn hex(bytes: &[u8]) -> String {
     text
 }
 
+/// Reads bytes from hexadecimal digits.
 fn bytes(hex: &str) -> Result<Vec<u8>, String> {
     let digits = hex.as_bytes().chunks(2);
     let byte = |digits: &[u8]| {

@@ -1,4 +1,15 @@
 //! The registry centre in PostgreSQL.
+//!
+//! It promises what [`registry`](crate::registry) promises, to members on any number of machines, without another
+//! server beside the database.
+//!
+//! - Sessions, nodes and changes are rows in the schema `elasticjob`. Functions there execute transactions. The tables say
+//! which version a program has to have at least, so
+//!   that an older one is refused instead of misreading them.
+//! - Nothing depends on the connection: no prepared statement, no setting, no lock outlives a transaction. So a pooler
+//!   in front of the database may give each transaction another connection.
+//! - Members poll for changes of others ten times a second.
+//! - The time limit of a session is counted by the members, and never by the clock of the database.
 
 use std::fmt;
 use std::sync::Arc;
@@ -32,6 +43,12 @@ const SCHEMA: &str = include_str!("schema.sql");
 
 /// A database and a namespace in it.
 ///
+/// Several namespaces, each a cluster of its own, can share a database. A clone is an independent registry with the
+/// same settings.
+///
+/// The user needs the right to create the schema at the first start; later the right to use it, its tables and its functions
+/// is enough.
+///
 /// ```
 /// use std::sync::Arc;
 /// use std::time::Duration;
@@ -59,6 +76,9 @@ impl PostgresRegistry {
     /// A registry at this URL, `postgres://user:password@host/database`, with its tables in the schema `elasticjob`, which is
     /// created if it is not there.
     ///
+    /// Nothing is connected yet. Spaces and slashes around the namespace do not count. Sessions last 10 s without
+    /// renewal, and 15 s is the limit for connecting and closing, until other times are set.
+    ///
     /// # Errors
     /// [`Error::InvalidArgument`] if one of the two is not what it should be.
     pub fn new(url: &str, namespace: &str) -> Result<Self, Error> {
@@ -76,6 +96,9 @@ impl PostgresRegistry {
     }
 
     /// Sets how long a session lasts without renewal; at least a second.
+    ///
+    /// The shorter it is, the sooner the items of a member that died are taken over, and the shorter an absence of the
+    /// database is survived: work of a member that cannot renew is stopped before another may do it.
     #[must_use]
     pub fn with_session_timeout(self, session_timeout: Duration) -> Self {
         let session_timeout = session_timeout.max(SHORTEST_TIMEOUT);
@@ -86,6 +109,8 @@ impl PostgresRegistry {
     }
 
     /// Sets how long connecting and closing may take.
+    ///
+    /// A registry that has not connected by then is taken to be away for now, and is tried again.
     #[must_use]
     pub fn with_connection_timeout(self, connection_timeout: Duration) -> Self {
         Self {
@@ -94,6 +119,7 @@ impl PostgresRegistry {
         }
     }
 
+    /// Connects, creates what is absent, and begins a session.
     async fn join(&self) -> Result<Arc<dyn Session>, Error> {
         let session = fastrand::i64(1..);
         let timeout_millis = i64::try_from(self.session_timeout.as_millis()).unwrap_or(i64::MAX);
@@ -148,6 +174,7 @@ async fn text(connection: &mut PgConnection, query: &'static str) -> Result<Stri
     text.ok_or_else(|| Error::Unreachable("the database gave no answer".to_owned()))
 }
 
+/// Runs statements that give nothing.
 async fn run(connection: &mut PgConnection, statement: String) -> Result<(), Error> {
     let result = connection.fetch_all(sqlx::raw_sql(AssertSqlSafe(statement))).await;
     result.map(drop).map_err(|error| explained(&error))

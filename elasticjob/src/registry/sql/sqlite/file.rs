@@ -1,4 +1,8 @@
 //! The file of the database: which it is, and whether it may be shared.
+//!
+//! Two processes that open a path may have different files: one was removed or replaced in between. Both would go on as
+//! if alone. So a file is known by the numbers that the system gives it, and its path is looked up again before each
+//! transaction.
 
 use std::fs::{self, File, Metadata};
 use std::io;
@@ -40,6 +44,8 @@ impl Identity {
 }
 
 /// What kind of file system a folder is on, as far as locks depend on it.
+///
+/// It is asked of the system on Linux and Android. Elsewhere every folder is taken to be local.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     /// Locks hold between all processes that see the file.

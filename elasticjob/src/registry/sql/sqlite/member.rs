@@ -2,6 +2,10 @@
 //!
 //! A turn is one transaction of the database. What it gives is in the order in which it came about: what others changed first, then
 //! for each request its events and its answer.
+//!
+//! Gathering requests is what makes a file fast enough: the costly part of a write is the wait for the disk at the end
+//! of a transaction, which many requests then share. Refused steps change nothing, and the other requests of the turn
+//! go on.
 
 use std::time::Duration;
 
@@ -195,6 +199,7 @@ async fn serve(
     Ok(())
 }
 
+/// Executes the steps of one request and records what they changed. A refusal is an answer.
 async fn write(
     steps: Vec<Step>,
     session: i64,

@@ -46,6 +46,12 @@ const SHORTEST_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A file and a namespace in it. Clones queue together for their turn.
 ///
+/// It suits several processes of one machine, and a single process that has to keep its state over a restart. For
+/// members on several machines take `PostgresRegistry` or ZooKeeper.
+///
+/// Beside the file there are `-wal` and `-shm`, which SQLite makes, and `-turn`, in which members queue. All of them
+/// belong together: a copy of the first alone, while members run, may lack the newest changes.
+///
 /// ```
 /// use elasticjob::registry::sql::SqliteRegistry;
 /// use elasticjob::registry::{CreateMode, Read, Registry, Answer, Step};
@@ -123,6 +129,9 @@ impl SqliteRegistry {
     }
 
     /// Sets how long a session lasts without renewal; at least a second.
+    ///
+    /// A process that is killed keeps its items for that long, so that a shorter time has them taken over sooner. A
+    /// machine that is so busy that a member is not served for that long ends its session.
     #[must_use]
     pub fn with_session_timeout(self, session_timeout: Duration) -> Self {
         Self {
@@ -132,6 +141,9 @@ impl SqliteRegistry {
     }
 
     /// Sets how long connecting and closing may take.
+    ///
+    /// The wait for a turn counts. A process that is stopped amid a write therefore makes others fail to connect after
+    /// that time.
     #[must_use]
     pub fn with_connection_timeout(self, connection_timeout: Duration) -> Self {
         Self {
@@ -140,6 +152,7 @@ impl SqliteRegistry {
         }
     }
 
+    /// Begins a session within the limit. `create` says whether the file is made if it is not there.
     async fn open(&self, create: bool) -> Result<Arc<dyn Session>, Error> {
         match timeout(self.connection_timeout, self.join(create)).await {
             Ok(result) => result,
@@ -151,6 +164,10 @@ impl SqliteRegistry {
         }
     }
 
+    /// Begins a session: waits for a turn, opens the file, makes its tables ready and writes the row of the session.
+    ///
+    /// The turn is held over all of that, because opening may recover what a dead process has left, and two of those
+    /// would be in each other's way.
     async fn join(&self, create: bool) -> Result<Arc<dyn Session>, Error> {
         self.check_place(create)?;
         let joined_at = uptime();
@@ -202,6 +219,7 @@ impl SqliteRegistry {
         Ok(())
     }
 
+    /// Returns an error that trying again does not mend.
     fn refused(&self, problem: &dyn fmt::Display) -> Error {
         Error::Refused(format!("file {}: {problem}", self.path.display()))
     }

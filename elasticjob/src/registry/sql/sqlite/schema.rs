@@ -1,4 +1,8 @@
 //! The tables of the registry in a file, and their version.
+//!
+//! Two numbers are kept: the version of the tables, and the oldest program that may use them. A later version that only
+//! adds something keeps the second number, so that older programs go on; one that changes the meaning of a column
+//! raises it, and they refuse the file.
 
 use sqlx::{Connection as _, Row as _, SqliteConnection};
 

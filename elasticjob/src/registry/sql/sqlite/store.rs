@@ -1,4 +1,11 @@
 //! The rows of the registry, and the statements that read and change them.
+//!
+//! A connection is taken out of its place for a transaction and put back at its end. So a transaction that is dropped
+//! amid its work takes the connection along: nobody finds one in an unknown state, and the store has to be opened
+//! again.
+//!
+//! Before each transaction the file is looked up by its path, and as its first statement a member asks for the row of
+//! its session. A member that finds either gone does nothing any more.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -142,6 +149,7 @@ impl Store {
         self.check_file()
     }
 
+    /// Returns whether there is a connection.
     pub(super) fn is_open(&self) -> bool {
         self.connection.is_some()
     }
@@ -318,6 +326,7 @@ impl Transaction<'_> {
         Ok(Ok(outcome))
     }
 
+    /// Writes or removes one row.
     async fn change(&mut self, row: &RowChange) -> Result<(), Failure> {
         let query = match row {
             RowChange::Put(path, node) => {
@@ -403,6 +412,7 @@ impl Transaction<'_> {
         Ok(reads.into_iter().map(answer).collect())
     }
 
+    /// Returns those of the nodes that are there, in any order.
     async fn nodes(&mut self, paths: impl Iterator<Item = &String>) -> Result<Vec<(String, Node)>, Failure> {
         let keys: Vec<_> = paths.map(|path| key(path)).collect();
         if keys.is_empty() {
@@ -497,6 +507,7 @@ fn key(path: &str) -> (&str, &str) {
     }
 }
 
+/// Returns the path of a node that is stored under this parent and name.
 fn joined(parent: &str, name: &str) -> String {
     match parent {
         "" => "/".to_owned(),
@@ -510,6 +521,7 @@ fn json(list: &(impl serde::Serialize + ?Sized)) -> String {
     serde_json::to_string(list).expect("texts and numbers can be written as JSON")
 }
 
+/// Returns the kind and the path that an event is recorded with, if it is of a node.
 fn row(event: &WatchEvent) -> Option<(i64, &str)> {
     match event {
         WatchEvent::Created(path) => Some((1, path)),
@@ -519,6 +531,7 @@ fn row(event: &WatchEvent) -> Option<(i64, &str)> {
     }
 }
 
+/// Returns the event that was recorded with these, if the kind is known.
 fn event(kind: i64, path: String) -> Option<WatchEvent> {
     match kind {
         1 => Some(WatchEvent::Created(path)),

@@ -3,6 +3,9 @@
 //! SQLite lets one connection write at a time, and a connection that finds another one writing tries again after a pause: one of
 //! four busy writers may wait for seconds. So writers queue for a lock on a file beside the database, which the system gives
 //! to one after the other, and frees if a process dies.
+//!
+//! The lock is no more than a queue. Correctness does not hang on it: a program that writes to the file without waiting
+//! for its turn, such as a shell, is kept apart by SQLite's own locks.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
@@ -22,6 +25,7 @@ pub(super) struct Turns {
     file: Arc<Mutex<LockFile>>,
 }
 
+/// The file to lock, and who waits for it in this process.
 #[derive(Debug)]
 struct LockFile {
     path: PathBuf,
@@ -81,6 +85,7 @@ impl Turns {
 }
 
 impl LockFile {
+    /// Locks the file that has the name now.
     async fn lock(&mut self) -> io::Result<()> {
         loop {
             let file = self.locked().await?;
@@ -93,6 +98,8 @@ impl LockFile {
         }
     }
 
+    /// Waits for the lock on a file that may have been removed meanwhile. A lock that is free is taken without a
+    /// thread.
     async fn locked(&mut self) -> io::Result<File> {
         let (sender, locked) = oneshot::channel();
         if let Err(sender) = self.waiter.succeed(sender) {
@@ -137,6 +144,7 @@ impl Waiter {
         THREADS.run(Handle::current(), Box::new(wait));
     }
 
+    /// Takes the caller out, so that there is no thread for the next one.
     fn take(&self) -> WaiterState {
         std::mem::take(&mut *self.state())
     }

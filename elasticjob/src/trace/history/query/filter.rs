@@ -12,6 +12,10 @@ use crate::trace::history::statement::{ColumnKind, Statement, Value};
 
 /// Which runs are asked for. Without any condition: all.
 ///
+/// Each condition narrows the answer; a condition that is set twice is the later one. Which conditions are set together
+/// decides how fast the answer is: a job, an item of it, an outcome other than success, or an address each have an
+/// index.
+///
 /// ```
 /// use elasticjob::trace::history::{RunFilter, RunOutcome};
 ///
@@ -31,6 +35,8 @@ pub struct RunFilter {
 }
 
 /// How a run ended, as far as the database knows.
+///
+/// Java members record less: of their runs there are only success, failure and "runs".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -49,6 +55,8 @@ pub enum RunOutcome {
 
 impl RunFilter {
     /// Of this job.
+    ///
+    /// It has to be the whole name.
     pub fn job(self, name: impl Into<String>) -> Self {
         Self {
             job: Some(name.into()),
@@ -57,6 +65,8 @@ impl RunFilter {
     }
 
     /// Of this item.
+    ///
+    /// Items of all jobs have the same numbers, so that it is of use together with [`job`](Self::job).
     pub fn item(self, item: u32) -> Self {
         Self {
             item: Some(item),
@@ -73,6 +83,8 @@ impl RunFilter {
     }
 
     /// That ended so.
+    ///
+    /// [`RunOutcome::Running`] finds runs without an end, also those of long ago whose end nobody could write.
     pub fn outcome(self, outcome: RunOutcome) -> Self {
         Self {
             outcome: Some(outcome),
@@ -97,6 +109,9 @@ impl RunFilter {
     }
 
     /// Started before this time.
+    ///
+    /// Together with `from` it is an interval that has its begin and not its end, so that two that follow
+    /// one another share no run.
     pub fn until(self, time: Timestamp) -> Self {
         Self {
             until: Some(time),
@@ -242,6 +257,8 @@ pub(super) fn outcome_of(dialect: &Dialect) -> String {
 
 impl RunOutcome {
     /// All there are.
+    ///
+    /// In the order in which a report would show them, from running to lost.
     pub const ALL: [Self; 5] = [
         Self::Running,
         Self::Succeeded,
@@ -268,6 +285,8 @@ impl fmt::Display for RunOutcome {
 }
 
 /// No outcome is called so.
+///
+/// Its text names those that there are. Case does not matter when an outcome is read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown outcome `{0}`: expected running, succeeded, failed, cancelled or lost")]
 pub struct UnknownOutcome(String);
@@ -285,6 +304,9 @@ impl FromStr for RunOutcome {
 
 /// The begin of the next page: after the last row of the previous page, also if rows are written meanwhile. It can be written as a
 /// text and read back.
+///
+/// It names a row and not a number of rows, so that it stays right while history is written and deleted. It does not
+/// remember the filter: the next page has to be asked for with the same one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor {
     pub(super) time: i64,
@@ -292,6 +314,8 @@ pub struct Cursor {
 }
 
 /// What was given is not what a [`Cursor`] is written as.
+///
+/// A cursor of a row that has been deleted since is none of these: the page begins behind the place where the row was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("this is no place in a history: take the one that came with the page before")]
 pub struct InvalidCursor;
@@ -324,6 +348,8 @@ pub struct Page<T> {
 }
 
 /// How many runs of an interval ended how.
+///
+/// A run belongs to the interval in which it started.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct IntervalCounts {
@@ -334,6 +360,8 @@ pub struct IntervalCounts {
 }
 
 /// How long runs took.
+///
+/// The percentiles are durations of runs that there were, and not values between two of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct Durations {

@@ -1,4 +1,10 @@
 //! Questions to the history. The same on all databases, and on what Java members wrote.
+//!
+//! Java's table of runs and ours beside it are joined. Where there is no table of ours, because only Java members have
+//! written so far, an empty one stands for it, so that every question is one statement whoever has written.
+//!
+//! A page costs about as much as it has rows, however much history there is: it goes by one index, from the newest run
+//! back, and after a number of runs that do not match it ends early and says where to go on.
 
 mod filter;
 #[cfg(test)]
@@ -34,6 +40,12 @@ const LOOKED_AT: u32 = 2000;
 
 /// The history that is in a database. Clones share its connections.
 ///
+/// It only reads, and changes no table. It may be asked while an application records into the same database, from that
+/// process or any other; [`Storage`](super::Storage) is what records.
+///
+/// # Cancel safety
+/// All questions are safe to drop: they change nothing.
+///
 /// ```no_run
 /// use elasticjob::trace::history::{Database, History, RunFilter, RunOutcome};
 ///
@@ -68,6 +80,9 @@ struct Sources {
 }
 
 /// A run as it is recorded.
+///
+/// One attempt is one row. A run that was taken over by another instance has a row for each, with the same
+/// `run_id`.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct RecordedRun {
@@ -99,6 +114,8 @@ pub struct RecordedRun {
 }
 
 /// What only members of ours record.
+///
+/// It is in a table of its own, because Java's has no columns for it.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct RunDetail {
@@ -129,6 +146,8 @@ pub struct RecordedSkip {
 impl History {
     /// The history in this database. Nothing is connected yet, and nothing is created.
     ///
+    /// A file that is not there is an error of the first question, and is not created by it.
+    ///
     /// # Errors
     /// If the URL is not one of a supported database.
     pub fn open(database: &Database) -> Result<Self, Error> {
@@ -147,6 +166,9 @@ impl History {
     ///
     /// A page reads at most 2,000 runs, so that it is fast for any query. If no index serves the whole query, a page may be short
     /// or even empty, and its `next` goes on.
+    ///
+    /// Runs that start while pages are read are newer than the first page and are not seen. Runs that started in the same
+    /// microsecond are in the order of their ids, so that no row is on two pages or on none.
     ///
     /// # Errors
     /// When the database cannot be asked.
@@ -255,6 +277,9 @@ impl History {
 
     /// How many runs ended how, for each interval of this length that has any; they count from 1970.
     ///
+    /// The intervals are given in ascending order. An interval without runs is absent, and so is an outcome that no run
+    /// of an interval had. Unlike a page, this reads all runs that match: give the filter a time.
+    ///
     /// # Errors
     /// When the database cannot be asked.
     pub async fn counts(&self, filter: &RunFilter, interval: Duration) -> Result<Vec<IntervalCounts>, Error> {
@@ -288,6 +313,8 @@ impl History {
     }
 
     /// How long runs took that have ended; `None` if there are none.
+    ///
+    /// It reads all runs that match, as [`counts`](Self::counts) does.
     ///
     /// # Errors
     /// When the database cannot be asked.
@@ -334,6 +361,9 @@ impl History {
     /// Scheduled times that were not run, the newest first, up to `limit` (1,000 at most): of the filter's job, item and
     /// times.
     ///
+    /// Other conditions of the filter do not apply: no instance ran, and there is no outcome. A database without the
+    /// table of these, as one that only Java members have written to, has none.
+    ///
     /// # Errors
     /// When the database cannot be asked.
     pub async fn skipped(&self, filter: &RunFilter, limit: u32) -> Result<Vec<RecordedSkip>, Error> {
@@ -379,6 +409,7 @@ impl History {
         })
     }
 
+    /// Reads rows. One that cannot be understood fails them all.
     fn read<T>(&self, rows: &[AnyRow], read: impl Fn(&AnyRow) -> Result<T, sqlx::Error>) -> Result<Vec<T>, Error> {
         let read: Result<Vec<T>, sqlx::Error> = rows.iter().map(read).collect();
         read.map_err(|error| self.store.not_understood(error))
@@ -423,6 +454,7 @@ fn percentile(percent: u8) -> String {
     format!("MIN(CASE WHEN place * 100 >= total * {percent} THEN took END)")
 }
 
+/// Reads the row of a run, in the columns of a page.
 fn run(row: &AnyRow) -> Result<RecordedRun, sqlx::Error> {
     let run_id: Option<String> = row.try_get(11)?;
     let detail = match run_id {
@@ -467,6 +499,7 @@ fn item(row: &AnyRow, column: usize) -> Result<u32, sqlx::Error> {
     Ok(u32::try_from(number).unwrap_or_default())
 }
 
+/// Reads a number that is not negative. One that is, as a duration between two clocks may be, is taken for 0.
 fn natural(row: &AnyRow, column: usize) -> Result<u64, sqlx::Error> {
     let number: i64 = row.try_get(column)?;
     Ok(u64::try_from(number).unwrap_or_default())

@@ -8,6 +8,9 @@ use super::filter::{RunFilter, RunOutcome};
 use crate::trace::Source;
 
 /// An index, by what it serves beside the time.
+///
+/// A question goes by exactly one. All of them have the time and the key behind their own columns, so that each gives
+/// runs in the order of the pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
     Source,

@@ -2,6 +2,9 @@
 //!
 //! It checks what [`registry`](super) promises of a registry without faults. Behaviour under faults, which
 //! have to be made in a way of each registry's own, is each registry's own test. Start at [`all`].
+//!
+//! The checks are those promises that jobs rely on: each says at its function what would go wrong without it. They go
+//! by the traits alone, so that a registry that passes may take the place of any other.
 
 use std::future::{Future, poll_fn};
 use std::sync::Arc;
@@ -20,6 +23,9 @@ use super::{
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Runs every check, one after the other, each below a node of its own that it leaves behind.
+///
+/// It opens a few dozen sessions. Run it against a namespace of its own: it deletes only what it made, and what it
+/// leaves behind are nodes named `conformance-…`.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -58,6 +64,7 @@ pub async fn all(registry: Arc<dyn Registry>) {
     a_closed_session_should_be_lost_for_good(&registry).await;
 }
 
+/// Ids tell whose an ephemeral node is: two sessions of one id would be one owner.
 async fn sessions_should_be_distinct_and_connected(registry: &Arc<dyn Registry>) {
     let (a, b) = (connect(registry).await, connect(registry).await);
     assert_ne!(a.id(), b.id());
@@ -67,6 +74,8 @@ async fn sessions_should_be_distinct_and_connected(registry: &Arc<dyn Registry>)
     assert!(!registry.describe().is_empty());
 }
 
+/// The answers belong to the steps by their order. The version that a write gives is what the next write is conditional
+/// on.
 async fn a_write_should_answer_each_step(registry: &Arc<dyn Registry>) {
     let test = Test::new(registry, "answers").await;
     let node = test.path("node");
@@ -93,6 +102,8 @@ async fn a_write_should_answer_each_step(registry: &Arc<dyn Registry>) {
     assert_eq!(test.write(vec![]).await, [], "nothing to do is done at once");
 }
 
+/// Modification numbers are the fencing tokens of runs: they have to grow, also over a node that was deleted and made
+/// again.
 async fn a_stat_should_tell_the_history_of_a_node(registry: &Arc<dyn Registry>) {
     let test = Test::new(registry, "stat").await;
     let (a, b) = (test.path("a"), test.path("b"));
@@ -136,6 +147,7 @@ async fn a_stat_should_tell_the_history_of_a_node(registry: &Arc<dyn Registry>) 
     );
 }
 
+/// The end of a run and the claim of the next one are in one transaction, which deletes a mark and makes it again.
 async fn later_steps_should_see_earlier_ones(registry: &Arc<dyn Registry>) {
     let test = Test::new(registry, "order").await;
     let (parent, child) = (test.path("p"), test.path("p/c"));
@@ -151,6 +163,8 @@ async fn later_steps_should_see_earlier_ones(registry: &Arc<dyn Registry>) {
     assert_eq!(test.data(&parent).await, None);
 }
 
+/// A claim is a transaction: half of it would be a mark without a run. Which step was refused tells which item another
+/// instance has.
 async fn a_refused_step_should_be_named_and_undo_all(registry: &Arc<dyn Registry>) {
     let test = Test::new(registry, "refused").await;
     let (node, child, missing) = (test.path("node"), test.path("node/child"), test.path("missing"));
@@ -202,6 +216,7 @@ async fn a_refused_step_should_be_named_and_undo_all(registry: &Arc<dyn Registry
     }
 }
 
+/// Of all who write on the condition of one version exactly one succeeds. Elections and claims are that.
 async fn only_one_of_many_writers_should_win(registry: &Arc<dyn Registry>) {
     let test = Test::new(registry, "race").await;
     let node = test.path("node");
@@ -222,6 +237,7 @@ async fn only_one_of_many_writers_should_win(registry: &Arc<dyn Registry>) {
     assert_eq!(test.stat(&node).await.version, 1);
 }
 
+/// A node that is missing is an answer of its own and fails no other read. Children are sorted, by bytes.
 async fn reads_should_be_answered_one_by_one(registry: &Arc<dyn Registry>) {
     let test = Test::new(registry, "reads").await;
     let names = ["b", "B", "a10", "a9", "ä", "任务"];
@@ -256,6 +272,7 @@ async fn reads_should_be_answered_one_by_one(registry: &Arc<dyn Registry>) {
     assert_eq!(within(test.session.read(vec![])).await, Ok(vec![]));
 }
 
+/// A job with many items is read in one call, of which the registry makes as many requests as it needs.
 async fn any_number_of_reads_should_be_answered_in_order(registry: &Arc<dyn Registry>) {
     let test = Test::new(registry, "many").await;
     let odd = test.path("odd");
@@ -280,6 +297,7 @@ async fn any_number_of_reads_should_be_answered_in_order(registry: &Arc<dyn Regi
     assert_eq!(*test.session.state().borrow(), SessionState::Connected);
 }
 
+/// What no registry can take is refused in the same way by all, and does not cost the session.
 async fn arguments_should_be_checked_before_anything_is_sent(registry: &Arc<dyn Registry>) {
     let test = Test::new(registry, "arguments").await;
     let mark = test.path("mark");
@@ -322,6 +340,8 @@ async fn arguments_should_be_checked_before_anything_is_sent(registry: &Arc<dyn 
     assert_eq!(test.data(&mark).await, None);
 }
 
+/// The framework fills transactions up to the limit. A server that drops the connection over a large one would have it
+/// sent again and again.
 async fn the_largest_transactions_should_pass_and_larger_ones_be_refused(registry: &Arc<dyn Registry>) {
     let test = Test::new(registry, "size").await;
     let node = test.path("node");
@@ -361,6 +381,7 @@ async fn the_largest_transactions_should_pass_and_larger_ones_be_refused(registr
     );
 }
 
+/// Those who wait for a latch stand in the order of their numbers, which never come twice below one parent.
 async fn sequential_nodes_should_be_numbered_in_order(registry: &Arc<dyn Registry>) {
     let test = Test::new(registry, "sequence").await;
     let prefix = test.path("_c_0-latch-");
@@ -396,6 +417,7 @@ async fn sequential_nodes_should_be_numbered_in_order(registry: &Arc<dyn Registr
     assert_eq!(stat.ephemeral_owner, test.session.id());
 }
 
+/// Java's latches are containers. A registry without such nodes may keep them like any others.
 async fn containers_should_be_created_and_deleted_like_other_nodes(registry: &Arc<dyn Registry>) {
     let test = Test::new(registry, "container").await;
     let (outer, inner) = (test.path("leader"), test.path("leader/latch"));
@@ -420,6 +442,7 @@ async fn containers_should_be_created_and_deleted_like_other_nodes(registry: &Ar
     }
 }
 
+/// That an instance has died is known by the end of its nodes and by nothing else.
 async fn ephemeral_nodes_should_end_with_their_session(registry: &Arc<dyn Registry>) {
     let test = Test::new(registry, "ephemeral").await;
     let mut watch = test.watch(&test.root).await;
@@ -446,6 +469,8 @@ async fn ephemeral_nodes_should_end_with_their_session(registry: &Arc<dyn Regist
     }
 }
 
+/// A view is kept by events: one that is left out, or comes out of order, leaves it wrong for as long as the session
+/// lasts.
 async fn a_watch_should_give_all_changes_below_its_path_in_order(registry: &Arc<dyn Registry>) {
     let test = Test::new(registry, "watch").await;
     let other = connect(registry).await;
@@ -484,6 +509,7 @@ async fn a_watch_should_give_all_changes_below_its_path_in_order(registry: &Arc<
     assert_eq!(ready(&mut watch), None);
 }
 
+/// A node that is deleted and made again within a transaction is another node: both are told.
 async fn a_watch_should_give_each_step_of_a_transaction(registry: &Arc<dyn Registry>) {
     let test = Test::new(registry, "multi").await;
     let (a, b) = (test.path("a"), test.path("b"));
@@ -513,6 +539,7 @@ async fn a_watch_should_give_each_step_of_a_transaction(registry: &Arc<dyn Regis
     assert_eq!(ready(&mut watch), None, "nothing happened");
 }
 
+/// Whoever judges the answer to a write knows what it has done, and what was done before it.
 async fn own_events_should_be_there_before_the_answer(registry: &Arc<dyn Registry>) {
     let test = Test::new(registry, "before").await;
     let node = test.path("node");
@@ -532,6 +559,7 @@ async fn own_events_should_be_there_before_the_answer(registry: &Arc<dyn Registr
     }
 }
 
+/// A read that is newer than the view would be undone by an event that tells of an older change.
 async fn a_read_should_show_no_change_before_its_event(registry: &Arc<dyn Registry>) {
     let test = Test::new(registry, "reads-after").await;
     let node = test.path("node");
@@ -550,6 +578,8 @@ async fn a_read_should_show_no_change_before_its_event(registry: &Arc<dyn Regist
     }
 }
 
+/// A job that was removed and registered again goes on with its tokens: what its former instances wrote outside stays
+/// older.
 async fn numbers_should_grow_although_all_is_deleted(registry: &Arc<dyn Registry>) {
     let test = Test::new(registry, "numbers").await;
     let mut newest = test.stat(&test.root).await.modified;
@@ -562,6 +592,7 @@ async fn numbers_should_grow_although_all_is_deleted(registry: &Arc<dyn Registry
     }
 }
 
+/// A registry that locks job by job must neither wait for itself nor tear a transaction in two.
 async fn a_transaction_may_name_several_jobs(registry: &Arc<dyn Registry>) {
     let (a, b) = (
         Test::new(registry, "several-a").await,
@@ -593,6 +624,7 @@ async fn a_transaction_may_name_several_jobs(registry: &Arc<dyn Registry>) {
     }
 }
 
+/// A large job is followed by watches on some items within watches on the whole, which come and go as items move.
 async fn watches_should_nest_and_end_when_dropped(registry: &Arc<dyn Registry>) {
     let test = Test::new(registry, "nested").await;
     let node = test.path("node");
@@ -626,6 +658,7 @@ async fn watches_should_nest_and_end_when_dropped(registry: &Arc<dyn Registry>) 
     assert_eq!(ready(&mut inner), Some(WatchEvent::Changed(node)));
 }
 
+/// After a sync a read shows everything that anybody was told to be written before it.
 async fn a_sync_should_show_what_was_acknowledged(registry: &Arc<dyn Registry>) {
     let test = Test::new(registry, "sync").await;
     let other = connect(registry).await;
@@ -639,6 +672,7 @@ async fn a_sync_should_show_what_was_acknowledged(registry: &Arc<dyn Registry>) 
     }
 }
 
+/// A session that is over says so to each call and to each watch, also to those who ask late.
 async fn a_closed_session_should_be_lost_for_good(registry: &Arc<dyn Registry>) {
     let test = Test::new(registry, "closed").await;
     let node = test.path("node");

@@ -209,6 +209,7 @@ fn history(builder: &mut Builder, settings: &Settings, faults: &mut Faults) -> V
     setups
 }
 
+/// Returns a fault of the history as one of the application, with its place if it has one.
 #[cfg(feature = "_history")]
 fn of_history(fault: SetupFault) -> fault::Fault {
     match fault {
@@ -217,6 +218,7 @@ fn of_history(fault: SetupFault) -> fault::Fault {
     }
 }
 
+/// Reads which of the machine's addresses is to be ours.
 fn preferences(settings: &Settings) -> Result<host::Preferences, Vec<host::InvalidSetting>> {
     let network = &settings.network;
     host::NetworkSettings {
@@ -227,6 +229,10 @@ fn preferences(settings: &Settings) -> Result<host::Preferences, Vec<host::Inval
     .check()
 }
 
+/// Returns the registry, and how often to try to reach it; `None` if it cannot be made, as the faults say.
+///
+/// A registry that the program hands in counts before that of the configuration. Without either the application runs
+/// alone, with a warning unless the configuration says that this is meant. Nothing is connected here.
 fn registry(builder: &mut Builder, settings: &Settings, faults: &mut Faults) -> Option<(Arc<dyn Registry>, Retry)> {
     let patient = Retry {
         base: std::time::Duration::from_secs(1),
@@ -481,6 +487,7 @@ fn of_setting(settings: &JobSettings, setting: &str, problem: impl fmt::Display)
     fault::Fault::of_job(settings.config.name().as_str(), settings.place(setting), problem)
 }
 
+/// Returns the parameters of the items that the job has.
 fn item_parameters(config: &elasticjob_config::job::JobConfig) -> BTreeMap<u32, &str> {
     let total = config.sharding_total_count().get();
     let parameters = config.item_parameters().iter();

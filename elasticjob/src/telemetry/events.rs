@@ -2,6 +2,9 @@ use super::facade::{Counter, counter};
 use super::names;
 
 /// Counts events that a receiver in the process missed.
+///
+/// A receiver that is too slow must not hold jobs up. So events are dropped for it, and this is where an operator sees
+/// it.
 #[derive(Clone)]
 pub(crate) struct DroppedEvents(Counter);
 
@@ -11,6 +14,7 @@ impl DroppedEvents {
         Self(counter(names::DROPPED_EVENTS, &[("recipient", recipient)]))
     }
 
+    /// Counts so many more.
     pub(crate) fn add(&self, events: u64) {
         self.0.increment(events);
     }

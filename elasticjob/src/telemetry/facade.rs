@@ -1,4 +1,7 @@
 //! The handles, or what stands for them where the feature `metrics` is off.
+//!
+//! Code that measures is the same in both cases. Without the feature a handle is a type without a size, whose methods
+//! do nothing, so that no caller needs a condition.
 
 use super::names::Name;
 
@@ -11,6 +14,7 @@ pub(super) type Label<'a> = (&'static str, &'a str);
 #[cfg(feature = "metrics")]
 static METADATA: metrics::Metadata<'static> = metrics::Metadata::new("elasticjob", metrics::Level::INFO, None);
 
+/// Returns the key of a series: the name of the metric with these labels.
 #[cfg(feature = "metrics")]
 fn key(name: Name, labels: &[Label<'_>]) -> metrics::Key {
     let labels = labels

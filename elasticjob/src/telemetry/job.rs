@@ -9,6 +9,9 @@ use super::facade::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use super::names;
 
 /// The metrics of one job on this instance.
+///
+/// All handles are made when the job is, also for outcomes that may never come: a series that is there from the begin
+/// with 0 has a rate from its first increase on.
 #[derive(Debug)]
 pub(crate) struct JobMetrics {
     firings: [Counter; SOURCES.len()],
@@ -44,6 +47,7 @@ const VERDICTS: [Verdict; 5] = [
 ];
 
 impl JobMetrics {
+    /// Makes the handles, which belong to the recorder that is installed now.
     pub(crate) fn new(job: &str) -> Self {
         let of_job = [("job", job)];
         Self {
@@ -101,22 +105,27 @@ impl JobMetrics {
         self.reshardings.increment(1);
     }
 
+    /// So many items are ours.
     pub(crate) fn owns(&self, items: usize) {
         self.items_owned.set(value(items as u64));
     }
 
+    /// So many items have no instance, as the leader knows; 0 on an instance that does not lead.
     pub(crate) fn unassigned(&self, items: usize) {
         self.items_unassigned.set(value(items as u64));
     }
 
+    /// The job is paused, or not, as far as this instance knows.
     pub(crate) fn pauses(&self, is_paused: bool) {
         self.paused.set(value(u64::from(is_paused)));
     }
 
+    /// So many items run, or wait for room in the pool.
     pub(crate) fn runs(&self, items: usize) {
         self.items_running.set(value(items as u64));
     }
 
+    /// So many scheduled times have no verdict although they should.
     pub(crate) fn misses(&self, unaccounted: u64) {
         self.unaccounted_times.set(value(unaccounted));
     }

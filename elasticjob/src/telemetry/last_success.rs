@@ -10,6 +10,10 @@ use super::names;
 const ITEMS: u32 = 1000;
 
 /// When items of a job last succeeded: a gauge for each item that is or was ours.
+///
+/// An alert on it says "this item has not succeeded for a day" without knowing which instance had it when. So exactly
+/// one instance shows the time of an item, its owner, and the others show none: else the old owner would go on to show
+/// an old time.
 #[derive(Debug)]
 pub(crate) struct LastSuccess {
     job: Arc<str>,

@@ -2,7 +2,8 @@
 //!
 //! The names are those of [`names::ALL`], which `docs/metrics.md` explains. Handles are made once: [`JobMetrics`] for
 //! each job, [`LastSuccess`] for its items, [`DroppedEvents`] for each recipient of events, [`Observed`] for the registry. Labels name
-//! jobs and kinds, and items up to a bound, never runs or instances, so that their number is known beforehand. Without the feature `metrics` all of it is empty and costs nothing.
+//! jobs and kinds, and items up to a bound, never runs or instances, so
+//! that their number is known beforehand. Without the feature `metrics` all of it is empty and costs nothing.
 //!
 //! The application must install a recorder before the start, because a handle keeps the recorder that was installed when it was
 //! created.

@@ -1,6 +1,11 @@
 //! What the metrics are called and what they mean. `docs/metrics.md` is held to it by a test.
+//!
+//! Names and labels are an interface: dashboards and alerts go by them. Each begins with `elasticjob_`, ends with
+//! `_total` if it is a counter and with `_seconds` if it measures time, as Prometheus has it.
 
 /// The name of a metric.
+///
+/// A type of its own, so that no handle is made for a name that is not in this list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Name(&'static str);
 
@@ -64,6 +69,7 @@ pub(super) enum Unit {
     Seconds,
 }
 
+/// Describes a number that only grows while the process lives.
 #[cfg(feature = "metrics")]
 const fn counter(name: Name, labels: &'static str, meaning: &'static str) -> Metric {
     Metric {
@@ -75,6 +81,7 @@ const fn counter(name: Name, labels: &'static str, meaning: &'static str) -> Met
     }
 }
 
+/// Describes a number that is what it is at the moment.
 #[cfg(feature = "metrics")]
 const fn gauge(name: Name, labels: &'static str, meaning: &'static str) -> Metric {
     Metric {
@@ -86,6 +93,7 @@ const fn gauge(name: Name, labels: &'static str, meaning: &'static str) -> Metri
     }
 }
 
+/// Describes a distribution of times.
 #[cfg(feature = "metrics")]
 const fn seconds(name: Name, labels: &'static str, meaning: &'static str) -> Metric {
     Metric {

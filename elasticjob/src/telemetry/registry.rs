@@ -1,4 +1,7 @@
 //! Counts and times the requests to a registry.
+//!
+//! Refusals are counted apart from answers that were lost. Many refusals are contention between instances; lost answers
+//! are the network or the registry. A request that its caller dropped is not counted.
 
 use std::sync::Arc;
 
@@ -17,6 +20,7 @@ pub(super) struct Observed {
     metrics: Arc<RequestMetrics>,
 }
 
+/// The handles, by the kind of request.
 #[derive(Debug)]
 struct RequestMetrics {
     connect: Operation,
@@ -26,6 +30,7 @@ struct RequestMetrics {
     watch: Operation,
 }
 
+/// The handles of one kind.
 #[derive(Debug)]
 struct Operation {
     answered: Counter,
@@ -68,6 +73,7 @@ impl Operation {
         }
     }
 
+    /// Notes how a request went and how long it took.
     fn note<T, E>(&self, began: Instant, result: &Result<T, E>, error: impl FnOnce(&E) -> &Error) {
         self.duration.record(began.elapsed());
         let outcome = match result {

@@ -1,4 +1,11 @@
 //! What can happen to a cluster, and what makes up for it later.
+//!
+//! Each fault is drawn from the seed, and one that lasts plans its own end: a link that is cut heals, a machine that stands
+//! still goes
+//! on, what an operator has switched off is switched on again. So after the last fault the cluster has all that it
+//! needs to recover, and whether it does is checked.
+//!
+//! How often a fault is drawn is its share in one list. To change a share changes what every seed does.
 
 mod network;
 mod operator;
@@ -33,12 +40,15 @@ impl Trap {
         link.cuts_at_writes() != self.cuts
     }
 
+    /// Returns the node whose link is to be cut.
     pub(super) fn node(&self) -> usize {
         self.node
     }
 }
 
 /// Something that is done later, to the node of this index.
+///
+/// Its index stays that of the same node: one that has ended stays in the list.
 pub(super) enum Action {
     Start {
         ip: String,
@@ -160,14 +170,17 @@ impl World {
         }
     }
 
+    /// Writes down what happens to a node.
     pub(super) fn note(&self, node: usize, what: &str) {
         self.history.note(format!("node {node} {what}"));
     }
 
+    /// Draws a time of so many milliseconds.
     pub(super) fn millis(&mut self, range: std::ops::Range<u64>) -> Duration {
         Duration::from_millis(self.rng.u64(range))
     }
 
+    /// Draws a time that is at most so long.
     pub(super) fn up_to(&mut self, longest: Duration) -> Duration {
         longest.mul_f64(self.rng.f64())
     }

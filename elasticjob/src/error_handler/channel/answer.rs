@@ -1,4 +1,8 @@
 //! What services say to a notice.
+//!
+//! Some chat services answer a refused message with status 200 and a code in the body, so that the status alone proves
+//! nothing. An answer of theirs without a code is taken for a refusal: an operator would rather hear of it than miss a
+//! failure. Only what may pass by itself is tried again.
 
 use serde_json::Value;
 
@@ -51,6 +55,7 @@ impl Answer {
         }
     }
 
+    /// Returns the begin of the answer, as a log entry quotes it.
     fn quoted(&self) -> String {
         let body = self.body.trim();
         body[..body.floor_char_boundary(QUOTED)].to_owned()

@@ -1,4 +1,7 @@
 //! A web address that notices are posted to.
+//!
+//! Only a connection that was not made is tried again. Once there was one, the notice may have arrived although the
+//! answer did not, and people would get it twice.
 
 use std::fmt;
 use std::sync::OnceLock;
@@ -44,6 +47,8 @@ struct NoAnswer {
 }
 
 impl Endpoint {
+    /// Reads the address and the times. By default connecting may take three seconds, and each wait for more of the
+    /// answer five.
     pub(super) fn read(reader: &mut Reader<'_>, keys: &Keys) -> Option<Self> {
         let url = reader.required(keys.url, &http_client::ADDRESS);
         let connect_timeout = reader.with_default(keys.connect_timeout, &accept::MILLISECONDS, "3000");
@@ -56,6 +61,7 @@ impl Endpoint {
         })
     }
 
+    /// Returns the address. It may hold a token: it must not be shown.
     pub(super) fn url(&self) -> &Url {
         &self.url
     }
@@ -96,6 +102,7 @@ impl Endpoint {
         Ok(Answer { status, body })
     }
 
+    /// Makes the client.
     fn client(&self) -> reqwest::Result<Client> {
         http_client::builder()
             .connect_timeout(self.connect_timeout)
@@ -104,6 +111,7 @@ impl Endpoint {
             .build()
     }
 
+    /// Returns that there was no answer, naming the host and nothing else of the address.
     fn no_answer(&self, error: reqwest::Error) -> Undelivered {
         // After a connection the notification may have arrived, and would be sent twice.
         let is_transient = error.is_connect();

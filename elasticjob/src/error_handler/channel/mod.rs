@@ -1,4 +1,9 @@
 //! The ways to tell people that the framework brings, a feature each.
+//!
+//! Each way is a factory, which reads and checks its props when the application starts, and a notifier, which delivers
+//! one notice and says whether another try may help. When to send, how often to try and what to sum up is decided by
+//! the outbox for all of them alike. Whole addresses and secrets are never shown, not even in an error: the address of a
+//! robot is its password.
 
 #[cfg(feature = "_web-hook")]
 #[cfg_attr(not(feature = "full"), allow(dead_code, reason = "each way takes a part of it"))]

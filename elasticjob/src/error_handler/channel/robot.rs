@@ -24,6 +24,7 @@ pub(super) struct RobotKeys {
 }
 
 impl Robot {
+    /// Reads what a robot asks for. Keyword and secret are optional: each group decides which of them its robot wants.
     pub(super) fn read(reader: &mut Reader<'_>, keys: &RobotKeys) -> Option<Self> {
         let endpoint = Endpoint::read(reader, &keys.endpoint);
         let keyword = reader.optional(keys.keyword, &accept::TEXT);

@@ -1,4 +1,7 @@
 //! How robots know that a message comes from us.
+//!
+//! The signature covers the time, which goes with it. What else it covers, and which of the two is the key, differs
+//! from service to service.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

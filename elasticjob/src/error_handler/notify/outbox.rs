@@ -35,6 +35,9 @@ const DELIVERY_LIMIT: Duration = Duration::from_secs(30);
 const RETRIES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(5)];
 
 /// What is to be sent for one job, by one way.
+///
+/// Each job has its own: a job that fails a thousand times a minute fills its own queue and delays no notice of
+/// another.
 pub(super) struct Outbox {
     shared: Arc<Shared>,
 }
@@ -49,6 +52,7 @@ pub(super) struct Sender {
     pub(super) interval: Option<Duration>,
 }
 
+/// What the handler and its courier share. When the last of them is gone, what was not sent is counted in the log.
 struct Shared {
     sender: Sender,
     notifier: Box<dyn ErasedNotifier>,
@@ -59,6 +63,10 @@ struct Shared {
     state: Mutex<State>,
 }
 
+/// What waits, and whether a courier is on its way.
+///
+/// A courier is there exactly while something waits: whoever adds the first thing starts one, and a courier that finds
+/// nothing says so under the same lock before it ends.
 struct State {
     damper: Damper,
     /// At most [`CAPACITY`].
@@ -74,6 +82,7 @@ enum Step {
 }
 
 impl Outbox {
+    /// Returns an outbox with nothing in it, and no courier.
     pub(super) fn new(sender: Sender, notifier: Box<dyn ErasedNotifier>, tasks: Tasks) -> Self {
         let state = State {
             damper: Damper::new(sender.interval),
@@ -120,6 +129,7 @@ impl Outbox {
 }
 
 impl State {
+    /// Queues a notice, or counts it as dropped if too many wait.
     fn push(&mut self, notice: Notice) {
         if self.queue.len() < CAPACITY {
             self.queue.push_back(notice);
@@ -128,6 +138,7 @@ impl State {
         }
     }
 
+    /// Returns whether there is nothing to send, now or later.
     fn is_idle(&self) -> bool {
         self.queue.is_empty() && self.damper.next_due().is_none()
     }
@@ -182,6 +193,7 @@ impl Shared {
         step
     }
 
+    /// Returns the notice that sums up failures which were held.
     fn summary(&self, held: Held) -> Notice {
         let Sender {
             job_name,
@@ -193,6 +205,7 @@ impl Shared {
         Notice::summary(Arc::clone(job_name), Arc::clone(host), held, interval)
     }
 
+    /// Delivers a notice, in up to three attempts, and logs what came of it.
     async fn deliver(&self, notice: &Notice) {
         let Sender { way, job_name, .. } = &self.sender;
         let mut pauses = RETRIES.iter();
@@ -215,6 +228,8 @@ impl Shared {
         }
     }
 
+    /// Tries once. A notifier that panics, or that does not come back in time, has not delivered and is not tried
+    /// again.
     async fn attempt(&self, notice: &Notice) -> Result<(), Undelivered> {
         let notifying = guard::future(async { self.notifier.notify(notice).await });
         match timeout(DELIVERY_LIMIT, notifying).await {

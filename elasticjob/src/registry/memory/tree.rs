@@ -312,12 +312,14 @@ impl Tree {
 }
 
 impl Change {
+    /// Returns the path of the node.
     pub(super) fn path(&self) -> &str {
         match self {
             Self::Created { path, .. } | Self::Changed { path, .. } | Self::Deleted { path } => path,
         }
     }
 
+    /// Returns what watches are told.
     pub(super) fn event(&self) -> WatchEvent {
         match self {
             Self::Created { path, .. } => WatchEvent::Created(path.clone()),

@@ -1,4 +1,6 @@
 //! What happens to connections: they are cut, slow or silent, lose an answer, and sessions end.
+//!
+//! Faults overlap. A node counts those of its link, so that a fault which needs a sound link is left out meanwhile.
 
 use std::time::Duration;
 
@@ -28,6 +30,7 @@ const CUTS: [&str; 10] = [
 const BLIP: Duration = Duration::from_secs(1);
 
 impl World {
+    /// Cuts the link, for up to twice the session timeout: the session may outlive that or not.
     pub(super) fn cut(&mut self, index: usize) {
         let time = self.up_to(self.session_timeout * 2);
         self.note(index, &format!("is cut off for {time:?}"));
@@ -35,6 +38,7 @@ impl World {
         self.heal_after(index, time);
     }
 
+    /// Cuts the link at the next write, before or after the registry has executed it: the client cannot tell which.
     pub(super) fn lose_an_answer(&mut self, index: usize) {
         let fate = if self.rng.bool() { Fate::Applied } else { Fate::Dropped };
         let time = self.up_to(self.session_timeout * 2);
@@ -93,6 +97,8 @@ impl World {
         }
     }
 
+    /// Holds up all messages of one direction, while the other goes on: each side takes the other for dead or alive on
+    /// its own.
     pub(super) fn stall(&mut self, index: usize) {
         let direction = if self.rng.bool() {
             Direction::Requests
@@ -105,6 +111,7 @@ impl World {
         self.heal_after(index, time);
     }
 
+    /// Has every answer take up to a second and a half for some time.
     pub(super) fn slow_down(&mut self, index: usize) {
         let delay = self.millis(20..1_500);
         self.note(index, &format!("answers take {delay:?}"));
@@ -118,6 +125,7 @@ impl World {
         }
     }
 
+    /// Has the server of this node fall behind the others: its reads are of the past until it catches up.
     pub(super) fn lag(&mut self, index: usize) {
         self.note(index, "server falls behind");
         self.nodes[index].link.lag();
@@ -125,6 +133,7 @@ impl World {
         self.plan(time, Action::CatchUp(index));
     }
 
+    /// Cuts the server of this node off from the others: it answers reads, and nothing that needs the others.
     pub(super) fn isolate(&mut self, index: usize) {
         let time = self.up_to(self.session_timeout * 3 / 2);
         self.note(index, &format!("server is cut off from the others for {time:?}"));
@@ -153,6 +162,7 @@ impl World {
         self.plan(time, Action::Heal(index));
     }
 
+    /// Makes a link whole. The link of a machine that stands still is healed after it goes on.
     pub(super) fn heal(&mut self, index: usize) {
         let node = &mut self.nodes[index];
         match node.condition {
@@ -167,6 +177,7 @@ impl World {
         self.note(index, "network is whole");
     }
 
+    /// Has the registry delete empty containers, as it does from time to time.
     pub(super) fn collect_containers(&mut self) {
         let count = self.registry.collect_containers();
         self.history.note(format!("{count} containers are collected"));

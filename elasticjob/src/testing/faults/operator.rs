@@ -1,4 +1,6 @@
 //! What operators do meanwhile.
+//!
+//! They act on the registry itself, over no link that could fail. What they switch off they switch on again later.
 
 use futures_util::FutureExt as _;
 use tokio::time::Instant;
@@ -12,6 +14,7 @@ use crate::testing::world::{World, origin};
 use super::Action;
 
 impl World {
+    /// Switches the server of this node off for all jobs, for some time.
     pub(super) fn disable_server(&mut self, index: usize) {
         let ip = self.nodes[index].ip.clone();
         self.switch(&ip, "DISABLED");
@@ -26,6 +29,7 @@ impl World {
         }
     }
 
+    /// Switches all servers off: then nobody may run anything.
     pub(super) fn disable_all(&mut self) {
         self.switch_all("DISABLED");
         let after = self.up_to(self.session_timeout * 3);
@@ -113,6 +117,7 @@ impl World {
         self.plan(after, Action::Restart(index));
     }
 
+    /// Removes the configuration of a job, which has it back some time later. Its instances run by what they know.
     pub(super) fn remove_config(&mut self) {
         let job = self.rng.usize(..self.jobs.len());
         let name = &self.jobs[job].name;
@@ -210,6 +215,7 @@ impl World {
         }
     }
 
+    /// Changes the stored configuration of a job, as an operator who reads it first.
     pub(super) fn reconfigure(&mut self) {
         let index = self.rng.usize(..self.jobs.len());
         let job = &mut self.jobs[index];
@@ -225,6 +231,7 @@ impl World {
         self.observer.set(&path, &job.config.to_registry().yaml);
     }
 
+    /// Asks for a run of a job: directly in the registry, or through an instance.
     pub(super) fn trigger(&mut self, index: usize) {
         let job = self.rng.usize(..self.jobs.len());
         let name = &self.jobs[job].name;

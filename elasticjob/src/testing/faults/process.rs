@@ -29,6 +29,7 @@ impl World {
         self.plan(after, Action::Start { ip });
     }
 
+    /// Stops a process in good order, with a grace period that may be too short for what runs.
     pub(super) fn stop(&mut self, node: usize) {
         let grace = self.millis(0..5_000);
         self.note(node, &format!("is stopped within {grace:?}"));
@@ -66,6 +67,8 @@ impl World {
         self.nodes[index].panic_at(step);
     }
 
+    /// Has a machine stand still, for less or more than its session lasts. When it goes on, the network may not hear it
+    /// for a while.
     pub(super) fn pause(&mut self, index: usize) {
         let longest = self.session_timeout * if self.rng.bool() { 1 } else { 3 };
         let time = self.up_to(longest);
@@ -123,6 +126,7 @@ impl World {
         self.plan(time, Action::Heal(index));
     }
 
+    /// Stops a process and starts it again, as after an operator took a job from it.
     pub(super) fn restart(&mut self, index: usize) {
         if self.nodes[index].condition == Condition::Running {
             self.note(index, "is started again");
@@ -132,6 +136,8 @@ impl World {
         }
     }
 
+    /// Sets the clock of a machine wrong, by seconds or by a day. The process notices some time later, and the clock is
+    /// set right in the end.
     pub(super) fn set_clock(&mut self, index: usize) {
         let by = match self.rng.u8(..3) {
             0 => SignedDuration::from_hours(24),

@@ -8,6 +8,9 @@ use super::letter::Letter;
 use crate::property::{Accepts, Properties, Reader, accept};
 
 /// What a mail server requires, and the recipients of the mails.
+///
+/// By default a connection is encrypted from its first byte and a user is named: a mail holds the failure of a job, and
+/// a password must not cross a network in the clear.
 pub(in crate::error_handler::channel) struct Settings {
     pub(super) host: String,
     pub(super) port: u16,
@@ -19,6 +22,8 @@ pub(in crate::error_handler::channel) struct Settings {
 }
 
 /// How a connection is encrypted.
+///
+/// `T` stands for what the encryption needs.
 pub(super) enum Encryption<T> {
     /// From the first byte.
     Always(T),
@@ -50,6 +55,7 @@ const CERTIFICATES: Accepts<Certificate> = Accepts::explained("a file with certi
 
 const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
 
+/// Reads a mail address.
 fn mailbox(text: &str) -> Result<Mailbox, String> {
     let text = text.trim();
     text.parse().map_err(|error| format!("`{text}` is none ({error})"))
@@ -78,6 +84,7 @@ impl Properties for Settings {
     }
 }
 
+/// Reads the user and the password. They are required unless `email.auth` is false, and are then a fault.
 fn credentials(reader: &mut Reader<'_>) -> Option<Option<(String, Secret)>> {
     let is_needed = reader.with_default("email.auth", &accept::FLAG, "true");
     if is_needed != Some(false) {
@@ -97,6 +104,7 @@ fn credentials(reader: &mut Reader<'_>) -> Option<Option<(String, Secret)>> {
     Some(None)
 }
 
+/// Reads what each mail has in common.
 fn letter(reader: &mut Reader<'_>) -> Option<Letter> {
     let from = reader.required("email.from", &ADDRESS);
     let to = reader.required("email.to", &ADDRESSES);
@@ -112,6 +120,8 @@ fn letter(reader: &mut Reader<'_>) -> Option<Letter> {
     })
 }
 
+/// Reads how connections are encrypted, and makes ready what that needs: a certificate that cannot be used is found at
+/// the start.
 fn encryption(reader: &mut Reader<'_>, host: Option<&str>) -> Option<Encryption<TlsParameters>> {
     let is_always = reader.with_default("email.useSsl", &accept::FLAG, "true");
     let is_started = reader.with_default("email.startTls", &accept::FLAG, "false");

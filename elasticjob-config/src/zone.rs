@@ -23,6 +23,9 @@ use jiff::tz::{Offset, TimeZone};
 
 /// A time zone with its name. Cheap to clone.
 ///
+/// An IANA zone has rules: its offset may change over the year, and with the version of the time zone database. A `GMT`
+/// offset is always the same.
+///
 /// Two are equal when their names are: `GMT+8` and `GMT+08:00` are not, although they mean the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Zone {
@@ -55,6 +58,8 @@ impl Zone {
     }
 
     /// The zone of this machine. Its name is `system` if it has no other.
+    ///
+    /// Another machine may be in another one: a job whose zone is not written fires on each machine by that machine's.
     #[must_use]
     pub fn system() -> Self {
         let time_zone = TimeZone::system();
@@ -71,6 +76,8 @@ impl Zone {
     }
 
     /// The name: an IANA name as the time zone database writes it, or the offset as it was given.
+    ///
+    /// What was given in lower case has the case of the database.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -151,6 +158,9 @@ impl Error {
     }
 
     /// The name that was probably meant.
+    ///
+    /// It is looked for in this order: an offset in another notation, a zone whose city has this name, and the zone
+    /// whose name differs least.
     #[must_use]
     pub fn suggestion(&self) -> Option<&str> {
         self.suggestion.as_deref()

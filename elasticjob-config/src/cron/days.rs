@@ -1,4 +1,8 @@
 //! Which days of a month an expression means.
+//!
+//! An expression names days in one of two ways, by the day of the month or by the day of the week, and never in both.
+//! The days of one month are computed as a set at once, from two numbers: the weekday that the month begins with, and
+//! its length. So finding the next day takes one look at a month, however few of its days match.
 
 use jiff::civil::Date;
 
@@ -69,6 +73,7 @@ struct Month {
 }
 
 impl Month {
+    /// Returns the month of a date that is its first day.
     fn starting_with(first: Date) -> Self {
         Self {
             first_weekday: first.weekday().to_sunday_zero_offset() as u8,
@@ -76,10 +81,12 @@ impl Month {
         }
     }
 
+    /// Returns all days of the month.
     fn all(self) -> Set {
         Set::range(1, self.length)
     }
 
+    /// Returns the day that many days before the last one, if the month is long enough.
     fn day_before_end(self, before: u8) -> Option<u8> {
         self.length.checked_sub(before).filter(|&day| day >= 1)
     }
@@ -104,6 +111,7 @@ impl Month {
         Set::single(nearest).and(self.all())
     }
 
+    /// Returns the days of the month that fall on one of these weekdays.
     fn days_of_week(self, weekdays: Set) -> Set {
         let mut days = Set::default();
         for weekday in weekdays.iter() {

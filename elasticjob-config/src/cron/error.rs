@@ -7,6 +7,9 @@ use super::Field;
 use crate::marked::underline;
 
 /// One fault of an expression.
+///
+/// Its text says what is wrong, what is allowed and, where that is clear, what to write instead. It is one line without
+/// the expression.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Error {
@@ -31,6 +34,8 @@ impl Error {
     }
 
     /// The wrong part, as bytes of the expression.
+    ///
+    /// The range lies within the expression. It is the whole of what was written if no part of it can be blamed.
     #[must_use]
     pub fn span(&self) -> Range<usize> {
         self.span.clone()

@@ -1,4 +1,6 @@
 //! The seven fields of an expression: their names, bounds and words.
+//!
+//! Bounds and words are Quartz's: the days of the week count from Sunday as 1, and not from 0 as in the cron of Unix.
 
 use std::fmt;
 

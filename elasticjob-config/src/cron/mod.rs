@@ -49,6 +49,9 @@ use schedule::Schedule;
 
 /// A cron expression that was checked. Cheap to clone.
 ///
+/// It knows no zone: the same expression may be asked in several, and gives the wall-clock times of each. All its fire
+/// times are full seconds.
+///
 /// Two are equal when their texts are.
 #[derive(Clone)]
 pub struct Expression {
@@ -58,6 +61,10 @@ pub struct Expression {
 
 impl Expression {
     /// Reads an expression.
+    ///
+    /// Blanks and tabs separate the fields, any number of them, also in front and behind. Words are read in upper and
+    /// lower case. Exactly one of the two day fields has to be `?`. What follows the seventh field is left out, as
+    /// Quartz does.
     ///
     /// # Errors
     /// Everything that is wrong with it, with places.
@@ -72,6 +79,8 @@ impl Expression {
     }
 
     /// The expression as it was written.
+    ///
+    /// It is the text that other members and operators see, and not a rewritten form of it.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.source
@@ -81,6 +90,9 @@ impl Expression {
     /// 10:00:00.9 the next second is 10:00:01.
     ///
     /// `None` when none comes within a hundred years.
+    ///
+    /// The time that is given never counts itself, so that asking again with the answer goes from one fire time to the
+    /// next. A time that is years away is found without going through the days before it.
     #[must_use]
     pub fn next_after(&self, after: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
         self.schedule.next_after(after, zone)
@@ -90,6 +102,9 @@ impl Expression {
     ///
     /// For misfires: when `not_before` is a fire time that was planned and has passed, this is the
     /// newest that was missed.
+    ///
+    /// `None` if there is none in between, also if `at` is before `not_before`. Unlike [`next_after`](Self::next_after)
+    /// it counts the time that is given.
     ///
     /// ```
     /// # use {elasticjob_config::cron::Expression, jiff::{Timestamp, tz::TimeZone}};
@@ -106,6 +121,9 @@ impl Expression {
 
     /// How many fire times there are after `after`, up to and including `until`. Computed without going
     /// through them one by one.
+    ///
+    /// 0 if `until` is not after `after`. It takes time for each month in between, and not for each fire time: a
+    /// second-by-second expression over ten years is as fast as a daily one.
     ///
     /// ```
     /// # use {elasticjob_config::cron::Expression, jiff::tz::TimeZone};

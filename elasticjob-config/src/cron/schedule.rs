@@ -1,4 +1,12 @@
 //! The search on wall-clock time: what a calendar on the wall says, without any zone.
+//!
+//! The search goes from the coarse to the fine. If the day matches and a time of it is still to come, that is the
+//! answer. Else it looks for the next day that matches, year by year and month by month, and takes the first time of
+//! that day; since no set of times is empty, there always is one. Searching backwards is the same with "last" for
+//! "first".
+//!
+//! Counting uses that the times of day are the same on each day that matches: the days are counted, multiplied by the
+//! times of a day, and the two partial days at the ends are put right.
 
 use jiff::civil::{Date, DateTime, Time};
 
@@ -56,12 +64,14 @@ impl Schedule {
         whole_days + self.count_in_day_before(until) - self.count_in_day_before(from)
     }
 
+    /// Returns whether a day matches.
     fn includes_day(&self, date: Date) -> bool {
         self.years.contains(date.year())
             && self.months.contains(date.month() as u8)
             && self.days.in_month(date.first_of_month()).contains(date.day() as u8)
     }
 
+    /// Returns the first day that matches and comes after this one.
     fn first_day_after(&self, date: Date, last_year: i16) -> Option<Date> {
         let mut year = self.years.first_from(date.year())?;
         let (mut month, mut day) = if year == date.year() {
@@ -86,6 +96,7 @@ impl Schedule {
         None
     }
 
+    /// Returns the last day that matches and comes before this one.
     fn last_day_before(&self, date: Date, first_year: i16) -> Option<Date> {
         let mut year = self.years.last_until(date.year())?;
         let (mut month, mut day) = if year == date.year() {
@@ -110,6 +121,7 @@ impl Schedule {
         None
     }
 
+    /// Returns how many matches the day has before this time of it.
     fn count_in_day_before(&self, end: DateTime) -> u64 {
         if self.includes_day(end.date()) {
             self.times.count_before(end.time())
@@ -138,18 +150,22 @@ impl Schedule {
 }
 
 impl Times {
+    /// Returns how many times there are in a day.
     pub(super) fn len(&self) -> u64 {
         u64::from(self.seconds.len()) * u64::from(self.minutes.len()) * u64::from(self.hours.len())
     }
 
+    /// Returns the first time of a day.
     fn first(&self) -> Time {
         time(first(self.hours), first(self.minutes), first(self.seconds))
     }
 
+    /// Returns the last time of a day.
     fn last(&self) -> Time {
         time(last(self.hours), last(self.minutes), last(self.seconds))
     }
 
+    /// Returns the first time that is not before this one, if there is one on the same day.
     fn first_from(&self, from: Time) -> Option<Time> {
         let (hour, minute, second) = parts(from);
         if self.hours.contains(hour) {
@@ -166,6 +182,7 @@ impl Times {
         Some(time(hour, first(self.minutes), first(self.seconds)))
     }
 
+    /// Returns the last time that is not after this one, if there is one on the same day.
     fn last_until(&self, until: Time) -> Option<Time> {
         let (hour, minute, second) = parts(until);
         if self.hours.contains(hour) {
@@ -182,6 +199,7 @@ impl Times {
         Some(time(hour, last(self.minutes), last(self.seconds)))
     }
 
+    /// Returns how many times of a day come before this one.
     fn count_before(&self, end: Time) -> u64 {
         let (hour, minute, second) = parts(end);
         let (hours, minutes) = (

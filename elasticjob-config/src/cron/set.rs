@@ -1,4 +1,7 @@
 //! A set of small numbers in one machine word.
+//!
+//! Each number is a bit. So "the next member from here" is a mask and a count of zeros, and the days of a month that
+//! fall on a weekday are one pattern that is shifted.
 
 /// Numbers from 0 to 63.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -31,6 +34,7 @@ impl Set {
         Self(self.0 & other.0)
     }
 
+    /// Returns how many members there are.
     pub(super) fn len(self) -> u32 {
         self.0.count_ones()
     }
@@ -60,6 +64,7 @@ impl Set {
         (self.0 & !at_least(value)).count_ones()
     }
 
+    /// Returns the members in ascending order.
     pub(super) fn iter(self) -> impl Iterator<Item = u8> {
         (0..64).filter(move |&value| self.contains(value))
     }
@@ -74,10 +79,12 @@ impl Set {
     }
 }
 
+/// Returns the bits of all numbers from this one on, which may be 64: then there are none.
 fn at_least(value: u8) -> u64 {
     u64::MAX.checked_shl(value.into()).unwrap_or(0)
 }
 
+/// Returns the bits of all numbers up to this one.
 fn at_most(value: u8) -> u64 {
     !at_least(value + 1)
 }

@@ -15,10 +15,12 @@ pub(super) struct Progression {
 }
 
 impl Years {
+    /// Returns no years, to be filled.
     pub(super) const fn none() -> Self {
         Self(Vec::new())
     }
 
+    /// Returns all years that there are, for an expression that names none.
     pub(super) fn every() -> Self {
         Self(vec![Progression {
             first: YEARS.0,
@@ -51,12 +53,14 @@ impl Years {
         self.0.iter().filter_map(|part| part.last_until(year)).max()
     }
 
+    /// Returns the years as they were written, for a description.
     pub(super) fn parts(&self) -> &[Progression] {
         &self.0
     }
 }
 
 impl Progression {
+    /// Returns the first of its years that is not before this one.
     fn first_from(self, year: i16) -> Option<i16> {
         let (first, last, step) = self.signed();
         let steps = (year - first).max(0).unsigned_abs().div_ceil(self.step);
@@ -64,6 +68,7 @@ impl Progression {
         (found <= i32::from(last)).then_some(found as i16)
     }
 
+    /// Returns the last of its years that is not after this one.
     fn last_until(self, year: i16) -> Option<i16> {
         let (first, last, step) = self.signed();
         let year = year.min(last);

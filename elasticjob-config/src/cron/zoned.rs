@@ -3,6 +3,11 @@
 //! The rule is that of Quartz. A wall-clock time inside a forward gap does not exist and is skipped.
 //! One that comes twice means its second coming. All fire times of an expression in a zone are
 //! therefore in the same order as their wall-clock times.
+//!
+//! That order is what makes the search simple: the first match on the wall clock that exists is the answer, and nothing
+//! behind it can come earlier. A match within a gap is passed over together with the rest of the gap, so that an
+//! expression of every second does not try each of its 3,600 seconds. For the same reason times are counted on the wall
+//! clock, less those that lie in gaps.
 
 use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
@@ -15,6 +20,7 @@ use super::schedule::Schedule;
 const HORIZON_YEARS: i16 = 100;
 
 impl Schedule {
+    /// Returns the first fire time after this moment, within a hundred years.
     pub(super) fn next_after(&self, after: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
         let from = Timestamp::from_second(floor_second(after).checked_add(1)?).ok()?;
         let mut wall = zone.to_datetime(from);
@@ -56,6 +62,7 @@ impl Schedule {
         }
     }
 
+    /// Returns how many fire times there are after the one moment, up to and including the other.
     pub(super) fn count_between(&self, after: Timestamp, until: Timestamp, zone: &TimeZone) -> u64 {
         let Some(first) = self.next_after(after, zone) else {
             return 0;
@@ -93,6 +100,7 @@ impl Gap {
         }
     }
 
+    /// Returns all gaps between two moments.
     fn between(first: Timestamp, last: Timestamp, zone: &TimeZone) -> impl Iterator<Item = Self> {
         let mut before = zone.to_offset(first);
         zone.following(first)
@@ -103,6 +111,7 @@ impl Gap {
             })
     }
 
+    /// Returns the gap of a change from one offset to a larger one.
     fn of(change: Timestamp, before: Offset, after: Offset) -> Self {
         Self {
             start: before.to_datetime(change),
@@ -130,6 +139,7 @@ fn second_after(wall: DateTime) -> DateTime {
     wall.saturating_add(1.second())
 }
 
+/// Returns the full second that a moment lies in, also before 1970.
 fn floor_second(at: Timestamp) -> i64 {
     at.as_second() - i64::from(at.subsec_nanosecond() < 0)
 }

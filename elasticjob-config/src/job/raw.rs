@@ -1,4 +1,8 @@
 //! From written settings to the configuration that the runtime accepts.
+//!
+//! Here is the only way from one to the other, so that a configuration has passed every check, wherever it was written.
+//! Checks collect faults and go on. What is in the registry is judged more mildly where Java members leave things that
+//! they do not use.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -89,6 +93,7 @@ impl RawJobConfig {
         self.check_all(Origin::User)
     }
 
+    /// Checks everything. The configuration is worth something only without faults.
     fn check_all(mut self, origin: Origin) -> (Option<JobConfig>, Vec<Fault>) {
         let mut faults = Vec::new();
         let name = JobName::parse(&self.job_name)
@@ -154,6 +159,7 @@ struct Items {
 }
 
 impl RawJobConfig {
+    /// Checks the number of items with their parameters, which may name items that there are not.
     fn take_items(&mut self, origin: Origin, faults: &mut Vec<Fault>) -> Items {
         let key = "shardingItemParameters";
         let total = total_count(faults, self.sharding_total_count);
@@ -175,6 +181,7 @@ impl RawJobConfig {
     }
 }
 
+/// Returns a fault for each listener without a name.
 fn blank_listeners(types: &[String]) -> impl Iterator<Item = Fault> {
     let blank = types.iter().filter(|listener| listener.trim().is_empty());
     let problem = "the type of a listener cannot be blank";
@@ -259,6 +266,7 @@ fn items_named_by(parameters: &ItemParameters) -> NonZeroU32 {
     NonZeroU32::new(total).unwrap_or(NonZeroU32::MIN)
 }
 
+/// Checks the number of items, which has no default.
 fn total_count(faults: &mut Vec<Fault>, count: Option<i64>) -> Option<NonZeroU32> {
     let key = "shardingTotalCount";
     let Some(count) = count else {

@@ -1,4 +1,8 @@
 //! Reads the registry's `config` node.
+//!
+//! The text may be that of a Java member, of ours, or of a person with an editor. It is read as a Java member would: by
+//! its keys, with the types of YAML 1.1, and with Java's defaults for what is missing. What is not understood is kept
+//! word for word, so that the next write by a member of ours takes nothing away that somebody else needs.
 
 use std::collections::BTreeMap;
 
@@ -144,6 +148,7 @@ impl Reader {
         }
     }
 
+    /// Takes one entry of the text: a setting, or something that is kept.
     fn entry(&mut self, verbatim: &Verbatim<'_>, index: usize, key: &Node, value: &Node) {
         let Some(name) = key.scalar().filter(|_| key.kind() == Type::Text) else {
             let problem = format!("line {}: a key is not a text", key.start.line);
@@ -168,6 +173,7 @@ impl Reader {
         }
     }
 
+    /// Takes the value of a setting, in the type that it has.
     fn setting(&mut self, name: &str, slot: Slot, value: &Node) {
         match slot {
             Slot::Text(of) => *of(&mut self.raw) = self.text(name, value),
@@ -189,6 +195,7 @@ impl Reader {
         };
     }
 
+    /// Checks what was read.
     fn finish(mut self) -> Result<StoredJobConfig, Errors> {
         self.take_extensions();
         let name = self.raw.job_name.clone();
@@ -226,6 +233,7 @@ impl Reader {
         }
     }
 
+    /// Reads a text; `None` for YAML's null, and after a fault.
     fn text(&mut self, key: &str, node: &Node) -> Option<String> {
         let Some(text) = node.scalar() else {
             self.faults
@@ -269,6 +277,7 @@ impl Reader {
         switch.unwrap_or(false)
     }
 
+    /// Reads a list of texts, for which null stands, too: an empty one.
     fn texts(&mut self, key: &str, node: &Node) -> Vec<String> {
         match &node.content {
             Content::Sequence(items) => items.iter().filter_map(|item| self.text(key, item)).collect(),
@@ -314,6 +323,7 @@ impl Reader {
         }
     }
 
+    /// Returns an entry word for word, or reports that it cannot be kept.
     fn keep(&mut self, verbatim: &Verbatim<'_>, index: usize, key: &str) -> Option<String> {
         let problem = match verbatim.of_entry(index) {
             Ok(text) => return Some(text),
@@ -345,6 +355,7 @@ fn foreign_types(config: &JobConfig) -> BTreeMap<&'static str, String> {
     foreign
 }
 
+/// Decodes base64, with line breaks anywhere.
 fn base64(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut bits = 0u32;

@@ -2,6 +2,10 @@
 //!
 //! A key is known by its letters and digits alone, so `regCenter`, `reg-center` and `REG_CENTER` are one. Names of jobs
 //! and keys of `props` belong to the user and stay as they are.
+//!
+//! An environment variable is the hard case: it has no dots, dashes or small letters, so that neither the end of a
+//! job's name nor the spelling of a prop can be seen in it. Such a name is compared with the jobs and props that there
+//! are. If it may mean two of them, it is refused, because either choice could be wrong without anybody noticing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -235,6 +239,7 @@ pub(super) fn is_section(path: &[String]) -> bool {
     path.is_empty() || SECTIONS.iter().any(|section| path == section.replace('-', ""))
 }
 
+/// Finds the setting of a path below the name of a job.
 fn find_job_setting(job: String, rest: &[String]) -> Result<Known, Unknown> {
     match rest {
         [] => Ok((Key::Job(job), "")),

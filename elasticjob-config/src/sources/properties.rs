@@ -1,4 +1,7 @@
 //! Java's `.properties` files, in UTF-8.
+//!
+//! They are read as Spring does, which adds two things to Java's format: several documents in one file, and lists by
+//! numbered keys.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
@@ -94,6 +97,7 @@ fn documents(lines: &[&str]) -> Vec<Range<usize>> {
     documents
 }
 
+/// Returns whether a comment separates two documents.
 fn is_separator(line: &str) -> bool {
     let rest = line.strip_prefix(['#', '!']).and_then(|rest| rest.strip_prefix("---"));
     rest.is_some_and(|rest| rest.trim().is_empty())
@@ -213,6 +217,7 @@ fn split(line: &str) -> (&str, &str) {
     (&line[..end], value.trim_start())
 }
 
+/// Resolves the escapes of a name or a value; `None` after a `\u` without its four digits.
 fn unescape(text: &str) -> Option<String> {
     let mut units = Vec::new();
     let mut chars = text.chars();

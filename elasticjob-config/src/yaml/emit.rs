@@ -1,4 +1,6 @@
 //! Writes one scalar as SnakeYAML does, folding long lines where it folds them.
+//!
+//! A rewrite by a member of ours changes only what was meant to change, if each scalar is written as Java has written it.
 
 use std::fmt::Write as _;
 
@@ -71,11 +73,13 @@ impl Output {
         self.double_quoted(text, None);
     }
 
+    /// Writes a text without quotes. `fold` is where further lines start; without it there are none.
     fn plain(&mut self, text: &str, fold: Option<usize>) {
         let chars: Vec<char> = text.chars().collect();
         self.folded(&chars, fold, false);
     }
 
+    /// Writes a text in single quotes, in which a quote is doubled and nothing else is special.
     fn single_quoted(&mut self, text: &str, fold: Option<usize>) {
         self.push("'");
         let chars: Vec<char> = text.replace('\'', "''").chars().collect();
@@ -152,6 +156,7 @@ impl Output {
     }
 }
 
+/// Returns the escape of a character in double quotes.
 fn escape(c: char) -> String {
     let short = match c {
         '\0' => '0',
@@ -174,6 +179,7 @@ fn escape(c: char) -> String {
     format!("\\{short}")
 }
 
+/// Returns the escape of a character that has no short one; what can be printed stays as it is.
 fn escape_by_number(c: char) -> String {
     let mut escaped = String::new();
     let written = match c {

@@ -135,6 +135,7 @@ fn split_exponent(number: &str) -> (&str, bool) {
     }
 }
 
+/// Returns whether this is a digit of base 60, of one or two characters.
 fn is_sexagesimal(part: &str) -> bool {
     matches!(part.as_bytes(), [b'0'..=b'9'] | [b'0'..=b'5', b'0'..=b'9'])
 }
@@ -177,12 +178,14 @@ fn is_timestamp(text: &str) -> bool {
 struct Scan<'a>(&'a str);
 
 impl Scan<'_> {
+    /// Takes up to `most` digits; whether there were at least so many.
     fn digits(&mut self, least: usize, most: usize) -> bool {
         let count = self.0.bytes().take(most).take_while(u8::is_ascii_digit).count();
         self.0 = &self.0[count..];
         count >= least
     }
 
+    /// Takes one character if it is one of these.
     fn one(&mut self, of: &str) -> bool {
         let found = self.0.starts_with(|c: char| of.contains(c));
         if found {
@@ -191,6 +194,7 @@ impl Scan<'_> {
         found
     }
 
+    /// Takes all blanks and tabs; whether there was one.
     fn blanks(&mut self) -> bool {
         let trimmed = self.0.trim_start_matches([' ', '\t']);
         let found = trimmed.len() < self.0.len();

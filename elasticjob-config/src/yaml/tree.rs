@@ -2,6 +2,10 @@
 //!
 //! The typed YAML crates lose what is needed here: the line of a wrong value, whether a scalar was quoted, and the raw
 //! text of a part that is to be kept. Scalars stay text; [`super::resolve`] or the reader of a key gives them a type.
+//!
+//! A text from the registry may be anybody's. Aliases that repeat each other make a small text a huge tree, and deep
+//! nesting exhausts the stack of whoever walks it; so depth, nodes and what aliases repeat are limited, and counted
+//! while the tree is built.
 
 use std::collections::HashMap;
 
@@ -117,6 +121,7 @@ fn refuse_length(text: &str, limits: Limits) -> Result<(), SyntaxError> {
     Ok(())
 }
 
+/// Reads all documents of a text.
 fn documents(lines: &Lines<'_>, limits: Limits) -> Result<Vec<Node>, SyntaxError> {
     let text = lines.text();
     refuse_unprintable(text)?;
@@ -277,6 +282,7 @@ impl<'a> Builder<'a> {
         }
     }
 
+    /// Takes the next event of the parser.
     fn accept(&mut self, event: Event, mark: Marker) -> Result<(), SyntaxError> {
         match event {
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Ok(()),
@@ -306,6 +312,7 @@ impl<'a> Builder<'a> {
         }
     }
 
+    /// Begins a collection.
     fn enter(&mut self, content: Content, anchor: usize, mark: Marker, tag: Option<Tag>) -> Result<(), SyntaxError> {
         self.refuse_depth(1, mark)?;
         self.open.push(Open {
@@ -364,6 +371,7 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
+    /// Counts nodes, up to the limit.
     fn count(&mut self, nodes: usize, mark: Marker) -> Result<(), SyntaxError> {
         self.nodes += nodes;
         if self.nodes > self.limits.nodes {
@@ -372,6 +380,7 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
+    /// Refuses a node of this height if it would be nested too deep here.
     fn refuse_depth(&self, height: usize, mark: Marker) -> Result<(), SyntaxError> {
         if self.open.len() + height > DEEPEST {
             return Err(refused(mark, &format!("nested deeper than {DEEPEST} levels")));
@@ -423,6 +432,7 @@ fn earlier(known: Option<Position>, position: Position) -> Position {
     known.map_or(position, |known| known.min(position))
 }
 
+/// Returns what a node and all below it hold.
 fn weight(node: &Node) -> Weight {
     let own = Weight {
         nodes: 1,

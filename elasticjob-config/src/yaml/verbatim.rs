@@ -93,6 +93,7 @@ impl<'a> Verbatim<'a> {
         behind_key.trim_start_matches([' ', '\t']).strip_prefix(':')
     }
 
+    /// Returns the text of a value in a document that is written in braces, as in JSON.
     fn of_flow(&self, value: &Node) -> Option<String> {
         let (Content::Sequence(_) | Content::Mapping(_)) = value.content else {
             return Some(in_one_line(value));
@@ -219,6 +220,7 @@ pub(crate) fn in_one_line(value: &Node) -> String {
     output.into_text()
 }
 
+/// Writes a node in one line.
 fn write(output: &mut Output, node: &Node) {
     if node.tag.starts_with('!') {
         output.push(&format!("{} ", node.tag));

@@ -1,4 +1,11 @@
 //! Lists of values, ranges and steps: the part of the grammar that all fields share.
+//!
+//! A list has elements between commas. An element is `*`, a value, or a range `a-b`, and may have a step behind a
+//! slash; a value with a step goes on to the field's largest value. A range whose end is below its begin goes around:
+//! `22-2` are the hours from 22 to 2. Years do not.
+//!
+//! What Quartz takes and then reads otherwise than its writer meant is refused here, and the message says what to
+//! write.
 
 use super::Faults;
 use crate::cron::error::Error;
@@ -59,6 +66,7 @@ struct Element {
     span: std::ops::Range<usize>,
 }
 
+/// Reads the elements of a list, and goes on behind one that is faulty.
 fn each(field: Field, token: Piece<'_>, faults: &mut Faults, mut take: impl FnMut(Element) -> Result<(), Error>) {
     let single = !token.text.contains(',');
     for piece in token.split(',') {
@@ -68,6 +76,7 @@ fn each(field: Field, token: Piece<'_>, faults: &mut Faults, mut take: impl FnMu
     }
 }
 
+/// Reads one element. `single` says that it is the whole list.
 fn element(field: Field, piece: Piece<'_>, single: bool) -> Result<Element, Error> {
     let (min, max) = field.bounds();
     let span = piece.span();
@@ -118,6 +127,7 @@ fn element(field: Field, piece: Piece<'_>, single: bool) -> Result<Element, Erro
     }
 }
 
+/// Reads an element with two ends.
 fn range(
     field: Field,
     first: Piece<'_>,
@@ -160,6 +170,7 @@ fn refuse_named_step(field: Field, first: Value, last: u16, step: Piece<'_>) -> 
     Err(Error::new(field, step.span(), message))
 }
 
+/// Reads what stands behind a slash. A step of 0 and one beyond the field's largest value are faults.
 fn read_step(field: Field, piece: Piece<'_>) -> Result<u16, Error> {
     let max = field.max_step();
     let wrong = |what: &str| {

@@ -1,4 +1,8 @@
 //! From text to a schedule: splits the fields, reads each, and judges how they go together.
+//!
+//! Every field is read although another is faulty, so that all faults are told at once. Only if the text cannot be
+//! split into fields there is nothing more to say than that; then a cron of Unix and its words such as `@daily` are
+//! recognized, and translated in the message.
 
 mod day_of_month;
 mod day_of_week;
@@ -73,6 +77,7 @@ fn given(token: Piece<'_>) -> Option<Piece<'_>> {
     (token.text != "?").then_some(token)
 }
 
+/// Returns that fields are missing, with what was probably meant.
 fn too_few_fields(source: &str, tokens: &[Piece<'_>]) -> Error {
     const WANTED: &str =
         "an expression has 6 or 7 fields: second, minute, hour, day-of-month, month, day-of-week and perhaps year";
@@ -99,6 +104,7 @@ fn too_few_fields(source: &str, tokens: &[Piece<'_>]) -> Error {
     Error::new(None, start..end, message)
 }
 
+/// Returns the expression that a word of other crons stands for.
 fn shorthand(word: &str) -> Option<&'static str> {
     match word {
         "@yearly" | "@annually" => Some("0 0 0 1 1 ?"),

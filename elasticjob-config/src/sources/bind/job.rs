@@ -116,6 +116,7 @@ impl<'a> Declarations<'a> {
         }
     }
 
+    /// Returns in words which jobs the program declares.
     fn names(&self) -> String {
         if self.declared.is_empty() {
             return "the program declares no job".to_owned();
@@ -256,6 +257,7 @@ impl Binder<'_> {
         mentioned.map(|bound| bound.origin.clone())
     }
 
+    /// Reads all settings of a job that the registry holds, by the table of settings.
     fn raw(&mut self, name: &str) -> RawJobConfig {
         let mut raw = RawJobConfig::new(name);
         for setting in &SETTINGS {
@@ -279,6 +281,7 @@ impl Binder<'_> {
         raw
     }
 
+    /// Returns where each setting was written.
     fn job_origins(&self) -> BTreeMap<String, Origin> {
         let settings = self.entries.iter().filter(|(key, _)| !matches!(key, Key::Job(_)));
         settings

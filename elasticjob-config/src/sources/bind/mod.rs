@@ -1,4 +1,9 @@
 //! From merged texts to checked settings.
+//!
+//! Every setting is a text with its origin until here, whichever source it came from. Binding resolves its
+//! placeholders, reads it as what the setting takes, and reports a fault with the place where it was written and,
+//! unless it is a secret, its value. A setting that is at fault is treated as not given. One whose placeholders cannot be
+//! resolved is noted as unusable, so that nobody complains a second time that it is missing.
 
 mod job;
 mod registry;
@@ -119,6 +124,7 @@ impl<'a> Binder<'a> {
             .cloned()
     }
 
+    /// Returns a text that is not blank.
     fn text(&self, key: &Key) -> Option<String> {
         self.bound(key).map(|bound| bound.text)
     }
@@ -128,10 +134,12 @@ impl<'a> Binder<'a> {
         self.entries.get(key).map(|bound| bound.text.clone())
     }
 
+    /// Reads a switch.
     fn bool(&mut self, key: &Key) -> Option<bool> {
         self.parsed(key, value::SWITCH, value::switch)
     }
 
+    /// Reads a number, or anything that is parsed from a text. `expected` says in a fault what it should have been.
     fn number<T: FromStr>(&mut self, key: &Key, expected: &str) -> Option<T> {
         self.parsed(key, expected, value::number)
     }
@@ -145,6 +153,7 @@ impl<'a> Binder<'a> {
         self.parsed(key, value::DURATION, value::duration)
     }
 
+    /// Reads a duration that cannot be negative.
     fn duration(&mut self, key: &Key) -> Option<Duration> {
         let bound = self.bound(key)?;
         let duration = self.signed_duration(key)?;
@@ -164,6 +173,7 @@ impl<'a> Binder<'a> {
         value
     }
 
+    /// Reports what is wrong with a setting, at its place.
     fn fault(&mut self, bound: &Bound, problem: impl Into<String>) {
         let error = Error::new(bound.written.clone(), problem)
             .value(bound.shown.clone())

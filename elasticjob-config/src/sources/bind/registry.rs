@@ -92,6 +92,7 @@ impl Binder<'_> {
         }
     }
 
+    /// Reads the settings of ZooKeeper, and reports all that is wrong with them.
     fn zookeeper(&mut self) -> Option<RegistrySettings> {
         let servers = self.servers();
         let namespace = self.namespace();
@@ -112,6 +113,7 @@ impl Binder<'_> {
         }))
     }
 
+    /// Reads the settings of a registry in a database, beside which those of another kind are faults.
     fn database(&mut self) -> Option<RegistrySettings> {
         let others = [
             (SERVER_LISTS, "names servers"),
@@ -151,6 +153,7 @@ impl Binder<'_> {
         }
     }
 
+    /// Reads how to connect, with Java's defaults.
     fn connecting(&mut self) -> Connecting {
         let max_retries = self.number(
             &Key::Setting("reg-center.max-retries"),
@@ -202,6 +205,7 @@ impl Binder<'_> {
         is_valid.then(|| namespace.to_owned())
     }
 
+    /// Reads the user and the password of ZooKeeper's digest scheme.
     fn digest(&mut self) -> Option<Secret> {
         let bound = self.bound(&DIGEST)?;
         if !bound.text.contains(':') {
@@ -217,6 +221,7 @@ impl Binder<'_> {
             .unwrap_or(default)
     }
 
+    /// Reports that a setting is missing, with its place if it was written without a value.
     pub(super) fn missing(&mut self, key: &Key, problem: &str) {
         let mut error = Error::new(key.to_string(), problem);
         error.origin = self.entries.get(key).map(|bound| bound.origin.clone());

@@ -26,6 +26,7 @@ const DUMP_HOST: Key = Key::Setting("dump.host");
 const DUMP_PORT: Key = Key::Setting("dump.port");
 
 impl Binder<'_> {
+    /// Reads all settings of an application, section by section. Each of them goes on after the faults of another.
     pub(super) fn settings(
         &mut self,
         jobs: BTreeMap<String, Layer>,
@@ -49,6 +50,7 @@ impl Binder<'_> {
         }
     }
 
+    /// Returns where each setting of the application was written.
     fn origins(&self) -> BTreeMap<&'static str, Origin> {
         let origin = |(key, bound): (&Key, &super::Bound)| match key {
             Key::Setting(name) => Some((*name, bound.origin.clone())),
@@ -57,6 +59,7 @@ impl Binder<'_> {
         self.entries.iter().filter_map(origin).collect()
     }
 
+    /// Reads the labels of this instance. The characters by which a job joins labels cannot be in one.
     fn labels(&mut self) -> Vec<String> {
         let labels = self.list(&LABELS);
         if let (Some(bound), true) = (
@@ -79,6 +82,7 @@ impl Binder<'_> {
         }
     }
 
+    /// Reads where metrics are shown: nowhere without a port, and to this machine alone without a host.
     fn metrics(&mut self) -> Option<MetricsSettings> {
         let host = self.number(&METRICS_HOST, "an IP address is expected, such as 0.0.0.0");
         if self.bound(&METRICS_HOST).is_some() && self.bound(&METRICS_PORT).is_none() {
@@ -91,6 +95,7 @@ impl Binder<'_> {
         })
     }
 
+    /// Reads where the state of the jobs is shown: nowhere without a port, and to this machine alone without a host.
     fn dump(&mut self) -> Option<DumpSettings> {
         let is_enabled = self.bool(&Key::Setting("dump.enabled")).unwrap_or(true);
         let host = self.number(&DUMP_HOST, "an IP address is expected, such as 0.0.0.0");
@@ -104,6 +109,8 @@ impl Binder<'_> {
         })
     }
 
+    /// Reads where and of which jobs history is recorded. Settings that do nothing without a type are a fault without
+    /// it.
     pub(super) fn tracing(&mut self) -> Option<TracingSettings> {
         let data_source: BTreeMap<String, DataSourceSetting> = self.entries.iter().filter_map(data_source).collect();
         let (only, all_but) = (self.list(&INCLUDE), self.list(&EXCLUDE));

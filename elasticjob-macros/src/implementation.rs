@@ -1,6 +1,10 @@
 //! Attributes on `impl` blocks of traits that are open to everybody, such as `#[job_executor(..)]`.
 //!
 //! Each of them gives the implementation the name that configuration uses, and lets the framework find it at start.
+//!
+//! They differ in a few words, which are the constants below; reading, checking and generating is the same for all.
+//! What is generated stands beside the implementation, in a constant without a name, so that it can be in any module or
+//! function and adds no name to it.
 
 use std::time::Duration;
 
@@ -117,6 +121,7 @@ pub(crate) const EXECUTOR_SERVICE_HANDLER: Open = Open {
 const KEYS: [&str; 2] = ["name", "crate"];
 
 impl Open {
+    /// Expands the attribute: the implementation as it was, and its declaration or what is wrong with it.
     pub(crate) fn expand(&self, arguments: TokenStream, original: TokenStream) -> TokenStream {
         let mut faults = Faults::default();
         let settings = self.settings(arguments, &mut faults);
@@ -133,6 +138,7 @@ impl Open {
         quote!(#original #errors #beside)
     }
 
+    /// Reads the arguments, and goes on after a faulty one.
     fn settings(&self, arguments: TokenStream, faults: &mut Faults) -> Settings {
         let mut settings = Settings {
             name: None,
@@ -213,6 +219,7 @@ impl Open {
         name
     }
 
+    /// Reads the `impl` block, whose body is not looked at.
     fn block(&self, tokens: TokenStream, faults: &mut Faults) -> Option<Block> {
         let block = match (|input: ParseStream<'_>| self.parse(input)).parse2(tokens) {
             Ok(block) => block,
@@ -230,6 +237,7 @@ impl Open {
         Some(block)
     }
 
+    /// Parses the head of the block.
     fn parse(&self, input: ParseStream<'_>) -> syn::Result<Block> {
         let Self {
             attribute, trait_name, ..
@@ -257,6 +265,8 @@ impl Open {
         Ok(block)
     }
 
+    /// Generates what the framework finds at start: the name, a check of the components that are needed, and what makes
+    /// the value.
     fn declaration(&self, name: &str, settings: &Settings, block: &Block) -> TokenStream {
         let Block {
             cfgs,
@@ -335,6 +345,7 @@ fn trait_span(implemented: &Path) -> Span {
     last.map_or_else(Span::call_site, |segment| segment.ident.span())
 }
 
+/// Returns that a key is unknown, with the one that was probably meant or all there are.
 fn unknown_key(written: &str, more: impl Iterator<Item = &'static str> + Clone) -> String {
     let known = || KEYS.into_iter().chain(more.clone());
     match nearest(written, known()) {

@@ -1,4 +1,7 @@
 //! What is written in the attribute, before anybody knows what it means.
+//!
+//! It accepts more than any key takes, so that a value of the wrong kind is reported with the key that it stands
+//! behind, and what that takes.
 
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use syn::parse::{Parse, ParseStream};
@@ -13,6 +16,7 @@ pub(crate) struct Argument {
     pub(crate) value: Value,
 }
 
+/// The value of an argument, by how it is written.
 pub(crate) enum Value {
     /// None.
     Absent,
@@ -72,6 +76,7 @@ impl Parse for Argument {
     }
 }
 
+/// Reads what stands behind `=`.
 fn value(key: &Ident, input: ParseStream<'_>) -> syn::Result<Value> {
     if input.is_empty() {
         return Err(syn::Error::new_spanned(
@@ -114,6 +119,7 @@ fn value(key: &Ident, input: ParseStream<'_>) -> syn::Result<Value> {
     }
 }
 
+/// Reads what stands in parentheses.
 fn pairs(input: ParseStream<'_>) -> syn::Result<Value> {
     let tokens = input.fork().parse()?;
     let content;

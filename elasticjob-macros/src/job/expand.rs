@@ -1,4 +1,7 @@
 //! What is generated beside the item.
+//!
+//! The item itself stays as it was written. Tokens that the compiler may complain about have the span of the user's
+//! token that they come from, so that the error is marked there and not at the attribute.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
@@ -51,6 +54,8 @@ struct Parts {
     kind: TokenStream,
 }
 
+/// Generates the parts of a function: each parameter is extracted from the run, and an ordinary function is run as
+/// blocking work.
 fn function_parts(function: &Function) -> Parts {
     let name = &function.signature.ident;
     let parameters: Vec<_> = function.parameters().collect();
@@ -123,6 +128,8 @@ fn function_parts(function: &Function) -> Parts {
     }
 }
 
+/// Generates the parts of a type: its fields are taken from the components. Which job trait it is, the compiler finds
+/// out.
 fn implementation_parts(implementation: &Implementation, settings: &Settings) -> Parts {
     let Implementation {
         job_trait, job_type, ..
@@ -157,6 +164,7 @@ fn implementation_parts(implementation: &Implementation, settings: &Settings) ->
     }
 }
 
+/// Generates the declaration, and hands it to the registry of the program.
 fn submitted(
     item: &Item,
     job: TokenStream,

@@ -85,6 +85,7 @@ fn is_function(input: ParseStream<'_>) -> bool {
     input.peek(Token![fn]) || input.fork().parse::<Signature>().is_ok()
 }
 
+/// Parses the head of an `impl` block.
 fn implementation(cfgs: Vec<Attribute>, input: ParseStream<'_>) -> syn::Result<Implementation> {
     input.parse::<Option<Token![unsafe]>>()?;
     input.parse::<Token![impl]>()?;
@@ -119,6 +120,7 @@ impl Function {
         self.signature.receiver().is_some()
     }
 
+    /// Returns the parameters of the function, in their order.
     pub(crate) fn parameters(&self) -> impl Iterator<Item = Parameter<'_>> {
         self.typed_inputs().map(|input| {
             let (extractor, by_reference) = match &*input.ty {
@@ -140,6 +142,7 @@ impl Function {
         })
     }
 
+    /// Returns the type that the function returns, or the future of it.
     pub(crate) fn returned(&self) -> TokenStream {
         match &self.signature.output {
             ReturnType::Default => quote!(()),

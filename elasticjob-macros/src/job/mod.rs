@@ -1,4 +1,10 @@
 //! `#[elastic_job(..)]`.
+//!
+//! An expansion has four steps: the arguments are read by themselves, turned into settings, judged together, and the
+//! item is looked at. No step stops at a fault, so that one build shows all of them. The item is always put out and, where
+//! there can be one, something that stands for its declaration: an error in the attribute must not bring errors wherever the
+//! job is
+//! named.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -17,6 +23,7 @@ mod validate;
 use self::item::Item;
 use self::model::Settings;
 
+/// Expands the attribute.
 pub(crate) fn expand(arguments: TokenStream, original: TokenStream) -> TokenStream {
     let mut faults = Faults::default();
     let arguments = attribute::parse(arguments, &mut faults);

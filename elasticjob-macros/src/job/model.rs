@@ -27,6 +27,7 @@ pub(crate) struct Setting {
     pub(crate) tokens: TokenStream,
 }
 
+/// The value of a setting, in the type that its key takes.
 pub(crate) enum Typed {
     Text(String),
     Number(i64),
@@ -38,6 +39,8 @@ pub(crate) enum Typed {
 }
 
 impl Settings {
+    /// Reads arguments. Unknown keys, values of another kind and keys that are given twice are faults, and are left
+    /// out.
     pub(crate) fn read(arguments: Vec<Argument>, faults: &mut Faults) -> Self {
         let mut settings = Self::default();
         for argument in arguments {
@@ -56,6 +59,7 @@ impl Settings {
         self.settings.iter()
     }
 
+    /// Returns a setting by any of the names of its key.
     pub(crate) fn get(&self, key: &str) -> Option<&Setting> {
         self.settings.iter().find(|setting| setting.key.is(key))
     }
@@ -100,6 +104,7 @@ impl Settings {
     }
 }
 
+/// Returns that a key is given twice, in one spelling or in two.
 fn given_twice(first: &Setting, second: &Setting) -> String {
     if first.written == second.written {
         return format!("`{}` is given twice", second.written);
@@ -131,6 +136,7 @@ fn read(Argument { key: written, value }: Argument, faults: &mut Faults) -> Opti
     }
 }
 
+/// Returns that a key is unknown, with the one that was probably meant or all there are.
 fn unknown(name: &str) -> String {
     match nearest(name, Key::all_names()) {
         Some(nearest) => format!("unknown key `{name}`: did you mean `{nearest}`?"),
@@ -152,6 +158,10 @@ fn tokens_of(written: &Ident, value: &Value) -> TokenStream {
     }
 }
 
+/// Reads a value as what the key takes.
+///
+/// # Errors
+/// What the key takes instead, with an example.
 fn typed(kind: ValueKind, name: &str, value: Value) -> Result<Typed, String> {
     let expected = match kind {
         ValueKind::Text | ValueKind::Name => format!("`{name}` takes a text in quotes: `{name} = \"..\"`"),

@@ -1,4 +1,7 @@
 //! Where the attribute may stand.
+//!
+//! These are the rules that the compiler would tell about in words of the generated code. What only the compiler can
+//! know, such as whether a type implements a trait, is left to it.
 
 use quote::{ToTokens, quote};
 use syn::{GenericParam, Safety, Type};
@@ -57,6 +60,7 @@ fn check_function(function: &Function, settings: &Settings, faults: &mut Faults)
     }
 }
 
+/// Checks the parameters of a function: each has to be a type of its own that a run can give a value of.
 fn check_parameters(function: &Function, faults: &mut Faults) {
     for input in function.typed_inputs() {
         for attribute in &input.attrs {

@@ -1,4 +1,7 @@
 //! What the settings mean, and whether they go together.
+//!
+//! Cron, zones, names and item parameters are checked by the code of `elasticjob-config`, as at start: what is refused there
+//! is refused here in the same words.
 
 use std::collections::BTreeSet;
 
@@ -44,6 +47,7 @@ fn name_is_allowed(settings: &Settings, faults: &mut Faults) {
     }
 }
 
+/// Checks the expression, and marks each fault within the text.
 fn cron_parses(settings: &Settings, faults: &mut Faults) {
     let Some((text, setting)) = settings.text(key::CRON) else {
         return;
@@ -90,6 +94,7 @@ fn time_zone_exists(settings: &Settings, faults: &mut Faults) {
     }
 }
 
+/// Checks that each parameter is for an item that the job has, as far as the number of items is known here.
 fn item_parameters_fit(settings: &Settings, faults: &mut Faults) {
     let Some((text, setting)) = settings.text(key::ITEM_PARAMETERS) else {
         return;
@@ -109,6 +114,7 @@ fn item_parameters_fit(settings: &Settings, faults: &mut Faults) {
     }
 }
 
+/// Checks settings that contradict each other.
 fn nothing_excludes_another(settings: &Settings, faults: &mut Faults) {
     let cron = settings.get(key::CRON);
     let is_on = |key: &str| settings.flag(key).filter(|(on, _)| *on).map(|(_, setting)| setting);

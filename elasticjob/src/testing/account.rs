@@ -3,6 +3,10 @@
 //! The ledger of an item says up to which time all is accounted for, the newest run, and the newest times that passed
 //! without one. So each change has to close the gap since the last: a time that is in none was forgotten, one that is
 //! in two was counted twice.
+//!
+//! What an instance may have known is uncertain: it may act by a configuration that was replaced a moment ago, and its
+//! clock is off by some. So each check allows what any of the possible configurations gives, within bounds that are
+//! longer than a healthy machine needs.
 
 use std::collections::BTreeMap;
 
@@ -132,6 +136,8 @@ fn fault_of_pause(change: &Change<'_>, before: &Record, after: &Record) -> Optio
 }
 
 impl JobAccount {
+    /// Returns what is wrong with the newest run: each run gets one verdict, and no run of a living instance is
+    /// replaced.
     fn fault_of_run(&self, change: &Change<'_>, before: &Known, after: &Record) -> Option<String> {
         let Some(run) = &after.run else {
             let forgotten = before.record.run.as_ref()?;
@@ -295,6 +301,7 @@ impl JobAccount {
         self.configs_since(now - UNSEEN)
     }
 
+    /// Returns all configurations that were in force at this time or later.
     fn configs_since(&self, since: Timestamp) -> impl Iterator<Item = &JobConfig> {
         let is_seen = move |until: &Option<Timestamp>| until.is_none_or(|until| until >= since);
         self.configs

@@ -33,6 +33,7 @@ pub(super) struct Bars {
     items: BTreeMap<(String, u32), ItemBars>,
 }
 
+/// A machine, as far as it decides what its instances have to know.
 struct Machine {
     link: Link,
     clock: Arc<MachineClock>,
@@ -62,6 +63,7 @@ impl Bars {
         self.machines.push(Machine { link, clock });
     }
 
+    /// An operator switched an item off, or on again.
     pub(super) fn switch_item(&mut self, job: &str, item: u32, is_disabled: bool) {
         let now = Instant::now();
         let bars = self.of_mut(job, item);
@@ -69,6 +71,7 @@ impl Bars {
         bars.disabled = is_disabled.then(|| bars.disabled.unwrap_or(now));
     }
 
+    /// An operator switched a server off for a job, or on again.
     pub(super) fn switch_server(&mut self, job: &str, ip: &str, is_disabled: bool) {
         let key = (job.to_owned(), ip.to_owned());
         if is_disabled {
@@ -141,6 +144,7 @@ impl Bars {
         machine.is_some_and(|machine| !machine.clock.was_set())
     }
 
+    /// Returns since when an item has been barred in this way, if it is.
     fn since(&self, job: &str, item: u32, instance: &str, bar: Bar) -> Option<Instant> {
         let of_item = || self.items.get(&(job.to_owned(), item));
         match bar {

@@ -1,4 +1,8 @@
 //! Whether everything is as it should be again, once all faults are over.
+//!
+//! These are the promises about the end: that the cluster comes back by itself, in bounded time, with every item on an
+//! instance and every time accounted for, and that it is quiet then. What must never happen is checked at each step,
+//! elsewhere.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -328,6 +332,8 @@ impl World {
         }
     }
 
+    /// Returns the first moment after this one at which no item runs: between the end of one firing and the begin of
+    /// the next.
     fn quiet_moment_after(&self, at: Instant) -> Instant {
         let first = (at - self.began).as_secs() + 1;
         let slow = || self.jobs.iter().filter(|job| job.is_slow());
@@ -342,6 +348,7 @@ impl World {
         self.began + Duration::from_secs(second) + QUIET
     }
 
+    /// Returns the full second that a right clock shows then, since 1970.
     fn seconds_of(&self, at: Instant) -> i64 {
         (origin() + (at - self.began)).as_second()
     }

@@ -1,4 +1,8 @@
 //! The clock of one simulated machine: off by some, faster or slower than others, and set by an operator now and then.
+//!
+//! It has two hands, as a real one. The time of day is what operators and time services set. The clock that only moves
+//! forward runs at a rate of its own, up to the bound within which the framework promises that two runs never overlap:
+//! fences are tested at the edge of what is promised.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -65,6 +69,7 @@ impl Flaws {
 }
 
 impl MachineClock {
+    /// Returns the clock of a machine that has been up for so long when the simulation begins.
     pub(super) fn new(began: Instant, origin: Timestamp, uptime: Duration, flaws: Flaws) -> Self {
         Self {
             began,
@@ -104,6 +109,7 @@ impl MachineClock {
         SignedDuration::from_secs_f64(slew * place.min(2.0 * half - place))
     }
 
+    /// Has the process learn that its clock was set.
     pub(super) fn notice(&self) {
         self.jumps.send_modify(|count| *count += 1);
     }

@@ -22,6 +22,7 @@ pub(super) enum Focus {
 }
 
 impl Focus {
+    /// Draws what a seed dwells on.
     pub(super) fn draw(seed: u64) -> Self {
         // Drawn from a source of its own, so that the other seeds stay what they are.
         match fastrand::Rng::with_seed(!seed.rotate_left(32)).u8(..SHARE_OF) {

@@ -67,6 +67,7 @@ pub(super) fn is_once(name: &str) -> bool {
 }
 
 impl Hearer {
+    /// Notes a call, takes its time, and fails now and then.
     async fn hear(&self, moment: Moment, firing: &Firing) -> Result<(), BoxError> {
         let calling = self.history.called(Call {
             job: firing.job_name().into(),
@@ -114,6 +115,7 @@ impl Call {
 }
 
 impl Calling {
+    /// Notes that the hook came to its end, which dropping the call alone does not mean.
     fn returned(self) {
         self.history.returned(self.index);
     }

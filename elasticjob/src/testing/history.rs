@@ -6,6 +6,10 @@
 //!
 //! Blocking work is live until it returns, and cannot be stopped. Once its session is over it may overlap with
 //! another run; it writes to a resource that refuses a token smaller than the largest it has seen.
+//!
+//! What must not have happened is found at the moment it does, from what is known then. A violation does not end the
+//! simulation: what follows from it may explain it. The fingerprint of all entries tells whether two simulations of one
+//! seed went alike, which each of them has to.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -66,6 +70,7 @@ struct Inner {
     removed: BTreeMap<(Arc<str>, String), Duration>,
 }
 
+/// An attempt of a run, and its code while that is executed.
 struct Attempt {
     index: usize,
     live: Weak<LiveRun>,
@@ -105,6 +110,7 @@ pub(super) struct LiveRun {
 }
 
 impl History {
+    /// Begins the history of a simulation, whose time begins now.
     pub(super) fn new() -> Self {
         Self {
             began: Instant::now(),
@@ -117,11 +123,13 @@ impl History {
         self.began.elapsed()
     }
 
+    /// Adds an entry.
     pub(super) fn note(&self, what: impl Into<String>) {
         let at = self.now();
         self.inner().entries.push(Entry { at, what: what.into() });
     }
 
+    /// Adds an entry of something that must not have happened.
     pub(super) fn violation(&self, what: impl Into<String>) {
         let at = self.now();
         self.inner().violate(at, what.into());
@@ -201,6 +209,7 @@ impl History {
         self.inner().over.insert((job.into(), id.to_owned()), at);
     }
 
+    /// The registry has an instance of a job that it did not have.
     pub(super) fn instance_joined(&self, job: &str, id: &str) {
         self.note(format!("registry: {id} joins {job}"));
         let (mut inner, instance) = (self.inner(), (job.into(), id.to_owned()));
@@ -272,6 +281,7 @@ impl History {
         })
     }
 
+    /// Returns all calls of hooks.
     pub(super) fn calls(&self) -> Vec<Call> {
         self.inner().calls.clone()
     }
@@ -283,14 +293,17 @@ impl History {
         newest.ended_at.map(|at| self.began + at)
     }
 
+    /// Returns all runs, in the order of their claims.
     pub(super) fn runs(&self) -> Vec<Run> {
         self.inner().runs.clone()
     }
 
+    /// Returns all that must not have happened, with its time.
     pub(super) fn violations(&self) -> Vec<String> {
         self.inner().violations.clone()
     }
 
+    /// Returns a number that two histories share if they are the same.
     pub(super) fn fingerprint(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         self.inner().entries.hash(&mut hasher);
@@ -425,6 +438,7 @@ impl Inner {
         self.live.entry((run.job, run.item)).or_default().push(index);
     }
 
+    /// The run's own code is executed: it must be the only one to work on its item, and its session must not be over.
     fn polled(&mut self, at: Duration, index: usize) {
         if !std::mem::replace(&mut self.runs[index].has_begun, true) {
             self.begins(at, index);

@@ -54,6 +54,7 @@ pub(super) struct DrawnJob {
 }
 
 impl Job {
+    /// Returns a job of a caller's application, of whose work nothing is known.
     pub(super) fn given(job: &ApplicationJob) -> Self {
         Self {
             name: job.config.name().as_str().to_owned(),
@@ -62,6 +63,7 @@ impl Job {
         }
     }
 
+    /// Draws a job with its work and its listeners, and returns it with the job as an application has it.
     pub(super) fn draw(
         name: &str,
         history: &History,
@@ -198,6 +200,7 @@ impl Job {
         self.drawn.as_ref().map_or(GIVEN_PERIOD, |drawn| drawn.period)
     }
 
+    /// Returns the job in a line of the history.
     pub(super) fn describe(&self) -> String {
         let config = &self.config;
         format!(
@@ -214,6 +217,7 @@ impl Job {
     }
 }
 
+/// Draws the seconds between two firings.
 fn draw_period(is_long: bool, rng: &mut fastrand::Rng) -> u64 {
     let periods: &[u64] = if is_long { &LONG_PERIODS } else { &PERIODS };
     periods[rng.usize(..periods.len())]

@@ -1,4 +1,7 @@
 //! Laws of a single change of an item's ledger: of runs of dead instances, of triggers, and of missed times.
+//!
+//! Each law is a function of the ledger before and after, and of what the job was configured to be meanwhile. It
+//! returns the fault in words, or nothing. Laws that need more than one item or more than one change are elsewhere.
 
 use elasticjob_config::job::JobConfig;
 use jiff::{SignedDuration, Timestamp};

@@ -72,11 +72,17 @@ pub use simulation::Simulation;
 pub use threads::sleep_blocking;
 
 /// What became of one seed.
+///
+/// Shown, it is the whole history, in which a violation stands between what led to it and what came of it. Debugged, as
+/// by a failed assertion, it is the violations alone.
 pub struct Report {
     history: history::History,
 }
 
 /// Runs the cluster of this seed, with a rule of the protocol left out where one is named.
+///
+/// The cluster, its jobs and its faults are all drawn, so that nothing of the caller's is in it. With a rule left out a
+/// violation is to be expected from some seeds: that is how the checks themselves are tested.
 ///
 /// # Panics
 /// Inside of a tokio runtime: it makes its own.
@@ -95,6 +101,8 @@ pub fn simulate(seed: u64, left_out: Option<Mutation>) -> Report {
 
 /// Runs the cluster of a seed as [`simulate`] does, with jobs of so many items each, and faults for half a minute.
 ///
+/// The limits on what a request takes are those of a real cluster, which some seeds lower otherwise.
+///
 /// # Panics
 /// Inside of a tokio runtime: it makes its own. If `items` is no total count that a job may have.
 #[must_use]
@@ -110,6 +118,7 @@ pub fn simulate_items(seed: u64, items: u32, left_out: Option<Mutation>) -> Repo
 /// How long faults strike jobs with a given number of items: each firing is much work.
 const ITEMS_TIME: Duration = Duration::from_secs(30);
 
+/// Runs a simulation in this thread, whose time passes when nothing is left to do.
 fn in_virtual_time(
     seed: u64,
     application: Option<crate::starter::ApplicationParts>,
@@ -135,18 +144,25 @@ pub fn leave_out_for_good(rule: Mutation) {
 
 impl Report {
     /// Returns what should not have happened, with its time.
+    ///
+    /// In the order in which it was found. Empty if all went well.
     #[must_use]
     pub fn violations(&self) -> Vec<String> {
         self.history.violations()
     }
 
     /// Stands for the whole history: two that differ anywhere have different ones.
+    ///
+    /// Two runs of one seed that have different ones show that something asked the machine for time, chance or a
+    /// thread. It may differ between versions of this crate.
     #[must_use]
     pub fn fingerprint(&self) -> u64 {
         self.history.fingerprint()
     }
 
     /// Returns how many runs were launched.
+    ///
+    /// An attempt counts as one. A test may make sure by it that its jobs ran at all.
     #[must_use]
     pub fn runs(&self) -> usize {
         self.history.runs().len()

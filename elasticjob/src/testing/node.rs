@@ -1,4 +1,7 @@
 //! One simulated process: a machine with a clock and a link, a keeper of sessions, and a worker for each job.
+//!
+//! It is put together by the same code as a real process. What differs is what surrounds it: the clock, the registry
+//! behind the link, and the machine that polls its tasks.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,6 +72,7 @@ pub(super) enum Condition {
     Crashed,
 }
 
+/// A job of the process, and the way to its worker.
 struct RunningJob {
     name: String,
     handle: WorkerHandle,

@@ -1,4 +1,8 @@
 //! Looks at the registry itself, beside all nodes, one transaction after the other.
+//!
+//! It reads from a server of its own that follows only when told to, by one transaction at a time. So between any two
+//! transactions, of whichever node, the state that they left is looked at, and a state that must not be is found even
+//! if the next transaction mends it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -113,6 +117,7 @@ impl Observer {
         }
     }
 
+    /// Takes in one event, and checks what it has to obey.
     fn note(&mut self, job: &str, event: &WatchEvent) {
         let (WatchEvent::Created(path) | WatchEvent::Changed(path) | WatchEvent::Deleted(path)) = event else {
             return;
@@ -190,6 +195,7 @@ impl Observer {
         }
     }
 
+    /// A job has another configuration, which has to be valid.
     fn configured(&mut self, job: &str, path: &str) {
         let stored = self.data(path).unwrap_or_default();
         match JobConfig::from_registry(&stored) {
@@ -200,6 +206,7 @@ impl Observer {
         }
     }
 
+    /// The ledger of an item changed: all laws of a change are checked.
     fn accounted(&mut self, job: &str, item: u32, path: &str) {
         let Some((data, version)) = self.node(path) else { return };
         let record = Record::parse(data.as_bytes());
@@ -359,6 +366,7 @@ impl Observer {
         nodes.iter().any(|node| self.data(&node.of(job)).is_some())
     }
 
+    /// Returns the data of a node of an item.
     fn state(&self, job: &str, item: u32, kind: ItemKind) -> Option<String> {
         self.data(&Node::ItemState { item, kind }.of(job))
     }
@@ -426,6 +434,7 @@ impl Observer {
         }
     }
 
+    /// Reads from the observer's own server.
     fn read(&self, read: Read) -> Answer {
         let answers = self
             .reader
@@ -444,6 +453,7 @@ impl Observer {
         }])
     }
 
+    /// Creates a node, as an operator does; whether it was missing and its parent is there.
     pub(super) fn create(&self, path: &str, data: &str) -> bool {
         self.write(vec![Step::Create {
             path: path.to_owned(),
@@ -452,6 +462,7 @@ impl Observer {
         }])
     }
 
+    /// Deletes a node, as an operator does; whether that was possible.
     pub(super) fn delete(&self, path: &str) -> bool {
         self.write(vec![Step::Delete {
             path: path.to_owned(),
@@ -467,6 +478,7 @@ impl Observer {
             .expect("answered on the spot");
     }
 
+    /// Writes at once, over no link; whether all steps were possible.
     fn write(&self, steps: Vec<Step>) -> bool {
         let written = self.writer.write(steps).now_or_never().expect("answered on the spot");
         written.is_ok()

@@ -98,6 +98,7 @@ impl Wakes {
     }
 }
 
+/// The waker that a run is polled with. It looks which thread wakes, and passes the wake-up on.
 struct WatchedWaker {
     wakes: Arc<Wakes>,
     inner: Waker,
@@ -128,6 +129,7 @@ pub(super) struct Steps(Arc<AtomicU64>);
 pub(super) struct Stuck(pub(super) Duration);
 
 impl Steps {
+    /// Counts a step.
     pub(super) fn count(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }

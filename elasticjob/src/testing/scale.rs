@@ -24,6 +24,7 @@ pub(super) enum Scale {
 }
 
 impl Scale {
+    /// Draws the scale of a seed.
     pub(super) fn draw(seed: u64, rng: &mut fastrand::Rng) -> Self {
         let is_large = rng.u8(..4) == 0;
         // Drawn from a source of their own, so that the other seeds stay what they are.

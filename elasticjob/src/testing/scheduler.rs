@@ -54,12 +54,14 @@ pub(super) struct Livelock {
     pub(super) task: &'static str,
 }
 
+/// What the scheduler, its machines and the wakers of their tasks share.
 struct Shared {
     // Std mutexes: held for a look or a change, and never while a task is polled, woken or dropped.
     tasks: Mutex<Tasks>,
     scheduler: Mutex<Option<Waker>>,
 }
 
+/// All tasks, and which of them are ready.
 struct Tasks {
     last: u64,
     all: BTreeMap<u64, Task>,
@@ -86,6 +88,7 @@ enum State {
 }
 
 impl Scheduler {
+    /// Returns a scheduler without machines, which draws from this source.
     pub(super) fn new(rng: fastrand::Rng, steps: Steps, polls_at_once: usize) -> Self {
         let tasks = Tasks {
             last: 0,
@@ -186,6 +189,7 @@ impl Machine {
         self.set(State::Paused);
     }
 
+    /// Its tasks are polled again, those that were woken meanwhile among them.
     pub(super) fn go_on(&self) {
         self.set(State::Running);
         self.shared.wake_scheduler();
@@ -202,6 +206,7 @@ impl Machine {
         drop(dropped);
     }
 
+    /// Changes the state of the machine. A crash is for good.
     fn set(&self, state: State) {
         let mut tasks = self.shared.tasks();
         if tasks.machines[self.index] != State::Crashed {
@@ -262,6 +267,7 @@ impl Shared {
         self.wake_scheduler();
     }
 
+    /// Has the scheduler look for ready tasks.
     fn wake_scheduler(&self) {
         let waker = self.scheduler().clone();
         if let Some(waker) = waker {

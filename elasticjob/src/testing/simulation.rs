@@ -101,6 +101,8 @@ impl Course {
 
 impl Simulation {
     /// Returns a cluster of instances of this application.
+    ///
+    /// Each instance has all its jobs. No history is recorded, and trace listeners receive nothing.
     pub fn of(application: Ready) -> Self {
         Self {
             application,
@@ -111,6 +113,9 @@ impl Simulation {
 
     /// So many instances at the beginning; others come and go. Else the seed decides.
     ///
+    /// An instance that faults take away is often replaced, so that the number varies from then on.
+    /// [`without_faults`](Self::without_faults) keeps it.
+    ///
     /// # Panics
     /// If there are none.
     pub fn instances(mut self, count: usize) -> Self {
@@ -120,18 +125,26 @@ impl Simulation {
     }
 
     /// Lets faults strike for that long, in virtual time. Else the seed decides, and it is about a minute.
+    ///
+    /// After that the cluster is healed and watched for some time more, so that runs go on beyond it. A job that fires
+    /// once an hour needs more than an hour to be seen.
     pub fn lasting(mut self, time: Duration) -> Self {
         self.course.time = Some(time);
         self
     }
 
     /// Nothing happens to any instance.
+    ///
+    /// It is for tests of what jobs do when nothing interrupts them.
     pub fn without_faults(mut self) -> Self {
         self.course.has_faults = false;
         self
     }
 
     /// Aborts the simulation if it makes no step for that long, in real time, because code of a job blocks it. By default a minute.
+    ///
+    /// A job that computes for longer than that without awaiting needs a larger limit; a job that deadlocks is reported
+    /// sooner by a smaller one.
     pub fn stuck_after(mut self, limit: Duration) -> Self {
         self.stuck_after = limit;
         self
@@ -141,6 +154,9 @@ impl Simulation {
     ///
     /// It goes on in a thread of its own, which this waits for. A simulation that is [stuck](Self::stuck_after) is left behind, with
     /// its thread, and the report has a violation that names the items which ran.
+    ///
+    /// The same application and the same seed give the same report, as long as the jobs ask the machine for nothing.
+    /// Call it for many seeds, and keep those that once found something.
     ///
     /// # Panics
     /// If a component panics as the application is taken down, or the framework does.
@@ -170,6 +186,7 @@ impl Simulation {
     }
 }
 
+/// Returns the report of a simulation that is left behind.
 fn given_up(history: &History, stuck: Stuck) -> Report {
     history.stuck(stuck);
     Report {

@@ -1,4 +1,7 @@
 //! A sorted set of numbers that gives its nth.
+//!
+//! Drawing one of ten thousand ready tasks has to be cheap and must not depend on the order in which they became ready.
+//! Blocks of neighbouring numbers make the nth of them a walk over the blocks.
 
 use std::collections::BTreeMap;
 

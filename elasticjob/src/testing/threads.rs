@@ -15,6 +15,9 @@ use crate::cluster::mutation;
 
 /// Lets that much virtual time pass for the blocking work which calls it, in a simulation; sleeps anywhere else.
 ///
+/// Blocking jobs call it in the place of `std::thread::sleep`, so that the same code runs in a test and in production.
+/// It takes effect on the thread that the framework runs the work on, and not on threads that the work starts.
+///
 /// ```
 /// use std::time::Duration;
 ///
@@ -47,11 +50,13 @@ struct Baton {
     pauses: SyncSender<Pause>,
 }
 
+/// What blocking work gives its turn back for.
 enum Pause {
     Sleep(Duration),
     Over,
 }
 
+/// Unwinds blocking work whose machine crashed.
 struct MachineIsGone;
 
 /// Returns whether this thread does blocking work of a simulation, so that it runs only while that waits for it.
@@ -101,6 +106,7 @@ impl Thread {
         }
     }
 
+    /// Lets the work go on until it sleeps or is over, and waits for that.
     fn take_turn(&self) -> Pause {
         let is_given = self.turns.as_ref().is_some_and(|turns| turns.send(()).is_ok());
         if is_given {

@@ -151,6 +151,7 @@ impl World {
         ahead + SWAY + node.latency * 5 + MARGIN
     }
 
+    /// Returns the moment at which a right clock shows this time.
     fn instant_of(&self, time: Timestamp) -> Instant {
         self.began + Duration::try_from(time.duration_since(origin())).unwrap_or_default()
     }

@@ -163,6 +163,7 @@ impl WatchedRun {
         polled.unwrap_or_else(|Panicked(message)| resume_unwind(Box::new(message)))
     }
 
+    /// Fails the run, and reports once why.
     fn fail(&self, fault: FromOutside) -> Outcome {
         self.history.violate_once(&fault.to_string());
         Err(fault.into())

@@ -22,6 +22,7 @@ pub(super) struct Work {
     drawn: Arc<Mutex<Drawn>>,
 }
 
+/// The source that the course of each run is drawn from, and the bounds of it.
 struct Drawn {
     rng: fastrand::Rng,
     longest: Duration,

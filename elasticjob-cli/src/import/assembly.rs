@@ -2,6 +2,9 @@
 //!
 //! An application has one registry centre and one database for its history. If the files have more, those that most jobs refer
 //! to are taken, and each job of another is a remark.
+//!
+//! A remark is for the user to decide; a fault is what leaves no configuration to write, such as two jobs of one name.
+//! All faults are gathered before the import fails.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -92,10 +95,12 @@ fn trace<'a>(element: &Element<'a>) -> Option<(&'a str, &'a str)> {
     is_trace.then_some((element.attribute("id")?, element.attribute("data-source-ref")?))
 }
 
+/// Returns whether an element is a job, in any version of the namespace.
 fn is_job(element: &Element<'_>) -> bool {
     matches!(element.tag(), "job" | "simple" | "dataflow" | "script")
 }
 
+/// The application as far as it is put together.
 struct Assembly<'a> {
     found: Found<'a>,
     /// The data sources of traces.
@@ -113,6 +118,7 @@ struct Assembly<'a> {
 }
 
 impl<'a> Assembly<'a> {
+    /// Goes through all elements, after it is known which registry centre and which database most jobs refer to.
     fn all(&mut self) {
         self.section("");
         let ours = std::mem::take(&mut self.found.ours);
@@ -143,6 +149,7 @@ impl<'a> Assembly<'a> {
         }
     }
 
+    /// Returns the section of a condition, which begins empty.
     fn section(&mut self, profile: &'a str) -> &mut Section {
         if !self.sections.contains_key(profile) {
             self.order.push(profile);
@@ -168,6 +175,7 @@ impl<'a> Assembly<'a> {
             .or_else(|| self.traces.get(trace?).copied())
     }
 
+    /// Takes a registry centre, if it is the chosen one.
     fn registry(&mut self, element: &Element<'a>, chosen: &Chosen<'a>) {
         let id = element.attribute("id");
         if id != chosen.registry {
@@ -188,6 +196,7 @@ impl<'a> Assembly<'a> {
         }
     }
 
+    /// Takes the port on which the state of the jobs is shown.
     fn dump(&mut self, element: &Element<'a>) {
         let port = element
             .attribute("dump-port")
@@ -195,6 +204,7 @@ impl<'a> Assembly<'a> {
         self.section(element.profile).dump_port = port.map(ToOwned::to_owned);
     }
 
+    /// Says what is lost of a tracing that is not the chosen one.
     fn trace(&mut self, element: &Element<'a>, chosen: &Chosen<'a>) {
         let source = element.attribute("data-source-ref");
         match chosen.data_source {
@@ -207,6 +217,7 @@ impl<'a> Assembly<'a> {
         }
     }
 
+    /// Takes a job, if it is of the chosen registry centre.
     fn job(&mut self, element: &Element<'a>, chosen: &Chosen<'a>) {
         let Some(name) = self.name(element) else { return };
         if element.attribute("registry-center-ref") != chosen.registry {
@@ -300,6 +311,7 @@ impl<'a> Assembly<'a> {
         attributes
     }
 
+    /// Takes an attribute of a job: a setting of today, one of an older version, or a remark.
     fn setting(&mut self, element: &Element<'a>, job: &mut Job, attribute: &str, value: String) {
         let name = &job.name;
         match attribute {
@@ -356,6 +368,7 @@ impl<'a> Assembly<'a> {
         }
     }
 
+    /// Takes what stands below a job: its props. Listeners are code, and a remark.
     fn child(&mut self, element: &Element<'a>, job: &mut Job, child: Element<'a>) {
         match child.tag() {
             "props" => {

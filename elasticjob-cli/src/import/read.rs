@@ -1,4 +1,7 @@
 //! Finds the elements of ElasticJob, and the beans, in Spring's XML.
+//!
+//! Files are not trusted: entities that grow and files of more than a million nodes are refused by the parser, and nothing that a file
+//! refers to is opened.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -51,6 +54,7 @@ pub(super) struct Element<'a> {
 }
 
 impl<'a> Element<'a> {
+    /// Returns the name of the element, without its namespace.
     pub(super) fn tag(&self) -> &'a str {
         self.node.tag_name().name()
     }
@@ -65,6 +69,7 @@ impl<'a> Element<'a> {
         (self.file.name.to_owned(), self.file.line(self.node.range().start))
     }
 
+    /// Returns a remark with the place of this element.
     pub(super) fn remark(&self, text: impl Into<String>) -> Remark {
         let (file, line) = self.place();
         let text = text.into();
@@ -98,6 +103,7 @@ struct File<'a> {
 }
 
 impl File<'_> {
+    /// Returns the line that a byte stands in, from 1.
     fn line(&self, byte: usize) -> usize {
         self.lines.partition_point(|start| *start <= byte)
     }

@@ -1,4 +1,7 @@
 //! Writes an `application.yaml`.
+//!
+//! It is written as text and not by a library, since people go on from it: keys in the order of the files, and remarks
+//! above as a comment. Every text stands in quotes, so that none is taken for a number or a switch.
 
 use std::fmt::Write as _;
 
@@ -27,11 +30,13 @@ pub(super) fn write(application: &Application, remarks: &[Remark]) -> String {
 }
 
 impl Section {
+    /// Returns whether nothing of it is to be written.
     fn is_empty(&self) -> bool {
         self.registry.is_none() && self.jobs.is_empty() && self.tracing.is_none() && self.dump_port.is_none()
     }
 }
 
+/// Writes one document, with its condition if it has one.
 fn section(text: &mut String, section: &Section) {
     if !section.profiles.is_empty() {
         let profiles: Vec<String> = section.profiles.iter().map(|profile| quoted(profile)).collect();
@@ -70,6 +75,7 @@ fn section(text: &mut String, section: &Section) {
     }
 }
 
+/// Writes a job.
 fn job(text: &mut String, job: &Job) {
     line(text, 2, format_args!("{}:", key(&job.name)));
     settings(text, 3, &job.settings);
@@ -82,12 +88,14 @@ fn job(text: &mut String, job: &Job) {
     }
 }
 
+/// Writes keys with their values, in a line each.
 fn settings(text: &mut String, depth: usize, settings: &Settings) {
     for (key, value) in settings {
         line(text, depth, format_args!("{key}: {}", scalar(value)));
     }
 }
 
+/// Writes a line, indented by so many levels.
 fn line(text: &mut String, depth: usize, content: std::fmt::Arguments<'_>) {
     let indent = depth * 2;
     writeln!(text, "{:indent$}{content}", "").expect("a text takes all that is written to it");
@@ -130,6 +138,7 @@ fn scalar(value: &str) -> String {
     }
 }
 
+/// Returns whether some reader of YAML takes this for something else than a text.
 fn is_word_of_yaml(name: &str) -> bool {
     let words = ["y", "n", "yes", "no", "on", "off", "true", "false", "null"];
     words.iter().any(|word| word.eq_ignore_ascii_case(name))

@@ -38,6 +38,8 @@ fn groups(items: &[ItemExplanation]) -> Vec<Vec<&ItemExplanation>> {
     groups
 }
 
+/// Returns findings in a line each: a cross for what holds the job up, a tick for what is in order, a dot for what is
+/// to be known.
 fn findings(style: Style, findings: &[Finding]) -> String {
     let line = |finding: &Finding| {
         let (sign, tone) = match finding {

@@ -123,6 +123,7 @@ impl Serialize for Skips {
     }
 }
 
+/// Returns how an outcome is to be taken.
 fn tone(outcome: RunOutcome) -> Tone {
     match outcome {
         RunOutcome::Succeeded => Tone::Good,

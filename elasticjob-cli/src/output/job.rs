@@ -1,4 +1,7 @@
 //! Jobs, their servers, instances and items.
+//!
+//! Words in capitals are those that Java's console has, so that operators find what they know. What is out of order is
+//! coloured, and said in words as well, because colours may be off.
 
 use std::fmt::Write as _;
 
@@ -80,6 +83,7 @@ impl Show for Selected {
     }
 }
 
+/// Returns what else is in the namespace, and why it is not among the jobs.
 fn others(style: Style, others: &[Unlisted]) -> String {
     let mut table = Table::new(style, &["NOT SHOWN", "WHY"]);
     for other in others {
@@ -258,6 +262,7 @@ impl Show for Vec<JobOnServer> {
     }
 }
 
+/// Returns the schedule with its zone; `None` for a job that runs when it is triggered.
 fn schedule(job: &JobBrief) -> Option<String> {
     let cron = job.cron.as_ref()?;
     Some(match &job.time_zone {
@@ -266,6 +271,7 @@ fn schedule(job: &JobBrief) -> Option<String> {
     })
 }
 
+/// Returns the word for the status of a job, and how it is to be taken.
 fn status_name(status: JobStatus) -> (&'static str, Tone) {
     match status {
         JobStatus::Ok => ("OK", Tone::Good),
@@ -293,6 +299,7 @@ fn status(status: JobStatus) -> Cell {
     tone.cell(name)
 }
 
+/// Returns the status of an item.
 fn item_status(item: &ItemReport) -> Cell {
     let (name, tone) = match item.status {
         ItemStatus::Pending => ("PENDING", Tone::Good),
@@ -305,6 +312,7 @@ fn item_status(item: &ItemReport) -> Cell {
     tone.cell(name)
 }
 
+/// Returns how a run ended, with the cause if there is one.
 fn result(run: &RunReport) -> Cell {
     let Some(verdict) = run.verdict else {
         return plain("running");

@@ -1,4 +1,8 @@
 //! How answers look: as tables for people, as JSON for programs.
+//!
+//! Each command makes one value, which knows both forms. The JSON is that of the report itself, so that it has
+//! everything and its names do not change with a title. The text may leave out and shorten. Only answers go to the
+//! standard output; failures go to the other.
 
 mod config;
 mod explain;
@@ -70,6 +74,7 @@ pub(crate) struct Output {
 }
 
 impl OutputArguments {
+    /// Returns where answers go, as the arguments and the terminal say.
     pub(crate) fn output(&self) -> Output {
         let is_terminal = io::stdout().is_terminal();
         let is_colored = match self.color {
@@ -117,6 +122,7 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
     printed.map_err(Failure::Machine)
 }
 
+/// Writes an answer as JSON.
 fn json<T: Serialize + ?Sized>(answer: &T, write: fn(&T) -> serde_json::Result<String>) -> String {
     write(answer).expect("reports have only texts, numbers and lists, which JSON can hold")
 }

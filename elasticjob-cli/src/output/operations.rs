@@ -1,4 +1,7 @@
 //! What was done.
+//!
+//! An answer says what the registry has now, and where that has no effect yet: an operation that a Java member ignores
+//! must not look as if it had been done.
 
 use comfy_table::Cell;
 use elasticjob::operation::{
@@ -58,6 +61,7 @@ impl Show for Done<Vec<Drained>> {
     }
 }
 
+/// Returns what became of the pause of a job.
 fn pause(change: Option<PauseChange>) -> Cell {
     match change {
         None => plain(""),
@@ -215,6 +219,7 @@ pub(crate) fn said(obstacle: &Obstacle) -> String {
     }
 }
 
+/// Returns a text as the begin of a sentence.
 fn capitalized(text: &str) -> String {
     let mut letters = text.chars();
     let first = letters.next().map(|letter| letter.to_uppercase().to_string());

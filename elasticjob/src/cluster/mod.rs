@@ -15,6 +15,8 @@ pub(crate) mod core;
 mod extent;
 mod fail_point;
 pub(crate) mod fence;
+#[cfg(test)]
+pub(crate) mod fixtures;
 pub(crate) mod guarantee;
 pub(crate) mod ids;
 pub(crate) mod instance;

@@ -139,10 +139,7 @@ pub(crate) fn switch_off(view: &View, servers: &[String], answers: Vec<Answer>) 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn id(text: &str) -> InstanceId {
-        InstanceId::parse(text).expect("an id")
-    }
+    use crate::cluster::fixtures::id;
 
     /// Returns a paused job with a member of ours that obeys pauses, an older one of ours, and a Java member.
     fn view(leader: &str) -> View {

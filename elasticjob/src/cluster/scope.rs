@@ -115,6 +115,7 @@ mod tests {
     use crate::registry::Stat;
 
     use super::*;
+    use crate::cluster::fixtures::id;
 
     fn view(instances: usize) -> View {
         let mut view = View::new("job");
@@ -126,10 +127,6 @@ mod tests {
         }
         view.read("/job/sharding/7/instance", Some((b"a@-@1".to_vec(), Stat::default())));
         view
-    }
-
-    fn id(text: &str) -> InstanceId {
-        InstanceId::parse(text).expect("an id")
     }
 
     #[test]

@@ -498,10 +498,7 @@ fn is_data_ignored(node: Node<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn id(text: &str) -> InstanceId {
-        InstanceId::parse(text).expect("an id")
-    }
+    use crate::cluster::fixtures::id;
 
     fn view(nodes: &[(&str, &str)]) -> View {
         let mut view = View::new("job");

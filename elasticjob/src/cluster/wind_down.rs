@@ -87,13 +87,10 @@ pub(crate) fn reason(view: &View, me: &InstanceId, item: u32, total: u32) -> Opt
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::fixtures::id;
     use crate::cluster::member::Member;
 
     const TOTAL: u32 = 2;
-
-    fn id(text: &str) -> InstanceId {
-        InstanceId::parse(text).expect("an id")
-    }
 
     fn me() -> InstanceId {
         id("10.0.0.1@-@1-aaaaaa")

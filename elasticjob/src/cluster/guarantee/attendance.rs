@@ -192,14 +192,11 @@ mod tests {
     use crate::cluster::ledger::{End, Run, Source, Verdict};
 
     use super::*;
+    use crate::cluster::fixtures::id;
 
     const OURS: &str = "10.0.0.1@-@7-abc123";
     const JAVAS: &str = "10.0.0.2@-@9";
     const DEAD: &str = "10.0.0.3@-@7-abc123";
-
-    fn id(text: &str) -> InstanceId {
-        InstanceId::parse(text).unwrap()
-    }
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()

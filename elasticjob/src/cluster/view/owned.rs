@@ -66,10 +66,7 @@ impl Owned {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn id(text: &str) -> InstanceId {
-        InstanceId::parse(text).expect("an id")
-    }
+    use crate::cluster::fixtures::id;
 
     mod items_by_owner {
         use super::*;

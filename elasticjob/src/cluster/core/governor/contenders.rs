@@ -144,17 +144,10 @@ mod tests {
     use crate::registry::Stat;
 
     use super::*;
+    use crate::cluster::fixtures::view;
 
     const FIRST: &str = "/leader/election/latch/_c_aa-latch-0000000001";
     const SECOND: &str = "/leader/election/latch/_c_bb-latch-0000000002";
-
-    fn view(nodes: &[&str]) -> View {
-        let mut view = View::new("job");
-        for node in nodes {
-            view.read(&format!("/job{node}"), Some((Vec::new(), Stat::default())));
-        }
-        view
-    }
 
     fn second(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
@@ -178,8 +171,8 @@ mod tests {
     #[test]
     fn is_looked_at_once_it_stays_at_the_head() {
         let mut heads = Heads::default();
-        assert_eq!(heads.next(&view(&[]), second(0)), Concern::None);
-        let both = view(&[FIRST, SECOND]);
+        assert_eq!(heads.next(&view([]), second(0)), Concern::None);
+        let both = view([FIRST, SECOND]);
         assert_eq!(heads.next(&both, second(1)), Concern::Later(second(6)));
         assert_eq!(heads.next(&both, second(5)), Concern::Later(second(6)));
         let late = survey_of(heads.next(&both, second(6)));
@@ -190,13 +183,13 @@ mod tests {
             "not at once again"
         );
         // The next one has its own time.
-        assert_eq!(heads.next(&view(&[SECOND]), second(8)), Concern::Later(second(13)));
+        assert_eq!(heads.next(&view([SECOND]), second(8)), Concern::Later(second(13)));
     }
 
     #[test]
     fn is_removed_unless_its_session_has_an_instance() {
         let failover = "/leader/failover/latch/_c_cc-latch-0000000007";
-        let view = view(&[FIRST, failover, "/instances/a@-@1", "/instances/b@-@2"]);
+        let view = view([FIRST, failover, "/instances/a@-@1", "/instances/b@-@2"]);
         let mut heads = Heads::default();
         heads.next(&view, second(0));
         let late = survey_of(heads.next(&view, second(9)));
@@ -216,7 +209,7 @@ mod tests {
     #[test]
     fn is_looked_at_by_one_that_has_an_instance() {
         let id = |text: &str| InstanceId::parse(text).expect("an id");
-        let mut view = view(&["/ledger/members/a@-@1", "/ledger/members/a@-@2", "/instances/a@-@2"]);
+        let mut view = view(["/ledger/members/a@-@1", "/ledger/members/a@-@2", "/instances/a@-@2"]);
         assert!(!is_watcher(&view, &id("a@-@1")), "it is about to leave");
         assert!(is_watcher(&view, &id("a@-@2")));
         view.leader = Some(id("a@-@1"));

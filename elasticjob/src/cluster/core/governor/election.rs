@@ -102,32 +102,20 @@ fn written(transaction: Transaction<'_>) -> Election {
 
 #[cfg(test)]
 mod tests {
-    use crate::registry::Stat;
 
     use super::*;
+    use crate::cluster::fixtures::{self, id};
 
     const LATCH: &str = "6f56c8bc-0000-4000-8000-000000000001";
 
-    fn id(text: &str) -> InstanceId {
-        InstanceId::parse(text).expect("an id")
-    }
-
     fn view(nodes: &[&str]) -> View {
-        let mut view = View::new("job");
         let always = [
             "/leader",
             "/leader/election",
             "/leader/election/latch",
             "/servers/a=ENABLED",
         ];
-        for node in always.iter().chain(nodes) {
-            let (path, data) = node.split_once('=').unwrap_or((node, ""));
-            view.read(
-                &format!("/job{path}"),
-                Some((data.as_bytes().to_vec(), Stat::default())),
-            );
-        }
-        view
+        fixtures::view(always.iter().chain(nodes).copied())
     }
 
     fn paths(election: Election) -> Vec<String> {

@@ -267,22 +267,7 @@ fn is_dead(view: &View, holder: &InstanceId) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn id(text: &str) -> InstanceId {
-        InstanceId::parse(text).expect("an id")
-    }
-
-    fn view(nodes: &[&str]) -> View {
-        let mut view = View::new("job");
-        for node in nodes {
-            let (path, data) = node.split_once('=').unwrap_or((node, ""));
-            view.read(
-                &format!("/job{path}"),
-                Some((data.as_bytes().to_vec(), Stat::default())),
-            );
-        }
-        view
-    }
+    use crate::cluster::fixtures::{id, view};
 
     fn data(text: &str) -> Answer {
         Answer::Data(Some((
@@ -302,7 +287,7 @@ mod tests {
 
     #[test]
     fn removes_mark_and_writes_ledger_at_once() {
-        let view = view(&[
+        let view = view([
             "/instances/a@-@1",
             "/sharding/0/running=a@-@2",
             "/sharding/1/running=a@-@1",
@@ -327,7 +312,7 @@ mod tests {
 
     #[test]
     fn removes_takeover_node_that_the_view_lacks() {
-        let view = view(&["/instances/a@-@1", "/sharding/0/running=a@-@2", "/ledger/items/0"]);
+        let view = view(["/instances/a@-@1", "/sharding/0/running=a@-@2", "/ledger/items/0"]);
         let answers = vec![data("a@-@2"), data(""), data("a@-@2")];
         let repair = repair(&view, &[0], answers, NONE).expect("one to repair");
         let deleted = Step::Delete {
@@ -339,7 +324,7 @@ mod tests {
 
     #[test]
     fn leaves_marks_that_are_gone_or_live() {
-        let view = view(&["/instances/a@-@1", "/sharding/0/running=a@-@2"]);
+        let view = view(["/instances/a@-@1", "/sharding/0/running=a@-@2"]);
         assert_eq!(
             repair(&view, &[0], vec![Answer::Data(None), Answer::Data(None)], NONE),
             None
@@ -358,9 +343,9 @@ mod tests {
     #[test]
     fn are_repaired_by_leader_or_first_of_ours() {
         let members = ["/ledger/members/a@-@1", "/ledger/members/a@-@2"];
-        let ours = view(&[&members[..], &["/leader/election/instance=a@-@2"]].concat());
+        let ours = view([&members[..], &["/leader/election/instance=a@-@2"]].concat());
         assert!(is_repairer(&ours, &id("a@-@2")) && !is_repairer(&ours, &id("a@-@1")));
-        let java = view(&[&members[..], &["/leader/election/instance=b@-@7"]].concat());
+        let java = view([&members[..], &["/leader/election/instance=b@-@7"]].concat());
         assert!(is_repairer(&java, &id("a@-@1")) && !is_repairer(&java, &id("a@-@2")));
     }
 }

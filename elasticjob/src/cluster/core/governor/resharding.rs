@@ -213,6 +213,7 @@ mod tests {
     use crate::registry::{Stat, size_of};
 
     use super::*;
+    use crate::cluster::fixtures::{self, id};
 
     fn avg(total: u32) -> Terms<'static> {
         Terms {
@@ -222,12 +223,7 @@ mod tests {
         }
     }
 
-    fn id(text: &str) -> InstanceId {
-        InstanceId::parse(text).expect("an id")
-    }
-
     fn view(nodes: &[&str]) -> View {
-        let mut view = View::new("job");
         let always = [
             "/leader",
             "/leader/sharding",
@@ -235,14 +231,7 @@ mod tests {
             "/servers/a=ENABLED",
             "/ledger",
         ];
-        for node in always.iter().chain(nodes) {
-            let (path, data) = node.split_once('=').unwrap_or((node, ""));
-            view.read(
-                &format!("/job{path}"),
-                Some((data.as_bytes().to_vec(), Stat::default())),
-            );
-        }
-        view
+        fixtures::view(always.iter().chain(nodes).copied())
     }
 
     fn mark(holder: Option<InstanceId>) -> Mark {

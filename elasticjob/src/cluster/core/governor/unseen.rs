@@ -59,14 +59,11 @@ fn leader_without<'a>(view: &'a View, me: &InstanceId) -> Option<&'a InstanceId>
 mod tests {
     use super::*;
     use crate::cluster::core::governor::resharding::{Basis, Terms};
+    use crate::cluster::fixtures::id;
     use crate::registry::Stat;
 
     fn found(text: &str) -> Option<(Vec<u8>, Stat)> {
         Some((text.as_bytes().to_vec(), Stat::default()))
-    }
-
-    fn id(text: &str) -> InstanceId {
-        InstanceId::parse(text).expect("an id")
     }
 
     /// Two instances, the first of which leads, and an assignment that was made when there were these.

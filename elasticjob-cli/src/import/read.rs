@@ -1,7 +1,7 @@
 //! Finds the elements of ElasticJob, and the beans, in Spring's XML.
 //!
-//! Files are not trusted: entities that grow and files of more than a million nodes are refused by the parser, and nothing that a file
-//! refers to is opened.
+//! Files are not trusted: entities that grow and files of more than a million nodes are refused by the parser, and
+//! nothing that a file refers to is opened.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -37,26 +37,33 @@ async fn main() -> anyhow::Result<()> {
             // Another process was faster.
             Ok(None) => {}
             // Whether it happened is for the test to find out: here it goes on.
-            Err(Error::ConnectionLoss) => {
-                session
-                    .state()
-                    .wait_for(|state| *state != SessionState::Suspended)
-                    .await?;
-            }
+            Err(Error::ConnectionLoss) => back(&*session).await?,
             Err(error) => return Err(error.into()),
         }
     }
 }
 
+/// Creates what is not there. A connection that is lost on the way, on a busy machine, ends nothing.
 async fn prepare(session: &dyn Session, name: &str) -> anyhow::Result<()> {
-    for path in ["/job", "/job/counter", "/job/log", "/job/alive"] {
-        match session.write(vec![create(path, b"0", CreateMode::Persistent)]).await {
-            Err(error) if error.error != Error::NodeExists => bail!(error),
-            _ => {}
+    let persistent =
+        ["/job", "/job/counter", "/job/log", "/job/alive"].map(|path| (path.to_owned(), CreateMode::Persistent));
+    let alive = (format!("/job/alive/{name}"), CreateMode::Ephemeral);
+    for (path, mode) in persistent.into_iter().chain([alive]) {
+        while let Err(error) = session.write(vec![create(&path, b"0", mode)]).await {
+            match error.error {
+                Error::NodeExists => break,
+                Error::ConnectionLoss => back(session).await?,
+                _ => bail!(error),
+            }
         }
     }
-    let alive = create(&format!("/job/alive/{name}"), b"", CreateMode::Ephemeral);
-    session.write(vec![alive]).await?;
+    Ok(())
+}
+
+/// Waits until the session is connected again, or over.
+async fn back(session: &dyn Session) -> anyhow::Result<()> {
+    let mut state = session.state();
+    state.wait_for(|state| *state != SessionState::Suspended).await?;
     Ok(())
 }
 

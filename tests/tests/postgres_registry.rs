@@ -326,7 +326,7 @@ async fn members_that_start_at_once_make_the_tables_once() -> anyhow::Result<()>
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn old_changes_are_removed_and_a_reader_that_is_far_behind_is_told() -> anyhow::Result<()> {
+async fn old_changes_are_removed_and_a_reader_that_is_far_behind_reads_again() -> anyhow::Result<()> {
     let server = DatabaseServer::start(Kind::Postgres)?;
     let session = connected(&server).await?;
     session.write(create("/job", CreateMode::Persistent)).await?;

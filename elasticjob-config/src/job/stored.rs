@@ -2,7 +2,7 @@
 //!
 //! The text may be that of a Java member, of ours, or of a person with an editor. It is read as a Java member would: by
 //! its keys, with the types of YAML 1.1, and with Java's defaults for what is missing. What is not understood is kept
-//! word for word, so that the next write by a member of ours takes nothing away that somebody else needs.
+//! word for word, so that the next write by a member of ours takes nothing away that another member needs.
 
 use std::collections::BTreeMap;
 

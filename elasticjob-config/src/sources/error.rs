@@ -23,7 +23,7 @@ pub struct Error {
     owner: Option<Box<Owner>>,
 }
 
-/// The job whose setting is at fault.
+/// The job with the setting that is at fault.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Owner {
     job: String,
@@ -83,7 +83,7 @@ impl Error {
         WithoutOrigin(self)
     }
 
-    /// The job whose setting it is, if it is one job's.
+    /// The job that the setting is of, if it is one job's.
     #[must_use]
     pub fn job(&self) -> Option<&str> {
         self.owner.as_ref().map(|owner| owner.job.as_str())

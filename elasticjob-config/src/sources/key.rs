@@ -85,7 +85,7 @@ impl Key {
         }
     }
 
-    /// The job whose setting this is.
+    /// The job that the setting is of.
     pub(super) fn job(&self) -> Option<&str> {
         match self {
             Self::Job(job) | Self::JobSetting(job, _) | Self::Prop(job, _) => Some(job),

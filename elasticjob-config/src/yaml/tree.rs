@@ -4,7 +4,7 @@
 //! text of a part that is to be kept. Scalars stay text; [`super::resolve`] or the reader of a key gives them a type.
 //!
 //! A text from the registry may be anybody's. Aliases that repeat each other make a small text a huge tree, and deep
-//! nesting exhausts the stack of whoever walks it; so depth, nodes and what aliases repeat are limited, and counted
+//! nesting exhausts the stack of a caller that walks it; so depth, nodes and what aliases repeat are limited, and counted
 //! while the tree is built.
 
 use std::collections::HashMap;

@@ -160,7 +160,7 @@ impl Record {
 
     /// Returns whether a run that is due at `due` may be claimed by `claimer`.
     ///
-    /// If a living instance other than the claimer has an open run, the claim is refused whatever its time. Otherwise a
+    /// If a living instance other than the claimer has an open run, the claim is refused, for any time. Otherwise a
     /// scheduled time is refused if it is accounted for; a trigger uses up no time and is always admitted.
     pub(crate) fn admits(
         &self,

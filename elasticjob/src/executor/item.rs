@@ -2,7 +2,7 @@
 //!
 //! From the inside out: the job's future; the time limit, which counts from the last progress; the gate, which looks at
 //! fence and cancellation before each poll; the guard, which turns a panic into an outcome. When the try is over, for
-//! whatever reason, the token of its blocking work is cancelled, and the end of that work is waited for.
+//! any reason, the token of its blocking work is cancelled, and the end of that work is waited for.
 
 use std::future::poll_fn;
 use std::pin::pin;

@@ -29,7 +29,7 @@ pub fn permanent(cause: impl Into<BoxError>) -> Permanent {
 
 /// Returns whether an error, or one of those behind it, was marked by [`permanent`].
 ///
-/// It follows the sources of the error, up to 64 of them. An error whose `source` panics counts as not marked from
+/// It follows the sources of the error, up to 64 of them. If a `source` panics, the error counts as not marked from
 /// there on.
 #[must_use]
 pub fn is_permanent(error: &(dyn Error + 'static)) -> bool {

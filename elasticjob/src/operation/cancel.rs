@@ -59,7 +59,7 @@ pub struct CancelReport {
     pub job_name: String,
     /// What became of each run, by item.
     pub items: BTreeMap<u32, CancelOutcome>,
-    /// The items whose runs could not be cancelled, each with its instance, as in [`Cancelled`].
+    /// The items with runs that could not be cancelled, each with its instance, as in [`Cancelled`].
     pub unreachable: BTreeMap<u32, String>,
 }
 

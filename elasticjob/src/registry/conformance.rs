@@ -509,7 +509,7 @@ async fn a_watch_should_give_all_changes_below_its_path_in_order(registry: &Arc<
     assert_eq!(ready(&mut watch), None);
 }
 
-/// A node that is deleted and made again within a transaction is another node: both are told.
+/// A node that is deleted and made again within a transaction is another node: there is an event for both.
 async fn a_watch_should_give_each_step_of_a_transaction(registry: &Arc<dyn Registry>) {
     let test = Test::new(registry, "multi").await;
     let (a, b) = (test.path("a"), test.path("b"));
@@ -539,7 +539,7 @@ async fn a_watch_should_give_each_step_of_a_transaction(registry: &Arc<dyn Regis
     assert_eq!(ready(&mut watch), None, "nothing happened");
 }
 
-/// Whoever judges the answer to a write knows what it has done, and what was done before it.
+/// A caller that judges the answer to a write knows what it has done, and what was done before it.
 async fn own_events_should_be_there_before_the_answer(registry: &Arc<dyn Registry>) {
     let test = Test::new(registry, "before").await;
     let node = test.path("node");
@@ -658,7 +658,7 @@ async fn watches_should_nest_and_end_when_dropped(registry: &Arc<dyn Registry>) 
     assert_eq!(ready(&mut inner), Some(WatchEvent::Changed(node)));
 }
 
-/// After a sync a read shows everything that anybody was told to be written before it.
+/// After a sync a read shows every write that was answered before it.
 async fn a_sync_should_show_what_was_acknowledged(registry: &Arc<dyn Registry>) {
     let test = Test::new(registry, "sync").await;
     let other = connect(registry).await;

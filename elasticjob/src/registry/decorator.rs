@@ -1,4 +1,4 @@
-//! Sessions whose requests something else sees, counts, delays or refuses on their way.
+//! Sessions with a decorator that sees, counts, delays or refuses their requests.
 //!
 //! Metering, the registry's metrics and faults in tests are decorators. Each implements the methods that it changes;
 //! the others pass on.

@@ -1,7 +1,7 @@
 //! The recorder of the metrics that Prometheus reads.
 //!
 //! It is the recorder of the whole process, since the facade has one: metrics of the program's own are shown with ours.
-//! A program that has installed another recorder gets ours through that, and is told so where it asks for both.
+//! A program that has installed another recorder gets ours through that, and gets an error where it asks for both.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;

@@ -154,7 +154,9 @@ impl History {
             .collect();
         jobs.dedup();
         let what = format!(
-            "nothing has happened for {limit:?} of real time, while these items ran: {}; code of one of them blocks the simulation, and              may wait for virtual time, which stands still meanwhile: blocking work waits by `testing::sleep_blocking`, and is done in              `run_blocking` alone",
+            "nothing has happened for {limit:?} of real time, while these items ran: {}; code of one of them blocks the simulation, and \
+             may wait for virtual time, which stands still meanwhile: blocking work waits by `testing::sleep_blocking`, and is done \
+             in `run_blocking` alone",
             jobs.join(", ")
         );
         let at = inner.entries.last().map_or(Duration::ZERO, |last| last.at);

@@ -1,6 +1,6 @@
 //! Looks at the registry itself, beside all nodes, one transaction after the other.
 //!
-//! It reads from a server of its own that follows only when told to, by one transaction at a time. So between any two
+//! It reads from a server of its own that follows only on demand, by one transaction at a time. So between any two
 //! transactions, of whichever node, the state that they left is looked at, and a state that must not be is found even
 //! if the next transaction mends it.
 

@@ -1,6 +1,6 @@
 //! The tasks that deliver events to trace listeners, one task for each listener, while jobs go on.
 //!
-//! A listener is called for one event at a time, behind the guard, and with a time limit. Whatever it does, the next
+//! A listener is called for one event at a time, behind the guard, and with a time limit. If it fails or hangs, the next
 //! event follows. When the application stops, the queue is closed, and what waits in it is delivered for
 //! [`FLUSH_LIMIT`] at most; the rest is counted as dropped.
 

@@ -1,6 +1,6 @@
 //! From text to a schedule: splits the fields, reads each, and judges how they go together.
 //!
-//! Every field is read although another is faulty, so that all faults are told at once. Only if the text cannot be
+//! Every field is read although another is faulty, so that all faults are reported at once. Only if the text cannot be
 //! split into fields there is nothing more to say than that; then a cron of Unix and its words such as `@daily` are
 //! recognized, and translated in the message.
 

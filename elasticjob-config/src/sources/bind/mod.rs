@@ -3,7 +3,7 @@
 //! Every setting is a text with its origin until here, whichever source it came from. Binding resolves its
 //! placeholders, reads it as what the setting takes, and reports a fault with the place where it was written and,
 //! unless it is a secret, its value. A setting that is at fault is treated as not given. One whose placeholders cannot be
-//! resolved is noted as unusable, so that nobody complains a second time that it is missing.
+//! resolved is noted as unusable, so that no second fault says that it is missing.
 
 mod job;
 mod registry;

@@ -229,7 +229,7 @@ impl Binder<'_> {
     }
 }
 
-/// Reads the URL of a database, as far as it has to be right whatever the database.
+/// Reads the URL of a database, as far as it has to be right for every database.
 fn database(url: &str) -> Result<RegistryDatabase, &'static str> {
     let path = match url.split_once(':') {
         Some((scheme, rest)) if scheme.eq_ignore_ascii_case("sqlite") => rest.strip_prefix("//").unwrap_or(rest),

@@ -54,7 +54,7 @@ impl<P> Request<P> {
         Self { purpose, io }
     }
 
-    /// Returns a read that misses nothing that any member was told to be written before.
+    /// Returns a read that misses no write that was answered before.
     pub(crate) fn read_in_sync(purpose: P, reads: Vec<Read>) -> Self {
         let io = Io::ReadInSync(reads);
         Self { purpose, io }

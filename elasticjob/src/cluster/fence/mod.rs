@@ -179,7 +179,7 @@ impl State {
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, forward);
     }
 
-    /// Passes the fence, whatever its time.
+    /// Passes the fence before its time.
     fn close(&self) {
         self.passes_at.store(PASSED, Ordering::Release);
         self.passed.cancel();

@@ -1,7 +1,7 @@
 //! What the registry answered, and what follows from it.
 //!
 //! Every request of the loop ends as one value of `Answered`. Before the loop hands it over here it takes in all events
-//! that the watches have, because the registry sent them before the answer: whoever judges the answer knows what the
+//! that the watches have, because the registry sent them before the answer: so the answer is judged by what the
 //! registry knew then.
 //!
 //! An answer to a decision goes to the part that decided, with the present view, and not to the view that the decision
@@ -108,7 +108,7 @@ impl Worker {
     /// Takes in how the removal of our nodes went.
     ///
     /// With the session lost they are gone as well, so that the job has been left in either case. A refusal means that
-    /// the view was not what the registry has: the job is read again, and leaving is tried anew on what was read.
+    /// the view was not what the registry has: the job is read again, and leaving is tried again on what was read.
     fn was_left(&mut self, joined: &mut Joined, result: Result<Vec<Written>, WriteError>) {
         match result {
             Ok(_) => joined.left = Some(Left::Stopped),

@@ -19,7 +19,7 @@ impl Worker {
     /// Carries out a command.
     ///
     /// A trigger is refused here when the job is stopping or paused, as the view has it. An item that is disabled, or
-    /// that another instance runs, is no reason to refuse: whoever waits for the outcome learns that item by item.
+    /// that another instance runs, is no reason to refuse: a caller that waits for the outcome learns that item by item.
     pub(super) fn command(&mut self, joined: &mut Joined, command: Command) {
         match command {
             Command::Stop { cancel_at } => {

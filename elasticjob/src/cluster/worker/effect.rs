@@ -115,7 +115,7 @@ impl Worker {
         }
     }
 
-    /// Reports runs whose instance died in them.
+    /// Reports runs that ended with their instance.
     fn lost(&self, runs: &[(u32, Option<Run>)]) {
         runs.iter()
             .for_each(|(item, run)| self.reporter.lost(*item, run.as_ref()));

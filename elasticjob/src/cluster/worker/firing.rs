@@ -33,7 +33,7 @@ impl Worker {
         }
         let cx = joined.follower.context(&self.settings, self.stopping.is_some());
         if joined.membership.fence().is_passed() {
-            // Nothing may start; the keeper makes a new fence when the session proves to joined.
+            // Nothing may start; the keeper makes a new fence once the session proves to live.
             joined.wake_by(cx.elapsed + Duration::from_millis(100));
             return;
         }

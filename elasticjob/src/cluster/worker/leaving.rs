@@ -2,11 +2,11 @@
 //!
 //! Leaving is a sequence of states that the loop comes by:
 //!
-//! 1. The job drains: nothing starts, runs are asked to end, and the others are told, so that the leader gives the
+//! 1. The job drains: nothing starts, runs are asked to end, and the member node says so, so that the leader gives the
 //!    items away at once.
 //! 2. At the end of the grace period what still runs is cancelled.
 //! 3. When all has ended and its end is recorded, one transaction removes all nodes of ours. It waits for requests that
-//!    are under way, because these may create a node that nobody would remove.
+//!    are under way, because these may create a node that no instance would remove.
 //! 4. What does not end when it is cancelled is waited for a little longer and then left behind, with its mark. The
 //!    mark goes with the session, so that no other instance runs the item before the process has ended its session.
 //!

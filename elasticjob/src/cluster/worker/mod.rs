@@ -338,7 +338,7 @@ impl Worker {
         self.reporter.status().waits();
     }
 
-    /// Carries out a command while the job is not registered: there is nobody to be asked for a run.
+    /// Carries out a command while the job is not registered: no instance can be asked for a run.
     fn command_without_session(&mut self, command: Command) {
         match command {
             Command::Trigger { answer, .. } => drop(answer.send(Err(TriggerError::NotRegistered))),

@@ -65,7 +65,7 @@ struct Shared {
 
 /// What waits, and whether a courier is on its way.
 ///
-/// A courier is there exactly while something waits: whoever adds the first thing starts one, and a courier that finds
+/// A courier is there exactly while something waits: the caller that adds the first thing starts one, and a courier that finds
 /// nothing says so under the same lock before it ends.
 struct State {
     damper: Damper,

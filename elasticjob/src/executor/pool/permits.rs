@@ -1,4 +1,4 @@
-//! Permits to run an item, whose number can change while items hold some.
+//! Permits to run an item. Their number can change while items hold some.
 //!
 //! Lowering the number takes no permit away: those that are out beyond it are counted as excess, and each that comes
 //! back is forgotten until the excess is gone. Raising it first works off the excess. So at no moment do more items

@@ -319,7 +319,7 @@ impl Change {
         }
     }
 
-    /// Returns what watches are told.
+    /// Returns the events for watches.
     pub(super) fn event(&self) -> WatchEvent {
         match self {
             Self::Created { path, .. } => WatchEvent::Created(path.clone()),

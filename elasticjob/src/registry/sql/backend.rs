@@ -20,7 +20,7 @@ pub(super) trait Backend: Send + 'static {
     /// So many requests are served at once at most.
     const CALLS_AT_ONCE: usize;
 
-    /// How often a member that nobody calls has something to do.
+    /// How often a member without calls has something to do.
     const POLL: Duration;
 
     /// Serves requests in their order, and does what is due beside them: renews the session, looks for changes of others and

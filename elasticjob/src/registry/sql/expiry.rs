@@ -1,6 +1,6 @@
 //! Which sessions of others are over. Pure.
 //!
-//! A wall clock can be set, and a database that comes back after a minute has heard of nobody: so neither decides. A member
+//! A wall clock can be set, and a database that comes back after a minute has heard of no member: so neither decides. A member
 //! looks at the beats of all sessions again and again. If it saw the same beat for a whole timeout of that session, by its own
 //! clock that counts sleep, the owner did not renew the session for as long: each renewal raises the beat.
 //!

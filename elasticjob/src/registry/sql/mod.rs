@@ -1,6 +1,6 @@
 //! Registry centres in a database, which members of one cluster share by their transactions alone.
 //!
-//! A database has no sessions that end with their clients, and calls nobody when a row changes. These are built here:
+//! A database has no sessions that end with their clients, and calls no client when a row changes. These are built here:
 //!
 //! - **Sessions.** A session is a row with a beat, which its owner raises. Another member ends the session after it
 //!   saw the same beat for a whole timeout by its own monotonic clock: no wall clock decides which session is over. The end

@@ -392,9 +392,9 @@ mod tests {
                 numbered_below_a(&[("/a", 41, 3)], vec![]),
                 [written("0000000041"), written("0000000042")]
             );
-            let anew = vec![delete("/a"), create("/a")];
+            let again = vec![delete("/a"), create("/a")];
             assert_eq!(
-                numbered_below_a(&[("/a", 41, 0), ("/", 0, 1)], anew),
+                numbered_below_a(&[("/a", 41, 0), ("/", 0, 1)], again),
                 [written("0000000000"), written("0000000001")]
             );
         }

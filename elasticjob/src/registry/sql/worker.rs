@@ -56,7 +56,7 @@ impl<B: Backend> Worker<B> {
 
     /// Serves the session until it is over or is to be closed, and says so to all who hold it.
     ///
-    /// The state changes before the row of the session is removed: whoever holds the session stops its work before
+    /// The state changes before the row of the session is removed: the holders of the session stop their work before
     /// others may take it over.
     pub(super) async fn run(mut self, mut calls: mpsc::Receiver<Call>) {
         let end = self.serve(&mut calls).await;

@@ -29,7 +29,7 @@ impl World {
         }
     }
 
-    /// Switches all servers off: then nobody may run anything.
+    /// Switches all servers off: then no instance may run anything.
     pub(super) fn disable_all(&mut self) {
         self.switch_all("DISABLED");
         let after = self.up_to(self.session_timeout * 3);

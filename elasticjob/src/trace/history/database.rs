@@ -87,7 +87,7 @@ pub struct Database {
 
 /// A database that there cannot be. No secret is in it.
 ///
-/// Its text says what is wrong and what is expected, for whoever wrote the URL.
+/// Its text says what is wrong and what is expected, for the author of the URL.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidDatabase(pub(super) String);

@@ -6,9 +6,9 @@
 //! less and less is written: its texts in ASCII, then without reasons and causes, so that a run has its end with any failure
 //! text. Only an event that is refused even then is dropped.
 //!
-//! Refusals are told apart from a database that is away. A refusal of rows will come again, so that the rows are
+//! Refusals differ from a database that is away. A refusal of rows will come again, so that the rows are
 //! changed; anything else may pass, so that the same rows are written again after a pause. With each of these the
-//! tables are looked at anew, because a migration may be the reason.
+//! tables are looked at again, because a migration may be the reason.
 //!
 //! When the application stops, no more events are taken, and what waits has eight seconds to be written. The rest is
 //! dropped and counted.

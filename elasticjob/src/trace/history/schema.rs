@@ -1,6 +1,6 @@
 //! The tables: those that Java members have, and ours beside them.
 //!
-//! Java's tables are used as they are, whoever created them, and keep their columns: a Java member has to go on reading
+//! Java's tables are used as they are, created by either kind of member, and keep their columns: a Java member has to go on reading
 //! and writing them. What it does not know goes into tables of our own, by the same keys. Indexes are added to Java's
 //! tables, because its own serve none of our questions; a database that refuses them makes questions slow and nothing
 //! else.

@@ -1,7 +1,7 @@
 //! What of an application is recorded, and where: its configuration and its program put together.
 //!
 //! Each job has at most one place. That is checked before anything runs: history in two places would be complete in
-//! neither for whoever reads it. A place begins to record when it is started; that its database is away then is no
+//! neither for a reader. A place begins to record when it is started; that its database is away then is no
 //! fault, since events wait.
 
 use std::sync::Arc;

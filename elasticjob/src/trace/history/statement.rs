@@ -1,7 +1,7 @@
 //! Statements that are put together: their text, and what is bound to it.
 //!
 //! Everything that comes from a job, a user or a database is bound and never a part of the text. The text has only
-//! names of ours and fragments of the dialect; sqlx asks to be told so, which `query` does.
+//! names of ours and fragments of the dialect; sqlx asks for a word on that, which `query` gives.
 
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Database, Encode, Type, query};

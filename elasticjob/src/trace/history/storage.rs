@@ -20,9 +20,8 @@ use super::store::{Access, Store};
 ///
 /// Several places have the histories of different jobs. The same job in two of them is refused at the start.
 ///
-/// A pool in memory, a pool that is closed and a pool with a retention of zero are refused as well. That the database is away
-/// is no
-/// reason: events wait for it.
+/// A pool in memory, a pool that is closed and a retention of zero are refused as well. That the database is away is no reason:
+/// events wait for it.
 ///
 /// ```
 /// use std::time::Duration;
@@ -90,17 +89,21 @@ impl Storage {
 
     /// Returns what makes it impossible to record here, if that can be known before anything is connected.
     pub(super) fn fault(&self) -> Option<String> {
-        let Target::Pool { connections, shown } = &self.target else {
-            return None;
+        let shown = match &self.target {
+            Target::Database(database) => database.to_string(),
+            Target::Pool { connections, shown } => {
+                if connections.is_closed() {
+                    return Some(format!("the pool of {shown} is closed"));
+                }
+                if connections.kind() == Some(DatabaseKind::Sqlite) && is_in_memory(shown) {
+                    return Some(format!(
+                        "the pool of {shown} is in memory, where each connection has a database of its own that ends with it: expected a file"
+                    ));
+                }
+                shown.clone()
+            }
         };
-        if connections.is_closed() {
-            return Some(format!("the pool of {shown} is closed"));
-        }
-        if connections.kind() == Some(DatabaseKind::Sqlite) && is_in_memory(shown) {
-            return Some(format!(
-                "the pool of {shown} is in memory, where each connection has a database of its own that ends with it: expected a file"
-            ));
-        }
+        // All that is recorded would be deleted within minutes.
         self.retention
             .filter(Duration::is_zero)
             .map(|_| format!("the retention of {shown} is zero: expected a time above zero"))
@@ -191,4 +194,21 @@ impl From<sqlx::MySqlPool> for Storage {
 fn shown(scheme: &str, socket: Option<String>, host: &str, port: u16, database: Option<&str>) -> String {
     let place = socket.unwrap_or_else(|| format!("{host}:{port}"));
     format!("{scheme}://{place}/{}", database.unwrap_or_default())
+}
+
+#[cfg(all(test, feature = "history-sqlite"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refuses_to_keep_nothing() {
+        let storage = |age| {
+            let database: Database = "sqlite:/tmp/history.db".parse().expect("a URL");
+            Storage::from(database).retention(age)
+        };
+        let fault = storage(Duration::ZERO).fault().expect("it is refused");
+        assert!(fault.starts_with("the retention of sqlite:"), "{fault}");
+        assert!(fault.ends_with(" is zero: expected a time above zero"), "{fault}");
+        assert_eq!(storage(Duration::from_secs(1)).fault(), None);
+    }
 }

@@ -42,7 +42,7 @@ use watches::{Set, Watches};
 
 /// What this instance knows of a job's subtree.
 ///
-/// It lives as long as one session. The next session begins with a new one, from a subtree that was read anew.
+/// It lives as long as one session. The next session begins with a new one, from a subtree that was read again.
 #[derive(Debug)]
 pub(super) struct Follower {
     membership: Arc<Membership>,

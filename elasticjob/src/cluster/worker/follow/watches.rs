@@ -22,7 +22,7 @@ const SETTING: usize = 16;
 /// What is watched of a job.
 ///
 /// The paths are exactly those of the scope: a watch that the scope does not need would have the view know of items
-/// that nobody keeps true.
+/// that no watch keeps true.
 #[derive(Debug)]
 pub(in crate::cluster::worker) struct Watches {
     scope: Scope,
@@ -79,7 +79,7 @@ impl Watches {
         std::mem::replace(&mut self.scope, scope)
     }
 
-    /// Adds watches, each to be polled once: what it had before it was ours has woken nobody here.
+    /// Adds watches, each to be polled once: what it had before has woken no task here.
     fn add(&mut self, set: Set) {
         for (path, watch) in set {
             let waker = Waker::from(Arc::new(Awakened::new(path.clone(), &self.awake)));

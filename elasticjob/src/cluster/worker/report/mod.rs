@@ -1,12 +1,12 @@
 //! Reports what becomes of a job's items: as events, as metrics, and as the status that
 //! [`health`](crate::starter::ElasticJob::health) shows.
 //!
-//! All three are told from here and from nowhere else, so that they agree. Most functions are called with the state and
-//! not with the change: they compare it with what was last told and are silent if it is the same. So the worker may
+//! All three are informed from here and from nowhere else, so that they agree. Most functions are called with the state and
+//! not with the change: they compare it with the last report and are silent if it is the same. So the worker may
 //! call them after every step.
 //!
 //! A run is reported as ended when its end is in the ledger and not when the code returned: a process that dies in
-//! between has told nobody of an end that the cluster does not know.
+//! between has reported no end that the cluster does not know.
 
 mod failures;
 pub(super) mod hindrance;

@@ -1,6 +1,6 @@
 //! How it stands with a job on this instance, kept by its worker and read by others without asking the worker.
 //!
-//! Whoever asks gets an answer also if the worker hangs, and can see that it does: before it sleeps the worker leaves
+//! A caller gets an answer also if the worker hangs, and can see that it does: before it sleeps the worker leaves
 //! word until when. If that moment has passed and the worker is not awake, it is overdue. A worker that waits for the
 //! registry has no such moment.
 

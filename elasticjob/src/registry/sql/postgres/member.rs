@@ -103,7 +103,7 @@ impl Member {
         following
     }
 
-    /// Forgets what nobody watches any more.
+    /// Forgets what no watch covers any more.
     fn forget(&mut self, watches: &Watches) {
         let (jobs, of_all) = watches.jobs();
         self.following.of_all = of_all;
@@ -343,7 +343,7 @@ async fn first(connection: &mut PgConnection, statement: String) -> Result<Optio
     }
 }
 
-/// A text as a literal, whatever the settings of the server.
+/// Returns a text as a literal that does not depend on the settings of the server.
 pub(super) fn literal(text: &str) -> String {
     format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
 }

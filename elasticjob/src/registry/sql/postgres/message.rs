@@ -3,7 +3,7 @@
 //! Each call is one message of the simple protocol, with its argument as one literal: behind a pooler that gives each transaction
 //! another connection nothing else is safe, since prepared statements and settings would be those of others.
 //!
-//! The argument is JSON, in hexadecimal digits: whatever a job is called and whatever a node holds, the statement has
+//! The argument is JSON, in hexadecimal digits: for any name of a job and any data of a node, the statement has
 //! no character that could end the literal.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +18,7 @@ use crate::registry::{Answer, CreateMode, Error, Read, Stat, Step, WatchEvent, W
 /// The root, among the names of jobs.
 pub(super) const ROOT: &str = "";
 
-/// Whose call it is.
+/// The session that calls.
 #[derive(Clone, Debug)]
 pub(super) struct Caller {
     pub(super) namespace: String,

@@ -223,7 +223,7 @@ async fn write(
     Ok(Ok(outcome.answers))
 }
 
-/// A token is beyond the last one, and beyond the clock: a file that is restored or made anew does not repeat tokens.
+/// A token is beyond the last one, and beyond the clock: a file that is restored or made again does not repeat tokens.
 fn next_token(place: Place) -> i64 {
     (place.token + 1).max(Timestamp::now().as_millisecond() << 20)
 }

@@ -1,7 +1,7 @@
 //! The rows of the registry, and the statements that read and change them.
 //!
 //! A connection is taken out of its place for a transaction and put back at its end. So a transaction that is dropped
-//! amid its work takes the connection along: nobody finds one in an unknown state, and the store has to be opened
+//! amid its work takes the connection along: no caller finds one in an unknown state, and the store has to be opened
 //! again.
 //!
 //! Before each transaction the file is looked up by its path, and as its first statement a member asks for the row of

@@ -1,4 +1,4 @@
-//! Whose turn it is to write.
+//! The turns of writers.
 //!
 //! SQLite lets one connection write at a time, and a connection that finds another one writing tries again after a pause: one of
 //! four busy writers may wait for seconds. So writers queue for a lock on a file beside the database, which the system gives

@@ -1,7 +1,7 @@
 //! Questions to the history. The same on all databases, and on what Java members wrote.
 //!
 //! Java's table of runs and ours beside it are joined. Where there is no table of ours, because only Java members have
-//! written so far, an empty one stands for it, so that every question is one statement whoever has written.
+//! written so far, an empty one stands for it, so that every question is one statement for all writers.
 //!
 //! A page costs about as much as it has rows, however much history there is: it goes by one index, from the newest run
 //! back, and after a number of runs that do not match it ends early and says where to go on.

@@ -3,8 +3,7 @@
 //! An expansion has four steps: the arguments are read by themselves, turned into settings, judged together, and the
 //! item is looked at. No step stops at a fault, so that one build shows all of them. The item is always put out and, where
 //! there can be one, something that stands for its declaration: an error in the attribute must not bring errors wherever the
-//! job is
-//! named.
+//! job is named.
 
 use proc_macro2::TokenStream;
 use quote::quote;

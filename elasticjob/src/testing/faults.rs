@@ -1,8 +1,7 @@
 //! What can happen to a cluster, and what makes up for it later.
 //!
 //! Each fault is drawn from the seed, and one that lasts plans its own end: a link that is cut heals, a machine that stands
-//! still goes
-//! on, what an operator has switched off is switched on again. So after the last fault the cluster has all that it
+//! still goes on, what an operator has switched off is switched on again. So after the last fault the cluster has all that it
 //! needs to recover, and whether it does is checked.
 //!
 //! How often a fault is drawn is its share in one list. To change a share changes what every seed does.

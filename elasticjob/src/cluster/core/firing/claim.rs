@@ -12,8 +12,7 @@
 //!    jobs that are not monitored, which have no marks.
 //!
 //! The answer to the setting of a ledger says which write of the registry it was (in ZooKeeper its `mzxid`). That is the
-//! fencing token
-//! of the run: it is greater than that of every earlier write of the registry.
+//! fencing token of the run: it is greater than that of every earlier write of the registry.
 //!
 //! Large claims are split by the size of a transaction. Each part is a claim of its own with all guards, so nothing is
 //! lost if the process dies between two parts: the items of later parts were simply not claimed.

@@ -7,8 +7,7 @@
 //!
 //! A ledger is read if the item has become ours, if the item has no instance and this instance leads, if a claim was refused, if
 //! another instance was running the item at the last look, and if the connection came back. A ledger that does not exist is
-//! created, with the moment since which the
-//! item has been there: no time before that moment is ever missed.
+//! created, with the moment since which the item has been there: no time before that moment is ever missed.
 //!
 //! No pass looks at all items if the view knows which have changed, since a job may have a million of them.
 

@@ -4,8 +4,7 @@
 //! server beside the database.
 //!
 //! - Sessions, nodes and changes are rows in the schema `elasticjob`. Functions there execute transactions. The tables say
-//! which version a program has to have at least, so
-//!   that an older one is refused instead of misreading them.
+//!   which version a program has to have at least, so that an older one is refused instead of misreading them.
 //! - Nothing depends on the connection: no prepared statement, no setting, no lock outlives a transaction. So a pooler
 //!   in front of the database may give each transaction another connection.
 //! - Members poll for changes of others ten times a second.

@@ -33,6 +33,8 @@ use std::time::Duration;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::sync::watch;
 
+#[cfg(any(feature = "_registry-sql", feature = "zookeeper"))]
+mod calls;
 #[cfg(feature = "testing")]
 pub mod conformance;
 pub mod decorator;

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::watches::Watches;
+use crate::registry::calls::{failed, pass_on};
 use crate::registry::{
     Answer, BoxFuture, Error, Read, Session, SessionState, Step, Watch, WriteError, Written, path, size,
 };
@@ -128,19 +129,7 @@ impl SqlSession {
                 Err(_) => Err(Error::ConnectionLoss.into()),
             }
         };
-        match self.calls.try_send(Call { request, answer }) {
-            Ok(()) => Box::pin(answered),
-            Err(mpsc::error::TrySendError::Closed(_)) => failed(Error::SessionExpired),
-            Err(mpsc::error::TrySendError::Full(call)) => {
-                let calls = self.calls.clone();
-                Box::pin(async move {
-                    match calls.send(call).await {
-                        Ok(()) => answered.await,
-                        Err(_) => Err(Error::SessionExpired.into()),
-                    }
-                })
-            }
-        }
+        pass_on(&self.calls, Call { request, answer }, answered)
     }
 }
 
@@ -210,9 +199,4 @@ impl Drop for SqlSession {
         // The task has to delete what is ephemeral; it ends within the connection timeout.
         self.tasks.detach_all();
     }
-}
-
-/// Answers a call without asking the task.
-fn failed<T: Send + 'static, E: Send + 'static>(error: impl Into<E>) -> BoxFuture<'static, Result<T, E>> {
-    Box::pin(std::future::ready(Err(error.into())))
 }

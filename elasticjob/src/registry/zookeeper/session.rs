@@ -14,6 +14,7 @@ use super::convert;
 use super::namespace::{self, Namespace};
 use super::watch::{Registration, Watches, ZooKeeperWatch};
 use super::worker::{Call, Deliver, Worker};
+use crate::registry::calls::{failed, pass_on};
 use crate::registry::{
     Answer, BoxFuture, Error, Read, Session, SessionState, Step, Watch, WriteError, Written, path, size,
 };
@@ -99,19 +100,7 @@ impl ZooKeeperSession {
         });
         // If no answer can come, the task drops the call, and its sender with it.
         let answered = async { receiver.await.unwrap_or_else(|_| Err(Error::ConnectionLoss.into())) };
-        match self.calls.try_send(call) {
-            Ok(()) => Box::pin(answered),
-            Err(mpsc::error::TrySendError::Closed(_)) => failed(Error::SessionExpired),
-            Err(mpsc::error::TrySendError::Full(call)) => {
-                let calls = self.calls.clone();
-                Box::pin(async move {
-                    match calls.send(call).await {
-                        Ok(()) => answered.await,
-                        Err(_) => Err(Error::SessionExpired.into()),
-                    }
-                })
-            }
-        }
+        pass_on(&self.calls, call, answered)
     }
 }
 
@@ -166,10 +155,6 @@ impl Session for ZooKeeperSession {
             let _ = tokio::time::timeout(patience, over.cancelled()).await;
         })
     }
-}
-
-fn failed<T: Send + 'static, E: Send + 'static>(error: impl Into<E>) -> BoxFuture<'static, Result<T, E>> {
-    Box::pin(std::future::ready(Err(error.into())))
 }
 
 /// Executes a transaction. If a job cannot be created because the namespace is gone, it creates the namespace and tries

@@ -208,9 +208,12 @@ impl Firings {
             view, me, now, extent, ..
         } = *cx;
         let was_of_java = |item: &u32| view.items.get(item).is_some_and(|item| item.was_of_java);
-        let concern = |item: &u32| match view.items.get(item).and_then(|item| item.owner.as_ref()) {
-            Some(owner) if owner == me => Concern::Own,
-            _ => Concern::Rest,
+        let concern = |item: &u32| {
+            if view.is_of(*item, me) {
+                Concern::Own
+            } else {
+                Concern::Rest
+            }
         };
         let mut transaction = Transaction::on(view);
         for (item, answer) in items.iter().zip(answers) {

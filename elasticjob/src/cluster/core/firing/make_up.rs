@@ -11,8 +11,6 @@
 //! However many times came meanwhile, one make-up run follows, for the newest of them. The older ones are skipped with
 //! a reason.
 
-use std::collections::BTreeSet;
-
 use crate::cluster::core::context::Context;
 use crate::cluster::ledger::Source;
 use crate::cluster::mutation::Mutation;
@@ -39,11 +37,11 @@ impl Firings {
     /// Has the time fired for next that came while `over` went on, which was the last open firing.
     pub(super) fn make_up_after(&mut self, cx: &Context<'_>, over: &Occasion) {
         let make_up = self.occasion_to_make_up(cx, over);
-        if let Some(time) = self.sources.times.take_missed()
+        if let Some(missed) = self.sources.times.take_missed()
             && make_up.is_none()
         {
             let reason = "it came while the firing before it went on, and `misfire` is off";
-            self.skips.add(time, reason);
+            self.skips.add(missed.time, reason);
         }
         match make_up {
             // What is marked stays so, and is made up after the next firing.
@@ -76,12 +74,10 @@ impl Firings {
     }
 
     /// Returns the firing to be claimed together with the ends of these items, if they are the last ends of all open firings. `ends`
-    /// are the steps that record them.
+    /// are the steps that record them. The items are in ascending order.
     pub(super) fn make_up(&mut self, cx: &Context<'_>, ending: &[u32], ends: &[Step]) -> Option<MakeUp> {
-        let are_last = |firing: &OpenFiring| {
-            let ending: BTreeSet<u32> = ending.iter().copied().collect();
-            firing.rest.is_none() && firing.items.is_subset(&ending)
-        };
+        let is_ending = |item: &u32| ending.binary_search(item).is_ok();
+        let are_last = |firing: &OpenFiring| firing.rest.is_none() && firing.items.iter().all(is_ending);
         let is_over = matches!(self.claiming, Claiming::Idle) && self.open.iter().all(are_last);
         // Ends that were refused once go alone: a fault of the claim is not to hold them up.
         let is_plain = |item: &u32| {
@@ -102,7 +98,7 @@ impl Firings {
         }
         let missed = match occasion.items {
             Wanted::Marked => None,
-            Wanted::All | Wanted::These(_) => self.sources.times.begin_making_up(),
+            Wanted::All | Wanted::These(_) => self.sources.times.take_missed(),
         };
         Some(MakeUp {
             id,
@@ -118,7 +114,7 @@ impl Firings {
             id, occasion, claim, ..
         } = make_up;
         let phase = self.phase_of_make_up();
-        self.open.take_all();
+        self.open.clear();
         self.sources.times.is_being_made_up();
         self.open.add(OpenFiring {
             id,

@@ -166,8 +166,8 @@ impl Firings {
 
     /// Lets no make-up run follow the firings that are open.
     pub(crate) fn abort_make_up(&mut self) {
-        if let Some(time) = self.sources.times.take_missed() {
-            self.skips.add(time, "the error handler gave the firing up");
+        if let Some(missed) = self.sources.times.take_missed() {
+            self.skips.add(missed.time, "the error handler gave the firing up");
         }
     }
 
@@ -271,7 +271,7 @@ impl Firings {
         self.takeover.reset();
         self.clock_check = ClockCheck::Due;
         self.sources.times.lose_session(&self.open);
-        self.open.take_all();
+        self.open.clear();
     }
 
     /// Takes in that the connection is back with the same session: what was in flight may have happened or not.
@@ -341,7 +341,7 @@ impl Firings {
         if !matches!(self.claiming, Claiming::Idle) {
             return;
         }
-        while let Some(over) = self.open.take_over() {
+        while let Some(over) = self.open.take_closed() {
             if matches!(over.occasion.items, Wanted::These(_)) && !over.is_begun {
                 self.sources.item_triggers.pause(cx);
             }

@@ -62,7 +62,9 @@ pub(super) trait OccasionSource {
     fn give_up(&mut self, cx: &Context<'_>, skips: &mut Skips, reason: &'static str);
 
     /// Returns when it is asked next although nothing happens, on the clock that only moves forward.
-    fn wake_at(&self, elapsed: Duration) -> Option<Duration>;
+    fn wake_at(&self, _elapsed: Duration) -> Option<Duration> {
+        None
+    }
 }
 
 impl Wanted {

@@ -153,13 +153,13 @@ impl OpenFirings {
     }
 
     /// Takes out the oldest firing that is over.
-    pub(super) fn take_over(&mut self) -> Option<OpenFiring> {
+    pub(super) fn take_closed(&mut self) -> Option<OpenFiring> {
         let at = self.firings.iter().position(OpenFiring::is_over)?;
         Some(self.firings.remove(at))
     }
 
-    /// Takes all out.
-    pub(super) fn take_all(&mut self) -> Vec<OpenFiring> {
-        std::mem::take(&mut self.firings)
+    /// Forgets all. Their names are not given again.
+    pub(super) fn clear(&mut self) {
+        self.firings.clear();
     }
 }

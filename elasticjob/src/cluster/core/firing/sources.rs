@@ -39,14 +39,15 @@ impl Sources {
     ///
     /// Beside open firings that is a single item, or nothing. If an occasion that has to be alone waits, a single item begins
     /// only beside a firing that the occasion waits for anyway: triggers of items that follow each other keep no time waiting.
-    pub(super) fn next(&mut self, cx: &Context<'_>, runs: &Runs, open: &OpenFirings) -> Option<(Origin, Occasion)> {
+    pub(super) fn next(&self, cx: &Context<'_>, runs: &Runs, open: &OpenFirings) -> Option<(Origin, Occasion)> {
         let is_admitted = |origin: &Origin| match origin {
             Origin::Times | Origin::Triggers => open.is_empty(),
             Origin::ItemTriggers => open.is_empty() || open.is_any_alone() || !self.is_alone_waiting(cx),
         };
-        let origins: Vec<Origin> = Origin::ALL.into_iter().filter(is_admitted).collect();
-        let next = |origin| Some((origin, self.source(origin).next(cx, runs, open)?));
-        origins.into_iter().find_map(next)
+        Origin::ALL
+            .into_iter()
+            .filter(is_admitted)
+            .find_map(|origin| Some((origin, self.get(origin).next(cx, runs, open)?)))
     }
 
     /// Returns whether an occasion waits that has to be alone.
@@ -54,6 +55,14 @@ impl Sources {
         let missed = self.times.missed();
         let is_made_up = missed.is_some_and(|missed| missed.is_made_up(cx.config.misfire()));
         is_made_up || self.times.is_due() || !self.triggers.is_empty()
+    }
+
+    fn get(&self, origin: Origin) -> &dyn OccasionSource {
+        match origin {
+            Origin::Times => &self.times,
+            Origin::Triggers => &self.triggers,
+            Origin::ItemTriggers => &self.item_triggers,
+        }
     }
 
     pub(super) fn source(&mut self, origin: Origin) -> &mut dyn OccasionSource {
@@ -83,7 +92,7 @@ impl Sources {
 
     /// Returns when a source is to be asked again, on the clock that only moves forward.
     pub(super) fn wake_at(&self, elapsed: Duration) -> Option<Duration> {
-        let sources: [&dyn OccasionSource; 3] = [&self.times, &self.triggers, &self.item_triggers];
-        sources.into_iter().filter_map(|source| source.wake_at(elapsed)).min()
+        let moments = Origin::ALL.map(|origin| self.get(origin).wake_at(elapsed));
+        moments.into_iter().flatten().min()
     }
 }

@@ -9,8 +9,6 @@
 //! meanwhile. If it is at most [`LATE_LIMIT`] old, it is fired late. If it is older, it is made up with `misfire`, or
 //! within the time that the job catches up.
 
-use std::time::Duration;
-
 use jiff::{SignedDuration, Timestamp};
 
 use crate::cluster::core::context::Context;
@@ -41,7 +39,7 @@ pub(super) struct Missed {
     pub(super) time: Timestamp,
     /// Whether only triggered firings were in its way. `misfire` is about scheduled times that are in each other's way: a
     /// trigger takes none of them.
-    is_in_the_way_of_triggers: bool,
+    is_behind_triggers: bool,
 }
 
 /// Since when times that passed while items had no owner are of interest.
@@ -72,10 +70,6 @@ impl OccasionSource for Times {
             skips.add(due.time, reason);
         }
     }
-
-    fn wake_at(&self, _: Duration) -> Option<Duration> {
-        None
-    }
 }
 
 impl Times {
@@ -84,7 +78,7 @@ impl Times {
         let older = if open.is_going_on() {
             let missed = Missed {
                 time,
-                is_in_the_way_of_triggers: open.are_triggered(),
+                is_behind_triggers: open.are_triggered(),
             };
             self.missed.replace(missed).map(|older| older.time)
         } else {
@@ -105,8 +99,9 @@ impl Times {
         self.missed
     }
 
-    pub(super) fn take_missed(&mut self) -> Option<Timestamp> {
-        self.missed.take().map(|missed| missed.time)
+    /// Takes the time that came while a firing went on.
+    pub(super) fn take_missed(&mut self) -> Option<Missed> {
+        self.missed.take()
     }
 
     /// Takes back a time that was to be made up with the ends of a firing, and was not.
@@ -117,15 +112,10 @@ impl Times {
         }
     }
 
-    /// Takes the time that came while a firing went on, to be made up with its ends.
-    pub(super) fn begin_making_up(&mut self) -> Option<Missed> {
-        self.missed.take()
-    }
-
     /// Notes that a time is being made up, which is in the way of one that came since.
     pub(super) fn is_being_made_up(&mut self) {
         if let Some(missed) = &mut self.missed {
-            missed.is_in_the_way_of_triggers = false;
+            missed.is_behind_triggers = false;
         }
     }
 
@@ -212,7 +202,7 @@ impl Times {
 impl Missed {
     /// Returns whether the time is made up: `misfire` is on, or no other scheduled time was in its way.
     pub(super) fn is_made_up(self, is_misfire_on: bool) -> bool {
-        is_misfire_on || self.is_in_the_way_of_triggers
+        is_misfire_on || self.is_behind_triggers
     }
 }
 

@@ -5,8 +5,6 @@
 //! session, and they are put back if their claim claims nothing. They are given up if the job's clocks differ too much,
 //! and dropped if the job stops here.
 
-use std::time::Duration;
-
 use crate::cluster::core::context::Context;
 use crate::cluster::core::governor::is_unsettled;
 use crate::cluster::trigger::Trigger;
@@ -40,10 +38,6 @@ impl OccasionSource for Triggers {
 
     fn give_up(&mut self, _: &Context<'_>, _: &mut Skips, _: &'static str) {
         self.0.clear();
-    }
-
-    fn wake_at(&self, _: Duration) -> Option<Duration> {
-        None
     }
 }
 

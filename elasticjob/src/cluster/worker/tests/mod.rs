@@ -243,6 +243,18 @@ impl Instance {
         self.tasks.token().cancel();
     }
 
+    /// Triggers the whole job here.
+    async fn trigger(&self, request: &str) -> Result<(), TriggerError> {
+        let (answer, answered) = oneshot::channel();
+        let command = Command::Trigger {
+            request: request.to_owned(),
+            parameter: None,
+            answer,
+        };
+        self.handle.commands.unbounded_send(command).unwrap();
+        answered.await.unwrap()
+    }
+
     async fn stop(&self, grace: Duration) {
         self.handle
             .commands

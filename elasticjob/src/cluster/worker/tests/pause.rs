@@ -220,15 +220,7 @@ async fn keeps_orders_until_it_ends() {
     let only = cluster.join("10.0.0.1", one_off, quick());
     cluster.until(3.0).await;
     cluster.pause().await;
-    let (answer, answered) = oneshot::channel();
-    let request = "q1".to_owned();
-    let command = Command::Trigger {
-        request,
-        parameter: None,
-        answer,
-    };
-    only.handle.commands.unbounded_send(command).unwrap();
-    let refused = answered.await.unwrap().unwrap_err();
+    let refused = only.trigger("q1").await.unwrap_err();
     assert_eq!(
         refused.to_string(),
         "the job is paused since 2026-01-01T00:00:03Z by alice: month end freeze: `enable` ends that"

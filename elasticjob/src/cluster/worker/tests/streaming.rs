@@ -225,15 +225,7 @@ async fn gives_way_to_a_trigger() {
     let only = cluster.join_streaming("10.0.0.1", streaming(1), &batches);
     cluster.until(20.5).await;
     batches.assert_one_run(0.0, 0, &only.id());
-    let (answer, answered) = oneshot::channel();
-    let request = "q1".to_owned();
-    let order = Command::Trigger {
-        request,
-        parameter: None,
-        answer,
-    };
-    only.handle.commands.unbounded_send(order).unwrap();
-    answered.await.unwrap().unwrap();
+    only.trigger("q1").await.unwrap();
     cluster.until(24.5).await;
     assert_eq!(batches.runs_after(0.0, 0).len(), 2);
 }

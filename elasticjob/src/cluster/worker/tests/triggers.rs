@@ -9,18 +9,7 @@ async fn run_all_items_once_and_answer_in_the_ledger() {
     let first = cluster.join("10.0.0.1", one_off.clone(), quick());
     let _second = cluster.join("10.0.0.2", one_off, quick());
     cluster.until(3.0).await;
-    let (answer, answered) = oneshot::channel();
-    let request = "q1".to_owned();
-    first
-        .handle
-        .commands
-        .unbounded_send(Command::Trigger {
-            request,
-            parameter: None,
-            answer,
-        })
-        .unwrap();
-    answered.await.unwrap().unwrap();
+    first.trigger("q1").await.unwrap();
     cluster.until(4.0).await;
     assert_eq!(cluster.history.all().len(), 3);
     for item in 0..3 {
@@ -53,18 +42,7 @@ async fn wait_until_the_items_are_assigned() {
         None,
         "no instance has items yet"
     );
-    let (answer, answered) = oneshot::channel();
-    let request = "q1".to_owned();
-    first
-        .handle
-        .commands
-        .unbounded_send(Command::Trigger {
-            request,
-            parameter: None,
-            answer,
-        })
-        .unwrap();
-    answered.await.unwrap().unwrap();
+    first.trigger("q1").await.unwrap();
     cluster.until(3.0).await;
     assert_eq!(cluster.history.all().len(), 3);
 }

@@ -32,18 +32,6 @@ impl Cluster {
         let runs = self.history.all().into_iter().filter(|ran| ran.item == item);
         runs.map(|ran| ran.due.as_second() - start().as_second()).collect()
     }
-
-    async fn trigger(&self, instance: &Instance, request: &str) {
-        let (answer, answered) = oneshot::channel();
-        let request = request.to_owned();
-        let command = Command::Trigger {
-            request,
-            parameter: None,
-            answer,
-        };
-        instance.handle.commands.unbounded_send(command).unwrap();
-        answered.await.unwrap().unwrap();
-    }
 }
 
 fn lost(event: JobEvent) -> Option<(u32, LostRun)> {
@@ -127,7 +115,7 @@ mod runs {
         let config = every_twenty_seconds(1).build().unwrap();
         let first = cluster.join("10.0.0.1", config.clone(), lasting(Duration::from_secs(15)));
         cluster.until(55.0).await;
-        cluster.trigger(&first, "q1").await;
+        first.trigger("q1").await.unwrap();
         cluster.until(57.0).await;
         first.kill();
         let _second = cluster.join("10.0.0.2", config, quick());
@@ -300,7 +288,7 @@ mod triggers {
             let config = every_twenty_seconds(1).misfire(misfire).build().unwrap();
             let only = cluster.join("10.0.0.1", config, lasting(Duration::from_secs(10)));
             cluster.until(35.0).await;
-            cluster.trigger(&only, "q1").await;
+            only.trigger("q1").await.unwrap();
             cluster.until(47.0).await;
             let made_up = cluster.history.all().into_iter().find(|ran| ran.due == at(40));
             let began = made_up.expect("made up").began;
@@ -320,7 +308,7 @@ mod triggers {
         let config = every_twenty_seconds(1).misfire(false).build().unwrap();
         let only = cluster.join("10.0.0.1", config, lasting(Duration::from_secs(19)));
         cluster.until(39.5).await;
-        cluster.trigger(&only, "q1").await;
+        only.trigger("q1").await.unwrap();
         // Until 58.5; the time of 40 is made up until 77.5, when that of 60 is skipped.
         cluster.until(85.0).await;
         assert_eq!(cluster.history.count_at(at(40)), 1);

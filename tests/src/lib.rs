@@ -17,6 +17,7 @@ pub mod lines;
 pub mod log;
 pub mod mail;
 pub mod metered;
+pub mod nodes;
 pub mod process;
 pub mod programs;
 pub mod proxy;

@@ -2,14 +2,12 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use elasticjob::registry::sql::PostgresRegistry;
-use elasticjob::registry::{
-    Answer, CreateMode, Error, Read, Registry, Session, SessionState, Stat, Step, Watch, WatchEvent,
-};
+use elasticjob::registry::{CreateMode, Error, Registry, Session, SessionState, Watch, WatchEvent};
 use elasticjob_tests::databases::{DatabaseServer, Kind};
+use elasticjob_tests::nodes::{create_as, data, ready, set};
 use elasticjob_tests::proxy::{Close, Direction, Proxy};
 use sqlx::{Connection as _, Executor as _, PgConnection, Row as _};
 use tokio::time::{Instant, timeout};
@@ -64,29 +62,6 @@ async fn connected(server: &DatabaseServer) -> anyhow::Result<Arc<dyn Session>> 
     }
 }
 
-fn create(path: &str, mode: CreateMode) -> Vec<Step> {
-    vec![Step::Create {
-        path: path.into(),
-        data: vec![],
-        mode,
-    }]
-}
-
-fn set(path: &str) -> Vec<Step> {
-    vec![Step::Set {
-        path: path.into(),
-        data: vec![],
-        version: None,
-    }]
-}
-
-async fn data(session: &Arc<dyn Session>, path: &str) -> anyhow::Result<Option<(Vec<u8>, Stat)>> {
-    match session.read_at_once(vec![Read::Data(path.into())]).await?.remove(0) {
-        Answer::Data(data) => Ok(data),
-        other => anyhow::bail!("unexpected: {other:?}"),
-    }
-}
-
 async fn reached(session: &Arc<dyn Session>, wanted: SessionState) -> anyhow::Result<()> {
     timeout(PATIENCE, session.state().wait_for(|state| *state == wanted)).await??;
     Ok(())
@@ -94,13 +69,6 @@ async fn reached(session: &Arc<dyn Session>, wanted: SessionState) -> anyhow::Re
 
 async fn next(watch: &mut Box<dyn Watch>) -> anyhow::Result<WatchEvent> {
     Ok(timeout(PATIENCE, poll_fn(|cx| watch.poll_next(cx))).await?)
-}
-
-fn ready(watch: &mut Box<dyn Watch>) -> Option<WatchEvent> {
-    match watch.poll_next(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(event) => Some(event),
-        Poll::Pending => None,
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -112,7 +80,7 @@ async fn each_kind_of_disconnection_gives_a_resync_and_goes_on() -> anyhow::Resu
         observer,
     } = Fixture::new().await?;
     let (mut watch, id) = (session.watch("/").await?, session.id());
-    session.write(create("/alive", CreateMode::Ephemeral)).await?;
+    session.write(create_as("/alive", CreateMode::Ephemeral)).await?;
     let faults: [fn(&Proxy); 4] = [
         |proxy| proxy.cut(Close::Finish),
         |proxy| proxy.cut(Close::Reset),
@@ -124,13 +92,13 @@ async fn each_kind_of_disconnection_gives_a_resync_and_goes_on() -> anyhow::Resu
         reached(&session, SessionState::Suspended).await?;
         assert_eq!(session.sync().await, Err(Error::ConnectionLoss), "at once");
         observer
-            .write(create(&format!("/missed-{number}"), CreateMode::Persistent))
+            .write(create_as(&format!("/missed-{number}"), CreateMode::Persistent))
             .await?;
         proxy.heal();
         reached(&session, SessionState::Connected).await?;
         while next(&mut watch).await? != WatchEvent::Resync {}
         let path = format!("/seen-{number}");
-        observer.write(create(&path, CreateMode::Persistent)).await?;
+        observer.write(create_as(&path, CreateMode::Persistent)).await?;
         assert_eq!(next(&mut watch).await?, WatchEvent::Created(path));
         session.sync().await?;
     }
@@ -147,7 +115,7 @@ async fn each_face_of_an_unknown_outcome_is_a_connection_loss() -> anyhow::Resul
         session,
         observer,
     } = Fixture::new().await?;
-    observer.write(create("/job", CreateMode::Persistent)).await?;
+    observer.write(create_as("/job", CreateMode::Persistent)).await?;
     let mut watch = observer.watch("/job").await?;
     for (path, close) in [
         ("/job/applied-then-finish", Some(Close::Finish)),
@@ -155,7 +123,7 @@ async fn each_face_of_an_unknown_outcome_is_a_connection_loss() -> anyhow::Resul
         ("/job/applied-then-silence", None),
     ] {
         let held = held(&server).await?;
-        let write = session.write(create(path, CreateMode::Persistent));
+        let write = session.write(create_as(path, CreateMode::Persistent));
         waiting(&server, |count| count == 1).await?;
         proxy.stall(Direction::Answers);
         drop(held);
@@ -200,10 +168,10 @@ async fn a_transaction_that_was_given_up_is_not_done_later() -> anyhow::Result<(
         session,
         observer,
     } = Fixture::new().await?;
-    observer.write(create("/job", CreateMode::Persistent)).await?;
+    observer.write(create_as("/job", CreateMode::Persistent)).await?;
     let held = held(&server).await?;
     // It waits for the lock, at the server; its member knows nothing of it any more.
-    let write = session.write(create("/job/late", CreateMode::Persistent));
+    let write = session.write(create_as("/job/late", CreateMode::Persistent));
     waiting(&server, |count| count == 1).await?;
     proxy.interrupt(Close::Reset);
     assert_eq!(write.await, Err(Error::ConnectionLoss.into()));
@@ -229,7 +197,7 @@ async fn a_session_that_is_cut_off_ends_after_its_timeout() -> anyhow::Result<()
         session,
         observer,
     } = Fixture::new().await?;
-    session.write(create("/e", CreateMode::Ephemeral)).await?;
+    session.write(create_as("/e", CreateMode::Ephemeral)).await?;
     let (mut watch, mut own) = (observer.watch("/e").await?, session.watch("/e").await?);
     let start = Instant::now();
     proxy.cut(Close::Reset);
@@ -242,7 +210,7 @@ async fn a_session_that_is_cut_off_ends_after_its_timeout() -> anyhow::Result<()
     reached(&session, SessionState::Lost).await?;
     assert_eq!(next(&mut own).await?, WatchEvent::Closed);
     assert_eq!(
-        session.write(create("/late", CreateMode::Persistent)).await,
+        session.write(create_as("/late", CreateMode::Persistent)).await,
         Err(Error::SessionExpired.into())
     );
     Ok(())
@@ -262,7 +230,7 @@ async fn a_session_that_another_member_ended_can_write_nothing() -> anyhow::Resu
         .bind(id)
         .execute(&mut other)
         .await?;
-    let refused = session.write(create("/late", CreateMode::Persistent)).await;
+    let refused = session.write(create_as("/late", CreateMode::Persistent)).await;
     assert_eq!(refused, Err(Error::SessionExpired.into()));
     reached(&session, SessionState::Lost).await?;
     assert_eq!(data(&observer, "/late").await?, None);
@@ -274,8 +242,8 @@ async fn sessions_outlive_a_server_that_is_killed_and_started_again() -> anyhow:
     let mut server = DatabaseServer::start(Kind::Postgres)?;
     let first = connected(&server).await?;
     let second = connected(&server).await?;
-    first.write(create("/job", CreateMode::Persistent)).await?;
-    first.write(create("/job/e", CreateMode::Ephemeral)).await?;
+    first.write(create_as("/job", CreateMode::Persistent)).await?;
+    first.write(create_as("/job/e", CreateMode::Ephemeral)).await?;
     let before = data(&first, "/job").await?.expect("it was created").1.modified;
     let mut watch = second.watch("/job").await?;
     for _ in 0..2 {
@@ -329,7 +297,7 @@ async fn members_that_start_at_once_make_the_tables_once() -> anyhow::Result<()>
 async fn old_changes_are_removed_and_a_reader_that_is_far_behind_reads_again() -> anyhow::Result<()> {
     let server = DatabaseServer::start(Kind::Postgres)?;
     let session = connected(&server).await?;
-    session.write(create("/job", CreateMode::Persistent)).await?;
+    session.write(create_as("/job", CreateMode::Persistent)).await?;
     let mut watch = session.watch("/job").await?;
     for _ in 0..4 {
         let steps = std::iter::repeat_n(set("/job"), 1_000).flatten().collect();

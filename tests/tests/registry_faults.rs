@@ -3,13 +3,14 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use elasticjob::registry::zookeeper::ZooKeeperRegistry;
 use elasticjob::registry::{
     Answer, CreateMode, Error, Read, Registry, Session, SessionState, Step, Watch, WatchEvent, Written,
 };
+use elasticjob_tests::nodes::{create, create_as, ready, set};
 use elasticjob_tests::proxy::{Close, Direction, Proxy};
 use elasticjob_tests::zookeeper::{Ensemble, Server, free_port};
 use tokio::time::{Instant, timeout};
@@ -58,26 +59,6 @@ fn hurt(servers: &str, namespace: &str) -> anyhow::Result<ZooKeeperRegistry> {
         .with_connection_timeout(TIMEOUT))
 }
 
-fn create(path: &str) -> Vec<Step> {
-    create_as(path, CreateMode::Persistent)
-}
-
-fn create_as(path: &str, mode: CreateMode) -> Vec<Step> {
-    vec![Step::Create {
-        path: path.into(),
-        data: vec![],
-        mode,
-    }]
-}
-
-fn set(path: &str) -> Vec<Step> {
-    vec![Step::Set {
-        path: path.into(),
-        data: vec![],
-        version: None,
-    }]
-}
-
 /// Returns whether the node is there, by a server that is up to date. A lost connection is waited out: an attempt to
 /// connect that was held up can cost a later connection its life when it arrives.
 async fn exists(session: &Arc<dyn Session>, path: &str) -> anyhow::Result<bool> {
@@ -104,13 +85,6 @@ async fn reached(session: &Arc<dyn Session>, wanted: SessionState) -> anyhow::Re
 
 async fn next(watch: &mut Box<dyn Watch>) -> anyhow::Result<WatchEvent> {
     Ok(timeout(PATIENCE, poll_fn(|cx| watch.poll_next(cx))).await?)
-}
-
-fn ready(watch: &mut Box<dyn Watch>) -> Option<WatchEvent> {
-    match watch.poll_next(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(event) => Some(event),
-        Poll::Pending => None,
-    }
 }
 
 /// Repeats what may end with an unknown outcome, as it does around a reconnect.

@@ -3,11 +3,11 @@
 use std::future::poll_fn;
 use std::path::Path;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use elasticjob::registry::sql::SqliteRegistry;
-use elasticjob::registry::{Answer, CreateMode, Read, Registry, Session, SessionState, Stat, Step, Watch, WatchEvent};
+use elasticjob::registry::{Answer, Read, Registry, Session, SessionState, Watch, WatchEvent};
+use elasticjob_tests::nodes::{create, create_as, data, ready, set};
 use tokio::time::timeout;
 
 mod kills;
@@ -33,34 +33,6 @@ async fn member(file: &Path) -> anyhow::Result<Arc<dyn Session>> {
     Ok(registry(file)?.connect().await?)
 }
 
-fn create(path: &str) -> Vec<Step> {
-    create_as(path, CreateMode::Persistent)
-}
-
-fn create_as(path: &str, mode: CreateMode) -> Vec<Step> {
-    vec![Step::Create {
-        path: path.into(),
-        data: vec![],
-        mode,
-    }]
-}
-
-fn set(path: &str) -> Vec<Step> {
-    vec![Step::Set {
-        path: path.into(),
-        data: vec![],
-        version: None,
-    }]
-}
-
-async fn data(session: &Arc<dyn Session>, path: &str) -> anyhow::Result<Option<(Vec<u8>, Stat)>> {
-    let answers = session.read_at_once(vec![Read::Data(path.into())]).await?;
-    match <[Answer; 1]>::try_from(answers) {
-        Ok([Answer::Data(data)]) => Ok(data),
-        other => anyhow::bail!("unexpected: {other:?}"),
-    }
-}
-
 async fn children(session: &Arc<dyn Session>, path: &str) -> anyhow::Result<Vec<String>> {
     let answers = session.read_at_once(vec![Read::Children(path.into())]).await?;
     match <[Answer; 1]>::try_from(answers) {
@@ -76,11 +48,4 @@ async fn reached(session: &Arc<dyn Session>, wanted: SessionState) -> anyhow::Re
 
 async fn next(watch: &mut Box<dyn Watch>) -> anyhow::Result<WatchEvent> {
     Ok(timeout(PATIENCE, poll_fn(|cx| watch.poll_next(cx))).await?)
-}
-
-fn ready(watch: &mut Box<dyn Watch>) -> Option<WatchEvent> {
-    match watch.poll_next(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(event) => Some(event),
-        Poll::Pending => None,
-    }
 }

@@ -6,42 +6,29 @@
 //! job that needs more makes more requests. That is why a simulation lowers them: with a few hundred bytes for a
 //! transaction, a job of ten items goes through everything that a job of a million does.
 
-/// The largest transaction, in bytes as [`size_of`](crate::registry::size_of) counts them, that a session sends: half of what
+use crate::registry;
+
+/// The largest transaction, in bytes as [`size_of`](crate::registry::size_of) counts them, that any registry is sent: half of what
 /// a ZooKeeper server takes by default, since it answers anything larger by cutting the connection.
 pub const MAX_TRANSACTION_SIZE: usize = 512 * 1024;
 
-/// The largest transaction that a session sends, in bytes as [`size_of`](crate::registry::size_of) counts them.
-pub(crate) fn transaction_size() -> usize {
-    current().transaction_size
+/// What a registry takes in one request unless it has limits of its own.
+pub(crate) fn of_requests() -> registry::Limits {
+    registry::Limits {
+        steps: usize::MAX,
+        bytes: transaction_size(),
+    }
 }
 
-/// What a transaction of this job's worker may take before the check that it is still a member is put in front.
-pub(crate) fn worker_transaction_size(job: &str) -> usize {
-    transaction_size().saturating_sub(BYTES_OF_CHECK + job.len())
+/// A list that is stored in one node takes a part of this, in bytes. It is the same for all members of a job, since all read it.
+pub(crate) fn transaction_size() -> usize {
+    current().transaction_size
 }
 
 /// Up to so many items × instances everybody follows everything of a job.
 pub(crate) fn whole_scope() -> usize {
     current().whole_scope
 }
-
-/// So many items are looked at together, to be repaired, taken over or loaded. It bounds what is read for nothing where
-/// another instance was faster; what fits into a transaction is measured.
-pub(crate) fn batch() -> usize {
-    (transaction_size() / BYTES_AN_ITEM).max(1)
-}
-
-/// So many items are read together where all of them are to be read: a few requests are under way at a time, and their answers,
-/// which take many times what is kept of them, in memory.
-pub(crate) fn items_at_once() -> usize {
-    batch() * 16
-}
-
-/// What a check takes beside the job's name: a path, with the longest names that instances have.
-const BYTES_OF_CHECK: usize = 512;
-
-/// What an item usually takes at most: some paths, and its ledger.
-const BYTES_AN_ITEM: usize = 1024;
 
 #[derive(Clone, Copy, Debug)]
 struct Limits {

@@ -24,6 +24,11 @@ async fn the_embedded_registry_should_conform_over_a_slow_link() {
     conformance::all(Arc::new(link)).await;
 }
 
+#[tokio::test]
+async fn the_embedded_registry_should_conform_where_it_counts_steps_and_carries_out_net_effects() {
+    conformance::all(Arc::new(MemoryRegistry::new().with_steps(48).with_net_effects())).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn zookeeper_should_conform() -> anyhow::Result<()> {
     let server = Server::start()?;

@@ -14,7 +14,6 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use crate::limits;
 use crate::registry::{Answer, CreateMode, Read, Stat, Step};
 
 use super::instance::InstanceId;
@@ -86,7 +85,11 @@ pub(crate) fn disobedient(view: &View, me: &InstanceId) -> Vec<String> {
         .iter()
         .filter(|id| !view.obeys_pause(id) && view.is_enabled(id));
     let servers: BTreeSet<&str> = instances.map(InstanceId::server).collect();
-    servers.into_iter().take(limits::batch()).map(str::to_owned).collect()
+    servers
+        .into_iter()
+        .take(view.limits().batch())
+        .map(str::to_owned)
+        .collect()
 }
 
 /// Returns what has to be read to switch servers off: the switches, and the notes there are.
@@ -106,7 +109,7 @@ pub(crate) fn switch_off(view: &View, servers: &[String], answers: Vec<Answer>) 
         _ => None,
     });
     // The view does not follow notes.
-    let mut found = View::new(view.job());
+    let mut found = View::within(view.limits(), view.job());
     for node in [Node::Ledger, Node::Notes, Node::ServerNotes] {
         found.read(&node.of(view.job()), answers.next().flatten());
     }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::progress::{ProgressCell, Reported};
-use crate::registry::{Answer, CreateMode, Error, Read, Step, WriteError, Written};
+use crate::registry::{Answer, CreateMode, Error, Limits, Read, Step, WriteError, Written};
 use crate::run::RunKey;
 
 use super::core::request::{Reply, Request};
@@ -125,7 +125,13 @@ impl Progresses {
     }
 
     /// Returns the next request, if there is one to make now.
-    pub(crate) fn next_request(&mut self, job: &str, elapsed: Duration, now: Timestamp) -> Option<Request<Purpose>> {
+    pub(crate) fn next_request(
+        &mut self,
+        job: &str,
+        limits: Limits,
+        elapsed: Duration,
+        now: Timestamp,
+    ) -> Option<Request<Purpose>> {
         if elapsed < self.not_before {
             return None;
         }
@@ -140,9 +146,10 @@ impl Progresses {
         if self.has_parent.is_none() && self.is_waiting(elapsed) {
             return Some(self.look(job, Vec::new(), elapsed));
         }
-        let deleted: Vec<u32> = self.over().take(RUNS).collect();
+        let most = limits.batch().min(RUNS);
+        let deleted: Vec<u32> = self.over().take(most).collect();
         let written = if std::mem::take(&mut self.has_news) {
-            self.take_waiting(elapsed)
+            self.take_waiting(most, elapsed)
         } else {
             Vec::new()
         };
@@ -238,8 +245,8 @@ impl Progresses {
         self.there.iter().copied().filter(|item| !self.runs.contains_key(item))
     }
 
-    /// Takes the reports that are to be written, the longest waiting first.
-    fn take_waiting(&mut self, elapsed: Duration) -> Vec<(u32, Reported)> {
+    /// Takes the reports that are to be written, the longest waiting first, and so many at most.
+    fn take_waiting(&mut self, most: usize, elapsed: Duration) -> Vec<(u32, Reported)> {
         let waiting = self.runs.iter().filter_map(|(item, reporting)| {
             let since = reporting.cell.waiting_since()?;
             Some((since, *item, reporting.launched_at))
@@ -248,7 +255,7 @@ impl Progresses {
         let all = waiting.len();
         waiting.retain(|(_, _, launched_at)| elapsed >= *launched_at + BRIEF);
         waiting.sort_unstable_by_key(|(since, item, _)| (*since, *item));
-        waiting.truncate(RUNS);
+        waiting.truncate(most);
         self.has_news = waiting.len() < all;
         let taken = waiting.into_iter().filter_map(|(_, item, _)| {
             let reported = self.runs.get(&item)?.cell.take()?;
@@ -338,7 +345,7 @@ mod tests {
     }
 
     fn write(progresses: &mut Progresses, elapsed: Duration) -> Option<Vec<String>> {
-        match progresses.next_request("job", elapsed, NOW)?.io {
+        match progresses.next_request("job", Limits::default(), elapsed, NOW)?.io {
             Io::WriteAsMember(steps) => {
                 let name = |step: &Step| match step {
                     Step::Create { path, .. } => format!("create {path}"),
@@ -381,12 +388,12 @@ mod tests {
         let (mut progresses, cells) = reporting(1);
         progresses.has_parent = None;
         let _ = cells[0].take();
-        assert_eq!(progresses.next_request("job", at(1), NOW), None);
+        assert_eq!(progresses.next_request("job", Limits::default(), at(1), NOW), None);
         cells[0].put_back();
         progresses.reported();
         let reads = vec![Read::Data("/job/ledger/progress".to_owned())];
         assert_eq!(
-            progresses.next_request("job", at(1), NOW),
+            progresses.next_request("job", Limits::default(), at(1), NOW),
             Some(Request::read(Purpose::Look, reads))
         );
         progresses.read(Ok(vec![Answer::Data(None)]));
@@ -402,9 +409,13 @@ mod tests {
             ["create /job/ledger/progress/0"]
         );
         progresses.written(&refused());
-        assert_eq!(progresses.next_request("job", at(2), NOW), None, "not at once");
+        assert_eq!(
+            progresses.next_request("job", Limits::default(), at(2), NOW),
+            None,
+            "not at once"
+        );
         assert_eq!(progresses.next_at(at(2)), Some(at(6)));
-        let read = progresses.next_request("job", at(6), NOW);
+        let read = progresses.next_request("job", Limits::default(), at(6), NOW);
         let paths = ["/job/ledger/progress/0", "/job/ledger/progress"];
         let reads = paths.map(|path| Read::Data(path.to_owned())).to_vec();
         assert_eq!(read, Some(Request::read(Purpose::Look, reads)));

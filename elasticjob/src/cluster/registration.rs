@@ -18,7 +18,7 @@ use elasticjob_config::job::JobConfig;
 use tracing::{debug, info, warn};
 
 use crate::guard;
-use crate::registry::{self, Answer, CreateMode, Error as Registry, Read, Stat};
+use crate::registry::{self, Answer, CreateMode, Error as Registry, Limits, Read, Stat};
 
 use super::layout::Node;
 use super::member::Member;
@@ -148,7 +148,7 @@ impl Application {
         for _ in 0..ATTEMPTS {
             let found = self.read(membership).await.map_err(|error| self.refused(error))?;
             self.check_found(&found)?;
-            let (stored, steps) = self.plan(&found);
+            let (stored, steps) = self.plan(&found, membership.limits());
             if steps.is_empty() {
                 return Ok(stored);
             }
@@ -162,8 +162,8 @@ impl Application {
     }
 
     /// Decides which configuration is in force, and what has to be written for it. Pure.
-    fn plan(&self, found: &Found) -> (Stored, Vec<registry::Step>) {
-        let view = View::new(self.name());
+    fn plan(&self, found: &Found, limits: Limits) -> (Stored, Vec<registry::Step>) {
+        let view = View::within(limits, self.name());
         let mut transaction = Transaction::on(&view);
         let implementation = self.implementation.clone().unwrap_or_default();
         match &found.root {

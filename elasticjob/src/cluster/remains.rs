@@ -5,8 +5,7 @@
 //! A session is shared by all jobs of a process. If one job leaves, or begins again after a panic, the session lives
 //! on, and the registry does not remove that job's nodes by itself.
 
-use crate::limits;
-use crate::registry::{Error, Step, size_of};
+use crate::registry::{Error, Step};
 
 use super::layout::Node;
 use super::session::Membership;
@@ -43,7 +42,7 @@ pub(crate) async fn remove(membership: &Membership, job: &str, extent: Extent) -
     .await?;
     let is_removed = |path: &String| extent == Extent::All || !is_of_runs(job, path);
     let steps = in_order(job, found.into_iter().filter(is_removed).collect());
-    for part in packed(steps, limits::transaction_size(), size_of) {
+    for part in packed(steps, membership.limits()) {
         if !part.is_empty() {
             membership.write(part).await.map_err(|refused| refused.error)?;
         }

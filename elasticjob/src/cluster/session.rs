@@ -17,7 +17,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tracing::{debug, field, info, warn};
 
-use crate::registry::{self, Answer, Read, Registry, Session, SessionState, Step, WriteError, Written, memory};
+use crate::registry::{self, Answer, Limits, Read, Registry, Session, SessionState, Step, WriteError, Written, memory};
 use crate::schedule::Clock;
 use crate::tasks::Tasks;
 
@@ -95,6 +95,11 @@ impl Membership {
     /// Returns the timeout that the registry granted, which may differ from the one that was asked for.
     pub(crate) fn timeout(&self) -> Duration {
         self.session.timeout()
+    }
+
+    /// Returns how much one request of the session may be.
+    pub(crate) fn limits(&self) -> Limits {
+        self.session.limits()
     }
 
     /// Returns the session itself, for watches and walks. A write that goes past the membership moves no fence.

@@ -14,7 +14,7 @@ use super::walk::walk;
 ///
 /// What is written meanwhile may be missed: the watch has to be set before, and its events noted afterwards.
 pub(crate) async fn read(membership: &Membership, job: &str) -> Result<View, Error> {
-    let mut view = View::new(job);
+    let mut view = View::within(membership.limits(), job);
     walk::<Error>(&**membership.session(), Node::Root.of(job), |node| {
         view.read(&node.path, Some((node.data, node.stat)));
         let children = node.children.into_iter();

@@ -4,7 +4,6 @@
 //! therefore reads owner, mark and ledger version of each item, after a sync. Of each answer only these few bytes are
 //! kept, and the items are read in parts: the answers of a million items together would not fit into memory.
 
-use crate::limits;
 use crate::registry::{Answer, Error, Read, Session};
 
 use super::instance::InstanceId;
@@ -81,7 +80,7 @@ pub(crate) async fn survey(
 
 async fn read(session: &dyn Session, job: &str, items: &[u32], total: u32) -> Result<Vec<Surveyed>, Error> {
     let mut found = Vec::with_capacity(items.len());
-    for items in items.chunks(limits::items_at_once()) {
+    for items in items.chunks(session.limits().items_at_once()) {
         let mut answers = session.read(reads(job, items)).await?.into_iter();
         found.extend(items.iter().map(|item| surveyed(*item, total, &mut answers)));
     }
@@ -132,9 +131,10 @@ fn surveyed(item: u32, total: u32, answers: &mut impl Iterator<Item = Answer>) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits;
     use crate::registry::memory::MemoryRegistry;
     use crate::registry::metered::Metered;
-    use crate::registry::{CreateMode, Registry, Step};
+    use crate::registry::{CreateMode, Limits, Registry, Step};
 
     mod a_survey {
         use super::*;
@@ -142,7 +142,7 @@ mod tests {
         #[tokio::test]
         async fn finds_all_items_and_reads_some_at_a_time() {
             let _limits = limits::lower(1_024, 1_000);
-            let most = u32::try_from(limits::items_at_once()).expect("not so many");
+            let most = u32::try_from(Limits::default().items_at_once()).expect("not so many");
             let registry = Metered::new(MemoryRegistry::new());
             let session = registry.connect().await.unwrap();
             let last = most * 10;

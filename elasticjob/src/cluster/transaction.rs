@@ -4,8 +4,7 @@
 //! others in front. If the view is wrong about one, the registry refuses the transaction, and the next decision is made
 //! on a better view. The size is counted as steps are added, so a caller can stop before the limit.
 
-use crate::limits;
-use crate::registry::{self, CreateMode, Step, size_of};
+use crate::registry::{self, CreateMode, Limits, Size, Step, size_of};
 
 use super::layout::Node;
 use super::view::View;
@@ -16,7 +15,7 @@ pub(crate) struct Transaction<'v> {
     view: &'v View,
     steps: Vec<Step>,
     /// Of the steps, as [`size_of`] counts them.
-    size: usize,
+    size: Size,
 }
 
 impl<'v> Transaction<'v> {
@@ -25,7 +24,7 @@ impl<'v> Transaction<'v> {
         Self {
             view,
             steps: Vec::new(),
-            size: 0,
+            size: Size::default(),
         }
     }
 
@@ -34,7 +33,7 @@ impl<'v> Transaction<'v> {
     pub(crate) fn add_if_it_fits(&mut self, add: impl FnOnce(&mut Self)) -> bool {
         let (count, size) = (self.steps.len(), self.size);
         add(self);
-        let is_fitting = count == 0 || self.size <= limits::worker_transaction_size(self.view.job());
+        let is_fitting = count == 0 || self.view.limits().of_worker(self.view.job()).take(self.size);
         if !is_fitting {
             self.steps.truncate(count);
             self.size = size;
@@ -151,14 +150,10 @@ impl<'v> Transaction<'v> {
     }
 }
 
-/// Returns the groups of steps, in order, in as few transactions of at most `limit` bytes as take them; one at least. A group
+/// Returns the groups of steps, in order, in as few transactions within the limits as take them; one at least. A group
 /// stays together, however large it is.
-pub(crate) fn packed(
-    groups: impl IntoIterator<Item = Vec<Step>>,
-    limit: usize,
-    size_of: impl Fn(&[Step]) -> usize,
-) -> Vec<Vec<Step>> {
-    let parts = registry::packed(groups, limit, |steps| size_of(steps));
+pub(crate) fn packed(groups: impl IntoIterator<Item = Vec<Step>>, limits: Limits) -> Vec<Vec<Step>> {
+    let parts = registry::packed(groups, limits, |steps| size_of(steps));
     parts
         .into_iter()
         .map(|groups| groups.into_iter().flatten().collect())

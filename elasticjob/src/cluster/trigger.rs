@@ -124,7 +124,7 @@ impl Found {
             _ => None,
         };
         let (instances, members, pending) = (children(), children(), children());
-        let mut view = View::new(job);
+        let mut view = View::within(session.limits(), job);
         if pending.is_some() {
             view.read(&Node::Trigger.of(job), Some((Vec::new(), Stat::default())));
         }

@@ -20,7 +20,7 @@ mod questions;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::registry::{Stat, WatchEvent};
+use crate::registry::{Limits, Stat, WatchEvent};
 
 use super::cancel::Cancel;
 use super::core::governor::resharding::Basis;
@@ -44,6 +44,8 @@ use parents::Parents;
 #[expect(clippy::struct_excessive_bools, reason = "each says that a node exists")]
 pub(crate) struct View {
     job: Arc<str>,
+    /// How much a request about the job may be.
+    limits: Limits,
     /// The name of the job's implementation; blank if none is stored.
     pub(crate) root: Option<String>,
     has_config: bool,
@@ -138,12 +140,24 @@ pub(crate) enum Interest {
 }
 
 impl View {
-    /// Creates a view of a job of which nothing is known.
-    pub(crate) fn new(job: &str) -> Self {
+    /// Creates a view of a job of which nothing is known, in a registry that takes requests within these limits.
+    pub(crate) fn within(limits: Limits, job: &str) -> Self {
         Self {
             job: job.into(),
+            limits,
             ..Self::default()
         }
+    }
+
+    /// As [`within`](Self::within), with the limits that most registries have.
+    #[cfg(test)]
+    pub(crate) fn new(job: &str) -> Self {
+        Self::within(Limits::default(), job)
+    }
+
+    /// Returns how much a request about the job may be.
+    pub(crate) fn limits(&self) -> Limits {
+        self.limits
     }
 
     /// Returns the name of the job.

@@ -4,8 +4,7 @@
 //! registry answers is taken in as it comes: nodes that others created or deleted meanwhile only cost further requests. Nothing
 //! here talks to a registry.
 
-use crate::limits;
-use crate::registry::{Step, size_of};
+use crate::registry::{Limits, Size, Step, size_of};
 
 /// The children of so many nodes are listed together. There may be many below each.
 const LISTED_TOGETHER: usize = 1_000;
@@ -15,6 +14,8 @@ const LISTED_TOGETHER: usize = 1_000;
 pub(super) struct Remaining {
     /// From the root down: below each level are the children of some of its nodes.
     levels: Vec<Level>,
+    /// What one transaction takes.
+    limits: Limits,
 }
 
 /// Nodes of one depth.
@@ -37,12 +38,15 @@ pub(super) enum Next {
 
 impl Remaining {
     /// A node, and all that is below it.
-    pub(super) fn below(root: String) -> Self {
+    pub(super) fn below(root: String, limits: Limits) -> Self {
         let level = Level {
             unlisted: vec![root],
             listed: Vec::new(),
         };
-        Self { levels: vec![level] }
+        Self {
+            levels: vec![level],
+            limits,
+        }
     }
 
     /// Takes the nodes that are the next to be asked for; `None` if nothing remains.
@@ -50,7 +54,7 @@ impl Remaining {
         loop {
             let level = self.levels.last_mut()?;
             if !level.listed.is_empty() {
-                return Some(Next::Delete(take_transaction(&mut level.listed)));
+                return Some(Next::Delete(take_transaction(&mut level.listed, self.limits)));
             }
             if !level.unlisted.is_empty() {
                 let first = level.unlisted.len().saturating_sub(LISTED_TOGETHER);
@@ -92,11 +96,11 @@ fn delete(path: String) -> Step {
 }
 
 /// Takes as many of the last nodes as one transaction deletes, one at least.
-fn take_transaction(nodes: &mut Vec<String>) -> Vec<String> {
-    let (mut taken, mut size) = (Vec::new(), 0);
+fn take_transaction(nodes: &mut Vec<String>, limits: Limits) -> Vec<String> {
+    let (mut taken, mut size) = (Vec::new(), Size::default());
     while let Some(path) = nodes.pop() {
         size += size_of(&[delete(path.clone())]);
-        if size > limits::transaction_size() && !taken.is_empty() {
+        if !limits.take(size) && !taken.is_empty() {
             nodes.push(path);
             break;
         }
@@ -110,6 +114,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::limits;
 
     /// Nodes, each with its ancestors.
     #[derive(Debug, Default)]
@@ -183,7 +188,7 @@ mod tests {
             let mut tree = Tree::of_items(u32::try_from(items).expect("few"));
             let nodes = tree.0.len();
             assert_eq!(nodes, 3 * items + 8);
-            let mut remaining = Remaining::below("/job".to_owned());
+            let mut remaining = Remaining::below("/job".to_owned(), Limits::default());
             let (mut deleted, mut most) = (0, 0);
             while let Some(next) = remaining.next() {
                 match next {
@@ -202,7 +207,7 @@ mod tests {
         #[test]
         fn keeps_its_configuration_to_the_end() {
             let mut tree = Tree::of_items(10);
-            let mut remaining = Remaining::below("/job".to_owned());
+            let mut remaining = Remaining::below("/job".to_owned(), Limits::default());
             let mut before = 0;
             while let Some(next) = remaining.next() {
                 match next {
@@ -224,7 +229,7 @@ mod tests {
         #[test]
         fn are_deleted_in_a_further_round() {
             let mut tree = Tree::of_items(2);
-            let mut remaining = Remaining::below("/job".to_owned());
+            let mut remaining = Remaining::below("/job".to_owned(), Limits::default());
             let (mut refusals, mut has_written) = (0, false);
             while let Some(next) = remaining.next() {
                 match next {
@@ -248,7 +253,7 @@ mod tests {
         #[test]
         fn are_passed_over_if_they_are_gone() {
             let mut tree = Tree::of_items(2);
-            let mut remaining = Remaining::below("/job".to_owned());
+            let mut remaining = Remaining::below("/job".to_owned(), Limits::default());
             let mut refusals = 0;
             while let Some(next) = remaining.next() {
                 match next {
@@ -273,9 +278,9 @@ mod tests {
         let mut nodes: Vec<String> = (0..100).map(|node| format!("/job/{node:0100}")).collect();
         let mut taken = Vec::new();
         while !nodes.is_empty() {
-            let some = take_transaction(&mut nodes);
+            let some = take_transaction(&mut nodes, Limits::default());
             assert!(
-                (1..10).contains(&some.len()) && size_of(&deletion(&some)) <= 1024,
+                (1..10).contains(&some.len()) && size_of(&deletion(&some)).bytes <= 1024,
                 "{}",
                 some.len()
             );
@@ -286,6 +291,6 @@ mod tests {
             (100, true, true)
         );
         let mut long = vec!["x".repeat(5_000)];
-        assert_eq!(take_transaction(&mut long).len(), 1, "one at least");
+        assert_eq!(take_transaction(&mut long, Limits::default()).len(), 1, "one at least");
     }
 }

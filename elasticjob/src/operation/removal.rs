@@ -107,7 +107,7 @@ impl Operations {
 
     /// Deletes a job's nodes. Returns how many they were.
     async fn remove_subtree(&self, job: &str) -> Result<usize, Error> {
-        let mut remaining = Remaining::below(Node::Root.of(job));
+        let mut remaining = Remaining::below(Node::Root.of(job), self.session().await?.limits());
         let (mut deleted, mut refusals) = (0, 0);
         while let Some(next) = remaining.next() {
             match next {

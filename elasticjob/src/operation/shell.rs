@@ -140,7 +140,7 @@ impl Operations {
         let mut surveys: Vec<Survey> = jobs
             .into_iter()
             .filter(|job| may_be_name(job))
-            .map(|job| Survey::new(job, depth))
+            .map(|job| Survey::new(session.limits(), job, depth))
             .collect();
         let mut refusals = BTreeMap::new();
         for _round in 0..2 {

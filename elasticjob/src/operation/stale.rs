@@ -10,8 +10,7 @@ use crate::cluster::layout::{ItemKind, Node};
 use crate::cluster::ledger::{End, Verdict};
 use crate::cluster::transaction::{Transaction, packed};
 use crate::cluster::view::{ItemView, MarkHolder, ServerStatus};
-use crate::limits;
-use crate::registry::{CreateMode, Step, size_of};
+use crate::registry::{CreateMode, Step};
 
 use super::parts::Part;
 use super::survey::{Depth, Survey};
@@ -34,7 +33,7 @@ impl Operations {
     /// [`Error::NoSuchJob`], [`Error::Busy`], [`Error::Registry`].
     pub async fn remove_stale(&self, job: &str) -> Result<Vec<String>, Error> {
         let decide = |survey: &Survey| {
-            let mut parts = packed(groups(survey), limits::worker_transaction_size(job), size_of).into_iter();
+            let mut parts = packed(groups(survey), survey.view.limits().of_worker(job)).into_iter();
             let steps = parts.next().unwrap_or_default();
             Ok(Part {
                 result: paths(survey, &steps),

@@ -17,7 +17,7 @@ use crate::cluster::ledger::Record;
 use crate::cluster::progress::StoredProgress;
 use crate::cluster::refusal::Standby;
 use crate::cluster::view::{StoredConfig, View};
-use crate::registry::{Answer, Read, Stat};
+use crate::registry::{Answer, Limits, Read, Stat};
 
 use super::Note;
 use super::switch::Switch;
@@ -70,7 +70,7 @@ pub(super) struct Stored<T> {
 }
 
 impl Survey {
-    pub(super) fn new(job: &str, depth: Depth) -> Self {
+    pub(super) fn new(limits: Limits, job: &str, depth: Depth) -> Self {
         let of = |node: Node<'_>| node.of(job);
         let mut next = vec![
             Read::Data(of(Node::Root)),
@@ -104,7 +104,7 @@ impl Survey {
         }
         Self {
             depth,
-            view: View::new(job),
+            view: View::within(limits, job),
             config: None,
             epoch: None,
             ledgers: BTreeMap::new(),

@@ -15,8 +15,8 @@ use futures_util::future::join_all;
 use tokio::time::timeout;
 
 use super::{
-    Answer, CreateMode, Error, MAX_TRANSACTION_SIZE, Read, Registry, Session, SessionState, Stat, Step, Watch,
-    WatchEvent, WriteError, Written, size_of,
+    Answer, CreateMode, Error, Limits, Read, Registry, Session, SessionState, Size, Stat, Step, Watch, WatchEvent,
+    WriteError, Written, size_of,
 };
 
 /// Longer than any answer or event should take.
@@ -54,7 +54,7 @@ pub async fn all(registry: Arc<dyn Registry>) {
     containers_should_be_created_and_deleted_like_other_nodes(&registry).await;
     ephemeral_nodes_should_end_with_their_session(&registry).await;
     a_watch_should_give_all_changes_below_its_path_in_order(&registry).await;
-    a_watch_should_give_each_step_of_a_transaction(&registry).await;
+    a_node_named_twice_should_become_what_the_steps_come_to(&registry).await;
     own_events_should_be_there_before_the_answer(&registry).await;
     a_read_should_show_no_change_before_its_event(&registry).await;
     numbers_should_grow_although_all_is_deleted(&registry).await;
@@ -70,6 +70,8 @@ async fn sessions_should_be_distinct_and_connected(registry: &Arc<dyn Registry>)
     assert_ne!(a.id(), b.id());
     assert_ne!(a.id(), 0, "0 stands for no session");
     assert!(!a.timeout().is_zero());
+    assert_eq!(a.limits(), b.limits(), "those of the registry");
+    assert!(a.limits().steps >= 48 && a.limits().bytes >= 1024, "{:?}", a.limits());
     assert_eq!(*a.state().borrow(), SessionState::Connected);
     assert!(!registry.describe().is_empty());
 }
@@ -97,8 +99,9 @@ async fn a_write_should_answer_each_step(registry: &Arc<dyn Registry>) {
     else {
         panic!("unexpected answers: {answers:?}");
     };
-    assert_eq!(*created, Written::Created(node));
-    assert_eq!(stat.version, 1);
+    assert_eq!(*created, Written::Created(node.clone()));
+    assert!((0..=1).contains(&stat.version), "{stat:?}");
+    assert_eq!(test.data(&node).await, None);
     assert_eq!(test.write(vec![]).await, [], "nothing to do is done at once");
 }
 
@@ -340,45 +343,68 @@ async fn arguments_should_be_checked_before_anything_is_sent(registry: &Arc<dyn 
     assert_eq!(test.data(&mark).await, None);
 }
 
-/// The framework fills transactions up to the limit. A server that drops the connection over a large one would have it
+/// The framework fills transactions up to the limits. A server that drops the connection over a large one would have it
 /// sent again and again.
 async fn the_largest_transactions_should_pass_and_larger_ones_be_refused(registry: &Arc<dyn Registry>) {
     let test = Test::new(registry, "size").await;
+    let limits = test.session.limits();
     let node = test.path("node");
     test.write(vec![create(&node, "")]).await;
 
     let mut step = set(&node, "", None);
-    let room = MAX_TRANSACTION_SIZE - size_of(std::slice::from_ref(&step));
+    let room = limits.bytes - size_of(std::slice::from_ref(&step)).bytes;
     if let Step::Set { data, .. } = &mut step {
         *data = vec![b'x'; room];
     }
     test.write(vec![step.clone()]).await;
     assert_eq!(test.data(&node).await.expect("it was created").0.len(), room);
-
-    let checks = vec![check("/", None); MAX_TRANSACTION_SIZE / size_of(&[check("/", None)])];
-    assert_eq!(
-        test.write(checks.clone()).await.len(),
-        checks.len(),
-        "short steps are the worst case"
+    let refused = test.session.write(vec![step, check(&node, None)]).await;
+    assert!(
+        matches!(refused, Err(WriteError { step: None, error: Error::TooLarge { limit, .. } }) if limit == limits.bytes),
+        "{refused:?}"
     );
 
-    for steps in [
-        vec![step, check(&node, None)],
-        [checks, vec![check("/", None)]].concat(),
+    // Short steps are the worst case. Each is about a node of its own, as far as there is room for these.
+    let many = most(limits, size_of(&[check("/", None)]));
+    let refused = test.session.write(vec![check("/", None); many + 1]).await;
+    let is_refused = |error: &Error| matches!(error, Error::TooLarge { .. } | Error::TooManySteps { .. });
+    assert!(
+        matches!(&refused, Err(WriteError { step: None, error }) if is_refused(error)),
+        "{refused:?}"
+    );
+    assert_eq!(test.write(vec![check("/", None); many]).await.len(), many);
+    let path = |number: usize| test.path(&format!("{number:04}"));
+    let nodes = most(limits, size_of(&[delete(&path(0), None)])).min(1_000);
+    let of_each = |step: &dyn Fn(&str) -> Step| (0..nodes).map(|number| step(&path(number))).collect::<Vec<_>>();
+    for (steps, answer) in [
+        (of_each(&|path| create(path, "")), None),
+        (of_each(&|path| check(path, Some(0))), Some(Written::Checked)),
+        (of_each(&|path| set(path, "1", Some(0))), None),
     ] {
-        let size = size_of(&steps);
-        let refused = test.session.write(steps).await;
-        let error = Error::TooLarge {
-            size,
-            limit: MAX_TRANSACTION_SIZE,
-        };
-        assert_eq!(refused, Err(WriteError { step: None, error }));
+        let answers = test.write(steps).await;
+        assert_eq!(answers.len(), nodes);
+        assert!(answer.is_none_or(|answer| answers.iter().all(|given| *given == answer)));
     }
+    // The last of as many as there may be is found.
+    let mut steps = of_each(&|path| check(path, Some(1)));
+    steps[nodes - 1] = check(&path(nodes - 1), Some(0));
+    let error = Error::BadVersion;
+    let step = Some(nodes - 1);
+    assert_eq!(test.session.write(steps).await, Err(WriteError { step, error }));
+    assert_eq!(
+        test.write(of_each(&|path| delete(path, Some(1)))).await,
+        vec![Written::Deleted; nodes]
+    );
     assert_eq!(
         *test.session.state().borrow(),
         SessionState::Connected,
-        "nothing was sent"
+        "no request was too large for the server"
     );
+}
+
+/// Returns how many of this size a request takes.
+fn most(limits: Limits, each: Size) -> usize {
+    (limits.bytes / each.bytes).min(limits.steps / each.steps)
 }
 
 /// Those who wait for a latch stand in the order of their numbers, which never come twice below one parent.
@@ -509,34 +535,87 @@ async fn a_watch_should_give_all_changes_below_its_path_in_order(registry: &Arc<
     assert_eq!(ready(&mut watch), None);
 }
 
-/// A node that is deleted and made again within a transaction is another node: there is an event for both.
-async fn a_watch_should_give_each_step_of_a_transaction(registry: &Arc<dyn Registry>) {
-    let test = Test::new(registry, "multi").await;
-    let (a, b) = (test.path("a"), test.path("b"));
-    test.write(vec![create(&a, "")]).await;
+/// A registry carries out each step, or what the steps come to for each node. The nodes are the same in the end, and there is
+/// at least one event of each that has changed.
+async fn a_node_named_twice_should_become_what_the_steps_come_to(registry: &Arc<dyn Registry>) {
+    use WatchEvent::{Changed, Created, Deleted};
+    let test = Test::new(registry, "twice").await;
+    let (a, b, gone, brief) = (test.path("a"), test.path("b"), test.path("gone"), test.path("brief"));
+    test.write(vec![create(&a, ""), create(&gone, "")]).await;
+    let before = test.stat(&a).await;
     let mut watch = test.watch(&test.root).await;
-    test.write(vec![
-        delete(&a, None),
-        create(&a, ""),
-        create(&b, ""),
-        set(&b, "1", None),
-        set(&a, "1", None),
-    ])
-    .await;
-    for expected in [
-        WatchEvent::Deleted(a.clone()),
-        WatchEvent::Created(a.clone()),
-        WatchEvent::Created(b.clone()),
-        WatchEvent::Changed(b),
-        WatchEvent::Changed(a),
-    ] {
-        assert_eq!(ready(&mut watch), Some(expected));
+    let answers = test
+        .write(vec![
+            delete(&a, Some(0)),
+            create(&a, ""),
+            create(&b, ""),
+            set(&b, "1", Some(0)),
+            set(&a, "2", Some(0)),
+            set(&gone, "3", None),
+            delete(&gone, Some(1)),
+            create(&brief, ""),
+            delete(&brief, None),
+        ])
+        .await;
+    let mut events: Vec<WatchEvent> = std::iter::from_fn(|| ready(&mut watch)).collect();
+    let of_each_step = [
+        Deleted(a.clone()),
+        Created(a.clone()),
+        Created(b.clone()),
+        Changed(b.clone()),
+        Changed(a.clone()),
+        Changed(gone.clone()),
+        Deleted(gone.clone()),
+        Created(brief.clone()),
+        Deleted(brief.clone()),
+    ];
+    let (stat_of_a, stat_of_b) = (test.stat(&a).await, test.stat(&b).await);
+    if events == of_each_step {
+        assert_eq!((stat_of_a.version, stat_of_b.version), (1, 1));
+    } else {
+        events.sort_by_key(|event| format!("{event:?}"));
+        assert_eq!(events, [Changed(a.clone()), Created(b.clone()), Deleted(gone.clone())]);
+        assert_eq!((stat_of_a.version, stat_of_b.version), (1, 0));
+        assert_eq!(stat_of_a.created, before.created, "it is the same node");
     }
-    test.session
+    assert_eq!(
+        (&answers[3], &answers[4]),
+        (&Written::Set(stat_of_b), &Written::Set(stat_of_a)),
+        "the answers are what is there"
+    );
+    assert!(stat_of_a.modified > before.modified);
+    let data = |found: Option<(Vec<u8>, Stat)>| found.map(|(data, _)| data);
+    assert_eq!(data(test.data(&a).await), Some(b"2".to_vec()));
+    assert_eq!(data(test.data(&b).await), Some(b"1".to_vec()));
+    assert_eq!((test.data(&gone).await, test.data(&brief).await), (None, None));
+
+    // Versions within the transaction are those of its steps, whether the first is expected or not.
+    let version = stat_of_a.version;
+    let steps = |last: i32| vec![set(&a, "4", None), set(&a, "5", None), check(&a, Some(last))];
+    let refused = test.session.write(steps(version + 3)).await;
+    let error = Error::BadVersion;
+    assert_eq!(refused, Err(WriteError { step: Some(2), error }));
+    test.write(steps(version + 2)).await;
+    let refused = test
+        .session
         .write(vec![create(&test.path("c"), ""), create(&test.path("c"), "")])
-        .await
-        .expect_err("it exists");
-    assert_eq!(ready(&mut watch), None, "nothing happened");
+        .await;
+    let error = Error::NodeExists;
+    assert_eq!(refused, Err(WriteError { step: Some(1), error }));
+    assert_eq!(test.data(&a).await.map(|(data, _)| data), Some(b"5".to_vec()));
+
+    // A node takes the place of one that lives longer, and lives as long as its session.
+    let other = connect(registry).await;
+    let steps = vec![delete(&a, None), create_as(&a, CreateMode::Ephemeral)];
+    within(other.write(steps)).await.expect("it is there");
+    within(test.session.sync()).await.expect("a sync is answered");
+    assert_eq!(test.stat(&a).await.ephemeral_owner, other.id());
+    let refused = test.session.write(vec![create(&format!("{a}/child"), "")]).await;
+    let error = Error::EphemeralParent;
+    assert_eq!(refused, Err(WriteError { step: Some(0), error }));
+    within(other.close()).await;
+    within(test.session.sync()).await.expect("a sync is answered");
+    assert_eq!(test.data(&a).await, None);
 }
 
 /// A caller that judges the answer to a write knows what it has done, and what was done before it.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::{Answer, BoxFuture, Error, Read, Session, SessionState, Step, Watch, WriteError, Written};
+use super::{Answer, BoxFuture, Error, Limits, Read, Session, SessionState, Step, Watch, WriteError, Written};
 
 /// Sees the requests of a session. Each method passes its request on, unless it is implemented otherwise.
 ///
@@ -76,7 +76,7 @@ pub trait Decorator: fmt::Debug + Send + Sync + 'static {
     }
 }
 
-/// A session whose requests go through a [`Decorator`]. Its id, timeout and state are those of the session.
+/// A session whose requests go through a [`Decorator`]. Its id, timeout, limits and state are those of the session.
 #[derive(Debug)]
 pub struct Decorated<D> {
     session: Arc<dyn Session>,
@@ -98,6 +98,10 @@ impl<D: Decorator> Session for Decorated<D> {
 
     fn timeout(&self) -> Duration {
         self.session.timeout()
+    }
+
+    fn limits(&self) -> Limits {
+        self.session.limits()
     }
 
     fn state(&self) -> watch::Receiver<SessionState> {

@@ -39,6 +39,14 @@ pub enum Error {
         /// The limit in bytes.
         limit: usize,
     },
+    /// The request has more steps than the registry takes; nothing was sent.
+    #[error("the request has {steps} steps, the limit is {limit}")]
+    TooManySteps {
+        /// Steps of the request, as [`Size::steps`](super::Size::steps) counts them.
+        steps: usize,
+        /// The limit.
+        limit: usize,
+    },
     /// No server answered.
     #[error("no registry server reachable: {0}")]
     Unreachable(String),
@@ -64,7 +72,7 @@ impl Error {
     pub fn is_permanent(&self) -> bool {
         matches!(
             self,
-            Self::TooLarge { .. } | Self::InvalidArgument(_) | Self::Refused(_)
+            Self::TooLarge { .. } | Self::TooManySteps { .. } | Self::InvalidArgument(_) | Self::Refused(_)
         )
     }
 

@@ -46,7 +46,7 @@ pub struct Counts {
     pub writes: u64,
     /// Steps of transactions.
     pub steps: u64,
-    /// Bytes of transactions, as [`size_of`] counts them.
+    /// Bytes of transactions, as [`Size::bytes`](super::Size::bytes) counts them.
     pub bytes_written: u64,
     /// Requests to read.
     pub reads: u64,
@@ -169,7 +169,7 @@ impl Decorator for Arc<Counters> {
     fn write(&self, session: &dyn Session, steps: Vec<Step>) -> BoxFuture<'static, Result<Vec<Written>, WriteError>> {
         add(&self.writes, 1);
         add(&self.steps, steps.len());
-        add(&self.bytes_written, size_of(&steps));
+        add(&self.bytes_written, size_of(&steps).bytes);
         session.write(steps)
     }
 
@@ -215,7 +215,7 @@ mod tests {
             connects: 2,
             writes: 2,
             steps: 3,
-            bytes_written: 3 * size_of(&[create]) as u64,
+            bytes_written: 3 * size_of(&[create]).bytes as u64,
             reads: 1,
             nodes_read: 1,
             syncs: 1,

@@ -23,6 +23,19 @@
 //!   started again. Between jobs it grows as the registry's clock does.
 //! - A transaction that names several jobs is all or nothing like any other.
 //!
+//! # Nodes that a transaction names twice
+//!
+//! The steps of a transaction see what those before them did. A registry may nevertheless carry out no more than what a
+//! transaction comes to for each node, as etcd does, which takes one change of a key in a transaction:
+//!
+//! - A node that is set several times has one event, and its version grows by one. A node that is created and set has one
+//!   event, [`WatchEvent::Created`], and version 0. A node that is created and deleted has none.
+//! - A node that is deleted and created again may be the same node: it keeps [`Stat::created`], its version grows by one, and
+//!   it has one event, [`WatchEvent::Changed`].
+//! - The events of a transaction may come in any order.
+//!
+//! So a caller takes versions from the answer of the registry, or from a read, and counts no further than that.
+//!
 //! Paths are absolute within the namespace (`/my_job/config`); the namespace itself is `/`.
 
 use std::fmt;
@@ -46,6 +59,8 @@ mod queue;
 mod size;
 #[cfg(feature = "_registry-sql")]
 pub mod sql;
+#[cfg(feature = "_registry-sql")]
+mod watches;
 #[cfg(feature = "zookeeper")]
 pub mod zookeeper;
 
@@ -53,7 +68,7 @@ pub use crate::erased::BoxFuture;
 pub use crate::limits::MAX_TRANSACTION_SIZE;
 pub use error::{Error, WriteError};
 pub(crate) use size::packed;
-pub use size::size_of;
+pub use size::{Limits, Size, size_of};
 
 /// A registry centre that sessions can be opened on.
 ///
@@ -159,6 +174,12 @@ pub trait Session: fmt::Debug + Send + Sync + 'static {
     /// last heard from us.
     fn timeout(&self) -> Duration;
 
+    /// Returns how much one request may be. The framework splits by it what it writes and reads, and a session refuses
+    /// larger requests before it sends anything.
+    ///
+    /// They are the same for all sessions of a registry. [`Limits::default`] is right for a registry that counts bytes alone.
+    fn limits(&self) -> Limits;
+
     /// The state as known here. The registry may know more: expiry is noticed late.
     fn state(&self) -> watch::Receiver<SessionState>;
 
@@ -169,7 +190,7 @@ pub trait Session: fmt::Debug + Send + Sync + 'static {
     /// After [`Error::ConnectionLoss`] all or nothing was changed: which is unknown until the session is
     /// [`Connected`](SessionState::Connected) again; then a [`sync`](Self::sync) and a read tell, and what did
     /// not happen will not happen later.
-    /// [`Error::TooLarge`] and [`Error::InvalidArgument`] are found before anything is sent.
+    /// [`Error::TooLarge`], [`Error::TooManySteps`] and [`Error::InvalidArgument`] are found before anything is sent.
     ///
     /// # Cancel safety
     /// The transaction is sent no later than at the first poll; dropping the future leaves its outcome unknown.
@@ -181,7 +202,7 @@ pub trait Session: fmt::Debug + Send + Sync + 'static {
     /// A registry implements it. Callers call [`read`](#method.read), which takes any number of reads.
     ///
     /// # Errors
-    /// [`Error::TooLarge`] and [`Error::InvalidArgument`] are found before anything is sent.
+    /// [`Error::TooLarge`], [`Error::TooManySteps`] and [`Error::InvalidArgument`] are found before anything is sent.
     fn read_at_once(&self, reads: Vec<Read>) -> BoxFuture<'static, Result<Vec<Answer>, Error>>;
 
     /// Waits until the server that serves us has seen everything that was acknowledged before. Answered by
@@ -226,7 +247,7 @@ impl dyn Session + '_ {
     /// # Cancel safety
     /// Reads change nothing; dropping the future leaves nothing behind.
     pub async fn read(&self, reads: Vec<Read>) -> Result<Vec<Answer>, Error> {
-        let mut parts = size::parts(reads);
+        let mut parts = size::parts(reads, self.limits());
         if parts.len() == 1 {
             return self.read_at_once(parts.remove(0)).await;
         }

@@ -61,6 +61,8 @@ pub(super) struct Change<'a> {
     pub(super) item: u32,
     /// The ledger's version now.
     pub(super) version: i32,
+    /// By how many versions a ledger that is set twice in one transaction is ahead.
+    pub(super) versions_of_two: i32,
     /// What a right clock shows.
     pub(super) now: Timestamp,
     /// Whether the whole job is paused.
@@ -151,7 +153,7 @@ impl JobAccount {
         }
         // The end of a run and the claim of the one that makes up for what it missed come in one transaction, of which
         // the registry shows the outcome alone.
-        let is_ended_within = change.version - before.version == 2;
+        let is_ended_within = change.version - before.version == change.versions_of_two;
         let is_made_up = is_ended_within && run.source == Source::Misfire && run.owner == last.owner;
         if last.end.is_none() && !is_made_up {
             // A claim ends a run that no instance can go on with.

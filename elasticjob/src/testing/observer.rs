@@ -31,6 +31,8 @@ pub(super) struct Observer {
     /// Its server is behind on purpose: so it shows the registry as it was after each transaction.
     link: Link,
     reader: Arc<dyn Session>,
+    /// By how many versions a node that is set twice in one transaction is ahead.
+    versions_of_two: i32,
     /// Acts as operators do.
     writer: Arc<dyn Session>,
     watches: BTreeMap<String, Box<dyn Watch>>,
@@ -55,6 +57,7 @@ pub(super) struct Observer {
 impl Observer {
     pub(super) async fn new(
         registry: &MemoryRegistry,
+        versions_of_two: i32,
         jobs: &[String],
         clock: impl Fn() -> Timestamp + 'static,
         history: History,
@@ -71,6 +74,7 @@ impl Observer {
         Self {
             link,
             reader,
+            versions_of_two,
             writer,
             watches,
             alive: BTreeMap::new(),
@@ -228,6 +232,7 @@ impl Observer {
             job,
             item,
             version,
+            versions_of_two: self.versions_of_two,
             now,
             is_paused: self.paused.contains(job),
             is_there: &|id| alive.contains(id),

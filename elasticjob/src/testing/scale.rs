@@ -11,6 +11,9 @@ const TENS: u16 = 12;
 /// and so many have jobs of thousands.
 const THOUSANDS: u16 = 1;
 
+/// The registry of one of so many seeds is like etcd.
+const ETCD_OF: u8 = 20;
+
 /// How many items jobs have, and what that makes of everything else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scale {
@@ -45,6 +48,19 @@ impl Scale {
             Self::Tens => Some(limits::lower(rng.usize(7_000..12_000), rng.usize(4..20))),
             Self::Thousands => Some(limits::lower(rng.usize(50_000..150_000), rng.usize(4..2_000))),
         }
+    }
+
+    /// Draws how many steps a request takes, if the registry of a seed is like etcd: it counts steps, and carries out what a
+    /// transaction comes to for each node.
+    pub(super) fn steps(self, seed: u64) -> Option<usize> {
+        // From a source of its own, so that the other seeds stay what they are.
+        let mut rng = fastrand::Rng::with_seed(seed.rotate_left(32) ^ !seed);
+        let is_like_etcd = rng.u8(..ETCD_OF) == 0;
+        is_like_etcd.then(|| match self {
+            Self::Small | Self::Large => rng.usize(48..96),
+            Self::Tens => rng.usize(48..128),
+            Self::Thousands | Self::Of(_) => 120,
+        })
     }
 
     /// Returns how many items a job has.

@@ -107,8 +107,6 @@ impl World {
         let session_timeout = Duration::from_millis(rng.u64(6_000..12_000));
         let began = Instant::now();
         let clock = move || origin() + began.elapsed();
-        let registry =
-            MemoryRegistry::with_clock(move || clock().as_millisecond()).with_session_timeout(session_timeout);
         let is_drawn = application.is_none();
         let canceller = (is_drawn && seed % 8 == 7).then(|| fastrand::Rng::with_seed(!seed));
         let scale = match (&application, course.items) {
@@ -116,6 +114,12 @@ impl World {
             (None, Some(items)) => Scale::Of(items),
             (None, None) => Scale::draw(seed, &mut rng),
         };
+        let steps_taken = if is_drawn { scale.steps(seed) } else { None };
+        let mut registry =
+            MemoryRegistry::with_clock(move || clock().as_millisecond()).with_session_timeout(session_timeout);
+        if let Some(steps) = steps_taken {
+            registry = registry.with_steps(steps).with_net_effects();
+        }
         // What users have is not to be begun again beside itself.
         let focus = match application {
             Some(_) => Focus::Nothing,
@@ -131,12 +135,22 @@ impl World {
             drawn.for_each(|drawn| drawn.work.report_progress());
         }
         let names: Vec<String> = jobs.iter().map(|job: &Job| job.name.clone()).collect();
-        let observer = Observer::new(&registry, &names, clock, history.clone()).await;
+        let observer = Observer::new(
+            &registry,
+            if steps_taken.is_some() { 1 } else { 2 },
+            &names,
+            clock,
+            history.clone(),
+        )
+        .await;
         let operations = Operations::new(Arc::new(registry.clone())).with_ids(Ids::seeded(!seed));
         let is_large = scale == Scale::Large;
         history.note(format!("session timeout {session_timeout:?}, large {is_large}"));
         if scale.is_slow() || focus != Focus::Nothing {
             history.note(format!("jobs {scale:?}, dwelling on {focus:?}"));
+        }
+        if let Some(steps) = steps_taken {
+            history.note(format!("a request takes {steps} steps, and each node changes once"));
         }
         for job in &jobs {
             history.note(format!("job {}", job.describe()));

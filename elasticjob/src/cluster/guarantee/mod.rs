@@ -30,8 +30,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use crate::limits;
-use crate::registry::{Error, SessionState, Step, size_of};
+use crate::registry::{Error, SessionState, Step};
 use crate::schedule::Clock;
 
 use super::latch;
@@ -170,7 +169,7 @@ impl Barrier {
             return Ok(());
         }
         let groups = steps.into_iter().map(|step| vec![step]);
-        for part in packed(groups, limits::transaction_size(), size_of) {
+        for part in packed(groups, self.membership.limits()) {
             let written = self.membership.write(part).await;
             written.map_err(|refused| refused.error)?;
         }

@@ -19,7 +19,10 @@ impl Worker {
     /// Makes the next request about the progress of runs, which are in no other's way.
     pub(super) fn write_progress(&mut self, joined: &mut Joined) {
         let (elapsed, now) = (self.process.clock.elapsed(), self.process.clock.now());
-        let request = self.progresses.next_request(self.application.name(), elapsed, now);
+        let limits = joined.membership.limits();
+        let request = self
+            .progresses
+            .next_request(self.application.name(), limits, elapsed, now);
         if let Some(request) = request {
             self.ask(joined, request.map(Purpose::Progress));
         }

@@ -99,7 +99,7 @@ impl Worker {
         }
         let reads = vec![Read::Data(Node::Root.of(job)), Read::Data(config.clone())];
         let mut answers = membership.read(reads).await?.into_iter();
-        let mut view = View::new(job);
+        let mut view = View::within(membership.limits(), job);
         let mut next = || match answers.next() {
             Some(Answer::Data(found)) => found,
             _ => None,
@@ -161,7 +161,7 @@ impl Worker {
         let Ok(answers) = membership.read(nodes.iter().cloned().map(Read::Data).collect()).await else {
             return false;
         };
-        let mut view = View::new(job);
+        let mut view = View::within(membership.limits(), job);
         for (path, answer) in nodes.iter().zip(answers) {
             if let Answer::Data(found) = answer {
                 view.read(path, found);
@@ -183,7 +183,7 @@ impl Worker {
 
     /// Takes it back. It goes with the session in any case.
     async fn unsay(&self, membership: &Membership) {
-        let view = View::new(self.application.name());
+        let view = View::within(membership.limits(), self.application.name());
         let mut transaction = Transaction::on(&view);
         transaction.delete(Node::Standby(membership.id().as_str()));
         let _ = tokio::time::timeout(PAUSE, membership.write(transaction.into_steps())).await;

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use self::core::Core;
 use self::session::MemorySession;
+use self::tree::Effects;
 use super::{BoxFuture, Error, Registry, Session};
 
 mod children;
@@ -22,6 +23,7 @@ mod driver;
 mod faults;
 mod link;
 mod member;
+mod net;
 mod session;
 mod state;
 mod tree;
@@ -75,6 +77,21 @@ impl MemoryRegistry {
     #[must_use]
     pub fn with_session_timeout(self, timeout: Duration) -> Self {
         self.core.with(|state| state.set_session_timeout(timeout));
+        self
+    }
+
+    /// Has a request take so many steps at most. Bytes are counted as usual.
+    #[must_use]
+    pub fn with_steps(self, steps: usize) -> Self {
+        self.core.with(|state| state.steps = steps);
+        self
+    }
+
+    /// Has a transaction carry out what its steps come to for each node, as [`registry`](super) allows: a node that is deleted
+    /// and created again stays the same.
+    #[must_use]
+    pub fn with_net_effects(self) -> Self {
+        self.core.with(|state| state.effects = Effects::NetOfEachNode);
         self
     }
 

@@ -10,7 +10,7 @@ use super::core::Core;
 use super::state::{RequestKind, State, Submitted};
 use super::watch::MemoryWatch;
 use crate::registry::{
-    Answer, BoxFuture, Error, Read, Session, SessionState, Step, Watch, WriteError, Written, path, size,
+    Answer, BoxFuture, Error, Limits, Read, Session, SessionState, Step, Watch, WriteError, Written, path, size,
 };
 
 /// Dropping it ends the session, as far as the link carries the word.
@@ -19,6 +19,7 @@ pub(super) struct MemorySession {
     core: Arc<Core>,
     id: i64,
     timeout: Duration,
+    steps: usize,
     state: watch::Receiver<SessionState>,
 }
 
@@ -30,6 +31,7 @@ impl MemorySession {
                 core: Arc::clone(core),
                 id,
                 timeout: registry.session_timeout(),
+                steps: registry.steps,
                 state,
             })
         })
@@ -72,12 +74,19 @@ impl Session for MemorySession {
         self.timeout
     }
 
+    fn limits(&self) -> Limits {
+        Limits {
+            steps: self.steps,
+            ..Limits::default()
+        }
+    }
+
     fn state(&self) -> watch::Receiver<SessionState> {
         self.state.clone()
     }
 
     fn write(&self, steps: Vec<Step>) -> BoxFuture<'static, Result<Vec<Written>, WriteError>> {
-        if let Err(error) = size::check_steps(&steps) {
+        if let Err(error) = size::check_steps(&steps, self.limits()) {
             return Box::pin(future::ready(Err(error)));
         }
         let session = self.id;
@@ -91,7 +100,7 @@ impl Session for MemorySession {
     }
 
     fn read_at_once(&self, reads: Vec<Read>) -> BoxFuture<'static, Result<Vec<Answer>, Error>> {
-        if let Err(error) = size::check_reads(&reads) {
+        if let Err(error) = size::check_reads(&reads, self.limits()) {
             return Box::pin(future::ready(Err(error)));
         }
         let session = self.id;

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::core::Deferred;
 use super::link::{Break, Direction, Fate, LinkState};
 use super::member::{Alarms, Delayed, Lag, Member, Message};
-use super::tree::{Stamp, Transaction, Tree};
+use super::tree::{Effects, Stamp, Transaction, Tree};
 use crate::registry::queue::Queue;
 use crate::registry::{Answer, Error, Read, SessionState, Step, WatchEvent, WriteError, Written, path};
 
@@ -33,6 +33,9 @@ pub(super) struct State {
     pub(super) session_timeout: Duration,
     pub(super) last_transaction: i64,
     pub(super) last_session: i64,
+    pub(super) effects: Effects,
+    /// Most steps of a request.
+    pub(super) steps: usize,
     /// What is to be done once the lock is released: it runs code of others.
     pub(super) deferred: Vec<Deferred>,
 }
@@ -68,6 +71,8 @@ impl State {
             session_timeout,
             last_transaction,
             last_session: 0,
+            effects: Effects::default(),
+            steps: usize::MAX,
             deferred: Vec::new(),
         }
     }
@@ -299,7 +304,7 @@ impl State {
             transaction: self.last_transaction + 1,
             at: (self.clock)(),
         };
-        let (written, transaction) = self.tree.execute(session, steps, stamp)?;
+        let (written, transaction) = self.tree.execute(session, steps, stamp, self.effects)?;
         self.last_transaction += 1;
         self.publish(transaction);
         Ok(written)

@@ -49,6 +49,31 @@ fn has_event(watch: &mut Box<dyn Watch>) -> Option<WatchEvent> {
     }
 }
 
+mod like_etcd {
+    use super::*;
+
+    fn registry() -> MemoryRegistry {
+        super::registry().with_steps(48).with_net_effects()
+    }
+
+    #[tokio::test]
+    async fn conforms() {
+        crate::registry::conformance::all(Arc::new(registry())).await;
+    }
+
+    #[tokio::test]
+    async fn refuses_more_steps_than_it_takes() {
+        let session = connect(&registry()).await;
+        let step = Step::Check {
+            path: "/".into(),
+            version: None,
+        };
+        session.write(vec![step.clone(); 48]).await.unwrap();
+        let refused = session.write(vec![step; 49]).await.unwrap_err();
+        assert_eq!(refused, Error::TooManySteps { steps: 49, limit: 48 }.into());
+    }
+}
+
 #[tokio::test]
 async fn answers_at_the_first_poll_without_a_fault() {
     let session = connect(&registry()).await;

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::children::{Children, Hasher};
+use super::net;
 use crate::registry::{Answer, CreateMode, Error, Read, Stat, Step, WatchEvent, WriteError, Written, path};
 
 /// One server's copy of everything.
@@ -28,6 +29,15 @@ pub(super) struct Node {
     children: Children,
 }
 
+/// What a transaction does to a node that it names twice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Effects {
+    #[default]
+    OfEachStep,
+    /// What the steps come to, as etcd carries it out.
+    NetOfEachNode,
+}
+
 /// The number and the time of a transaction.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stamp {
@@ -45,13 +55,24 @@ pub(super) struct Transaction {
 /// One change, with everything decided.
 #[derive(Debug)]
 pub(super) enum Change {
-    Created { path: String, data: Arc<[u8]>, life: Life },
-    Changed { path: String, data: Arc<[u8]> },
-    Deleted { path: String },
+    Created {
+        path: String,
+        data: Arc<[u8]>,
+        life: Life,
+    },
+    Changed {
+        path: String,
+        data: Arc<[u8]>,
+        /// Of a node that took the place of another in one transaction: how long it lives.
+        replaced: Option<Life>,
+    },
+    Deleted {
+        path: String,
+    },
 }
 
 /// How long a node lives.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Life {
     Persistent,
     Container,
@@ -72,6 +93,7 @@ impl Tree {
         session: i64,
         steps: Vec<Step>,
         stamp: Stamp,
+        effects: Effects,
     ) -> Result<(Vec<Written>, Transaction), WriteError> {
         let mut written = Vec::with_capacity(steps.len());
         let mut changes = Vec::with_capacity(steps.len());
@@ -96,7 +118,26 @@ impl Tree {
             written.push(answer);
             changes.push(change);
         }
+        if effects == Effects::NetOfEachNode && net::is_any_named_twice(&changes) {
+            self.roll_back(&changes, undo);
+            let of_steps = std::mem::take(&mut changes);
+            changes = net::of_each_node(&of_steps, |path| self.get(path).is_some());
+            for change in &changes {
+                self.apply(change, stamp);
+            }
+            self.correct(&mut written, &of_steps);
+        }
         Ok((written, Transaction { stamp, changes }))
+    }
+
+    /// Has the answers to the steps that set a node say what it is now.
+    fn correct(&self, written: &mut [Written], of_steps: &[Change]) {
+        let changed = written.iter_mut().filter(|answer| **answer != Written::Checked);
+        for (answer, change) in changed.zip(of_steps) {
+            if let (Written::Set(stat), Some(node)) = (answer, self.get(change.path())) {
+                *stat = node.stat;
+            }
+        }
     }
 
     /// What the step comes to on the tree as it is; `None` when it was but a check.
@@ -108,6 +149,7 @@ impl Tree {
                 Ok(Some(Change::Changed {
                     path,
                     data: shared(data),
+                    replaced: None,
                 }))
             }
             Step::Delete { path, version } => {
@@ -197,7 +239,10 @@ impl Tree {
                 parent.children.insert(name, node);
                 (Undo::Create, Written::Created(path.clone()))
             }
-            Change::Changed { path, data } => {
+            Change::Changed { path, data, replaced } => {
+                if let Some(life) = *replaced {
+                    self.become_of(path, life);
+                }
                 let node = self
                     .get_mut(path)
                     .expect("a change is resolved against the tree it is applied to");
@@ -213,6 +258,34 @@ impl Tree {
             Change::Deleted { path } => {
                 let node = self.remove(path);
                 (Undo::Delete { node }, Written::Deleted)
+            }
+        }
+    }
+
+    /// Has a node live as long as the one that takes its place.
+    fn become_of(&mut self, path: &str, life: Life) {
+        let node = self
+            .get_mut(path)
+            .expect("a change is resolved against the tree it is applied to");
+        let owner = match life {
+            Life::Ephemeral { session } => session,
+            Life::Persistent | Life::Container => 0,
+        };
+        let before = std::mem::replace(&mut node.stat.ephemeral_owner, owner);
+        node.is_container = life == Life::Container;
+        if before != 0 {
+            self.forget_ephemeral(before, path);
+        }
+        if owner != 0 {
+            self.ephemerals.entry(owner).or_default().insert(path.to_owned());
+        }
+    }
+
+    fn forget_ephemeral(&mut self, owner: i64, path: &str) {
+        if let Some(paths) = self.ephemerals.get_mut(&owner) {
+            paths.remove(path);
+            if paths.is_empty() {
+                self.ephemerals.remove(&owner);
             }
         }
     }
@@ -257,13 +330,8 @@ impl Tree {
             .remove(name)
             .expect("a change is resolved against the tree it is applied to");
         let owner = node.stat.ephemeral_owner;
-        if owner != 0
-            && let Some(paths) = self.ephemerals.get_mut(&owner)
-        {
-            paths.remove(path);
-            if paths.is_empty() {
-                self.ephemerals.remove(&owner);
-            }
+        if owner != 0 {
+            self.forget_ephemeral(owner, path);
         }
         node
     }
@@ -370,7 +438,7 @@ mod tests {
             create("/a/b", CreateMode::Persistent),
             create("/a/e", CreateMode::Ephemeral),
         ];
-        tree.execute(1, steps, STAMP).unwrap();
+        tree.execute(1, steps, STAMP, Effects::OfEachStep).unwrap();
         let before = format!("{tree:?}");
 
         let steps = vec![
@@ -390,7 +458,7 @@ mod tests {
             },
             create("/a/b/c", CreateMode::Persistent),
         ];
-        let refused = tree.execute(1, steps, STAMP).unwrap_err();
+        let refused = tree.execute(1, steps, STAMP, Effects::OfEachStep).unwrap_err();
 
         assert_eq!(
             refused,
@@ -421,7 +489,7 @@ mod tests {
                 version: Some(1),
             }],
         ] {
-            let (_, transaction) = leader.execute(5, steps, STAMP).unwrap();
+            let (_, transaction) = leader.execute(5, steps, STAMP, Effects::OfEachStep).unwrap();
             follower.follow(&transaction);
         }
         assert_eq!(format!("{follower:?}"), format!("{leader:?}"));
@@ -439,7 +507,7 @@ mod tests {
                 version: None,
             },
         ];
-        tree.execute(1, steps, STAMP).unwrap();
+        tree.execute(1, steps, STAMP, Effects::OfEachStep).unwrap();
         assert_eq!(
             tree.empty_containers(),
             [Step::Delete {

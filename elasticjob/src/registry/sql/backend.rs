@@ -7,8 +7,8 @@
 use std::time::Duration;
 
 use super::session::{Request, Response};
-use super::watches::Watches;
 use crate::registry::WatchEvent;
+use crate::registry::watches::Watches;
 
 /// A member of the cluster as its database knows it: one session, over one connection at a time.
 ///

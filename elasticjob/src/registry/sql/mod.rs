@@ -22,7 +22,6 @@ mod session;
 mod sqlite;
 #[cfg(feature = "registry-sqlite")]
 mod transaction;
-mod watches;
 mod worker;
 
 #[cfg(feature = "registry-postgres")]

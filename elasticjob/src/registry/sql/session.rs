@@ -11,10 +11,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::watches::Watches;
 use crate::registry::calls::{failed, pass_on};
+use crate::registry::watches::Watches;
 use crate::registry::{
-    Answer, BoxFuture, Error, Read, Session, SessionState, Step, Watch, WriteError, Written, path, size,
+    Answer, BoxFuture, Error, Limits, Read, Session, SessionState, Step, Watch, WriteError, Written, path, size,
 };
 
 /// Calls that wait for the session's task.
@@ -142,12 +142,16 @@ impl Session for SqlSession {
         self.shared.timeout
     }
 
+    fn limits(&self) -> Limits {
+        Limits::default()
+    }
+
     fn state(&self) -> watch::Receiver<SessionState> {
         self.state.clone()
     }
 
     fn write(&self, steps: Vec<Step>) -> BoxFuture<'static, Result<Vec<Written>, WriteError>> {
-        if let Err(error) = size::check_steps(&steps) {
+        if let Err(error) = size::check_steps(&steps, self.limits()) {
             return failed(error);
         }
         self.call(Request::Write(steps), |response| match response {
@@ -157,7 +161,7 @@ impl Session for SqlSession {
     }
 
     fn read_at_once(&self, reads: Vec<Read>) -> BoxFuture<'static, Result<Vec<Answer>, Error>> {
-        if let Err(error) = size::check_reads(&reads) {
+        if let Err(error) = size::check_reads(&reads, self.limits()) {
             return failed(error);
         }
         self.call(Request::Read(reads), |response| match response {

@@ -201,7 +201,7 @@ impl<B: Backend> Worker<B> {
 /// Takes all calls that wait, as far as they are served at once.
 fn gather(first: Call, calls: &mut mpsc::Receiver<Call>, most: usize) -> Vec<Call> {
     let bytes = |call: &Call| match &call.request {
-        Request::Write(steps) => size_of(steps),
+        Request::Write(steps) => size_of(steps).bytes,
         _ => 0,
     };
     let mut size = bytes(&first);

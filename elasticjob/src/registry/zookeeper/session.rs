@@ -16,7 +16,7 @@ use super::watch::{Registration, Watches, ZooKeeperWatch};
 use super::worker::{Call, Deliver, Worker};
 use crate::registry::calls::{failed, pass_on};
 use crate::registry::{
-    Answer, BoxFuture, Error, Read, Session, SessionState, Step, Watch, WriteError, Written, path, size,
+    Answer, BoxFuture, Error, Limits, Read, Session, SessionState, Step, Watch, WriteError, Written, path, size,
 };
 
 /// Calls that wait for the session's task. It takes them at once, save in a flood.
@@ -113,12 +113,16 @@ impl Session for ZooKeeperSession {
         self.timeout
     }
 
+    fn limits(&self) -> Limits {
+        Limits::default()
+    }
+
     fn state(&self) -> watch::Receiver<SessionState> {
         self.state.clone()
     }
 
     fn write(&self, steps: Vec<Step>) -> BoxFuture<'static, Result<Vec<Written>, WriteError>> {
-        if let Err(error) = size::check_steps(&steps) {
+        if let Err(error) = size::check_steps(&steps, self.limits()) {
             return failed(error);
         }
         let namespace = self.namespace.clone();
@@ -126,7 +130,7 @@ impl Session for ZooKeeperSession {
     }
 
     fn read_at_once(&self, reads: Vec<Read>) -> BoxFuture<'static, Result<Vec<Answer>, Error>> {
-        if let Err(error) = size::check_reads(&reads) {
+        if let Err(error) = size::check_reads(&reads, self.limits()) {
             return failed(error);
         }
         self.call(move |client| Box::pin(read(client, reads)))

@@ -22,8 +22,7 @@ use crate::cluster::ledger::{End, Record, Run};
 use crate::cluster::mutation::Mutation;
 use crate::cluster::transaction::Transaction;
 use crate::cluster::view::View;
-use crate::limits;
-use crate::registry::{Answer, Error, Read, Stat, WriteError, Written, size_of};
+use crate::registry::{Answer, Error, Read, Size, Stat, WriteError, Written, size_of};
 
 use super::claim::{Found, Granted, check_epoch};
 use super::make_up::MakeUp;
@@ -147,7 +146,8 @@ impl Firings {
         let mut transaction = Transaction::on(cx.view);
         let mut goes_any_on = false;
         let mut items = Vec::new();
-        let mut size = 0;
+        let mut size = Size::default();
+        let limits = cx.view.limits().of_worker(cx.view.job());
         for (item, ended) in &self.runs.ended {
             let mut steps = Transaction::on(cx.view);
             let node = |kind| Node::ItemState { item: *item, kind };
@@ -168,7 +168,7 @@ impl Firings {
             steps.set(Node::LedgerItem(*item), record.to_bytes(), Some(ended.running.version));
             let steps = steps.into_steps();
             size += size_of(&steps);
-            if size > limits::worker_transaction_size(cx.view.job()) && !items.is_empty() {
+            if !limits.take(size) && !items.is_empty() {
                 break;
             }
             transaction.extend(steps);

@@ -23,7 +23,6 @@ use crate::cluster::ledger::{Gap, Record, Refusal, Run, Source};
 use crate::cluster::pause::PAUSED;
 use crate::cluster::transaction::Transaction;
 use crate::cluster::view::Revision;
-use crate::limits;
 use crate::registry::{Answer, CreateMode, Read, Step};
 
 use super::passing::{Accountable, Concern};
@@ -177,7 +176,7 @@ impl Firings {
         }
         let accountable = Accountable::of(cx);
         let (mut missing, mut ending) = (Vec::new(), Vec::new());
-        while missing.len() < limits::batch()
+        while missing.len() < cx.view.limits().batch()
             && let Some(item) = self.ledgers.unread.pop_first()
         {
             if self.is_known(item) || accountable.concern(item).is_none() {

@@ -14,7 +14,6 @@
 use crate::cluster::core::context::Context;
 use crate::cluster::ledger::Source;
 use crate::cluster::mutation::Mutation;
-use crate::limits;
 use crate::registry::{Step, size_of};
 
 use super::claim::Granted;
@@ -92,7 +91,8 @@ impl Firings {
         let id = self.open.name();
         let claim = self.new_claim(cx, id, &occasion, ending);
         let view = cx.view;
-        let is_fitting = size_of(ends) + size_of(&claim.steps(view)) <= limits::worker_transaction_size(view.job());
+        let limits = view.limits().of_worker(view.job());
+        let is_fitting = limits.take(size_of(ends) + size_of(&claim.steps(view)));
         if claim.items.is_empty() || !is_fitting {
             return None;
         }

@@ -29,7 +29,6 @@ use crate::cluster::ledger::Record;
 use crate::cluster::mutation::Mutation;
 use crate::cluster::transaction::Transaction;
 use crate::cluster::view::{Revision, View, look};
-use crate::limits;
 use crate::registry::{CreateMode, Read};
 use crate::sharding::rendezvous;
 
@@ -121,7 +120,7 @@ impl Takeover {
         };
         let waiting = view.failover_queue.range(..config.sharding_total_count().get());
         let mut items: Vec<u32> = waiting.copied().filter(is_next).collect();
-        items.truncate(limits::batch());
+        items.truncate(view.limits().batch());
         items
     }
 

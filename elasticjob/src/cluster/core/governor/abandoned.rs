@@ -9,7 +9,6 @@ use crate::cluster::layout::Node;
 use crate::cluster::ledger::{End, Record, Run, Verdict};
 use crate::cluster::transaction::Transaction;
 use crate::cluster::view::View;
-use crate::limits;
 use crate::registry::{Answer, Read, Step};
 
 /// What removes such items from the queue.
@@ -29,7 +28,7 @@ pub(crate) fn find(view: &View, succession: Succession) -> Vec<u32> {
     view.failover_queue
         .range(first..)
         .copied()
-        .take(limits::batch())
+        .take(view.limits().batch())
         .collect()
 }
 

@@ -23,8 +23,7 @@ use crate::cluster::ledger::Record;
 use crate::cluster::surveyed::{ItemNode, Surveyed};
 use crate::cluster::transaction::Transaction;
 use crate::cluster::view::View;
-use crate::limits;
-use crate::registry::{CreateMode, Step, size_of};
+use crate::registry::{CreateMode, Limits, Size, Step, size_of};
 
 /// An item of those that moved takes so many bytes in the epoch at most,
 const BYTES_A_MOVED_ITEM: usize = 24;
@@ -37,6 +36,7 @@ const BYTES_OF_MOVED_ITEMS: usize = 4;
 #[derive(Debug)]
 pub(crate) struct Parts {
     job: String,
+    limits: Limits,
     frame: Frame,
     basis: Basis,
     /// The owner of each item below the total.
@@ -74,9 +74,10 @@ impl Parts {
         let moved = items.iter().filter(is_moved).map(|surveyed| surveyed.item);
         let shared_out = SharedOut::new(view, &basis, &items, moved);
         items.retain(|surveyed| !basis.deferred.contains(surveyed.item));
-        basis.moved = moved_with_epoch(view.job(), &basis, &target, &items);
+        basis.moved = moved_with_epoch(view.limits().of_worker(view.job()), &basis, &target, &items);
         let parts = Self {
             job: view.job().to_owned(),
+            limits: view.limits().of_worker(view.job()),
             frame: Frame::of(view),
             basis,
             target,
@@ -99,16 +100,16 @@ impl Parts {
         self.items.len()
     }
 
-    /// Takes the changes of as many items as fit into `room` bytes, one item at least. Returns them with their size.
+    /// Takes the changes of as many items as fit into `room`, one item at least. Returns them with their size.
     ///
     /// An item is never split over two transactions: owner, ledger and node change together.
-    fn take_changes(&mut self, room: usize) -> (Vec<Step>, usize) {
-        let (mut changes, mut size) = (Vec::new(), 0);
+    fn take_changes(&mut self, room: Limits) -> (Vec<Step>, Size) {
+        let (mut changes, mut size) = (Vec::new(), Size::default());
         while let Some(surveyed) = self.items.peek() {
             let wanted = self.target.get(surveyed.item as usize);
             let steps = steps(&self.job, surveyed, wanted, &self.extent);
             let more = size_of(&steps);
-            if size + more > room && size > 0 {
+            if !room.take(size + more) && !changes.is_empty() {
                 break;
             }
             self.items.next();
@@ -126,11 +127,13 @@ impl Iterator for Parts {
         if self.is_done {
             return None;
         }
-        let limit = limits::worker_transaction_size(&self.job);
         let frame = size_of(&self.frame.steps(Place::ONLY, &Basis::default()));
-        let (changes, size) = self.take_changes(limit.saturating_sub(frame));
+        let (changes, size) = self.take_changes(self.limits.beside(frame));
         // What the assignment was made for grows with the instances and the items, and may need a transaction of its own.
-        let is_fitting = changes.is_empty() || size + size_of(&self.frame.steps(Place::ONLY, &self.basis)) <= limit;
+        let is_fitting = changes.is_empty()
+            || self
+                .limits
+                .take(size + size_of(&self.frame.steps(Place::ONLY, &self.basis)));
         let is_last = self.items.peek().is_none() && is_fitting;
         let place = Place {
             before: self.made,
@@ -242,12 +245,12 @@ impl Frame {
 /// Returns the items that get another owner, each with the place of that owner among the instances. Returns `None` if these are
 /// too many to be stored with the epoch.
 fn moved_with_epoch(
-    job: &str,
+    limits: Limits,
     basis: &Basis,
     target: &[Option<InstanceId>],
     items: &[Surveyed],
 ) -> Option<Vec<(u32, Option<usize>)>> {
-    let most = limits::worker_transaction_size(job) / BYTES_OF_MOVED_ITEMS / BYTES_A_MOVED_ITEM;
+    let most = limits.bytes / BYTES_OF_MOVED_ITEMS / BYTES_A_MOVED_ITEM;
     let places: BTreeMap<&str, usize> = basis.instances.iter().map(String::as_str).zip(0..).collect();
     let mut moved = Vec::new();
     for surveyed in items {

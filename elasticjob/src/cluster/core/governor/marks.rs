@@ -25,7 +25,6 @@ use crate::cluster::ledger::{End, Record, Run, Verdict};
 use crate::cluster::mutation::Mutation;
 use crate::cluster::transaction::Transaction;
 use crate::cluster::view::{ItemView, MarkHolder, View, look};
-use crate::limits;
 use crate::registry::{Answer, CreateMode, Read, Stat, Step};
 
 /// Returns whether it is for `me` to repair marks: for the leader if it is one of ours, else for the first of ours.
@@ -51,7 +50,7 @@ pub(crate) fn suspects(view: &View, from: u32) -> Vec<u32> {
         .items
         .range(from..)
         .filter(|(number, item)| is_marked(item) || is_taken_for_running(view, **number, item));
-    marked.map(|(item, _)| *item).take(limits::batch()).collect()
+    marked.map(|(item, _)| *item).take(view.limits().batch()).collect()
 }
 
 /// The fault that is put in on purpose: what a dead instance owned counts as what it was running.

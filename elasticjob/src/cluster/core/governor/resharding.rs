@@ -209,8 +209,7 @@ mod tests {
     use crate::cluster::core::governor::assignment::Parts;
     use crate::cluster::extent::Extent;
     use crate::cluster::surveyed::{ItemNode, Mark, Surveyed};
-    use crate::limits;
-    use crate::registry::{Stat, size_of};
+    use crate::registry::{Limits, Stat, size_of};
 
     use super::*;
     use crate::cluster::fixtures::{self, id};
@@ -430,7 +429,7 @@ mod tests {
         assert!(
             parts
                 .iter()
-                .all(|part| size_of(part) <= limits::worker_transaction_size("job"))
+                .all(|part| Limits::default().of_worker("job").take(size_of(part)))
         );
         let clears = |part: &Vec<Step>| shown(part).contains(&"-/job/leader/sharding/necessary".to_owned());
         let cleared = parts.iter().map(clears);
@@ -487,7 +486,7 @@ mod tests {
         assert!(
             parts
                 .iter()
-                .all(|part| size_of(part) <= limits::worker_transaction_size("job"))
+                .all(|part| Limits::default().of_worker("job").take(size_of(part)))
         );
     }
 }

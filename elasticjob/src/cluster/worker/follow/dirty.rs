@@ -9,7 +9,7 @@ use std::iter;
 use std::ops::Range;
 
 use crate::cluster::scope;
-use crate::limits;
+use crate::registry::Limits;
 
 /// Nodes to be read before anything is decided.
 #[derive(Debug, Default)]
@@ -53,8 +53,8 @@ impl Dirty {
     /// Takes as many paths as are read together.
     ///
     /// Named paths go first. What is left over stays for the next read.
-    pub(super) fn take(&mut self, job: &str) -> Vec<String> {
-        let most = limits::items_at_once();
+    pub(super) fn take(&mut self, job: &str, limits: Limits) -> Vec<String> {
+        let most = limits.items_at_once();
         let mut taken: Vec<String> = iter::from_fn(|| self.paths.pop_first()).take(most).collect();
         let owners = scope::owners(job, self.owners.by_ref().take(most - taken.len()));
         taken.extend(owners);
@@ -71,15 +71,15 @@ mod tests {
 
         #[test]
         fn are_taken_some_at_a_time_behind_paths() {
-            let most = u32::try_from(limits::items_at_once()).expect("not so many");
+            let most = u32::try_from(Limits::default().items_at_once()).expect("not so many");
             let mut dirty = Dirty::default();
             dirty.insert_owners(0..most * 3);
             dirty.insert("/job/leader".to_owned());
-            let first = dirty.take("job");
+            let first = dirty.take("job", Limits::default());
             assert_eq!((first.len(), first[0].as_str()), (most as usize, "/job/leader"));
             let mut all: BTreeSet<String> = first.into_iter().collect();
             while !dirty.is_empty() {
-                let taken = dirty.take("job");
+                let taken = dirty.take("job", Limits::default());
                 assert!(taken.len() <= most as usize, "{} at once", taken.len());
                 all.extend(taken);
             }
@@ -95,7 +95,7 @@ mod tests {
             dirty.insert_owners(4..6);
             dirty.insert_owners(2..3);
             let paths: Vec<String> = (2..6).map(|item| format!("/job/sharding/{item}/instance")).collect();
-            assert_eq!(dirty.take("job"), paths);
+            assert_eq!(dirty.take("job", Limits::default()), paths);
             assert!(dirty.is_empty());
         }
     }

@@ -246,7 +246,7 @@ impl Follower {
             return None;
         }
         self.reading.start(BTreeSet::new());
-        Some(self.dirty.take(self.view.job()))
+        Some(self.dirty.take(self.view.job(), self.view.limits()))
     }
 
     /// Takes in data that was read, of a job of `total` items; `None` if it could not be: it stays to be read.

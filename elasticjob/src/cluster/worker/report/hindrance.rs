@@ -173,7 +173,7 @@ impl Hindrances {
 
 /// Whether two refusals are one to an operator.
 fn is_alike(one: &Error, other: &Error) -> bool {
-    let is_size = |error: &Error| matches!(error, Error::TooLarge { .. });
+    let is_size = |error: &Error| matches!(error, Error::TooLarge { .. } | Error::TooManySteps { .. });
     one == other || is_size(one) && is_size(other)
 }
 

@@ -171,10 +171,10 @@ async fn reaches_a_follower_of_a_large_job() {
 
 #[tokio::test(start_paused = true)]
 async fn of_many_runs_is_written_in_parts() {
+    let _limit = crate::limits::lower(2_000, usize::MAX);
     let mut cluster = Cluster::new().await;
     let _only = cluster.join("10.0.0.1", with_failover(40), lasting(Duration::from_secs(8)));
     cluster.until(7.0).await;
-    let _limit = crate::limits::lower(2_000, usize::MAX);
     let cancelled = cluster.cancel(None).await.unwrap();
     assert_eq!(
         cancelled.runs.keys().copied().collect::<Vec<_>>(),

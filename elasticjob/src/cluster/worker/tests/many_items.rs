@@ -30,8 +30,7 @@ fn items_at(cluster: &Cluster, due: Timestamp) -> BTreeSet<u32> {
 }
 
 /// Shares the items out, fires, loses an instance while all items run, and gets another total.
-async fn lives_through_it(name: &str, total: u32, instances: u32) {
-    let mut cluster = Cluster::new().await;
+async fn lives_through_it(mut cluster: Cluster, name: &str, total: u32, instances: u32) {
     let work = || lasting(Duration::from_secs(2));
     let members: Vec<Instance> = (0..instances)
         .map(|number| {
@@ -83,17 +82,24 @@ async fn lives_through_it(name: &str, total: u32, instances: u32) {
 
 #[tokio::test(start_paused = true)]
 async fn ten_thousand_on_three_instances() {
-    lives_through_it("job", 10_000, 3).await;
+    lives_through_it(Cluster::new().await, "job", 10_000, 3).await;
+}
+
+/// As etcd does: a claim takes some forty items.
+#[tokio::test(start_paused = true)]
+async fn ten_thousand_in_a_registry_that_counts_steps() {
+    let cluster = Cluster::on(|registry| registry.with_steps(120).with_net_effects()).await;
+    lives_through_it(cluster, "job", 10_000, 3).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn names_of_a_hundred_letters() {
-    lives_through_it(&"x".repeat(100), 3_000, 3).await;
+    lives_through_it(Cluster::new().await, &"x".repeat(100), 3_000, 3).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn chinese_names() {
-    lives_through_it(&"月末工资结算".repeat(17), 3_000, 3).await;
+    lives_through_it(Cluster::new().await, &"月末工资结算".repeat(17), 3_000, 3).await;
 }
 
 mod looks_at_items {

@@ -326,6 +326,11 @@ fn lasting(time: Duration) -> Work {
 
 impl Cluster {
     async fn new() -> Self {
+        Self::on(|registry| registry).await
+    }
+
+    /// On a registry that is set up by `with`.
+    async fn on(with: impl FnOnce(MemoryRegistry) -> MemoryRegistry) -> Self {
         // Shown where a test fails, and with `RUST_LOG`.
         let filter = tracing_subscriber::EnvFilter::from_default_env();
         let _ = tracing_subscriber::fmt()
@@ -337,6 +342,7 @@ impl Cluster {
         let of_registry = Arc::clone(&clock);
         let registry =
             MemoryRegistry::with_clock(move || of_registry.now().as_millisecond()).with_session_timeout(TIMEOUT);
+        let registry = with(registry);
         let observer = registry.connect().await.unwrap();
         Self {
             registry,

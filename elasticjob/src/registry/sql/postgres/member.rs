@@ -19,7 +19,7 @@ use crate::registry::sql::backend::{Backend, Delivery, Failure};
 use crate::registry::sql::cursor::{Cursor, Way};
 use crate::registry::sql::expiry::{Beat, Expiry, Look};
 use crate::registry::sql::session::{Request, Response};
-use crate::registry::sql::watches::Watches;
+use crate::registry::watches::Watches;
 use crate::registry::{Read, Step};
 use crate::uptime::uptime;
 

@@ -18,7 +18,7 @@ use crate::registry::sql::cursor::{Cursor, Way};
 use crate::registry::sql::expiry::{Beat, Expiry, Look};
 use crate::registry::sql::session::{Request, Response};
 use crate::registry::sql::transaction::Stamp;
-use crate::registry::sql::watches::Watches;
+use crate::registry::watches::Watches;
 use crate::registry::{Step, WriteError, Written};
 use crate::uptime::uptime;
 

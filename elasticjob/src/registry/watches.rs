@@ -12,14 +12,14 @@ use crate::registry::{Error, Watch, WatchEvent, path};
 
 /// The watches of a session, by path. Clones are the same watches.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Watches {
+pub(in crate::registry) struct Watches {
     // std mutex: never held across an await, nor while foreign code runs.
     queues: Arc<Mutex<BTreeMap<String, Arc<Queue>>>>,
 }
 
 /// One of them. Dropping it ends the watch.
 #[derive(Debug)]
-pub(super) struct SqlWatch {
+pub(in crate::registry) struct PathWatch {
     path: String,
     queue: Arc<Queue>,
     watches: Watches,
@@ -27,7 +27,7 @@ pub(super) struct SqlWatch {
 
 impl Watches {
     /// Begins a watch, which receives what is handed out from here on.
-    pub(super) fn begin(&self, path: String) -> Result<SqlWatch, Error> {
+    pub(in crate::registry) fn begin(&self, path: String) -> Result<PathWatch, Error> {
         let mut queues = self.lock();
         if queues.contains_key(&path) {
             return Err(Error::InvalidArgument(format!(
@@ -36,7 +36,7 @@ impl Watches {
         }
         let queue = Arc::<Queue>::default();
         queues.insert(path.clone(), Arc::clone(&queue));
-        Ok(SqlWatch {
+        Ok(PathWatch {
             path,
             queue,
             watches: self.clone(),
@@ -45,7 +45,7 @@ impl Watches {
 
     /// Returns the jobs that are watched, and whether all are.
     #[cfg(feature = "registry-postgres")]
-    pub(super) fn jobs(&self) -> (std::collections::BTreeSet<String>, bool) {
+    pub(in crate::registry) fn jobs(&self) -> (std::collections::BTreeSet<String>, bool) {
         let queues = self.lock();
         let job = |path: &String| path.split('/').nth(1).unwrap_or_default().to_owned();
         (queues.keys().map(job).collect(), queues.contains_key("/"))
@@ -53,12 +53,12 @@ impl Watches {
 
     /// Returns whether nothing is watched, so that no change need be read.
     #[cfg(feature = "registry-sqlite")]
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::registry) fn is_empty(&self) -> bool {
         self.lock().is_empty()
     }
 
     /// Hands a change to the watches of its path and of all above it.
-    pub(super) fn hand_out(&self, event: &WatchEvent) {
+    pub(in crate::registry) fn hand_out(&self, event: &WatchEvent) {
         let (WatchEvent::Created(path) | WatchEvent::Changed(path) | WatchEvent::Deleted(path)) = event else {
             return;
         };
@@ -72,12 +72,12 @@ impl Watches {
     }
 
     /// Says to all watches that changes may have been missed.
-    pub(super) fn resync(&self) {
+    pub(in crate::registry) fn resync(&self) {
         self.tell_all(&WatchEvent::Resync);
     }
 
     /// Says to all watches that the session is over.
-    pub(super) fn close(&self) {
+    pub(in crate::registry) fn close(&self) {
         self.tell_all(&WatchEvent::Closed);
     }
 
@@ -94,13 +94,13 @@ impl Watches {
     }
 }
 
-impl Watch for SqlWatch {
+impl Watch for PathWatch {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<WatchEvent> {
         self.queue.poll_pop(cx)
     }
 }
 
-impl Drop for SqlWatch {
+impl Drop for PathWatch {
     fn drop(&mut self) {
         self.watches.lock().remove(&self.path);
     }

@@ -10,6 +10,7 @@ pub mod crowd;
 pub mod databases;
 pub mod figures;
 pub mod hearing;
+pub mod histories;
 pub mod history;
 pub mod hook;
 pub mod java;

@@ -218,6 +218,113 @@ mod url {
     }
 }
 
+mod security {
+    use std::path::PathBuf;
+
+    use elasticjob_config::sources::{SaslMechanism, ZooKeeperSettings};
+
+    use super::*;
+
+    fn zookeeper(others: &str) -> ZooKeeperSettings {
+        let text = format!("elasticjob: {{reg-center: {{{SERVERS}, {others}}}}}");
+        match load(&text, &[]).unwrap().registry {
+            RegistrySettings::ZooKeeper(settings) => settings,
+            other => panic!("{others}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn is_read_from_sections_of_its_own() {
+        let settings = zookeeper("digest: 'a:b'");
+        assert!(settings.tls.is_none() && settings.sasl.is_none(), "{settings:?}");
+        let settings = zookeeper("tls: {ca: ca.pem}, sasl: {user: shop, password: tiger}");
+        let (tls, sasl) = (settings.tls.unwrap(), settings.sasl.unwrap());
+        assert_eq!((tls.ca, tls.identity), (PathBuf::from("ca.pem"), None));
+        assert_eq!((sasl.mechanism, sasl.user.as_str()), (SaslMechanism::DigestMd5, "shop"));
+        assert_eq!(
+            (sasl.password.reveal(), format!("{sasl:?}").contains("tiger")),
+            ("tiger", false)
+        );
+        let settings = zookeeper(
+            "tls: {ca: a, cert: 证书.pem, key: b, hostname-verification: true}, sasl: {mechanism: digest-md5, user: u, password: p}",
+        );
+        let identity = settings.tls.unwrap().identity.unwrap();
+        assert_eq!(
+            (identity.cert, identity.key),
+            (PathBuf::from("证书.pem"), PathBuf::from("b"))
+        );
+        let variables = [
+            ("ELASTICJOB_REG_CENTER_SERVER_LISTS", "zk:1"),
+            ("ELASTICJOB_REG_CENTER_NAMESPACE", "n"),
+            ("ELASTICJOB_REG_CENTER_TLS_CA", "ca.pem"),
+            ("ELASTICJOB_REG_CENTER_SASL_USER", "shop"),
+            ("ELASTICJOB_REG_CENTER_SASL_PASSWORD", "tiger"),
+        ];
+        let RegistrySettings::ZooKeeper(settings) = load("", &variables).unwrap().registry else {
+            panic!("servers are named");
+        };
+        assert!(settings.tls.is_some() && settings.sasl.is_some(), "{settings:?}");
+    }
+
+    #[test]
+    fn that_is_incomplete_or_impossible_is_refused_all_at_once() {
+        let check = |others: &str, expected: &[&str]| {
+            let errors = load(&format!("elasticjob:\n  reg-center: {{{SERVERS}, {others}}}"), &[]).unwrap_err();
+            assert_eq!(errors.iter().count(), expected.len(), "{others}: {errors}");
+            let shown = errors.to_string();
+            for expected in expected {
+                assert!(shown.contains(expected), "{others}: {shown}");
+            }
+            assert!(!shown.contains("tiger"), "{shown}");
+        };
+        check(
+            "tls: {cert: c}",
+            &[
+                "`elasticjob.reg-center.tls.ca`: is missing",
+                "`elasticjob.reg-center.tls.key`: is missing",
+            ],
+        );
+        check(
+            "tls: {ca: a, key: k}",
+            &["`elasticjob.reg-center.tls.cert`: is missing"],
+        );
+        check(
+            "tls: {hostname-verification: true}",
+            &["`elasticjob.reg-center.tls.ca`: is missing"],
+        );
+        check(
+            "tls: {ca: a, hostname-verification: false}",
+            &["is `false`: cannot be switched off"],
+        );
+        check("tls: {ca: a, trust: b}", &["elasticjob.reg-center.tls.trust"]);
+        check(
+            "sasl: {mechanism: DIGEST-MD5}",
+            &["sasl.user`: is missing", "sasl.password`: is missing"],
+        );
+        check(
+            "sasl: {mechanism: GSSAPI, user: a, password: tiger}",
+            &["is `GSSAPI`: cannot be used: Kerberos"],
+        );
+        check(
+            "sasl: {mechanism: PLAIN, password: tiger}",
+            &["is `PLAIN`: the only mechanism", "sasl.user`: is missing"],
+        );
+    }
+
+    #[test]
+    fn is_for_zookeeper_alone() {
+        let text = "elasticjob: {reg-center: {url: 'sqlite:jobs.db', namespace: n, tls: {ca: a}, sasl: {user: u, password: tiger}}}";
+        let errors = load(text, &[]).unwrap_err();
+        assert_eq!(errors.iter().count(), 3, "{errors}");
+        let shown = errors.to_string();
+        assert_eq!(
+            shown.matches("is for ZooKeeper: leave one of them out").count(),
+            3,
+            "{shown}"
+        );
+    }
+}
+
 mod examples {
     use super::*;
 

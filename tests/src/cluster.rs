@@ -102,6 +102,13 @@ impl Cluster {
         self
     }
 
+    /// Returns the same cluster, seen through this registry.
+    #[must_use]
+    pub fn seen_through(mut self, registry: ZooKeeperRegistry) -> Self {
+        self.registry = registry;
+        self
+    }
+
     /// Returns a member to be, on the host of this number: `127.0.0.{host}`. Its items work for 100 ms.
     pub fn member(&self, host: u8) -> MemberSetup {
         self.member_of(&self.program, host)

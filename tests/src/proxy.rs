@@ -53,7 +53,15 @@ impl Proxy {
     /// # Errors
     /// When there is no free port.
     pub async fn start(target: SocketAddr) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        Self::start_on((Ipv4Addr::LOCALHOST, 0).into(), target).await
+    }
+
+    /// As [`start`](Self::start), on this address.
+    ///
+    /// # Errors
+    /// When it is taken.
+    pub async fn start_on(address: SocketAddr, target: SocketAddr) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let (state, states) = watch::channel(State {
             generation: 0,

@@ -16,6 +16,8 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::certificates::Issued;
+
 /// How often, and with what pause, a server is asked whether it serves: 30 s for a start or an election.
 const QUESTIONS: usize = 3_000;
 const PAUSE: Duration = Duration::from_millis(10);
@@ -45,6 +47,95 @@ pub struct Server {
     directory: PathBuf,
     process: Option<Process>,
     container_check: ContainerCheck,
+    security: Option<Security>,
+}
+
+/// What a server demands of its clients, on a second port. It listens on all addresses of this machine then, IPv6 too.
+#[derive(Clone, Debug, Default)]
+pub struct Security {
+    tls: Option<Tls>,
+    users: Vec<(String, String)>,
+    asks_each_client: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Tls {
+    certificate: Issued,
+    authority: PathBuf,
+    port: u16,
+}
+
+impl Security {
+    /// Shows this certificate, and demands one of this authority.
+    ///
+    /// # Errors
+    /// When there is no free port.
+    pub fn over_tls(mut self, certificate: Issued, authority: PathBuf) -> anyhow::Result<Self> {
+        self.tls = Some(Tls {
+            certificate,
+            authority,
+            port: free_port()?,
+        });
+        Ok(self)
+    }
+
+    /// Knows this user, by SASL.
+    #[must_use]
+    pub fn knowing(mut self, user: &str, password: &str) -> Self {
+        self.users.push((user.to_owned(), password.to_owned()));
+        self
+    }
+
+    /// Serves none but users whom it knows, on all ports.
+    #[must_use]
+    pub fn asking_each_client(mut self) -> Self {
+        self.asks_each_client = true;
+        self
+    }
+
+    /// Returns the settings for this, and writes the files that they name.
+    fn configuration(&self, directory: &Path) -> anyhow::Result<String> {
+        let mut lines = String::new();
+        if let Some(tls) = &self.tls {
+            let store = directory.join("server.store.pem");
+            let (key, certificate) = (fs::read(&tls.certificate.key)?, fs::read(&tls.certificate.certificate)?);
+            fs::write(&store, [key, certificate].concat())?;
+            lines += &format!(
+                "secureClientPort={}\nsecureClientPortAddress=::\nssl.clientAuth=need\n\
+                 ssl.keyStore.location={}\nssl.keyStore.type=PEM\nssl.trustStore.location={}\nssl.trustStore.type=PEM\n",
+                tls.port,
+                store.display(),
+                tls.authority.display()
+            );
+        }
+        if !self.users.is_empty() {
+            lines += "authProvider.sasl=org.apache.zookeeper.server.auth.SASLAuthenticationProvider\n";
+            let users = self
+                .users
+                .iter()
+                .map(|(user, password)| format!("  user_{user}=\"{password}\"\n"));
+            let module = "org.apache.zookeeper.server.auth.DigestLoginModule required";
+            let jaas = format!("Server {{\n  {module}\n{}  ;\n}};\n", users.collect::<String>());
+            fs::write(directory.join("jaas.conf"), jaas)?;
+        }
+        if self.asks_each_client {
+            lines += "sessionRequireClientSASLAuth=true\n";
+        }
+        Ok(lines)
+    }
+
+    fn options(&self, directory: &Path) -> Vec<String> {
+        // Plain NIO speaks no TLS.
+        let mut options = vec![
+            "-Dzookeeper.serverCnxnFactory=org.apache.zookeeper.server.NettyServerCnxnFactory".to_owned(),
+            "-Dfile.encoding=UTF-8".to_owned(),
+        ];
+        if !self.users.is_empty() {
+            let jaas = directory.join("jaas.conf");
+            options.push(format!("-Djava.security.auth.login.config={}", jaas.display()));
+        }
+        options
+    }
 }
 
 /// How often a server looks for containers that are empty, to delete them.
@@ -91,11 +182,23 @@ impl Server {
         Self::start_with(ContainerCheck::Frequent)
     }
 
+    /// As [`start`](Self::start), a server that demands this of its clients.
+    ///
+    /// # Errors
+    /// As there; when a file cannot be read.
+    pub fn start_demanding(security: &Security) -> anyhow::Result<Self> {
+        Self::start_as(|server| server.security = Some(security.clone()))
+    }
+
     fn start_with(container_check: ContainerCheck) -> anyhow::Result<Self> {
+        Self::start_as(|server| server.container_check = container_check)
+    }
+
+    fn start_as(set: impl Fn(&mut Self)) -> anyhow::Result<Self> {
         let mut last = None;
         for _ in 0..ATTEMPTS {
             let mut server = Self::new(Role::Standalone, free_port()?)?;
-            server.container_check = container_check;
+            set(&mut server);
             match server.launch().and_then(|()| server.wait_until_serving()) {
                 Ok(()) => return Ok(server),
                 Err(error) => last = Some(error),
@@ -138,6 +241,7 @@ impl Server {
             directory,
             process: None,
             container_check: ContainerCheck::Usual,
+            security: None,
         })
     }
 
@@ -151,6 +255,16 @@ impl Server {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.port).into()
+    }
+
+    /// Returns the port on which it speaks TLS.
+    ///
+    /// # Panics
+    /// When it does not.
+    #[must_use]
+    pub fn tls_port(&self) -> u16 {
+        let tls = self.security.as_ref().and_then(|security| security.tls.as_ref());
+        tls.expect("the server was started with TLS").port
     }
 
     /// Its process.
@@ -224,7 +338,7 @@ impl Server {
     fn launch(&mut self) -> anyhow::Result<()> {
         let jar = jar()?;
         let configuration = self.directory.join("zoo.cfg");
-        fs::write(&configuration, self.configuration())?;
+        fs::write(&configuration, self.configuration()?)?;
         let main = match &self.role {
             Role::Standalone => "org.apache.zookeeper.server.ZooKeeperServerMain",
             Role::Member { number, .. } => {
@@ -255,7 +369,12 @@ impl Server {
                 ContainerCheck::Usual => None,
                 ContainerCheck::Frequent => Some("-Dznode.container.checkIntervalMs=100"),
             })
-            .args(["-cp", jar, main])
+            .args(
+                self.security
+                    .iter()
+                    .flat_map(|security| security.options(&self.directory)),
+            )
+            .args(["-cp", &self.class_path(jar), main])
             .arg(&configuration)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -269,18 +388,30 @@ impl Server {
         Ok(())
     }
 
-    fn configuration(&self) -> String {
+    /// Returns the jar, and with security those that Debian's jar forgets to name.
+    fn class_path(&self, jar: &str) -> String {
+        match (&self.security, jar.rsplit_once('/')) {
+            (Some(_), Some((folder, _))) => format!("{jar}:{folder}/netty-codec.jar:{folder}/netty-resolver.jar"),
+            _ => jar.to_owned(),
+        }
+    }
+
+    fn configuration(&self) -> anyhow::Result<String> {
         let (port, directory) = (self.port, self.directory.display());
+        let (address, security) = match &self.security {
+            Some(security) => ("::", security.configuration(&self.directory)?),
+            None => ("127.0.0.1", String::new()),
+        };
         let members = match &self.role {
             Role::Standalone => "",
             Role::Member { members, .. } => members,
         };
-        format!(
-            "tickTime=200\ndataDir={directory}\nclientPort={port}\nclientPortAddress=127.0.0.1\n\
+        Ok(format!(
+            "tickTime=200\ndataDir={directory}\nclientPort={port}\nclientPortAddress={address}\n\
              minSessionTimeout={}\nmaxSessionTimeout=60000\nmaxClientCnxns=0\nadmin.enableServer=false\n\
-             4lw.commands.whitelist=*\n{members}",
+             4lw.commands.whitelist=*\n{members}{security}",
             MIN_SESSION_TIMEOUT.as_millis()
-        )
+        ))
     }
 
     fn wait_until_serving(&self) -> anyhow::Result<()> {

@@ -7,10 +7,12 @@ use std::time::Duration;
 use elasticjob::registry::conformance;
 use elasticjob::registry::memory::MemoryRegistry;
 use elasticjob::registry::sql::{PostgresRegistry, SqliteRegistry};
-use elasticjob::registry::zookeeper::ZooKeeperRegistry;
+use elasticjob::registry::zookeeper::{Tls, ZooKeeperRegistry};
 use elasticjob::registry::{Answer, BoxFuture, Error, Read, Registry, Session};
+use elasticjob_tests::certificates::{Certificates, Validity};
 use elasticjob_tests::databases::{DatabaseServer, Kind};
-use elasticjob_tests::zookeeper::{Ensemble, Server};
+use elasticjob_tests::zookeeper::{Ensemble, Security, Server};
+use zookeeper_client as zk;
 
 #[tokio::test]
 async fn the_embedded_registry_should_conform() {
@@ -43,8 +45,27 @@ async fn zookeeper_should_conform() -> anyhow::Result<()> {
 #[tokio::test]
 async fn zookeeper_should_conform_with_a_digest_and_nested_namespaces() -> anyhow::Result<()> {
     let server = Server::start()?;
+    let client = zk::Client::connect(&server.address().to_string()).await?;
+    let options = zk::CreateMode::Persistent.with_acls(zk::Acls::anyone_all());
+    client.create("/root", b"", &options).await?;
     let registry = ZooKeeperRegistry::new(&format!("{}/root", server.address()), "a/b")?.with_digest("user:secret");
     conformance::all(Arc::new(registry)).await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn zookeeper_should_conform_over_tls_with_a_user_below_a_path() -> anyhow::Result<()> {
+    let certificates = Certificates::make()?;
+    let issue = |subject| certificates.issue(subject, "DNS:localhost", Validity::TwoDays);
+    let (theirs, ours) = (issue("zookeeper")?, issue("client")?);
+    let security = Security::default().over_tls(theirs, certificates.authority())?;
+    let server = Server::start_demanding(&security.knowing("user", "secret"))?;
+    let client = zk::Client::connect(&server.address().to_string()).await?;
+    let options = zk::CreateMode::Persistent.with_acls(zk::Acls::anyone_all());
+    client.create("/root", b"", &options).await?;
+    let tls = Tls::new(certificates.authority()).with_identity(ours.certificate, ours.key);
+    let registry = ZooKeeperRegistry::new(&format!("localhost:{}/root", server.tls_port()), "a/b")?;
+    conformance::all(Arc::new(registry.with_tls(tls)?.with_sasl("user", "secret")?)).await;
     Ok(())
 }
 

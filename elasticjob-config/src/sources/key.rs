@@ -19,6 +19,8 @@ pub(super) use crate::spelling::canonical;
 const SECTIONS: &[&str] = &[
     "jobs",
     "reg-center",
+    "reg-center.tls",
+    "reg-center.sasl",
     "shutdown",
     "network",
     "metrics",

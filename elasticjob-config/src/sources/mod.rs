@@ -84,7 +84,8 @@ pub use self::properties::read_properties;
 pub use self::server::Server;
 pub use self::settings::{
     DataSourceSettings, DatabaseSettings, DumpSettings, Implementation, JobSettings, MetricsSettings, NetworkSettings,
-    RegistryDatabase, RegistrySettings, Settings, Sources, TracedJobs, TracingSettings, ZooKeeperSettings,
+    RegistryDatabase, RegistrySettings, SaslMechanism, SaslSettings, Settings, Sources, TlsIdentity, TlsSettings,
+    TracedJobs, TracingSettings, ZooKeeperSettings,
 };
 
 pub(crate) use self::spelt::Spelt;

@@ -107,7 +107,7 @@ pub enum RegistrySettings {
 pub struct ZooKeeperSettings {
     /// `server-lists`: the servers, at least one.
     pub servers: Vec<Server>,
-    /// A path behind the servers, below which everything is kept. It is created if it is not there.
+    /// A path behind the servers, below which everything is kept. It has to be there, as for Java members.
     pub chroot: Option<String>,
     /// `namespace`: the node above those of the jobs.
     pub namespace: String,
@@ -123,6 +123,10 @@ pub struct ZooKeeperSettings {
     pub connection_timeout: Duration,
     /// `digest`: user and password, separated by a colon.
     pub digest: Option<Secret>,
+    /// `tls`: present if connections are encrypted. A program without the feature for it refuses to start.
+    pub tls: Option<TlsSettings>,
+    /// `sasl`: present if the servers know users. A program without the feature for it refuses to start.
+    pub sasl: Option<SaslSettings>,
     /// `fail-fast`: whether the start fails when no server answers, instead of trying on. Default: no.
     pub fail_fast: bool,
 }
@@ -134,6 +138,46 @@ impl ZooKeeperSettings {
         let servers: Vec<String> = self.servers.iter().map(ToString::to_string).collect();
         servers.join(",") + self.chroot.as_deref().unwrap_or_default()
     }
+}
+
+/// How to speak TLS with ZooKeeper. All files are PEM, and are read again for each new session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TlsSettings {
+    /// `tls.ca`: a file with the certificates of the authorities that servers are trusted by, and revocation lists of theirs.
+    pub ca: PathBuf,
+    /// `tls.cert` and `tls.key`: present if the servers ask for a certificate of ours.
+    pub identity: Option<TlsIdentity>,
+}
+
+/// The certificate that we show to servers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TlsIdentity {
+    /// `tls.cert`: a file with our certificate, and those between it and the authority.
+    pub cert: PathBuf,
+    /// `tls.key`: a file with its private key.
+    pub key: PathBuf,
+}
+
+/// How to log in to ZooKeeper by SASL.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct SaslSettings {
+    /// `sasl.mechanism`: how the password is proven. Default: `DIGEST-MD5`.
+    pub mechanism: SaslMechanism,
+    /// `sasl.user`: the name of the user in the servers' JAAS file.
+    pub user: String,
+    /// `sasl.password`: the user's password.
+    pub password: Secret,
+}
+
+/// A way to prove a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SaslMechanism {
+    /// `DIGEST-MD5`: users and passwords stand in the servers' JAAS file.
+    DigestMd5,
 }
 
 /// How to reach a registry in a database.

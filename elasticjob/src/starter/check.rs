@@ -251,8 +251,10 @@ fn registry(builder: &mut Builder, settings: &Settings, faults: &mut Faults) -> 
             };
             match connector(zookeeper) {
                 Ok(registry) => Some((registry, retry)),
-                Err(problem) => {
-                    faults.push(settings.fault("reg-center.server-lists", None, problem));
+                Err(problems) => {
+                    for (setting, value, problem) in problems {
+                        faults.push(settings.fault(setting, value.as_deref(), problem));
+                    }
                     None
                 }
             }
@@ -284,18 +286,25 @@ fn registry(builder: &mut Builder, settings: &Settings, faults: &mut Faults) -> 
     }
 }
 
+/// What is wrong with a setting: its name, its value unless that is a secret, and the problem.
+type Problem = (&'static str, Option<String>, String);
+
 #[cfg(feature = "zookeeper")]
-fn connector(settings: &elasticjob_config::sources::ZooKeeperSettings) -> Result<Arc<dyn Registry>, String> {
+fn connector(settings: &elasticjob_config::sources::ZooKeeperSettings) -> Result<Arc<dyn Registry>, Vec<Problem>> {
     use crate::registry::zookeeper::ZooKeeperRegistry;
-    match ZooKeeperRegistry::from_settings(settings) {
+    match ZooKeeperRegistry::checked(settings) {
         Ok(registry) => Ok(Arc::new(registry)),
-        Err(error) => Err(error.to_string()),
+        Err(faults) => {
+            let problem = |fault: crate::registry::zookeeper::Fault| (fault.setting, fault.value, fault.problem);
+            Err(faults.into_iter().map(problem).collect())
+        }
     }
 }
 
 #[cfg(not(feature = "zookeeper"))]
-fn connector(_settings: &elasticjob_config::sources::ZooKeeperSettings) -> Result<Arc<dyn Registry>, String> {
-    Err("this program was built without the feature `zookeeper`".to_owned())
+fn connector(_settings: &elasticjob_config::sources::ZooKeeperSettings) -> Result<Arc<dyn Registry>, Vec<Problem>> {
+    let problem = "this program was built without the feature `zookeeper`".to_owned();
+    Err(vec![("reg-center.server-lists", None, problem)])
 }
 
 #[cfg(feature = "registry-sqlite")]

@@ -17,6 +17,7 @@ mod one_off;
 mod operators;
 mod outages;
 mod pause;
+mod secured;
 mod sharing;
 mod standby;
 mod strategies;

@@ -8,6 +8,7 @@
 mod job;
 mod registry;
 mod sections;
+mod zookeeper;
 
 use std::collections::BTreeMap;
 use std::str::FromStr;

@@ -1,8 +1,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::Binder;
-use crate::secret::Secret;
+use super::{Binder, zookeeper};
 use crate::sources::error::Error;
 use crate::sources::key::Key;
 use crate::sources::server;
@@ -13,7 +12,6 @@ const REQUIRED: Key = Key::Setting("reg-center.required");
 const SERVER_LISTS: Key = Key::Setting("reg-center.server-lists");
 const URL: Key = Key::Setting("reg-center.url");
 const NAMESPACE: Key = Key::Setting("reg-center.namespace");
-const DIGEST: Key = Key::Setting("reg-center.digest");
 const SESSION_TIMEOUT: &str = "reg-center.session-timeout";
 
 /// The shortest timeout of a session in a database: members look several times in it whether the others live.
@@ -98,6 +96,8 @@ impl Binder<'_> {
         let namespace = self.namespace();
         let connecting = self.connecting();
         let digest = self.digest();
+        let tls = self.tls();
+        let sasl = self.sasl();
         let (servers, chroot) = servers?;
         Some(RegistrySettings::ZooKeeper(ZooKeeperSettings {
             servers,
@@ -109,18 +109,17 @@ impl Binder<'_> {
             session_timeout: connecting.session_timeout,
             connection_timeout: connecting.connection_timeout,
             digest,
+            tls,
+            sasl,
             fail_fast: connecting.fail_fast,
         }))
     }
 
     /// Reads the settings of a registry in a database, beside which those of another kind are faults.
     fn database(&mut self) -> Option<RegistrySettings> {
-        let others = [
-            (SERVER_LISTS, "names servers"),
-            (TYPE, "names another registry"),
-            (DIGEST, "is for ZooKeeper"),
-        ];
-        let is_alone = self.stands_alone(&URL, &others);
+        let of_zookeeper = zookeeper::KEYS.map(|key| (key, "is for ZooKeeper"));
+        let others = [(SERVER_LISTS, "names servers"), (TYPE, "names another registry")];
+        let is_alone = self.stands_alone(&URL, &[&others[..], &of_zookeeper].concat());
         let database = self.url();
         let namespace = self.namespace();
         let connecting = self.connecting();
@@ -203,15 +202,6 @@ impl Binder<'_> {
             );
         }
         is_valid.then(|| namespace.to_owned())
-    }
-
-    /// Reads the user and the password of ZooKeeper's digest scheme.
-    fn digest(&mut self) -> Option<Secret> {
-        let bound = self.bound(&DIGEST)?;
-        if !bound.text.contains(':') {
-            self.fault(&bound, "user and password are expected, separated by a colon");
-        }
-        Some(Secret::new(bound.text))
     }
 
     /// Java takes 0 for the default.

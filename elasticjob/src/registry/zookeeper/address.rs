@@ -14,7 +14,9 @@ const MAX_NAMESPACE_LENGTH: usize = 100;
 pub(super) struct Address {
     /// `host:port`, in the order given.
     servers: Vec<String>,
-    /// An absolute path, `/` for none.
+    /// The path behind the servers, `/` for none.
+    pub(super) chroot: String,
+    /// The whole path, with that of the chroot; `/` for none.
     pub(super) namespace: String,
 }
 
@@ -32,6 +34,7 @@ impl Address {
             .map(|server| parse_server(server.trim()))
             .filter_map(|server| server.map_err(|fault| faults.push(fault)).ok())
             .collect();
+        let chroot = join(root.trim(), "");
         let namespace = join(root.trim(), namespace.trim());
         if let Err(Error::InvalidArgument(fault)) = path::validate(&namespace) {
             faults.push(format!("namespace: {fault}"));
@@ -45,7 +48,11 @@ impl Address {
         if !faults.is_empty() {
             return Err(Error::InvalidArgument(faults.join("; ")));
         }
-        Ok(Self { servers, namespace })
+        Ok(Self {
+            servers,
+            chroot,
+            namespace,
+        })
     }
 
     /// The servers, each as `host:port`.
@@ -53,7 +60,7 @@ impl Address {
         &self.servers
     }
 
-    /// The servers as the client wants them.
+    /// The servers in one text, for logs and errors.
     pub(super) fn servers(&self) -> String {
         self.servers.join(",")
     }

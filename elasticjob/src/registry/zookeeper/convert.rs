@@ -35,7 +35,7 @@ pub(super) fn error(error: zk::Error) -> Error {
 /// As [`error`], of a request about one node. A refusal names it.
 fn of_node(path: &str, error: zk::Error) -> Error {
     if error == zk::Error::NoAuth {
-        let reason = "not authorized: its access rights are for others, such as those with another digest";
+        let reason = "not authorized: its access rights are for others, such as those with another digest or user";
         return Error::Refused(format!("{path}: {reason}"));
     }
     match self::error(error) {

@@ -6,27 +6,41 @@
 //! client and us: it sets the watches again before it calls a session connected again, gives every call a
 //! deadline, and gives up a session that was not served for its timeout.
 //!
-//! Nodes below the namespace can be read and changed by anyone, or, with a [digest](ZooKeeperRegistry::with_digest),
-//! by those who know it only. The namespace and what is above it are containers, as Curator makes them.
+//! Nodes below the namespace can be read and changed by anyone, or, with a [digest](ZooKeeperRegistry::with_digest) or a user of
+//! SASL, by clients with the same one only. The namespace is a container, as Curator makes it. A path behind the servers, the
+//! chroot, has to be there: a Java member does not create it either, and a misspelt one would begin a second cluster.
+//!
+//! The name of a server is resolved again for each connection.
 
-use std::fmt;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use elasticjob_config::Secret;
 use elasticjob_config::sources::ZooKeeperSettings;
 use tokio::time::{Instant, timeout, timeout_at};
 use zookeeper_client as zk;
 
 use self::address::Address;
+pub(crate) use self::fault::{Fault, Faults};
+use self::namespace::Namespace;
+use self::security::Security;
 use self::session::ZooKeeperSession;
+#[cfg(feature = "zookeeper-tls")]
+pub use self::tls::Tls;
 use super::{BoxFuture, Error, Registry, Session};
 
 mod address;
 mod convert;
+mod fault;
 mod namespace;
 mod probe;
+#[cfg(feature = "zookeeper-sasl")]
+mod sasl;
+mod security;
 mod session;
+#[cfg(feature = "zookeeper-tls")]
+mod tls;
 mod watch;
 mod worker;
 
@@ -48,17 +62,17 @@ const CONNECTION_TIMEOUT: Duration = Duration::from_secs(15);
 /// assert_eq!(registry.describe(), "zookeeper at 10.0.0.1:2181,10.0.0.2:2181, namespace /shop");
 /// # Ok::<_, elasticjob::registry::Error>(())
 /// ```
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct ZooKeeperRegistry {
     address: Address,
     session_timeout: Duration,
     connection_timeout: Duration,
-    digest: Option<String>,
+    security: Security,
 }
 
 impl ZooKeeperRegistry {
     /// A registry at these servers (`host:port,host:port/root`; port 2181 and the root may be left out), with all its nodes
-    /// below `namespace`. Root and namespace are created if they are not there. The timeouts are those of a configuration that
+    /// below `namespace`, which is created if it is not there. The root has to be there. The timeouts are those of a configuration that
     /// names none.
     ///
     /// # Errors
@@ -68,22 +82,28 @@ impl ZooKeeperRegistry {
             address: Address::parse(servers, namespace)?,
             session_timeout: SESSION_TIMEOUT,
             connection_timeout: CONNECTION_TIMEOUT,
-            digest: None,
+            security: Security::default(),
         })
     }
 
-    /// The registry that a configuration names.
+    /// The registry that a configuration names. Reads the files of TLS.
     ///
     /// # Errors
-    /// As [`new`](Self::new).
+    /// [`Error::InvalidArgument`] naming everything that is wrong.
     pub fn from_settings(settings: &ZooKeeperSettings) -> Result<Self, Error> {
-        let registry = Self::new(&settings.connect_string(), &settings.namespace)?
+        Ok(Self::checked(settings)?)
+    }
+
+    /// As [`from_settings`](Self::from_settings), with each fault by its setting.
+    pub(crate) fn checked(settings: &ZooKeeperSettings) -> Result<Self, Faults> {
+        let registry = match Self::new(&settings.connect_string(), &settings.namespace) {
+            Ok(registry) => registry,
+            Err(error) => return Err(Fault::new("reg-center.server-lists", None, error.to_string()).into()),
+        };
+        let security = Security::from_settings(settings, registry.address.list())?;
+        Ok(Self { security, ..registry }
             .with_session_timeout(settings.session_timeout)
-            .with_connection_timeout(settings.connection_timeout);
-        Ok(match &settings.digest {
-            Some(digest) => registry.with_digest(digest.reveal()),
-            None => registry,
-        })
+            .with_connection_timeout(settings.connection_timeout))
     }
 
     /// Asks for this session timeout, 10 s unless set; the servers may grant another.
@@ -107,49 +127,66 @@ impl ZooKeeperRegistry {
 
     /// Authenticates with this `user:password`. Only clients with the same one can read or change the nodes that are created.
     #[must_use]
-    pub fn with_digest(self, digest: impl Into<String>) -> Self {
-        Self {
-            digest: Some(digest.into()),
-            ..self
-        }
+    pub fn with_digest(mut self, digest: impl Into<String>) -> Self {
+        self.security.digest = Some(Secret::new(digest));
+        self
+    }
+
+    /// Logs in as this user by SASL (DIGEST-MD5). Only clients of the same user can read or change the nodes that are created.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] if the user or the password has letters that do not reach Java's servers as they are.
+    #[cfg(feature = "zookeeper-sasl")]
+    pub fn with_sasl(mut self, user: impl Into<String>, password: impl Into<String>) -> Result<Self, Error> {
+        self.security.sasl = Some(sasl::Sasl::new(user.into(), Secret::new(password))?);
+        Ok(self)
+    }
+
+    /// Connects over TLS alone, to servers that these files trust. The files are read now, and for each new session.
+    ///
+    /// The client takes rustls' provider of the process. If the application has installed none, this installs ring.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] naming everything that is wrong with the files.
+    #[cfg(feature = "zookeeper-tls")]
+    pub fn with_tls(mut self, tls: Tls) -> Result<Self, Error> {
+        self.security.tls = Some(tls);
+        self.security.check(self.address.list())?;
+        Ok(self)
     }
 
     /// Opens a session, with its task.
     async fn open(&self, purpose: Purpose) -> Result<Arc<dyn Session>, Error> {
         let client = self.connected(purpose).await?;
-        let namespace = namespace::Namespace {
-            path: self.address.namespace.as_str().into(),
-            acls: self.acls(),
-        };
-        Ok(Arc::new(ZooKeeperSession::start(
-            client,
-            namespace,
-            self.connection_timeout,
-        )?))
+        let (namespace, patience) = (self.namespace(), self.connection_timeout);
+        Ok(Arc::new(ZooKeeperSession::start(client, namespace, patience)?))
     }
 
     /// Connects, and makes sure of the namespace. One session is one attempt: with a deadline, and without waiting for
     /// servers that refuse.
     async fn connected(&self, purpose: Purpose) -> Result<zk::Client, Error> {
         let deadline = Instant::now() + self.connection_timeout;
-        let mut attempt = pin!(timeout_at(deadline, async {
-            let connected = self.connector().connect(&self.address.servers()).await;
+        let attempt = self.security.attempt(self.connector())?;
+        let probe = &attempt.probe;
+        let mut connecting = pin!(timeout_at(deadline, async {
+            let connected = attempt.connect(self.address.list()).await;
             let client = connected.map_err(|error| self.explain(error))?;
-            let namespace = &self.address.namespace;
+            self.security.check_login(&client).await.map_err(Failed::Known)?;
+            let namespace = self.namespace();
             let usable = match purpose {
-                Purpose::Join => namespace::ensure(&client, namespace, self.acls()).await,
-                Purpose::Look => namespace::check(&client, namespace).await,
+                Purpose::Join => namespace.ensure(&client).await,
+                Purpose::Look => namespace.check(&client).await,
             };
             usable.map_err(Failed::Known)?;
             Ok(client)
         }));
         // What the servers do is asked before the time is over, while the attempt goes on.
         let patience = self.connection_timeout - self.connection_timeout / 4;
-        let (result, found) = match timeout(patience, &mut attempt).await {
+        let (result, found) = match timeout(patience, &mut connecting).await {
             Ok(result) => (result, None),
             Err(_) => {
-                let found = probe::describe(self.address.list(), self.connection_timeout / 4);
-                let (result, found) = tokio::join!(attempt, found);
+                let found = probe.describe(self.address.list(), self.connection_timeout / 4);
+                let (result, found) = tokio::join!(connecting, found);
                 (result, Some(found))
             }
         };
@@ -161,7 +198,7 @@ impl ZooKeeperRegistry {
         };
         let found = match found {
             Some(found) => found,
-            None => probe::describe(self.address.list(), self.connection_timeout / 4).await,
+            None => probe.describe(self.address.list(), self.connection_timeout / 4).await,
         };
         let waited = waited.map(|waited| format!(" within {waited:?}")).unwrap_or_default();
         Err(Error::Unreachable(format!("no session{waited}: {found}")))
@@ -169,21 +206,17 @@ impl ZooKeeperRegistry {
 
     /// Returns the client's settings for one attempt.
     fn connector(&self) -> zk::Connector {
-        let connector = zk::Client::connector()
+        zk::Client::connector()
             .with_session_timeout(self.session_timeout)
             .with_connection_timeout(self.connection_timeout.min(self.session_timeout * 2 / 5))
-            .with_fail_eagerly();
-        match &self.digest {
-            Some(digest) => connector.with_auth("digest", digest.as_bytes()),
-            None => connector,
-        }
+            .with_fail_eagerly()
     }
 
-    /// Returns the access rights of nodes that are created: for everybody, or for those with the digest alone.
-    fn acls(&self) -> zk::Acls<'static> {
-        match self.digest {
-            Some(_) => zk::Acls::creator_all(),
-            None => zk::Acls::anyone_all(),
+    fn namespace(&self) -> Namespace {
+        Namespace {
+            chroot: self.address.chroot.as_str().into(),
+            path: self.address.namespace.as_str().into(),
+            acls: self.security.acls(),
         }
     }
 
@@ -192,9 +225,9 @@ impl ZooKeeperRegistry {
         let servers = self.address.servers();
         match error {
             zk::Error::NoHosts => Failed::NoSession,
-            zk::Error::AuthFailed => {
-                Failed::Known(Error::Refused(format!("{servers} did not accept our authentication")))
-            }
+            zk::Error::AuthFailed => Failed::Known(Error::Refused(format!(
+                "{servers} did not accept our authentication: a wrong user or password, or the servers want a login by SASL"
+            ))),
             error => Failed::Known(Error::Unreachable(format!("{servers}: {error}"))),
         }
     }
@@ -231,18 +264,6 @@ impl Registry for ZooKeeperRegistry {
             self.address.servers(),
             self.address.namespace
         )
-    }
-}
-
-// By hand, since the digest is a secret.
-impl fmt::Debug for ZooKeeperRegistry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ZooKeeperRegistry")
-            .field("address", &self.address)
-            .field("session_timeout", &self.session_timeout)
-            .field("connection_timeout", &self.connection_timeout)
-            .field("digest", &self.digest.as_ref().map(|_| "[provided]"))
-            .finish()
     }
 }
 

@@ -13,45 +13,76 @@ use crate::registry::Error;
 /// The namespace of a session, and the rights of what is created in it.
 #[derive(Clone, Debug)]
 pub(super) struct Namespace {
+    /// The part of the path that is not ours to create, `/` for none.
+    pub(super) chroot: Arc<str>,
+    /// The whole path.
     pub(super) path: Arc<str>,
     pub(super) acls: zk::Acls<'static>,
 }
 
-/// Creates what is missing of the namespace, and makes sure that we may use it.
-pub(super) async fn ensure(client: &zk::Client, namespace: &str, acls: zk::Acls<'static>) -> Result<(), Error> {
-    if namespace == "/" {
-        return Ok(());
+impl Namespace {
+    /// Creates what is missing below the chroot, and makes sure that we may use it.
+    pub(super) async fn ensure(&self, client: &zk::Client) -> Result<(), Error> {
+        self.check_chroot(client).await?;
+        if *self.path == *self.chroot {
+            return Ok(());
+        }
+        let options = zk::CreateMode::Container.with_acls(self.acls);
+        let made = client.mkdir(&self.path, &options).await;
+        made.map_err(|error| self.explain(error))?;
+        // Creating what exists asks for no rights on it, reading does.
+        self.check_rights(client).await
     }
-    let options = zk::CreateMode::Container.with_acls(acls);
-    client
-        .mkdir(namespace, &options)
-        .await
-        .map_err(|error| explain(error, namespace))?;
-    // Creating what exists asks for no rights on it, reading does.
-    check(client, namespace).await
-}
 
-/// Checks that we may use the namespace if it exists.
-pub(super) async fn check(client: &zk::Client, namespace: &str) -> Result<(), Error> {
-    match client.get_data(namespace).await {
-        Ok(_) | Err(zk::Error::NoNode) => Ok(()),
-        Err(error) => Err(explain(error, namespace)),
+    /// Checks that we may use the namespace if it exists.
+    pub(super) async fn check(&self, client: &zk::Client) -> Result<(), Error> {
+        self.check_chroot(client).await?;
+        self.check_rights(client).await
     }
-}
 
-/// Returns why the namespace cannot be used, in words for an operator.
-fn explain(error: zk::Error, namespace: &str) -> Error {
-    match error {
-        zk::Error::NoAuth => Error::Refused(format!(
-            "no access to namespace {namespace}: it belongs to another digest than the one given"
-        )),
-        zk::Error::AuthFailed => Error::Refused("our authentication was not accepted".to_owned()),
-        zk::Error::InvalidAcl => Error::Refused("the digest is not of the form user:password".to_owned()),
-        error => match convert::error(error) {
-            Error::ConnectionLoss | Error::SessionExpired => Error::Unreachable(format!(
-                "the connection was lost while namespace {namespace} was created or looked at"
+    async fn check_rights(&self, client: &zk::Client) -> Result<(), Error> {
+        match client.get_data(&self.path).await {
+            Ok(_) | Err(zk::Error::NoNode) => Ok(()),
+            Err(error) => Err(self.explain(error)),
+        }
+    }
+
+    /// Refuses a chroot that is not there. An operator creates it once, with the rights that it should have; one that is
+    /// created by a slip of the pen would be a second cluster, which runs all jobs once more.
+    async fn check_chroot(&self, client: &zk::Client) -> Result<(), Error> {
+        let chroot = &*self.chroot;
+        if chroot == "/" {
+            return Ok(());
+        }
+        match client.check_stat(chroot).await {
+            Ok(Some(_)) => Ok(()),
+            Ok(None) => Err(Error::Refused(format!(
+                "there is no {chroot}, the path behind the servers in `reg-center.server-lists`: correct it, or create it with \
+                 `create {chroot}` in `zkCli.sh`"
+            ))),
+            Err(error) => Err(self.explain(error)),
+        }
+    }
+
+    /// Returns why the namespace cannot be used, in words for an operator.
+    fn explain(&self, error: zk::Error) -> Error {
+        let path = &self.path;
+        match error {
+            zk::Error::NoAuth => Error::Refused(format!(
+                "no access to namespace {path}: it belongs to another digest or user than the one given, or a node above it may \
+                 not be changed"
             )),
-            error => error,
-        },
+            zk::Error::AuthFailed => Error::Refused("our authentication was not accepted".to_owned()),
+            zk::Error::InvalidAcl => Error::Refused(
+                "no login of ours was accepted: a digest has the form user:password, and SASL needs users in the servers' JAAS file"
+                    .to_owned(),
+            ),
+            error => match convert::error(error) {
+                Error::ConnectionLoss | Error::SessionExpired => Error::Unreachable(format!(
+                    "the connection was lost while namespace {path} was created or looked at"
+                )),
+                error => error,
+            },
+        }
     }
 }

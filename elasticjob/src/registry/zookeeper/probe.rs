@@ -1,15 +1,23 @@
-//! Why no server gave a session: what each of them does with a plain connection.
+//! Why no server gave a session: what each of them does with a connection.
 //!
 //! The client says only that all servers were tried. An operator has to know whether a name is wrong, a server is down, or one
-//! is there that does not answer.
+//! is there that does not answer, and with TLS, which side does not trust the other.
 
 use std::fmt;
 use std::io;
+#[cfg(feature = "zookeeper-tls")]
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
+#[cfg(feature = "zookeeper-tls")]
+use {
+    super::tls,
+    tokio::io::{AsyncReadExt as _, AsyncWriteExt as _},
+    tokio_rustls::TlsConnector,
+};
 
 /// What a server does with a connection.
 #[derive(Debug)]
@@ -26,31 +34,89 @@ enum Found {
     Silent(Duration),
     /// It accepts the connection.
     Accepts,
+    /// One side does not trust the other.
+    #[cfg(feature = "zookeeper-tls")]
+    Distrusts(io::Error),
+    /// It accepts the connection, and no word of TLS comes from it in this time.
+    #[cfg(feature = "zookeeper-tls")]
+    NoHandshake(Duration),
+    /// It accepts the connection over TLS.
+    #[cfg(feature = "zookeeper-tls")]
+    AcceptsTls,
 }
 
-/// Returns what each of these servers (`host:port`) does, in words. Ends within `limit`.
-pub(super) async fn describe(servers: &[String], limit: Duration) -> String {
-    let found = join_all(servers.iter().map(|server| probe(server, limit / 2))).await;
-    let described = servers.iter().zip(found);
-    let texts: Vec<String> = described.map(|(server, found)| format!("{server} {found}")).collect();
-    texts.join("; ")
+/// Connects to servers, to see what they do.
+pub(super) struct Probe {
+    #[cfg(feature = "zookeeper-tls")]
+    tls: Option<TlsConnector>,
 }
 
-/// Resolves the name, then connects to its first address: each for `limit` at most.
-async fn probe(server: &str, limit: Duration) -> Found {
-    let address = match timeout(limit, lookup_host(server)).await {
-        Ok(Ok(mut addresses)) => addresses.next(),
-        Ok(Err(error)) => return Found::Unresolvable(error),
-        Err(_) => return Found::Unresolved(limit),
-    };
-    let Some(address) = address else {
-        return Found::Unresolvable(io::Error::other("the name has no address"));
-    };
-    match timeout(limit, TcpStream::connect(address)).await {
-        Ok(Ok(_)) => Found::Accepts,
-        Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => Found::Refused,
-        Ok(Err(error)) => Found::NoWay(error),
-        Err(_) => Found::Silent(limit),
+impl Probe {
+    /// One that makes plain connections.
+    pub(super) fn plain() -> Self {
+        Self {
+            #[cfg(feature = "zookeeper-tls")]
+            tls: None,
+        }
+    }
+
+    /// One that makes a handshake.
+    #[cfg(feature = "zookeeper-tls")]
+    pub(super) fn over_tls(config: Arc<rustls::ClientConfig>) -> Self {
+        let tls = Some(TlsConnector::from(config));
+        Self { tls }
+    }
+
+    /// Returns what each of these servers (`host:port`) does, in words. Ends within `limit`.
+    pub(super) async fn describe(&self, servers: &[String], limit: Duration) -> String {
+        let found = join_all(servers.iter().map(|server| self.look(server, limit / 3))).await;
+        let described = servers.iter().zip(found);
+        let texts: Vec<String> = described.map(|(server, found)| format!("{server} {found}")).collect();
+        texts.join("; ")
+    }
+
+    /// Resolves the name, then connects to its first address, then makes the handshake: each for `limit` at most.
+    async fn look(&self, server: &str, limit: Duration) -> Found {
+        let address = match timeout(limit, lookup_host(server)).await {
+            Ok(Ok(mut addresses)) => addresses.next(),
+            Ok(Err(error)) => return Found::Unresolvable(error),
+            Err(_) => return Found::Unresolved(limit),
+        };
+        let Some(address) = address else {
+            return Found::Unresolvable(io::Error::other("the name has no address"));
+        };
+        let stream = match timeout(limit, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => return Found::Refused,
+            Ok(Err(error)) => return Found::NoWay(error),
+            Err(_) => return Found::Silent(limit),
+        };
+        self.shake_hands(server, stream, limit).await
+    }
+
+    #[cfg(feature = "zookeeper-tls")]
+    async fn shake_hands(&self, server: &str, stream: TcpStream, limit: Duration) -> Found {
+        let Some((tls, name)) = self.tls.as_ref().zip(tls::server_name(server)) else {
+            return Found::Accepts;
+        };
+        let handshake = async {
+            let mut stream = tls.connect(name, stream).await?;
+            // A server that does not trust us says so after the handshake, to the first that we read.
+            stream.write_all(b"srvr").await?;
+            stream.flush().await?;
+            stream.read_u8().await
+        };
+        match timeout(limit, handshake).await {
+            Ok(Ok(_)) => Found::AcceptsTls,
+            Ok(Err(error)) => Found::Distrusts(error),
+            Err(_) => Found::NoHandshake(limit),
+        }
+    }
+
+    #[cfg(not(feature = "zookeeper-tls"))]
+    #[expect(clippy::unused_async, reason = "with TLS there is a handshake")]
+    async fn shake_hands(&self, _server: &str, _stream: TcpStream, _limit: Duration) -> Found {
+        Found::Accepts
     }
 }
 
@@ -62,7 +128,19 @@ impl fmt::Display for Found {
             Self::Refused => f.write_str("refuses connections"),
             Self::NoWay(error) => write!(f, "cannot be reached: {error}"),
             Self::Silent(limit) => write!(f, "takes no connection within {limit:?}"),
-            Self::Accepts => f.write_str("accepts connections and gives no session"),
+            Self::Accepts => f.write_str(
+                "accepts connections and gives no session (a port for TLS does so too if `reg-center.tls.ca` is not set)",
+            ),
+            #[cfg(feature = "zookeeper-tls")]
+            Self::Distrusts(error) if error.kind() == io::ErrorKind::UnexpectedEof => f.write_str(
+                "accepts connections and ends them amid TLS: the port is not for TLS, or the server does not trust our certificate",
+            ),
+            #[cfg(feature = "zookeeper-tls")]
+            Self::Distrusts(error) => write!(f, "accepts connections, but not over TLS: {error}"),
+            #[cfg(feature = "zookeeper-tls")]
+            Self::NoHandshake(limit) => write!(f, "accepts connections and speaks no TLS within {limit:?}"),
+            #[cfg(feature = "zookeeper-tls")]
+            Self::AcceptsTls => f.write_str("accepts connections over TLS and gives no session"),
         }
     }
 }

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use zookeeper_client as zk;
 
 use super::convert;
-use super::namespace::{self, Namespace};
+use super::namespace::Namespace;
 use super::watch::{Registration, Watches, ZooKeeperWatch};
 use super::worker::{Call, Deliver, Worker};
 use crate::registry::calls::{failed, pass_on};
@@ -179,7 +179,7 @@ async fn write(client: &zk::Client, namespace: Namespace, steps: Vec<Step>) -> R
     let Ok(root) = client.clone().chroot("/") else {
         return result;
     };
-    namespace::ensure(&root, &namespace.path, namespace.acls).await?;
+    namespace.ensure(&root).await?;
     write_once(client, &namespace, &steps).await
 }
 

@@ -1,6 +1,7 @@
 //! What the scenarios share.
 
 mod access;
+mod chroot;
 mod configuration;
 mod dump;
 mod failover;

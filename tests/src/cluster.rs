@@ -15,6 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep, timeout_at};
 
+use crate::center::Center;
 use crate::hearing::{self, Hearing};
 use crate::history::{History, Run, RunEnd, breaches, gaps};
 use crate::process::MemberSetup;
@@ -30,6 +31,9 @@ pub const SHARE: &str = "share";
 
 /// The session timeout of members. Those that are killed are missed after so long.
 pub const SESSION_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// The session timeout of the one who looks on.
+const OWN_SESSION: Duration = Duration::from_secs(10);
 
 /// A session timeout that is longer than tests are patient: none of them can wait for it unnoticed.
 pub const LASTING_SESSION: Duration = Duration::from_secs(60);
@@ -47,9 +51,10 @@ const TAIL: usize = 60;
 #[derive(Debug)]
 pub struct Cluster {
     program: PathBuf,
-    servers: String,
+    /// The setting by which members find the registry centre.
+    center: (&'static str, String),
     namespace: String,
-    registry: ZooKeeperRegistry,
+    registry: Arc<dyn Registry>,
     directory: TempDir,
     members: AtomicU32,
     /// Opened when it is needed, and again when it is lost.
@@ -64,11 +69,35 @@ impl Cluster {
     /// # Errors
     /// When the address is none, or there is no place for its files.
     pub fn new(program: impl Into<PathBuf>, servers: impl ToString, namespace: &str) -> anyhow::Result<Self> {
-        let (servers, directory) = (servers.to_string(), tempfile::tempdir()?);
+        let servers = servers.to_string();
+        let registry = ZooKeeperRegistry::new(&servers, namespace)?.with_session_timeout(OWN_SESSION);
+        let setting = ("ELASTICJOB_REG_CENTER_SERVER_LISTS", servers);
+        Self::at(program, setting, Arc::new(registry), namespace)
+    }
+
+    /// Returns a cluster of processes that run `program`, on this registry centre.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    ///
+    /// # Panics
+    /// If the registry centre is in this process.
+    pub fn on(center: &Center, program: impl Into<PathBuf>, namespace: &str) -> anyhow::Result<Self> {
+        let registry = center.registry(namespace, OWN_SESSION)?;
+        Self::at(program, center.setting(), registry, namespace)
+    }
+
+    fn at(
+        program: impl Into<PathBuf>,
+        center: (&'static str, String),
+        registry: Arc<dyn Registry>,
+        namespace: &str,
+    ) -> anyhow::Result<Self> {
+        let directory = tempfile::tempdir()?;
         Ok(Self {
             program: program.into(),
-            registry: ZooKeeperRegistry::new(&servers, namespace)?.with_session_timeout(Duration::from_secs(10)),
-            servers,
+            center,
+            registry,
             namespace: namespace.to_owned(),
             members: AtomicU32::new(0),
             session: tokio::sync::Mutex::default(),
@@ -95,11 +124,14 @@ impl Cluster {
         self.directory.path()
     }
 
-    /// Returns the same cluster, opened with this `user:password`.
-    #[must_use]
-    pub fn seen_with_digest(mut self, digest: &str) -> Self {
-        self.registry = self.registry.clone().with_digest(digest);
-        self
+    /// Returns the same cluster, on ZooKeeper, opened with this `user:password`.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn seen_with_digest(mut self, digest: &str) -> anyhow::Result<Self> {
+        let registry = ZooKeeperRegistry::new(&self.center.1, &self.namespace)?.with_session_timeout(OWN_SESSION);
+        self.registry = Arc::new(registry.with_digest(digest));
+        Ok(self)
     }
 
     /// Returns the same cluster, seen through this registry.
@@ -129,7 +161,7 @@ impl Cluster {
         let number = self.members.fetch_add(1, Ordering::Relaxed);
         let directory = self.directory.path().join(format!("member-{number}-{name}"));
         MemberSetup::new(program.as_ref(), &directory)
-            .with("ELASTICJOB_REG_CENTER_SERVER_LISTS", &self.servers)
+            .with(self.center.0, &self.center.1)
             .with("ELASTICJOB_REG_CENTER_NAMESPACE", &self.namespace)
     }
 
@@ -176,7 +208,7 @@ impl Cluster {
 
     /// Returns where sessions beside those of the members come from.
     #[must_use]
-    pub fn registry(&self) -> &ZooKeeperRegistry {
+    pub fn registry(&self) -> &Arc<dyn Registry> {
         &self.registry
     }
 

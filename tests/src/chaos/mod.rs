@@ -15,6 +15,7 @@ mod witness;
 
 use std::fmt;
 use std::fs::File;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
@@ -127,7 +128,7 @@ impl Chaos {
         Ok(Self {
             rng: fastrand::Rng::with_seed(options.seed),
             began: Instant::now(),
-            witness: Witness::start(cluster.registry().clone(), &plans),
+            witness: Witness::start(Arc::clone(cluster.registry()), &plans),
             servers,
             cluster,
             machines,

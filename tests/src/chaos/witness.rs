@@ -7,8 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use anyhow::bail;
-use elasticjob::registry::zookeeper::ZooKeeperRegistry;
-use elasticjob::registry::{Answer, Read, Registry as _, Session, SessionState, Watch, WatchEvent};
+use elasticjob::registry::{Answer, Read, Registry, Session, SessionState, Watch, WatchEvent};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
@@ -41,7 +40,7 @@ struct Seen {
 }
 
 impl Witness {
-    pub(super) fn start(registry: ZooKeeperRegistry, plans: &[JobPlan]) -> Self {
+    pub(super) fn start(registry: Arc<dyn Registry>, plans: &[JobPlan]) -> Self {
         let seen: Arc<Mutex<Seen>> = Arc::default();
         let ledgers: BTreeMap<String, (String, u32)> = plans
             .iter()
@@ -79,7 +78,7 @@ fn ledger(job: &str, item: u32) -> String {
 }
 
 struct Follower {
-    registry: ZooKeeperRegistry,
+    registry: Arc<dyn Registry>,
     jobs: Vec<&'static str>,
     /// The job and the item of each path.
     ledgers: BTreeMap<String, (String, u32)>,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use elasticjob::registry::{Registry as _, Session, WatchEvent};
+use elasticjob::registry::{Session, WatchEvent};
 use futures_util::future::try_join_all;
 use tokio::task::block_in_place;
 use tokio::time::timeout;

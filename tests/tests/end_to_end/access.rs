@@ -28,7 +28,7 @@ async fn has_logged(cluster: &Cluster, member: &Member, text: &str) {
 #[tokio::test]
 async fn opens_nodes_only_to_the_digest() -> anyhow::Result<()> {
     let namespace = "access-digest";
-    let cluster = cluster(namespace)?.seen_with_digest(DIGEST);
+    let cluster = cluster(namespace)?.seen_with_digest(DIGEST)?;
     let member = |host| cluster.member(host).with("ELASTICJOB_REG_CENTER_DIGEST", DIGEST);
     let _members = (member(1).start()?, member(2).start()?);
     cluster.shared_by(&[1, 2]).await;
@@ -71,7 +71,7 @@ async fn opens_nodes_only_to_the_digest() -> anyhow::Result<()> {
 
 #[tokio::test]
 async fn refuses_a_wrong_digest_with_a_clear_error() -> anyhow::Result<()> {
-    let cluster = cluster("access-refused")?.seen_with_digest(DIGEST);
+    let cluster = cluster("access-refused")?.seen_with_digest(DIGEST)?;
     let _first = cluster.member(1).with("ELASTICJOB_REG_CENTER_DIGEST", DIGEST).start()?;
     cluster.shared_by(&[1]).await;
     let wrong = cluster

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use elasticjob_tests::center::Center;
 use elasticjob_tests::cluster::{Cluster, PERIOD, SHARE, all_items, times_after};
 use elasticjob_tests::history::Run;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::{NEVER, cluster, members};
+use crate::{MEMBER, NEVER, cluster, members};
 
 const CONFIG: &str = "/share/config";
 
@@ -34,9 +35,8 @@ fn odd_times(count: i32) -> Vec<Timestamp> {
         .collect()
 }
 
-#[tokio::test]
-async fn a_new_cron_expression_should_be_followed_at_once() -> anyhow::Result<()> {
-    let cluster = cluster("configuration-cron")?;
+pub(crate) async fn a_new_cron_expression_should_be_followed_at_once(center: &Center) -> anyhow::Result<()> {
+    let cluster = Cluster::on(center, MEMBER, "configuration-cron")?;
     let _members = members(&cluster, &[1, 2])?;
     cluster.shared_by(&[1, 2]).await;
     cluster.runs_without_gap(&all_items(), 1).await;
@@ -52,9 +52,8 @@ async fn a_new_cron_expression_should_be_followed_at_once() -> anyhow::Result<()
     Ok(())
 }
 
-#[tokio::test]
-async fn a_new_total_count_should_be_shared_out_at_once() -> anyhow::Result<()> {
-    let cluster = cluster("configuration-count")?;
+pub(crate) async fn a_new_total_count_should_be_shared_out_at_once(center: &Center) -> anyhow::Result<()> {
+    let cluster = Cluster::on(center, MEMBER, "configuration-count")?;
     let _members = members(&cluster, &[1, 2])?;
     cluster.shared_by(&[1, 2]).await;
     for count in [4, 13] {

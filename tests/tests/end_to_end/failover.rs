@@ -7,12 +7,13 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use elasticjob::operation::{CancelOutcome, Operations};
 use elasticjob::starter::ItemOutcome;
+use elasticjob_tests::center::Center;
 use elasticjob_tests::cluster::{Cluster, SHARE, host_of};
 use elasticjob_tests::history::{Run, RunEnd};
 use elasticjob_tests::process::{Member, MemberSetup};
 use jiff::Timestamp;
 
-use crate::{LONG, NEVER, cluster};
+use crate::{LONG, MEMBER, NEVER, cluster};
 
 /// Long enough to be killed at, on a busy machine too.
 const LONG_ENOUGH: Duration = Duration::from_secs(3);
@@ -61,9 +62,8 @@ async fn kill_in_turn(
     Ok(killed)
 }
 
-#[tokio::test]
-async fn reruns_only_what_a_killed_member_ran() -> anyhow::Result<()> {
-    let cluster = cluster("failover-killed")?;
+pub(crate) async fn reruns_only_what_a_killed_member_ran(center: &Center) -> anyhow::Result<()> {
+    let cluster = Cluster::on(center, MEMBER, "failover-killed")?;
     // One after the other, so that some have ended, one runs, and others wait when it is killed.
     let member = |host| {
         with_failover(&cluster, host, 8)
@@ -207,7 +207,7 @@ async fn takes_over_no_cancelled_run() -> anyhow::Result<()> {
         .context("it is one of those that live")?;
     // It hears nothing of the cancel, and dies.
     owner.pause()?;
-    let operations = Operations::new(Arc::new(cluster.registry().clone()));
+    let operations = Operations::new(Arc::clone(cluster.registry()));
     let note = operations.note(Some("alice"), Some("文件错了"));
     let cancelled = operations.cancel(SHARE, None, Some(note)).await?;
     assert_eq!(cancelled.runs[&0].instance, run.id.instance);
@@ -251,7 +251,7 @@ async fn runs_a_triggered_item_once_after_a_death() -> anyhow::Result<()> {
         .context("it is one of those that live")?;
     // It hears nothing of the trigger, and dies.
     owner.pause()?;
-    let operations = Operations::new(Arc::new(cluster.registry().clone()));
+    let operations = Operations::new(Arc::clone(cluster.registry()));
     let requested = operations.trigger_item(SHARE, 0, Some("五月")).await?;
     assert_eq!(requested.instances, [owners[&0].clone()]);
     owner.kill().await?;

@@ -1,4 +1,4 @@
-//! Real processes share jobs through real ZooKeeper servers, and are hurt in all the ways that processes are.
+//! Real processes share jobs through real ZooKeeper servers, the core of it also through other registry centres, and are hurt in all the ways that processes are.
 //!
 //! Tests wait for what they want to see, however long a busy machine takes, and check the history of what ran
 //! against the laws that hold under all faults.
@@ -6,6 +6,7 @@
 mod access;
 mod bad_input;
 mod configuration;
+mod each_center;
 mod failover;
 mod health;
 mod layout;

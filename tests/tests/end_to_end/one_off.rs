@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use anyhow::ensure;
+use elasticjob_tests::center::Center;
 use elasticjob_tests::cluster::{Cluster, host_of};
 use elasticjob_tests::command::{Answer, Command};
 use elasticjob_tests::process::Member;
 
-use crate::{NEVER, cluster};
+use crate::{MEMBER, NEVER, cluster};
 
 pub(crate) const REBUILD: &str = "rebuild";
 
@@ -34,9 +35,8 @@ pub(crate) fn execute(job: &str) -> Command {
     }
 }
 
-#[tokio::test]
-async fn knows_the_outcome_of_each_item() -> anyhow::Result<()> {
-    let cluster = cluster("one-off-outcomes")?;
+pub(crate) async fn knows_the_outcome_of_each_item(center: &Center) -> anyhow::Result<()> {
+    let cluster = Cluster::on(center, MEMBER, "one-off-outcomes")?;
     let (mut first, _others) = three(&cluster).await?;
     let cause = |item: u32| match item % 3 {
         0 => "Succeeded".to_owned(),

@@ -15,7 +15,7 @@ async fn outlasts_all_processes_and_their_addresses() -> anyhow::Result<()> {
     let first = members(&cluster, &[1, 2])?;
     cluster.shared_by(&[1, 2]).await;
     cluster.runs_without_gap(&all_items(), 1).await;
-    let operations = Operations::new(Arc::new(cluster.registry().clone()));
+    let operations = Operations::new(Arc::clone(cluster.registry()));
     let note = operations.note(Some("alice"), Some("month end freeze"));
     let target = Target::job(SHARE);
     let paused = operations.disable(&target, Some(note)).await?;

@@ -1,15 +1,15 @@
 //! Members come, go, and die; the items go round.
 
 use anyhow::ensure;
-use elasticjob_tests::cluster::{LASTING_SESSION, SHARE, all_items, host_of, ip};
+use elasticjob_tests::center::Center;
+use elasticjob_tests::cluster::{Cluster, LASTING_SESSION, SHARE, all_items, host_of, ip};
 use elasticjob_tests::history::{Run, RunEnd};
 use jiff::Timestamp;
 
-use crate::{LONG, cluster, members};
+use crate::{LONG, MEMBER, cluster, members};
 
-#[tokio::test]
-async fn assigns_all_items_as_members_come_and_go() -> anyhow::Result<()> {
-    let cluster = cluster("share-come-and-go")?;
+pub(crate) async fn assigns_all_items_as_members_come_and_go(center: &Center) -> anyhow::Result<()> {
+    let cluster = Cluster::on(center, MEMBER, "share-come-and-go")?;
     let member = |host| {
         cluster
             .member(host)
@@ -36,9 +36,8 @@ async fn assigns_all_items_as_members_come_and_go() -> anyhow::Result<()> {
     Ok(())
 }
 
-#[tokio::test]
-async fn moves_items_of_a_killed_member() -> anyhow::Result<()> {
-    let cluster = cluster("share-killed")?;
+pub(crate) async fn moves_items_of_a_killed_member(center: &Center) -> anyhow::Result<()> {
+    let cluster = Cluster::on(center, MEMBER, "share-killed")?;
     let member = |host| cluster.member(host).working(LONG).start();
     let (_first, _second, third) = (member(1)?, member(2)?, member(3)?);
     cluster.shared_by(&[1, 2, 3]).await;
@@ -49,9 +48,8 @@ async fn moves_items_of_a_killed_member() -> anyhow::Result<()> {
     Ok(())
 }
 
-#[tokio::test]
-async fn assigns_nothing_to_a_disabled_member() -> anyhow::Result<()> {
-    let cluster = cluster("share-disabled")?;
+pub(crate) async fn assigns_nothing_to_a_disabled_member(center: &Center) -> anyhow::Result<()> {
+    let cluster = Cluster::on(center, MEMBER, "share-disabled")?;
     let _members = members(&cluster, &[1, 2, 3])?;
     cluster.shared_by(&[1, 2, 3]).await;
     let server = format!("/{SHARE}/servers/{}", ip(4));

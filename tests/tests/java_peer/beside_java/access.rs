@@ -12,7 +12,7 @@ use super::{Java, Kind, Ours, cluster};
 const DIGEST: &str = "shop:open sesame";
 
 async fn let_in(namespace: &str, leader: Kind) -> anyhow::Result<()> {
-    let cluster = cluster(namespace)?.seen_with_digest(DIGEST);
+    let cluster = cluster(namespace)?.seen_with_digest(DIGEST)?;
     let member = |kind: Kind, host| kind.member(&cluster, host).with("ELASTICJOB_REG_CENTER_DIGEST", DIGEST);
     let _first = member(leader, 1).start()?;
     cluster.shared_by(&[1]).await;

@@ -74,7 +74,7 @@ fn cluster(namespace: &str) -> anyhow::Result<Cluster> {
 
 /// Returns what operates a cluster by our own API.
 fn operations(cluster: &Cluster) -> Operations {
-    Operations::new(Arc::new(cluster.registry().clone()))
+    Operations::new(Arc::clone(cluster.registry()))
 }
 
 /// Waits until exactly these hosts have an instance of a job.

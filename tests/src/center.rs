@@ -1,0 +1,170 @@
+//! The registry centres that tests and figures run on, by one parameter.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use elasticjob::registry::memory::MemoryRegistry;
+use elasticjob::registry::sql::{PostgresRegistry, SqliteRegistry};
+use elasticjob::registry::zookeeper::ZooKeeperRegistry;
+use elasticjob::registry::{BoxFuture, Error, Registry, Session};
+use tempfile::TempDir;
+
+use crate::databases::{self, DatabaseServer};
+use crate::zookeeper::Server;
+
+/// Which one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// In this process.
+    Embedded,
+    /// A server.
+    ZooKeeper,
+    /// A server.
+    Postgres,
+    /// A file.
+    Sqlite,
+}
+
+/// A registry centre. Dropping it ends its server, if it has one of its own.
+#[derive(Debug)]
+pub struct Center {
+    kind: Kind,
+    place: Place,
+}
+
+#[derive(Debug)]
+enum Place {
+    Embedded(MemoryRegistry),
+    ZooKeeper {
+        address: SocketAddr,
+        server: Option<Server>,
+    },
+    Postgres(DatabaseServer),
+    Sqlite(TempDir),
+}
+
+impl Center {
+    /// Starts one. Blocks the thread for as long as that takes.
+    ///
+    /// # Errors
+    /// If a server cannot be started, or there is no place for a file.
+    pub fn start(kind: Kind) -> anyhow::Result<Self> {
+        let place = match kind {
+            Kind::Embedded => Place::Embedded(MemoryRegistry::new()),
+            Kind::ZooKeeper => {
+                let server = Server::start()?;
+                Place::ZooKeeper {
+                    address: server.address(),
+                    server: Some(server),
+                }
+            }
+            Kind::Postgres => Place::Postgres(DatabaseServer::start(databases::Kind::Postgres)?),
+            Kind::Sqlite => Place::Sqlite(tempfile::tempdir()?),
+        };
+        Ok(Self { kind, place })
+    }
+
+    /// As [`start`](Self::start), on the server that the tests of a process share if there is one.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn shared(kind: Kind) -> anyhow::Result<Self> {
+        match kind {
+            Kind::ZooKeeper => Ok(Self {
+                kind,
+                place: Place::ZooKeeper {
+                    address: Server::shared().address(),
+                    server: None,
+                },
+            }),
+            kind => Self::start(kind),
+        }
+    }
+
+    /// Returns which one it is.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Returns a namespace of it, with sessions of this timeout.
+    ///
+    /// # Errors
+    /// If the namespace is none.
+    pub fn registry(&self, namespace: &str, session_timeout: Duration) -> anyhow::Result<Arc<dyn Registry>> {
+        Ok(match &self.place {
+            Place::Embedded(registry) => Arc::new(registry.clone()),
+            Place::ZooKeeper { address, .. } => {
+                Arc::new(ZooKeeperRegistry::new(&address.to_string(), namespace)?.with_session_timeout(session_timeout))
+            }
+            Place::Postgres(server) => {
+                Arc::new(PostgresRegistry::new(&server.full_url(), namespace)?.with_session_timeout(session_timeout))
+            }
+            Place::Sqlite(folder) => {
+                let file = folder.path().join("jobs.db");
+                Arc::new(SqliteRegistry::new(file, namespace)?.with_session_timeout(session_timeout))
+            }
+        })
+    }
+
+    /// Returns the setting by which another process finds it, as a variable of the environment and its value.
+    ///
+    /// # Panics
+    /// If it is in this process.
+    #[must_use]
+    pub fn setting(&self) -> (&'static str, String) {
+        const URL: &str = "ELASTICJOB_REG_CENTER_URL";
+        match &self.place {
+            Place::Embedded(_) => panic!("no other process can find it"),
+            Place::ZooKeeper { address, .. } => ("ELASTICJOB_REG_CENTER_SERVER_LISTS", address.to_string()),
+            Place::Postgres(server) => (URL, server.full_url()),
+            Place::Sqlite(folder) => (URL, format!("sqlite:{}", folder.path().join("jobs.db").display())),
+        }
+    }
+
+    /// Returns the ZooKeeper server, if it is one of its own.
+    #[must_use]
+    pub fn zookeeper(&self) -> Option<&Server> {
+        match &self.place {
+            Place::ZooKeeper { server, .. } => server.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Returns the PostgreSQL server.
+    #[must_use]
+    pub fn postgres(&self) -> Option<&DatabaseServer> {
+        match &self.place {
+            Place::Postgres(server) => Some(server),
+            _ => None,
+        }
+    }
+
+    /// Returns the folder of the SQLite file.
+    #[must_use]
+    pub fn folder(&self) -> Option<&std::path::Path> {
+        match &self.place {
+            Place::Sqlite(folder) => Some(folder.path()),
+            _ => None,
+        }
+    }
+}
+
+/// Any of them, as a type of its own. Clones are the same.
+#[derive(Clone, Debug)]
+pub struct AnyRegistry(pub Arc<dyn Registry>);
+
+impl Registry for AnyRegistry {
+    fn connect(&self) -> BoxFuture<'_, Result<Arc<dyn Session>, Error>> {
+        self.0.connect()
+    }
+
+    fn connect_to_look(&self) -> BoxFuture<'_, Result<Arc<dyn Session>, Error>> {
+        self.0.connect_to_look()
+    }
+
+    fn describe(&self) -> String {
+        self.0.describe()
+    }
+}

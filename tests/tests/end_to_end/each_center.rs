@@ -1,0 +1,36 @@
+//! The core of it on each registry centre, by one parameter: the items are shared without gap or overlap while members join, leave, die
+//! and are disabled; the configuration changes while jobs run; what a dead member ran is run again; outcomes are known.
+
+use elasticjob_tests::center::{Center, Kind};
+
+/// Runs tests of other modules on one registry centre.
+macro_rules! tests_on {
+    ($kind:ident: $($module:ident::$test:ident,)*) => {$(
+        #[tokio::test(flavor = "multi_thread")]
+        async fn $test() -> anyhow::Result<()> {
+            let center = tokio::task::block_in_place(|| Center::shared(Kind::$kind))?;
+            crate::$module::$test(&center).await
+        }
+    )*};
+}
+
+macro_rules! core_on {
+    ($name:ident: $kind:ident) => {
+        mod $name {
+            use super::*;
+
+            tests_on!($kind:
+                sharing::assigns_all_items_as_members_come_and_go,
+                sharing::moves_items_of_a_killed_member,
+                sharing::assigns_nothing_to_a_disabled_member,
+                configuration::a_new_cron_expression_should_be_followed_at_once,
+                configuration::a_new_total_count_should_be_shared_out_at_once,
+                failover::reruns_only_what_a_killed_member_ran,
+                one_off::knows_the_outcome_of_each_item,
+            );
+        }
+    };
+}
+
+core_on!(on_zookeeper: ZooKeeper);
+core_on!(on_sqlite: Sqlite);

@@ -301,7 +301,10 @@ impl RegistrationError {
         matches!(
             self,
             Self::Registry {
-                source: Registry::ConnectionLoss | Registry::SessionExpired | Registry::Unreachable(_),
+                source: Registry::Busy(_)
+                    | Registry::ConnectionLoss
+                    | Registry::SessionExpired
+                    | Registry::Unreachable(_),
                 ..
             }
         ) || matches!(self, Self::Registry { source, .. } if is_race(source))

@@ -238,7 +238,10 @@ impl Error {
         match self {
             Self::Registry { source, .. } => matches!(
                 source,
-                registry::Error::ConnectionLoss | registry::Error::SessionExpired | registry::Error::Unreachable(_)
+                registry::Error::Busy(_)
+                    | registry::Error::ConnectionLoss
+                    | registry::Error::SessionExpired
+                    | registry::Error::Unreachable(_)
             ),
             Self::Busy { .. } | Self::NoInstance { .. } | Self::NoInstanceOn { .. } | Self::Dump { .. } => true,
             _ => false,

@@ -122,6 +122,13 @@ mod tests {
                 "zk1:2181 refuses connections",
             ),
             (
+                registry(registry::Error::Busy(
+                    "canceling statement due to lock timeout".to_owned(),
+                )),
+                503,
+                "the registry is busy",
+            ),
+            (
                 registry(registry::Error::Refused("/job: no auth".to_owned())),
                 500,
                 "/job: no auth",

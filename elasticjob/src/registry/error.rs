@@ -47,6 +47,9 @@ pub enum Error {
         /// The limit.
         limit: usize,
     },
+    /// Another transaction held what the request needs for too long. The call had no effect, and may be repeated.
+    #[error("the registry is busy: {0}")]
+    Busy(String),
     /// No server answered.
     #[error("no registry server reachable: {0}")]
     Unreachable(String),

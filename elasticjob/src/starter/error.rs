@@ -87,7 +87,7 @@ impl Error {
             },
             Self::Registry { source, .. } => matches!(
                 source,
-                registry::Error::Unreachable(_) | registry::Error::ConnectionLoss
+                registry::Error::Busy(_) | registry::Error::Unreachable(_) | registry::Error::ConnectionLoss
             ),
             _ => false,
         }

@@ -89,6 +89,8 @@ pub(super) struct LinkState {
     pub(super) breaks_at_write: Option<Break>,
     /// The next write of which this is true is overtaken.
     pub(super) overtaken: Option<fn(&[Step]) -> bool>,
+    /// So many writes to a path with this in it are refused, since the registry is busy.
+    pub(super) busy: Option<(String, u32)>,
     /// How many writes were struck.
     pub(super) breaks: u64,
     /// When the last fault was over, or struck, and what it had held up had arrived.
@@ -156,6 +158,12 @@ impl Link {
     pub fn overtake_next_write_that(&self, is_overtaken: fn(&[Step]) -> bool) {
         self.core
             .order(|state| state.link_state(self.index).overtaken = Some(is_overtaken));
+    }
+
+    /// Answers so many of the next writes to a path that contains `part` with [`Error::Busy`], and carries none of them out.
+    pub fn be_busy_for(&self, part: &str, writes: u32) {
+        self.core
+            .order(|state| state.link_state(self.index).busy = Some((part.to_owned(), writes)));
     }
 
     /// How many writes the link was cut at.
@@ -293,6 +301,7 @@ impl LinkState {
         self.stalls_answers = false;
         self.breaks_at_write = None;
         self.overtaken = None;
+        self.busy = None;
         self.delay = Duration::ZERO;
     }
 }

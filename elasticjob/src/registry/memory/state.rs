@@ -178,11 +178,27 @@ impl State {
     /// Serves a transaction.
     pub(super) fn write(&mut self, session: i64, steps: Vec<Step>) -> Result<Vec<Written>, WriteError> {
         self.expect_alive(session)?;
+        if self.is_busy(session, &steps) {
+            return Err(Error::Busy("another transaction holds what it needs".to_owned()).into());
+        }
         self.overtake(session, &steps);
         let result = self.commit(session, steps);
         // A server answers a write, even a refused one, once it has seen everything before it.
         self.advance(session, usize::MAX);
         result
+    }
+
+    /// Returns whether these steps meet the lock of another transaction, as was ordered.
+    fn is_busy(&mut self, session: i64, steps: &[Step]) -> bool {
+        let link = &mut self.links[self.sessions[&session].link];
+        let Some((part, writes)) = &mut link.busy else {
+            return false;
+        };
+        if *writes == 0 || !steps.iter().any(|step| step.path().contains(&**part)) {
+            return false;
+        }
+        *writes -= 1;
+        true
     }
 
     /// Has another client's write come before these steps, if that is awaited: one that gives a node whose version they check the

@@ -396,6 +396,21 @@ async fn refuses_an_overtaken_write_once() {
 }
 
 #[tokio::test]
+async fn is_busy_for_as_many_writes_as_it_is_set_for() {
+    let registry = registry();
+    let link = registry.link("a");
+    let session = connect(&link).await;
+    link.be_busy_for("/a", 2);
+    session.write(create("/b", CreateMode::Persistent)).await.unwrap();
+    for _ in 0..2 {
+        let refused = session.write(create("/a", CreateMode::Persistent)).await.unwrap_err();
+        assert!(matches!(refused.error, Error::Busy(_)), "{refused:?}");
+        assert!(!exists(&session, "/a").await);
+    }
+    session.write(create("/a", CreateMode::Persistent)).await.unwrap();
+}
+
+#[tokio::test]
 async fn cuts_at_the_write_that_it_is_set_for() {
     let registry = registry();
     let link = registry.link("a");

@@ -12,7 +12,7 @@
 //!
 //! A lost answer is never taken for a refusal, since the items would then run nowhere although they are marked; nor for
 //! a grant, since they could then run twice. The ledger settles it: it has the run by its id if, and only if, the
-//! transaction happened.
+//! transaction happened. The answer that the registry is busy is settled in the same way: it says nothing of the items.
 //!
 //! An item that the leader gives to another instance between the claim and its answer is not started. Its end is
 //! recorded as skipped, which removes the mark, and its new owner is free to claim it.
@@ -173,7 +173,8 @@ impl Firings {
                 self.abandon(&claim);
                 ClaimOutcome::default()
             }
-            Err(WriteError { error, .. }) if error.is_outcome_unknown() => {
+            // A registry that was busy did nothing, and says nothing of the items: after a look they are as due as they were.
+            Err(WriteError { error, .. }) if error.is_outcome_unknown() || matches!(error, Error::Busy(_)) => {
                 self.claiming = Claiming::Unknown(claim);
                 ClaimOutcome::default()
             }

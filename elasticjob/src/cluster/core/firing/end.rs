@@ -213,6 +213,16 @@ impl Firings {
                 }
                 return recordings;
             }
+            // Nothing was done: it is asked for again, however often, since no other instance can have recorded these ends.
+            Err(WriteError {
+                error: Error::Busy(_), ..
+            }) => {
+                if let Some(make_up) = batch.make_up {
+                    self.put_back(make_up);
+                }
+                self.linger(Duration::ZERO);
+                return recordings;
+            }
             Err(_) => {
                 self.recording = Recording::Doubtful(batch);
                 return recordings;

@@ -145,7 +145,9 @@ impl Hindrances {
             reported: None,
         });
         refusals.in_a_row = refusals.in_a_row.saturating_add(1);
-        let is_lasting = error.is_permanent() || (refusals.in_a_row >= IN_A_ROW && !action.is_contended);
+        // Others that are faster are no hindrance, unless they never let go.
+        let is_raced = action.is_contended && !matches!(error, Error::Busy(_));
+        let is_lasting = error.is_permanent() || (refusals.in_a_row >= IN_A_ROW && !is_raced);
         let is_news = match &refusals.reported {
             None => is_lasting,
             // Sizes change with what other instances write, and so do the steps that they get ahead of.
@@ -240,6 +242,18 @@ mod tests {
             assert_eq!(hindrances.note(elect, Err(&Error::NodeExists)), reported);
             assert_eq!(hindrances.note(elect, Err(&Error::NoNode)), None);
             assert_eq!(hindrances.texts(), ["elect a leader: the node exists"]);
+        }
+
+        #[test]
+        fn of_a_busy_registry_are_reported_although_others_contend() {
+            let mut hindrances = Hindrances::default();
+            let busy = Error::Busy("lock timeout".to_owned());
+            for _ in 1..IN_A_ROW {
+                assert_eq!(hindrances.note(claim(), Err(&busy)), None);
+            }
+            let reported = Some(News::Refused { in_a_row: IN_A_ROW });
+            assert_eq!(hindrances.note(claim(), Err(&busy)), reported);
+            assert_eq!(hindrances.texts(), ["claim items: the registry is busy: lock timeout"]);
         }
 
         #[test]

@@ -55,6 +55,37 @@ async fn runs_once_after_a_lost_answer_to_a_claim() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn runs_once_the_registry_is_no_longer_busy() {
+    let mut cluster = Cluster::new().await;
+    let only = cluster.join("10.0.0.1", every_second(3), quick());
+    cluster.until(4.9).await;
+    only.link.be_busy_for("/running", 7);
+    cluster.until(9.5).await;
+    cluster.history.check();
+    for second in [4, 5, 6, 9] {
+        assert_eq!(cluster.history.count_at(at(second)), 3, "{second}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn records_an_end_once_the_registry_is_no_longer_busy() {
+    let mut cluster = Cluster::new().await;
+    let only = cluster.join("10.0.0.1", every_second(2), lasting(Duration::from_millis(500)));
+    cluster.until(5.2).await;
+    // More often than a refusal is put up with.
+    only.link.be_busy_for("/ledger/items/", 20);
+    cluster.until(5.9).await;
+    for item in 0..2 {
+        let ledger = cluster.data(&format!("/job/ledger/items/{item}")).await;
+        assert!(ledger.is_some_and(|ledger| ledger.contains("succeeded")), "{item}");
+        assert_eq!(cluster.data(&format!("/job/sharding/{item}/running")).await, None);
+    }
+    cluster.until(9.9).await;
+    cluster.history.check();
+    assert_eq!(cluster.history.count_at(at(9)), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn leaves_no_mark_after_a_lost_answer_to_an_end() {
     for fate in [Fate::Applied, Fate::Dropped] {
         let mut cluster = Cluster::new().await;

@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::command::{
-    cancel, completions, config, drain, dump, explain, history, import, items, job, jobs, next, remove, servers,
-    shutdown, switch, trigger,
+    cancel, completions, config, drain, dump, explain, history, import, items, job, jobs, next, registry, remove,
+    servers, shutdown, switch, trigger,
 };
 use crate::context::Context;
 use crate::failure::{EXIT_CODES, Failure, Outcome};
@@ -49,6 +49,7 @@ enum Command {
     Dump(dump::Arguments),
     Next(next::Arguments),
     Import(import::Arguments),
+    Registry(registry::Arguments),
     Completions(completions::Arguments),
 }
 
@@ -75,6 +76,7 @@ impl CommandLine {
             Command::Dump(arguments) => arguments.run(&context).await,
             Command::Next(arguments) => arguments.run(&context).await,
             Command::Import(arguments) => arguments.run(&context),
+            Command::Registry(arguments) => arguments.run(&context),
             Command::Completions(arguments) => arguments.run(&context),
         };
         context.close().await;

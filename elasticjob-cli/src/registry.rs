@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use elasticjob::configuration::sources::{Loader, RegistrySettings};
+use elasticjob::configuration::sources::{DatabaseSettings, Loader, RegistryDatabase, RegistrySettings};
 use elasticjob::operation::Operations;
-use elasticjob::registry::Registry;
-use elasticjob::registry::sql::SqliteRegistry;
+use elasticjob::registry::sql::{PostgresRegistry, SqliteRegistry};
 use elasticjob::registry::zookeeper::ZooKeeperRegistry;
+use elasticjob::registry::{self, Registry};
 
 use crate::failure::Failure;
 
@@ -73,9 +73,7 @@ impl RegistryArguments {
             RegistrySettings::ZooKeeper(settings) => {
                 ZooKeeperRegistry::from_settings(&settings).map(|registry| Arc::new(registry) as _)
             }
-            RegistrySettings::Database(settings) => {
-                SqliteRegistry::from_settings(&settings).map(|registry| Arc::new(registry) as _)
-            }
+            RegistrySettings::Database(settings) => in_database(&settings),
             _ => return Err(self.nowhere()),
         };
         let registry = registry.map_err(|error| Failure::Usage(error.to_string()))?;
@@ -105,5 +103,12 @@ impl RegistryArguments {
              --server-lists and --namespace",
             self.directory.display()
         ))
+    }
+}
+
+fn in_database(settings: &DatabaseSettings) -> Result<Arc<dyn Registry>, registry::Error> {
+    match settings.database {
+        RegistryDatabase::Postgres(_) => Ok(Arc::new(PostgresRegistry::from_settings(settings)?)),
+        _ => Ok(Arc::new(SqliteRegistry::from_settings(settings)?)),
     }
 }

@@ -176,6 +176,104 @@ mod url {
     }
 
     #[test]
+    fn names_a_server() {
+        for url in [
+            "postgres://lion:tiger@db.example.org/shop",
+            "postgresql://lion@[::1]:5433/shop?sslmode=verify-full&sslrootcert=/etc/ca.pem",
+            "PostgreSQL://db/shop?user=lion&password=tiger&options[search_path]=x",
+            "postgres://狮子:老虎@db/任务",
+            "postgres:///?host=/run/postgresql&dbname=shop",
+            "postgres://lion:p%40ss%2Fword@db:5432/shop",
+        ] {
+            let settings = database(&format!("url: '{url}', namespace: shop, required: true"));
+            let RegistryDatabase::Postgres(secret) = &settings.database else {
+                panic!("{url}: {settings:?}");
+            };
+            assert_eq!(secret.reveal(), url);
+            let shown = format!("{settings:?}");
+            assert!(
+                shown.contains("Postgres([provided])") && !shown.contains("lion"),
+                "{shown}"
+            );
+        }
+        let text = "elasticjob: {reg-center: {url: 'postgres://lion:${DB_PASSWORD}@db/shop', namespace: n}}";
+        let settings = load(text, &[("DB_PASSWORD", "tiger")]).unwrap();
+        let RegistrySettings::Database(database) = &settings.registry else {
+            panic!("a database is named");
+        };
+        let expected = RegistryDatabase::parse("postgres://lion:tiger@db/shop").unwrap();
+        assert_eq!(database.database, expected);
+        assert!(!format!("{settings:?}").contains("tiger"), "{settings:?}");
+    }
+
+    #[test]
+    fn of_no_server_is_refused_without_its_password() {
+        let check = |url: &str, expected: &[&str]| {
+            let text = format!("elasticjob:\n  reg-center: {{url: '{url}', namespace: n}}");
+            let errors = load(&text, &[]).unwrap_err();
+            let shown = errors.to_string();
+            assert_eq!(errors.iter().count(), expected.len(), "{shown}");
+            for expected in expected {
+                assert!(shown.contains(expected), "{shown}");
+            }
+            for secret in ["tiger", "tig", "ger", "lion", "老虎"] {
+                assert!(!shown.contains(secret), "{secret} in {shown}");
+            }
+            assert!(
+                shown.contains("application.yaml:2: `elasticjob.reg-center.url` is `"),
+                "{shown}"
+            );
+        };
+        check("jdbc:postgresql://db/shop?user=x&password=tiger", &["without `jdbc:`"]);
+        for url in [
+            "postgres://lion:tig/ger@db/shop",
+            "postgres://lion:1/tiger@db/shop",
+            "postgres://lion:tig?ger@db/shop",
+            "postgres://lion:tig#ger@db/shop",
+            "postgres://lion:tig ger@db/shop",
+            "postgres://lion:老虎/@db/shop?sslmode=x",
+        ] {
+            check(url, &["have to be written with `%`: `/` as `%2F`"]);
+        }
+        for url in [
+            "postgres://lion:tig%ger@db/shop",
+            "postgres://lion:tiger%@db/shop",
+            "postgres://lion:tiger@db/100%",
+        ] {
+            check(url, &["`%` itself is written `%25`"]);
+        }
+        check("postgres://lion:tiger@/shop", &["the host is missing"]);
+        check("postgres://lion:tiger@db:0/shop", &["ports are 1 to 65535"]);
+        check("postgres://lion:tiger@db:port/shop", &["ports are 1 to 65535"]);
+        check("postgres://lion:tiger@db", &["the name of the database is missing"]);
+        check("postgres://lion:tiger@db/shop/x", &["without a further `/`"]);
+        check("postgres://lion:tiger@db/shop#x", &["it is written `%23`"]);
+        check(
+            "postgres://lion:tiger@db/shop?sslmode=on",
+            &["`sslmode` is one of `disable`, `allow`"],
+        );
+        check(
+            "postgres:db/shop",
+            &["`postgres://USER:PASSWORD@HOST/DATABASE` is expected"],
+        );
+        check(
+            "postgres://lion:tiger@db/shop?pasword=x",
+            &["`pasword` is not a parameter of it"],
+        );
+        check("postgres://lion:tiger@db/shop?%70w=x", &["a parameter is not known"]);
+        check(
+            "postgres://lion:tiger@:x/?sslmode=on&currentSchema=x",
+            &[
+                "the host is missing",
+                "ports are",
+                "the database is missing",
+                "`sslmode` is one of",
+                "`currentSchema` is not",
+            ],
+        );
+    }
+
+    #[test]
     fn of_no_file_is_refused() {
         let check = |url: &str, expected: &str| {
             let text = format!("elasticjob:\n  reg-center: {{url: '{url}', namespace: n}}");
@@ -186,8 +284,14 @@ mod url {
             );
             assert!(shown.contains(expected) && !shown.contains("tiger"), "{shown}");
         };
-        check("mysql://lion:tiger@db/shop", "`sqlite:PATH` is expected");
-        check("jobs.db", "`sqlite:PATH` is expected");
+        check(
+            "mysql://lion:tiger@db/shop",
+            "is expected: no other database can be a registry",
+        );
+        check(
+            "jobs.db",
+            "`sqlite:PATH`, the URL of a file, or `postgres://USER:PASSWORD@HOST/DATABASE` is expected",
+        );
         check("sqlite:", "the path of the file is missing");
         check("sqlite://", "the path of the file is missing");
         check("sqlite::memory:", "`reg-center.type: EMBEDDED`");
@@ -212,6 +316,13 @@ mod url {
             "`elasticjob.reg-center.type` is `EMBEDDED`: but `elasticjob.reg-center.url` (",
         );
         check("session-timeout: 500ms", "at least `1s` is expected");
+        let of_server =
+            "elasticjob: {reg-center: {url: 'postgres://lion:tiger@db/shop', namespace: n, server-lists: 'zk:2181'}}";
+        let shown = fault(of_server, &[]);
+        assert!(
+            shown.contains("is `postgres://[provided]@db/shop`: but `elasticjob.reg-center.server-lists` ("),
+            "{shown}"
+        );
         let all = "elasticjob: {reg-center: {url: 'sqlite:', server-lists: 'zk:2181', session-timeout: 1ms}}";
         let errors = load(all, &[]).unwrap_err();
         assert_eq!(errors.iter().count(), 4, "{errors}");

@@ -81,7 +81,7 @@
 //! |---|---|---|
 //! | `zookeeper` | yes | the registry centre on ZooKeeper |
 //! | `registry-sqlite` | no | a registry centre in a SQLite file, for the processes of one machine |
-//! | `registry-postgres` | no | a registry centre in PostgreSQL, for now in code alone: `registry::sql::PostgresRegistry` |
+//! | `registry-postgres` | no | a registry centre in PostgreSQL |
 //! | `script` | yes | jobs of type `SCRIPT`: [`executor::script`] |
 //! | `config`, `figment` | yes | configuration that the application has read with the crate of that name: [`Builder`](starter::Builder) |
 //! | `http` | no | jobs of type `HTTP`: [`executor::http`] |

@@ -21,7 +21,7 @@ use tokio::time::Instant;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The user and the group without rights, which run servers that root starts.
-const UNPRIVILEGED: u32 = 65534;
+pub(crate) const UNPRIVILEGED: u32 = 65534;
 
 /// Who may use the databases.
 pub const USER: &str = "jobs";
@@ -82,18 +82,65 @@ impl DatabaseServer {
     /// # Errors
     /// When it is not installed, naming the package that brings it; when it does not start.
     pub fn start(kind: Kind) -> anyhow::Result<Self> {
+        let mut server = Self::empty(kind)?;
+        server.initialize()?;
+        server.start_again()?;
+        Ok(server)
+    }
+
+    /// A port and a folder for a server, with a folder for its data that it may write to.
+    fn empty(kind: Kind) -> anyhow::Result<Self> {
         let directory = tempfile::Builder::new().prefix("database").tempdir()?;
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755))?;
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
-        let mut server = Self {
+        let server = Self {
             kind,
             port,
             directory,
             supervisor: None,
         };
-        server.initialize()?;
-        server.start_again()?;
+        fs::create_dir(server.data())?;
+        fs::set_permissions(server.data(), fs::Permissions::from_mode(0o700))?;
+        fs::write(server.directory.path().join("log"), "")?;
+        if is_root() {
+            chown(server.data(), Some(UNPRIVILEGED), Some(UNPRIVILEGED))?;
+        }
         Ok(server)
+    }
+
+    /// Runs a command that makes the data.
+    fn made_by(&self, words: &[String]) -> anyhow::Result<()> {
+        let made = Command::new(&words[0]).args(&words[1..]).current_dir("/").output()?;
+        let said = String::from_utf8_lossy(&made.stderr);
+        let output = String::from_utf8_lossy(&made.stdout);
+        ensure!(made.status.success(), "{:?} cannot be made: {output}{said}", self.kind);
+        Ok(())
+    }
+
+    /// Makes a standby of a PostgreSQL server, which streams from it, and starts it.
+    ///
+    /// # Errors
+    /// When it cannot be copied; when it does not start.
+    pub fn standby(&self) -> anyhow::Result<Self> {
+        ensure!(self.kind == Kind::Postgres, "{:?} has no standby here", self.kind);
+        let mut standby = Self::empty(self.kind)?;
+        let mut words: Vec<String> = ordinary_user();
+        words.push(postgres_program("pg_basebackup")?.display().to_string());
+        words.extend(
+            [
+                "--write-recovery-conf",
+                "--checkpoint=fast",
+                "--wal-method=stream",
+                "--no-sync",
+                "-d",
+            ]
+            .map(str::to_owned),
+        );
+        words.push(self.full_url());
+        words.extend(["-D".to_owned(), standby.data().display().to_string()]);
+        standby.made_by(&words)?;
+        standby.start_again()?;
+        Ok(standby)
     }
 
     /// Kills it in mid-air. Its data stay.
@@ -147,6 +194,12 @@ impl DatabaseServer {
         Ok(())
     }
 
+    /// Returns its port on the loopback address.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Returns the URL of a database that is there from the start, without user and password.
     #[must_use]
     pub fn url(&self) -> String {
@@ -184,7 +237,6 @@ impl DatabaseServer {
 
     fn initialize(&self) -> anyhow::Result<()> {
         let (data, directory) = (self.data(), self.directory.path());
-        fs::create_dir(&data)?;
         let password = directory.join("password");
         fs::write(&password, PASSWORD)?;
         fs::write(
@@ -195,10 +247,6 @@ impl DatabaseServer {
                  GRANT ALL ON *.* TO {USER} WITH GRANT OPTION;\n"
             ),
         )?;
-        fs::write(directory.join("log"), "")?;
-        if is_root() {
-            chown(&data, Some(UNPRIVILEGED), Some(UNPRIVILEGED))?;
-        }
         let mut words: Vec<String> = ordinary_user();
         match self.kind {
             Kind::Postgres => {
@@ -223,11 +271,7 @@ impl DatabaseServer {
                 words.push(format!("--datadir={}", data.display()));
             }
         }
-        let made = Command::new(&words[0]).args(&words[1..]).current_dir("/").output()?;
-        let said = String::from_utf8_lossy(&made.stderr);
-        let output = String::from_utf8_lossy(&made.stdout);
-        ensure!(made.status.success(), "{:?} cannot be made: {output}{said}", self.kind);
-        Ok(())
+        self.made_by(&words)
     }
 
     fn command(&self) -> anyhow::Result<Vec<String>> {
@@ -276,12 +320,12 @@ fn with_user(url: &str) -> String {
     url.replace("://", &format!("://{USER}:p%40ss%2Fword@"))
 }
 
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
 /// Returns what comes before a command so that it is not root that runs it.
-fn ordinary_user() -> Vec<String> {
+pub(crate) fn ordinary_user() -> Vec<String> {
     if !is_root() {
         return Vec::new();
     }
@@ -303,7 +347,7 @@ fn postgres_program(name: &str) -> anyhow::Result<PathBuf> {
         .with_context(|| format!("`{name}` is missing: the package `postgresql` brings it"))
 }
 
-fn program(name: &str, package: &str) -> anyhow::Result<PathBuf> {
+pub(crate) fn program(name: &str, package: &str) -> anyhow::Result<PathBuf> {
     let directories = ["/usr/bin", "/usr/sbin", "/usr/local/bin"];
     let mut found = directories.iter().map(|directory| Path::new(directory).join(name));
     found

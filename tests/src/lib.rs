@@ -20,6 +20,7 @@ pub mod log;
 pub mod mail;
 pub mod metered;
 pub mod nodes;
+pub mod pooler;
 pub mod process;
 pub mod programs;
 pub mod proxy;

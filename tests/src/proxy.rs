@@ -38,6 +38,8 @@ pub enum Direction {
 
 #[derive(Clone, Copy, Debug)]
 struct State {
+    /// Where new connections lead.
+    target: SocketAddr,
     /// Connections of an older generation are closed.
     generation: u64,
     close: Close,
@@ -64,6 +66,7 @@ impl Proxy {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let (state, states) = watch::channel(State {
+            target,
             generation: 0,
             close: Close::Finish,
             is_cut: false,
@@ -72,7 +75,7 @@ impl Proxy {
             delay: Duration::ZERO,
         });
         let mut tasks = JoinSet::new();
-        tasks.spawn(accept(listener, target, states));
+        tasks.spawn(accept(listener, states));
         Ok(Self {
             address,
             state,
@@ -84,6 +87,15 @@ impl Proxy {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Leads connections to another server from here on, as an address does that moves in a failover. Those that are there are closed.
+    pub fn lead_to(&self, target: SocketAddr) {
+        self.state.send_modify(|state| {
+            state.target = target;
+            state.generation += 1;
+            state.close = Close::Reset;
+        });
     }
 
     /// Closes all connections; clients may connect again at once.
@@ -136,17 +148,18 @@ impl State {
     }
 }
 
-async fn accept(listener: TcpListener, target: SocketAddr, states: watch::Receiver<State>) {
+async fn accept(listener: TcpListener, states: watch::Receiver<State>) {
     let mut connections = JoinSet::new();
     // Without a connection to accept, the port is gone, and so is the use of this task.
     while let Ok((client, _)) = listener.accept().await {
         while connections.try_join_next().is_some() {}
-        connections.spawn(carry(client, target, states.clone()));
+        connections.spawn(carry(client, states.clone()));
     }
 }
 
-async fn carry(mut client: TcpStream, target: SocketAddr, mut states: watch::Receiver<State>) {
+async fn carry(mut client: TcpStream, mut states: watch::Receiver<State>) {
     let State {
+        target,
         generation,
         close,
         is_cut,
@@ -158,6 +171,10 @@ async fn carry(mut client: TcpStream, target: SocketAddr, mut states: watch::Rec
     let Ok(mut server) = TcpStream::connect(target).await else {
         return;
     };
+    // Else the second half of a message would wait until the first is acknowledged, which takes 40 ms.
+    if client.set_nodelay(true).and(server.set_nodelay(true)).is_err() {
+        return;
+    }
     let (from_client, to_client) = client.split();
     let (from_server, to_server) = server.split();
     let close = tokio::select! {

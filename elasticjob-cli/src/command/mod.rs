@@ -12,6 +12,7 @@ pub(crate) mod items;
 pub(crate) mod job;
 pub(crate) mod jobs;
 pub(crate) mod next;
+pub(crate) mod registry;
 pub(crate) mod remove;
 pub(crate) mod servers;
 pub(crate) mod shutdown;

@@ -57,6 +57,7 @@ mod profile;
 mod properties;
 mod reference;
 mod registry_only;
+mod registry_url;
 mod server;
 mod settings;
 mod spelt;

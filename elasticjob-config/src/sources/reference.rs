@@ -44,7 +44,7 @@ pub(super) const APPLICATION: &[Entry] = &[
     entry("reg-center.type", OneOf(&["ZOOKEEPER", "EMBEDDED"]), "ZOOKEEPER", "The kind of registry centre; the embedded one is within one process."),
     entry("reg-center.required", Switch, "false", "Whether the start fails if no registry is named."),
     entry("reg-center.server-lists", Text, "", "The servers of ZooKeeper, `host:port` with commas between them, and a path behind the last if there is one."),
-    entry("reg-center.url", Text, "", "The database that is the registry centre, instead of ZooKeeper: `sqlite:PATH`, a file that the processes of one machine share."),
+    entry("reg-center.url", Text, "", "The database that is the registry centre, instead of ZooKeeper: `sqlite:PATH`, a file that the processes of one machine share, or `postgres://USER:PASSWORD@HOST/DATABASE`."),
     entry("reg-center.namespace", Text, "", "The node above those of the jobs."),
     entry("reg-center.base-sleep-time", Duration, "1s", "The first pause between attempts to connect."),
     entry("reg-center.max-sleep-time", Duration, "3s", "The longest pause between attempts to connect."),

@@ -208,6 +208,8 @@ pub struct DatabaseSettings {
 pub enum RegistryDatabase {
     /// `sqlite:PATH`: a file, which the processes of one machine share.
     Sqlite(PathBuf),
+    /// `postgres://USER:PASSWORD@HOST/DATABASE`: PostgreSQL, by its whole URL.
+    Postgres(Secret),
 }
 
 /// A job and who does its work.

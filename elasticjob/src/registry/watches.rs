@@ -47,8 +47,14 @@ impl Watches {
     #[cfg(feature = "registry-postgres")]
     pub(in crate::registry) fn jobs(&self) -> (std::collections::BTreeSet<String>, bool) {
         let queues = self.lock();
-        let job = |path: &String| path.split('/').nth(1).unwrap_or_default().to_owned();
-        (queues.keys().map(job).collect(), queues.contains_key("/"))
+        let jobs = queues.keys().map(|path| job_of(path).to_owned()).collect();
+        (jobs, queues.contains_key("/"))
+    }
+
+    /// Says to the watches of a job, and to that of all jobs, that changes may have been missed.
+    #[cfg(feature = "registry-postgres")]
+    pub(in crate::registry) fn resync_of(&self, job: &str) {
+        self.tell(&WatchEvent::Resync, |path| path == "/" || job_of(path) == job);
     }
 
     /// Returns whether nothing is watched, so that no change need be read.
@@ -73,18 +79,19 @@ impl Watches {
 
     /// Says to all watches that changes may have been missed.
     pub(in crate::registry) fn resync(&self) {
-        self.tell_all(&WatchEvent::Resync);
+        self.tell(&WatchEvent::Resync, |_| true);
     }
 
     /// Says to all watches that the session is over.
     pub(in crate::registry) fn close(&self) {
-        self.tell_all(&WatchEvent::Closed);
+        self.tell(&WatchEvent::Closed, |_| true);
     }
 
-    /// Hands an event to all watches, and wakes their tasks after the lock was released.
-    fn tell_all(&self, event: &WatchEvent) {
+    /// Hands an event to the watches of some paths, and wakes their tasks after the lock was released.
+    fn tell(&self, event: &WatchEvent, is_meant: impl Fn(&str) -> bool) {
         let queues = self.lock();
-        let wakers: Vec<Waker> = queues.values().filter_map(|queue| queue.push(event.clone())).collect();
+        let meant = queues.iter().filter(|(path, _)| is_meant(path));
+        let wakers: Vec<Waker> = meant.filter_map(|(_, queue)| queue.push(event.clone())).collect();
         drop(queues);
         wakers.into_iter().for_each(Waker::wake);
     }
@@ -92,6 +99,12 @@ impl Watches {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Queue>>> {
         self.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The job that a path belongs to; empty for the root.
+#[cfg(feature = "registry-postgres")]
+fn job_of(path: &str) -> &str {
+    path.split('/').nth(1).unwrap_or_default()
 }
 
 impl Watch for PathWatch {
@@ -103,5 +116,33 @@ impl Watch for PathWatch {
 impl Drop for PathWatch {
     fn drop(&mut self) {
         self.watches.lock().remove(&self.path);
+    }
+}
+
+#[cfg(all(test, feature = "registry-postgres"))]
+mod tests {
+    use super::*;
+
+    mod a_gap_of_one_job {
+        use super::*;
+
+        #[test]
+        fn concerns_its_watches_and_that_of_all_jobs() {
+            let watches = Watches::default();
+            let begin = |path: &str| watches.begin(path.into()).expect("the first watch of this path");
+            let mut concerned = ["/", "/job", "/job/a"].map(begin);
+            let mut others = ["/job-2", "/other/job"].map(begin);
+            watches.resync_of("job");
+            let next = |watch: &mut PathWatch| watch.poll_next(&mut Context::from_waker(Waker::noop()));
+            for watch in &mut concerned {
+                assert_eq!(next(watch), Poll::Ready(WatchEvent::Resync), "{watch:?}");
+            }
+            for watch in &mut others {
+                assert_eq!(next(watch), Poll::Pending, "{watch:?}");
+            }
+            watches.resync_of("");
+            assert_eq!(next(&mut concerned[0]), Poll::Ready(WatchEvent::Resync));
+            assert_eq!(next(&mut concerned[1]), Poll::Pending);
+        }
     }
 }

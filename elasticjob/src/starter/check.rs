@@ -13,7 +13,9 @@ use std::fmt;
 use std::mem;
 use std::sync::Arc;
 
-use elasticjob_config::sources::{Implementation, JobSettings, RegistrySettings, Settings, TracingSettings};
+use elasticjob_config::sources::{
+    DatabaseSettings, Implementation, JobSettings, RegistryDatabase, RegistrySettings, Settings, TracingSettings,
+};
 use jiff::Timestamp;
 use tracing::warn;
 
@@ -307,8 +309,16 @@ fn connector(_settings: &elasticjob_config::sources::ZooKeeperSettings) -> Resul
     Err(vec![("reg-center.server-lists", None, problem)])
 }
 
+fn in_database(settings: &DatabaseSettings) -> Result<Arc<dyn Registry>, String> {
+    match settings.database {
+        RegistryDatabase::Sqlite(_) => in_sqlite(settings),
+        RegistryDatabase::Postgres(_) => in_postgres(settings),
+        _ => Err("this program does not know such a database".to_owned()),
+    }
+}
+
 #[cfg(feature = "registry-sqlite")]
-fn in_database(settings: &elasticjob_config::sources::DatabaseSettings) -> Result<Arc<dyn Registry>, String> {
+fn in_sqlite(settings: &DatabaseSettings) -> Result<Arc<dyn Registry>, String> {
     match crate::registry::sql::SqliteRegistry::from_settings(settings) {
         Ok(registry) => Ok(Arc::new(registry)),
         Err(error) => Err(error.to_string()),
@@ -316,8 +326,21 @@ fn in_database(settings: &elasticjob_config::sources::DatabaseSettings) -> Resul
 }
 
 #[cfg(not(feature = "registry-sqlite"))]
-fn in_database(_settings: &elasticjob_config::sources::DatabaseSettings) -> Result<Arc<dyn Registry>, String> {
+fn in_sqlite(_settings: &DatabaseSettings) -> Result<Arc<dyn Registry>, String> {
     Err("this program was built without the feature `registry-sqlite`".to_owned())
+}
+
+#[cfg(feature = "registry-postgres")]
+fn in_postgres(settings: &DatabaseSettings) -> Result<Arc<dyn Registry>, String> {
+    match crate::registry::sql::PostgresRegistry::from_settings(settings) {
+        Ok(registry) => Ok(Arc::new(registry)),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+#[cfg(not(feature = "registry-postgres"))]
+fn in_postgres(_settings: &DatabaseSettings) -> Result<Arc<dyn Registry>, String> {
+    Err("this program was built without the feature `registry-postgres`".to_owned())
 }
 
 /// Checks one job and makes it; `None` where that failed.

@@ -20,6 +20,7 @@ use super::error::{Error, Origin};
 use super::key::Key;
 use super::layer::{Entry, Layer};
 use super::placeholder::Lookup;
+use super::registry_url;
 use super::settings::{RegistrySettings, Settings, Sources, TracingSettings};
 use super::value;
 use crate::secret::{self, PROVIDED};
@@ -56,10 +57,12 @@ impl<'a> Binder<'a> {
             unusable: Vec::new(),
         };
         for (key, entry) in entries {
-            let is_secret = is_secret(&key);
+            let (is_secret, is_url) = (is_secret(&key), key == Key::Setting("reg-center.url"));
             let shown = |text: &str| {
                 if is_secret {
                     PROVIDED.to_owned()
+                } else if is_url {
+                    registry_url::shown(text)
                 } else {
                     secret::without_secrets(text).into_owned()
                 }

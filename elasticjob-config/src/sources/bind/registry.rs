@@ -1,4 +1,3 @@
-use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{Binder, zookeeper};
@@ -143,10 +142,10 @@ impl Binder<'_> {
 
     fn url(&mut self) -> Option<RegistryDatabase> {
         let bound = self.bound(&URL)?;
-        match database(bound.text.trim()) {
+        match RegistryDatabase::parse(&bound.text) {
             Ok(database) => Some(database),
-            Err(problem) => {
-                self.fault(&bound, problem);
+            Err(problems) => {
+                problems.into_iter().for_each(|problem| self.fault(&bound, problem));
                 None
             }
         }
@@ -216,21 +215,5 @@ impl Binder<'_> {
         let mut error = Error::new(key.to_string(), problem);
         error.origin = self.entries.get(key).map(|bound| bound.origin.clone());
         self.faults.push(error);
-    }
-}
-
-/// Reads the URL of a database, as far as it has to be right for every database.
-fn database(url: &str) -> Result<RegistryDatabase, &'static str> {
-    let path = match url.split_once(':') {
-        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("sqlite") => rest.strip_prefix("//").unwrap_or(rest),
-        _ => return Err("`sqlite:PATH` is expected, the URL of a file: no other database can be a registry"),
-    };
-    match path {
-        "" => Err("the path of the file is missing: `sqlite:jobs.db`, or `sqlite:///var/lib/shop/jobs.db`"),
-        path if path.contains(":memory:") => {
-            Err("a database in memory is for one process alone: set `reg-center.type: EMBEDDED` instead")
-        }
-        path if path.contains('?') => Err("the path of a file is expected, without parameters behind a `?`"),
-        path => Ok(RegistryDatabase::Sqlite(PathBuf::from(path))),
     }
 }

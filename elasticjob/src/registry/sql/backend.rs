@@ -1,10 +1,8 @@
 //! What differs between databases: how requests become transactions.
 //!
 //! The task of a session is the same for all databases: it takes calls, hands out what is certain, and reconnects. A
-//! backend knows one database. It owns the connection and never keeps two at a time, so that "the newest connection of
+//! backend knows one database. It owns the connection for calls and never keeps two of these at a time, so that "the newest connection of
 //! the session" is a number in a row and nothing that has to be agreed upon.
-
-use std::time::Duration;
 
 use super::session::{Request, Response};
 use crate::registry::WatchEvent;
@@ -20,8 +18,8 @@ pub(super) trait Backend: Send + 'static {
     /// So many requests are served at once at most.
     const CALLS_AT_ONCE: usize;
 
-    /// How often a member without calls has something to do.
-    const POLL: Duration;
+    /// Waits until a member has something to do although there are no requests. The future may be dropped.
+    fn rest(&mut self) -> impl Future<Output = ()> + Send;
 
     /// Serves requests in their order, and does what is due beside them: renews the session, looks for changes of others and
     /// for members that are over. Returns what is to be handed out, in order, all of which is certain.
@@ -53,6 +51,9 @@ pub(super) trait Backend: Send + 'static {
 pub(super) enum Delivery {
     /// Changes may have been missed.
     Resync,
+    /// Changes of this job may have been missed; those of the root if it is empty.
+    #[cfg(feature = "registry-postgres")]
+    ResyncOf(String),
     Event(WatchEvent),
     /// The answer to the next request.
     Response(Response),

@@ -87,7 +87,7 @@ impl<B: Backend> Worker<B> {
                     Some(call) => gather(call, calls, B::CALLS_AT_ONCE),
                     None => return End::Closed,
                 },
-                () = sleep(B::POLL) => Vec::new(),
+                () = self.backend.rest() => Vec::new(),
             };
             let (requests, answers): (_, Vec<_>) = batch.into_iter().map(|call| (call.request, call.answer)).unzip();
             let failure = match timeout(self.patience(), self.backend.serve(requests, &self.shared.watches)).await {
@@ -134,6 +134,11 @@ impl<B: Backend> Worker<B> {
             let response = match delivery {
                 Delivery::Resync => {
                     watches.resync();
+                    continue;
+                }
+                #[cfg(feature = "registry-postgres")]
+                Delivery::ResyncOf(job) => {
+                    watches.resync_of(&job);
                     continue;
                 }
                 Delivery::Event(event) => {

@@ -1,94 +1,139 @@
-//! A member on PostgreSQL: each request is one call of a function, over one connection, one after the other.
+//! A member on PostgreSQL: each request is one call of a function, over one connection, one after the other. What goes on beside
+//! them is its [pulse](super::pulse).
 //!
 //! The functions are in the database and do what a transaction of the registry has to do at one place: they look at the
 //! session, lock the jobs that are concerned, execute the steps and record the changes. So a request costs one round
 //! trip, and two members that write to different jobs do not wait for each other.
 //!
 //! Each job has numbers of its own. A request brings the changes of the jobs that it names, so that its answer is preceded by
-//! the events that it depends on; the changes of all other jobs are asked for ten times a second.
+//! the events that it depends on; the changes of all other jobs are asked for now and then, and after hints.
 
 use std::time::Duration;
 
+use futures_util::TryStreamExt as _;
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Executor as _, PgConnection, Row as _};
-use tokio::time::Instant;
-use tracing::info;
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Either, Executor as _, PgConnection, Row as _};
+use tokio::time::{Instant, sleep_until};
 
+use super::failing::is_passing;
+use super::hint::{self, Hint, Hints, Jobs};
+use super::line::{self, Line as _, broken};
 use super::message::{self, Caller, Following, ROOT, Reply};
+use super::warnings::Warnings;
 use crate::registry::sql::backend::{Backend, Delivery, Failure};
 use crate::registry::sql::cursor::{Cursor, Way};
-use crate::registry::sql::expiry::{Beat, Expiry, Look};
 use crate::registry::sql::session::{Request, Response};
 use crate::registry::watches::Watches;
-use crate::registry::{Read, Step};
+use crate::registry::{Error, Read, Step, WriteError};
 use crate::uptime::uptime;
+
+/// The pause between two polls, which hints make shorter.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The same while there is something to do.
+const BUSY_PAUSE: Duration = Duration::from_millis(250);
+
+/// So long after a call or an event there is.
+const BUSY_FOR: Duration = Duration::from_secs(5);
 
 const OVER: Failure = Failure::Over("another member has ended it");
 
-/// What a member knows between two calls.
-#[derive(Debug)]
+/// What a member knows between two calls. It cannot be printed, since the options hold the password.
 pub(super) struct Member {
     options: PgConnectOptions,
     connection: Option<PgConnection>,
+    warnings: Warnings,
     caller: Caller,
+    /// Which server answered last on this connection, as it says itself.
+    server: Option<String>,
     timeout: Duration,
     following: Following,
-    expiry: Expiry,
-    /// When the beat was last raised, by [`uptime`].
-    renewed_at: Duration,
-    next_look: Duration,
+    hints: Hints,
     next_poll: Instant,
+    busy_until: Instant,
 }
 
 impl Member {
     /// Returns a member whose session has just been created over this connection.
-    pub(super) fn new(options: PgConnectOptions, connection: PgConnection, caller: Caller, timeout: Duration) -> Self {
-        let now = uptime();
+    pub(super) fn new(
+        options: PgConnectOptions,
+        connection: PgConnection,
+        caller: Caller,
+        timeout: Duration,
+        hints: Hints,
+    ) -> Self {
+        let now = Instant::now();
         Self {
             options,
             connection: Some(connection),
+            warnings: Warnings::new(),
             caller,
+            server: None,
             timeout,
             following: Following::default(),
-            expiry: Expiry::default(),
-            renewed_at: now,
-            next_look: now,
-            next_poll: Instant::now(),
+            hints,
+            next_poll: now,
+            busy_until: now,
         }
     }
 
     /// Calls a function. If the future is dropped, the connection goes with it: an answer that comes later is for no call.
-    async fn call(&mut self, statement: String) -> Result<Reply, Failure> {
+    async fn call(&mut self, statement: String) -> Result<Reply, Trouble> {
         let mut connection = self.connection.take().ok_or_else(|| broken("there is no connection"))?;
-        let text = scalar(&mut connection, statement).await?;
+        let text = match self
+            .warnings
+            .while_it_runs(called(&mut connection, &self.warnings, statement))
+            .await
+        {
+            Ok(text) => text?,
+            Err(error)
+                if error
+                    .as_database_error()
+                    .and_then(|error| error.code())
+                    .is_some_and(|code| is_passing(&code)) =>
+            {
+                // The server waits for the end of a transaction that failed.
+                connection.first("ROLLBACK".to_owned()).await?;
+                self.connection = Some(connection);
+                self.hints.answered(uptime());
+                return Err(Trouble::Busy(error.to_string()));
+            }
+            Err(error) => return Err(Failure::from(error).into()),
+        };
         let reply = Reply::parse(&text).map_err(Failure::Broken)?;
         if reply.over {
-            return Err(OVER);
+            return Err(OVER.into());
+        }
+        // Numbers may stand for other changes there: to be answered on a new connection means to read everything again.
+        let server = self.server.get_or_insert_with(|| reply.server.clone());
+        if *server != reply.server {
+            return Err(broken("another server answers, or another timeline").into());
         }
         self.connection = Some(connection);
+        self.hints.answered(uptime());
         Ok(reply)
     }
 
     /// Calls the function of transactions, and renews the session if that is due.
-    async fn transaction(&mut self, steps: &[Step], share: u32, following: &Following) -> Result<Reply, Failure> {
+    async fn transaction(&mut self, steps: &[Step], share: u32, following: &Following) -> Result<Reply, Trouble> {
         let now = uptime();
         let renew = self.is_renewal_due(now, share);
         let statement = message::transaction(&self.caller, steps, renew, following);
         let reply = self.call(statement).await?;
         if renew {
-            self.renewed_at = now;
+            self.hints.renewed(now);
         }
         Ok(reply)
     }
 
     /// Calls the function of reads, which locks nothing and does not renew the session.
-    async fn read(&mut self, reads: &[Read], count: Option<&str>, following: &Following) -> Result<Reply, Failure> {
+    async fn read(&mut self, reads: &[Read], count: Option<&str>, following: &Following) -> Result<Reply, Trouble> {
         self.call(message::read(&self.caller, reads, count, following)).await
     }
 
     /// Returns whether the last renewal is older than this share of the timeout.
     fn is_renewal_due(&self, now: Duration, share: u32) -> bool {
-        now.saturating_sub(self.renewed_at) >= self.timeout / share
+        now.saturating_sub(self.hints.renewed_at()) >= self.timeout / share
     }
 
     /// What is followed of these jobs.
@@ -115,20 +160,19 @@ impl Member {
     /// Takes the changes of a reply into account.
     fn take(&mut self, reply: &Reply, deliveries: &mut Vec<Delivery>) -> Result<(), Failure> {
         let mut events = Vec::new();
-        let mut is_whole = true;
         for (job, counter, changes) in &reply.changes {
             let cursor = self.following.cursors.get(job).copied().unwrap_or(Cursor::at(0));
-            is_whole &= cursor.way_to(*counter) != Way::Lost
+            self.following.cursors.insert(job.clone(), Cursor::at(*counter));
+            let is_whole = cursor.way_to(*counter) != Way::Lost
                 && cursor.is_whole(*counter, changes.iter().map(|(number, ..)| *number));
+            if !is_whole {
+                deliveries.push(Delivery::ResyncOf(job.clone()));
+                continue;
+            }
             for (_, token, step, kind, path) in changes {
                 let event = message::event(*kind, path).ok_or_else(|| broken("a change of an unknown kind"))?;
                 events.push(((*token, *step), event));
             }
-            self.following.cursors.insert(job.clone(), Cursor::at(*counter));
-        }
-        if !is_whole {
-            deliveries.push(Delivery::Resync);
-            return Ok(());
         }
         // Between jobs by the clock; within a job it is the order of the numbers.
         events.sort_by_key(|(place, _)| *place);
@@ -138,13 +182,21 @@ impl Member {
 
     /// Serves one request.
     async fn request(&mut self, request: Request, deliveries: &mut Vec<Delivery>) -> Result<(), Failure> {
-        let all = self.following.clone();
         match request {
             Request::Write(steps) => {
                 let following = self.following_of(message::jobs(&steps).into_iter());
-                let reply = self.transaction(&steps, 12, &following).await?;
-                self.take(&reply, deliveries)?;
-                let written = reply.written(&steps).map_err(Failure::Broken)?;
+                let written = match self.transaction(&steps, 12, &following).await {
+                    Ok(reply) => {
+                        self.take(&reply, deliveries)?;
+                        let written = reply.written(&steps).map_err(Failure::Broken)?;
+                        if written.is_ok() {
+                            self.hints.write(message::changed(&steps));
+                        }
+                        written
+                    }
+                    Err(Trouble::Busy(reason)) => Err(WriteError::from(Error::Busy(reason))),
+                    Err(Trouble::Failed(failure)) => return Err(failure),
+                };
                 deliveries.push(Delivery::Response(Response::Written(written)));
             }
             Request::Read(reads) => {
@@ -155,24 +207,28 @@ impl Member {
                 let names_root = reads
                     .iter()
                     .any(|read| matches!(read, Read::Children(path) if path == "/"));
-                let following = if names_root { all } else { self.following_of(paths) };
+                let following = if names_root {
+                    self.following.clone()
+                } else {
+                    self.following_of(paths)
+                };
                 let reply = self.read(&reads, None, &following).await?;
                 self.take(&reply, deliveries)?;
                 let answers = reply.answers(&reads).map_err(Failure::Broken)?;
                 deliveries.push(Delivery::Response(Response::Read(answers)));
             }
             Request::Sync => {
-                let reply = if self.is_renewal_due(uptime(), 12) {
-                    self.transaction(&[], 12, &all).await?
-                } else {
-                    self.read(&[], None, &all).await?
-                };
-                self.take(&reply, deliveries)?;
+                self.catch_up(12, deliveries).await?;
                 deliveries.push(Delivery::Response(Response::Synced));
             }
             Request::Watch(path) => {
                 let job = message::job_of(&path);
-                let reply = self.read(&[], Some(job), &all).await?;
+                // Others are not asked for: an application watches thousands of jobs, one after the other.
+                let following = match job {
+                    ROOT => self.following.clone(),
+                    job => self.following_of(std::iter::once(job)),
+                };
+                let reply = self.read(&[], Some(job), &following).await?;
                 self.take(&reply, deliveries)?;
                 self.follow(job, &reply);
                 deliveries.push(Delivery::Watch(path));
@@ -191,122 +247,81 @@ impl Member {
         self.following.of_all |= job == ROOT;
     }
 
-    /// Asks for the changes of all that is watched, and renews the session if that is due.
-    async fn poll(&mut self, deliveries: &mut Vec<Delivery>) -> Result<(), Failure> {
+    /// Asks for the changes of all that is watched, and renews the session if that was last done this part of its timeout ago.
+    async fn catch_up(&mut self, share: u32, deliveries: &mut Vec<Delivery>) -> Result<(), Failure> {
         let all = self.following.clone();
-        let reply = if self.is_renewal_due(uptime(), 3) {
-            self.transaction(&[], 3, &all).await?
+        let reply = if self.is_renewal_due(uptime(), share) {
+            self.transaction(&[], share, &all).await?
         } else {
             self.read(&[], None, &all).await?
         };
         self.take(&reply, deliveries)
     }
 
-    /// Looks at the beats of the others, and ends what is over.
-    async fn look(&mut self) -> Result<(), Failure> {
-        let sent_at = uptime();
-        let statement = format!(
-            "SELECT coalesce(json_agg(json_build_array(id, beat, timeout_millis, dead)), '[]')::text
-             FROM elasticjob.session WHERE namespace = {} AND id <> {}",
-            literal(&self.caller.namespace),
-            self.caller.session
-        );
-        let text = self.scalar(statement).await?;
-        let rows: Vec<(i64, i64, u64, bool)> = serde_json::from_str(&text).map_err(broken)?;
-        let look = Look {
-            sent_at,
-            answered_at: uptime(),
-        };
-        let beat = |(session, beat, timeout, _): &(i64, i64, u64, bool)| Beat {
-            session: *session,
-            beat: *beat,
-            timeout: Duration::from_millis(*timeout),
-        };
-        let alive: Vec<Beat> = rows.iter().filter(|(.., dead)| !dead).map(beat).collect();
-        self.next_look = sent_at + Expiry::pause(self.timeout, &alive);
-        for Beat { session, beat, .. } in self.expiry.after(look, &alive) {
-            let statement = format!(
-                "UPDATE elasticjob.session SET dead = true WHERE id = {session} AND beat = {beat} RETURNING 'dead'"
-            );
-            if self.optional(statement).await?.is_some() {
-                info!(
-                    session = format_args!("{session:x}"),
-                    "ended a registry session that was not renewed"
-                );
-                self.clean(session).await?;
-            }
-        }
-        for (session, ..) in rows.iter().filter(|(.., dead)| *dead) {
-            self.clean(*session).await?;
-        }
-        Ok(())
-    }
-
-    /// Deletes the nodes of a session that is dead, some jobs at a time, and the session at last.
-    async fn clean(&mut self, session: i64) -> Result<(), Failure> {
-        let namespace = literal(&self.caller.namespace);
-        let statement = format!("SELECT elasticjob.clean_v1({namespace}, {session})::text");
-        // Jobs that others hold are for the next look.
-        for _ in 0..1_000 {
-            if self.scalar(statement.clone()).await? == "false" {
-                break;
-            }
-        }
-        let statement = format!(
-            "DELETE FROM elasticjob.session WHERE id = {session} AND dead AND NOT EXISTS
-                (SELECT 1 FROM elasticjob.node WHERE owner = {session}) RETURNING 'gone'"
-        );
-        self.optional(statement).await?;
-        Ok(())
-    }
-
-    /// Runs a statement that gives one text.
-    async fn scalar(&mut self, statement: String) -> Result<String, Failure> {
-        self.optional(statement).await?.ok_or_else(|| broken("no row"))
-    }
-
     /// Runs a statement that gives one text or none. If the future is dropped, the connection goes with it.
-    async fn optional(&mut self, statement: String) -> Result<Option<String>, Failure> {
+    async fn first(&mut self, statement: String) -> Result<Option<String>, Failure> {
         let mut connection = self.connection.take().ok_or_else(|| broken("there is no connection"))?;
-        let row = first(&mut connection, statement).await?;
+        let text = connection.first(statement).await?;
         self.connection = Some(connection);
-        Ok(row)
+        Ok(text)
     }
 }
 
 impl Backend for Member {
     const CALLS_AT_ONCE: usize = 1;
-    const POLL: Duration = Duration::from_millis(100);
+
+    async fn rest(&mut self) {
+        tokio::select! {
+            () = self.hints.heard() => {}
+            () = sleep_until(self.next_poll) => {}
+        }
+    }
 
     async fn serve(&mut self, requests: Vec<Request>, watches: &Watches) -> Result<Vec<Delivery>, Failure> {
         let mut deliveries = Vec::new();
         self.forget(watches);
-        if uptime() >= self.next_look {
-            self.look().await?;
+        if !requests.is_empty() {
+            self.busy_until = Instant::now() + BUSY_FOR;
         }
+        if self.hints.is_probe_wanted() {
+            let probe = Hint::probe(self.caller.session);
+            let channel = hint::channel(&self.caller.namespace);
+            self.first(line::notify(&channel, &probe.text())).await?;
+            self.hints.probed(uptime());
+        }
+        let is_hinted = self.hints.take_heard().concern(&self.following);
         for request in requests {
             self.request(request, &mut deliveries).await?;
         }
         // Also while calls come without pause: each brings changes of its own jobs alone.
-        if Instant::now() >= self.next_poll {
-            self.poll(&mut deliveries).await?;
-            self.next_poll = Instant::now() + Self::POLL;
+        if is_hinted || Instant::now() >= self.next_poll {
+            // Its pulse renews the session earlier, as long as it has a connection.
+            self.catch_up(2, &mut deliveries).await?;
+            let now = Instant::now();
+            if !deliveries.is_empty() {
+                self.busy_until = now + BUSY_FOR;
+            }
+            let pause = if now < self.busy_until { BUSY_PAUSE } else { PAUSE };
+            // Also soon enough to renew a short session without its pulse.
+            self.next_poll = now + pause.min(self.timeout / 4);
         }
         Ok(deliveries)
     }
 
     async fn rejoin(&mut self) -> Result<(), Failure> {
-        self.connection = None;
+        (self.connection, self.server) = (None, None);
         self.connection = Some(self.options.connect().await?);
         let now = uptime();
         let statement = format!(
             "UPDATE elasticjob.session SET connection = connection + 1, beat = beat + 1
-             WHERE id = {} AND NOT dead RETURNING connection::text",
+             WHERE id = {} AND NOT dead RETURNING json_build_array(connection, pg_backend_pid())::text",
             self.caller.session
         );
-        let connection = self.optional(statement).await?.ok_or(OVER)?;
-        self.caller.connection = connection.parse().map_err(broken)?;
-        self.renewed_at = now;
+        let numbers = self.first(statement).await?.ok_or(OVER)?;
+        let (connection, process) = serde_json::from_str(&numbers).map_err(broken)?;
+        self.caller.connection = connection;
+        self.hints.renewed(now);
+        self.hints.served_by(process);
         // All watches read everything again, from where the counters stand now.
         let reply = self.read(&[], Some(ROOT), &Following::default()).await?;
         for (job, cursor) in &mut self.following.cursors {
@@ -324,30 +339,63 @@ impl Backend for Member {
         }
         let session = self.caller.session;
         let statement = format!("UPDATE elasticjob.session SET dead = true WHERE id = {session} RETURNING 'dead'");
-        self.optional(statement).await?;
-        self.clean(session).await
+        self.first(statement).await?;
+        let connection = self
+            .connection
+            .as_mut()
+            .ok_or_else(|| broken("there is no connection"))?;
+        line::clean(connection, &self.caller.namespace, session).await?;
+        // The member itself is over: its pulse sends no hint of these.
+        let hint = Hint::new(session, Jobs::Any).text();
+        connection
+            .first(line::notify(&hint::channel(&self.caller.namespace), &hint))
+            .await?;
+        Ok(())
     }
 }
 
-/// Runs one message, and returns the one text that it gives.
-async fn scalar(connection: &mut PgConnection, statement: String) -> Result<String, Failure> {
-    first(connection, statement).await?.ok_or_else(|| broken("no row"))
+/// Why a call has no reply.
+#[derive(Debug)]
+enum Trouble {
+    /// Nothing was done, and the connection is as good as before.
+    Busy(String),
+    Failed(Failure),
 }
 
-/// Runs one message, and returns the text in the first row, if there is a row.
-async fn first(connection: &mut PgConnection, statement: String) -> Result<Option<String>, Failure> {
-    let rows = connection.fetch_all(sqlx::raw_sql(AssertSqlSafe(statement))).await?;
-    match rows.first() {
-        Some(row) => Ok(Some(row.try_get_unchecked(0)?)),
-        None => Ok(None),
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
     }
 }
 
-/// Returns a text as a literal that does not depend on the settings of the server.
-pub(super) fn literal(text: &str) -> String {
-    format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
+impl From<Trouble> for Failure {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Busy(reason) => Self::Broken(reason),
+            Trouble::Failed(failure) => failure,
+        }
+    }
 }
 
-fn broken(error: impl ToString) -> Failure {
-    Failure::Broken(error.to_string())
+/// Runs the message of a call, and returns the one text that it gives. If the server warned of its commit, nothing is certain.
+async fn called(
+    connection: &mut PgConnection,
+    warnings: &Warnings,
+    statement: String,
+) -> Result<Result<String, Failure>, sqlx::Error> {
+    let mut text = None;
+    // How many warnings there were when a statement of the message ended: the last is the commit.
+    let mut counts = vec![warnings.count()];
+    let mut answers = connection.fetch_many(sqlx::raw_sql(AssertSqlSafe(statement)));
+    while let Some(answer) = answers.try_next().await? {
+        match answer {
+            Either::Right(row) => text = Some(row.try_get_unchecked(0)?),
+            Either::Left(_) => counts.push(warnings.count()),
+        }
+    }
+    Ok(match (text, counts.as_slice()) {
+        (Some(text), [.., before, after]) if before == after => Ok(text),
+        (Some(_), _) => Err(broken("the server warned of a commit: a standby may not have it")),
+        (None, _) => Err(broken("no row")),
+    })
 }

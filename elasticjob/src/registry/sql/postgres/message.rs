@@ -42,6 +42,9 @@ pub(super) struct Following {
 pub(super) struct Reply {
     #[serde(default)]
     pub(super) over: bool,
+    /// Which server answered, as it says itself.
+    #[serde(default)]
+    pub(super) server: String,
     #[serde(default)]
     refused: Option<(usize, String)>,
     #[serde(default)]
@@ -87,6 +90,12 @@ pub(super) fn jobs(steps: &[Step]) -> BTreeSet<&str> {
     jobs
 }
 
+/// The jobs that a transaction changes.
+pub(super) fn changed(steps: &[Step]) -> BTreeSet<String> {
+    let changes = steps.iter().filter(|step| !matches!(step, Step::Check { .. }));
+    changes.map(|step| job_of(step.path()).to_owned()).collect()
+}
+
 /// The statement of a transaction.
 pub(super) fn transaction(caller: &Caller, steps: &[Step], renew: bool, following: &Following) -> String {
     let message = json!({
@@ -100,7 +109,7 @@ pub(super) fn transaction(caller: &Caller, steps: &[Step], renew: bool, followin
         "follow_all": following.of_all,
         "steps": steps.iter().map(step).collect::<Vec<_>>(),
     });
-    call("call_v1", &message)
+    call("call_v2", &message)
 }
 
 /// The statement of a read: of nodes, and of the counters of jobs, or of all jobs.
@@ -123,7 +132,7 @@ pub(super) fn read(caller: &Caller, reads: &[Read], count: Option<&str>, followi
         "cursors": cursors(following),
         "follow_all": following.of_all,
     });
-    call("read_v1", &message)
+    call("read_v2", &message)
 }
 
 /// Returns the statement that calls a function within a transaction of its own.
@@ -311,6 +320,20 @@ mod tests {
             };
             assert_eq!(jobs(&[delete("/a/b")]), BTreeSet::from(["a"]));
             assert_eq!(jobs(&[delete("/a")]), BTreeSet::from([ROOT, "a"]));
+        }
+    }
+
+    mod changes {
+        use super::*;
+
+        #[test]
+        fn are_of_jobs_that_are_more_than_checked() {
+            let delete = Step::Delete {
+                path: "/任务".into(),
+                version: None,
+            };
+            let changed = changed(&[check("/c", None), delete, check("/", Some(1))]);
+            assert_eq!(changed, BTreeSet::from(["任务".to_owned()]));
         }
     }
 

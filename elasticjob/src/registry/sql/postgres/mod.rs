@@ -7,38 +7,45 @@
 //!   which version a program has to have at least, so that an older one is refused instead of misreading them.
 //! - Nothing depends on the connection: no prepared statement, no setting, no lock outlives a transaction. So a pooler
 //!   in front of the database may give each transaction another connection.
-//! - Members poll for changes of others ten times a second.
+//! - A member has two connections: one for [calls](member), and one for [heartbeats and hints](pulse). Members ask for changes
+//!   of others every second, more often while there is something to do, and after hints at once.
 //! - The time limit of a session is counted by the members, and never by the clock of the database.
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use elasticjob_config::sources::{DatabaseSettings, RegistryDatabase};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Executor as _, PgConnection, Row as _};
 use tokio::time::timeout;
 
-use self::member::{Member, literal};
+use self::failing::{explained, is_password};
+use self::hint::Hints;
+use self::line::literal;
+use self::member::Member;
 use self::message::Caller;
+use self::pulse::Pulse;
+use self::schema::{Purpose, Unusable};
 use super::session::{Shared, SqlSession};
 use super::worker::Worker;
 use crate::registry::{BoxFuture, Error, Registry, Session, path};
+use crate::uptime::uptime;
 
+mod failing;
+mod hint;
+mod line;
 mod member;
 mod message;
+mod pulse;
+mod schema;
+mod warnings;
 
 /// The same as with ZooKeeper.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(15);
 const SHORTEST_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// The version of the tables that this program makes.
-const VERSION: i32 = 1;
-
-/// Held while tables are made: an arbitrary number, which is ours.
-const SCHEMA_LOCK: i64 = 0x656c_6173_7469_6a31;
-
-const SCHEMA: &str = include_str!("schema.sql");
 
 /// A database and a namespace in it.
 ///
@@ -69,29 +76,83 @@ pub struct PostgresRegistry {
     namespace: String,
     session_timeout: Duration,
     connection_timeout: Duration,
+    /// Whether characters of the URL are written as their numbers, such as those of a password that holds a `%` by itself.
+    has_escapes: bool,
+    /// Whether there has been a session: then a database that takes no changes may be one that takes them again.
+    was_joined: Arc<AtomicBool>,
 }
 
 impl PostgresRegistry {
     /// A registry at this URL, `postgres://user:password@host/database`, with its tables in the schema `elasticjob`, which is
-    /// created if it is not there.
+    /// created if it is not there. TLS is as the parameters `sslmode` and `sslrootcert` ask for it. What the URL leaves out
+    /// comes from the variables of PostgreSQL's own programs, such as `PGPASSWORD`.
     ///
     /// Nothing is connected yet. Spaces and slashes around the namespace do not count. Sessions last 10 s without
     /// renewal, and 15 s is the limit for connecting and closing, until other times are set.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] if one of the two is not what it should be.
+    /// [`Error::InvalidArgument`] naming everything that is wrong with the two, without user and password.
     pub fn new(url: &str, namespace: &str) -> Result<Self, Error> {
-        let options: PgConnectOptions = url
-            .parse()
-            .map_err(|_| Error::InvalidArgument("the URL of a PostgreSQL database is expected".to_owned()))?;
+        let mut faults = Vec::new();
+        match RegistryDatabase::parse(url) {
+            Ok(RegistryDatabase::Postgres(_)) => {}
+            Ok(_) => faults.push("URL: `postgres://USER:PASSWORD@HOST/DATABASE` is expected".to_owned()),
+            Err(problems) => faults.extend(problems.into_iter().map(|problem| format!("URL: {problem}"))),
+        }
         let namespace = format!("/{}", namespace.trim().trim_matches('/'));
-        path::validate(&namespace)?;
+        if let Err(Error::InvalidArgument(fault)) = path::validate(&namespace) {
+            faults.push(format!("namespace: {fault}"));
+        }
+        if !faults.is_empty() {
+            return Err(Error::InvalidArgument(faults.join("; ")));
+        }
+        let has_escapes = url.contains('%');
+        // The error may quote the URL.
+        let options = url.trim().parse::<PgConnectOptions>();
+        let options = options.map_err(|_| Error::InvalidArgument("URL: it cannot be read".to_owned()))?;
+        // A pooler refuses parameters of a connection that it cannot keep apart.
+        let mut options = options.extra_float_digits(None::<i8>).disable_statement_logging();
+        if options.get_application_name().is_none() {
+            options = options.application_name("elasticjob");
+        }
         Ok(Self {
-            options: options.disable_statement_logging().application_name("elasticjob"),
+            options,
             namespace,
             session_timeout: SESSION_TIMEOUT,
             connection_timeout: CONNECTION_TIMEOUT,
+            has_escapes,
+            was_joined: Arc::default(),
         })
+    }
+
+    /// The registry that a configuration names.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), and if it names another kind of database.
+    pub fn from_settings(settings: &DatabaseSettings) -> Result<Self, Error> {
+        let RegistryDatabase::Postgres(url) = &settings.database else {
+            return Err(Error::InvalidArgument(
+                "the URL of a PostgreSQL database is expected".to_owned(),
+            ));
+        };
+        Ok(Self::new(url.reveal(), &settings.namespace)?
+            .with_session_timeout(settings.session_timeout)
+            .with_connection_timeout(settings.connection_timeout))
+    }
+
+    /// Returns the statements that create the tables and functions in the schema `elasticjob`, or upgrade them, for a role
+    /// that may do so; and that let another role use them, if one is named. They can be run again.
+    ///
+    /// ```
+    /// use elasticjob::registry::sql::PostgresRegistry;
+    ///
+    /// let statements = PostgresRegistry::ddl(Some("shop"));
+    /// assert!(statements.starts_with("BEGIN;"));
+    /// assert!(statements.contains("GRANT USAGE ON SCHEMA elasticjob TO \"shop\";"));
+    /// ```
+    #[must_use]
+    pub fn ddl(role: Option<&str>) -> String {
+        schema::ddl(role)
     }
 
     /// Sets how long a session lasts without renewal; at least a second.
@@ -118,19 +179,44 @@ impl PostgresRegistry {
         }
     }
 
-    /// Connects, creates what is absent, and begins a session.
-    async fn join(&self) -> Result<Arc<dyn Session>, Error> {
+    async fn open(&self, purpose: Purpose) -> Result<Arc<dyn Session>, Error> {
+        let joined = timeout(self.connection_timeout, self.join(purpose)).await;
+        joined.unwrap_or_else(|_| {
+            Err(Error::Unreachable(format!(
+                "no session within {:?}",
+                self.connection_timeout
+            )))
+        })
+    }
+
+    /// Connects, makes what is absent if that is the purpose, and begins a session.
+    async fn join(&self, purpose: Purpose) -> Result<Arc<dyn Session>, Error> {
         let session = fastrand::i64(1..);
         let timeout_millis = i64::try_from(self.session_timeout.as_millis()).unwrap_or(i64::MAX);
-        let mut connection = self.options.connect().await.map_err(|error| explained(&error))?;
-        prepare(&mut connection).await?;
+        let connected = self.options.connect().await;
+        let mut connection = connected.map_err(|error| match explained(&error) {
+            Error::Refused(problem) if self.has_escapes && is_password(&error) => {
+                Error::Refused(format!("{problem}; a `%` in the password is written `%25` in the URL"))
+            }
+            other => other,
+        })?;
+        schema::prepare(&mut connection, purpose)
+            .await
+            .map_err(|unusable| match unusable {
+                Unusable::ReadOnly(problem) if self.was_joined.load(Ordering::Relaxed) => Error::Unreachable(problem),
+                Unusable::ReadOnly(problem) => Error::Refused(problem),
+                Unusable::Otherwise(error) => error,
+            })?;
         let namespace = literal(&self.namespace);
         let statement = format!(
             "BEGIN; INSERT INTO elasticjob.job VALUES ({namespace}, '', 0, 0) ON CONFLICT DO NOTHING;
              INSERT INTO elasticjob.node VALUES ({namespace}, '', '', '', 0, 0, 0, 0, 0, 0) ON CONFLICT DO NOTHING;
-             INSERT INTO elasticjob.session VALUES ({session}, {namespace}, 0, 0, false, {timeout_millis}); COMMIT"
+             INSERT INTO elasticjob.session VALUES ({session}, {namespace}, 0, 0, false, {timeout_millis});
+             SELECT pg_backend_pid()::text; COMMIT"
         );
-        run(&mut connection, statement).await?;
+        let joined_at = uptime();
+        let process = joined_by(&mut connection, statement).await?;
+        self.was_joined.store(true, Ordering::Relaxed);
         let caller = Caller {
             namespace: self.namespace.clone(),
             session,
@@ -138,67 +224,45 @@ impl PostgresRegistry {
             timeout_millis,
         };
         let shared = Shared::new(session, self.session_timeout, self.connection_timeout);
-        let member = Member::new(self.options.clone(), connection, caller, self.session_timeout);
-        let worker = Worker::new(shared.clone(), member);
-        Ok(Arc::new(SqlSession::start(shared, |calls| worker.run(calls))))
-    }
-}
-
-/// Creates the tables and functions if they are not there, one process at a time, and makes sure that this program can use them.
-async fn prepare(connection: &mut PgConnection) -> Result<(), Error> {
-    let found = "SELECT (to_regclass('elasticjob.schema_version') IS NOT NULL)::text";
-    if text(connection, found).await? == "false" {
-        let statement = format!(
-            "BEGIN; SELECT pg_advisory_xact_lock({SCHEMA_LOCK}); CREATE SCHEMA IF NOT EXISTS elasticjob; {SCHEMA}
-             INSERT INTO elasticjob.schema_version SELECT {VERSION}, {VERSION}
-             WHERE NOT EXISTS (SELECT 1 FROM elasticjob.schema_version WHERE version = {VERSION}); COMMIT"
+        let hints = Hints::default();
+        hints.renewed(joined_at);
+        hints.answered(joined_at);
+        hints.served_by(process);
+        let pulse = Pulse::new(
+            self.options.clone(),
+            self.namespace.clone(),
+            session,
+            self.session_timeout,
+            hints.clone(),
         );
-        run(connection, statement).await?;
+        let member = Member::new(self.options.clone(), connection, caller, self.session_timeout, hints);
+        let worker = Worker::new(shared.clone(), member);
+        Ok(Arc::new(SqlSession::start(shared, |calls| async move {
+            tokio::select! {
+                () = worker.run(calls) => {}
+                never = pulse.run() => match never {}
+            }
+        })))
     }
-    let needed = "SELECT coalesce(max(oldest_program), 0)::text FROM elasticjob.schema_version";
-    let needed = text(connection, needed).await?;
-    if needed.parse::<i32>().is_ok_and(|needed| needed > VERSION) {
-        return Err(Error::Refused(format!(
-            "the tables in the schema `elasticjob` need a program for version {needed} or later: this one is for version {VERSION}"
-        )));
-    }
-    Ok(())
 }
 
-/// Returns the one text that a query gives.
-async fn text(connection: &mut PgConnection, query: &'static str) -> Result<String, Error> {
-    let rows = connection.fetch_all(sqlx::raw_sql(query)).await;
+/// Runs the statements that begin a session. Returns which process of the server did.
+async fn joined_by(connection: &mut PgConnection, statement: String) -> Result<i64, Error> {
+    let rows = connection.fetch_all(sqlx::raw_sql(AssertSqlSafe(statement))).await;
     let rows = rows.map_err(|error| explained(&error))?;
-    let text = rows.first().and_then(|row| row.try_get_unchecked(0).ok());
-    text.ok_or_else(|| Error::Unreachable("the database gave no answer".to_owned()))
-}
-
-/// Runs statements that give nothing.
-async fn run(connection: &mut PgConnection, statement: String) -> Result<(), Error> {
-    let result = connection.fetch_all(sqlx::raw_sql(AssertSqlSafe(statement))).await;
-    result.map(drop).map_err(|error| explained(&error))
-}
-
-/// Whether trying again may help: rights do not come by themselves.
-fn explained(error: &sqlx::Error) -> Error {
-    let code = error.as_database_error().and_then(|error| error.code());
-    match code.as_deref() {
-        Some(code) if code.starts_with("28") || code == "42501" || code == "3D000" => Error::Refused(error.to_string()),
-        _ => Error::Unreachable(error.to_string()),
-    }
+    let process = rows.first().and_then(|row| row.try_get_unchecked::<String, _>(0).ok());
+    let process = process.and_then(|process| process.parse().ok());
+    process.ok_or_else(|| Error::Unreachable("the database gave no answer".to_owned()))
 }
 
 impl Registry for PostgresRegistry {
     fn connect(&self) -> BoxFuture<'_, Result<Arc<dyn Session>, Error>> {
-        Box::pin(async {
-            let joined = timeout(self.connection_timeout, self.join()).await;
-            joined.unwrap_or_else(|_| {
-                Err(Error::Unreachable(format!(
-                    "no session within {:?}",
-                    self.connection_timeout
-                )))
-            })
-        })
+        Box::pin(self.open(Purpose::Join))
+    }
+
+    /// Refuses a database without the tables of a registry.
+    fn connect_to_look(&self) -> BoxFuture<'_, Result<Arc<dyn Session>, Error>> {
+        Box::pin(self.open(Purpose::Look))
     }
 
     fn describe(&self) -> String {

@@ -1,4 +1,5 @@
--- The tables of the registry, and its one function. Everything is additive: a program of version N uses call_vN alone.
+-- The tables of the registry, and its functions. Everything is additive: a program of version N uses functions with _vN alone, so that
+-- those of older programs stay as they are.
 CREATE TABLE IF NOT EXISTS elasticjob.schema_version (version integer NOT NULL, oldest_program integer NOT NULL);
 
 -- A session ends when another member has seen the same beat for its whole timeout.
@@ -47,8 +48,15 @@ CREATE TABLE IF NOT EXISTS elasticjob.change (
     PRIMARY KEY (namespace, job, number)
 ) WITH (autovacuum_vacuum_scale_factor = 0.05);
 
+-- Which server answers, since when it runs, and on which of its timelines: after a failover or a restore, numbers may stand for
+-- other changes than before.
+CREATE OR REPLACE FUNCTION elasticjob.server_v2() RETURNS text
+LANGUAGE sql VOLATILE AS $$
+    SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8) || ' ' || extract(epoch FROM pg_postmaster_start_time())::text
+$$;
+
 -- The jobs whose changes are followed, and the number that the caller knows.
-CREATE OR REPLACE FUNCTION elasticjob.followed_v1(space text, cursors jsonb, of_all boolean)
+CREATE OR REPLACE FUNCTION elasticjob.followed_v2(space text, cursors jsonb, of_all boolean)
 RETURNS TABLE (name text, counter bigint, known bigint)
 LANGUAGE sql STABLE AS $$
     SELECT j.name, j.counter, k.number::bigint
@@ -59,7 +67,7 @@ $$;
 
 -- The changes of jobs since the cursors of the caller, [job, counter, changes] each: of the jobs that have a cursor, or of all.
 -- Beyond 64 KiB there are none, which is a gap: a frozen reader must not hold up the locks of the transaction.
-CREATE OR REPLACE FUNCTION elasticjob.changes_v1(space text, cursors jsonb, of_all boolean) RETURNS jsonb
+CREATE OR REPLACE FUNCTION elasticjob.changes_v2(space text, cursors jsonb, of_all boolean) RETURNS jsonb
 LANGUAGE sql STABLE AS $$
     SELECT coalesce(jsonb_agg(jsonb_build_array(f.name, f.counter, CASE WHEN f.size <= 65536 THEN f.changes ELSE '[]' END)), '[]')
     FROM (
@@ -67,7 +75,7 @@ LANGUAGE sql STABLE AS $$
             coalesce(jsonb_agg(jsonb_build_array(c.number, c.token, c.step, c.kind, c.path) ORDER BY c.number)
                 FILTER (WHERE c.number IS NOT NULL), '[]') AS changes,
             sum(sum(coalesce(octet_length(c.path) + 32, 0))) OVER (ORDER BY j.name) AS size
-        FROM elasticjob.followed_v1(space, cursors, of_all) j
+        FROM elasticjob.followed_v2(space, cursors, of_all) j
         LEFT JOIN LATERAL (
             SELECT * FROM elasticjob.change c
             WHERE c.namespace = space AND c.job = j.name AND c.number > j.known
@@ -80,7 +88,7 @@ $$;
 
 -- One request, as JSON in UTF-8: {namespace, session, connection, timeout, renew, jobs, cursors, steps, reads}. Paths are pairs of
 -- parent and name, data is hexadecimal.
-CREATE OR REPLACE FUNCTION elasticjob.call_v1(message bytea) RETURNS text
+CREATE OR REPLACE FUNCTION elasticjob.call_v2(message bytea) RETURNS text
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     request CONSTANT jsonb := convert_from(message, 'UTF8')::jsonb;
@@ -111,9 +119,11 @@ BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         RAISE EXCEPTION 'the registry needs the isolation level read committed' USING ERRCODE = '25001';
     END IF;
-    IF current_setting('synchronous_commit') = 'off' THEN
+    IF current_setting('synchronous_commit') IN ('off', 'local') THEN
         PERFORM set_config('synchronous_commit', 'on', true);
     END IF;
+    -- A limit of the server would cancel the wait of a commit for its standby, after which it counts as done.
+    PERFORM set_config('statement_timeout', '0', true);
     PERFORM set_config('lock_timeout', ((request ->> 'timeout')::bigint / 6)::text, true);
 
     -- The jobs, in order. Rows that are not there yet are made first.
@@ -228,39 +238,54 @@ BEGIN
 
     RETURN jsonb_strip_nulls(jsonb_build_object(
         'refused', CASE WHEN refusal IS NOT NULL THEN jsonb_build_array(number, refusal) END)) || jsonb_build_object(
+        'server', elasticjob.server_v2(),
         'answers', to_jsonb(answers),
-        'changes', elasticjob.changes_v1(space, request -> 'cursors', (request ->> 'follow_all')::boolean));
+        'changes', elasticjob.changes_v2(space, request -> 'cursors', (request ->> 'follow_all')::boolean));
 END $$;
 
--- Reads, which take no lock, in ONE statement: nodes and changes are of one moment.
-CREATE OR REPLACE FUNCTION elasticjob.read_v1(message bytea) RETURNS text
-LANGUAGE sql STABLE AS $$
-    SELECT CASE WHEN NOT EXISTS (
-            SELECT 1 FROM elasticjob.session s WHERE s.id = (request ->> 'session')::bigint
-                AND s.connection = (request ->> 'connection')::bigint AND NOT s.dead)
+-- Reads, which take no lock, in ONE statement: nodes and changes are of one moment. The request is in variables, since a query
+-- would read it again for each row.
+CREATE OR REPLACE FUNCTION elasticjob.read_v2(message bytea) RETURNS text
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    request CONSTANT jsonb := convert_from(message, 'UTF8')::jsonb;
+    space CONSTANT text := request ->> 'namespace';
+    caller CONSTANT bigint := (request ->> 'session')::bigint;
+    caller_connection CONSTANT bigint := (request ->> 'connection')::bigint;
+    nodes CONSTANT jsonb := request -> 'nodes';
+    parents CONSTANT jsonb := request -> 'children';
+    counted CONSTANT text[] := ARRAY(SELECT jsonb_array_elements_text(request -> 'count'));
+    of_all CONSTANT boolean := (request ->> 'count_all')::boolean;
+    cursors CONSTANT jsonb := request -> 'cursors';
+    follow_all CONSTANT boolean := (request ->> 'follow_all')::boolean;
+BEGIN
+    RETURN (SELECT CASE WHEN NOT EXISTS (
+            SELECT 1 FROM elasticjob.session s WHERE s.id = caller AND s.connection = caller_connection AND NOT s.dead)
         THEN '{"over":true}'
         ELSE jsonb_build_object(
+            'server', elasticjob.server_v2(),
             'nodes', (SELECT coalesce(jsonb_agg(jsonb_build_array(n.parent, n.name, encode(n.data, 'hex'),
                     n.version, n.created, n.modified, n.modified_at, n.owner)), '[]')
-                FROM jsonb_array_elements(request -> 'nodes') AS k(path)
-                JOIN elasticjob.node n ON n.namespace = request ->> 'namespace' AND n.parent = k.path ->> 0 AND n.name = k.path ->> 1),
+                FROM jsonb_array_elements(nodes) AS k(path)
+                JOIN elasticjob.node n ON n.namespace = space AND n.parent = k.path ->> 0 AND n.name = k.path ->> 1),
             'children', (SELECT coalesce(jsonb_agg(jsonb_build_array(k.path ->> 0, (
                     SELECT coalesce(jsonb_agg(n.name ORDER BY n.name COLLATE "C"), '[]') FROM elasticjob.node n
-                    WHERE n.namespace = request ->> 'namespace' AND n.parent = k.path ->> 0))), '[]')
-                FROM jsonb_array_elements(request -> 'children') AS k(path)
-                WHERE EXISTS (SELECT 1 FROM elasticjob.node n WHERE n.namespace = request ->> 'namespace'
+                    WHERE n.namespace = space AND n.parent = k.path ->> 0))), '[]')
+                FROM jsonb_array_elements(parents) AS k(path)
+                WHERE EXISTS (SELECT 1 FROM elasticjob.node n WHERE n.namespace = space
                     AND n.parent = k.path ->> 1 AND n.name = k.path ->> 2)),
-            'counters', (SELECT coalesce(jsonb_object_agg(j.name, j.counter), '{}') FROM elasticjob.job j
-                WHERE j.namespace = request ->> 'namespace'
-                    AND ((request ->> 'count_all')::boolean OR j.name IN (SELECT jsonb_array_elements_text(request -> 'count')))),
-            'changes', elasticjob.changes_v1(request ->> 'namespace', request -> 'cursors', (request ->> 'follow_all')::boolean)
-        )::text END
-    FROM (SELECT convert_from(message, 'UTF8')::jsonb AS request) r
-$$;
+            'counters', CASE
+                WHEN of_all THEN (SELECT coalesce(jsonb_object_agg(j.name, j.counter), '{}')
+                    FROM elasticjob.job j WHERE j.namespace = space)
+                ELSE (SELECT coalesce(jsonb_object_agg(j.name, j.counter), '{}')
+                    FROM elasticjob.job j WHERE j.namespace = space AND j.name = ANY (counted)) END,
+            'changes', elasticjob.changes_v2(space, cursors, follow_all)
+        )::text END);
+END $$;
 
 -- Deletes ephemeral nodes of a session that is dead, in some jobs that nobody holds, together with their events. Returns whether
 -- there are more. Several members may do it at once.
-CREATE OR REPLACE FUNCTION elasticjob.clean_v1(space text, gone bigint) RETURNS boolean
+CREATE OR REPLACE FUNCTION elasticjob.clean_v2(space text, gone bigint) RETURNS boolean
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     now_millis CONSTANT bigint := floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint;

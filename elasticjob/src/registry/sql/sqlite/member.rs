@@ -10,6 +10,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::time::sleep;
 use tracing::info;
 
 use super::store::{Place, Purpose, Store, Transaction};
@@ -21,6 +22,9 @@ use crate::registry::sql::transaction::Stamp;
 use crate::registry::watches::Watches;
 use crate::registry::{Step, WriteError, Written};
 use crate::uptime::uptime;
+
+/// How often the file is looked at for changes of others.
+const POLL: Duration = Duration::from_millis(50);
 
 /// What a member knows between two turns.
 #[derive(Debug)]
@@ -80,8 +84,9 @@ impl Member {
 impl Backend for Member {
     const CALLS_AT_ONCE: usize = 128;
 
-    /// How often the file is looked at for changes of others.
-    const POLL: Duration = Duration::from_millis(50);
+    async fn rest(&mut self) {
+        sleep(POLL).await;
+    }
 
     async fn serve(&mut self, requests: Vec<Request>, watches: &Watches) -> Result<Vec<Delivery>, Failure> {
         let now = uptime();

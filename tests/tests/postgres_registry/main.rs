@@ -1,4 +1,11 @@
-//! The registry in PostgreSQL when the network or the server fails, on a real server.
+//! The registry in PostgreSQL on a real server: at the start, and when the network or the server fails.
+
+mod command_line;
+mod failover;
+mod hints;
+mod poolers;
+mod servers;
+mod start;
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -7,7 +14,7 @@ use std::time::Duration;
 use elasticjob::registry::sql::PostgresRegistry;
 use elasticjob::registry::{CreateMode, Error, Registry, Session, SessionState, Watch, WatchEvent};
 use elasticjob_tests::databases::{DatabaseServer, Kind};
-use elasticjob_tests::nodes::{create_as, data, ready, set};
+use elasticjob_tests::nodes::{create, create_as, data, ready, set};
 use elasticjob_tests::proxy::{Close, Direction, Proxy};
 use sqlx::{Connection as _, Executor as _, PgConnection, Row as _};
 use tokio::time::{Instant, timeout};
@@ -72,42 +79,6 @@ async fn next(watch: &mut Box<dyn Watch>) -> anyhow::Result<WatchEvent> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_kind_of_disconnection_gives_a_resync_and_goes_on() -> anyhow::Result<()> {
-    let Fixture {
-        server: _server,
-        proxy,
-        session,
-        observer,
-    } = Fixture::new().await?;
-    let (mut watch, id) = (session.watch("/").await?, session.id());
-    session.write(create_as("/alive", CreateMode::Ephemeral)).await?;
-    let faults: [fn(&Proxy); 4] = [
-        |proxy| proxy.cut(Close::Finish),
-        |proxy| proxy.cut(Close::Reset),
-        |proxy| proxy.stall(Direction::Answers),
-        |proxy| proxy.stall(Direction::Requests),
-    ];
-    for (number, fault) in faults.iter().enumerate() {
-        fault(&proxy);
-        reached(&session, SessionState::Suspended).await?;
-        assert_eq!(session.sync().await, Err(Error::ConnectionLoss), "at once");
-        observer
-            .write(create_as(&format!("/missed-{number}"), CreateMode::Persistent))
-            .await?;
-        proxy.heal();
-        reached(&session, SessionState::Connected).await?;
-        while next(&mut watch).await? != WatchEvent::Resync {}
-        let path = format!("/seen-{number}");
-        observer.write(create_as(&path, CreateMode::Persistent)).await?;
-        assert_eq!(next(&mut watch).await?, WatchEvent::Created(path));
-        session.sync().await?;
-    }
-    assert_eq!(session.id(), id);
-    assert!(data(&observer, "/alive").await?.is_some(), "a late renewal counts");
-    Ok(())
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn each_face_of_an_unknown_outcome_is_a_connection_loss() -> anyhow::Result<()> {
     let Fixture {
         server,
@@ -115,7 +86,7 @@ async fn each_face_of_an_unknown_outcome_is_a_connection_loss() -> anyhow::Resul
         session,
         observer,
     } = Fixture::new().await?;
-    observer.write(create_as("/job", CreateMode::Persistent)).await?;
+    observer.write(create("/job")).await?;
     let mut watch = observer.watch("/job").await?;
     for (path, close) in [
         ("/job/applied-then-finish", Some(Close::Finish)),
@@ -123,7 +94,7 @@ async fn each_face_of_an_unknown_outcome_is_a_connection_loss() -> anyhow::Resul
         ("/job/applied-then-silence", None),
     ] {
         let held = held(&server).await?;
-        let write = session.write(create_as(path, CreateMode::Persistent));
+        let write = session.write(create(path));
         waiting(&server, |count| count == 1).await?;
         proxy.stall(Direction::Answers);
         drop(held);
@@ -152,7 +123,7 @@ async fn held(server: &DatabaseServer) -> anyhow::Result<PgConnection> {
 /// Waits until so many calls wait for a lock.
 async fn waiting(server: &DatabaseServer, is_reached: impl Fn(i64) -> bool) -> anyhow::Result<()> {
     let mut connection = PgConnection::connect(&server.full_url()).await?;
-    let count = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%call_v1%'";
+    let count = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%call_v2%'";
     let deadline = Instant::now() + PATIENCE;
     while !is_reached(connection.fetch_one(count).await?.try_get(0)?) {
         anyhow::ensure!(Instant::now() < deadline, "the calls do not wait as they should");
@@ -168,10 +139,10 @@ async fn a_transaction_that_was_given_up_is_not_done_later() -> anyhow::Result<(
         session,
         observer,
     } = Fixture::new().await?;
-    observer.write(create_as("/job", CreateMode::Persistent)).await?;
+    observer.write(create("/job")).await?;
     let held = held(&server).await?;
     // It waits for the lock, at the server; its member knows nothing of it any more.
-    let write = session.write(create_as("/job/late", CreateMode::Persistent));
+    let write = session.write(create("/job/late"));
     waiting(&server, |count| count == 1).await?;
     proxy.interrupt(Close::Reset);
     assert_eq!(write.await, Err(Error::ConnectionLoss.into()));
@@ -190,33 +161,6 @@ async fn a_transaction_that_was_given_up_is_not_done_later() -> anyhow::Result<(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_that_is_cut_off_ends_after_its_timeout() -> anyhow::Result<()> {
-    let Fixture {
-        server: _server,
-        proxy,
-        session,
-        observer,
-    } = Fixture::new().await?;
-    session.write(create_as("/e", CreateMode::Ephemeral)).await?;
-    let (mut watch, mut own) = (observer.watch("/e").await?, session.watch("/e").await?);
-    let start = Instant::now();
-    proxy.cut(Close::Reset);
-    assert_eq!(next(&mut watch).await?, WatchEvent::Deleted("/e".into()));
-    assert!(
-        start.elapsed() > TIMEOUT * 2 / 3,
-        "the fence has passed by then: {:?}",
-        start.elapsed()
-    );
-    reached(&session, SessionState::Lost).await?;
-    assert_eq!(next(&mut own).await?, WatchEvent::Closed);
-    assert_eq!(
-        session.write(create_as("/late", CreateMode::Persistent)).await,
-        Err(Error::SessionExpired.into())
-    );
-    Ok(())
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_session_that_another_member_ended_can_write_nothing() -> anyhow::Result<()> {
     let Fixture {
         server,
@@ -230,7 +174,7 @@ async fn a_session_that_another_member_ended_can_write_nothing() -> anyhow::Resu
         .bind(id)
         .execute(&mut other)
         .await?;
-    let refused = session.write(create_as("/late", CreateMode::Persistent)).await;
+    let refused = session.write(create("/late")).await;
     assert_eq!(refused, Err(Error::SessionExpired.into()));
     reached(&session, SessionState::Lost).await?;
     assert_eq!(data(&observer, "/late").await?, None);
@@ -242,7 +186,7 @@ async fn sessions_outlive_a_server_that_is_killed_and_started_again() -> anyhow:
     let mut server = DatabaseServer::start(Kind::Postgres)?;
     let first = connected(&server).await?;
     let second = connected(&server).await?;
-    first.write(create_as("/job", CreateMode::Persistent)).await?;
+    first.write(create("/job")).await?;
     first.write(create_as("/job/e", CreateMode::Ephemeral)).await?;
     let before = data(&first, "/job").await?.expect("it was created").1.modified;
     let mut watch = second.watch("/job").await?;
@@ -283,11 +227,11 @@ async fn members_that_start_at_once_make_the_tables_once() -> anyhow::Result<()>
 
     // A newer program whose tables this one cannot use.
     connection
-        .execute("INSERT INTO elasticjob.schema_version VALUES (3, 2)")
+        .execute("INSERT INTO elasticjob.schema_version VALUES (4, 3)")
         .await?;
     let refused = registry.connect().await;
     assert!(
-        matches!(&refused, Err(Error::Refused(text)) if text.contains("version 2 or later")),
+        matches!(&refused, Err(Error::Refused(text)) if text.contains("version 3 or later")),
         "{refused:?}"
     );
     Ok(())
@@ -297,7 +241,7 @@ async fn members_that_start_at_once_make_the_tables_once() -> anyhow::Result<()>
 async fn old_changes_are_removed_and_a_reader_that_is_far_behind_reads_again() -> anyhow::Result<()> {
     let server = DatabaseServer::start(Kind::Postgres)?;
     let session = connected(&server).await?;
-    session.write(create_as("/job", CreateMode::Persistent)).await?;
+    session.write(create("/job")).await?;
     let mut watch = session.watch("/job").await?;
     for _ in 0..4 {
         let steps = std::iter::repeat_n(set("/job"), 1_000).flatten().collect();

@@ -137,7 +137,7 @@ impl Cluster {
     /// Returns the same cluster, seen through this registry.
     #[must_use]
     pub fn seen_through(mut self, registry: ZooKeeperRegistry) -> Self {
-        self.registry = registry;
+        self.registry = Arc::new(registry);
         self
     }
 

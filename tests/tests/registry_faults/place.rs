@@ -69,7 +69,7 @@ impl Place for Server {
 
 impl Place for DatabaseServer {
     /// Members renew their sessions themselves, so that a busy machine needs more.
-    const TIMEOUT: Duration = Duration::from_secs(4);
+    const TIMEOUT: Duration = Duration::from_secs(6);
 
     fn start() -> anyhow::Result<Self> {
         Self::start(Kind::Postgres)

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::bail;
 use elasticjob::registry::memory::MemoryRegistry;
 use elasticjob::registry::sql::{PostgresRegistry, SqliteRegistry};
 use elasticjob::registry::zookeeper::ZooKeeperRegistry;
@@ -40,7 +41,10 @@ enum Place {
         address: SocketAddr,
         server: Option<Server>,
     },
-    Postgres(DatabaseServer),
+    Postgres {
+        url: String,
+        server: Option<DatabaseServer>,
+    },
     Sqlite(TempDir),
 }
 
@@ -59,7 +63,13 @@ impl Center {
                     server: Some(server),
                 }
             }
-            Kind::Postgres => Place::Postgres(DatabaseServer::start(databases::Kind::Postgres)?),
+            Kind::Postgres => {
+                let server = DatabaseServer::start(databases::Kind::Postgres)?;
+                Place::Postgres {
+                    url: server.full_url(),
+                    server: Some(server),
+                }
+            }
             Kind::Sqlite => Place::Sqlite(tempfile::tempdir()?),
         };
         Ok(Self { kind, place })
@@ -70,15 +80,26 @@ impl Center {
     /// # Errors
     /// As [`start`](Self::start).
     pub fn shared(kind: Kind) -> anyhow::Result<Self> {
-        match kind {
-            Kind::ZooKeeper => Ok(Self {
-                kind,
-                place: Place::ZooKeeper {
-                    address: Server::shared().address(),
-                    server: None,
-                },
-            }),
-            kind => Self::start(kind),
+        let place = match kind {
+            Kind::ZooKeeper => Place::ZooKeeper {
+                address: Server::shared().address(),
+                server: None,
+            },
+            Kind::Postgres => {
+                let url = DatabaseServer::shared(databases::Kind::Postgres)?.full_url();
+                return Ok(Self::at_postgres(url));
+            }
+            Kind::Embedded | Kind::Sqlite => return Self::start(kind),
+        };
+        Ok(Self { kind, place })
+    }
+
+    /// Returns the one in a PostgreSQL database that runs elsewhere.
+    #[must_use]
+    pub fn at_postgres(url: String) -> Self {
+        Self {
+            kind: Kind::Postgres,
+            place: Place::Postgres { url, server: None },
         }
     }
 
@@ -98,8 +119,8 @@ impl Center {
             Place::ZooKeeper { address, .. } => {
                 Arc::new(ZooKeeperRegistry::new(&address.to_string(), namespace)?.with_session_timeout(session_timeout))
             }
-            Place::Postgres(server) => {
-                Arc::new(PostgresRegistry::new(&server.full_url(), namespace)?.with_session_timeout(session_timeout))
+            Place::Postgres { url, .. } => {
+                Arc::new(PostgresRegistry::new(url, namespace)?.with_session_timeout(session_timeout))
             }
             Place::Sqlite(folder) => {
                 let file = folder.path().join("jobs.db");
@@ -118,7 +139,7 @@ impl Center {
         match &self.place {
             Place::Embedded(_) => panic!("no other process can find it"),
             Place::ZooKeeper { address, .. } => ("ELASTICJOB_REG_CENTER_SERVER_LISTS", address.to_string()),
-            Place::Postgres(server) => (URL, server.full_url()),
+            Place::Postgres { url, .. } => (URL, url.clone()),
             Place::Sqlite(folder) => (URL, format!("sqlite:{}", folder.path().join("jobs.db").display())),
         }
     }
@@ -132,12 +153,31 @@ impl Center {
         }
     }
 
-    /// Returns the PostgreSQL server.
+    /// Returns the PostgreSQL server, if it is one of its own.
     #[must_use]
     pub fn postgres(&self) -> Option<&DatabaseServer> {
         match &self.place {
-            Place::Postgres(server) => Some(server),
+            Place::Postgres { server, .. } => server.as_ref(),
             _ => None,
+        }
+    }
+
+    /// Kills the server in mid-air and starts it again with what it had. Blocks the thread for as long as that takes.
+    ///
+    /// # Errors
+    /// If it does not start again, or there is no server of its own.
+    pub fn restart(&mut self) -> anyhow::Result<()> {
+        match &mut self.place {
+            Place::ZooKeeper {
+                server: Some(server), ..
+            } => server.restart(),
+            Place::Postgres {
+                server: Some(server), ..
+            } => {
+                server.stop()?;
+                server.start_again()
+            }
+            _ => bail!("{:?} has no server of its own here", self.kind),
         }
     }
 

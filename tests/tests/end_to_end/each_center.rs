@@ -1,5 +1,6 @@
 //! The core of it on each registry centre, by one parameter: the items are shared without gap or overlap while members join, leave, die
-//! and are disabled; the configuration changes while jobs run; what a dead member ran is run again; outcomes are known.
+//! and are disabled; the configuration changes while jobs run; what a dead member ran is run again; outcomes are known; a restart of the server
+//! stops nothing.
 
 use elasticjob_tests::center::{Center, Kind};
 
@@ -32,5 +33,23 @@ macro_rules! core_on {
     };
 }
 
+/// A server of its own is killed and started again.
+macro_rules! restart_of {
+    ($name:ident: $kind:ident) => {
+        mod $name {
+            use super::*;
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn survives_a_short_restart_of_the_server() -> anyhow::Result<()> {
+                let mut center = tokio::task::block_in_place(|| Center::start(Kind::$kind))?;
+                crate::outages::survives_a_short_restart_of_the_server(&mut center).await
+            }
+        }
+    };
+}
+
 core_on!(on_zookeeper: ZooKeeper);
+core_on!(on_postgresql: Postgres);
+restart_of!(restart_of_zookeeper: ZooKeeper);
+restart_of!(restart_of_postgresql: Postgres);
 core_on!(on_sqlite: Sqlite);

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use elasticjob_tests::center::Center;
 use elasticjob_tests::cluster::{Cluster, SHARE, all_items, host_of};
 use elasticjob_tests::history::{RunEnd, since_boot};
 use elasticjob_tests::proxy::{Close, Proxy};
@@ -40,10 +41,8 @@ async fn go_on(cluster: &Cluster, hosts: &[u8]) {
         .await;
 }
 
-#[tokio::test]
-async fn survives_a_short_restart_of_the_server() -> anyhow::Result<()> {
-    let mut server = Server::start()?;
-    let cluster = Cluster::new(MEMBER, server.address(), "outage-short")?;
+pub(crate) async fn survives_a_short_restart_of_the_server(center: &mut Center) -> anyhow::Result<()> {
+    let cluster = Cluster::on(center, MEMBER, "outage-short")?;
     let member = |host| {
         cluster
             .member(host)
@@ -55,7 +54,7 @@ async fn survives_a_short_restart_of_the_server() -> anyhow::Result<()> {
     cluster.runs_without_gap(&all_items(), 1).await;
     let before = cluster.instances(SHARE).await?;
     cluster.run_on(1).await;
-    server.restart()?;
+    center.restart()?;
     go_on(&cluster, &[1, 2]).await;
     cluster.runs_without_gap(&all_items(), 3).await;
     assert_eq!(cluster.instances(SHARE).await?, before);

@@ -1,7 +1,7 @@
-//! Hurts real processes and a real ensemble of ZooKeeper servers, and looks whether the framework keeps its promises.
+//! Hurts real processes and a real ensemble of ZooKeeper servers, or processes on a PostgreSQL server or a SQLite file, and looks whether the framework keeps its promises.
 //!
 //! ```text
-//! chaos [--minutes N] [--seed N] [--instances N] [--items N]
+//! chaos [--minutes N] [--seed N] [--instances N] [--items N] [--registry zookeeper|postgres|sqlite]
 //! chaos .. --leave-out RULE            with a rule of the protocol left out, which should be found
 //! ```
 //!
@@ -14,9 +14,10 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
+use elasticjob_tests::center::Kind;
 use elasticjob_tests::chaos::{self, Options, application};
 
-const USAGE: &str = "chaos [--minutes N] [--seed N] [--instances N] [--items N] [--leave-out RULE]";
+const USAGE: &str = "chaos [--minutes N] [--seed N] [--instances N] [--items N] [--registry zookeeper|postgres|sqlite] [--leave-out RULE]";
 
 fn main() -> anyhow::Result<ExitCode> {
     if std::env::var_os(application::MEMBER).is_some() {
@@ -44,6 +45,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<Options>
         seed: fastrand::u64(..1_000_000),
         instances: 5,
         items: 50,
+        registry: Kind::ZooKeeper,
         left_out: None,
     };
     while let Some(name) = arguments.next() {
@@ -53,6 +55,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<Options>
             "--seed" => options.seed = number(&name, &value)?,
             "--instances" => options.instances = number(&name, &value)?,
             "--items" => options.items = number(&name, &value)?,
+            "--registry" => options.registry = registry(&value)?,
             "--leave-out" => options.left_out = Some(value.parse()?),
             _ => bail!("unknown option `{name}`"),
         }
@@ -65,6 +68,15 @@ fn minutes(minutes: u64) -> anyhow::Result<Duration> {
     let is_sane = minutes <= 366 * 24 * 60;
     ensure!(is_sane, "`--minutes` is more than any run takes");
     Ok(Duration::from_secs(60 * minutes))
+}
+
+fn registry(name: &str) -> anyhow::Result<Kind> {
+    match name {
+        "zookeeper" => Ok(Kind::ZooKeeper),
+        "postgres" => Ok(Kind::Postgres),
+        "sqlite" => Ok(Kind::Sqlite),
+        _ => bail!("`--registry` needs `zookeeper`, `postgres` or `sqlite` and not `{name}`"),
+    }
 }
 
 fn number<T: FromStr>(name: &str, value: &str) -> anyhow::Result<T> {

@@ -10,6 +10,7 @@ use crate::proxy::{Close, Direction};
 
 use super::fleet::Condition;
 use super::laws::Hurt;
+use super::servers::Servers;
 use super::{Chaos, SESSION_TIMEOUT};
 
 /// What goes on after a fault is over: the session may end, and others have to notice.
@@ -67,6 +68,19 @@ enum Fault {
     KillServer,
     PauseServer,
     KillAllServers,
+}
+
+impl Fault {
+    /// Whether it can be done to members that share this registry centre.
+    fn is_possible(self, servers: &Servers) -> bool {
+        match self {
+            Self::Kill | Self::KillAll | Self::Pause | Self::Terminate | Self::RollingRestart => true,
+            Self::Cut | Self::Stall(_) | Self::Interrupt | Self::Delay | Self::KillServer | Self::KillAllServers => {
+                !servers.are_a_file()
+            }
+            Self::PauseServer => servers.can_stand_still(),
+        }
+    }
 }
 
 impl Chaos {
@@ -141,9 +155,10 @@ impl Chaos {
     }
 
     async fn strike(&mut self) -> anyhow::Result<()> {
-        let all: u32 = FAULTS.iter().map(|(weight, _)| weight).sum();
+        let faults = || FAULTS.iter().filter(|(_, fault)| fault.is_possible(&self.servers));
+        let all: u32 = faults().map(|(weight, _)| weight).sum();
         let mut drawn = self.rng.u32(..all);
-        let fault = FAULTS.iter().find(|(weight, _)| {
+        let fault = faults().find(|(weight, _)| {
             let is_it = drawn < *weight;
             drawn = drawn.saturating_sub(*weight);
             is_it
@@ -203,7 +218,8 @@ impl Chaos {
         self.machines[index].pause()?;
         let host = self.machines[index].host;
         self.say(&format!("stops the member on host {host} for {time:.1?}"));
-        self.hurt(Some(index), time);
+        // Amid its turn at a file it stops all others.
+        self.hurt(Some(index).filter(|_| !self.servers.are_a_file()), time);
         self.plan(time, Remedy::ResumeMember(index));
         Ok(())
     }
@@ -239,7 +255,7 @@ impl Chaos {
     fn kill_server(&mut self) -> anyhow::Result<()> {
         let Some(index) = self.draw_server() else { return Ok(()) };
         let back = self.draw_time(0.1, 1.5);
-        self.servers.kill(index);
+        self.servers.kill(index)?;
         self.say(&format!("kills server {index} for {back:.1?}"));
         self.hurt(None, back);
         self.plan(back, Remedy::StartServer(index));
@@ -259,7 +275,7 @@ impl Chaos {
     fn kill_all_servers(&mut self) -> anyhow::Result<()> {
         let back = self.draw_time(0.05, 1.2);
         for index in self.servers.up() {
-            self.servers.kill(index);
+            self.servers.kill(index)?;
             self.plan(back, Remedy::StartServer(index));
         }
         self.say(&format!("kills all servers for {back:.1?}"));
@@ -350,7 +366,7 @@ impl Chaos {
     /// A server that is up; half of the time the one that leads. None where that might keep a quorum away for long.
     fn draw_server(&mut self) -> Option<usize> {
         let up = self.servers.up();
-        if up.len() < 2 {
+        if up.len() <= self.servers.needed() {
             return None;
         }
         let is_leader = self.rng.bool();

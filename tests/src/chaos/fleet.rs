@@ -1,6 +1,5 @@
 //! Members in all conditions, each on a host of its own and behind proxies of its own.
 
-use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,6 +13,7 @@ use crate::process::Member;
 use crate::proxy::Proxy;
 
 use super::application::{CALM, FACTS, ITEMS, LEAVE_OUT, MEMBER};
+use super::servers::Servers;
 use super::{Options, SESSION_TIMEOUT};
 
 /// A machine and the member on it.
@@ -23,6 +23,8 @@ pub(super) struct Machine {
     pub(super) condition: Condition,
     /// One to each server: the way of this machine to the registry centre, and of no other.
     pub(super) proxies: Vec<Proxy>,
+    /// By which its member finds this way.
+    setting: Option<(&'static str, String)>,
     /// Whether something is done to its connections.
     pub(super) is_cut: bool,
     member: Option<Member>,
@@ -59,13 +61,14 @@ impl Orders {
 }
 
 impl Machine {
-    pub(super) async fn new(host: u8, servers: &[SocketAddr]) -> anyhow::Result<Self> {
+    pub(super) async fn new(host: u8, servers: &mut Servers) -> anyhow::Result<Self> {
         let mut proxies = Vec::new();
-        for server in servers {
-            proxies.push(Proxy::start(*server).await?);
+        for server in servers.addresses() {
+            proxies.push(Proxy::start(server).await?);
         }
         Ok(Self {
             host,
+            setting: servers.setting(&proxies),
             condition: Condition::Down,
             proxies,
             is_cut: false,
@@ -75,15 +78,16 @@ impl Machine {
 
     /// Starts a member; gives its process.
     pub(super) fn start(&mut self, cluster: &Cluster, orders: &Orders) -> anyhow::Result<i32> {
-        let servers: Vec<String> = self.proxies.iter().map(|proxy| proxy.address().to_string()).collect();
         let mut setup = cluster
             .member(self.host)
             .with(MEMBER, "yes")
             .with(FACTS, orders.facts.display())
             .with(CALM, orders.calm.display())
             .with(ITEMS, orders.items)
-            .with("ELASTICJOB_REG_CENTER_SERVER_LISTS", servers.join(","))
             .with_session_timeout(SESSION_TIMEOUT);
+        if let Some((name, value)) = &self.setting {
+            setup = setup.with(name, value);
+        }
         if let Some(rule) = &orders.left_out {
             setup = setup.with(LEAVE_OUT, rule);
         }

@@ -1,4 +1,4 @@
-//! Real processes on a real ensemble of ZooKeeper servers, killed, stopped and cut off, from a seed.
+//! Real processes on a real ensemble of ZooKeeper servers, a PostgreSQL server or a SQLite file, killed, stopped and cut off, from a seed.
 //!
 //! Rounds of harm are followed by calm: within the bound that the framework promises after the end of all faults each
 //! item must run again at each of its times. What members did is in files, and judged by [`laws`] at the end. The same
@@ -23,6 +23,7 @@ use elasticjob::testing::Mutation;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use crate::center::Kind;
 use crate::cluster::Cluster;
 use crate::lines::Tail;
 
@@ -54,6 +55,8 @@ pub struct Options {
     pub instances: u8,
     /// Into how many items the busiest job is divided.
     pub items: u32,
+    /// The registry centre that they share.
+    pub registry: Kind,
     /// The rule of the protocol that members leave out.
     pub left_out: Option<Mutation>,
 }
@@ -114,12 +117,12 @@ pub async fn run(options: Options) -> anyhow::Result<Report> {
 
 impl Chaos {
     async fn start(options: &Options) -> anyhow::Result<Self> {
-        let mut servers = Servers::start()?;
-        let cluster = Cluster::new(std::env::current_exe()?, servers.connect_string(), "chaos")?;
+        let mut servers = Servers::start(options.registry)?;
+        let cluster = servers.cluster(std::env::current_exe()?)?;
         let plans = JobPlan::all(options.items).to_vec();
         let mut machines = Vec::new();
         for host in 1..=options.instances {
-            machines.push(Machine::new(host, &servers.addresses()).await?);
+            machines.push(Machine::new(host, &mut servers).await?);
         }
         let orders = Orders::new(cluster.directory(), options);
         for machine in &mut machines {

@@ -139,7 +139,7 @@ impl Chaos {
     /// Waits until all servers serve again.
     pub(super) async fn wait_for_servers(&mut self) -> anyhow::Result<()> {
         let deadline = Instant::now() + START_LIMIT;
-        while !self.servers.are_all_serving() {
+        while !self.servers.are_all_serving().await {
             ensure!(Instant::now() < deadline, "the servers do not serve again");
             sleep(PAUSE).await;
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::decorator::{Decorated, Decorator};
+use super::inspection::Finding;
 use super::{Answer, BoxFuture, Error, Read, Registry, Session, Step, Watch, WriteError, Written, size_of};
 
 /// A registry that counts the requests of all its sessions, with any outcome.
@@ -158,6 +159,10 @@ impl<R: Registry> Registry for Metered<R> {
 
     fn connect_to_look(&self) -> BoxFuture<'_, Result<Arc<dyn Session>, Error>> {
         self.counted(self.registry.connect_to_look())
+    }
+
+    fn inspect(&self) -> BoxFuture<'_, Vec<Finding>> {
+        self.registry.inspect()
     }
 
     fn describe(&self) -> String {

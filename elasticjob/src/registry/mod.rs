@@ -52,6 +52,7 @@ mod calls;
 pub mod conformance;
 pub mod decorator;
 mod error;
+pub mod inspection;
 pub mod memory;
 pub mod metered;
 mod path;
@@ -136,6 +137,14 @@ pub trait Registry: fmt::Debug + Send + Sync + 'static {
     /// As [`connect`](Self::connect).
     fn connect_to_look(&self) -> BoxFuture<'_, Result<Arc<dyn Session>, Error>> {
         self.connect()
+    }
+
+    /// Says what this kind of registry alone knows of itself: versions, how many servers there are, settings that make it
+    /// unsafe. [`inspection::inspect`] asks it, and adds what it measures.
+    ///
+    /// By default there is nothing to say.
+    fn inspect(&self) -> BoxFuture<'_, Vec<inspection::Finding>> {
+        Box::pin(std::future::ready(Vec::new()))
     }
 
     /// Names the registry in logs and errors, without secrets: `zookeeper at 10.0.0.1:2181, namespace shop`.

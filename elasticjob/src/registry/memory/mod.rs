@@ -15,6 +15,7 @@ use std::time::Duration;
 use self::core::Core;
 use self::session::MemorySession;
 use self::tree::Effects;
+use super::inspection::Finding;
 use super::{BoxFuture, Error, Registry, Session};
 
 mod children;
@@ -125,6 +126,15 @@ impl Registry for MemoryRegistry {
     fn connect(&self) -> BoxFuture<'_, Result<Arc<dyn Session>, Error>> {
         let session = MemorySession::open(&self.core, 0).map(|session| Arc::new(session) as Arc<dyn Session>);
         Box::pin(std::future::ready(session))
+    }
+
+    fn inspect(&self) -> BoxFuture<'_, Vec<Finding>> {
+        let finding = Finding::notice(
+            "kind",
+            "the registry is embedded: it is in one process and forgotten with it, and there is nothing to check",
+            "name a registry centre if several instances are to share jobs, or if a restart is to know which times have run",
+        );
+        Box::pin(std::future::ready(vec![finding]))
     }
 
     fn describe(&self) -> String {

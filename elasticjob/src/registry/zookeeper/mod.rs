@@ -28,11 +28,13 @@ use self::security::Security;
 use self::session::ZooKeeperSession;
 #[cfg(feature = "zookeeper-tls")]
 pub use self::tls::Tls;
+use super::inspection::Finding;
 use super::{BoxFuture, Error, Registry, Session};
 
 mod address;
 mod convert;
 mod fault;
+mod inspection;
 mod namespace;
 mod probe;
 #[cfg(feature = "zookeeper-sasl")]
@@ -256,6 +258,10 @@ impl Registry for ZooKeeperRegistry {
 
     fn connect_to_look(&self) -> BoxFuture<'_, Result<Arc<dyn Session>, Error>> {
         Box::pin(self.open(Purpose::Look))
+    }
+
+    fn inspect(&self) -> BoxFuture<'_, Vec<Finding>> {
+        Box::pin(inspection::inspect(self))
     }
 
     fn describe(&self) -> String {

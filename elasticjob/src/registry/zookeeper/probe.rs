@@ -10,14 +10,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 #[cfg(feature = "zookeeper-tls")]
-use {
-    super::tls,
-    tokio::io::{AsyncReadExt as _, AsyncWriteExt as _},
-    tokio_rustls::TlsConnector,
-};
+use tokio_rustls::TlsConnector;
+
+#[cfg(feature = "zookeeper-tls")]
+use super::tls;
+
+/// An answer to `srvr` has a few hundred bytes.
+const MOST: u64 = 64 * 1024;
 
 /// What a server does with a connection.
 #[derive(Debug)]
@@ -75,6 +78,31 @@ impl Probe {
         texts.join("; ")
     }
 
+    /// Returns whether connections are encrypted.
+    pub(super) fn is_encrypted(&self) -> bool {
+        #[cfg(feature = "zookeeper-tls")]
+        return self.tls.is_some();
+        #[cfg(not(feature = "zookeeper-tls"))]
+        false
+    }
+
+    /// Asks a server the four-letter word `srvr`. Returns its answer, or what the server does instead. Ends within `limit`.
+    pub(super) async fn srvr(&self, server: &str, limit: Duration) -> Result<String, String> {
+        let conversation = async {
+            let stream = TcpStream::connect(server).await?;
+            #[cfg(feature = "zookeeper-tls")]
+            if let Some((tls, name)) = self.tls.as_ref().zip(tls::server_name(server)) {
+                return ask(tls.connect(name, stream).await?).await;
+            }
+            ask(stream).await
+        };
+        match timeout(limit, conversation).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(format!("does not answer: {error}")),
+            Err(_) => Err(format!("does not answer within {limit:?}")),
+        }
+    }
+
     /// Resolves the name, then connects to its first address, then makes the handshake: each for `limit` at most.
     async fn look(&self, server: &str, limit: Duration) -> Found {
         let address = match timeout(limit, lookup_host(server)).await {
@@ -118,6 +146,19 @@ impl Probe {
     async fn shake_hands(&self, _server: &str, _stream: TcpStream, _limit: Duration) -> Found {
         Found::Accepts
     }
+}
+
+/// Asks `srvr` over this connection, which the server closes behind its answer.
+async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<String> {
+    stream.write_all(b"srvr").await?;
+    stream.flush().await?;
+    let mut answer = Vec::new();
+    let ended = stream.take(MOST).read_to_end(&mut answer).await;
+    // Over TLS the end comes without a farewell.
+    if answer.is_empty() {
+        ended?;
+    }
+    Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
 impl fmt::Display for Found {

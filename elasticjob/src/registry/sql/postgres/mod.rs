@@ -30,11 +30,13 @@ use self::pulse::Pulse;
 use self::schema::{Purpose, Unusable};
 use super::session::{Shared, SqlSession};
 use super::worker::Worker;
+use crate::registry::inspection::Finding;
 use crate::registry::{BoxFuture, Error, Registry, Session, path};
 use crate::uptime::uptime;
 
 mod failing;
 mod hint;
+mod inspection;
 mod line;
 mod member;
 mod message;
@@ -263,6 +265,16 @@ impl Registry for PostgresRegistry {
     /// Refuses a database without the tables of a registry.
     fn connect_to_look(&self) -> BoxFuture<'_, Result<Arc<dyn Session>, Error>> {
         Box::pin(self.open(Purpose::Look))
+    }
+
+    fn inspect(&self) -> BoxFuture<'_, Vec<Finding>> {
+        Box::pin(async {
+            match timeout(self.connection_timeout, inspection::inspect(&self.options)).await {
+                Ok(Ok(findings)) => findings,
+                Ok(Err(error)) => vec![inspection::unknown(&explained(&error))],
+                Err(_) => vec![inspection::unknown(&"it does not answer in time")],
+            }
+        })
     }
 
     fn describe(&self) -> String {

@@ -28,10 +28,12 @@ use self::store::Store;
 use self::turn::Turns;
 use super::session::{Shared, SqlSession};
 use super::worker::Worker;
+use crate::registry::inspection::Finding;
 use crate::registry::{BoxFuture, Error, Registry, Session, path};
 use crate::uptime::uptime;
 
 mod file;
+mod inspection;
 mod member;
 mod schema;
 mod store;
@@ -255,6 +257,10 @@ impl Registry for SqliteRegistry {
     /// Refuses a file that is not there.
     fn connect_to_look(&self) -> BoxFuture<'_, Result<Arc<dyn Session>, Error>> {
         Box::pin(self.open(false))
+    }
+
+    fn inspect(&self) -> BoxFuture<'_, Vec<Finding>> {
+        Box::pin(inspection::inspect(&self.path))
     }
 
     fn describe(&self) -> String {

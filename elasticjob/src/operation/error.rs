@@ -11,6 +11,17 @@ use crate::registry;
 
 use super::Note;
 
+/// Jobs by their names; of many, the first.
+fn names(jobs: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let names: Vec<String> = jobs.iter().take(SHOWN).map(|job| format!("`{job}`")).collect();
+    let more = jobs.len().saturating_sub(SHOWN);
+    match more {
+        0 => names.join(", "),
+        more => format!("{} and {more} more jobs", names.join(", ")),
+    }
+}
+
 /// Why an operation was not done, or may not have been.
 ///
 /// Each message names the job and the value that is at fault, and its causes do not repeat it: show it with
@@ -151,6 +162,14 @@ pub enum Error {
         job: String,
         /// The ids of the instances that are registered with the job.
         instances: Vec<String>,
+    },
+    /// Another registry has jobs of these names with other content, and they were not to be overwritten.
+    #[error("{registry} has other content of {}: nothing was copied", names(.jobs))]
+    There {
+        /// The jobs.
+        jobs: Vec<String>,
+        /// The registry.
+        registry: String,
     },
     /// No job can run by this configuration.
     #[error("job `{job}` cannot run by the configuration that the registry holds")]

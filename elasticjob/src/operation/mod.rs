@@ -12,6 +12,7 @@
 
 mod cancel;
 mod configuration;
+mod copy;
 mod drain;
 mod dump;
 mod error;
@@ -47,6 +48,7 @@ use crate::schedule::{Clock, SystemClock};
 
 pub use cancel::{CancelOutcome, CancelReport, Cancelled, CancelledRun};
 pub use configuration::{Change, StoredConfiguration};
+pub use copy::{CopiedJob, CopyReport, IfThere};
 pub use drain::Drained;
 pub use dump::dump;
 pub(crate) use dump::dumped_node;

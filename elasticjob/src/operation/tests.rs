@@ -1,6 +1,7 @@
 //! Operations on an embedded registry that holds what members of any kind may have left there.
 
 mod configuration;
+mod copy;
 mod explain;
 mod listing;
 mod many;

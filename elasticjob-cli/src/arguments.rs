@@ -48,8 +48,8 @@ enum Command {
     Config(config::Arguments),
     Dump(dump::Arguments),
     Next(next::Arguments),
-    Import(import::Arguments),
     Registry(registry::Arguments),
+    Import(import::Arguments),
     Completions(completions::Arguments),
 }
 
@@ -75,8 +75,8 @@ impl CommandLine {
             Command::Config(arguments) => arguments.run(&context).await,
             Command::Dump(arguments) => arguments.run(&context).await,
             Command::Next(arguments) => arguments.run(&context).await,
+            Command::Registry(arguments) => arguments.run(&context).await,
             Command::Import(arguments) => arguments.run(&context),
-            Command::Registry(arguments) => arguments.run(&context),
             Command::Completions(arguments) => arguments.run(&context),
         };
         context.close().await;

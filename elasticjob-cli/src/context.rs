@@ -1,9 +1,10 @@
 //! What every command works with.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use elasticjob::configuration::sources::Loader;
 use elasticjob::operation::Operations;
+use elasticjob::registry::Registry;
 
 use crate::confirm;
 use crate::failure::Failure;
@@ -35,6 +36,16 @@ impl Context {
         }
         let operations = self.registry.operations()?;
         Ok(self.operations.get_or_init(|| operations))
+    }
+
+    /// Operations on the registry centre at a place that a command names.
+    pub(crate) fn operations_at(&self, place: &str) -> Result<Operations, Failure> {
+        Ok(Operations::new(self.registry.at(place)?))
+    }
+
+    /// The registry centre that is meant, for what is done with the whole of it.
+    pub(crate) fn registry(&self) -> Result<Arc<dyn Registry>, Failure> {
+        self.registry.registry()
     }
 
     /// The registry centre that the command has asked, if it has asked one.

@@ -12,7 +12,7 @@ use elasticjob::trace::history;
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
   0  done
-  1  done, and the answer is no: a run did not succeed (`--wait`), or configurations differ
+  1  done, and the answer is no: a run did not succeed (`--wait`), configurations differ, or a registry centre is unsafe
   2  wrong arguments or configuration
   3  not found: the job, server, instance or item does not exist
   4  refused by the present state, such as a job that runs or a configuration that changed meanwhile

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use clap::Args;
 use elasticjob::configuration::sources::{DatabaseSettings, Loader, RegistryDatabase, RegistrySettings};
 use elasticjob::operation::Operations;
+use elasticjob::registry::memory::MemoryRegistry;
 use elasticjob::registry::sql::{PostgresRegistry, SqliteRegistry};
 use elasticjob::registry::zookeeper::ZooKeeperRegistry;
 use elasticjob::registry::{self, Registry};
@@ -44,11 +45,7 @@ pub(crate) struct RegistryArguments {
 impl RegistryArguments {
     /// What reads files, profiles, environment and options.
     pub(crate) fn loader(&self) -> Loader {
-        let environment = std::env::vars_os().filter_map(|(name, value)| {
-            // What is no text is no setting of ours.
-            Some((name.into_string().ok()?, value.into_string().ok()?))
-        });
-        let mut loader = Loader::new().directory(&self.directory).environment(environment);
+        let mut loader = Loader::new().directory(&self.directory).environment(environment());
         for path in &self.file {
             loader = loader.file(path);
         }
@@ -69,15 +66,64 @@ impl RegistryArguments {
 
     /// Operations on the jobs there. Nothing is connected yet.
     pub(crate) fn operations(&self) -> Result<Operations, Failure> {
-        let registry: Result<Arc<dyn Registry>, _> = match self.loader().load_registry()? {
+        match self.loader().load_registry()? {
+            // Other processes cannot see into it.
+            RegistrySettings::Embedded => Err(self.nowhere()),
+            settings => Ok(Operations::new(self.of(&settings)?)),
+        }
+    }
+
+    /// The registry that is meant, also if it is embedded. Nothing is connected yet.
+    pub(crate) fn registry(&self) -> Result<Arc<dyn Registry>, Failure> {
+        self.of(&self.loader().load_registry()?)
+    }
+
+    /// The registry at this place: that of a configuration file, or one by its URL in the namespace that is configured.
+    ///
+    /// Of the environment, only what placeholders in a file name counts: its settings are those of the configured registry.
+    pub(crate) fn at(&self, place: &str) -> Result<Arc<dyn Registry>, Failure> {
+        let environment = environment().filter(|(name, _)| !name.to_ascii_uppercase().starts_with("ELASTICJOB"));
+        let loader = Loader::new().environment(environment);
+        let loader = match place.split_once(':') {
+            Some(("zookeeper", list)) => loader
+                .set("reg-center.server-lists", list)
+                .set("reg-center.namespace", self.configured_namespace()?),
+            Some((scheme, _)) if !scheme.contains(['/', '\\', '.']) && scheme.len() > 1 => loader
+                .set("reg-center.url", place)
+                .set("reg-center.namespace", self.configured_namespace()?),
+            _ => loader.file(place),
+        };
+        match loader.load_registry()? {
+            RegistrySettings::Embedded | RegistrySettings::Unnamed => Err(Failure::Usage(format!(
+                "{place} names no registry centre that others can reach"
+            ))),
+            settings => self.of(&settings),
+        }
+    }
+
+    fn configured_namespace(&self) -> Result<String, Failure> {
+        if let Some(namespace) = &self.namespace {
+            return Ok(namespace.clone());
+        }
+        match self.loader().load_registry()? {
+            RegistrySettings::ZooKeeper(settings) => Ok(settings.namespace),
+            RegistrySettings::Database(settings) => Ok(settings.namespace),
+            _ => Err(Failure::Usage(
+                "no namespace is configured: name it with --namespace".to_owned(),
+            )),
+        }
+    }
+
+    fn of(&self, settings: &RegistrySettings) -> Result<Arc<dyn Registry>, Failure> {
+        let registry: Result<Arc<dyn Registry>, _> = match settings {
             RegistrySettings::ZooKeeper(settings) => {
-                ZooKeeperRegistry::from_settings(&settings).map(|registry| Arc::new(registry) as _)
+                ZooKeeperRegistry::from_settings(settings).map(|registry| Arc::new(registry) as _)
             }
-            RegistrySettings::Database(settings) => in_database(&settings),
+            RegistrySettings::Database(settings) => in_database(settings),
+            RegistrySettings::Embedded => Ok(Arc::new(MemoryRegistry::new())),
             _ => return Err(self.nowhere()),
         };
-        let registry = registry.map_err(|error| Failure::Usage(error.to_string()))?;
-        Ok(Operations::new(registry))
+        registry.map_err(|error| Failure::Usage(error.to_string()))
     }
 
     /// Returns which profiles the files have settings for, if the operator has named none and others count.
@@ -111,4 +157,9 @@ fn in_database(settings: &DatabaseSettings) -> Result<Arc<dyn Registry>, registr
         RegistryDatabase::Postgres(_) => Ok(Arc::new(PostgresRegistry::from_settings(settings)?)),
         _ => Ok(Arc::new(SqliteRegistry::from_settings(settings)?)),
     }
+}
+
+/// The environment, as far as it is text: what is no text is no setting of ours.
+fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }

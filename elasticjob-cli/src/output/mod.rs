@@ -5,8 +5,10 @@
 //! standard output; failures go to the other.
 
 mod config;
+mod copy;
 mod explain;
 mod history;
+mod inspection;
 mod job;
 mod next;
 mod numbers;
@@ -23,6 +25,7 @@ use serde::Serialize;
 use crate::failure::Failure;
 
 pub(crate) use config::{ChangeReport, SettingsReport};
+pub(crate) use copy::Copied;
 pub(crate) use history::{Counts, RunPage, Skips, Took};
 pub(crate) use job::Selected;
 pub(crate) use operations::{Deed, Done, Instance, Item, Nodes, Paths, said};

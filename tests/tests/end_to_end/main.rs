@@ -13,6 +13,7 @@ mod layout;
 mod leaving;
 mod listeners;
 mod misfire;
+mod moving;
 mod notices;
 mod one_off;
 mod operators;

@@ -5,7 +5,7 @@
 use elasticjob_tests::histories::check::Rule;
 use elasticjob_tests::histories::flaw::{Flaw, Flawed};
 use elasticjob_tests::histories::scenario::Mix;
-use elasticjob_tests::histories::subject::{Embedded, Sqlite, Subject, ZooKeeper};
+use elasticjob_tests::histories::subject::{Embedded, Postgres, Sqlite, Subject, ZooKeeper};
 use elasticjob_tests::histories::{Findings, Suite};
 use tokio::runtime::{Builder, Runtime};
 
@@ -37,6 +37,13 @@ fn of_sqlite_are_right() -> anyhow::Result<()> {
 #[test]
 fn of_zookeeper_are_right() -> anyhow::Result<()> {
     play(&real_time()?, &ZooKeeper::start()?, REAL, 32, 500).map(drop)
+}
+
+#[test]
+fn of_postgresql_are_right() -> anyhow::Result<()> {
+    let runtime = real_time()?;
+    let server = runtime.block_on(Postgres::start())?;
+    play(&runtime, &server, REAL, 8, 30).map(drop)
 }
 
 /// Plays histories and expects them to be right, and to have shown what they are for.

@@ -1,18 +1,22 @@
 //! The registries that histories are played on, and what can be done to their clients.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use anyhow::ensure;
 use elasticjob::registry::memory::{self, Fate, Link, MemoryRegistry};
-use elasticjob::registry::sql::SqliteRegistry;
+use elasticjob::registry::sql::{PostgresRegistry, SqliteRegistry};
 use elasticjob::registry::zookeeper::ZooKeeperRegistry;
 use elasticjob::registry::{BoxFuture, Error, Registry, Session};
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
+use crate::databases::{DatabaseServer, Kind};
 use crate::proxy::{Close, Direction, Proxy};
 use crate::zookeeper::Server;
 
@@ -235,6 +239,57 @@ impl Subject for ZooKeeper {
             }
             Ok(Namespace {
                 observer: Arc::new(registry.with_session_timeout(LASTING)),
+                clients: all,
+                keep: None,
+            })
+        })
+    }
+}
+
+/// PostgreSQL.
+#[derive(Debug)]
+pub struct Postgres(DatabaseServer);
+
+impl Postgres {
+    /// Starts a server, and waits until it serves: it listens before.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub async fn start() -> anyhow::Result<Self> {
+        let server = DatabaseServer::start(Kind::Postgres)?;
+        let registry = PostgresRegistry::new(&server.full_url(), "first")?;
+        let deadline = Instant::now() + LASTING;
+        while let Err(error) = registry.connect().await {
+            ensure!(Instant::now() < deadline, "{error}");
+        }
+        Ok(Self(server))
+    }
+
+    async fn client(&self, namespace: &str) -> anyhow::Result<Box<dyn Client>> {
+        let timeout = Duration::from_secs(2);
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.0.port()));
+        let proxy = Proxy::start(address).await?;
+        let url = self
+            .0
+            .full_url()
+            .replace(&address.to_string(), &proxy.address().to_string());
+        let registry = PostgresRegistry::new(&url, namespace)?;
+        // A password is checked for tens of milliseconds in a program that is not optimized.
+        let registry = registry.with_session_timeout(timeout).with_connection_timeout(LASTING);
+        Ok(Box::new(Proxied { registry, proxy }))
+    }
+}
+
+impl Subject for Postgres {
+    fn namespace<'a>(&'a self, name: &'a str, clients: usize) -> BoxFuture<'a, anyhow::Result<Namespace>> {
+        Box::pin(async move {
+            let registry = PostgresRegistry::new(&self.0.full_url(), name)?;
+            let mut all = Vec::new();
+            for _ in 0..clients {
+                all.push(self.client(name).await?);
+            }
+            Ok(Namespace {
+                observer: Arc::new(registry.with_session_timeout(LASTING).with_connection_timeout(LASTING)),
                 clients: all,
                 keep: None,
             })

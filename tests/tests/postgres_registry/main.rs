@@ -5,6 +5,7 @@ mod failover;
 mod hints;
 mod poolers;
 mod servers;
+mod size;
 mod start;
 
 use std::future::poll_fn;
@@ -20,7 +21,7 @@ use sqlx::{Connection as _, Executor as _, PgConnection, Row as _};
 use tokio::time::{Instant, timeout};
 
 /// The session timeout of a member that is hurt. Silence is noticed after 2/5 of it.
-const TIMEOUT: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(8);
 
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(60);

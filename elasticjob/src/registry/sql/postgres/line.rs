@@ -10,7 +10,7 @@ use crate::registry::sql::backend::Failure;
 
 /// A connection that answers one statement at a time.
 pub(super) trait Line: Send {
-    /// Runs one message. Returns the first text that it gives.
+    /// Runs one message. Returns the first text that it gives, if it gives a row and not NULL there.
     fn first(&mut self, statement: String) -> impl Future<Output = Result<Option<String>, Failure>> + Send;
 
     /// Runs one message, and returns the one text that it gives.
@@ -23,7 +23,7 @@ impl Line for PgConnection {
     async fn first(&mut self, statement: String) -> Result<Option<String>, Failure> {
         let rows = self.fetch_all(sqlx::raw_sql(AssertSqlSafe(statement))).await?;
         match rows.first() {
-            Some(row) => Ok(Some(row.try_get_unchecked(0)?)),
+            Some(row) => Ok(row.try_get_unchecked(0)?),
             None => Ok(None),
         }
     }
@@ -43,7 +43,7 @@ impl Line for Listening {
             Err(_) => return Err(broken(format!("no answer within {:?}", self.patience))),
         };
         match rows.first() {
-            Some(row) => Ok(Some(row.try_get_unchecked(0)?)),
+            Some(row) => Ok(row.try_get_unchecked(0)?),
             None => Ok(None),
         }
     }
@@ -71,6 +71,23 @@ pub(super) async fn clean(line: &mut impl Line, namespace: &str, session: i64) -
     );
     line.first(statement).await?;
     Ok(())
+}
+
+/// Deletes the changes of a namespace that are older than this.
+pub(super) async fn forget(line: &mut impl Line, namespace: &str, age: Duration) -> Result<(), Failure> {
+    let mut behind = "NULL".to_owned();
+    // A hundred jobs at a time.
+    loop {
+        let statement = format!(
+            "SELECT elasticjob.forget_v2({}, {behind}, {})",
+            literal(namespace),
+            age.as_millis()
+        );
+        match line.first(hasty(&statement)).await? {
+            Some(name) => behind = literal(&name),
+            None => return Ok(()),
+        }
+    }
 }
 
 /// The statement that sends a hint.

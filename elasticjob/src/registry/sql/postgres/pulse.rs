@@ -35,6 +35,12 @@ const LOOKS: usize = 3;
 /// How far two clocks may disagree about the age of a connection.
 const TOLERANCE: Duration = Duration::from_millis(20);
 
+/// Changes are kept for so long; of a busy job only the last ones.
+const KEPT: Duration = Duration::from_secs(3_600);
+
+/// The pause between two looks for changes that are older.
+const FORGETTING: Duration = Duration::from_secs(600);
+
 const PLACE: &str =
     "SELECT json_build_array(pid, (extract(epoch FROM clock_timestamp() - backend_start) * 1000000)::bigint)::text
                      FROM pg_stat_activity WHERE pid = pg_backend_pid()";
@@ -61,6 +67,7 @@ pub(super) struct Pulse {
     hints: Hints,
     expiry: Expiry,
     next_look: Duration,
+    forgets_at: Duration,
     sent_at: Duration,
     /// The process of the server that listens for us.
     listens: Option<i64>,
@@ -118,6 +125,7 @@ impl Pulse {
             hints,
             expiry: Expiry::default(),
             next_look: uptime(),
+            forgets_at: uptime(),
             sent_at: Duration::ZERO,
             listens: None,
             searches: 0,
@@ -248,13 +256,17 @@ impl Pulse {
         if self.next_look <= now {
             self.look(line).await?;
         }
+        if self.forgets_at <= now {
+            line::forget(line, &self.namespace, KEPT).await?;
+            self.forgets_at = now + FORGETTING;
+        }
         if self.hints.has_written() && self.next_hint() <= now {
             self.sent_at = now;
             let hint = Hint::new(self.session, self.hints.take_written());
             let statement = line::notify(&hint::channel(&self.namespace), &hint.text());
             line.first(statement).await?;
         }
-        let next = self.next_beat(uptime()).min(self.next_look);
+        let next = self.next_beat(uptime()).min(self.next_look).min(self.forgets_at);
         let next = if self.hints.has_written() {
             next.min(self.next_hint())
         } else {

@@ -40,7 +40,8 @@ const RIGHTS: &str = "
         UNION ALL
         SELECT 'EXECUTE on ' || f FROM unnest(ARRAY['elasticjob.call_v2(bytea)', 'elasticjob.read_v2(bytea)',
             'elasticjob.clean_v2(text, bigint)', 'elasticjob.changes_v2(text, jsonb, boolean)',
-            'elasticjob.followed_v2(text, jsonb, boolean)', 'elasticjob.server_v2()']) AS f
+            'elasticjob.followed_v2(text, jsonb, boolean)', 'elasticjob.server_v2()',
+            'elasticjob.forget_v2(text, text, bigint)']) AS f
         WHERE NOT has_function_privilege(f, 'EXECUTE')
     ) AS rights";
 
@@ -349,8 +350,8 @@ mod tests {
         fn name_the_functions_of_this_version_alone() {
             let of_version = format!("_v{VERSION}(");
             let functions = STATEMENTS.matches("CREATE OR REPLACE FUNCTION").count();
-            assert!(functions >= 6);
-            for name in ["call", "read", "clean", "changes", "followed", "server"] {
+            assert!(functions >= 7);
+            for name in ["call", "read", "clean", "changes", "followed", "server", "forget"] {
                 assert!(
                     STATEMENTS.contains(&format!("FUNCTION elasticjob.{name}{of_version}")),
                     "{name}"

@@ -321,3 +321,21 @@ BEGIN
     SELECT space, n.job, c.before + n.place, new_token, n.place, 3, n.path FROM numbered n JOIN counted c ON c.name = n.job;
     RETURN EXISTS (SELECT 1 FROM elasticjob.node n WHERE n.owner = gone AND n.namespace = space);
 END $$;
+
+-- Deletes changes of some jobs that are older than this: of those behind a name, or of the first. Returns the last of their names, or
+-- nothing if there is none, or if another member is at it.
+CREATE OR REPLACE FUNCTION elasticjob.forget_v2(space text, behind text, age_millis bigint) RETURNS text
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    -- Tokens begin with the time.
+    oldest CONSTANT bigint := (floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint - age_millis) << 20;
+    names CONSTANT text[] := ARRAY(
+        SELECT j.name FROM elasticjob.job j WHERE j.namespace = space AND (behind IS NULL OR j.name > behind)
+        ORDER BY j.name LIMIT 100);
+BEGIN
+    IF NOT pg_try_advisory_xact_lock(7308895160834091570) THEN
+        RETURN NULL;
+    END IF;
+    DELETE FROM elasticjob.change c WHERE c.namespace = space AND c.job = ANY (names) AND c.token < oldest;
+    RETURN names[cardinality(names)];
+END $$;

@@ -12,9 +12,14 @@ fn below(path: &str) -> anyhow::Result<Cluster> {
     Cluster::new(MEMBER, format!("{}{path}", Server::shared().address()), "shop")
 }
 
+/// An operator's client. The build of Java members holds up the thread, and a session would end meanwhile.
+async fn client() -> anyhow::Result<zk::Client> {
+    Ok(zk::Client::connect(&Server::shared().address().to_string()).await?)
+}
+
 async fn is_shared(path: &str, first: Kind) -> anyhow::Result<()> {
-    let client = zk::Client::connect(&Server::shared().address().to_string()).await?;
-    client
+    client()
+        .await?
         .mkdir(path, &zk::CreateMode::Persistent.with_acls(zk::Acls::anyone_all()))
         .await?;
     let cluster = below(path)?;
@@ -23,7 +28,8 @@ async fn is_shared(path: &str, first: Kind) -> anyhow::Result<()> {
     let _second = first.other().member(&cluster, 2).start()?;
     cluster.shared_by(&[1, 2]).await;
     cluster.runs_regularly(&all_items(), 2).await;
-    ensure!(client.check_stat(&format!("{path}/shop/share/config")).await?.is_some());
+    let config = client().await?.check_stat(&format!("{path}/shop/share/config")).await?;
+    ensure!(config.is_some());
     Ok(())
 }
 
@@ -48,7 +54,6 @@ async fn is_created_by_neither_kind() -> anyhow::Result<()> {
             "{kind:?}: {log}"
         );
     }
-    let client = zk::Client::connect(&Server::shared().address().to_string()).await?;
-    ensure!(client.check_stat("/chroot-absent").await?.is_none());
+    ensure!(client().await?.check_stat("/chroot-absent").await?.is_none());
     Ok(())
 }

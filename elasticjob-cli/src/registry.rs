@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use elasticjob::configuration::sources::{DatabaseSettings, Loader, RegistryDatabase, RegistrySettings};
+use elasticjob::configuration::sources::{DatabaseSettings, EtcdSettings, Loader, RegistryDatabase, RegistrySettings};
 use elasticjob::operation::Operations;
 use elasticjob::registry::memory::MemoryRegistry;
 use elasticjob::registry::sql::{PostgresRegistry, SqliteRegistry};
@@ -40,6 +40,18 @@ pub(crate) struct RegistryArguments {
     /// How long an attempt to connect may take, such as `5s`
     #[arg(long, global = true, value_name = "DURATION")]
     connection_timeout: Option<String>,
+}
+
+#[cfg(feature = "registry-etcd")]
+fn on_etcd(settings: &EtcdSettings) -> Result<Arc<dyn Registry>, registry::Error> {
+    let registry = registry::etcd::EtcdRegistry::from_settings(settings)?;
+    Ok(Arc::new(registry))
+}
+
+#[cfg(not(feature = "registry-etcd"))]
+fn on_etcd(_settings: &EtcdSettings) -> Result<Arc<dyn Registry>, registry::Error> {
+    let problem = "this program was built without the feature `registry-etcd`, whose build needs `protoc`";
+    Err(registry::Error::InvalidArgument(problem.to_owned()))
 }
 
 impl RegistryArguments {
@@ -108,6 +120,7 @@ impl RegistryArguments {
         match self.loader().load_registry()? {
             RegistrySettings::ZooKeeper(settings) => Ok(settings.namespace),
             RegistrySettings::Database(settings) => Ok(settings.namespace),
+            RegistrySettings::Etcd(settings) => Ok(settings.namespace),
             _ => Err(Failure::Usage(
                 "no namespace is configured: name it with --namespace".to_owned(),
             )),
@@ -120,6 +133,7 @@ impl RegistryArguments {
                 ZooKeeperRegistry::from_settings(settings).map(|registry| Arc::new(registry) as _)
             }
             RegistrySettings::Database(settings) => in_database(settings),
+            RegistrySettings::Etcd(settings) => on_etcd(settings),
             RegistrySettings::Embedded => Ok(Arc::new(MemoryRegistry::new())),
             _ => return Err(self.nowhere()),
         };

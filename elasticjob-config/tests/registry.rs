@@ -329,6 +329,64 @@ mod url {
     }
 }
 
+mod etcd {
+    use std::time::Duration;
+
+    use elasticjob_config::sources::EtcdSettings;
+
+    use super::*;
+
+    const URL: &str = "url: 'etcds://lion:${PASSWORD}@a:2379,b', namespace: shop/orders";
+
+    fn etcd(others: &str) -> EtcdSettings {
+        let text = format!("elasticjob: {{reg-center: {{{URL}{others}}}}}");
+        let settings = load(&text, &[("PASSWORD", "tiger")]).unwrap();
+        assert!(!format!("{settings:?}").contains("tiger"), "{settings:?}");
+        match settings.registry {
+            RegistrySettings::Etcd(settings) => settings,
+            other => panic!("{others}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn is_read_with_its_defaults_and_certificates() {
+        let plain = etcd("");
+        assert_eq!(plain.url.reveal(), "etcds://lion:tiger@a:2379,b");
+        assert_eq!(plain.namespace, "shop/orders");
+        assert_eq!(
+            (plain.session_timeout, plain.fail_fast),
+            (Duration::from_secs(10), false)
+        );
+        assert!(plain.compaction && plain.tls.is_none());
+        let others = etcd(", compaction: false, session-timeout: 6s, tls: {ca: ca.pem, cert: c.pem, key: k.pem}");
+        let tls = others.tls.unwrap();
+        assert_eq!((tls.ca, tls.identity.unwrap().key), ("ca.pem".into(), "k.pem".into()));
+        assert_eq!(
+            (others.compaction, others.session_timeout),
+            (false, Duration::from_secs(6))
+        );
+    }
+
+    #[test]
+    fn beside_settings_of_others_is_refused_without_its_password() {
+        let check = |others: &str, expected: &str| {
+            let text = format!("elasticjob:\n  reg-center: {{{URL}, {others}}}");
+            let shown = fault(&text, &[("PASSWORD", "tiger")]);
+            assert!(shown.contains(expected) && !shown.contains("tiger"), "{shown}");
+        };
+        let is = "is `etcds://[provided]@a:2379,b`: but `elasticjob.reg-center.";
+        check("server-lists: 'zk:2181'", &format!("{is}server-lists` ("));
+        check("type: ZOOKEEPER", &format!("{is}type` ("));
+        check("digest: 'a:b'", "is for ZooKeeper: leave one of them out");
+        check("sasl: {mechanism: DIGEST-MD5}", "is for ZooKeeper");
+        check("compaction: perhaps", "`elasticjob.reg-center.compaction` is `perhaps`");
+        check("tls: {cert: c.pem, ca: ca.pem}", "`elasticjob.reg-center.tls.key`");
+        let text = "elasticjob: {reg-center: {url: 'etcd://a', namespace: n, tls: {ca: ca.pem}}}";
+        let shown = fault(text, &[]);
+        assert!(shown.contains("`etcds://` is expected"), "{shown}");
+    }
+}
+
 mod security {
     use std::path::PathBuf;
 

@@ -82,6 +82,7 @@
 //! | `zookeeper` | yes | the registry centre on ZooKeeper |
 //! | `registry-sqlite` | no | a registry centre in a SQLite file, for the processes of one machine |
 //! | `registry-postgres` | no | a registry centre in PostgreSQL |
+//! | `registry-etcd` | no | a registry centre on etcd; its build needs `protoc` |
 //! | `script` | yes | jobs of type `SCRIPT`: [`executor::script`] |
 //! | `config`, `figment` | yes | configuration that the application has read with the crate of that name: [`Builder`](starter::Builder) |
 //! | `http` | no | jobs of type `HTTP`: [`executor::http`] |
@@ -105,7 +106,7 @@
     not(feature = "testing"),
     doc = "| `testing` | no | your jobs in a simulated cluster with faults: `testing`; the suite that every registry passes: `registry::conformance` |"
 )]
-//! | `full` | no | all of them |
+//! | `full` | no | all of them but `registry-etcd` |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

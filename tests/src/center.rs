@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::bail;
+use elasticjob::registry::etcd::EtcdRegistry;
 use elasticjob::registry::memory::MemoryRegistry;
 use elasticjob::registry::sql::{PostgresRegistry, SqliteRegistry};
 use elasticjob::registry::zookeeper::ZooKeeperRegistry;
@@ -12,6 +13,7 @@ use elasticjob::registry::{BoxFuture, Error, Registry, Session};
 use tempfile::TempDir;
 
 use crate::databases::{self, DatabaseServer};
+use crate::etcd::Etcd;
 use crate::zookeeper::Server;
 
 /// Which one.
@@ -25,6 +27,8 @@ pub enum Kind {
     Postgres,
     /// A file.
     Sqlite,
+    /// A server.
+    Etcd,
 }
 
 /// A registry centre. Dropping it ends its server, if it has one of its own.
@@ -46,6 +50,7 @@ enum Place {
         server: Option<DatabaseServer>,
     },
     Sqlite(TempDir),
+    Etcd(Etcd),
 }
 
 impl Center {
@@ -71,6 +76,7 @@ impl Center {
                 }
             }
             Kind::Sqlite => Place::Sqlite(tempfile::tempdir()?),
+            Kind::Etcd => Place::Etcd(Etcd::start()?),
         };
         Ok(Self { kind, place })
     }
@@ -89,7 +95,7 @@ impl Center {
                 let url = DatabaseServer::shared(databases::Kind::Postgres)?.full_url();
                 return Ok(Self::at_postgres(url));
             }
-            Kind::Embedded | Kind::Sqlite => return Self::start(kind),
+            Kind::Embedded | Kind::Sqlite | Kind::Etcd => return Self::start(kind),
         };
         Ok(Self { kind, place })
     }
@@ -126,6 +132,9 @@ impl Center {
                 let file = folder.path().join("jobs.db");
                 Arc::new(SqliteRegistry::new(file, namespace)?.with_session_timeout(session_timeout))
             }
+            Place::Etcd(etcd) => {
+                Arc::new(EtcdRegistry::new(&etcd.url(), namespace)?.with_session_timeout(session_timeout))
+            }
         })
     }
 
@@ -140,6 +149,7 @@ impl Center {
             Place::Embedded(_) => panic!("no other process can find it"),
             Place::ZooKeeper { address, .. } => ("ELASTICJOB_REG_CENTER_SERVER_LISTS", address.to_string()),
             Place::Postgres { url, .. } => (URL, url.clone()),
+            Place::Etcd(etcd) => (URL, etcd.url()),
             Place::Sqlite(folder) => (URL, format!("sqlite:{}", folder.path().join("jobs.db").display())),
         }
     }
@@ -176,6 +186,10 @@ impl Center {
             } => {
                 server.stop()?;
                 server.start_again()
+            }
+            Place::Etcd(etcd) => {
+                etcd.kill(0);
+                etcd.start_again(0)
             }
             _ => bail!("{:?} has no server of its own here", self.kind),
         }

@@ -9,6 +9,7 @@ pub mod cluster;
 pub mod command;
 pub mod crowd;
 pub mod databases;
+pub mod etcd;
 pub mod figures;
 pub mod hearing;
 pub mod histories;

@@ -84,9 +84,9 @@ pub use self::error::{Error, Errors, Origin};
 pub use self::properties::read_properties;
 pub use self::server::Server;
 pub use self::settings::{
-    DataSourceSettings, DatabaseSettings, DumpSettings, Implementation, JobSettings, MetricsSettings, NetworkSettings,
-    RegistryDatabase, RegistrySettings, SaslMechanism, SaslSettings, Settings, Sources, TlsIdentity, TlsSettings,
-    TracedJobs, TracingSettings, ZooKeeperSettings,
+    DataSourceSettings, DatabaseSettings, DumpSettings, EtcdSettings, Implementation, JobSettings, MetricsSettings,
+    NetworkSettings, RegistryDatabase, RegistrySettings, SaslMechanism, SaslSettings, Settings, Sources, TlsIdentity,
+    TlsSettings, TracedJobs, TracingSettings, ZooKeeperSettings,
 };
 
 pub(crate) use self::spelt::Spelt;

@@ -99,6 +99,8 @@ pub enum RegistrySettings {
     ZooKeeper(ZooKeeperSettings),
     /// In a database: `reg-center.url`.
     Database(DatabaseSettings),
+    /// On etcd: `reg-center.url`.
+    Etcd(EtcdSettings),
 }
 
 /// How to reach ZooKeeper.
@@ -199,6 +201,32 @@ pub struct DatabaseSettings {
     /// `connection-timeout`: how long one attempt may take. Default, also for 0: 15 s.
     pub connection_timeout: Duration,
     /// `fail-fast`: whether the start fails if the database cannot be reached, instead of trying on. Default: no.
+    pub fail_fast: bool,
+}
+
+/// How to reach etcd.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct EtcdSettings {
+    /// `url`: `etcd://user:password@host:2379,host2:2379`, or `etcds://` for TLS.
+    pub url: Secret,
+    /// `tls`: which authorities are trusted instead of those of the system, and our certificate.
+    pub tls: Option<TlsSettings>,
+    /// `namespace`: the prefix of all keys.
+    pub namespace: String,
+    /// `compaction`: whether etcd is asked to forget what was changed more than ten minutes ago. Default: yes.
+    pub compaction: bool,
+    /// `base-sleep-time`: the first pause between attempts to connect. Default: 1 s.
+    pub base_sleep_time: Duration,
+    /// `max-sleep-time`: the longest pause. Default: 3 s.
+    pub max_sleep_time: Duration,
+    /// `max-retries`: attempts after the first. Default: 3.
+    pub max_retries: u32,
+    /// `session-timeout`: how long etcd waits for an instance that is silent, in whole seconds, two at least. Default, also for 0: 10 s.
+    pub session_timeout: Duration,
+    /// `connection-timeout`: how long one attempt may take. Default, also for 0: 15 s.
+    pub connection_timeout: Duration,
+    /// `fail-fast`: whether the start fails if no server answers, instead of trying on. Default: no.
     pub fail_fast: bool,
 }
 

@@ -46,12 +46,14 @@ use std::time::Duration;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::sync::watch;
 
-#[cfg(any(feature = "_registry-sql", feature = "zookeeper"))]
+#[cfg(any(feature = "_registry-sql", feature = "registry-etcd", feature = "zookeeper"))]
 mod calls;
 #[cfg(feature = "testing")]
 pub mod conformance;
 pub mod decorator;
 mod error;
+#[cfg(feature = "registry-etcd")]
+pub mod etcd;
 pub mod inspection;
 pub mod memory;
 pub mod metered;
@@ -60,7 +62,7 @@ mod queue;
 mod size;
 #[cfg(feature = "_registry-sql")]
 pub mod sql;
-#[cfg(feature = "_registry-sql")]
+#[cfg(any(feature = "_registry-sql", feature = "registry-etcd"))]
 mod watches;
 #[cfg(feature = "zookeeper")]
 pub mod zookeeper;

@@ -58,7 +58,7 @@ impl Watches {
     }
 
     /// Returns whether nothing is watched, so that no change need be read.
-    #[cfg(feature = "registry-sqlite")]
+    #[cfg(any(feature = "registry-etcd", feature = "registry-sqlite"))]
     pub(in crate::registry) fn is_empty(&self) -> bool {
         self.lock().is_empty()
     }

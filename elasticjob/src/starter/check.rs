@@ -78,6 +78,7 @@ pub(super) fn application(
             None
         }
     };
+    let is_from_configuration = builder.registry.is_none();
     let registry = registry(&mut builder, &settings, &mut faults);
     // A job with a faulty name has no settings.
     if settings.enabled && settings.jobs.is_empty() && faults.is_empty() {
@@ -91,8 +92,12 @@ pub(super) fn application(
         .clock
         .as_ref()
         .map_or_else(|| system_clock().now(), |clock| clock.now());
+    let is_on_etcd = is_from_configuration && matches!(settings.registry, RegistrySettings::Etcd(_));
     let mut jobs = Vec::new();
     for settings in mem::take(&mut settings.jobs).into_values() {
+        if is_on_etcd {
+            refuse_clock_comparison(&settings, &mut faults);
+        }
         jobs.extend(job(&builder, &by_name, settings, now, &mut faults));
     }
     match (preferences, registry) {
@@ -275,6 +280,20 @@ fn registry(builder: &mut Builder, settings: &Settings, faults: &mut Faults) -> 
                 }
             }
         }
+        RegistrySettings::Etcd(etcd) => {
+            let retry = Retry {
+                base: etcd.base_sleep_time,
+                limit: etcd.max_sleep_time,
+                attempts: etcd.fail_fast.then_some(etcd.max_retries),
+            };
+            match on_etcd(etcd) {
+                Ok(registry) => Some((registry, retry)),
+                Err(problem) => {
+                    faults.push(settings.fault("reg-center.url", None, problem));
+                    None
+                }
+            }
+        }
         RegistrySettings::Unnamed => {
             warn!(
                 files = paths(&settings.sources.files),
@@ -341,6 +360,27 @@ fn in_postgres(settings: &DatabaseSettings) -> Result<Arc<dyn Registry>, String>
 #[cfg(not(feature = "registry-postgres"))]
 fn in_postgres(_settings: &DatabaseSettings) -> Result<Arc<dyn Registry>, String> {
     Err("this program was built without the feature `registry-postgres`".to_owned())
+}
+
+#[cfg(feature = "registry-etcd")]
+fn on_etcd(settings: &elasticjob_config::sources::EtcdSettings) -> Result<Arc<dyn Registry>, String> {
+    match crate::registry::etcd::EtcdRegistry::from_settings(settings) {
+        Ok(registry) => Ok(Arc::new(registry)),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+#[cfg(not(feature = "registry-etcd"))]
+fn on_etcd(_settings: &elasticjob_config::sources::EtcdSettings) -> Result<Arc<dyn Registry>, String> {
+    Err("this program was built without the feature `registry-etcd`, whose build needs `protoc`".to_owned())
+}
+
+/// Refuses to compare the clock of this machine with one that etcd does not have.
+fn refuse_clock_comparison(settings: &JobSettings, faults: &mut Faults) {
+    if settings.config.max_time_diff().is_some() {
+        let problem = "`max-time-diff` is set, and etcd has no clock to compare ours with: leave it out, and watch the clocks by other means";
+        faults.push(of_setting(settings, "max-time-diff", problem));
+    }
 }
 
 /// Checks one job and makes it; `None` where that failed.

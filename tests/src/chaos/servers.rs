@@ -42,6 +42,7 @@ impl Servers {
                 (Place::Postgres(server), 1)
             }
             Kind::Embedded => bail!("no other process can find {kind:?}"),
+            Kind::Etcd => bail!("there is no chaos on {kind:?} yet"),
         };
         let up = vec![true; size];
         Ok(Self { place, up })

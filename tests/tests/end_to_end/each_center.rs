@@ -53,3 +53,5 @@ core_on!(on_postgresql: Postgres);
 restart_of!(restart_of_zookeeper: ZooKeeper);
 restart_of!(restart_of_postgresql: Postgres);
 core_on!(on_sqlite: Sqlite);
+core_on!(on_etcd: Etcd);
+restart_of!(restart_of_etcd: Etcd);

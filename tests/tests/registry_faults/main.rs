@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use elasticjob::registry::{Answer, Error, Read, Registry, Session, SessionState, Step, Watch, WatchEvent, Written};
 use elasticjob_tests::databases::DatabaseServer;
+use elasticjob_tests::etcd::Etcd;
 use elasticjob_tests::proxy::Proxy;
 use elasticjob_tests::zookeeper::Server;
 use tokio::time::{Instant, timeout};
@@ -113,6 +114,17 @@ macro_rules! on_each_registry {
                 #[tokio::test(flavor = "multi_thread")]
                 async fn $fault() -> anyhow::Result<()> {
                     faults::$fault::<Server>().await
+                }
+            )*
+        }
+
+        mod on_etcd {
+            use super::*;
+
+            $(
+                #[tokio::test(flavor = "multi_thread")]
+                async fn $fault() -> anyhow::Result<()> {
+                    faults::$fault::<Etcd>().await
                 }
             )*
         }

@@ -5,15 +5,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use elasticjob::registry::Registry;
+use elasticjob::registry::etcd::EtcdRegistry;
 use elasticjob::registry::sql::PostgresRegistry;
 use elasticjob::registry::zookeeper::ZooKeeperRegistry;
 use elasticjob_tests::databases::{DatabaseServer, Kind, PASSWORD, USER};
+use elasticjob_tests::etcd::Etcd;
 use elasticjob_tests::zookeeper::Server;
 
 /// A server with a registry on it.
 pub(super) trait Place: Sized + Sync + 'static {
     /// The session timeout of a member that is hurt. Silence is noticed after 2/5 of it.
     const TIMEOUT: Duration;
+
+    /// Whether calls on different jobs are made in their order.
+    const IS_ONE_ROW: bool = true;
 
     /// Starts a server of its own.
     fn start() -> anyhow::Result<Self>;
@@ -94,6 +99,43 @@ impl Place for DatabaseServer {
     fn registry(at: SocketAddr, namespace: &str, timeout: Duration) -> anyhow::Result<Arc<dyn Registry>> {
         let password = PASSWORD.replace('@', "%40").replace('/', "%2F");
         let registry = PostgresRegistry::new(&format!("postgres://{USER}:{password}@{at}/postgres"), namespace)?;
+        Ok(Arc::new(
+            registry
+                .with_session_timeout(timeout)
+                .with_connection_timeout(Self::TIMEOUT),
+        ))
+    }
+}
+
+impl Place for Etcd {
+    /// A member counts as silent after 2/5 of two thirds of it.
+    const TIMEOUT: Duration = Duration::from_secs(6);
+
+    const IS_ONE_ROW: bool = false;
+
+    fn start() -> anyhow::Result<Self> {
+        Self::start()
+    }
+
+    fn shared() -> anyhow::Result<&'static Self> {
+        Ok(Self::shared())
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.address()
+    }
+
+    fn kill(&mut self) -> anyhow::Result<()> {
+        self.kill(0);
+        Ok(())
+    }
+
+    fn restart(&mut self) -> anyhow::Result<()> {
+        self.start_again(0)
+    }
+
+    fn registry(at: SocketAddr, namespace: &str, timeout: Duration) -> anyhow::Result<Arc<dyn Registry>> {
+        let registry = EtcdRegistry::new(&format!("etcd://{at}"), namespace)?;
         Ok(Arc::new(
             registry
                 .with_session_timeout(timeout)

@@ -5,6 +5,7 @@
 //! unless it is a secret, its value. A setting that is at fault is treated as not given. One whose placeholders cannot be
 //! resolved is noted as unusable, so that no second fault says that it is missing.
 
+mod etcd;
 mod job;
 mod registry;
 mod sections;

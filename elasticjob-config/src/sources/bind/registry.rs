@@ -9,21 +9,25 @@ use crate::sources::settings::{DatabaseSettings, RegistryDatabase, RegistrySetti
 const TYPE: Key = Key::Setting("reg-center.type");
 const REQUIRED: Key = Key::Setting("reg-center.required");
 const SERVER_LISTS: Key = Key::Setting("reg-center.server-lists");
-const URL: Key = Key::Setting("reg-center.url");
+pub(super) const URL: Key = Key::Setting("reg-center.url");
 const NAMESPACE: Key = Key::Setting("reg-center.namespace");
 const SESSION_TIMEOUT: &str = "reg-center.session-timeout";
+
+/// What names another registry than a URL does.
+pub(super) const NAMED_OTHERWISE: [(Key, &str); 2] =
+    [(SERVER_LISTS, "names servers"), (TYPE, "names another registry")];
 
 /// The shortest timeout of a session in a database: members look several times in it whether the others live.
 const SHORTEST_SESSION: Duration = Duration::from_secs(1);
 
 /// What is the same for each kind of registry that is reached over a connection.
-struct Connecting {
-    base_sleep_time: Duration,
-    max_sleep_time: Duration,
-    max_retries: u32,
-    session_timeout: Duration,
-    connection_timeout: Duration,
-    fail_fast: bool,
+pub(super) struct Connecting {
+    pub(super) base_sleep_time: Duration,
+    pub(super) max_sleep_time: Duration,
+    pub(super) max_retries: u32,
+    pub(super) session_timeout: Duration,
+    pub(super) connection_timeout: Duration,
+    pub(super) fail_fast: bool,
 }
 
 impl Binder<'_> {
@@ -51,6 +55,7 @@ impl Binder<'_> {
                 None
             }
             (false, false) => Some(RegistrySettings::Unnamed),
+            (false, true) if self.is_of_etcd() => self.etcd(),
             (false, true) if self.bound(&URL).is_some() => self.database(),
             (false, true) => self.zookeeper(),
         }
@@ -67,7 +72,7 @@ impl Binder<'_> {
     }
 
     /// Refuses a setting beside others that contradict it: each with what it does.
-    fn stands_alone(&mut self, key: &Key, others: &[(Key, &str)]) -> bool {
+    pub(super) fn stands_alone(&mut self, key: &Key, others: &[(Key, &str)]) -> bool {
         let Some(bound) = self.bound(key) else { return true };
         let mut is_alone = true;
         for (other, does) in others {
@@ -117,8 +122,7 @@ impl Binder<'_> {
     /// Reads the settings of a registry in a database, beside which those of another kind are faults.
     fn database(&mut self) -> Option<RegistrySettings> {
         let of_zookeeper = zookeeper::KEYS.map(|key| (key, "is for ZooKeeper"));
-        let others = [(SERVER_LISTS, "names servers"), (TYPE, "names another registry")];
-        let is_alone = self.stands_alone(&URL, &[&others[..], &of_zookeeper].concat());
+        let is_alone = self.stands_alone(&URL, &[&NAMED_OTHERWISE[..], &of_zookeeper].concat());
         let database = self.url();
         let namespace = self.namespace();
         let connecting = self.connecting();
@@ -152,7 +156,7 @@ impl Binder<'_> {
     }
 
     /// Reads how to connect, with Java's defaults.
-    fn connecting(&mut self) -> Connecting {
+    pub(super) fn connecting(&mut self) -> Connecting {
         let max_retries = self.number(
             &Key::Setting("reg-center.max-retries"),
             "a whole number from 0 is expected",
@@ -184,7 +188,7 @@ impl Binder<'_> {
         }
     }
 
-    fn namespace(&mut self) -> Option<String> {
+    pub(super) fn namespace(&mut self) -> Option<String> {
         let Some(bound) = self.bound(&NAMESPACE) else {
             self.missing(&NAMESPACE, "is missing: the node that holds the nodes of all jobs");
             return None;

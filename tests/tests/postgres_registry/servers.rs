@@ -145,6 +145,45 @@ mod changes {
     }
 }
 
+mod a_dead_session {
+    use super::*;
+
+    const JOBS: usize = 60;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn is_cleaned_by_several_members_with_each_event_once() -> anyhow::Result<()> {
+        let server = DatabaseServer::start(Kind::Postgres)?;
+        let session = connected(&server).await?;
+        let mut cleaners = Vec::new();
+        for _ in 0..4 {
+            cleaners.push(connected(&server).await?);
+        }
+        for number in 0..JOBS {
+            session.write(create(&format!("/job-{number}"))).await?;
+            let ephemeral = create_as(&format!("/job-{number}/e"), CreateMode::Ephemeral);
+            session.write(ephemeral).await?;
+        }
+        let mut watch = cleaners[0].watch("/").await?;
+        let id = session.id();
+        sqlx::query("UPDATE elasticjob.session SET dead = true WHERE id = $1")
+            .bind(id)
+            .execute(&mut administrator(&server).await?)
+            .await?;
+        let mut deleted = std::collections::BTreeSet::new();
+        for _ in 0..JOBS {
+            let event = next(&mut watch).await?;
+            let WatchEvent::Deleted(path) = &event else {
+                anyhow::bail!("unexpected: {event:?}");
+            };
+            anyhow::ensure!(deleted.insert(path.clone()), "twice: {path}");
+        }
+        reached(&session, SessionState::Lost).await?;
+        cleaners[0].sync().await?;
+        assert_eq!(ready(&mut watch), None);
+        Ok(())
+    }
+}
+
 mod a_server {
     use super::*;
 

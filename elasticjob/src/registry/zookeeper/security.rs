@@ -72,15 +72,15 @@ impl Security {
 
     /// Reads the files, and looks at the names of the servers. Returns all that is wrong.
     pub(super) fn check(&self, servers: &[String]) -> Result<(), Faults> {
-        let mut faults = Faults::default();
         #[cfg(feature = "zookeeper-tls")]
         if let Some(tls) = &self.tls {
+            let mut faults = tls::faults_of_names(servers);
             faults.take(tls.read().map(drop));
-            faults.extend(tls::faults_of_names(servers));
+            return faults.check();
         }
         #[cfg(not(feature = "zookeeper-tls"))]
         let _ = servers;
-        faults.check()
+        Ok(())
     }
 
     /// Adds to the client's settings what is needed for one attempt.

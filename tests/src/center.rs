@@ -1,7 +1,8 @@
 //! The registry centres that tests and figures run on, by one parameter.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::bail;
@@ -40,7 +41,8 @@ pub struct Center {
 
 #[derive(Debug)]
 enum Place {
-    Embedded(MemoryRegistry),
+    /// By namespace. A std mutex: held for a look.
+    Embedded(Mutex<BTreeMap<String, MemoryRegistry>>),
     ZooKeeper {
         address: SocketAddr,
         server: Option<Server>,
@@ -60,7 +62,7 @@ impl Center {
     /// If a server cannot be started, or there is no place for a file.
     pub fn start(kind: Kind) -> anyhow::Result<Self> {
         let place = match kind {
-            Kind::Embedded => Place::Embedded(MemoryRegistry::new()),
+            Kind::Embedded => Place::Embedded(Mutex::default()),
             Kind::ZooKeeper => {
                 let server = Server::start()?;
                 Place::ZooKeeper {
@@ -121,7 +123,11 @@ impl Center {
     /// If the namespace is none.
     pub fn registry(&self, namespace: &str, session_timeout: Duration) -> anyhow::Result<Arc<dyn Registry>> {
         Ok(match &self.place {
-            Place::Embedded(registry) => Arc::new(registry.clone()),
+            Place::Embedded(registries) => {
+                let mut registries = registries.lock().unwrap_or_else(PoisonError::into_inner);
+                let registry = registries.entry(namespace.to_owned()).or_default();
+                Arc::new(registry.clone())
+            }
             Place::ZooKeeper { address, .. } => {
                 Arc::new(ZooKeeperRegistry::new(&address.to_string(), namespace)?.with_session_timeout(session_timeout))
             }

@@ -22,6 +22,7 @@ mod percentiles;
 mod process;
 mod recording;
 mod recovery;
+mod registries;
 mod requests;
 mod resharding;
 mod start;
@@ -47,6 +48,11 @@ pub const GROUPS: &[Group] = &[
         name: "requests",
         summary: "what a firing asks of the registry, in steady state and otherwise",
         measure: requests::measure,
+    },
+    Group {
+        name: "registries",
+        summary: "the registry centres side by side: round trips, transactions, jobs at rest, registration, kills, size of tables",
+        measure: registries::measure,
     },
     Group {
         name: "many-jobs",

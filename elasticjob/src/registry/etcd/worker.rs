@@ -256,10 +256,10 @@ impl Worker {
         let number = response.watch_id();
         if number == OWN {
             let is_gone = |event: &etcd_client::Event| event.event_type() == EventType::Delete;
-            return match response.events().iter().any(is_gone) {
-                true => Err(End::Over("its lease has ended".to_owned())),
-                false => Ok(()),
-            };
+            if response.events().iter().any(is_gone) {
+                return Err(End::Over("its lease has ended".to_owned()));
+            }
+            return Ok(());
         }
         // One that nobody needs any more.
         let Some(job) = self.shared.groups.job_of(number) else {
@@ -276,16 +276,7 @@ impl Worker {
                 drop(answer.send(Ok(Box::new(watch))));
             }
         }
-        let events = response.events().iter().filter_map(|event| {
-            let key = event.kv()?;
-            Some(KeyEvent {
-                key: key.key(),
-                is_deletion: event.event_type() == EventType::Delete,
-                version: key.version(),
-                revision: key.mod_revision(),
-            })
-        });
-        let (events, revision) = groups::fold(&self.identity.keys, events);
+        let (events, revision) = groups::fold(&self.identity.keys, key_events(response));
         self.shared.groups.hand_out(&job, &events, revision);
         Ok(())
     }
@@ -452,16 +443,7 @@ impl Worker {
                     continue;
                 }
                 missing -= usize::from(response.created());
-                let events = response.events().iter().filter_map(|event| {
-                    let key = event.kv()?;
-                    Some(KeyEvent {
-                        key: key.key(),
-                        is_deletion: event.event_type() == EventType::Delete,
-                        version: key.version(),
-                        revision: key.mod_revision(),
-                    })
-                });
-                let (events, revision) = groups::fold(&keys, events);
+                let (events, revision) = groups::fold(&keys, key_events(&response));
                 shared.groups.hand_out(&job, &events, revision);
             }
             Ok(())
@@ -498,4 +480,17 @@ pub(super) fn over<T: Send + 'static, E: From<Error> + Send + 'static>(
     answer: oneshot::Sender<Result<T, E>>,
 ) -> Box<dyn FnOnce() + Send> {
     Box::new(move || drop(answer.send(Err(expired()))))
+}
+
+/// Returns the changes of keys that etcd says.
+fn key_events(response: &WatchResponse) -> impl Iterator<Item = KeyEvent<'_>> {
+    response.events().iter().filter_map(|event| {
+        let key = event.kv()?;
+        Some(KeyEvent {
+            key: key.key(),
+            is_deletion: event.event_type() == EventType::Delete,
+            version: key.version(),
+            revision: key.mod_revision(),
+        })
+    })
 }

@@ -329,6 +329,7 @@ fn name(center: &Center) -> &'static str {
         Kind::ZooKeeper => "zookeeper",
         Kind::Postgres => "postgresql",
         Kind::Sqlite => "sqlite",
+        Kind::Etcd => "etcd",
     }
 }
 

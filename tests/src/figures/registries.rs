@@ -26,7 +26,13 @@ use super::member::member;
 use super::percentiles::print_times;
 use super::{print, runtime};
 
-const KINDS: [Kind; 4] = [Kind::Embedded, Kind::ZooKeeper, Kind::Sqlite, Kind::Postgres];
+const KINDS: [Kind; 5] = [
+    Kind::Embedded,
+    Kind::ZooKeeper,
+    Kind::Sqlite,
+    Kind::Etcd,
+    Kind::Postgres,
+];
 
 /// Sessions that write at once.
 const CLIENTS: [usize; 3] = [1, 16, 64];

@@ -149,6 +149,20 @@ impl Expression {
     pub fn describe(&self) -> String {
         describe::describe(&self.schedule)
     }
+
+    /// As [`describe`](Self::describe), in Chinese.
+    ///
+    /// ```
+    /// # mod elasticjob { pub mod configuration { pub use elasticjob_config::*; } }
+    /// use elasticjob::configuration::cron::Expression;
+    ///
+    /// assert_eq!(Expression::parse("0 0 2 ? * MON-FRI")?.describe_in_chinese(), "每周一至周五 02:00");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn describe_in_chinese(&self) -> String {
+        describe::describe_in_chinese(&self.schedule)
+    }
 }
 
 impl PartialEq for Expression {

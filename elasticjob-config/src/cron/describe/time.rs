@@ -1,4 +1,4 @@
-//! The time of day in words.
+//! What is said of the time of day.
 
 use std::fmt;
 
@@ -12,151 +12,174 @@ const MAX_LISTED: u64 = 4;
 /// The members of a regular list are named up to this many.
 const MAX_MEMBERS: u32 = 6;
 
-/// A phrase for the time of day.
-pub(super) struct Phrase {
-    pub(super) text: String,
-    /// Whether it stands for many times a day, and so needs no "every day".
-    pub(super) is_repeated: bool,
+/// What is said of the time of day. The languages are in files of their own.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Phrase {
+    /// At these times.
+    At(Vec<Clock>),
+    /// Again and again, the whole day or between two times.
+    Every {
+        step: u8,
+        unit: Unit,
+        span: Option<(Clock, Clock)>,
+    },
+    /// The fields one by one, from seconds to hours.
+    Fields(Vec<(Unit, Part)>),
 }
 
-/// The best phrase there is: clock times, an interval, or the three fields one by one.
-pub(super) fn phrase(times: &Times) -> Phrase {
-    if let Some(text) = clock_times(times) {
-        return Phrase {
-            text,
-            is_repeated: false,
-        };
-    }
-    let text = interval(times).unwrap_or_else(|| by_field(times));
-    Phrase {
-        text,
-        is_repeated: true,
+/// A time of day, with its seconds if they are to be shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Clock {
+    hour: u8,
+    minute: u8,
+    second: Option<u8>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unit {
+    Second,
+    Minute,
+    Hour,
+}
+
+/// What is said of a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// All of them.
+    All,
+    /// One in so many, all around.
+    Step(u8),
+    /// One in so many, from the first to the last.
+    StepWithin { step: u8, first: u8, last: u8 },
+    /// These.
+    Values(Set),
+}
+
+impl Unit {
+    fn size(self) -> u8 {
+        match self {
+            Self::Second | Self::Minute => 60,
+            Self::Hour => 24,
+        }
     }
 }
 
-/// "at 02:00", "at 09:00, 12:00 and 18:00".
-fn clock_times(times: &Times) -> Option<String> {
+impl fmt::Display for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:02}:{:02}", self.hour, self.minute)?;
+        self.second.iter().try_for_each(|second| write!(f, ":{second:02}"))
+    }
+}
+
+impl Phrase {
+    /// The best phrase there is: clock times, an interval, or the three fields one by one.
+    pub(super) fn of(times: &Times) -> Self {
+        clock_times(times)
+            .or_else(|| interval(times))
+            .unwrap_or_else(|| Self::Fields(by_field(times)))
+    }
+
+    /// Returns whether it stands for many times a day, and so needs no "every day".
+    pub(super) fn is_repeated(&self) -> bool {
+        !matches!(self, Self::At(_))
+    }
+}
+
+fn clock_times(times: &Times) -> Option<Phrase> {
     // From three on, a regular interval reads better than its times.
     let listed = times.len() <= MAX_LISTED && (times.len() <= 2 || interval(times).is_none());
     let [second] = members(times.seconds)[..] else {
         return None;
     };
-    let mut texts = Vec::new();
+    let second = Some(second).filter(|second| *second != 0);
+    let mut all = Vec::new();
     for hour in times.hours.iter().filter(|_| listed) {
-        texts.extend(times.minutes.iter().map(|minute| clock(hour, minute, second)));
+        all.extend(times.minutes.iter().map(|minute| Clock { hour, minute, second }));
     }
-    (!texts.is_empty()).then(|| format!("at {}", words::join(&texts)))
+    (!all.is_empty()).then_some(Phrase::At(all))
 }
 
-/// "every 5 minutes from 14:00 to 14:55".
-fn interval(times: &Times) -> Option<String> {
+fn interval(times: &Times) -> Option<Phrase> {
     let Times {
         seconds,
         minutes,
         hours,
     } = *times;
     let is_zero = |set: Set| set == Set::single(0);
+    let every = |set: Set, unit, has_span| {
+        Some(Phrase::Every {
+            step: even_step(set, unit)?,
+            unit,
+            span: if has_span { Some(span(times)) } else { None },
+        })
+    };
     let hours_run = run(hours);
     if is_zero(seconds) && is_zero(minutes) {
-        let every = every(hours, "hour", 24)?;
-        return Some(match hours_run {
-            _ if wraps(hours, 24) => every,
-            _ => format!("{every} {}", span(times)),
-        });
+        return every(hours, Unit::Hour, !wraps(hours, Unit::Hour));
     }
     let (first_hour, last_hour) = hours_run?;
-    let all_day = first_hour == 0 && last_hour == 23;
-    let (every, seamless) = if is_zero(seconds) {
-        (every(minutes, "minute", 60)?, wraps(minutes, 60))
+    let is_all_day = first_hour == 0 && last_hour == 23;
+    let (set, unit, is_seamless) = if is_zero(seconds) {
+        (minutes, Unit::Minute, wraps(minutes, Unit::Minute))
     } else if minutes == Set::range(0, 59) {
-        (every(seconds, "second", 60)?, wraps(seconds, 60))
-    } else if first_hour == last_hour && run(minutes).is_some() && (wraps(seconds, 60)) {
-        (every(seconds, "second", 60)?, true)
+        (seconds, Unit::Second, wraps(seconds, Unit::Second))
+    } else if first_hour == last_hour && run(minutes).is_some() && wraps(seconds, Unit::Second) {
+        (seconds, Unit::Second, true)
     } else {
         return None;
     };
     // Several hours are one span only when the interval goes on from hour to hour.
-    match (all_day, seamless) {
-        (true, true) => Some(every),
-        (false, true) => Some(format!("{every} {}", span(times))),
-        (_, false) if first_hour == last_hour && is_zero(seconds) => Some(format!("{every} {}", span(times))),
+    match (is_all_day, is_seamless) {
+        (true, true) => every(set, unit, false),
+        (false, true) => every(set, unit, true),
+        (_, false) if first_hour == last_hour && is_zero(seconds) => every(set, unit, true),
         (_, false) => None,
     }
 }
 
-/// "at second 30 of minutes 0 to 5 of hours 9 and 17". A zero second and what comes every time before
-/// a wider field goes without saying.
-fn by_field(times: &Times) -> String {
-    let mut parts: Vec<Part> = Vec::new();
+/// A zero second and what comes every time before a wider field goes without saying.
+fn by_field(times: &Times) -> Vec<(Unit, Part)> {
+    let mut parts: Vec<(Unit, Part)> = Vec::new();
     let fields = [
-        (times.seconds, "second", 60),
-        (times.minutes, "minute", 60),
-        (times.hours, "hour", 24),
+        (times.seconds, Unit::Second),
+        (times.minutes, Unit::Minute),
+        (times.hours, Unit::Hour),
     ];
-    for (set, unit, size) in fields {
+    for (set, unit) in fields {
         let is_silent = match parts.last() {
-            None => unit == "second" && set == Set::single(0),
+            None => unit == Unit::Second && set == Set::single(0),
             // Every second of every minute is every second, and so on.
-            Some(Part::Every(_)) => set == Set::range(0, size - 1),
-            Some(Part::Named(_)) => false,
+            Some((_, Part::All)) => set == Set::range(0, unit.size() - 1),
+            Some(_) => false,
         };
         if !is_silent {
-            parts.push(field(set, unit, size, parts.is_empty()));
+            parts.push((unit, part(set, unit, parts.is_empty())));
         }
     }
-    let text = parts.iter().map(ToString::to_string).collect::<Vec<_>>().join(" of ");
-    if text.starts_with("every") {
-        text
-    } else {
-        format!("at {text}")
-    }
+    parts
 }
 
-/// A field in words.
-#[derive(PartialEq)]
-enum Part {
-    Every(&'static str),
-    Named(String),
-}
-
-impl fmt::Display for Part {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Every(unit) => write!(f, "every {unit}"),
-            Self::Named(text) => f.write_str(text),
-        }
-    }
-}
-
-/// "every minute", "minute 5", "minutes 0 to 5 and 9", "every 7th minute from 0 to 56", and as the
-/// first part of a sentence also "every 5 minutes".
-fn field(set: Set, unit: &'static str, size: u8, is_first: bool) -> Part {
-    let list = || words::runs(set, |value| value.to_string());
+fn part(set: Set, unit: Unit, is_first: bool) -> Part {
     match words::step(set) {
-        _ if set == Set::range(0, size - 1) => Part::Every(unit),
-        Some(step) if step > 1 && is_first && wraps(set, size) => Part::Named(format!("every {step} {unit}s")),
-        Some(step) if step > 1 && set.len() > MAX_MEMBERS => {
-            let step = words::ordinal(step.into());
-            let (first, last) = (set.first().unwrap_or_default(), set.last().unwrap_or_default());
-            Part::Named(format!("every {step} {unit} from {first} to {last}"))
-        }
-        _ if set.len() == 1 => Part::Named(format!("{unit} {}", list())),
-        _ => Part::Named(format!("{unit}s {}", list())),
+        _ if set == Set::range(0, unit.size() - 1) => Part::All,
+        Some(step) if step > 1 && is_first && wraps(set, unit) => Part::Step(step),
+        Some(step) if step > 1 && set.len() > MAX_MEMBERS => Part::StepWithin {
+            step,
+            first: set.first().unwrap_or_default(),
+            last: set.last().unwrap_or_default(),
+        },
+        _ => Part::Values(set),
     }
 }
 
-/// "every minute", "every 5 minutes": when the distance is always the same.
-fn every(set: Set, unit: &str, size: u8) -> Option<String> {
-    match words::step(set) {
-        Some(1) => Some(format!("every {unit}")),
-        Some(step) => Some(format!("every {step} {unit}s")),
-        None if wraps(set, size) => Some(format!("every {} {unit}s", size / 2)),
-        None => None,
-    }
+/// The distance between members, when it is always the same.
+fn even_step(set: Set, unit: Unit) -> Option<u8> {
+    words::step(set).or_else(|| wraps(set, unit).then_some(unit.size() / 2))
 }
 
 /// Whether the distance from the last member around to the first, at 0, is that of the others.
-fn wraps(set: Set, size: u8) -> bool {
+fn wraps(set: Set, unit: Unit) -> bool {
+    let size = unit.size();
     let step = match words::step(set) {
         Some(step) => step,
         None if set == Set::single(0).or(Set::single(size / 2)) => size / 2,
@@ -173,30 +196,15 @@ fn run(set: Set) -> Option<(u8, u8)> {
     }
 }
 
-/// "from 09:00 to 17:45".
-fn span(times: &Times) -> String {
-    let first = |set: Set| set.first().unwrap_or_default();
-    let last = |set: Set| set.last().unwrap_or_default();
+/// The first and the last time.
+fn span(times: &Times) -> (Clock, Clock) {
     let with_seconds = times.seconds != Set::single(0);
-    let show = |hour, minute, second| {
-        if with_seconds {
-            format!("{hour:02}:{minute:02}:{second:02}")
-        } else {
-            format!("{hour:02}:{minute:02}")
-        }
+    let clock = |end: fn(Set) -> Option<u8>| Clock {
+        hour: end(times.hours).unwrap_or_default(),
+        minute: end(times.minutes).unwrap_or_default(),
+        second: with_seconds.then(|| end(times.seconds).unwrap_or_default()),
     };
-    format!(
-        "from {} to {}",
-        show(first(times.hours), first(times.minutes), first(times.seconds)),
-        show(last(times.hours), last(times.minutes), last(times.seconds)),
-    )
-}
-
-fn clock(hour: u8, minute: u8, second: u8) -> String {
-    match second {
-        0 => format!("{hour:02}:{minute:02}"),
-        _ => format!("{hour:02}:{minute:02}:{second:02}"),
-    }
+    (clock(Set::first), clock(Set::last))
 }
 
 fn members(set: Set) -> Vec<u8> {

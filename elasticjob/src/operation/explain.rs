@@ -4,6 +4,8 @@
 //! depends on more than was read: each [`Finding`] says what is so, and `Display` says it in a sentence. A job that is
 //! held up as a whole has no item that "waits for its next time", because that would read as if all were well.
 
+mod chinese;
+
 use std::collections::BTreeMap;
 use std::fmt;
 

@@ -108,6 +108,12 @@ pub(crate) struct End {
     /// Whether an operator cancelled the run.
     #[serde(default, rename = "byOperator", skip_serializing_if = "is_no")]
     pub(crate) is_by_operator: bool,
+    /// When it ended, in milliseconds since 1970 by the clock of its instance; `None` if the instance did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) at: Option<i64>,
+    /// How long the work took, in milliseconds; `None` if it did not begin, or the instance did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) took: Option<i64>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands in a reference")]
@@ -418,6 +424,18 @@ impl End {
             verdict,
             cause: None,
             is_by_operator: false,
+            at: None,
+            took: None,
+        }
+    }
+
+    /// Returns the end with its time, and how long the work took that began at `began`.
+    pub(crate) fn timed(self, began: Option<Timestamp>, ended: Timestamp) -> Self {
+        let at = ended.as_millisecond();
+        Self {
+            at: Some(at),
+            took: began.map(|began| (at - began.as_millisecond()).max(0)),
+            ..self
         }
     }
 

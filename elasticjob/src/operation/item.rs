@@ -82,6 +82,10 @@ pub struct RunReport {
     pub source: Source,
     /// How it ended; `None` while it runs, or since its owner died.
     pub verdict: Option<Verdict>,
+    /// When it ended, by the clock of its instance; `None` while it runs, and if an instance of an older version ran it.
+    pub ended: Option<Timestamp>,
+    /// How long the work took, in milliseconds; `None` as for `ended`, and if the work did not begin.
+    pub took_millis: Option<u64>,
     /// The error, or the reason of a cancellation, cut to a few hundred bytes; `None` if the run succeeded or goes on.
     pub cause: Option<String>,
 }
@@ -199,6 +203,11 @@ impl RunReport {
             owner: run.owner.clone(),
             source: run.source,
             verdict: run.end.as_ref().map(|end| end.verdict),
+            ended: run
+                .end
+                .as_ref()
+                .and_then(|end| Timestamp::from_millisecond(end.at?).ok()),
+            took_millis: run.end.as_ref().and_then(|end| u64::try_from(end.took?).ok()),
             cause: run.end.as_ref().and_then(|end| end.cause.clone()),
         }
     }

@@ -143,6 +143,7 @@ impl Worker {
                 finished.end = End::because(Verdict::Cancelled, reason.cause());
             }
         }
+        finished.end = finished.end.timed(finished.began_at, finished.ended_at);
         self.reporter.returned(&finished);
         if finished.is_abort {
             self.firings.abort_make_up();

@@ -335,6 +335,14 @@ fn number(text: &str) -> Option<u32> {
     (item.to_string() == text).then_some(item)
 }
 
+/// Returns the name of the job that a path of the namespace is of; `None` for the namespace itself.
+pub(crate) fn job_of(path: &str) -> Option<&str> {
+    path.strip_prefix('/')?
+        .split('/')
+        .next()
+        .filter(|name| !name.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -212,8 +212,13 @@ pub(super) fn configured(survey: &Survey) -> Result<JobConfig, Error> {
 }
 
 fn brief(survey: &Survey, now: Timestamp) -> Result<JobBrief, Unlisted> {
+    Ok(brief_of(survey, &listed(survey)?, now))
+}
+
+/// The configuration of a node that can be shown as a job.
+pub(super) fn listed(survey: &Survey) -> Result<JobConfig, Unlisted> {
     let reason = match survey.configuration() {
-        Some(Ok(config)) => return Ok(brief_of(survey, &config, now)),
+        Some(Ok(config)) => return Ok(config),
         Some(Err(errors)) => UnlistedReason::InvalidConfiguration {
             problem: errors.to_string(),
         },

@@ -38,6 +38,7 @@ mod tree;
 mod trigger;
 #[cfg(feature = "axum")]
 mod web;
+pub mod world;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -88,6 +88,7 @@ pub(super) fn of(config: &JobConfig, now: Timestamp, count: usize) -> Vec<Timest
     }
 }
 
-fn zone(config: &JobConfig) -> Zone {
+/// Returns the zone that the times of a job are computed in here.
+pub(super) fn zone(config: &JobConfig) -> Zone {
     config.time_zone().cloned().unwrap_or_else(Zone::system)
 }

@@ -1,8 +1,10 @@
 //! One job in full.
 
+use elasticjob_config::job::JobConfig;
+use jiff::Timestamp;
 use serde::Serialize;
 
-use super::survey::Depth;
+use super::survey::{Depth, Survey};
 use super::{Error, InstanceReport, ItemReport, JobBrief, Operations, ServerReport, instance, item, listing, server};
 
 /// One job in full.
@@ -45,16 +47,21 @@ impl Operations {
     pub async fn job(&self, job: &str) -> Result<JobReport, Error> {
         let survey = self.survey(job, Depth::Whole).await?;
         let config = listing::configured(&survey)?;
-        Ok(JobReport {
-            brief: listing::brief_of(&survey, &config, self.now()),
-            schedule: config.cron().map(|cron| cron.describe()),
-            implementation: survey.view.root.clone().unwrap_or_default(),
-            configuration_version: survey.config.as_ref().map_or(0, |stored| stored.version),
-            leader: survey.view.leader.as_ref().map(ToString::to_string),
-            is_resharding: survey.view.is_resharding(),
-            servers: server::servers(&survey),
-            instances: instance::instances(&survey),
-            items: item::items(&survey, Some(&config), self.now()),
-        })
+        Ok(of(&survey, &config, self.now()))
+    }
+}
+
+/// Reports a job from what was read of it.
+pub(super) fn of(survey: &Survey, config: &JobConfig, now: Timestamp) -> JobReport {
+    JobReport {
+        brief: listing::brief_of(survey, config, now),
+        schedule: config.cron().map(|cron| cron.describe()),
+        implementation: survey.view.root.clone().unwrap_or_default(),
+        configuration_version: survey.config.as_ref().map_or(0, |stored| stored.version),
+        leader: survey.view.leader.as_ref().map(ToString::to_string),
+        is_resharding: survey.view.is_resharding(),
+        servers: server::servers(survey),
+        instances: instance::instances(survey),
+        items: item::items(survey, Some(config), now),
     }
 }

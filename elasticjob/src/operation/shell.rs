@@ -90,7 +90,12 @@ impl Operations {
     /// The names of all nodes of the namespace, jobs or not.
     pub(super) async fn names(&self) -> Result<Vec<String>, Error> {
         let session = self.session().await?;
-        let answers = read_all(&*session, vec![Read::Children("/".to_owned())]).await;
+        self.names_by(&*session).await
+    }
+
+    /// As [`names`](Self::names), by a session of one's own.
+    pub(super) async fn names_by(&self, session: &dyn Session) -> Result<Vec<String>, Error> {
+        let answers = read_all(session, vec![Read::Children("/".to_owned())]).await;
         match answers.map_err(|error| self.failed(error))?.pop() {
             Some(Answer::Children(names)) => Ok(names.unwrap_or_default()),
             _ => Ok(Vec::new()),
@@ -131,7 +136,8 @@ impl Operations {
         self.read_surveys(&*session, jobs, depth).await
     }
 
-    async fn read_surveys(
+    /// As [`surveys_and_closed`](Self::surveys_and_closed), by a session of one's own.
+    pub(super) async fn read_surveys(
         &self,
         session: &dyn Session,
         jobs: impl IntoIterator<Item = &str>,

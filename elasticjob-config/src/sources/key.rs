@@ -24,6 +24,7 @@ const SECTIONS: &[&str] = &[
     "shutdown",
     "network",
     "metrics",
+    "console",
     "dump",
     "tracing",
     "tracing.data-source",

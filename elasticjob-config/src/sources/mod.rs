@@ -84,9 +84,9 @@ pub use self::error::{Error, Errors, Origin};
 pub use self::properties::read_properties;
 pub use self::server::Server;
 pub use self::settings::{
-    DataSourceSettings, DatabaseSettings, DumpSettings, EtcdSettings, Implementation, JobSettings, MetricsSettings,
-    NetworkSettings, RegistryDatabase, RegistrySettings, SaslMechanism, SaslSettings, Settings, Sources, TlsIdentity,
-    TlsSettings, TracedJobs, TracingSettings, ZooKeeperSettings,
+    ConsoleSettings, DataSourceSettings, DatabaseSettings, DumpSettings, EtcdSettings, Implementation, JobSettings,
+    MetricsSettings, NetworkSettings, RegistryDatabase, RegistrySettings, SaslMechanism, SaslSettings, Settings,
+    Sources, TlsIdentity, TlsSettings, TracedJobs, TracingSettings, ZooKeeperSettings,
 };
 
 pub(crate) use self::spelt::Spelt;
@@ -471,6 +471,7 @@ fn disabled(profiles: Vec<String>, sources: Sources) -> Settings {
         metrics: None,
         tracing: None,
         dump: None,
+        console: None,
         profiles,
         sources,
         origins: BTreeMap::new(),

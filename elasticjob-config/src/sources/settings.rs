@@ -33,6 +33,8 @@ pub struct Settings {
     pub tracing: Option<TracingSettings>,
     /// `dump`: present if a port is given and it is not disabled.
     pub dump: Option<DumpSettings>,
+    /// `console`: present if a port is given. A program that has no console refuses to start.
+    pub console: Option<ConsoleSettings>,
     /// The active profiles, later ones win.
     pub profiles: Vec<String>,
     /// Which files all this comes from.
@@ -449,6 +451,18 @@ impl fmt::Debug for DataSourceSettings {
         let shown = self.0.keys().map(|key| (key, crate::secret::PROVIDED));
         formatter.debug_map().entries(shown).finish()
     }
+}
+
+/// The console.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConsoleSettings {
+    /// `console.host`: the loopback address to listen on. Default: 127.0.0.1.
+    pub host: IpAddr,
+    /// `console.port`; 0 for any that is free.
+    pub port: u16,
+    /// `console.allowed-hosts`: further names by which browsers reach the console.
+    pub allowed_hosts: Vec<String>,
 }
 
 /// The dump port.

@@ -24,6 +24,7 @@ use crate::trace::history;
 use crate::trace::{TraceListener, TraceListenerKind, TraceListeners};
 
 use super::check;
+use super::companion::Companion;
 use super::discovery;
 use super::error::Error;
 use super::fault::{Fault, Faults};
@@ -73,6 +74,7 @@ pub struct Builder {
     pub(super) storages: Vec<history::Storage>,
     pub(super) pools: Pools,
     pub(super) job_executors: JobExecutors,
+    pub(super) companions: Vec<Box<dyn Companion>>,
     pub(super) is_discovering: bool,
     pub(super) registry: Option<Arc<dyn Registry>>,
     pub(super) clock: Option<Arc<dyn Clock>>,
@@ -111,6 +113,7 @@ impl Builder {
             storages: Vec::new(),
             pools: Pools::built_in(),
             job_executors: JobExecutors::built_in(),
+            companions: Vec::new(),
             is_discovering: true,
             registry: None,
             clock: None,
@@ -449,6 +452,14 @@ impl Builder {
         if let Err(fault) = self.job_executors.register(name, Arc::new(executor)) {
             self.faults.push(fault);
         }
+        self
+    }
+
+    /// Adds what runs beside the jobs, such as the console of the crate `elasticjob-console`.
+    ///
+    /// Two companions of one section of the configuration are a fault of [`build`](Self::build).
+    pub fn with(mut self, companion: impl Companion) -> Self {
+        self.companions.push(Box::new(companion));
         self
     }
 

@@ -62,6 +62,7 @@ pub(super) fn application(
         faults.extend(duplicates.iter());
     }
     refuse_unavailable(&settings, &mut faults);
+    pair_companions(&builder, &settings, &mut faults);
     trace_by_type(&mut builder, &settings, &mut faults);
     #[cfg(feature = "_history")]
     let history = history(&mut builder, &settings, &mut faults);
@@ -84,6 +85,7 @@ pub(super) fn application(
     if settings.enabled && settings.jobs.is_empty() && faults.is_empty() {
         faults.push(fault::Fault::new(no_job(&builder)));
     }
+    let seen = (!builder.companions.is_empty()).then(|| Arc::new(settings.clone()));
     let mut by_name: Registrations<'_> = BTreeMap::new();
     for registration in &registrations {
         by_name.entry(registration.name()).or_default().push(registration);
@@ -102,7 +104,7 @@ pub(super) fn application(
     }
     match (preferences, registry) {
         (Some(preferences), Some((registry, retry))) if faults.is_empty() => {
-            let ready = Ready::new(builder, settings, preferences, registry, retry, jobs);
+            let ready = Ready::new(builder, settings, preferences, registry, retry, jobs).with_settings(seen);
             #[cfg(feature = "_history")]
             let ready = ready.with_history(history);
             Ok(ready)
@@ -166,6 +168,25 @@ fn refuse_unavailable(settings: &Settings, faults: &mut Faults) {
     if settings.metrics.is_some() && !cfg!(feature = "prometheus") {
         let problem = "this program was built without the feature `prometheus`";
         faults.push(settings.fault("metrics.port", None, problem));
+    }
+}
+
+/// Refuses a section of the configuration that no companion serves, and one that two of them do.
+fn pair_companions(builder: &Builder, settings: &Settings, faults: &mut Faults) {
+    let sections: Vec<&str> = builder
+        .companions
+        .iter()
+        .filter_map(|companion| companion.section())
+        .collect();
+    if settings.console.is_some() && !sections.contains(&"console") {
+        let problem = "the console is in the crate `elasticjob-console`: add it, and `.with(elasticjob_console::Console::new())` to \
+                       the builder";
+        faults.push(settings.fault("console.port", None, problem));
+    }
+    let mut seen = BTreeSet::new();
+    for section in sections.into_iter().filter(|section| !seen.insert(*section)) {
+        let problem = format!("two companions serve the section `{section}` of the configuration");
+        faults.push(fault::Fault::new(problem).naming(section));
     }
 }
 

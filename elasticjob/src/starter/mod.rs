@@ -15,6 +15,7 @@
 mod assemble;
 mod builder;
 mod check;
+mod companion;
 mod discovery;
 #[cfg(feature = "prometheus")]
 mod endpoint;
@@ -45,6 +46,7 @@ mod web;
 #[cfg(feature = "testing")]
 pub(crate) use assemble::{ApplicationJob, ApplicationParts, AssembledJob, Assembly, Surroundings, assemble};
 pub use builder::Builder;
+pub use companion::{Companion, CompanionContext};
 pub use discovery::{DuplicateJob, DuplicateJobs, Jobs};
 pub use error::Error;
 pub use fault::{Fault, Faults};

@@ -20,6 +20,7 @@ use crate::cluster::session_metrics;
 use crate::cluster::worker::Worker;
 use crate::executor::Underway;
 use crate::host;
+use crate::operation::Operations;
 use crate::registry::Registry;
 use crate::schedule::Clock;
 use crate::snapshot;
@@ -31,6 +32,7 @@ use crate::trace::{self, TraceListeners};
 
 use super::assemble::{ApplicationJob, ApplicationParts, AssembledJob, Assembly, Surroundings, assemble};
 use super::builder::{Builder, system_clock};
+use super::companion::{Companion, CompanionContext};
 #[cfg(feature = "prometheus")]
 use super::endpoint::Endpoint;
 use super::error::Error;
@@ -59,6 +61,9 @@ pub struct Ready {
     #[cfg(feature = "prometheus")]
     metrics: Option<SocketAddr>,
     dump_address: Option<SocketAddr>,
+    companions: Vec<Box<dyn Companion>>,
+    /// What companions see of the configuration; none is kept if there is no companion.
+    settings: Option<Arc<Settings>>,
     #[cfg(feature = "_history")]
     history: Vec<history::Setup>,
     /// The variable `TZ`.
@@ -97,6 +102,8 @@ impl Ready {
             #[cfg(feature = "prometheus")]
             metrics: settings.metrics.map(|metrics| (metrics.host, metrics.port).into()),
             dump_address: settings.dump.map(|dump| SocketAddr::new(dump.host, dump.port)),
+            companions: builder.companions,
+            settings: None,
             #[cfg(feature = "_history")]
             history: Vec::new(),
             time_zone: builder.time_zone,
@@ -107,6 +114,11 @@ impl Ready {
     #[cfg(feature = "_history")]
     pub(super) fn with_history(self, history: Vec<history::Setup>) -> Self {
         Self { history, ..self }
+    }
+
+    /// Has companions see this configuration.
+    pub(super) fn with_settings(self, settings: Option<Arc<Settings>>) -> Self {
+        Self { settings, ..self }
     }
 
     /// The names of the jobs, sorted.
@@ -177,6 +189,11 @@ impl Ready {
             }
             (taps, history)
         };
+        let operations = Operations::with_clock(Arc::clone(&registry), Arc::clone(&clock));
+        let companions = tasks.child();
+        if let Some(settings) = self.settings {
+            accompany(self.companions, &settings, &operations, &companions);
+        }
         let is_patient = self.retry.attempts.is_none();
         let place = Place {
             registry,
@@ -207,6 +224,8 @@ impl Ready {
             workers,
             jobs,
             tasks,
+            companions,
+            operations,
             process,
             is_patient,
             dump_address,
@@ -288,6 +307,14 @@ fn warn_of_zone(tz: &str, jobs: &[ApplicationJob]) {
             java,
             "the variable TZ is read by POSIX, and by Java otherwise: give jobs that Java members share a `time-zone`"
         );
+    }
+}
+
+/// Starts what runs beside the jobs.
+fn accompany(all: Vec<Box<dyn Companion>>, settings: &Arc<Settings>, operations: &Operations, tasks: &Tasks) {
+    for companion in all {
+        let context = CompanionContext::new(Arc::clone(settings), operations.clone(), tasks.token().clone());
+        drop(tasks.spawn("companion", companion.run(context)));
     }
 }
 

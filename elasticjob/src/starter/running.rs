@@ -50,6 +50,9 @@ pub(super) struct Parts {
     pub(super) workers: Vec<Worker>,
     pub(super) jobs: BTreeMap<String, RunningJob>,
     pub(super) tasks: Tasks,
+    /// The tasks of what runs beside the jobs: a branch of `tasks`.
+    pub(super) companions: Tasks,
+    pub(super) operations: Operations,
     pub(super) process: Arc<Process>,
     /// Whether a registry that does not answer is waited for.
     pub(super) is_patient: bool,
@@ -67,6 +70,7 @@ pub(super) struct Parts {
 pub(super) struct RunningApplication {
     pub(super) jobs: BTreeMap<String, RunningJob>,
     pub(super) tasks: Tasks,
+    companions: Tasks,
     pub(super) process: Arc<Process>,
     /// Opens its session with the first call.
     pub(super) operations: Operations,
@@ -113,6 +117,8 @@ impl RunningApplication {
             workers,
             jobs,
             tasks,
+            companions,
+            operations,
             process,
             is_patient,
             dump_address,
@@ -125,10 +131,10 @@ impl RunningApplication {
         } = parts;
         let (phase, mut observed) = watch::channel(Phase::Connecting);
         let registry = Arc::clone(keeper.registry());
-        let operations = Operations::with_clock(Arc::clone(&registry), Arc::clone(&process.clock));
         let running = Arc::new(Self {
             jobs,
             tasks: tasks.clone(),
+            companions,
             process,
             operations,
             dump_address,
@@ -329,6 +335,7 @@ impl RunningApplication {
             }
             is_up
         });
+        self.companions.token().cancel();
         for job in self.jobs.values() {
             // One that is gone has stopped.
             let _ = job.handle.commands.unbounded_send(Command::Stop { cancel_at });

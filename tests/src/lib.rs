@@ -2,6 +2,7 @@
 //! nevertheless. And the figures.
 #![cfg(feature = "servers")]
 
+pub mod browser;
 pub mod center;
 pub mod certificates;
 pub mod chaos;

@@ -3,6 +3,7 @@
 use std::io::IsTerminal as _;
 
 use elasticjob::prelude::*;
+use elasticjob_console::Console;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -34,6 +35,7 @@ async fn main() -> elasticjob::Result<()> {
     // Where `application.yaml` lies beside the program, `ElasticJob::run().await` is all it takes.
     ElasticJob::builder()
         .directory(env!("CARGO_MANIFEST_DIR"))
+        .with(Console::new())
         .build()?
         .run()
         .await

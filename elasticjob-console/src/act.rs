@@ -1,0 +1,175 @@
+//! What an operator does by a form. Each answer leads to a page that says what came of it.
+
+use axum::extract::{FromRequestParts, OriginalUri, Path, State};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::response::Redirect;
+use axum::{Extension, Form};
+use elasticjob::operation::{Error, Operations, Target};
+use serde::Deserialize;
+
+use crate::access::Visitor;
+use crate::page::escaped;
+use crate::routes::{Site, base};
+use crate::text::shown;
+use crate::words::{Language, Words};
+
+/// How long the world is given to see a change before the page that follows it is made.
+const SETTLING: std::time::Duration = std::time::Duration::from_millis(300);
+
+/// An action that was asked for: on which jobs, by whom, and where its answer leads.
+pub(crate) struct Asked {
+    site: Site,
+    visitor: Visitor,
+    words: &'static Words,
+    base: std::sync::Arc<str>,
+}
+
+impl FromRequestParts<Site> for Asked {
+    type Rejection = StatusCode;
+
+    async fn from_request_parts(parts: &mut Parts, site: &Site) -> Result<Self, StatusCode> {
+        let State(site) = State::<Site>::from_request_parts(parts, site)
+            .await
+            .expect("it cannot fail");
+        let visitor = Extension::<Visitor>::from_request_parts(parts, &site).await;
+        let Extension(visitor) = visitor.map_err(|_| StatusCode::FORBIDDEN)?;
+        let OriginalUri(original) = OriginalUri::from_request_parts(parts, &site)
+            .await
+            .expect("it cannot fail");
+        Ok(Self {
+            words: Language::of(&parts.headers).words(),
+            base: base(&original, &parts.uri),
+            site,
+            visitor,
+        })
+    }
+}
+
+impl Asked {
+    fn operations(&self) -> &Operations {
+        self.site.world.operations()
+    }
+
+    /// Leads to a page below the console, with what came of the action.
+    async fn answer(self, page: &str, done: Result<String, Error>) -> Redirect {
+        let (key, text) = match &done {
+            Ok(text) => ("done", text.clone()),
+            Err(error) => ("failed", said(error)),
+        };
+        if done.is_ok() {
+            let before = self.site.world.picture().revision;
+            let seen = self.site.world.later_than(before);
+            drop(tokio::time::timeout(SETTLING, seen).await);
+        }
+        let sign = if page.contains('?') { '&' } else { '?' };
+        Redirect::to(&format!("{}{page}{sign}{key}={}", self.base, escaped(&shown(&text))))
+    }
+}
+
+/// Returns an error with all that led to it.
+fn said(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}
+
+fn given(text: &str) -> Option<&str> {
+    Some(text.trim()).filter(|text| !text.is_empty())
+}
+
+fn of_job(job: &str) -> String {
+    format!("/jobs/{}", escaped(job))
+}
+
+fn of_items(job: &str) -> String {
+    format!("{}?tab=items", of_job(job))
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Trigger {
+    #[serde(default)]
+    parameter: String,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Off {
+    #[serde(default)]
+    reason: String,
+}
+
+/// Triggers all items of a job.
+pub(crate) async fn trigger(asked: Asked, Path(job): Path<String>, Form(form): Form<Trigger>) -> Redirect {
+    let parameter = (!form.parameter.is_empty()).then_some(&*form.parameter);
+    let done = asked.operations().trigger(&job, parameter).await;
+    let done = done.map(|_| (asked.words.triggered)(&job));
+    asked.answer(&of_job(&job), done).await
+}
+
+/// Pauses a job.
+pub(crate) async fn disable(asked: Asked, Path(job): Path<String>, Form(form): Form<Off>) -> Redirect {
+    let note = asked.operations().note(Some(asked.visitor.name()), given(&form.reason));
+    let done = asked.operations().disable(&Target::job(&*job), Some(note)).await;
+    let done = done.map(|_| (asked.words.switched_off)(&job));
+    asked.answer(&of_job(&job), done).await
+}
+
+/// Ends the pause of a job.
+pub(crate) async fn enable(asked: Asked, Path(job): Path<String>) -> Redirect {
+    let done = asked.operations().enable(&Target::job(&*job)).await;
+    let done = done.map(|_| (asked.words.switched_on)(&job));
+    asked.answer(&of_job(&job), done).await
+}
+
+/// Triggers one item.
+pub(crate) async fn trigger_item(asked: Asked, Path((job, item)): Path<(String, u32)>) -> Redirect {
+    let done = asked.operations().trigger_item(&job, item, None).await;
+    let done = done.map(|_| (asked.words.triggered)(&(asked.words.item_of)(item, &job)));
+    asked.answer(&of_items(&job), done).await
+}
+
+/// Cancels the run of one item.
+pub(crate) async fn cancel_item(asked: Asked, Path((job, item)): Path<(String, u32)>) -> Redirect {
+    let note = asked.operations().note(Some(asked.visitor.name()), None);
+    let done = asked.operations().cancel(&job, Some(item), Some(note)).await;
+    let done = done.map(|_| (asked.words.run_cancelled)(&(asked.words.item_of)(item, &job)));
+    asked.answer(&of_items(&job), done).await
+}
+
+/// Switches one item off.
+pub(crate) async fn disable_item(asked: Asked, Path((job, item)): Path<(String, u32)>) -> Redirect {
+    let note = asked.operations().note(Some(asked.visitor.name()), None);
+    let done = asked.operations().disable_item(&job, item, Some(note)).await;
+    let done = done.map(|()| (asked.words.switched_off)(&(asked.words.item_of)(item, &job)));
+    asked.answer(&of_items(&job), done).await
+}
+
+/// Switches one item on.
+pub(crate) async fn enable_item(asked: Asked, Path((job, item)): Path<(String, u32)>) -> Redirect {
+    let done = asked.operations().enable_item(&job, item).await;
+    let done = done.map(|()| (asked.words.switched_on)(&(asked.words.item_of)(item, &job)));
+    asked.answer(&of_items(&job), done).await
+}
+
+/// Switches a server off in all its jobs.
+pub(crate) async fn disable_server(asked: Asked, Path(server): Path<String>, Form(form): Form<Off>) -> Redirect {
+    let note = asked.operations().note(Some(asked.visitor.name()), given(&form.reason));
+    let done = asked.operations().disable(&Target::server(&*server), Some(note)).await;
+    let done = done.map(|_| (asked.words.switched_off)(&server));
+    asked.answer("/servers", done).await
+}
+
+/// Switches a server on in all its jobs.
+pub(crate) async fn enable_server(asked: Asked, Path(server): Path<String>) -> Redirect {
+    let done = asked.operations().enable(&Target::server(&*server)).await;
+    let done = done.map(|_| (asked.words.switched_on)(&server));
+    asked.answer("/servers", done).await
+}

@@ -1,0 +1,316 @@
+//! The console over a registry that holds jobs of every kind, without a browser: pages, forms, streams and what they refuse.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{Request, Response, StatusCode, header};
+use elasticjob::operation::Operations;
+use elasticjob::registry::memory::MemoryRegistry;
+use elasticjob::registry::{BoxFuture, CreateMode, Read, Registry, Session, Step};
+use elasticjob_console::{Console, Rights, Visitor};
+use tower::ServiceExt;
+
+/// Names and texts that mislead pages that do not escape them.
+const HOSTILE: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>";
+
+/// A console, and what changes what it shows.
+struct Stage {
+    router: Router,
+    session: Arc<dyn Session>,
+    following: Option<BoxFuture<'static, ()>>,
+}
+
+async fn stage(rights: Rights) -> Stage {
+    let registry = MemoryRegistry::new();
+    let session = registry.connect().await.expect("it is embedded");
+    let operations = Operations::new(Arc::new(registry));
+    let (console, following) = Console::router(operations, move |_| Some(Visitor::new("alice", rights)));
+    Stage {
+        router: Router::new().nest("/ops/console", console),
+        session,
+        following: Some(following),
+    }
+}
+
+impl Stage {
+    async fn run(mut self, test: impl AsyncFnOnce(&Self)) {
+        let following = self.following.take().expect("it runs once");
+        tokio::select! {
+            () = test(&self) => {}
+            () = following => unreachable!("it never ends"),
+        }
+    }
+
+    /// Writes a job with this name, description and item parameters, of three items.
+    async fn add(&self, job: &str, description: &str, parameters: &str) {
+        let text = |text: &str| serde_json::to_string(text).expect("a text");
+        let config = format!(
+            "jobName: {}\ncron: 0/5 * * * * ?\nshardingTotalCount: 3\ndescription: {}\nshardingItemParameters: {}\n",
+            text(job),
+            text(description),
+            text(parameters)
+        );
+        self.create(&format!("/{job}"), "").await;
+        self.create(&format!("/{job}/config"), &config).await;
+    }
+
+    async fn create(&self, path: &str, data: &str) {
+        let create = Step::Create {
+            path: path.to_owned(),
+            data: data.into(),
+            mode: CreateMode::Persistent,
+        };
+        self.session.write(vec![create]).await.expect("it can be created");
+    }
+
+    async fn has(&self, path: &str) -> bool {
+        let answers = self
+            .session
+            .read(vec![Read::Data(path.to_owned())])
+            .await
+            .expect("it answers");
+        matches!(&answers[..], [elasticjob::registry::Answer::Data(Some(_))])
+    }
+
+    async fn ask(&self, request: Request<Body>) -> Response<Body> {
+        self.router.clone().oneshot(request).await.expect("a router answers")
+    }
+
+    async fn get(&self, path: &str) -> (StatusCode, String) {
+        let request = Request::get(format!("/ops/console{path}"))
+            .body(Body::empty())
+            .expect("a request");
+        let response = self.ask(request).await;
+        (response.status(), text(response).await)
+    }
+
+    /// Sends a form as a page of this origin does; returns where it leads.
+    async fn post(&self, path: &str, form: &str) -> String {
+        let request = Request::post(format!("/ops/console{path}"))
+            .header("sec-fetch-site", "same-origin")
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(Body::from(form.to_owned()))
+            .expect("a request");
+        let response = self.ask(request).await;
+        assert_eq!(response.status(), StatusCode::SEE_OTHER);
+        response.headers()[header::LOCATION]
+            .to_str()
+            .expect("a path")
+            .to_owned()
+    }
+}
+
+async fn text(response: Response<Body>) -> String {
+    let bytes = to_bytes(response.into_body(), 16 << 20).await.expect("a body");
+    String::from_utf8(bytes.to_vec()).expect("a text")
+}
+
+#[tokio::test]
+async fn shows_jobs_below_its_prefix() {
+    let stage = stage(Rights::Operator).await;
+    stage
+        .add("sync_orders", "Copies new orders", "0=Beijing,1=Shanghai,2=Guangzhou")
+        .await;
+    stage.create("/foreign", "of another program").await;
+    stage
+        .run(async |stage| {
+            let (status, page) = stage.get("/jobs").await;
+            assert_eq!(status, StatusCode::OK);
+            for part in [
+                "href=\"/ops/console/jobs/sync_orders\"",
+                "Copies new orders",
+                "every 5 seconds",
+                "no instance serves it",
+                "foreign",
+                "it belongs to another program",
+            ] {
+                assert!(page.contains(part), "{part} is not in {page}");
+            }
+            let (status, page) = stage.get("/jobs/sync_orders?tab=items").await;
+            assert_eq!(status, StatusCode::OK);
+            for part in [
+                "action=\"/ops/console/jobs/sync_orders/trigger\"",
+                "action=\"/ops/console/jobs/sync_orders/items/2/disable\"",
+            ] {
+                assert!(page.contains(part), "{part} is not in {page}");
+            }
+            let (status, page) = stage.get("/jobs/unknown").await;
+            assert_eq!(status, StatusCode::OK);
+            assert!(page.contains("There is no job unknown."), "{page}");
+            assert_eq!(stage.get("/nothing").await.0, StatusCode::NOT_FOUND);
+            let (_, page) = stage.get("/jobs/sync_orders?tab=schedule").await;
+            assert_eq!(page.matches("<li><span>").count(), 10, "{page}");
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn escapes_what_others_wrote() {
+    let stage = stage(Rights::Operator).await;
+    let long = "名".repeat(20_000);
+    stage.add("<b>&amp;'\"", HOSTILE, &format!("0={HOSTILE}")).await;
+    stage.add("a..b", "\u{202e}gnp.exe", "").await;
+    stage.add("long", &long, "").await;
+    stage
+        .run(async |stage| {
+            for path in [
+                "/jobs",
+                "/jobs/%3Cb%3E%26amp%3B%27%22",
+                "/jobs/%3Cb%3E%26amp%3B%27%22?tab=items",
+                "/servers",
+            ] {
+                let (status, page) = stage.get(path).await;
+                assert_eq!(status, StatusCode::OK, "{path}");
+                for raw in ["<script>", "<img", "<b>&amp;'", "\u{202e}"] {
+                    assert!(!page.contains(raw), "{raw} is in {path}");
+                }
+                assert!(page.len() < 100_000, "{path} has {} bytes", page.len());
+            }
+            let (_, page) = stage.get("/jobs?q=%22%3E%3Cscript%3E").await;
+            assert!(!page.contains("\"><script>"), "{page}");
+            let (_, page) = stage.get("/jobs?failed=%3Cscript%3Ealert(1)%3C/script%3E").await;
+            assert!(!page.contains("<script>alert"), "{page}");
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn switches_off_and_on_by_forms() {
+    let stage = stage(Rights::Operator).await;
+    stage.add("sync_orders", "", "").await;
+    stage.create("/sync_orders/servers", "").await;
+    stage.create("/sync_orders/servers/10.0.0.1", "ENABLED").await;
+    stage.create("/sync_orders/sharding", "").await;
+    stage.create("/sync_orders/sharding/1", "").await;
+    stage
+        .run(async |stage| {
+            stage.get("/jobs").await;
+            let to = stage.post("/jobs/sync_orders/disable", "reason=new+disk+%3Cb%3E").await;
+            assert_eq!(
+                to,
+                "/ops/console/jobs/sync_orders?done=sync_orders%20is%20switched%20off."
+            );
+            let (_, page) = stage.get("/jobs/sync_orders").await;
+            assert!(page.contains("by alice: new disk &#60;b&#62;"), "{page}");
+            stage.post("/jobs/sync_orders/enable", "").await;
+            let (_, page) = stage.get("/jobs/sync_orders").await;
+            assert!(!page.contains("by alice"), "{page}");
+
+            stage.post("/jobs/sync_orders/items/1/disable", "").await;
+            assert!(stage.has("/sync_orders/sharding/1/disabled").await);
+            stage.post("/jobs/sync_orders/items/1/enable", "").await;
+            assert!(!stage.has("/sync_orders/sharding/1/disabled").await);
+
+            stage.post("/servers/10.0.0.1/disable", "reason=").await;
+            let (_, page) = stage.get("/servers").await;
+            assert!(page.contains("off in 1 of 1"), "{page}");
+            stage.post("/servers/10.0.0.1/enable", "").await;
+
+            // What cannot be done is said.
+            let to = stage.post("/jobs/unknown/trigger", "parameter=").await;
+            assert!(
+                to.starts_with("/ops/console/jobs/unknown?failed=there%20is%20no%20job"),
+                "{to}"
+            );
+            let to = stage.post("/jobs/sync_orders/trigger", "parameter=").await;
+            assert!(to.contains("?failed="), "no instance could run it: {to}");
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn refuses_what_a_visitor_may_not() {
+    let stage = stage(Rights::Viewer).await;
+    stage.add("sync_orders", "", "").await;
+    stage
+        .run(async |stage| {
+            let (_, page) = stage.get("/jobs/sync_orders").await;
+            assert!(page.contains("sync_orders") && !page.contains("/trigger"), "{page}");
+            for action in [
+                "/jobs/sync_orders/trigger",
+                "/jobs/sync_orders/disable",
+                "/jobs/sync_orders/enable",
+                "/jobs/sync_orders/items/0/trigger",
+                "/jobs/sync_orders/items/0/cancel",
+                "/jobs/sync_orders/items/0/disable",
+                "/jobs/sync_orders/items/0/enable",
+                "/servers/10.0.0.1/disable",
+                "/servers/10.0.0.1/enable",
+            ] {
+                let request = Request::post(format!("/ops/console{action}")).header("sec-fetch-site", "same-origin");
+                let response = stage.ask(request.body(Body::empty()).expect("a request")).await;
+                assert_eq!(response.status(), StatusCode::FORBIDDEN, "{action}");
+            }
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn has_the_policy_on_each_answer() {
+    let stage = stage(Rights::Viewer).await;
+    stage
+        .run(async |stage| {
+            for path in [
+                "/jobs",
+                "/servers",
+                "/jobs/none",
+                "/nothing",
+                "/live?view=/x&after=1-1",
+                "/assets/none",
+            ] {
+                let request = Request::get(format!("/ops/console{path}"))
+                    .body(Body::empty())
+                    .expect("a request");
+                let response = stage.ask(request).await;
+                let policy = response.headers()[header::CONTENT_SECURITY_POLICY]
+                    .to_str()
+                    .expect("a text");
+                assert!(
+                    policy.starts_with("default-src 'none'; script-src 'self'"),
+                    "{path}: {policy}"
+                );
+                assert_eq!(response.headers()[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
+                let page = text(response).await;
+                assert!(!page.contains("style=\"") && !page.contains("onclick="), "{path}");
+            }
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn streams_what_changes() {
+    let stage = stage(Rights::Viewer).await;
+    stage.add("first", "", "").await;
+    stage
+        .run(async |stage| {
+            let (_, page) = stage.get("/jobs").await;
+            let after = page
+                .split("data-after=\"")
+                .nth(1)
+                .and_then(|rest| rest.split('"').next())
+                .expect("it is there");
+            let request = Request::get(format!("/ops/console/live?view=/jobs&after={after}"));
+            let response = stage.ask(request.body(Body::empty()).expect("a request")).await;
+            assert_eq!(response.headers()[header::CONTENT_TYPE], "text/event-stream");
+            let mut stream = response.into_body().into_data_stream();
+            stage.add("second", "", "").await;
+            let event = async {
+                use futures_util::StreamExt;
+                let mut text = String::new();
+                while !text.contains("second") {
+                    let bytes = stream.next().await.expect("it goes on").expect("it is not cut");
+                    text.push_str(std::str::from_utf8(&bytes).expect("a text"));
+                }
+                text
+            };
+            let event = tokio::time::timeout(Duration::from_secs(20), event)
+                .await
+                .expect("it comes");
+            assert!(event.starts_with("data: {\"after\":\""), "{event}");
+            // Only what is news: the first row is known to the page.
+            assert!(!event.contains("title=\\\"first"), "{event}");
+        })
+        .await;
+}

@@ -117,7 +117,7 @@ impl Operations {
             for job in &jobs {
                 let there = to.tree(job).await?;
                 let is_free = there.is_incomplete || there.nodes.is_empty();
-                if !is_free && there.nodes != self.tree(job).await?.nodes {
+                if !is_free && !self.tree(job).await?.is_that_of(&there, job) {
                     others.push(job.clone());
                 }
             }
@@ -140,12 +140,12 @@ impl Operations {
             ephemeral += source.ephemeral;
             before = before.max(source.token);
             if !dry_run && plan.changes > 0 {
-                to.carry_out(&job, plan.steps).await?;
+                to.carry_out(&job, plan.groups).await?;
                 // One that began meanwhile may have written what was not read.
                 self.refuse_living(&job).await?;
                 after = after.max(Some(to.token_of(&job).await?));
             }
-            let (nodes, changes) = (source.nodes.len(), plan.changes);
+            let (nodes, changes) = (source.without_empty_containers(&job).nodes.len(), plan.changes);
             report.jobs.push(CopiedJob { job, nodes, changes });
         }
         if ephemeral > 0 {
@@ -220,13 +220,12 @@ impl Operations {
             Ok::<_, registry::Error>(tree.take(node, &mark))
         });
         taken.await.map_err(|error| self.failed(error))?;
-        Ok(tree.without_empty_containers(job))
+        Ok(tree)
     }
 
     /// Writes the steps, in their order, in as few transactions as take them.
-    async fn carry_out(&self, job: &str, steps: Vec<Step>) -> Result<(), Error> {
+    async fn carry_out(&self, job: &str, groups: Vec<Vec<Step>>) -> Result<(), Error> {
         let session = self.session().await?;
-        let groups = steps.into_iter().map(|step| vec![step]);
         for part in packed(groups, session.limits()) {
             match session.write(part).await {
                 Ok(_) => {}
@@ -269,6 +268,12 @@ impl Tree {
         node.children
     }
 
+    /// Returns whether both have the same nodes, but for empty containers.
+    fn is_that_of(&self, other: &Self, job: &str) -> bool {
+        let nodes = |tree: &Self| tree.clone().without_empty_containers(job).nodes;
+        nodes(self) == nodes(other)
+    }
+
     /// Leaves out containers without anything in them: a registry may delete them at any time.
     fn without_empty_containers(mut self, job: &str) -> Self {
         let containers: Vec<String> = self
@@ -306,7 +311,8 @@ fn is_container(job: &str, path: &str) -> bool {
 /// What makes one job in the target that of the source.
 #[derive(Debug)]
 struct Plan {
-    steps: Vec<Step>,
+    /// Steps that have to be in one transaction are together.
+    groups: Vec<Vec<Step>>,
     /// How many nodes of the job are written or deleted.
     changes: usize,
 }
@@ -314,12 +320,14 @@ struct Plan {
 impl Plan {
     /// Compares. The mark comes first and with it the configuration goes; both change places in the end.
     fn new(job: &str, source: &Tree, target: &Tree, from: &str) -> Self {
-        if source.nodes == target.nodes && !target.is_incomplete {
+        if source.is_that_of(target, job) && !target.is_incomplete {
             return Self {
-                steps: Vec::new(),
+                groups: Vec::new(),
                 changes: 0,
             };
         }
+        // Those of the target count: one that a cut copy has left empty is there.
+        let source = &source.clone().without_empty_containers(job);
         let config = Node::Config.of(job);
         let mut steps = Vec::new();
         // Children before their parents.
@@ -345,7 +353,8 @@ impl Plan {
         if target.nodes.contains_key(&config) {
             steps.push(delete(config.clone()));
         }
-        steps.extend(superfluous.into_iter().map(|path| delete(path.clone())));
+        let mut groups = vec![steps];
+        groups.extend(superfluous.into_iter().map(|path| vec![delete(path.clone())]));
         for (path, data) in &source.nodes {
             let there = target.nodes.get(path);
             if *path == config || there == Some(data) {
@@ -353,12 +362,12 @@ impl Plan {
             }
             changes += 1;
             match there {
-                Some(_) => steps.push(set(path.clone(), data.clone())),
+                Some(_) => groups.push(vec![set(path.clone(), data.clone())]),
                 None if [&root, &ledger].contains(&path) => {}
-                None => steps.push(create(job, path, data.clone())),
+                None => groups.push(vec![create(job, path, data.clone())]),
             }
         }
-        steps.push(delete(mark(job)));
+        let mut steps = vec![delete(mark(job))];
         if !source.nodes.contains_key(&ledger) {
             steps.push(delete(ledger));
         }
@@ -366,7 +375,8 @@ impl Plan {
             changes += 1;
             steps.push(create(job, &config, data.clone()));
         }
-        Self { steps, changes }
+        groups.push(steps);
+        Self { groups, changes }
     }
 }
 

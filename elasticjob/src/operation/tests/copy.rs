@@ -159,7 +159,21 @@ mod a_copy {
 
     #[tokio::test]
     async fn that_was_cut_anywhere_is_known_and_completed() {
-        let from = registry(&left_behind()).await;
+        assert!(is_cut_anywhere(&left_behind()).await > 5);
+    }
+
+    #[tokio::test]
+    async fn of_small_transactions_begins_and_ends_in_one() {
+        let small: Vec<String> = left_behind().into_iter().filter(|node| node.len() < 1024).collect();
+        for limit in [600, 650, 700, 750] {
+            let _limits = crate::limits::lower(limit, 1);
+            assert!(is_cut_anywhere(&small).await > 3, "{limit}");
+        }
+    }
+
+    /// Cuts a copy after each number of writes, and completes it. Returns how many there are.
+    async fn is_cut_anywhere(nodes_of_source: &[String]) -> usize {
+        let from = registry(nodes_of_source).await;
         let mut cuts = 0;
         loop {
             let to = MemoryRegistry::new();
@@ -197,7 +211,7 @@ mod a_copy {
             assert_eq!(nodes(&to).await, nodes(&from).await, "after {cuts} writes");
             cuts += 1;
         }
-        assert!(cuts > 5, "a job of this size takes more than {cuts} transactions");
+        cuts
     }
 }
 

@@ -97,6 +97,30 @@ fn sqlite(file: &Path) -> anyhow::Result<SqliteRegistry> {
     Ok(SqliteRegistry::new(file, "moving")?)
 }
 
+/// Checks that each time between the old runs and the new ones is accounted for: by the ledger that came along, since the member was
+/// never there before.
+async fn accounts_for_each_time(
+    after: &Operations,
+    old: &BTreeMap<u32, Vec<Timestamp>>,
+    new: &BTreeMap<u32, Vec<Timestamp>>,
+) -> anyhow::Result<()> {
+    for item in after.items(SHARE).await? {
+        let times = &new[&item.item];
+        let first = old[&item.item].len();
+        let missed = times[first - 1].duration_until(times[first]).as_secs() / PERIOD.as_secs() - 1;
+        ensure!(missed >= 2, "item {}: {times:?}", item.item);
+        let skipped = item
+            .skipped
+            .with_context(|| format!("item {} of {times:?} has no gap", item.item))?;
+        ensure!(
+            skipped.count == u64::try_from(missed)?,
+            "item {}: {missed} times of {times:?}: {skipped:?}",
+            item.item
+        );
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn go_on_with_their_ledgers_in_sqlite_and_move_back_unchanged() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
@@ -156,21 +180,7 @@ async fn go_on_with_their_ledgers_in_sqlite_and_move_back_unchanged() -> anyhow:
         .await;
     cluster.assert_lawful();
     let after = Operations::new(Arc::new(sqlite(&file)?));
-    for item in after.items(SHARE).await? {
-        // Each time in between is accounted for: by the ledger that came along, since the member was never there before.
-        let times = &new[&item.item];
-        let first = old[&item.item].len();
-        let missed = times[first - 1].duration_until(times[first]).as_secs() / PERIOD.as_secs() - 1;
-        ensure!(missed >= 2, "item {}: {times:?}", item.item);
-        let skipped = item
-            .skipped
-            .with_context(|| format!("item {} of {times:?} has no gap", item.item))?;
-        ensure!(
-            skipped.count == u64::try_from(missed)?,
-            "item {}: {missed} times of {times:?}: {skipped:?}",
-            item.item
-        );
-    }
+    accounts_for_each_time(&after, &old, &new).await?;
     ends(member, &after).await?;
     after.close().await;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use elasticjob::operation::world::{Cell, JobNow, Outcome, Picture};
+use elasticjob::operation::world::{Cell, Firing, JobNow, Outcome, Picture};
 use elasticjob::operation::{Finding, ItemStatus, JobReport, JobStatus};
 use elasticjob::run::Verdict;
 use jiff::{SignedDuration, Timestamp};
@@ -97,23 +97,30 @@ fn of_job<'a>(job: &'a JobNow, words: &'a Words) -> impl Iterator<Item = Conditi
 
 /// A scheduled time that passed without any item having run, and without a reason on record.
 fn overdue(job: &JobNow, words: &Words, now: Timestamp) -> Option<Condition> {
-    let report = &job.report;
-    if report.brief.is_paused || report.brief.sharding_total_count == 0 {
+    let time = missed_since(job)?;
+    (now.duration_since(time) > OVERDUE).then(|| Condition {
+        severity: Severity::Failing,
+        reason: (words.overdue)(&clock(time, &zone(&job.report), now)),
+    })
+}
+
+/// Returns when the job becomes overdue; `None` if something was seen of its newest scheduled time.
+fn overdue_at(job: &JobNow) -> Option<Timestamp> {
+    let after = OVERDUE.checked_add(SignedDuration::from_millis(1))?;
+    missed_since(job)?.checked_add(after).ok()
+}
+
+/// Returns the first scheduled time since which nothing was seen of any item.
+fn missed_since(job: &JobNow) -> Option<Timestamp> {
+    if is_off(&job.report) {
         return None;
     }
-    let firings = job.firings.all().iter().rev();
-    let newest = firings
+    let is_unseen = |firing: &&Firing| firing.cells().next().is_none();
+    let unseen = job.firings.all().iter().rev().take_while(is_unseen);
+    unseen
         .filter(|firing| firing.request.is_none())
-        .find(|firing| now.duration_since(firing.time) > OVERDUE)?;
-    let is_later_seen = job
-        .firings
-        .all()
-        .iter()
-        .any(|firing| firing.time >= newest.time && firing.cells().next().is_some());
-    (!is_later_seen).then(|| Condition {
-        severity: Severity::Failing,
-        reason: (words.overdue)(&clock(newest.time, &zone(report), now)),
-    })
+        .last()
+        .map(|firing| firing.time)
 }
 
 fn of_items<'a>(job: &'a JobNow, words: &'a Words) -> impl Iterator<Item = Condition> + 'a {
@@ -180,6 +187,65 @@ fn failures_in_a_row(job: &JobNow, item: u32) -> usize {
 /// Returns the address in the id of an instance.
 pub(crate) fn server(instance: &str) -> &str {
     instance.split_once("@-@").map_or(instance, |(server, _)| server)
+}
+
+/// The conditions of all jobs at one moment.
+#[derive(Debug, Default)]
+pub(crate) struct Judgement {
+    jobs: BTreeMap<Arc<str>, Judged>,
+    pub(crate) totals: Totals,
+    /// The revision of the picture that was judged.
+    revision: u64,
+    /// When the time alone may change a condition.
+    until: Option<Timestamp>,
+}
+
+/// A job as it was judged.
+#[derive(Clone, Debug)]
+struct Judged {
+    revision: u64,
+    until: Option<Timestamp>,
+    condition: Arc<Condition>,
+}
+
+impl Judgement {
+    /// Judges all jobs of a picture. Those that have not changed since `self` are taken over, so that this costs what has changed.
+    pub(crate) fn next(&self, picture: &Picture, words: &Words, now: Timestamp) -> Self {
+        let is_valid = |judged: &&Judged, job: &JobNow| {
+            judged.revision == job.revision && judged.until.is_none_or(|until| now < until)
+        };
+        let judge = |(name, job): (&Arc<str>, &Arc<JobNow>)| {
+            let known = self.jobs.get(name).filter(|judged| is_valid(judged, job));
+            let judged = known.cloned().unwrap_or_else(|| Judged {
+                revision: job.revision,
+                until: overdue_at(job).filter(|at| now < *at),
+                condition: Arc::new(Condition::of(job, words, now)),
+            });
+            (Arc::clone(name), judged)
+        };
+        let jobs: BTreeMap<Arc<str>, Judged> = picture.jobs.iter().map(judge).collect();
+        Self {
+            until: jobs.values().filter_map(|judged| judged.until).min(),
+            jobs,
+            totals: Totals::of(picture),
+            revision: picture.revision,
+        }
+    }
+
+    /// Returns whether it still says what [`next`](Self::next) would.
+    pub(crate) fn is_of(&self, picture: &Picture, now: Timestamp) -> bool {
+        self.revision == picture.revision && self.until.is_none_or(|until| now < until)
+    }
+
+    /// Returns the condition of a job.
+    pub(crate) fn of(&self, job: &str) -> Option<&Condition> {
+        self.jobs.get(job).map(|judged| &*judged.condition)
+    }
+
+    /// Returns the conditions of all jobs, by name.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&Arc<str>, &Condition)> {
+        self.jobs.iter().map(|(name, judged)| (name, &*judged.condition))
+    }
 }
 
 /// What needs attention of all jobs: one line for each cause, with the jobs that it concerns, the worst first.

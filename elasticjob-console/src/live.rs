@@ -2,7 +2,8 @@
 //!
 //! The stream of a page renders the same elements as the page, at most every [`PACE`] and only if the world has changed, and sends
 //! those that differ from what it sent before. It is polled when the connection takes more, so a browser that does not read costs
-//! nothing: what it missed is in the elements that it is sent next. There is no queue.
+//! nothing: what it missed is in the elements that it is sent next. There is no queue. Streams of the same page share its
+//! elements.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -19,9 +20,10 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use serde::{Deserialize, Serialize};
 
-use crate::access::Visitor;
+use crate::access::{Rights, Visitor};
 use crate::page::View;
-use crate::routes::{Site, base, local};
+use crate::routes::{Rendering, Site, base, local};
+use crate::words::Language;
 
 /// The shortest time between two events of a stream.
 const PACE: Duration = Duration::from_millis(250);
@@ -53,8 +55,7 @@ struct News<'a> {
 struct Open {
     site: Site,
     view: View,
-    headers: HeaderMap,
-    base: Arc<str>,
+    rendering: Rendering,
     visitor: Visitor,
     /// The revision that the page has; `None` if it is of another process.
     revision: Option<u64>,
@@ -77,12 +78,16 @@ pub(crate) async fn stream(
     };
     let after = asked.after.split_once('-').filter(|(boot, _)| **boot == *site.boot);
     let open = Open {
-        base: base(&original, &uri),
+        rendering: Rendering {
+            address: asked.view.as_str().into(),
+            language: Language::of(&headers),
+            base: base(&original, &uri),
+            may_operate: visitor.may(Rights::Operator),
+        },
         revision: after.and_then(|(_, revision)| revision.parse().ok()),
         known: HashMap::new(),
         site,
         view,
-        headers,
         visitor,
     };
     let events = stream::unfold(open, |mut open| async move {
@@ -118,11 +123,12 @@ impl Open {
 
     /// Renders the page; `None` if nothing on it is news.
     fn render(&mut self) -> Option<Event> {
-        let scene = self.site.scene(&self.headers, Arc::clone(&self.base), &self.visitor);
+        let Rendering { language, base, .. } = &self.rendering;
+        let scene = self.site.scene(*language, Arc::clone(base), &self.visitor);
         let revision = scene.picture.revision;
         let is_first = self.revision.is_none();
         self.revision = Some(revision);
-        let fragments = self.view.fragments(&scene);
+        let fragments = self.site.fragments(&self.rendering, &self.view, &scene);
         let mut elements = Vec::new();
         let mut known = HashMap::with_capacity(self.known.len());
         for fragment in &fragments.elements {

@@ -1,27 +1,31 @@
 //! Which request leads where.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::extract::{OriginalUri, Query, Request, State};
-use axum::http::header::HeaderMap;
 use axum::http::{StatusCode, Uri, header};
 use axum::middleware;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Form, Router};
-use elasticjob::operation::world::World;
+use elasticjob::operation::world::{Picture, World};
 use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::access::Visitor;
+use crate::condition::Judgement;
 use crate::gate::{self, Gate};
-use crate::page::{self, Message, Scene, View};
+use crate::page::{self, Fragments, Message, Scene, View};
 use crate::words::{self, Language};
 use crate::{act, assets, live};
 
 /// How long a first page waits for the jobs to be read. Then it says how far that has come, and the stream brings the rest.
 const FIRST_READ: Duration = Duration::from_secs(2);
+
+/// Pages of which the elements are kept.
+const RENDERED: usize = 64;
 
 /// The largest form, in bytes.
 const LARGEST_FORM: usize = 1024 * 1024;
@@ -31,13 +35,32 @@ const LARGEST_FORM: usize = 1024 * 1024;
 pub(crate) struct Site {
     pub(crate) world: World,
     registry: Arc<str>,
+    memory: Arc<Mutex<Memory>>,
     /// Tells streams of this process from those of the one before.
     pub(crate) boot: Arc<str>,
+}
+
+/// What was made for one page and is right for others, too. A std mutex guards it: never held across an await.
+#[derive(Default)]
+struct Memory {
+    judgements: HashMap<Language, Arc<Judgement>>,
+    /// The elements of pages, with the revision of the picture that they are of.
+    rendered: HashMap<Rendering, (u64, Arc<Fragments>)>,
+}
+
+/// What the elements of a page depend on beside the picture.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Rendering {
+    pub(crate) address: Arc<str>,
+    pub(crate) language: Language,
+    pub(crate) base: Arc<str>,
+    pub(crate) may_operate: bool,
 }
 
 /// Returns the console as a router.
 pub(crate) fn router(world: World, gate: Gate) -> Router {
     let site = Site {
+        memory: Arc::default(),
         registry: world.operations().registry().into(),
         boot: format!("{:x}", Timestamp::now().as_millisecond()).into(),
         world,
@@ -67,15 +90,45 @@ pub(crate) fn router(world: World, gate: Gate) -> Router {
 
 impl Site {
     /// Returns the scene of a page now.
-    pub(crate) fn scene(&self, headers: &HeaderMap, base: Arc<str>, visitor: &Visitor) -> Scene {
-        Scene::new(
-            self.world.picture(),
-            Timestamp::now(),
-            Language::of(headers),
-            base,
-            Arc::clone(&self.registry),
-            visitor,
-        )
+    pub(crate) fn scene(&self, language: Language, base: Arc<str>, visitor: &Visitor) -> Scene {
+        let (picture, now) = (self.world.picture(), Timestamp::now());
+        let judgement = self.judgement(&picture, language, now);
+        let registry = Arc::clone(&self.registry);
+        Scene::new(picture, judgement, now, language, base, registry, visitor)
+    }
+
+    /// Returns the conditions of all jobs, which all pages of a language share.
+    fn judgement(&self, picture: &Picture, language: Language, now: Timestamp) -> Arc<Judgement> {
+        let mut memory = self.memory();
+        let known = memory.judgements.entry(language).or_default();
+        if !known.is_of(picture, now) {
+            *known = Arc::new(known.next(picture, language.words(), now));
+        }
+        Arc::clone(known)
+    }
+
+    /// Returns the elements of a page, which all that look at the same page share.
+    pub(crate) fn fragments(&self, rendering: &Rendering, view: &View, scene: &Scene) -> Arc<Fragments> {
+        let revision = scene.picture.revision;
+        if let Some((of, fragments)) = self.memory().rendered.get(rendering)
+            && *of == revision
+        {
+            return Arc::clone(fragments);
+        }
+        let fragments = Arc::new(view.fragments(scene));
+        let mut memory = self.memory();
+        if memory.rendered.len() >= RENDERED {
+            memory.rendered.retain(|_, (of, _)| *of == revision);
+        }
+        if memory.rendered.len() < RENDERED {
+            let of_now = (revision, Arc::clone(&fragments));
+            memory.rendered.insert(rendering.clone(), of_now);
+        }
+        fragments
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Says that a page looks at what a view shows.
@@ -106,7 +159,7 @@ async fn view(
     site.world.look([]);
     site.world.read(FIRST_READ).await;
     site.look(&view);
-    let scene = site.scene(headers, base(&original, uri), &visitor);
+    let scene = site.scene(Language::of(headers), base(&original, uri), &visitor);
     let address = without_message(uri);
     Html(page::page(&view, &scene, &address, &site.boot, Some(&message))).into_response()
 }

@@ -314,3 +314,34 @@ async fn streams_what_changes() {
         })
         .await;
 }
+
+#[tokio::test]
+async fn shows_thousands_of_jobs_a_page_at_a_time() {
+    let stage = stage(Rights::Viewer).await;
+    for number in 0..2_000 {
+        stage.add(&format!("job_{number:04}"), "", "").await;
+    }
+    stage
+        .run(async |stage| {
+            let rows = |page: &str| page.matches("<tr id=").count();
+            let mut page = String::new();
+            // The first page says how far the reading has come, if it takes longer than a visitor waits.
+            while !page.contains("1–100 of 2000") {
+                page = stage.get("/jobs?sort=name").await.1;
+            }
+            assert_eq!(rows(&page), 100);
+            assert!(page.len() < 150_000, "{} bytes", page.len());
+            // One cause is one line, whatever the number of jobs.
+            assert_eq!(page.matches("<li class=\"failing\">").count(), 1, "{page}");
+            assert!(page.contains("and 1997 more"), "{page}");
+            let (_, page) = stage.get("/jobs?sort=name&page=19").await;
+            assert!(page.contains("job_1999") && !page.contains("job_1899"), "{page}");
+            let (_, page) = stage.get("/jobs?page=20").await;
+            assert_eq!(rows(&page), 0);
+            let (_, page) = stage.get("/jobs?q=JOB_%2017").await;
+            assert!(page.contains("job_0017") && page.contains("1–100 of 139"), "{page}");
+            let (status, _) = stage.get("/jobs?page=18446744073709551615").await;
+            assert_eq!(status, StatusCode::OK);
+        })
+        .await;
+}

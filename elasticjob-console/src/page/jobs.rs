@@ -6,7 +6,7 @@ use askama::Template;
 use elasticjob::operation::world::{Firing, JobNow, Picture};
 use serde::Deserialize;
 
-use crate::condition::{Concern, Condition, Severity, Totals, concerns, durations, is_off, is_running};
+use crate::condition::{Concern, Condition, Severity, concerns, durations, is_off, is_running};
 use crate::draw::{self, Shape};
 use crate::text::{millis, shown};
 use crate::words::Words;
@@ -95,7 +95,7 @@ impl Sort {
 struct Listed<'a> {
     name: &'a Arc<str>,
     job: &'a JobNow,
-    condition: Condition,
+    condition: &'a Condition,
 }
 
 impl JobsView {
@@ -109,13 +109,21 @@ impl JobsView {
             .map(str::to_owned)
             .collect();
         picture.jobs.iter().filter(move |(name, job)| {
+            if wanted.is_empty() {
+                return true;
+            }
             let text = format!("{name} {}", job.report.brief.description).to_lowercase();
             wanted.iter().all(|word| text.contains(word))
         })
     }
 
+    /// Returns how many jobs stand before those of this page.
+    fn first(&self) -> usize {
+        self.page.saturating_mul(ROWS)
+    }
+
     pub(crate) fn shown(&self, picture: &Picture) -> Vec<Arc<str>> {
-        let from = self.page * ROWS;
+        let from = self.first();
         self.matching(picture)
             .skip(from)
             .take(ROWS)
@@ -127,10 +135,9 @@ impl JobsView {
     fn listed<'a>(&'a self, scene: &'a Scene) -> (Vec<Listed<'a>>, usize, [usize; 4]) {
         let all: Vec<Listed<'_>> = self
             .matching(&scene.picture)
-            .map(|(name, job)| Listed {
-                name,
-                job,
-                condition: Condition::of(job, scene.words, scene.now),
+            .filter_map(|(name, job)| {
+                let condition = scene.judgement.of(name)?;
+                Some(Listed { name, job, condition })
             })
             .collect();
         let counts = Kind::ALL.map(|kind| all.iter().filter(|listed| kind.has(listed)).count());
@@ -143,7 +150,7 @@ impl JobsView {
             }
         }
         let found = some.len();
-        let page = some.into_iter().skip(self.page * ROWS).take(ROWS).collect();
+        let page = some.into_iter().skip(self.first()).take(ROWS).collect();
         (page, found, counts)
     }
 
@@ -151,13 +158,7 @@ impl JobsView {
         let w = scene.words;
         let (listed, found, counts) = self.listed(scene);
         let mut fragments = Fragments::new(w.jobs);
-        let conditions: Vec<(&Arc<str>, Condition)> = scene
-            .picture
-            .jobs
-            .iter()
-            .map(|(name, job)| (name, Condition::of(job, w, scene.now)))
-            .collect();
-        let concerns = concerns(conditions.iter().map(|(name, condition)| (*name, condition)));
+        let concerns = concerns(scene.judgement.all());
         fragments.push("band", &Band::of(scene, &concerns));
         fragments.push("counts", &self.counts(scene, counts));
         fragments.push("below", &self.below(scene, found));
@@ -235,7 +236,7 @@ impl JobsView {
 
     fn below(&self, scene: &Scene, found: usize) -> Below<'static> {
         let w = scene.words;
-        let (from, to) = (self.page * ROWS, ((self.page + 1) * ROWS).min(found));
+        let (from, to) = (self.first(), self.first().saturating_add(ROWS).min(found));
         let empty = match (scene.picture.jobs.is_empty(), found) {
             (true, _) => Some(w.no_job.to_owned()),
             (false, 0) => Some(w.no_match.to_owned()),
@@ -246,7 +247,7 @@ impl JobsView {
             w,
             registry: (w.looked_at)(&scene.registry),
             empty,
-            pages: (found > ROWS).then(|| (w.page_of)(from + 1, to, found)),
+            pages: (found > ROWS && from < found).then(|| (w.page_of)(from + 1, to, found)),
             earlier: (self.page > 0).then(|| self.address(scene, self.is, self.sort, self.page - 1)),
             later: (to < found).then(|| self.address(scene, self.is, self.sort, self.page + 1)),
             others: others
@@ -290,7 +291,7 @@ struct ConcernLine {
 impl Band {
     fn of(scene: &Scene, concerns: &[Concern]) -> Self {
         let w = scene.words;
-        let totals = Totals::of(&scene.picture);
+        let totals = scene.judgement.totals;
         let line = |concern: &Concern| ConcernLine {
             class: concern.severity.class(),
             sign: concern.severity.sign(),
@@ -372,7 +373,7 @@ struct Row<'a> {
 
 impl<'a> Row<'a> {
     fn of(listed: &'a Listed<'_>, scene: &'a Scene) -> Self {
-        let (w, report, condition) = (scene.words, &listed.job.report, &listed.condition);
+        let (w, report, condition) = (scene.words, &listed.job.report, listed.condition);
         let brief = &report.brief;
         let total = brief.sharding_total_count;
         let shapes = || newest_shapes(listed.job);

@@ -24,6 +24,7 @@ use serde::Deserialize;
 
 use crate::access::{Rights, Visitor};
 use crate::assets;
+use crate::condition::Judgement;
 use crate::text::{clock, shown, span};
 use crate::words::{Language, Words};
 
@@ -59,6 +60,7 @@ pub(crate) struct Fragments {
 #[derive(Clone)]
 pub(crate) struct Scene {
     pub(crate) picture: Picture,
+    pub(crate) judgement: Arc<Judgement>,
     pub(crate) now: Timestamp,
     pub(crate) words: &'static Words,
     /// What stands before all paths: empty, or the prefix at which the console is mounted.
@@ -244,6 +246,7 @@ impl<'a> StandingPart<'a> {
 impl Scene {
     pub(crate) fn new(
         picture: Picture,
+        judgement: Arc<Judgement>,
         now: Timestamp,
         language: Language,
         base: Arc<str>,
@@ -252,6 +255,7 @@ impl Scene {
     ) -> Self {
         Self {
             picture,
+            judgement,
             now,
             words: language.words(),
             base,

@@ -1,11 +1,13 @@
 //! What an operator does by a form. Each answer leads to a page that says what came of it.
 
+use std::slice;
+
 use axum::extract::{FromRequestParts, OriginalUri, Path, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::Redirect;
 use axum::{Extension, Form};
-use elasticjob::operation::{Error, Operations, Target};
+use elasticjob::operation::{Error, Operations, Switched, Target};
 use serde::Deserialize;
 
 use crate::access::Visitor;
@@ -14,8 +16,8 @@ use crate::routes::{Site, base};
 use crate::text::shown;
 use crate::words::{Language, Words};
 
-/// How long the world is given to see a change before the page that follows it is made.
-const SETTLING: std::time::Duration = std::time::Duration::from_millis(300);
+/// How long a page waits to show what the action before it has done. Then its stream shows it.
+const SETTLING: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// An action that was asked for: on which jobs, by whom, and where its answer leads.
 pub(crate) struct Asked {
@@ -51,16 +53,17 @@ impl Asked {
         self.site.world.operations()
     }
 
-    /// Leads to a page below the console, with what came of the action.
-    async fn answer(self, page: &str, done: Result<String, Error>) -> Redirect {
+    /// Leads to a page below the console, with what came of the action on these jobs. The page shows what it has done.
+    async fn answer(self, jobs: &[String], page: &str, done: Result<String, Error>) -> Redirect {
         let (key, text) = match &done {
             Ok(text) => ("done", text.clone()),
             Err(error) => ("failed", said(error)),
         };
         if done.is_ok() {
-            let before = self.site.world.picture().revision;
-            let seen = self.site.world.later_than(before);
-            drop(tokio::time::timeout(SETTLING, seen).await);
+            self.site
+                .world
+                .read_again(jobs.iter().map(|job| &**job), SETTLING)
+                .await;
         }
         let sign = if page.contains('?') { '&' } else { '?' };
         Redirect::to(&format!("{}{page}{sign}{key}={}", self.base, escaped(&shown(&text))))
@@ -111,7 +114,7 @@ pub(crate) async fn trigger(asked: Asked, Path(job): Path<String>, Form(form): F
     let parameter = (!form.parameter.is_empty()).then_some(&*form.parameter);
     let done = asked.operations().trigger(&job, parameter).await;
     let done = done.map(|_| (asked.words.triggered)(&job));
-    asked.answer(&of_job(&job), done).await
+    asked.answer(slice::from_ref(&job), &of_job(&job), done).await
 }
 
 /// Pauses a job.
@@ -119,21 +122,21 @@ pub(crate) async fn disable(asked: Asked, Path(job): Path<String>, Form(form): F
     let note = asked.operations().note(Some(asked.visitor.name()), given(&form.reason));
     let done = asked.operations().disable(&Target::job(&*job), Some(note)).await;
     let done = done.map(|_| (asked.words.switched_off)(&job));
-    asked.answer(&of_job(&job), done).await
+    asked.answer(slice::from_ref(&job), &of_job(&job), done).await
 }
 
 /// Ends the pause of a job.
 pub(crate) async fn enable(asked: Asked, Path(job): Path<String>) -> Redirect {
     let done = asked.operations().enable(&Target::job(&*job)).await;
     let done = done.map(|_| (asked.words.switched_on)(&job));
-    asked.answer(&of_job(&job), done).await
+    asked.answer(slice::from_ref(&job), &of_job(&job), done).await
 }
 
 /// Triggers one item.
 pub(crate) async fn trigger_item(asked: Asked, Path((job, item)): Path<(String, u32)>) -> Redirect {
     let done = asked.operations().trigger_item(&job, item, None).await;
     let done = done.map(|_| (asked.words.triggered)(&(asked.words.item_of)(item, &job)));
-    asked.answer(&of_items(&job), done).await
+    asked.answer(slice::from_ref(&job), &of_items(&job), done).await
 }
 
 /// Cancels the run of one item.
@@ -141,7 +144,7 @@ pub(crate) async fn cancel_item(asked: Asked, Path((job, item)): Path<(String, u
     let note = asked.operations().note(Some(asked.visitor.name()), None);
     let done = asked.operations().cancel(&job, Some(item), Some(note)).await;
     let done = done.map(|_| (asked.words.run_cancelled)(&(asked.words.item_of)(item, &job)));
-    asked.answer(&of_items(&job), done).await
+    asked.answer(slice::from_ref(&job), &of_items(&job), done).await
 }
 
 /// Switches one item off.
@@ -149,27 +152,35 @@ pub(crate) async fn disable_item(asked: Asked, Path((job, item)): Path<(String, 
     let note = asked.operations().note(Some(asked.visitor.name()), None);
     let done = asked.operations().disable_item(&job, item, Some(note)).await;
     let done = done.map(|()| (asked.words.switched_off)(&(asked.words.item_of)(item, &job)));
-    asked.answer(&of_items(&job), done).await
+    asked.answer(slice::from_ref(&job), &of_items(&job), done).await
 }
 
 /// Switches one item on.
 pub(crate) async fn enable_item(asked: Asked, Path((job, item)): Path<(String, u32)>) -> Redirect {
     let done = asked.operations().enable_item(&job, item).await;
     let done = done.map(|()| (asked.words.switched_on)(&(asked.words.item_of)(item, &job)));
-    asked.answer(&of_items(&job), done).await
+    asked.answer(slice::from_ref(&job), &of_items(&job), done).await
+}
+
+/// Returns the jobs in which a server was switched.
+fn changed(done: &Result<Vec<Switched>, Error>) -> Vec<String> {
+    let switched = done.as_deref().unwrap_or_default();
+    switched.iter().map(|switched| switched.job_name.clone()).collect()
 }
 
 /// Switches a server off in all its jobs.
 pub(crate) async fn disable_server(asked: Asked, Path(server): Path<String>, Form(form): Form<Off>) -> Redirect {
     let note = asked.operations().note(Some(asked.visitor.name()), given(&form.reason));
     let done = asked.operations().disable(&Target::server(&*server), Some(note)).await;
+    let jobs = changed(&done);
     let done = done.map(|_| (asked.words.switched_off)(&server));
-    asked.answer("/servers", done).await
+    asked.answer(&jobs, "/servers", done).await
 }
 
 /// Switches a server on in all its jobs.
 pub(crate) async fn enable_server(asked: Asked, Path(server): Path<String>) -> Redirect {
     let done = asked.operations().enable(&Target::server(&*server)).await;
+    let jobs = changed(&done);
     let done = done.map(|_| (asked.words.switched_on)(&server));
-    asked.answer("/servers", done).await
+    asked.answer(&jobs, "/servers", done).await
 }

@@ -47,7 +47,7 @@ impl Stage {
     async fn add(&self, job: &str, description: &str, parameters: &str) {
         let text = |text: &str| serde_json::to_string(text).expect("a text");
         let config = format!(
-            "jobName: {}\ncron: 0/5 * * * * ?\nshardingTotalCount: 3\ndescription: {}\nshardingItemParameters: {}\n",
+            "jobName: {}\ncron: 0 0 2 * * ?\nshardingTotalCount: 3\ndescription: {}\nshardingItemParameters: {}\n",
             text(job),
             text(description),
             text(parameters)
@@ -121,7 +121,7 @@ async fn shows_jobs_below_its_prefix() {
             for part in [
                 "href=\"/ops/console/jobs/sync_orders\"",
                 "Copies new orders",
-                "every 5 seconds",
+                "at 02:00 every day",
                 "no instance serves it",
                 "foreign",
                 "it belongs to another program",

@@ -102,6 +102,7 @@ async fn follow(
     mut watch: Box<dyn Watch>,
 ) -> Result<ControlFlow<()>, Error> {
     known.read_all(shared, session).await?;
+    known.follow_wishes(shared, session).await?;
     let mut marked = Marked::default();
     loop {
         let Some(idle_at) = idle_at(shared).filter(|at| *at > Instant::now()) else {
@@ -123,7 +124,7 @@ async fn follow(
                 Noted::Closed => return Err(shared.operations.failed(registry::Error::SessionExpired)),
             },
             // A job that is looked at from now on is due sooner.
-            () = shared.looked.notified() => {}
+            () = shared.looked.notified() => known.follow_wishes(shared, session).await?,
             () = tokio::time::sleep_until(wake_at) => {
                 marked.jobs.extend(known.overdue(shared.operations.now()).map(|job| (job, Instant::now())));
                 let due = marked.take_due(shared);
@@ -271,6 +272,21 @@ impl Known {
             }
             shared.picture.send_modify(|picture| show(picture, some, found, now));
         }
+        Ok(())
+    }
+
+    /// Reads the jobs that callers want to be read at once.
+    async fn follow_wishes(&mut self, shared: &Shared, session: &dyn Session) -> Result<(), Error> {
+        let (wanted, wishes) = {
+            let mut looks = shared.looks.lock().unwrap_or_else(PoisonError::into_inner);
+            (std::mem::take(&mut looks.wanted), looks.wishes)
+        };
+        // What the operations wrote has to be in what this session reads.
+        if !wanted.is_empty() {
+            session.sync().await.map_err(|error| shared.operations.failed(error))?;
+            self.read(shared, session, wanted).await?;
+        }
+        shared.followed.send_replace(wishes);
         Ok(())
     }
 

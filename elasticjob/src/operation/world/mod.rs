@@ -10,7 +10,7 @@
 mod firings;
 mod keeper;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -68,13 +68,19 @@ struct Shared {
     /// A std mutex: never held across an await.
     looks: Mutex<Looks>,
     looked: tokio::sync::Notify,
+    /// How many of the wishes were followed.
+    followed: watch::Sender<u64>,
 }
 
-/// Who looks, and at what.
+/// What callers look at, and what they want to be read again.
 #[derive(Default)]
 struct Looks {
     newest: Option<Instant>,
     shown: BTreeMap<Arc<str>, Instant>,
+    /// Jobs that are to be read at once.
+    wanted: BTreeSet<Arc<str>>,
+    /// How often callers wanted some.
+    wishes: u64,
 }
 
 /// All jobs as they are known at one moment. Clones share what they hold.
@@ -149,6 +155,7 @@ impl World {
                 picture: watch::Sender::new(picture),
                 looks: Mutex::default(),
                 looked: tokio::sync::Notify::new(),
+                followed: watch::Sender::new(0),
             }),
         }
     }
@@ -193,6 +200,24 @@ impl World {
         let read = tokio::time::timeout(limit, pictures.wait_for(is_read));
         drop(read.await);
         self.picture()
+    }
+
+    /// Reads these jobs again at once, such as after an operation on them, and waits for that, but no longer than `limit`. What it
+    /// reads is of after this call. If the registry is away, it waits in vain.
+    ///
+    /// # Cancel safety
+    /// Safe: the jobs are read all the same.
+    pub async fn read_again<'a>(&self, jobs: impl IntoIterator<Item = &'a str>, limit: Duration) {
+        let wish = {
+            let mut looks = self.shared.looks.lock().unwrap_or_else(PoisonError::into_inner);
+            looks.newest = Some(Instant::now());
+            looks.wanted.extend(jobs.into_iter().map(Arc::from));
+            looks.wishes += 1;
+            looks.wishes
+        };
+        self.shared.looked.notify_one();
+        let mut followed = self.shared.followed.subscribe();
+        drop(tokio::time::timeout(limit, followed.wait_for(|followed| *followed >= wish)).await);
     }
 
     /// Waits until there is a picture of a later revision than this one; returns it.

@@ -43,22 +43,28 @@ pub(crate) async fn pass(State(gate): State<Gate>, request: Request, next: Next)
 }
 
 impl Gate {
+    /// Returns who sent a request; `None` if they may not look. A stream asks again from time to time.
+    pub(crate) fn visitor(&self, parts: &Parts) -> Option<Visitor> {
+        match self {
+            Self::Application(access) => access.of(parts),
+            Self::Key { key, .. } => {
+                let has_key = key.is_in(&parts.headers);
+                has_key.then(|| Visitor::new("console", Rights::Operator))
+            }
+        }
+    }
+
     /// Returns the answer to a request that may not pass. A visitor that may is put into the request.
     fn refusal(&self, parts: &mut Parts) -> Option<Response> {
-        let visitor = match self {
-            Self::Application(access) => access.of(parts),
-            Self::Key { key, hosts } => {
-                let Some(host) = host(parts).filter(|host| is_known(hosts, host)) else {
-                    return Some(StatusCode::MISDIRECTED_REQUEST.into_response());
-                };
-                if let Some(redirect) = key.accept(parts, &host) {
-                    return Some(redirect);
-                }
-                key.is_in(&parts.headers)
-                    .then(|| Visitor::new("console", Rights::Operator))
+        if let Self::Key { key, hosts } = self {
+            let Some(host) = host(parts).filter(|host| is_known(hosts, host)) else {
+                return Some(StatusCode::MISDIRECTED_REQUEST.into_response());
+            };
+            if let Some(redirect) = key.accept(parts, &host) {
+                return Some(redirect);
             }
-        };
-        let Some(visitor) = visitor else {
+        }
+        let Some(visitor) = self.visitor(parts) else {
             return Some((StatusCode::FORBIDDEN, NO_KEY).into_response());
         };
         if !matches!(parts.method, Method::GET | Method::HEAD) {

@@ -13,12 +13,13 @@ use std::time::Duration;
 
 use axum::Extension;
 use axum::extract::{OriginalUri, Query, State};
-use axum::http::header::HeaderMap;
+use axum::http::request::Parts;
 use axum::http::{HeaderName, StatusCode, Uri};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use crate::access::{Rights, Visitor};
 use crate::page::View;
@@ -30,6 +31,9 @@ const PACE: Duration = Duration::from_millis(250);
 
 /// How often a page is looked at anew although nothing changed: so long its jobs count as shown.
 const LOOK: Duration = Duration::from_secs(5);
+
+/// After which time it is asked again whether the visitor may look.
+const ASK_AGAIN: Duration = Duration::from_secs(25);
 
 /// How often a line is sent although there is no news.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -57,6 +61,10 @@ struct Open {
     view: View,
     rendering: Rendering,
     visitor: Visitor,
+    /// By which the visitor is known.
+    request: Parts,
+    /// When it was last asked who that is.
+    asked_at: Instant,
     /// The revision that the page has; `None` if it is of another process.
     revision: Option<u64>,
     /// Hashes of the elements that the page has.
@@ -67,10 +75,9 @@ struct Open {
 pub(crate) async fn stream(
     State(site): State<Site>,
     OriginalUri(original): OriginalUri,
-    uri: Uri,
     Extension(visitor): Extension<Visitor>,
     Query(asked): Query<Asked>,
-    headers: HeaderMap,
+    request: Parts,
 ) -> Response {
     let view = local(&asked.view).parse::<Uri>().ok().and_then(|uri| View::parse(&uri));
     let Some(view) = view else {
@@ -80,8 +87,8 @@ pub(crate) async fn stream(
     let open = Open {
         rendering: Rendering {
             address: asked.view.as_str().into(),
-            language: Language::of(&headers),
-            base: base(&original, &uri),
+            language: Language::of(&request.headers),
+            base: base(&original, &request.uri),
             may_operate: visitor.may(Rights::Operator),
         },
         revision: after.and_then(|(_, revision)| revision.parse().ok()),
@@ -89,9 +96,11 @@ pub(crate) async fn stream(
         site,
         view,
         visitor,
+        request,
+        asked_at: Instant::now(),
     };
     let events = stream::unfold(open, |mut open| async move {
-        let event = open.next().await;
+        let event = open.next().await?;
         Some((Ok::<_, Infallible>(event), open))
     });
     let sse = Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT));
@@ -100,9 +109,10 @@ pub(crate) async fn stream(
 }
 
 impl Open {
-    /// Waits for news, and returns it.
-    async fn next(&mut self) -> Event {
+    /// Waits for news, and returns it; `None` once the visitor may not look any more.
+    async fn next(&mut self) -> Option<Event> {
         loop {
+            self.ask_again()?;
             self.site.look(&self.view);
             if let Some(revision) = self.revision {
                 if self.known.is_empty() && self.site.world.picture().revision == revision {
@@ -116,9 +126,19 @@ impl Open {
                 tokio::time::sleep(PACE).await;
             }
             if let Some(event) = self.render() {
-                return event;
+                return Some(event);
             }
         }
+    }
+
+    /// Asks who the visitor is, if that was some time ago: users log out, and rights change.
+    fn ask_again(&mut self) -> Option<()> {
+        if self.asked_at.elapsed() >= ASK_AGAIN {
+            self.asked_at = Instant::now();
+            self.visitor = self.site.gate.visitor(&self.request)?;
+            self.rendering.may_operate = self.visitor.may(Rights::Operator);
+        }
+        Some(())
     }
 
     /// Renders the page; `None` if nothing on it is news.

@@ -35,6 +35,7 @@ const LARGEST_FORM: usize = 1024 * 1024;
 pub(crate) struct Site {
     pub(crate) world: World,
     registry: Arc<str>,
+    pub(crate) gate: Gate,
     memory: Arc<Mutex<Memory>>,
     /// Tells streams of this process from those of the one before.
     pub(crate) boot: Arc<str>,
@@ -60,6 +61,7 @@ pub(crate) struct Rendering {
 /// Returns the console as a router.
 pub(crate) fn router(world: World, gate: Gate) -> Router {
     let site = Site {
+        gate: gate.clone(),
         memory: Arc::default(),
         registry: world.operations().registry().into(),
         boot: format!("{:x}", Timestamp::now().as_millisecond()).into(),

@@ -1,6 +1,7 @@
 //! The console over a registry that holds jobs of every kind, without a browser: pages, forms, streams and what they refuse.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -10,6 +11,7 @@ use elasticjob::operation::Operations;
 use elasticjob::registry::memory::MemoryRegistry;
 use elasticjob::registry::{BoxFuture, CreateMode, Read, Registry, Session, Step};
 use elasticjob_console::{Console, Rights, Visitor};
+use futures_util::StreamExt;
 use tower::ServiceExt;
 
 /// Names and texts that mislead pages that do not escape them.
@@ -23,10 +25,15 @@ struct Stage {
 }
 
 async fn stage(rights: Rights) -> Stage {
+    stage_for(move || Some(Visitor::new("alice", rights))).await
+}
+
+/// A console for whom `visitor` returns.
+async fn stage_for(visitor: impl Fn() -> Option<Visitor> + Send + Sync + 'static) -> Stage {
     let registry = MemoryRegistry::new();
     let session = registry.connect().await.expect("it is embedded");
     let operations = Operations::new(Arc::new(registry));
-    let (console, following) = Console::router(operations, move |_| Some(Visitor::new("alice", rights)));
+    let (console, following) = Console::router(operations, move |_| visitor());
     Stage {
         router: Router::new().nest("/ops/console", console),
         session,
@@ -297,7 +304,6 @@ async fn streams_what_changes() {
             let mut stream = response.into_body().into_data_stream();
             stage.add("second", "", "").await;
             let event = async {
-                use futures_util::StreamExt;
                 let mut text = String::new();
                 while !text.contains("second") {
                     let bytes = stream.next().await.expect("it goes on").expect("it is not cut");
@@ -342,6 +348,27 @@ async fn shows_thousands_of_jobs_a_page_at_a_time() {
             assert!(page.contains("job_0017") && page.contains("1–100 of 139"), "{page}");
             let (status, _) = stage.get("/jobs?page=18446744073709551615").await;
             assert_eq!(status, StatusCode::OK);
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn ends_the_stream_of_a_visitor_who_has_logged_out() {
+    let is_in = Arc::new(AtomicBool::new(true));
+    let asked = Arc::clone(&is_in);
+    let alice = || Visitor::new("alice", Rights::Viewer);
+    let stage = stage_for(move || asked.load(Ordering::Relaxed).then(alice)).await;
+    stage
+        .run(async |stage| {
+            let request = Request::get("/ops/console/live?view=/jobs&after=0-0");
+            let response = stage.ask(request.body(Body::empty()).expect("a request")).await;
+            let mut stream = response.into_body().into_data_stream();
+            assert!(stream.next().await.is_some(), "the page as it is");
+            is_in.store(false, Ordering::Relaxed);
+            let end = async { while stream.next().await.is_some() {} };
+            tokio::time::timeout(Duration::from_secs(31), end)
+                .await
+                .expect("it ends");
         })
         .await;
 }

@@ -6,19 +6,9 @@
 //! job that needs more makes more requests. That is why a simulation lowers them: with a few hundred bytes for a
 //! transaction, a job of ten items goes through everything that a job of a million does.
 
-use crate::registry;
-
 /// The largest transaction, in bytes as [`size_of`](crate::registry::size_of) counts them, that any registry is sent: half of what
 /// a ZooKeeper server takes by default, since it answers anything larger by cutting the connection.
 pub const MAX_TRANSACTION_SIZE: usize = 512 * 1024;
-
-/// What a registry takes in one request unless it has limits of its own.
-pub(crate) fn of_requests() -> registry::Limits {
-    registry::Limits {
-        steps: usize::MAX,
-        bytes: transaction_size(),
-    }
-}
 
 /// A list that is stored in one node takes a part of this, in bytes. It is the same for all members of a job, since all read it.
 pub(crate) fn transaction_size() -> usize {

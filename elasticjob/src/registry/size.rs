@@ -100,7 +100,10 @@ impl Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        limits::of_requests()
+        Self {
+            steps: usize::MAX,
+            bytes: limits::transaction_size(),
+        }
     }
 }
 

@@ -140,7 +140,7 @@ mod tests {
         let finding = Finding::ItemDisabled { note: Some(note) };
         assert_eq!(
             finding.in_chinese(),
-            "分片已停用（自 2026-03-01T10：00：00Z，alice：换盘）"
+            "分片已停用（自 2026-03-01T10:00:00Z，alice：换盘）"
         );
         assert_eq!(
             Finding::ItemDisabled { note: None }.in_chinese(),

@@ -17,6 +17,7 @@ use tempfile::TempDir;
 use tokio::time::Instant;
 
 use crate::certificates::Certificates;
+use crate::process::stop_all_threads;
 use crate::zookeeper::free_port;
 
 const HINT: &str = "these tests need etcd from Debian: apt-get install --no-install-recommends etcd-server etcd-client";
@@ -202,7 +203,8 @@ impl Etcd {
     /// # Errors
     /// When the process is gone.
     pub fn pause(&self, number: usize) -> anyhow::Result<()> {
-        self.signal(number, Signal::STOP)
+        let process = self.members[number].process.as_ref().context("the server runs")?;
+        stop_all_threads(process.pid)
     }
 
     /// Lets a paused process go on (SIGCONT).

@@ -19,6 +19,30 @@ use crate::command::{Answer, Command};
 /// How long a member may take to end, or to answer.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Stops a process (SIGSTOP), and waits until each of its threads stands still: the signal is taken up a moment later.
+///
+/// # Errors
+/// When the process is gone.
+pub fn stop_all_threads(pid: Pid) -> anyhow::Result<()> {
+    kill_process(pid, Signal::STOP).context("could not stop the process")?;
+    let tasks = PathBuf::from(format!("/proc/{pid}/task"));
+    let is_stopped = |task: std::io::Result<fs::DirEntry>| -> anyhow::Result<bool> {
+        let stat = fs::read_to_string(task?.path().join("stat")).unwrap_or_default();
+        // Behind the name, which is in parentheses and may hold anything. A thread that has ended has no state.
+        let state = stat.rsplit(") ").next().and_then(|rest| rest.chars().next());
+        Ok(matches!(state, None | Some('T' | 'Z' | 'X')))
+    };
+    let deadline = std::time::Instant::now() + PATIENCE;
+    loop {
+        let stopped: anyhow::Result<Vec<bool>> = fs::read_dir(&tasks)?.map(is_stopped).collect();
+        if stopped?.into_iter().all(|it| it) {
+            return Ok(());
+        }
+        anyhow::ensure!(std::time::Instant::now() < deadline, "the process {pid} does not stop");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
 /// A member to be started, in a directory and with an environment of its own.
 #[derive(Clone, Debug)]
 #[must_use = "nothing runs before `start`"]
@@ -143,7 +167,8 @@ impl Member {
     /// # Errors
     /// When it is gone.
     pub fn pause(&self) -> anyhow::Result<()> {
-        self.signal(Signal::STOP)
+        self.child.id().context("the member has ended")?;
+        stop_all_threads(self.pid)
     }
 
     /// Lets it go on (SIGCONT).

@@ -17,6 +17,7 @@ use anyhow::{Context as _, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::certificates::Issued;
+use crate::process::stop_all_threads;
 
 /// How often, and with what pause, a server is asked whether it serves: 30 s for a start or an election.
 const QUESTIONS: usize = 3_000;
@@ -281,7 +282,7 @@ impl Server {
     /// # Errors
     /// When the process is gone.
     pub fn pause(&self) -> anyhow::Result<()> {
-        kill_process(self.pid(), Signal::STOP).context("could not stop the server")
+        stop_all_threads(self.pid())
     }
 
     /// Lets a paused process go on (SIGCONT).

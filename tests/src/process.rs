@@ -32,15 +32,14 @@ pub fn stop_all_threads(pid: Pid) -> anyhow::Result<()> {
         let state = stat.rsplit(") ").next().and_then(|rest| rest.chars().next());
         Ok(matches!(state, None | Some('T' | 'Z' | 'X')))
     };
-    let deadline = std::time::Instant::now() + PATIENCE;
-    loop {
+    for _ in 0..PATIENCE.as_millis() {
         let stopped: anyhow::Result<Vec<bool>> = fs::read_dir(&tasks)?.map(is_stopped).collect();
         if stopped?.into_iter().all(|it| it) {
             return Ok(());
         }
-        anyhow::ensure!(std::time::Instant::now() < deadline, "the process {pid} does not stop");
         std::thread::sleep(Duration::from_millis(1));
     }
+    anyhow::bail!("the process {pid} does not stop")
 }
 
 /// A member to be started, in a directory and with an environment of its own.

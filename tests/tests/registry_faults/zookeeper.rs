@@ -140,7 +140,8 @@ async fn another_digest_should_be_refused_with_a_word_on_why() -> anyhow::Result
     let open = ZooKeeperRegistry::new(&server, "/")?.connect().await?;
     let error = open.write(set("/secret/a")).await.expect_err("it is a secret");
     assert_eq!(error.step, Some(0));
-    let reason = "/secret/a: not authorized: its access rights are for others, such as those with another digest";
+    let reason =
+        "/secret/a: not authorized: its access rights are for others, such as those with another digest or user";
     assert_eq!(error.error, Error::Refused(reason.into()));
     assert!(matches!(
         open.read(vec![Read::Data("/secret/a".into())]).await,

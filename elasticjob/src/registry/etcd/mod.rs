@@ -4,12 +4,12 @@
 //!
 //! - **Sessions.** A session is a lease, which its task keeps alive, and a key that lives as long. Each transaction expects that key as
 //!   the present connection has put it, so that the dead cannot write, nor can what a former connection has left on its way.
-//!   A write is answered only if the lease is known to live long enough ([`lease`]).
-//! - **Transactions.** Steps become comparisons and changes ([`plan`]). etcd changes each key once, so a transaction
+//!   A write is answered only if the lease is known to live long enough.
+//! - **Transactions.** Steps become comparisons and changes. etcd changes each key once, so a transaction
 //!   carries out what it comes to for each node.
-//! - **Events before answers.** A call is answered once the events up to its revision have been handed out ([`groups`]).
+//! - **Events before answers.** A call is answered once the events up to its revision have been handed out.
 //!
-//! Nodes are keys below the namespace ([`keys`]). Java members know no such registry.
+//! Nodes are keys below the namespace. Java members know no such registry.
 
 mod address;
 mod calls;

@@ -38,6 +38,28 @@ fn invalid(path: &str, reason: &str) -> Error {
     Error::InvalidArgument(format!("path `{}`: {reason}", path.escape_debug()))
 }
 
+/// Returns the absolute path of a namespace as it is configured: blanks and slashes around it do not count.
+#[cfg(any(feature = "_registry-sql", feature = "registry-etcd"))]
+pub(super) fn namespace(text: &str) -> String {
+    format!("/{}", text.trim().trim_matches('/'))
+}
+
+/// Returns what is wrong with the path of a namespace that may have so many bytes.
+#[cfg(any(feature = "_registry-sql", feature = "registry-etcd", feature = "zookeeper"))]
+pub(super) fn faults_of_namespace(namespace: &str, longest: usize) -> Vec<String> {
+    let mut faults = Vec::new();
+    if let Err(Error::InvalidArgument(fault)) = validate(namespace) {
+        faults.push(format!("namespace: {fault}"));
+    }
+    if namespace.len() > longest {
+        let length = namespace.len();
+        faults.push(format!(
+            "namespace `{namespace}` has {length} bytes, at most {longest} are possible"
+        ));
+    }
+    faults
+}
+
 /// Splits a valid path other than the root into its parent and its name.
 pub(super) fn split(path: &str) -> (&str, &str) {
     match path.rsplit_once('/') {

@@ -54,18 +54,10 @@ impl Address {
             .map(|(server, number)| parse_server(server.trim(), number))
             .filter_map(|server| server.map_err(|fault| faults.push(fault)).ok())
             .collect();
-        let namespace = format!("/{}", namespace.trim().trim_matches('/'));
-        if let Err(Error::InvalidArgument(fault)) = path::validate(&namespace) {
-            faults.push(format!("namespace: {fault}"));
-        }
+        let namespace = path::namespace(namespace);
+        faults.extend(path::faults_of_namespace(&namespace, MAX_NAMESPACE_LENGTH));
         if namespace.split('/').any(|part| part.starts_with(MARK)) {
             faults.push(format!("namespace `{namespace}`: no part may begin with `{MARK}`"));
-        }
-        if namespace.len() > MAX_NAMESPACE_LENGTH {
-            faults.push(format!(
-                "namespace `{namespace}` has {} bytes, at most {MAX_NAMESPACE_LENGTH} are possible",
-                namespace.len()
-            ));
         }
         if !faults.is_empty() {
             return Err(Error::InvalidArgument(faults.join("; ")));

@@ -36,15 +36,7 @@ impl Address {
             .collect();
         let chroot = join(root.trim(), "");
         let namespace = join(root.trim(), namespace.trim());
-        if let Err(Error::InvalidArgument(fault)) = path::validate(&namespace) {
-            faults.push(format!("namespace: {fault}"));
-        }
-        if namespace.len() > MAX_NAMESPACE_LENGTH {
-            faults.push(format!(
-                "namespace `{namespace}` has {} bytes, at most {MAX_NAMESPACE_LENGTH} are possible",
-                namespace.len()
-            ));
-        }
+        faults.extend(path::faults_of_namespace(&namespace, MAX_NAMESPACE_LENGTH));
         if !faults.is_empty() {
             return Err(Error::InvalidArgument(faults.join("; ")));
         }

@@ -101,10 +101,8 @@ impl PostgresRegistry {
             Ok(_) => faults.push("URL: `postgres://USER:PASSWORD@HOST/DATABASE` is expected".to_owned()),
             Err(problems) => faults.extend(problems.into_iter().map(|problem| format!("URL: {problem}"))),
         }
-        let namespace = format!("/{}", namespace.trim().trim_matches('/'));
-        if let Err(Error::InvalidArgument(fault)) = path::validate(&namespace) {
-            faults.push(format!("namespace: {fault}"));
-        }
+        let namespace = path::namespace(namespace);
+        faults.extend(path::faults_of_namespace(&namespace, usize::MAX));
         if !faults.is_empty() {
             return Err(Error::InvalidArgument(faults.join("; ")));
         }

@@ -97,10 +97,8 @@ impl SqliteRegistry {
         if file.file_name().is_none() || file.to_string_lossy().contains(":memory:") {
             faults.push(format!("file `{}`: expected the path of a file", file.display()));
         }
-        let namespace = format!("/{}", namespace.trim().trim_matches('/'));
-        if let Err(Error::InvalidArgument(fault)) = path::validate(&namespace) {
-            faults.push(format!("namespace: {fault}"));
-        }
+        let namespace = path::namespace(namespace);
+        faults.extend(path::faults_of_namespace(&namespace, usize::MAX));
         let path = std::path::absolute(file).unwrap_or_else(|error| {
             faults.push(format!("file `{}`: {error}", file.display()));
             file.to_owned()

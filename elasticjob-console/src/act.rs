@@ -19,7 +19,7 @@ use crate::words::{Language, Words};
 /// How long a page waits to show what the action before it has done. Then its stream shows it.
 const SETTLING: std::time::Duration = std::time::Duration::from_secs(2);
 
-/// An action that was asked for: on which jobs, by whom, and where its answer leads.
+/// An action that a visitor asked for.
 pub(crate) struct Asked {
     site: Site,
     visitor: Visitor,
@@ -57,7 +57,7 @@ impl Asked {
     async fn answer(self, jobs: &[String], page: &str, done: Result<String, Error>) -> Redirect {
         let (key, text) = match &done {
             Ok(text) => ("done", text.clone()),
-            Err(error) => ("failed", said(error)),
+            Err(error) => ("failed", error.chain().to_string()),
         };
         if done.is_ok() {
             self.site
@@ -68,21 +68,6 @@ impl Asked {
         let sign = if page.contains('?') { '&' } else { '?' };
         Redirect::to(&format!("{}{page}{sign}{key}={}", self.base, escaped(&shown(&text))))
     }
-}
-
-/// Returns an error with all that led to it.
-fn said(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
 }
 
 fn given(text: &str) -> Option<&str> {

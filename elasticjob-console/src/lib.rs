@@ -61,4 +61,3 @@ mod words;
 
 pub use access::{Rights, Visitor};
 pub use companion::Console;
-pub use words::Language;

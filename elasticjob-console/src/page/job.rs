@@ -396,14 +396,11 @@ impl<'a> Seen<'a> {
         let longest = draw::longest(&firings);
         let rows = self.rows().into_iter().map(|item| {
             let report = self.report(item);
-            let newest = firings.iter().rev().find_map(|firing| firing.cell(item));
+            let newest = self.job.firings.newest(item);
             let shape = Shape::of(newest);
             MatrixRow {
                 item,
-                parameter: report
-                    .and_then(|report| report.parameter.as_deref())
-                    .map(shown)
-                    .unwrap_or_default(),
+                parameter: self.parameter(item),
                 sign: shape.sign(),
                 class: shape.class(),
                 last: newest.and_then(|cell| cell.took_millis).map(millis).unwrap_or_default(),
@@ -473,13 +470,9 @@ impl<'a> Seen<'a> {
     fn firing_row(&self, item: u32, cell: Option<&Cell>, outcome: &'static str) -> FiringRow {
         let w = self.w;
         let shape = Shape::of(cell);
-        let report = self.report(item);
         FiringRow {
             item,
-            parameter: report
-                .and_then(|report| report.parameter.as_deref())
-                .map(shown)
-                .unwrap_or_default(),
+            parameter: self.parameter(item),
             sign: shape.sign(),
             class: shape.class(),
             outcome,
@@ -515,10 +508,16 @@ impl<'a> Seen<'a> {
             .filter(|report| report.item == item)
     }
 
+    /// Returns the parameter of an item; empty if it has none.
+    fn parameter(&self, item: u32) -> String {
+        let parameter = self.report(item).and_then(|report| report.parameter.as_deref());
+        parameter.map(shown).unwrap_or_default()
+    }
+
     fn item(&self, item: u32) -> ItemRow<'_> {
         let w = self.w;
         let report = self.report(item);
-        let newest = self.job.firings.all().iter().rev().find_map(|firing| firing.cell(item));
+        let newest = self.job.firings.newest(item);
         let shape = Shape::of(newest);
         let explained = self.job.explanation.items.get(item as usize);
         let status = report.map(|report| report.status);
@@ -536,10 +535,7 @@ impl<'a> Seen<'a> {
             id: id_of("i", &item.to_string()),
             path: format!("{}/items/{item}", self.scene.job(&self.job.report.brief.job_name)),
             item,
-            parameter: report
-                .and_then(|report| report.parameter.as_deref())
-                .map(shown)
-                .unwrap_or_default(),
+            parameter: self.parameter(item),
             sign: shape.sign(),
             class: shape.class(),
             owner: report

@@ -431,10 +431,7 @@ impl<'a> Row<'a> {
 
 /// Returns the newest outcome of each item.
 pub(super) fn newest_shapes(job: &JobNow) -> impl Iterator<Item = (u32, Shape)> + '_ {
-    (0..job.report.brief.sharding_total_count).map(|item| {
-        let newest = job.firings.all().iter().rev().find_map(|firing| firing.cell(item));
-        (item, Shape::of(newest))
-    })
+    (0..job.report.brief.sharding_total_count).map(|item| (item, Shape::of(job.firings.newest(item))))
 }
 
 /// Counts shapes, the worst first.

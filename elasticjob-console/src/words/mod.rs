@@ -17,8 +17,7 @@ use crate::key::cookies;
 
 /// A language of the console.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Language {
+pub(crate) enum Language {
     /// English.
     English,
     /// Chinese, in simplified characters.

@@ -9,7 +9,7 @@ mod chinese;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use elasticjob_config::job::JobConfig;
+use elasticjob_config::job::{Errors, JobConfig};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -218,7 +218,11 @@ impl Operations {
 
 /// Explains a job from what was read of it. `now` decides which time is the next.
 pub(super) fn explain(survey: &Survey, now: Timestamp) -> Explanation {
-    let config = survey.configuration();
+    of(survey, survey.configuration(), now)
+}
+
+/// As [`explain`], by the configuration that was read, for a caller that has it already.
+pub(super) fn of(survey: &Survey, config: Option<Result<JobConfig, Errors>>, now: Timestamp) -> Explanation {
     let mut findings = match &config {
         None => vec![Finding::NoConfiguration],
         Some(Err(errors)) => vec![Finding::InvalidConfiguration {

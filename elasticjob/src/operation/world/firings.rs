@@ -11,7 +11,7 @@ use crate::cluster::ledger::{Record, Run};
 use crate::run::{Source, Verdict};
 
 /// The most firings that are kept of a job.
-pub const MOST: usize = 50;
+const MOST: usize = 50;
 
 /// The most cells that are kept of a job: a job of many items has fewer firings.
 const MOST_CELLS: usize = 64 * MOST;
@@ -77,6 +77,12 @@ impl Firings {
     #[must_use]
     pub fn all(&self) -> &[Firing] {
         &self.firings
+    }
+
+    /// Returns the newest that was seen of an item.
+    #[must_use]
+    pub fn newest(&self, item: u32) -> Option<&Cell> {
+        self.firings.iter().rev().find_map(|firing| firing.cell(item))
     }
 
     /// Records what the ledger of an item says.

@@ -311,7 +311,7 @@ impl Known {
         }
         Found::Job(Box::new(JobNow {
             revision: 0,
-            explanation: explain::explain(survey, now),
+            explanation: explain::of(survey, Some(Ok(config)), now),
             report,
             firings,
         }))

@@ -21,7 +21,7 @@ use tokio::time::Instant;
 
 use super::{Explanation, JobReport, Operations, Unlisted};
 
-pub use firings::{Cell, Firing, Firings, MOST as MOST_FIRINGS, Outcome};
+pub use firings::{Cell, Firing, Firings, Outcome};
 
 /// How long after the last look the session is closed.
 pub const IDLE: Duration = Duration::from_secs(300);

@@ -1,4 +1,4 @@
-//! Who looks at the console, and what they may do.
+//! Visitors of the console, and their rights.
 
 use std::fmt;
 use std::sync::Arc;

@@ -14,16 +14,16 @@ use axum::response::{IntoResponse, Response};
 use crate::access::{Access, Rights, Visitor};
 use crate::key::Key;
 
-/// Who is let in.
+/// Which visitors are let in.
 #[derive(Clone, Debug)]
 pub(crate) enum Gate {
-    /// Whoever has the key, by one of the names of this machine.
+    /// A visitor that has the key, and asks by a name of this machine.
     Key {
         key: Key,
         /// Further names by which browsers reach the console.
         hosts: Vec<String>,
     },
-    /// Whom the application lets in, of which the console is a part.
+    /// A visitor that the application around the console lets in.
     Application(Access),
 }
 

@@ -7,7 +7,8 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::Redirect;
 use axum::{Extension, Form};
-use elasticjob::operation::{Error, Operations, Switched, Target};
+use elasticjob::operation::world::JobNow;
+use elasticjob::operation::{Error, Note, Operations, Target};
 use serde::Deserialize;
 
 use crate::access::Visitor;
@@ -147,25 +148,57 @@ pub(crate) async fn enable_item(asked: Asked, Path((job, item)): Path<(String, u
     asked.answer(slice::from_ref(&job), &of_items(&job), done).await
 }
 
-/// Returns the jobs in which a server was switched.
-fn changed(done: &Result<Vec<Switched>, Error>) -> Vec<String> {
-    let switched = done.as_deref().unwrap_or_default();
-    switched.iter().map(|switched| switched.job_name.clone()).collect()
+/// Whether a server is switched off or on.
+enum Switch {
+    Off(Note),
+    On,
 }
 
-/// Switches a server off in all its jobs.
+impl Asked {
+    /// Switches a server in all jobs that the visitor sees. Returns these, and what came of it.
+    async fn switch_server(&self, server: &str, switch: Switch) -> (Vec<String>, Result<(), Error>) {
+        let targets = self.on_server(server);
+        if targets.is_empty() {
+            let (server, job) = (server.to_owned(), None);
+            return (Vec::new(), Err(Error::NoSuchServer { server, job }));
+        }
+        let mut changed = Vec::new();
+        for target in targets {
+            let done = match &switch {
+                Switch::Off(note) => self.operations().disable(&target, Some(note.clone())).await,
+                Switch::On => self.operations().enable(&target).await,
+            };
+            match done {
+                Ok(switched) => changed.extend(switched.into_iter().map(|switched| switched.job_name)),
+                Err(error) => return (changed, Err(error)),
+            }
+        }
+        (changed, Ok(()))
+    }
+
+    /// Returns what a server is to a visitor: that in all jobs, or in each of those that the visitor sees.
+    fn on_server(&self, server: &str) -> Vec<Target> {
+        if self.visitor.jobs().is_all() {
+            return vec![Target::server(server)];
+        }
+        let picture = self.site.picture(&self.visitor);
+        let is_there = |job: &JobNow| job.report.servers.iter().any(|found| found.ip == server);
+        let jobs = picture.jobs.iter().filter(|(_, job)| is_there(job));
+        jobs.map(|(name, _)| Target::job_on_server(&**name, server)).collect()
+    }
+}
+
+/// Switches a server off in the jobs that the visitor sees.
 pub(crate) async fn disable_server(asked: Asked, Path(server): Path<String>, Form(form): Form<Off>) -> Redirect {
     let note = asked.operations().note(Some(asked.visitor.name()), given(&form.reason));
-    let done = asked.operations().disable(&Target::server(&*server), Some(note)).await;
-    let jobs = changed(&done);
-    let done = done.map(|_| (asked.words.switched_off)(&server));
+    let (jobs, done) = asked.switch_server(&server, Switch::Off(note)).await;
+    let done = done.map(|()| (asked.words.switched_off)(&server));
     asked.answer(&jobs, "/servers", done).await
 }
 
-/// Switches a server on in all its jobs.
+/// Switches a server on in the jobs that the visitor sees.
 pub(crate) async fn enable_server(asked: Asked, Path(server): Path<String>) -> Redirect {
-    let done = asked.operations().enable(&Target::server(&*server)).await;
-    let jobs = changed(&done);
-    let done = done.map(|_| (asked.words.switched_on)(&server));
+    let (jobs, done) = asked.switch_server(&server, Switch::On).await;
+    let done = done.map(|()| (asked.words.switched_on)(&server));
     asked.answer(&jobs, "/servers", done).await
 }

@@ -1,9 +1,10 @@
-//! What each request passes before any page: its host, who asks, and where a form was sent from; and the headers of each answer.
+//! What each request passes before any page: its host, its visitor, the rights that its route needs, and the page that sent a form; and
+//! the headers of each answer.
 //!
 //! The host comes first. A page of another site that has its name point at this machine would be of the same origin as the
 //! console, and could read every page; its name is none of ours, so it gets no content.
 
-use axum::extract::{Request, State};
+use axum::extract::{FromRequestParts, RawPathParams, Request, State};
 use axum::http::header::{self, HeaderName, HeaderValue};
 use axum::http::request::Parts;
 use axum::http::uri::Authority;
@@ -13,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::access::{Access, Rights, Visitor};
 use crate::key::Key;
+use crate::table::{Needs, Route};
 
 /// Which visitors are let in.
 #[derive(Clone, Debug)]
@@ -32,53 +34,118 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
                       form-action 'self'; frame-ancestors 'none'; base-uri 'none'; require-trusted-types-for 'script'; \
                       trusted-types ej-fragment";
 
-/// Lets a request through, or answers it.
+/// Answers a request for a host that is not ours, and finds out which visitor sent any other.
 pub(crate) async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
-    let response = match gate.refusal(&mut parts) {
-        Some(refusal) => refusal,
-        None => next.run(Request::from_parts(parts, body)).await,
+    let response = match gate.answer(&parts) {
+        Some(answer) => answer,
+        None => {
+            if let Some(visitor) = gate.visitor(&parts) {
+                parts.extensions.insert(visitor);
+            }
+            next.run(Request::from_parts(parts, body)).await
+        }
     };
     with_headers(response)
 }
 
+/// Lets a request through to its route if its visitor may do what the row says, and refuses it otherwise.
+pub(crate) async fn permit(State(route): State<&'static Route>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let jobs = jobs_of(&mut parts).await;
+    match refusal(route, &parts, &jobs) {
+        Some(refusal) => refusal.into_response(),
+        None => next.run(Request::from_parts(parts, body)).await,
+    }
+}
+
+/// Returns the jobs that the path names.
+async fn jobs_of(parts: &mut Parts) -> Vec<String> {
+    let named = RawPathParams::from_request_parts(parts, &()).await;
+    let jobs = |params: RawPathParams| {
+        let jobs = params.iter().filter(|(name, _)| *name == "job");
+        jobs.map(|(_, job)| job.to_owned()).collect()
+    };
+    named.map(|params| jobs(params)).unwrap_or_default()
+}
+
+/// Why a request does not reach its route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// No visitor is known.
+    Stranger,
+    /// A page of another origin sent it.
+    OtherOrigin,
+    /// The visitor has not these rights.
+    Lacks(Rights),
+    /// There is no such job for the visitor.
+    NoSuchJob,
+}
+
+/// Decides by the row of a route whether a request reaches it.
+fn refusal(route: &Route, parts: &Parts, jobs: &[String]) -> Option<Refusal> {
+    let is_reading = matches!(parts.method, Method::GET | Method::HEAD);
+    if !is_reading && !is_from_here(parts) {
+        return Some(Refusal::OtherOrigin);
+    }
+    let Needs::Rights(rights) = route.needs else {
+        return None;
+    };
+    let Some(visitor) = parts.extensions.get::<Visitor>() else {
+        return Some(Refusal::Stranger);
+    };
+    if !visitor.may(rights) {
+        return Some(Refusal::Lacks(rights));
+    }
+    // A page says itself that there is no such job: it is made of what its visitor sees.
+    let is_page = is_reading && !route.path.starts_with("/api/");
+    let is_hidden = !is_page && jobs.iter().any(|job| !visitor.sees(job));
+    is_hidden.then_some(Refusal::NoSuchJob)
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Stranger => stranger(),
+            Self::OtherOrigin => {
+                (StatusCode::FORBIDDEN, "the form was sent by a page of another origin\n").into_response()
+            }
+            Self::Lacks(rights) => (
+                StatusCode::FORBIDDEN,
+                format!("this needs the rights of a visitor that is {rights}\n"),
+            )
+                .into_response(),
+            Self::NoSuchJob => (StatusCode::NOT_FOUND, "there is no such job\n").into_response(),
+        }
+    }
+}
+
+/// Returns the answer to a request of a visitor that may not look.
+pub(crate) fn stranger() -> Response {
+    (StatusCode::FORBIDDEN, NO_KEY).into_response()
+}
+
 impl Gate {
-    /// Returns who sent a request; `None` if they may not look. A stream asks again from time to time.
+    /// Returns the visitor that sent a request; `None` if it may not look. A stream asks again from time to time.
     pub(crate) fn visitor(&self, parts: &Parts) -> Option<Visitor> {
         match self {
             Self::Application(access) => access.of(parts),
             Self::Key { key, .. } => {
                 let has_key = key.is_in(&parts.headers);
-                has_key.then(|| Visitor::new("console", Rights::Operator))
+                has_key.then(|| Visitor::new("console", Rights::Admin))
             }
         }
     }
 
-    /// Returns the answer to a request that may not pass. A visitor that may is put into the request.
-    fn refusal(&self, parts: &mut Parts) -> Option<Response> {
-        if let Self::Key { key, hosts } = self {
-            let Some(host) = host(parts).filter(|host| is_known(hosts, host)) else {
-                return Some(StatusCode::MISDIRECTED_REQUEST.into_response());
-            };
-            if let Some(redirect) = key.accept(parts, &host) {
-                return Some(redirect);
-            }
-        }
-        let Some(visitor) = self.visitor(parts) else {
-            return Some((StatusCode::FORBIDDEN, NO_KEY).into_response());
+    /// Returns the answer to a request that is for another host, or that brings the key.
+    fn answer(&self, parts: &Parts) -> Option<Response> {
+        let Self::Key { key, hosts } = self else {
+            return None;
         };
-        if !matches!(parts.method, Method::GET | Method::HEAD) {
-            if !is_from_here(parts) {
-                return Some(
-                    (StatusCode::FORBIDDEN, "the form was sent by a page of another origin\n").into_response(),
-                );
-            }
-            if !visitor.may(Rights::Operator) {
-                return Some((StatusCode::FORBIDDEN, "a viewer changes nothing\n").into_response());
-            }
-        }
-        parts.extensions.insert(visitor);
-        None
+        let Some(host) = host(parts).filter(|host| is_known(hosts, host)) else {
+            return Some(StatusCode::MISDIRECTED_REQUEST.into_response());
+        };
+        key.accept(parts, &host)
     }
 }
 
@@ -130,8 +197,11 @@ fn with_headers(mut response: Response) -> Response {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use axum::body::Body;
+
+    use super::*;
+    use crate::globs::Globs;
+    use crate::table;
 
     fn key() -> Key {
         Key::new("secret".to_owned(), 8088)
@@ -145,20 +215,23 @@ mod tests {
         request.body(Body::empty()).unwrap().into_parts().0
     }
 
-    /// The status of a request by the key to a console that is known as `jobs.example.org`, too.
-    fn by_key(method: Method, headers: &[(&str, &str)]) -> Option<StatusCode> {
+    /// The status of a request by the key to a console that is known as `jobs.example.org`, too; `None` if it reaches a page.
+    fn by_key(headers: &[(&str, &str)]) -> Option<StatusCode> {
         let hosts = vec!["jobs.example.org".to_owned()];
         let gate = Gate::Key { key: key(), hosts };
-        let mut headers = headers.to_vec();
-        headers.push(("cookie", "ej-8088=secret"));
-        gate.refusal(&mut request(method, &headers))
+        gate.answer(&request(Method::GET, headers))
             .map(|response| response.status())
     }
 
-    fn as_viewer(method: Method, headers: &[(&str, &str)]) -> Option<StatusCode> {
-        let gate = Gate::Application(Access::new(|_| Some(Visitor::new("alice", Rights::Viewer))));
-        gate.refusal(&mut request(method, headers))
-            .map(|response| response.status())
+    fn of_operator(method: Method, headers: &[(&str, &str)], jobs: &[&str]) -> Option<Refusal> {
+        let mut parts = request(method.clone(), headers);
+        let visitor = Visitor::new("alice", Rights::Operator).only(Globs::parse(["a*"]).unwrap());
+        parts.extensions.insert(visitor);
+        let route = table::row(method, "/jobs/{job}", Needs::Rights(Rights::Operator), |method| {
+            axum::routing::on(method, || async {})
+        });
+        let jobs: Vec<String> = jobs.iter().copied().map(str::to_owned).collect();
+        refusal(&route, &parts, &jobs)
     }
 
     #[test]
@@ -174,9 +247,9 @@ mod tests {
             ("localhost@evil.test", Some(StatusCode::MISDIRECTED_REQUEST)),
             ("", Some(StatusCode::MISDIRECTED_REQUEST)),
         ] {
-            assert_eq!(by_key(Method::GET, &[("host", host)]), refused, "{host}");
+            assert_eq!(by_key(&[("host", host)]), refused, "{host}");
         }
-        assert_eq!(by_key(Method::GET, &[]), Some(StatusCode::MISDIRECTED_REQUEST));
+        assert_eq!(by_key(&[]), Some(StatusCode::MISDIRECTED_REQUEST));
     }
 
     #[test]
@@ -185,9 +258,9 @@ mod tests {
         let post = |more: &[(&str, &str)]| {
             let mut headers = vec![host];
             headers.extend_from_slice(more);
-            by_key(Method::POST, &headers)
+            of_operator(Method::POST, &headers, &[])
         };
-        let refused = Some(StatusCode::FORBIDDEN);
+        let refused = Some(Refusal::OtherOrigin);
         assert_eq!(post(&[("sec-fetch-site", "same-origin")]), None);
         assert_eq!(post(&[("sec-fetch-site", "same-site")]), refused);
         assert_eq!(
@@ -201,17 +274,14 @@ mod tests {
     }
 
     #[test]
-    fn lets_viewers_look_alone() {
-        let headers = [("host", "localhost"), ("sec-fetch-site", "same-origin")];
-        assert_eq!(as_viewer(Method::GET, &headers), None);
-        for method in [
-            Method::POST,
-            Method::PUT,
-            Method::DELETE,
-            Method::PATCH,
-            Method::OPTIONS,
-        ] {
-            assert_eq!(as_viewer(method, &headers), Some(StatusCode::FORBIDDEN));
-        }
+    fn has_no_job_that_the_visitor_does_not_see() {
+        let from_here = [("sec-fetch-site", "same-origin")];
+        assert_eq!(of_operator(Method::POST, &from_here, &["a1"]), None);
+        assert_eq!(of_operator(Method::POST, &from_here, &["b1"]), Some(Refusal::NoSuchJob));
+        assert_eq!(
+            of_operator(Method::POST, &from_here, &["a1", "b1"]),
+            Some(Refusal::NoSuchJob)
+        );
+        assert_eq!(of_operator(Method::GET, &[], &["b1"]), None);
     }
 }

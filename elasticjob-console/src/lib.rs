@@ -51,13 +51,16 @@ mod companion;
 mod condition;
 mod draw;
 mod gate;
+mod globs;
 mod key;
 mod live;
 mod page;
 mod routes;
 mod serve;
+mod table;
 mod text;
 mod words;
 
 pub use access::{Rights, Visitor};
 pub use companion::Console;
+pub use globs::Globs;

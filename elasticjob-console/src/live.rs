@@ -21,7 +21,7 @@ use futures_util::stream;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use crate::access::{Rights, Visitor};
+use crate::access::Visitor;
 use crate::page::View;
 use crate::routes::{Rendering, Site, base, local};
 use crate::words::Language;
@@ -89,7 +89,8 @@ pub(crate) async fn stream(
             address: asked.view.as_str().into(),
             language: Language::of(&request.headers),
             base: base(&original, &request.uri),
-            may_operate: visitor.may(Rights::Operator),
+            rights: visitor.rights(),
+            jobs: visitor.jobs().clone(),
         },
         revision: after.and_then(|(_, revision)| revision.parse().ok()),
         known: HashMap::new(),
@@ -113,7 +114,7 @@ impl Open {
     async fn next(&mut self) -> Option<Event> {
         loop {
             self.ask_again()?;
-            self.site.look(&self.view);
+            self.site.look(&self.view, &self.visitor);
             if let Some(revision) = self.revision {
                 if self.known.is_empty() && self.site.world.picture().revision == revision {
                     // The page has what is rendered now.
@@ -136,7 +137,8 @@ impl Open {
         if self.asked_at.elapsed() >= ASK_AGAIN {
             self.asked_at = Instant::now();
             self.visitor = self.site.gate.visitor(&self.request)?;
-            self.rendering.may_operate = self.visitor.may(Rights::Operator);
+            self.rendering.rights = self.visitor.rights();
+            self.rendering.jobs = self.visitor.jobs().clone();
         }
         Some(())
     }

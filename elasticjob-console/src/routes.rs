@@ -1,4 +1,4 @@
-//! Which request leads where.
+//! Pages, and what all handlers share.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,29 +6,25 @@ use std::time::Duration;
 
 use axum::extract::{OriginalUri, Query, Request, State};
 use axum::http::{StatusCode, Uri, header};
-use axum::middleware;
 use axum::response::{Html, IntoResponse, Redirect, Response};
-use axum::routing::{get, post};
 use axum::{Extension, Form, Router};
 use elasticjob::operation::world::{Picture, World};
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use crate::access::Visitor;
+use crate::access::{Rights, Visitor};
 use crate::condition::Judgement;
 use crate::gate::{self, Gate};
+use crate::globs::Globs;
 use crate::page::{self, Fragments, Message, Scene, View};
+use crate::table;
 use crate::words::{self, Language};
-use crate::{act, assets, live};
 
 /// How long a first page waits for the jobs to be read. Then it says how far that has come, and the stream brings the rest.
 const FIRST_READ: Duration = Duration::from_secs(2);
 
-/// Pages of which the elements are kept.
+/// Pages of which the elements are kept, and sets of jobs of which the picture is.
 const RENDERED: usize = 64;
-
-/// The largest form, in bytes.
-const LARGEST_FORM: usize = 1024 * 1024;
 
 /// What all handlers share.
 #[derive(Clone)]
@@ -44,7 +40,9 @@ pub(crate) struct Site {
 /// What was made for one page and is right for others, too. A std mutex guards it: never held across an await.
 #[derive(Default)]
 struct Memory {
-    judgements: HashMap<Language, Arc<Judgement>>,
+    judgements: HashMap<(Language, Globs), Arc<Judgement>>,
+    /// What visitors see that see some jobs alone.
+    pictures: HashMap<Globs, Picture>,
     /// The elements of pages, with the revision of the picture that they are of.
     rendered: HashMap<Rendering, (u64, Arc<Fragments>)>,
 }
@@ -55,7 +53,8 @@ pub(crate) struct Rendering {
     pub(crate) address: Arc<str>,
     pub(crate) language: Language,
     pub(crate) base: Arc<str>,
-    pub(crate) may_operate: bool,
+    pub(crate) rights: Rights,
+    pub(crate) jobs: Globs,
 }
 
 /// Returns the console as a router.
@@ -67,42 +66,46 @@ pub(crate) fn router(world: World, gate: Gate) -> Router {
         boot: format!("{:x}", Timestamp::now().as_millisecond()).into(),
         world,
     };
-    Router::new()
-        .route("/", get(view))
-        .route("/jobs", get(view))
-        .route("/jobs/{job}", get(view))
-        .route("/servers", get(view))
-        .route("/live", get(live::stream))
-        .route("/language", post(language))
-        .route("/jobs/{job}/trigger", post(act::trigger))
-        .route("/jobs/{job}/disable", post(act::disable))
-        .route("/jobs/{job}/enable", post(act::enable))
-        .route("/jobs/{job}/items/{item}/trigger", post(act::trigger_item))
-        .route("/jobs/{job}/items/{item}/cancel", post(act::cancel_item))
-        .route("/jobs/{job}/items/{item}/disable", post(act::disable_item))
-        .route("/jobs/{job}/items/{item}/enable", post(act::enable_item))
-        .route("/servers/{server}/disable", post(act::disable_server))
-        .route("/servers/{server}/enable", post(act::enable_server))
-        .route("/assets/{name}", get(assets::get))
-        .fallback(no_such_page)
-        .layer(axum::extract::DefaultBodyLimit::max(LARGEST_FORM))
-        .layer(middleware::from_fn_with_state(gate, gate::pass))
-        .with_state(site)
+    table::router(site, gate)
 }
 
 impl Site {
     /// Returns the scene of a page now.
     pub(crate) fn scene(&self, language: Language, base: Arc<str>, visitor: &Visitor) -> Scene {
-        let (picture, now) = (self.world.picture(), Timestamp::now());
-        let judgement = self.judgement(&picture, language, now);
+        let (picture, now) = (self.picture(visitor), Timestamp::now());
+        let judgement = self.judgement(&picture, language, visitor, now);
         let registry = Arc::clone(&self.registry);
-        Scene::new(picture, judgement, now, language, base, registry, visitor)
+        Scene::new(picture, judgement, now, language, base, registry, visitor.clone())
+    }
+
+    /// Returns the jobs that a visitor sees, as they are known now. All that a visitor is shown is made of this.
+    pub(crate) fn picture(&self, visitor: &Visitor) -> Picture {
+        let all = self.world.picture();
+        if visitor.jobs().is_all() {
+            return all;
+        }
+        let mut memory = self.memory();
+        if let Some(known) = memory.pictures.get(visitor.jobs())
+            && known.revision == all.revision
+        {
+            return known.clone();
+        }
+        let picture = seen_by(&all, visitor);
+        if memory.pictures.len() >= RENDERED {
+            memory.pictures.clear();
+        }
+        memory.pictures.insert(visitor.jobs().clone(), picture.clone());
+        picture
     }
 
     /// Returns the conditions of all jobs, which all pages of a language share.
-    fn judgement(&self, picture: &Picture, language: Language, now: Timestamp) -> Arc<Judgement> {
+    fn judgement(&self, picture: &Picture, language: Language, visitor: &Visitor, now: Timestamp) -> Arc<Judgement> {
         let mut memory = self.memory();
-        let known = memory.judgements.entry(language).or_default();
+        let of = (language, visitor.jobs().clone());
+        if memory.judgements.len() >= RENDERED && !memory.judgements.contains_key(&of) {
+            memory.judgements.clear();
+        }
+        let known = memory.judgements.entry(of).or_default();
         if !known.is_of(picture, now) {
             *known = Arc::new(known.next(picture, language.words(), now));
         }
@@ -133,11 +136,21 @@ impl Site {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Says that a page looks at what a view shows.
-    pub(crate) fn look(&self, view: &View) {
-        let shown = view.shown(&self.world.picture());
+    /// Says that a visitor looks at what a view shows.
+    pub(crate) fn look(&self, view: &View, visitor: &Visitor) {
+        let shown = view.shown(&self.picture(visitor));
         self.world.look(shown.iter().map(|job| &**job));
     }
+}
+
+/// Returns a picture without the jobs that a visitor does not see.
+fn seen_by(all: &Picture, visitor: &Visitor) -> Picture {
+    let mut picture = all.clone();
+    let jobs = all.jobs.iter().filter(|(name, _)| visitor.sees(name));
+    picture.jobs = Arc::new(jobs.map(|(name, job)| (Arc::clone(name), Arc::clone(job))).collect());
+    let others = all.others.iter().filter(|(name, _)| visitor.sees(name));
+    picture.others = Arc::new(others.map(|(name, other)| (Arc::clone(name), other.clone())).collect());
+    picture
 }
 
 /// The prefix at which the console is mounted: what the whole address has before the path that we are given.
@@ -147,7 +160,7 @@ pub(crate) fn base(original: &Uri, own: &Uri) -> Arc<str> {
 }
 
 /// Answers with a page.
-async fn view(
+pub(crate) async fn view(
     State(site): State<Site>,
     OriginalUri(original): OriginalUri,
     Extension(visitor): Extension<Visitor>,
@@ -160,7 +173,7 @@ async fn view(
     };
     site.world.look([]);
     site.world.read(FIRST_READ).await;
-    site.look(&view);
+    site.look(&view, &visitor);
     let scene = site.scene(Language::of(headers), base(&original, uri), &visitor);
     let address = without_message(uri);
     Html(page::page(&view, &scene, &address, &site.boot, Some(&message))).into_response()
@@ -179,13 +192,13 @@ fn without_message(uri: &Uri) -> String {
 }
 
 #[derive(Deserialize)]
-struct Choice {
+pub(crate) struct Choice {
     language: String,
     back: String,
 }
 
 /// Keeps the language that a visitor chose, and leads back.
-async fn language(OriginalUri(original): OriginalUri, uri: Uri, Form(choice): Form<Choice>) -> Response {
+pub(crate) async fn language(OriginalUri(original): OriginalUri, uri: Uri, Form(choice): Form<Choice>) -> Response {
     if Language::parse(&choice.language).is_none() {
         return (StatusCode::UNPROCESSABLE_ENTITY, "no such language\n").into_response();
     }
@@ -207,7 +220,11 @@ pub(crate) fn local(path: &str) -> &str {
     if is_local && is_plain { path } else { "/jobs" }
 }
 
-async fn no_such_page(request: Request) -> Response {
+/// Answers a request that no row of the table is for.
+pub(crate) async fn no_such_page(request: Request) -> Response {
+    if request.extensions().get::<Visitor>().is_none() {
+        return gate::stranger();
+    }
     let words = Language::of(request.headers()).words();
     (StatusCode::NOT_FOUND, format!("{}\n", words.no_such_page)).into_response()
 }

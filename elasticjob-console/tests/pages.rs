@@ -10,7 +10,7 @@ use axum::http::{Request, Response, StatusCode, header};
 use elasticjob::operation::Operations;
 use elasticjob::registry::memory::MemoryRegistry;
 use elasticjob::registry::{BoxFuture, CreateMode, Read, Registry, Session, Step};
-use elasticjob_console::{Console, Rights, Visitor};
+use elasticjob_console::{Console, Globs, Rights, Visitor};
 use futures_util::StreamExt;
 use tower::ServiceExt;
 
@@ -79,6 +79,18 @@ impl Stage {
             .await
             .expect("it answers");
         matches!(&answers[..], [elasticjob::registry::Answer::Data(Some(_))])
+    }
+
+    async fn data(&self, path: &str) -> String {
+        let answers = self
+            .session
+            .read(vec![Read::Data(path.to_owned())])
+            .await
+            .expect("it answers");
+        match &answers[..] {
+            [elasticjob::registry::Answer::Data(Some((data, _)))] => String::from_utf8_lossy(data).into_owned(),
+            other => panic!("{path}: {other:?}"),
+        }
     }
 
     async fn ask(&self, request: Request<Body>) -> Response<Body> {
@@ -250,6 +262,62 @@ async fn refuses_what_a_visitor_may_not() {
                 let response = stage.ask(request.body(Body::empty()).expect("a request")).await;
                 assert_eq!(response.status(), StatusCode::FORBIDDEN, "{action}");
             }
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn shows_nothing_of_jobs_that_a_visitor_does_not_see() {
+    let visitor = || Visitor::new("alice", Rights::Operator).only(Globs::parse(["a*"]).expect("a pattern"));
+    let stage = stage_for(move || Some(visitor())).await;
+    for job in ["a_job", "zebra"] {
+        stage.add(job, &format!("of {job}"), &format!("0={job}")).await;
+        stage.create(&format!("/{job}/servers"), "").await;
+        stage.create(&format!("/{job}/servers/10.0.0.1"), "ENABLED").await;
+    }
+    stage.create("/zebra/servers/10.0.0.2", "ENABLED").await;
+    stage.create("/zebra_foreign", "of another program").await;
+    stage
+        .run(async |stage| {
+            for path in [
+                "/jobs",
+                "/jobs?q=e",
+                "/jobs?is=attention&sort=name",
+                "/jobs/a_job",
+                "/jobs/a_job?tab=items",
+                "/servers",
+            ] {
+                let (status, page) = stage.get(path).await;
+                assert_eq!(status, StatusCode::OK, "{path}");
+                for hidden in ["zebra", "10.0.0.2", "2 jobs", "<b>2</b>"] {
+                    assert!(!page.contains(hidden), "{hidden} is in {path}: {page}");
+                }
+            }
+            // It looks as one that is not there does.
+            let (_, hidden) = stage.get("/jobs/zebra").await;
+            let (_, absent) = stage.get("/jobs/zabra").await;
+            assert_eq!(hidden.replace("zebra", "zabra"), absent);
+
+            // A stream has all elements of its page.
+            let request = Request::get("/ops/console/live?view=/jobs&after=0-0");
+            let response = stage.ask(request.body(Body::empty()).expect("a request")).await;
+            let mut stream = response.into_body().into_data_stream();
+            let first = stream.next().await.expect("the page as it is").expect("it is not cut");
+            let first = std::str::from_utf8(&first).expect("a text");
+            assert!(first.contains("a_job") && !first.contains("zebra"), "{first}");
+
+            let post = |path: &str| {
+                let request = Request::post(format!("/ops/console{path}")).header("sec-fetch-site", "same-origin");
+                request.body(Body::empty()).expect("a request")
+            };
+            let response = stage.ask(post("/jobs/zebra/disable")).await;
+            assert_eq!(response.status(), StatusCode::NOT_FOUND);
+            // A server is switched in the jobs that the visitor sees.
+            stage.post("/servers/10.0.0.1/disable", "reason=").await;
+            assert_eq!(stage.data("/a_job/servers/10.0.0.1").await, "DISABLED");
+            assert_eq!(stage.data("/zebra/servers/10.0.0.1").await, "ENABLED");
+            let to = stage.post("/servers/10.0.0.2/disable", "reason=").await;
+            assert!(to.contains("failed=there%20is%20no%20server"), "{to}");
         })
         .await;
 }

@@ -184,7 +184,7 @@ impl Missing {
     fn of(view: &JobView, scene: &Scene) -> Self {
         let w = scene.words;
         let text = match scene.picture.standing {
-            Standing::Reading { done, all } => (w.reading)(done, all),
+            Standing::Reading { done, all } => scene.reading(done, all),
             _ => (w.no_such_job)(&shown(&view.name)),
         };
         let other = scene.picture.others.get(&*view.name);

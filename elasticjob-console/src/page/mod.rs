@@ -67,6 +67,8 @@ pub(crate) struct Scene {
     pub(crate) base: Arc<str>,
     /// Names the registry.
     pub(crate) registry: Arc<str>,
+    /// The visitor that the page is for. `picture` and `judgement` are of the jobs that this visitor sees.
+    pub(crate) visitor: Visitor,
     pub(crate) may_operate: bool,
 }
 
@@ -226,7 +228,7 @@ impl<'a> StandingPart<'a> {
         let w = scene.words;
         let (class, text, problem) = match &scene.picture.standing {
             Standing::Live => ("live", w.live.to_owned(), String::new()),
-            Standing::Reading { done, all } => ("reading", (w.reading)(*done, *all), String::new()),
+            Standing::Reading { done, all } => ("reading", scene.reading(*done, *all), String::new()),
             Standing::Away { since, problem } => {
                 let since = clock(*since, &TimeZone::system(), scene.now);
                 ("away", w.stale.to_owned(), (w.away)(&since, &shown(problem)))
@@ -251,7 +253,7 @@ impl Scene {
         language: Language,
         base: Arc<str>,
         registry: Arc<str>,
-        visitor: &Visitor,
+        visitor: Visitor,
     ) -> Self {
         Self {
             picture,
@@ -261,6 +263,16 @@ impl Scene {
             base,
             registry,
             may_operate: visitor.may(Rights::Operator),
+            visitor,
+        }
+    }
+
+    /// Says how far the jobs are read. How many there are is for visitors that see all.
+    fn reading(&self, done: usize, all: usize) -> String {
+        if self.visitor.jobs().is_all() {
+            (self.words.reading)(done, all)
+        } else {
+            self.words.reading_some.to_owned()
         }
     }
 

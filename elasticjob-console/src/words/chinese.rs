@@ -24,6 +24,7 @@ pub(super) static WORDS: Words = Words {
     reload: "重新加载",
     close: "关闭",
     reading: |done, all| format!("正在读取作业：{done} / {all}"),
+    reading_some: "正在读取作业",
     away: |since, problem| {
         format!("注册中心自 {since} 起没有响应，页面内容是当时的。仍能连上注册中心的实例继续运行。原因：{problem}")
     },

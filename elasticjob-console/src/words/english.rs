@@ -28,6 +28,7 @@ pub(super) static WORDS: Words = Words {
     reload: "Reload",
     close: "Close",
     reading: |done, all| format!("Reading the jobs: {done} of {all}"),
+    reading_some: "Reading the jobs",
     away: |since, problem| {
         format!(
             "The registry does not answer since {since}. What you see is of then. Instances that reach it go on. It says: {problem}"

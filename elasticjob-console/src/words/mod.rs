@@ -80,6 +80,7 @@ pub(crate) struct Words {
     pub(crate) reload: &'static str,
     pub(crate) close: &'static str,
     pub(crate) reading: fn(done: usize, all: usize) -> String,
+    pub(crate) reading_some: &'static str,
     pub(crate) away: fn(since: &str, problem: &str) -> String,
 
     // The list of jobs.

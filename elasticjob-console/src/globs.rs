@@ -1,0 +1,168 @@
+//! Which jobs a visitor sees, by patterns of their names.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// The most patterns of one visitor.
+const MOST: usize = 64;
+
+/// The longest pattern, in bytes.
+const LONGEST: usize = 256;
+
+/// Patterns of names of jobs: `*` stands for any characters, `?` for one. A name has to match one of them as a whole.
+///
+/// ```
+/// use elasticjob_console::Globs;
+///
+/// let globs = Globs::parse(["shop-*", "sync_orders"])?;
+/// assert!(globs.matches("shop-invoices") && globs.matches("sync_orders"));
+/// assert!(!globs.matches("workshop-1"));
+/// assert!(Globs::all().matches("workshop-1"));
+/// # Ok::<_, String>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Globs(Option<Arc<[Box<str>]>>);
+
+impl Globs {
+    /// Returns the patterns that match each name.
+    #[must_use]
+    pub fn all() -> Self {
+        Self(None)
+    }
+
+    /// Returns these patterns. Without any, no name matches.
+    ///
+    /// # Errors
+    /// If there are more than 64 patterns, or one is empty or longer than 256 bytes.
+    pub fn parse<T: AsRef<str>>(patterns: impl IntoIterator<Item = T>) -> Result<Self, String> {
+        let patterns: Vec<Box<str>> = patterns.into_iter().map(|pattern| pattern.as_ref().into()).collect();
+        if patterns.len() > MOST {
+            return Err(format!(
+                "{} patterns of names of jobs: {MOST} are the most",
+                patterns.len()
+            ));
+        }
+        let is_wrong = |pattern: &&Box<str>| pattern.is_empty() || pattern.len() > LONGEST;
+        if let Some(wrong) = patterns.iter().find(is_wrong) {
+            return Err(format!(
+                "a pattern of names of jobs has 1 to {LONGEST} bytes, one has {}",
+                wrong.len()
+            ));
+        }
+        let has_all = patterns.iter().any(|pattern| &**pattern == "*");
+        Ok(Self((!has_all).then(|| patterns.into())))
+    }
+
+    /// Returns whether each name matches.
+    #[must_use]
+    pub fn is_all(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Returns whether a name matches.
+    #[must_use]
+    pub fn matches(&self, job: &str) -> bool {
+        let Some(patterns) = &self.0 else {
+            return true;
+        };
+        patterns.iter().any(|pattern| is_match(pattern, job))
+    }
+
+    /// Returns the patterns; `*` alone if each name matches.
+    pub fn patterns(&self) -> impl Iterator<Item = &str> {
+        let all = self.0.is_none().then_some("*");
+        all.into_iter().chain(
+            self.0
+                .iter()
+                .flat_map(|patterns| patterns.iter().map(|pattern| &**pattern)),
+        )
+    }
+}
+
+impl fmt::Debug for Globs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.patterns()).finish()
+    }
+}
+
+/// Returns whether a name matches a pattern: in steps of at most the product of their lengths, since only the last star is tried again.
+fn is_match(pattern: &str, name: &str) -> bool {
+    let (mut pattern, mut name) = (pattern.chars(), name.chars());
+    // What is left of both after the last star, to be tried one character later.
+    let mut star: Option<(std::str::Chars<'_>, std::str::Chars<'_>)> = None;
+    loop {
+        let before = name.clone();
+        match (pattern.next(), name.next()) {
+            (None, None) => return true,
+            (Some('*'), _) => {
+                name = before;
+                star = Some((pattern.clone(), name.clone()));
+            }
+            (Some('?'), Some(_)) => {}
+            (Some(wanted), Some(found)) if wanted == found => {}
+            _ => {
+                let Some((rest, from)) = &mut star else {
+                    return false;
+                };
+                if from.next().is_none() {
+                    return false;
+                }
+                (pattern, name) = (rest.clone(), from.clone());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matches(pattern: &str, name: &str) -> bool {
+        Globs::parse([pattern]).unwrap().matches(name)
+    }
+
+    #[test]
+    fn match_whole_names() {
+        for (pattern, name) in [
+            ("a*", "a"),
+            ("a*", "abc"),
+            ("*c", "abcc"),
+            ("a?c", "a备c"),
+            ("*备份*", "每日备份任务"),
+            ("a*b*c", "a-b-b-c"),
+            ("**", ""),
+            ("*", "x"),
+            ("a.b", "a.b"),
+        ] {
+            assert!(matches(pattern, name), "{pattern} {name}");
+        }
+        for (pattern, name) in [
+            ("a*", "ba"),
+            ("a", "ab"),
+            ("a?c", "ac"),
+            ("a.b", "axb"),
+            ("A*", "a"),
+            ("a*b*c", "a-c-b"),
+            ("?", ""),
+        ] {
+            assert!(!matches(pattern, name), "{pattern} {name}");
+        }
+        assert!(!Globs::parse::<&str>([]).unwrap().matches("a"));
+        assert!(Globs::parse(["a", "*"]).unwrap().is_all());
+    }
+
+    #[test]
+    fn take_no_longer_with_many_stars() {
+        let pattern = "a*".repeat(128);
+        let name = "a".repeat(64 * 1024) + "b";
+        assert!(matches(&pattern, &name));
+        assert!(!matches(&format!("{}c", &pattern[..254]), &name));
+    }
+
+    #[test]
+    fn have_limits() {
+        assert!(Globs::parse(["a".repeat(257)]).unwrap_err().contains("one has 257"));
+        assert!(Globs::parse([""]).unwrap_err().contains("one has 0"));
+        assert!(Globs::parse(vec!["a"; 65]).unwrap_err().contains("64 are the most"));
+    }
+}

@@ -78,11 +78,30 @@ impl JobConfig {
             return BTreeMap::new();
         };
         reader.take_extensions();
-        let mut settings = reader.raw.settings();
-        for fault in reader.faults {
-            match fault.value {
-                Some(value) => drop(settings.insert(fault.key, value)),
-                None => drop(settings.remove(&fault.key)),
+        reader.legible()
+    }
+
+    /// As [`legible_settings`](Self::legible_settings), as a Java member reads the text: settings that Java does not have are among the
+    /// properties where they are stored, and a setting with several names has that of the text.
+    ///
+    /// ```
+    /// # use elasticjob_config::job::JobConfig;
+    /// let stored = "jobName: sync\nprops: {elasticjob.time-zone: Europe/Berlin}\n";
+    /// assert_eq!(JobConfig::legible_settings(stored)["timeZone"], "Europe/Berlin");
+    /// let as_java = JobConfig::legible_in_java(stored);
+    /// assert_eq!(as_java["props.elasticjob.time-zone"], "Europe/Berlin");
+    /// assert!(!as_java.contains_key("timeZone"));
+    /// ```
+    #[must_use]
+    pub fn legible_in_java(yaml: &str) -> BTreeMap<String, String> {
+        let Ok(reader) = Reader::read(yaml) else {
+            return BTreeMap::new();
+        };
+        let newer = reader.raw.kept.newer_keys.clone();
+        let mut settings = reader.legible();
+        for (key, newer) in newer {
+            if let Some(value) = settings.remove(key) {
+                settings.insert(newer.to_owned(), value);
             }
         }
         settings
@@ -94,6 +113,20 @@ impl JobConfig {
     /// As there.
     pub fn from_yaml(yaml: &str) -> Result<Self, Errors> {
         Ok(Self::from_registry(yaml)?.config)
+    }
+}
+
+impl Reader {
+    /// Returns what could be read, and of a setting that could not, its text.
+    fn legible(self) -> BTreeMap<String, String> {
+        let mut settings = self.raw.settings();
+        for fault in self.faults {
+            match fault.value {
+                Some(value) => drop(settings.insert(fault.key, value)),
+                None => drop(settings.remove(&fault.key)),
+            }
+        }
+        settings
     }
 }
 

@@ -12,14 +12,32 @@ use tokio::time::timeout;
 use super::Error;
 use crate::cluster::layout::Node;
 
-/// How long a dump port may take to answer.
-const LIMIT: Duration = Duration::from_secs(30);
-
 /// Between the path of a node and its data.
 const SEPARATOR: &str = " | ";
 
-/// Longest answer that is taken.
-const MAX_ANSWER: u64 = 128 * 1024 * 1024;
+/// How long a dump port may take, and how long its answer may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DumpLimits {
+    /// How long it may take to connect.
+    pub connect: Duration,
+    /// How long it may take in all.
+    pub answer: Duration,
+    /// Most bytes of the answer.
+    pub bytes: u64,
+}
+
+impl Default for DumpLimits {
+    /// Half a minute, and 128 MiB.
+    fn default() -> Self {
+        let answer = Duration::from_secs(30);
+        Self {
+            connect: answer,
+            answer,
+            bytes: 128 * 1024 * 1024,
+        }
+    }
+}
 
 /// Reads the dump of a job from the [dump port](crate::snapshot) of an instance, ours or a Java member's. The text is empty if the
 /// port refused, and a single line feed if the job is unknown. This sends no request to the registry. Secrets are replaced in any answer.
@@ -31,22 +49,36 @@ const MAX_ANSWER: u64 = 128 * 1024 * 1024;
 /// # Cancel safety
 /// Safe: it only reads.
 pub async fn dump(address: SocketAddr, job: &str) -> Result<String, Error> {
-    let answer = timeout(LIMIT, ask(address, job)).await;
+    dump_within(address, job, DumpLimits::default()).await
+}
+
+/// As [`dump`], within these limits.
+///
+/// # Errors
+/// As there.
+///
+/// # Cancel safety
+/// As there.
+pub async fn dump_within(address: SocketAddr, job: &str, limits: DumpLimits) -> Result<String, Error> {
+    let answer = timeout(limits.answer, ask(address, job, limits)).await;
     answer
         .unwrap_or_else(|elapsed| Err(elapsed.into()))
         .map_err(|source| Error::Dump { address, source })
 }
 
-async fn ask(address: SocketAddr, job: &str) -> io::Result<String> {
+async fn ask(address: SocketAddr, job: &str, limits: DumpLimits) -> io::Result<String> {
     if job.contains(['\n', '\r', '@']) {
         let message = "a name with `@` or a line end cannot be asked for";
         return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
     }
-    let mut stream = TcpStream::connect(address).await?;
+    let mut stream = timeout(limits.connect, TcpStream::connect(address)).await??;
     stream.write_all(format!("dump@{job}\n").as_bytes()).await?;
     let mut answer = Vec::new();
-    let read = stream.take(MAX_ANSWER + 1).read_to_end(&mut answer).await?;
-    if read as u64 > MAX_ANSWER {
+    let read = stream
+        .take(limits.bytes.saturating_add(1))
+        .read_to_end(&mut answer)
+        .await?;
+    if read as u64 > limits.bytes {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "the answer is too long"));
     }
     Ok(without_secrets_of(job, &String::from_utf8_lossy(&answer)))

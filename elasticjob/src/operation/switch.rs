@@ -116,6 +116,39 @@ impl Operations {
         switched.await
     }
 
+    /// Switches all servers of a job off, as the Java console does to disable the job. The job is not paused: a server that comes
+    /// later is on. [`disable`](Self::disable) pauses it.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchJob`], [`Error::NoteTooLong`], [`Error::Busy`], [`Error::Registry`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves open which servers are switched. The call can be repeated with the same note.
+    pub async fn disable_servers(&self, job: &str, note: Option<Note>) -> Result<Switched, Error> {
+        let note = checked(note.unwrap_or_else(|| self.note(None, None)))?;
+        let target = Target::job(job);
+        self.switch_in_parts(job, Depth::Whole, |survey| Ok(turn(survey, &target, Some(&note))))
+            .await
+    }
+
+    /// Switches all servers of a job on, as the Java console does to enable the job, and ends a pause of the job. Servers that an operator
+    /// switched off one by one are on, too.
+    ///
+    /// # Errors
+    /// As [`disable_servers`](Self::disable_servers).
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves open which servers are switched. The call can be repeated.
+    pub async fn enable_servers(&self, job: &str) -> Result<Switched, Error> {
+        let ended = self.end_pause(job).await?;
+        let target = Target::job(job);
+        let mut switched = self
+            .switch_in_parts(job, Depth::Whole, |survey| Ok(turn(survey, &target, None)))
+            .await?;
+        switched.pause = ended.map_or(switched.pause, |ended| ended.pause);
+        Ok(switched)
+    }
+
     /// Switches one item off: no run of it begins until [`enable_item`](Self::enable_item), and its scheduled times are skipped with
     /// that reason. A run that goes on is not ended: [`cancel`](Self::cancel) does that. The note is shown with the item.
     ///

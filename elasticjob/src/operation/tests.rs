@@ -3,6 +3,7 @@
 mod configuration;
 mod copy;
 mod explain;
+mod java;
 mod listing;
 mod many;
 mod obstacles;

@@ -15,6 +15,7 @@ use axum::response::{IntoResponse, Response};
 use crate::access::{Access, Rights, Visitor};
 use crate::key::Key;
 use crate::table::{Needs, Route};
+use crate::{api, token};
 
 /// Which visitors are let in.
 #[derive(Clone, Debug)]
@@ -39,6 +40,10 @@ pub(crate) async fn pass(State(gate): State<Gate>, request: Request, next: Next)
     let (mut parts, body) = request.into_parts();
     let response = match gate.answer(&parts) {
         Some(answer) => answer,
+        // No answer allows a page of another origin anything.
+        None if parts.method == Method::OPTIONS && parts.uri.path().starts_with("/api/") => {
+            StatusCode::OK.into_response()
+        }
         None => {
             if let Some(visitor) = gate.visitor(&parts) {
                 parts.extensions.insert(visitor);
@@ -54,7 +59,10 @@ pub(crate) async fn permit(State(route): State<&'static Route>, request: Request
     let (mut parts, body) = request.into_parts();
     let jobs = jobs_of(&mut parts).await;
     match refusal(route, &parts, &jobs) {
-        Some(refusal) => refusal.into_response(),
+        Some(refusal) => {
+            let answer = api::refused(route.path, refusal, &jobs);
+            answer.unwrap_or_else(|| refusal.into_response())
+        }
         None => next.run(Request::from_parts(parts, body)).await,
     }
 }
@@ -85,7 +93,10 @@ pub(crate) enum Refusal {
 /// Decides by the row of a route whether a request reaches it.
 fn refusal(route: &Route, parts: &Parts, jobs: &[String]) -> Option<Refusal> {
     let is_reading = matches!(parts.method, Method::GET | Method::HEAD);
-    if !is_reading && !is_from_here(parts) {
+    // A page of another origin cannot send a token; and what needs nothing of the API does nothing for a cookie.
+    let is_of_a_program =
+        token::of(&parts.headers).is_some() || route.needs == Needs::Nothing && route.path.starts_with("/api/");
+    if !is_reading && !is_of_a_program && !is_from_here(parts) {
         return Some(Refusal::OtherOrigin);
     }
     let Needs::Rights(rights) = route.needs else {
@@ -127,13 +138,29 @@ pub(crate) fn stranger() -> Response {
 
 impl Gate {
     /// Returns the visitor that sent a request; `None` if it may not look. A stream asks again from time to time.
+    ///
+    /// A request with a token is judged by the token alone: its cookies count for nothing.
     pub(crate) fn visitor(&self, parts: &Parts) -> Option<Visitor> {
-        match self {
-            Self::Application(access) => access.of(parts),
-            Self::Key { key, .. } => {
-                let has_key = key.is_in(&parts.headers);
+        match (self, token::of(&parts.headers)) {
+            (Self::Application(access), None) => access.of(parts),
+            (Self::Application(access), Some(_)) => {
+                let mut parts = parts.clone();
+                parts.headers.remove(header::COOKIE);
+                access.of(&parts)
+            }
+            (Self::Key { key, .. }, token) => {
+                let has_key = token.map_or_else(|| key.is_in(&parts.headers), |token| key.is_token(token));
                 has_key.then(|| Visitor::new("console", Rights::Admin))
             }
+        }
+    }
+
+    /// Returns a token for a program that logs in, and the rights that it gives; `None` if it is refused. Of an application around the
+    /// console, that application hands out tokens.
+    pub(crate) fn log_in(&self, _name: &str, password: &str) -> Option<(String, Rights)> {
+        match self {
+            Self::Key { key, .. } if key.is_token(password) => Some((key.text().to_owned(), Rights::Admin)),
+            Self::Key { .. } | Self::Application(_) => None,
         }
     }
 
@@ -145,7 +172,10 @@ impl Gate {
         let Some(host) = host(parts).filter(|host| is_known(hosts, host)) else {
             return Some(StatusCode::MISDIRECTED_REQUEST.into_response());
         };
-        key.accept(parts, &host)
+        match token::of(&parts.headers) {
+            Some(_) => None,
+            None => key.accept(parts, &host),
+        }
     }
 }
 

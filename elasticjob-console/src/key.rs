@@ -94,6 +94,11 @@ impl Key {
         cookies(headers, &self.cookie).any(|given| self.is(given))
     }
 
+    /// Returns whether a text is the key, which a program sends as its token.
+    pub(crate) fn is_token(&self, token: &str) -> bool {
+        self.is(token)
+    }
+
     /// Compares in a time that does not tell how much of a guess is right.
     fn is(&self, given: &str) -> bool {
         let (key, given) = (self.text.as_bytes(), given.as_bytes());

@@ -46,6 +46,7 @@
 
 mod access;
 mod act;
+mod api;
 mod assets;
 mod companion;
 mod condition;
@@ -54,11 +55,13 @@ mod gate;
 mod globs;
 mod key;
 mod live;
+mod masks;
 mod page;
 mod routes;
 mod serve;
 mod table;
 mod text;
+mod token;
 mod words;
 
 pub use access::{Rights, Visitor};

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::access::{Rights, Visitor};
+use crate::api::java::Dumps;
 use crate::condition::Judgement;
 use crate::gate::{self, Gate};
 use crate::globs::Globs;
@@ -33,6 +34,7 @@ pub(crate) struct Site {
     registry: Arc<str>,
     pub(crate) gate: Gate,
     memory: Arc<Mutex<Memory>>,
+    pub(crate) dumps: Dumps,
     /// Tells streams of this process from those of the one before.
     pub(crate) boot: Arc<str>,
 }
@@ -62,6 +64,7 @@ pub(crate) fn router(world: World, gate: Gate) -> Router {
     let site = Site {
         gate: gate.clone(),
         memory: Arc::default(),
+        dumps: Dumps::default(),
         registry: world.operations().registry().into(),
         boot: format!("{:x}", Timestamp::now().as_millisecond()).into(),
         world,

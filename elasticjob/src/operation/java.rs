@@ -143,19 +143,26 @@ impl Operations {
         Ok(found.iter().filter_map(|job| job.on(server)).collect())
     }
 
-    /// Returns the items of a job, in ascending order; none if there is no such job.
+    /// Returns the items of a job, in ascending order.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchJob`], [`Error::Registry`].
+    ///
+    /// # Cancel safety
+    /// Safe: it only reads.
+    pub async fn java_items(&self, job: &str) -> Result<Vec<ShardingInfo>, Error> {
+        Ok(self.items(job).await?.iter().map(ShardingInfo::of).collect())
+    }
+
+    /// Returns how many nodes there are in the place of jobs, of those that `is_meant` accepts: one request.
     ///
     /// # Errors
     /// [`Error::Registry`].
     ///
     /// # Cancel safety
     /// Safe: it only reads.
-    pub async fn java_items(&self, job: &str) -> Result<Vec<ShardingInfo>, Error> {
-        match self.items(job).await {
-            Ok(items) => Ok(items.iter().map(ShardingInfo::of).collect()),
-            Err(Error::NoSuchJob { .. }) => Ok(Vec::new()),
-            Err(error) => Err(error),
-        }
+    pub async fn java_job_count(&self, is_meant: impl Fn(&str) -> bool) -> Result<usize, Error> {
+        Ok(self.java_names(is_meant).await?.len())
     }
 
     /// Returns the names of the nodes in the place of jobs, sorted.

@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::command::{
-    cancel, completions, config, drain, dump, explain, history, import, items, job, jobs, next, registry, remove,
+    cancel, completions, config, drain, dump, explain, history, import, items, job, jobs, log, next, registry, remove,
     servers, shutdown, switch, trigger,
 };
 use crate::context::Context;
@@ -37,6 +37,7 @@ enum Command {
     Servers(servers::Arguments),
     Explain(explain::Arguments),
     History(history::Arguments),
+    Log(log::Arguments),
     Trigger(trigger::Arguments),
     Cancel(cancel::Arguments),
     Enable(switch::EnableArguments),
@@ -64,6 +65,7 @@ impl CommandLine {
             Command::Servers(arguments) => arguments.run(&context).await,
             Command::Explain(arguments) => arguments.run(&context).await,
             Command::History(arguments) => arguments.run(&context).await,
+            Command::Log(arguments) => arguments.run(&context).await,
             Command::Trigger(arguments) => arguments.run(&context).await,
             Command::Cancel(arguments) => arguments.run(&context).await,
             Command::Enable(arguments) => arguments.run(&context).await,

@@ -3,21 +3,24 @@
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use elasticjob::trace::RunLog;
 use tracing::Subscriber;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::prelude::*;
+use tracing_subscriber::{EnvFilter, fmt};
 
 /// What is logged. Clones are the same log.
 #[derive(Clone, Debug, Default)]
 pub struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
-    /// Takes what the framework logs, in full.
+    /// Takes what the framework logs, in full, and what runs log for their histories.
     pub fn subscriber(&self) -> impl Subscriber + Send + Sync + 'static {
-        tracing_subscriber::fmt()
+        let taken = fmt::layer()
             .with_ansi(false)
-            .with_env_filter("elasticjob=debug")
             .with_writer(self.clone())
-            .finish()
+            .with_filter(EnvFilter::new("elasticjob=debug"));
+        tracing_subscriber::registry().with(taken).with(RunLog::layer())
     }
 
     /// Returns all of it so far.

@@ -65,6 +65,13 @@ pub(crate) struct Arguments {
     #[arg(long, group = "question")]
     skipped: bool,
 
+    #[command(flatten)]
+    database: DatabaseArguments,
+}
+
+/// Which database the history is in.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct DatabaseArguments {
     /// The database, if not that of the configuration: `sqlite:FILE`, `postgres://USER@HOST/DATABASE` ...; also by the
     /// environment variable ELASTICJOB_HISTORY_URL. Every user of the machine can see this argument: give a password by
     /// ELASTICJOB_HISTORY_URL, ELASTICJOB_HISTORY_PASSWORD or a file
@@ -91,7 +98,7 @@ enum Reason {
 
 impl Arguments {
     pub(crate) async fn run(self, context: &Context) -> Result<Outcome, Failure> {
-        let database = self.database(context.loader())?;
+        let database = self.database.database(context.loader())?;
         let history = History::open(&database)?;
         let filter = self.filter();
         if let Some(interval) = self.per {
@@ -123,7 +130,36 @@ impl Arguments {
         Ok(all)
     }
 
-    fn database(&self, loader: Loader) -> Result<Database, Failure> {
+    fn filter(&self) -> RunFilter {
+        let mut filter = RunFilter::default();
+        if let Some(job) = &self.job {
+            filter = filter.job(job);
+        }
+        if let Some(item) = self.item {
+            filter = filter.item(item);
+        }
+        if let Some(outcome) = self.outcome {
+            filter = filter.outcome(outcome);
+        }
+        if let Some(source) = self.source {
+            filter = filter.source(source.into());
+        }
+        if let Some(instance) = &self.instance {
+            filter = filter.instance(instance);
+        }
+        if let Some(since) = self.since {
+            filter = filter.from(since);
+        }
+        if let Some(until) = self.until {
+            filter = filter.until(until);
+        }
+        filter
+    }
+}
+
+impl DatabaseArguments {
+    /// Returns the database that the arguments, the environment or the configuration name.
+    pub(crate) fn database(&self, loader: Loader) -> Result<Database, Failure> {
         let database = self.database_of_url(loader)?;
         let password = match &self.password_file {
             Some(path) => Some(first_line(path)?),
@@ -166,32 +202,6 @@ impl Arguments {
             let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
             Failure::Usage(faults.join("; "))
         })
-    }
-
-    fn filter(&self) -> RunFilter {
-        let mut filter = RunFilter::default();
-        if let Some(job) = &self.job {
-            filter = filter.job(job);
-        }
-        if let Some(item) = self.item {
-            filter = filter.item(item);
-        }
-        if let Some(outcome) = self.outcome {
-            filter = filter.outcome(outcome);
-        }
-        if let Some(source) = self.source {
-            filter = filter.source(source.into());
-        }
-        if let Some(instance) = &self.instance {
-            filter = filter.instance(instance);
-        }
-        if let Some(since) = self.since {
-            filter = filter.from(since);
-        }
-        if let Some(until) = self.until {
-            filter = filter.until(until);
-        }
-        filter
     }
 }
 

@@ -11,6 +11,7 @@ pub(crate) mod import;
 pub(crate) mod items;
 pub(crate) mod job;
 pub(crate) mod jobs;
+pub(crate) mod log;
 pub(crate) mod next;
 pub(crate) mod registry;
 pub(crate) mod remove;

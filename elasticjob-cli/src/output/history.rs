@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use elasticjob::trace::history::{Durations, IntervalCounts, Page, RecordedRun, RecordedSkip, RunOutcome};
+use elasticjob::trace::history::{Durations, IntervalCounts, Page, RecordedLog, RecordedRun, RecordedSkip, RunOutcome};
 use serde::ser::SerializeSeq as _;
 use serde::{Serialize, Serializer};
 use serde_json::json;
@@ -27,7 +27,7 @@ pub(crate) struct Skips(pub(crate) Vec<RecordedSkip>);
 impl Show for RunPage {
     fn text(&self, style: Style) -> String {
         let titles = [
-            "STARTED", "JOB", "ITEM", "OUTCOME", "TOOK", "WHY", "ATTEMPT", "RETRIES", "SERVER", "FAILURE",
+            "STARTED", "JOB", "ITEM", "OUTCOME", "TOOK", "WHY", "ATTEMPT", "RETRIES", "SERVER", "RUN", "FAILURE",
         ];
         let mut table = Table::new(style, &titles);
         for run in &self.0.rows {
@@ -42,6 +42,7 @@ impl Show for RunPage {
                 optional(run.detail.as_ref().map(|detail| detail.attempt)),
                 optional(run.detail.as_ref().map(|detail| detail.retries)),
                 plain(&run.ip),
+                optional(run.detail.as_ref().map(|detail| &detail.run_id)),
                 plain(first_line(run.failure.as_deref().unwrap_or_default())),
             ]);
         }
@@ -55,6 +56,77 @@ impl Serialize for RunPage {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         json!({ "runs": self.0.rows, "next": self.0.next.as_ref().map(ToString::to_string) }).serialize(serializer)
     }
+}
+
+/// The log of each attempt of a run.
+#[derive(Serialize)]
+#[serde(transparent)]
+pub(crate) struct Logs(pub(crate) Vec<RecordedLog>);
+
+/// Messages of an attempt that goes on, as far as they have not been shown.
+#[derive(Serialize)]
+pub(crate) struct Messages<'a> {
+    /// Shown above them, once.
+    #[serde(skip)]
+    title: Option<String>,
+    messages: &'a [&'a str],
+}
+
+impl<'a> Messages<'a> {
+    /// Returns messages, with a title if they are the first of their attempt.
+    pub(crate) fn new(log: &RecordedLog, messages: &'a [&'a str]) -> Self {
+        let is_first = log.messages().count() == messages.len();
+        Self {
+            title: is_first.then(|| title(log)),
+            messages,
+        }
+    }
+}
+
+impl Show for Logs {
+    fn text(&self, style: Style) -> String {
+        let mut text = String::new();
+        for log in &self.0 {
+            text.push_str(&style.paint(Tone::Strong, &title(log)));
+            text.push('\n');
+            if log.cut() > 0 {
+                let cut = format!("{} earlier messages were cut off", log.cut());
+                text.push_str(&style.paint(Tone::Quiet, &cut));
+                text.push('\n');
+            }
+            for message in log.messages() {
+                text.push_str(message);
+                text.push('\n');
+            }
+            if !log.is_over {
+                text.push_str(&style.paint(
+                    Tone::Quiet,
+                    "the run has not ended, or its process died: --follow shows what comes",
+                ));
+                text.push('\n');
+            }
+        }
+        text
+    }
+}
+
+impl Show for Messages<'_> {
+    fn text(&self, style: Style) -> String {
+        let title = self.title.iter().map(|title| style.paint(Tone::Strong, title));
+        let messages = self.messages.iter().map(|message| (*message).to_owned());
+        title.chain(messages).map(|line| line + "\n").collect()
+    }
+}
+
+/// Says which attempt a log is of.
+fn title(log: &RecordedLog) -> String {
+    format!(
+        "{} item {}, attempt {}, {}",
+        log.job,
+        log.item,
+        log.attempt,
+        local(log.scheduled_time)
+    )
 }
 
 impl Show for Counts {

@@ -26,7 +26,7 @@ use crate::failure::Failure;
 
 pub(crate) use config::{ChangeReport, SettingsReport};
 pub(crate) use copy::Copied;
-pub(crate) use history::{Counts, RunPage, Skips, Took};
+pub(crate) use history::{Counts, Logs, Messages, RunPage, Skips, Took};
 pub(crate) use job::Selected;
 pub(crate) use operations::{Deed, Done, Instance, Item, Nodes, Paths, said};
 pub(crate) use style::{Style, Tone};

@@ -28,6 +28,7 @@ const SECTIONS: &[&str] = &[
     "dump",
     "tracing",
     "tracing.data-source",
+    "tracing.run-log",
     "profiles",
     "preferred",
 ];

@@ -85,8 +85,9 @@ pub use self::properties::read_properties;
 pub use self::server::Server;
 pub use self::settings::{
     ConsoleSettings, DataSourceSettings, DatabaseSettings, DumpSettings, EtcdSettings, Implementation, JobSettings,
-    MetricsSettings, NetworkSettings, RegistryDatabase, RegistrySettings, SaslMechanism, SaslSettings, Settings,
-    Sources, TlsIdentity, TlsSettings, TracedJobs, TracingSettings, ZooKeeperSettings,
+    KeptRunLogs, MetricsSettings, NetworkSettings, RegistryDatabase, RegistrySettings, RunLogLevel, RunLogSettings,
+    SaslMechanism, SaslSettings, Settings, Sources, TlsIdentity, TlsSettings, TracedJobs, TracingSettings,
+    ZooKeeperSettings,
 };
 
 pub(crate) use self::spelt::Spelt;

@@ -77,6 +77,9 @@ pub(super) const APPLICATION: &[Entry] = &[
     entry("tracing.include-job-names", List, "", "The only jobs with a recorded history."),
     entry("tracing.exclude-job-names", List, "", "The jobs without a recorded history."),
     entry("tracing.retention", Age, "", "How long history is kept: for ever if it is not given."),
+    entry("tracing.run-log.level", OneOf(&["error", "warn", "info", "debug", "trace"]), "info", "The least important messages that the log of a run keeps."),
+    entry("tracing.run-log.max-size", Text, "16KiB", "How much is kept of the log of each attempt, up to `1MiB`: the newest messages are."),
+    entry("tracing.run-log.keep", OneOf(&["failed", "all", "none"]), "failed", "Of which runs the log is kept; while a run goes on its log can be read, too."),
 ];
 
 /// Java's names for the same things of the application, and the unit that their numbers are in.

@@ -345,6 +345,65 @@ pub struct TracingSettings {
     pub origin: Origin,
     /// `tracing.retention`: how long what was recorded is kept. For ever, if it is not given.
     pub retention: Option<Duration>,
+    /// `tracing.run-log`: what is kept of the log of each run.
+    pub run_log: RunLogSettings,
+}
+
+/// What is kept of the log of each run, beside its row in the history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RunLogSettings {
+    /// `tracing.run-log.level`: the least important messages that are kept.
+    pub level: RunLogLevel,
+    /// `tracing.run-log.max-size`: how many bytes are kept of each attempt. The newest messages are.
+    pub max_size: u32,
+    /// `tracing.run-log.keep`: of which runs the log is kept.
+    pub keep: KeptRunLogs,
+}
+
+/// How important a message is. The order is that of importance, the most important first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum RunLogLevel {
+    /// Something failed.
+    Error,
+    /// Something is wrong.
+    Warn,
+    /// What an operator may like to know.
+    #[default]
+    Info,
+    /// What a developer may like to know.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// Of which runs the log is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KeptRunLogs {
+    /// Of runs that did not succeed. While a run goes on its log can be read, too.
+    #[default]
+    Failed,
+    /// Of all runs.
+    All,
+    /// Of none.
+    None,
+}
+
+impl RunLogSettings {
+    /// How many bytes are kept of each attempt if nothing else is said.
+    pub const DEFAULT_SIZE: u32 = 16 * 1024;
+}
+
+impl Default for RunLogSettings {
+    fn default() -> Self {
+        Self {
+            level: RunLogLevel::default(),
+            max_size: Self::DEFAULT_SIZE,
+            keep: KeptRunLogs::default(),
+        }
+    }
 }
 
 impl TracingSettings {

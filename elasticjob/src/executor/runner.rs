@@ -9,11 +9,12 @@ use std::error::Error;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
+use elasticjob_config::is_secret;
 use elasticjob_config::job::JobConfig;
 use jiff::SignedDuration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, debug, info_span, warn};
+use tracing::{Instrument, debug, error_span, info_span, warn};
 
 use crate::catalogue::UnknownName;
 use crate::chain::Chain;
@@ -30,6 +31,7 @@ use crate::property::{self, Reader};
 use crate::run::RunKey;
 use crate::tasks::{Task, Tasks};
 use crate::telemetry;
+use crate::trace::{LoggedRun, RunLogs};
 
 use super::item::RunEnvironment;
 use super::tries::{Identity, Tried};
@@ -49,6 +51,7 @@ pub(crate) struct Equipment {
     pub(crate) listeners: JobListeners,
     pub(crate) post: Post,
     pub(crate) underway: Underway,
+    pub(crate) logs: RunLogs,
 }
 
 /// Runs the items of one job.
@@ -71,6 +74,8 @@ struct Current {
     listeners: Listeners,
     props: Arc<BTreeMap<String, String>>,
     parameter: Arc<str>,
+    /// Values of props that no log of a run may have.
+    secrets: Arc<[String]>,
 }
 
 /// A configuration that a job cannot run by.
@@ -148,9 +153,21 @@ impl Current {
             handler,
             listeners,
             props: Arc::new(config.props().clone()),
+            secrets: secrets(config.props()),
             parameter: config.job_parameter().into(),
         })
     }
+}
+
+/// Shorter values occur in any text, and would hide more than themselves.
+const SHORTEST_SECRET: usize = 4;
+
+/// Returns the values of props that are secrets.
+fn secrets(props: &BTreeMap<String, String>) -> Arc<[String]> {
+    let secrets = props
+        .iter()
+        .filter(|(name, value)| is_secret(name) && value.len() >= SHORTEST_SECRET);
+    secrets.map(|(_, value)| value.clone()).collect()
 }
 
 impl Equipment {
@@ -220,6 +237,7 @@ impl Runner for JobRunner {
             handler,
             props,
             parameter,
+            secrets,
             ..
         } = self.current();
         let due = start.run.scheduled_time();
@@ -243,7 +261,18 @@ impl Runner for JobRunner {
         let item = self.enter(&start, pool.permits(), fence, cancellation);
         let components = Arc::clone(&self.equipment.components);
         let failing = sharding.clone();
-        let span = info_span!("item", job = &*self.name, item = start.item, run = start.run.id);
+        // An error, so that a filter that lets only errors pass keeps what they are about.
+        let span = error_span!("item", job = &*self.name, item = start.item, run = start.run.id);
+        let logged = LoggedRun {
+            job: Arc::clone(&self.name),
+            item: start.item,
+            run_id: start.run.id.clone(),
+            attempt: start.run.attempt,
+            scheduled_time: due,
+            launched_at,
+        };
+        let open_log = self.equipment.logs.open(logged, &secrets, &span);
+        let lines = open_log.as_ref().map(|log| Arc::clone(log.lines()));
         let late = telemetry::lateness(start.run.source, start.run.attempt, due, launched_at);
         let handed_over = Instant::now();
         let since_launch = move || launched_at.saturating_add(handed_over.elapsed()).unwrap_or(launched_at);
@@ -266,6 +295,7 @@ impl Runner for JobRunner {
                 props: Arc::clone(&props),
                 blocking: running.blocking,
                 progress: running.progress,
+                log: lines.clone(),
             };
             let work = job.run(RunContext::new(sharding.clone().with_retry(retry), parts));
             Box::pin(async move {
@@ -280,6 +310,9 @@ impl Runner for JobRunner {
             let is_fenced = matches!(tried.outcome, TryOutcome::Cancelled(Stopped::Fenced));
             let failure = failure_beyond_ledger(&tried);
             let (end, is_abort) = concluded(&failing, &**handler, tried);
+            if let Some(log) = open_log {
+                log.end(end.verdict == Verdict::Succeeded);
+            }
             // The worker is gone when the process stops; the end is not recorded then.
             let _ = finished.unbounded_send(Finished {
                 key: RunKey {

@@ -12,6 +12,7 @@ use super::blocking::{self, BlockingError, BlockingExecutor, Inline};
 use super::components::Components;
 use super::progress::Progress;
 use crate::progress::ProgressCell;
+use crate::trace::Lines;
 
 /// Which part of which firing this run is for. Cloning is cheap.
 ///
@@ -289,6 +290,8 @@ pub(crate) struct RunParts {
     pub(crate) props: Arc<BTreeMap<String, String>>,
     pub(crate) blocking: Arc<dyn BlockingExecutor>,
     pub(crate) progress: Progress,
+    /// Where the output of a program goes that does the work.
+    pub(crate) log: Option<Arc<Lines>>,
 }
 
 impl RunContext {
@@ -302,6 +305,7 @@ impl RunContext {
             props: Arc::default(),
             blocking: Arc::new(Inline),
             progress: Progress::default(),
+            log: None,
         };
         Self::new(sharding, parts)
     }
@@ -331,6 +335,12 @@ impl RunContext {
     pub fn with_blocking(mut self, blocking: Arc<dyn BlockingExecutor>) -> Self {
         self.parts.blocking = blocking;
         self
+    }
+
+    /// Returns the log of the run, if the history keeps it.
+    #[cfg(feature = "script")]
+    pub(crate) fn log(&self) -> Option<&Arc<Lines>> {
+        self.parts.log.as_ref()
     }
 
     /// Which part of which firing this is.

@@ -18,7 +18,7 @@ use crate::executor::{Equipment, JobRunner, Pools, Underway, Work};
 use crate::job::Components;
 use crate::listener::JobListeners;
 use crate::sharding::Strategies;
-use crate::trace::Tap;
+use crate::trace::{RunLogs, Tap};
 
 use super::error::Error;
 use super::fault::{Fault, invalid};
@@ -60,6 +60,7 @@ pub(crate) struct Surroundings {
     pub(crate) underway: Underway,
     /// Receive every event.
     pub(crate) taps: Vec<Tap>,
+    pub(crate) logs: RunLogs,
 }
 
 /// A process, of which nothing runs yet.
@@ -96,6 +97,7 @@ pub(crate) fn assemble(
         operator_grace,
         underway,
         taps,
+        logs,
     } = surroundings;
     let (tasks, clock) = (place.tasks.clone(), Arc::clone(&place.clock));
     let (keeper, process) = Process::new(place, application.strategies, operator_grace);
@@ -107,6 +109,7 @@ pub(crate) fn assemble(
         pools: application.pools,
         error_handlers: application.error_handlers,
         listeners: application.listeners,
+        logs,
         post: Post { tasks, clock, host },
     });
     let assembled = |job: ApplicationJob| {

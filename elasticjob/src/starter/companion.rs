@@ -4,10 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use elasticjob_config::sources::Settings;
+#[cfg(feature = "_history")]
+use elasticjob_config::sources::TracedJobs;
 use tokio_util::sync::CancellationToken;
 
 use crate::erased::BoxFuture;
 use crate::operation::Operations;
+#[cfg(feature = "_history")]
+use crate::trace::history::History;
 
 /// Runs in an application beside its jobs, by a section of its configuration. [`Builder::with`](super::Builder::with) adds it.
 ///
@@ -59,6 +63,8 @@ pub trait Companion: Send + 'static {
 pub struct CompanionContext {
     settings: Arc<Settings>,
     operations: Operations,
+    #[cfg(feature = "_history")]
+    histories: Arc<[(TracedJobs, History)]>,
     stop: CancellationToken,
 }
 
@@ -67,8 +73,23 @@ impl CompanionContext {
         Self {
             settings,
             operations,
+            #[cfg(feature = "_history")]
+            histories: Arc::default(),
             stop,
         }
+    }
+
+    #[cfg(feature = "_history")]
+    pub(super) fn with_histories(self, histories: Arc<[(TracedJobs, History)]>) -> Self {
+        Self { histories, ..self }
+    }
+
+    /// Returns the histories that are recorded, each with the jobs that it has: that of the configuration first. There are none if nothing
+    /// is recorded.
+    #[cfg(feature = "_history")]
+    #[must_use]
+    pub fn histories(&self) -> &[(TracedJobs, History)] {
+        &self.histories
     }
 
     /// Returns the checked configuration of the application, without its secrets being masked.

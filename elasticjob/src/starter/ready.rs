@@ -28,7 +28,7 @@ use crate::tasks::Tasks;
 use crate::telemetry;
 #[cfg(feature = "_history")]
 use crate::trace::history;
-use crate::trace::{self, TraceListeners};
+use crate::trace::{self, RunLogs, TraceListeners};
 
 use super::assemble::{ApplicationJob, ApplicationParts, AssembledJob, Assembly, Surroundings, assemble};
 use super::builder::{Builder, system_clock};
@@ -177,22 +177,36 @@ impl Ready {
         trace::names::warn_of_unknown_to(&self.trace_listeners, names.clone());
         let (taps, deliveries) = trace::start_deliveries(&self.trace_listeners, &tasks);
         #[cfg(feature = "_history")]
-        let (taps, history) = {
-            let (mut taps, mut history) = (taps, Vec::new());
+        let (taps, logs, history) = {
+            let (mut taps, mut sinks, mut history) = (taps, Vec::new(), Vec::new());
             for setup in self.history {
                 setup.warn_of_unknown_names(names.clone());
-                let (tap, kept) = setup
+                let (tap, sink, kept) = setup
                     .start(&tasks, &clock)
                     .map_err(|error| invalid(Fault::new(error.chain())))?;
                 taps.push(tap);
+                sinks.extend(sink);
                 history.push(kept);
             }
-            (taps, history)
+            if !sinks.is_empty() && !trace::is_run_log_installed() {
+                info!("logs of runs have the output of scripts alone: the subscriber has no `trace::RunLog::layer()`");
+            }
+            (taps, RunLogs::new(sinks), history)
         };
+        #[cfg(not(feature = "_history"))]
+        let logs = RunLogs::default();
         let operations = Operations::with_clock(Arc::clone(&registry), Arc::clone(&clock));
         let companions = tasks.child();
         if let Some(settings) = self.settings {
-            accompany(self.companions, &settings, &operations, &companions);
+            let context = CompanionContext::new(settings, operations.clone(), companions.token().clone());
+            #[cfg(feature = "_history")]
+            let context = context.with_histories(
+                history
+                    .iter()
+                    .map(|kept| (kept.jobs().clone(), kept.history().clone()))
+                    .collect(),
+            );
+            accompany(self.companions, &context, &companions);
         }
         let is_patient = self.retry.attempts.is_none();
         let place = Place {
@@ -210,6 +224,7 @@ impl Ready {
             operator_grace: self.grace_period,
             underway: self.underway.clone(),
             taps,
+            logs,
         };
         let Assembly { keeper, process, jobs } =
             assemble(self.application, place, surroundings, |_, runner| Box::new(runner))?;
@@ -311,10 +326,9 @@ fn warn_of_zone(tz: &str, jobs: &[ApplicationJob]) {
 }
 
 /// Starts what runs beside the jobs.
-fn accompany(all: Vec<Box<dyn Companion>>, settings: &Arc<Settings>, operations: &Operations, tasks: &Tasks) {
+fn accompany(all: Vec<Box<dyn Companion>>, context: &CompanionContext, tasks: &Tasks) {
     for companion in all {
-        let context = CompanionContext::new(Arc::clone(settings), operations.clone(), tasks.token().clone());
-        drop(tasks.spawn("companion", companion.run(context)));
+        drop(tasks.spawn("companion", companion.run(context.clone())));
     }
 }
 

@@ -23,6 +23,7 @@ use crate::run::JobState;
 use crate::schedule::Clock;
 use crate::starter::{ApplicationJob, ApplicationParts, AssembledJob, Assembly, Surroundings, assemble};
 use crate::tasks::{Task, Tasks};
+use crate::trace::RunLogs;
 
 use super::clock::MachineClock;
 use super::history::History;
@@ -127,6 +128,7 @@ impl Node {
             operator_grace: Duration::from_secs(10),
             underway: Underway::default(),
             taps: Vec::new(),
+            logs: RunLogs::default(),
         };
         let mut application = application.clone();
         for job in &mut application.jobs {

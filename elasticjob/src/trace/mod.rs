@@ -19,6 +19,11 @@ mod event;
 pub mod history;
 mod listener;
 pub(crate) mod names;
+#[cfg(feature = "_history")]
+mod run_log;
+#[cfg(not(feature = "_history"))]
+#[path = "run_log/absent.rs"]
+mod run_log;
 
 pub use bus::{Events, Lagged};
 pub use delivery::TraceListenerStats;
@@ -27,9 +32,18 @@ pub use listener::{TraceListener, TraceListenerKind, TraceListeners};
 
 pub use crate::run::Source;
 
+/// The target of the log messages with lines of scripts. The log of a run has these lines by itself.
+#[cfg(any(feature = "script", feature = "_history"))]
+pub(crate) const SCRIPT_OUTPUT: &str = "elasticjob::executor::script::output";
+
 use bus::Dropped;
 pub(crate) use bus::{Bus, Tap};
 #[cfg(feature = "_history")]
 use bus::{Capacity, Tapped, is_traced};
 use damped::Damped;
 pub(crate) use delivery::{Deliveries, start as start_deliveries};
+#[cfg(feature = "_history")]
+pub use run_log::RunLog;
+#[cfg(feature = "_history")]
+pub(crate) use run_log::is_installed as is_run_log_installed;
+pub(crate) use run_log::{Lines, LoggedRun, RunLogs};

@@ -33,7 +33,7 @@ pub(crate) async fn start_on(
     Ok(builder.build()?.start().await?)
 }
 
-fn builder(url: &str, more: &[(&str, &str)], jobs: impl IntoIterator<Item = Registration>) -> Builder {
+pub(crate) fn builder(url: &str, more: &[(&str, &str)], jobs: impl IntoIterator<Item = Registration>) -> Builder {
     let mut environment = vec![
         ("ELASTICJOB_TRACING_TYPE".to_owned(), "RDB".to_owned()),
         ("ELASTICJOB_TRACING_DATA_SOURCE_URL".to_owned(), url.to_owned()),

@@ -26,6 +26,7 @@ macro_rules! on_all {
 
 mod application;
 mod java;
+mod logs;
 mod outages;
 mod place;
 mod pools;
@@ -40,6 +41,14 @@ mod data_sources {
 
 mod pools_of_the_application {
     on_all!(pools: what_becomes_of_jobs_is_recorded_there, each_place_has_the_history_of_its_jobs);
+}
+
+mod logs_of_runs {
+    on_all!(logs:
+        are_kept_for_each_attempt_that_failed,
+        can_be_read_while_the_run_goes_on,
+        are_added_to_a_history_without_them_and_go_with_it,
+    );
 }
 
 on_all!(suite:

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use jiff::{Span, SpanRelativeTo};
@@ -9,8 +10,8 @@ use crate::sources::error::Origin;
 use crate::sources::key::Key;
 use crate::sources::layer::Layer;
 use crate::sources::settings::{
-    ConsoleSettings, DataSourceSetting, DataSourceSettings, DumpSettings, MetricsSettings, NetworkSettings,
-    RegistrySettings, Settings, Sources, TracedJobs, TracingSettings,
+    ConsoleSettings, DataSourceSetting, DataSourceSettings, DumpSettings, KeptRunLogs, MetricsSettings,
+    NetworkSettings, RegistrySettings, RunLogLevel, RunLogSettings, Settings, Sources, TracedJobs, TracingSettings,
 };
 
 const GRACE_PERIOD: Key = Key::Setting("shutdown.grace-period");
@@ -20,6 +21,9 @@ const TYPE: Key = Key::Setting("tracing.type");
 const INCLUDE: Key = Key::Setting("tracing.include-job-names");
 const EXCLUDE: Key = Key::Setting("tracing.exclude-job-names");
 const RETENTION: Key = Key::Setting("tracing.retention");
+const RUN_LOG_LEVEL: Key = Key::Setting("tracing.run-log.level");
+const RUN_LOG_SIZE: Key = Key::Setting("tracing.run-log.max-size");
+const RUN_LOG_KEEP: Key = Key::Setting("tracing.run-log.keep");
 const METRICS_HOST: Key = Key::Setting("metrics.host");
 const METRICS_PORT: Key = Key::Setting("metrics.port");
 const CONSOLE_HOST: Key = Key::Setting("console.host");
@@ -145,6 +149,26 @@ impl Binder<'_> {
         })
     }
 
+    /// Reads what is kept of the logs of runs.
+    fn run_log(&mut self) -> RunLogSettings {
+        let level = self.parsed(
+            &RUN_LOG_LEVEL,
+            "`error`, `warn`, `info`, `debug` or `trace` is expected",
+            level,
+        );
+        let max_size = self.parsed(
+            &RUN_LOG_SIZE,
+            "a size from `1KiB` to `1MiB` is expected, such as `16KiB`",
+            size,
+        );
+        let keep = self.parsed(&RUN_LOG_KEEP, "`failed`, `all` or `none` is expected", keep);
+        RunLogSettings {
+            level: level.unwrap_or_default(),
+            max_size: max_size.unwrap_or(RunLogSettings::DEFAULT_SIZE),
+            keep: keep.unwrap_or_default(),
+        }
+    }
+
     /// Reads where and of which jobs history is recorded. Settings that do nothing without a type are a fault without
     /// it.
     pub(super) fn tracing(&mut self) -> Option<TracingSettings> {
@@ -155,8 +179,18 @@ impl Binder<'_> {
             self.fault(&bound, "either names jobs to include or jobs to exclude, not both");
         }
         let retention = self.parsed(&RETENTION, "a time above zero is expected, such as `30d` or `12h`", age);
+        let run_log = self.run_log();
+        let has_run_log = [RUN_LOG_LEVEL, RUN_LOG_SIZE, RUN_LOG_KEEP]
+            .iter()
+            .any(|key| self.bound(key).is_some());
         let Some(bound) = self.bound(&TYPE) else {
-            if has_both || retention.is_some() || !only.is_empty() || !all_but.is_empty() || !data_source.is_empty() {
+            if has_run_log
+                || has_both
+                || retention.is_some()
+                || !only.is_empty()
+                || !all_but.is_empty()
+                || !data_source.is_empty()
+            {
                 self.missing(
                     &TYPE,
                     "is missing, so that the rest of `tracing` does nothing: write `type: RDB`",
@@ -183,8 +217,47 @@ impl Binder<'_> {
                 (true, true) => TracedJobs::All,
             },
             retention,
+            run_log,
         })
     }
+}
+
+/// The least and the most bytes that may be kept of the log of an attempt.
+const RUN_LOG_SIZES: RangeInclusive<u32> = 1024..=1024 * 1024;
+
+fn level(text: &str) -> Option<RunLogLevel> {
+    Some(match text.trim().to_ascii_lowercase().as_str() {
+        "error" => RunLogLevel::Error,
+        "warn" => RunLogLevel::Warn,
+        "info" => RunLogLevel::Info,
+        "debug" => RunLogLevel::Debug,
+        "trace" => RunLogLevel::Trace,
+        _ => return None,
+    })
+}
+
+fn keep(text: &str) -> Option<KeptRunLogs> {
+    Some(match text.trim().to_ascii_lowercase().as_str() {
+        "failed" => KeptRunLogs::Failed,
+        "all" => KeptRunLogs::All,
+        "none" => KeptRunLogs::None,
+        _ => return None,
+    })
+}
+
+/// A number of bytes: `16KiB`, `1MiB`, or a number alone.
+fn size(text: &str) -> Option<u32> {
+    let text = text.trim();
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let factor = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "kb" | "kib" => 1024,
+        "m" | "mb" | "mib" => 1024 * 1024,
+        _ => return None,
+    };
+    let bytes = number.parse::<u32>().ok()?.checked_mul(factor)?;
+    RUN_LOG_SIZES.contains(&bytes).then_some(bytes)
 }
 
 /// How old something may become: as durations, and in days of 24 hours.
@@ -202,4 +275,46 @@ fn data_source((key, bound): (&Key, &super::Bound)) -> Option<(String, DataSourc
         origin: bound.origin.clone(),
     };
     Some((name.clone(), setting))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::sources::{KeptRunLogs, Loader, RunLogLevel};
+
+    fn loader(settings: &[(&str, &str)]) -> Loader {
+        let given = settings.iter().fold(Loader::new(), |loader, (key, value)| {
+            loader.set(&format!("tracing.{key}"), *value)
+        });
+        given.set("reg-center.type", "EMBEDDED")
+    }
+
+    #[test]
+    fn reads_what_is_kept_of_the_logs_of_runs() {
+        let settings = [
+            ("type", "RDB"),
+            ("run-log.level", "DEBUG"),
+            ("run-log.max-size", "64 KiB"),
+            ("run-log.keep", "all"),
+        ];
+        let settings = loader(&settings).load().expect("it is in order");
+        let run_log = settings.tracing.expect("there is a type").run_log;
+        assert_eq!((run_log.level, run_log.keep), (RunLogLevel::Debug, KeptRunLogs::All));
+        assert_eq!(run_log.max_size, 64 * 1024);
+    }
+
+    #[test]
+    fn names_all_that_is_wrong_with_the_logs_of_runs() {
+        let settings = [
+            ("type", "RDB"),
+            ("run-log.level", "loud"),
+            ("run-log.max-size", "2MiB"),
+            ("run-log.keep", "some"),
+        ];
+        let faults = loader(&settings).load().expect_err("it is refused").to_string();
+        for fault in ["`error`, `warn`", "from `1KiB` to `1MiB`", "`failed`, `all` or `none`"] {
+            assert!(faults.contains(fault), "{faults}");
+        }
+        let without_type = loader(&[("run-log.keep", "all")]).load().expect_err("it is refused");
+        assert!(without_type.to_string().contains("tracing.type"), "{without_type}");
+    }
 }

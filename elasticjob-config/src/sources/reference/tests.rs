@@ -86,6 +86,7 @@ fn defaults_are_what_counts_without_the_setting() {
             ("reg-center.namespace", "n"),
             ("metrics.port", "1"),
             ("dump.port", "2"),
+            ("tracing.type", "RDB"),
             ("console.port", "3"),
             ("jobs.a.elastic-job-type", "SCRIPT"),
             ("jobs.a.sharding-total-count", "1"),

@@ -53,8 +53,8 @@
 //! | `ELASTIC_JOB_SCHEDULED_TIME` | the time that the run is for: `2026-03-01T04:00:00Z` |
 //! | `ELASTIC_JOB_RUN_ID`, `ELASTIC_JOB_ATTEMPT`, `ELASTIC_JOB_RETRY`, `ELASTIC_JOB_FENCING_TOKEN` | which run this is; see [`ShardingContext`] |
 //!
-//! Its input is empty. What it says goes into the log line by line, with the job and the item; the last lines are also in
-//! the cause of a failure. It has succeeded when its exit status is 0.
+//! Its input is empty. What it says goes into the log line by line, with the job and the item, and into the log of the run that the
+//! history keeps; the last lines are also in the cause of a failure. It has succeeded when its exit status is 0.
 //!
 //! # When it is stopped
 //! A run that is cancelled, or takes too long, or is still going on at the end of a shutdown's grace, has the script
@@ -112,6 +112,7 @@ impl JobExecutor for ScriptExecutor {
             kill_grace,
             cancellation: run.cancellation().clone(),
             fenced: run.fenced(),
+            log: run.log().cloned(),
         };
         // As blocking work: this future is dropped when the run is to stop, but the item is not done before the script is.
         // And with a thread that lives as long as the script, which dies with it.

@@ -5,10 +5,12 @@
 //! are replaced.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tracing::{info, warn};
+
+use crate::trace::{Lines, SCRIPT_OUTPUT};
 
 /// A longer line is logged in pieces.
 const LINE_LIMIT: usize = 8 * 1024;
@@ -22,17 +24,23 @@ const KEPT_BYTES: usize = 300;
 /// The last lines of a script, on whichever stream.
 #[derive(Debug, Default)]
 pub(super) struct Tail {
+    /// The log of the run has all of them.
+    log: Option<Arc<Lines>>,
     /// A std mutex: never held across an await.
     lines: Mutex<VecDeque<String>>,
 }
 
 impl Tail {
+    pub(super) fn new(log: Option<Arc<Lines>>) -> Self {
+        Self { log, ..Self::default() }
+    }
+
     /// Logs what comes by one stream until its end.
     pub(super) async fn log(&self, stream: &str, output: Option<impl AsyncRead + Unpin>) {
         let Some(mut output) = output else {
             return;
         };
-        let mut lines = Lines::default();
+        let mut lines = Splitter::default();
         let mut buffer = Vec::with_capacity(LINE_LIMIT);
         loop {
             buffer.clear();
@@ -50,7 +58,10 @@ impl Tail {
 
     /// Logs a line, and keeps it as one of the last.
     fn add(&self, stream: &str, line: &str) {
-        info!(stream, line, "script");
+        info!(target: SCRIPT_OUTPUT, stream, line, "script");
+        if let Some(log) = &self.log {
+            log.said(stream, line);
+        }
         if line.trim().is_empty() {
             return;
         }
@@ -69,12 +80,12 @@ impl Tail {
 
 /// Finds the lines in pieces of output.
 #[derive(Debug, Default)]
-struct Lines {
+struct Splitter {
     /// Less than a line, and less than the limit.
     begun: Vec<u8>,
 }
 
-impl Lines {
+impl Splitter {
     fn push(&mut self, piece: &[u8], mut found: impl FnMut(&str)) {
         for part in piece.split_inclusive(|&byte| byte == b'\n') {
             let mut rest = part;
@@ -108,7 +119,7 @@ mod tests {
     use super::*;
 
     fn lines(pieces: &[&[u8]]) -> Vec<String> {
-        let (mut lines, mut found) = (Lines::default(), Vec::new());
+        let (mut lines, mut found) = (Splitter::default(), Vec::new());
         for piece in pieces {
             lines.push(piece, |line| found.push(line.to_owned()));
         }

@@ -11,6 +11,7 @@ use std::io;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{Either, join, select};
@@ -22,6 +23,7 @@ use tracing::{debug, info};
 
 use super::output::Tail;
 use super::program;
+use crate::trace::Lines;
 
 /// How long to wait for output after the script has ended: another process may hold its pipes open.
 const OUTPUT_LIMIT: Duration = Duration::from_secs(1);
@@ -41,6 +43,8 @@ pub(super) struct Script {
     pub(super) kill_grace: Duration,
     pub(super) cancellation: CancellationToken,
     pub(super) fenced: CancellationToken,
+    /// The log of the run, if one is kept.
+    pub(super) log: Option<Arc<Lines>>,
 }
 
 /// Why a script failed.
@@ -92,7 +96,7 @@ impl Script {
         let mut child = self.command()?.spawn().map_err(Failure::Start)?;
         let mut group = Group::of(&child);
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-        let tail = Tail::default();
+        let tail = Tail::new(self.log.clone());
         let end = {
             let logged = pin!(join(tail.log("stdout", stdout), tail.log("stderr", stderr)));
             let end = pin!(self.end(&mut child, &group));
@@ -277,6 +281,7 @@ mod tests {
             kill_grace: LONG,
             cancellation: CancellationToken::new(),
             fenced: CancellationToken::new(),
+            log: None,
         }
     }
 

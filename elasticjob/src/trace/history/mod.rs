@@ -17,6 +17,7 @@ mod dialect;
 mod error;
 mod fit;
 mod jdbc;
+mod logs;
 mod query;
 mod recorder;
 mod retention;
@@ -33,6 +34,7 @@ mod tests;
 
 pub use self::database::{Database, DatabaseKind, InvalidDatabase};
 pub use self::error::Error;
+pub use self::logs::RecordedLog;
 pub use self::query::{
     Cursor, Durations, History, IntervalCounts, InvalidCursor, Page, RecordedRun, RecordedSkip, RunDetail, RunFilter,
     RunOutcome, UnknownOutcome,

@@ -17,10 +17,13 @@ use tracing::{debug, info, warn};
 
 use super::dialect::Dialect;
 use super::error::Error;
-use super::schema::{DETAILS, EXECUTIONS, LEASES, SKIPPED, STATES, STATUSES};
+use super::schema::{DETAILS, EXECUTIONS, LEASES, LOGS, SKIPPED, STATES, STATUSES};
 use super::statement::{ColumnKind, Statement, Value};
 use super::store::Store;
 use crate::schedule::Clock;
+
+/// What cannot be done, as errors say it.
+const DELETING: &str = "cannot delete old history";
 
 /// How often it is looked for what is too old.
 const INTERVAL: Duration = Duration::from_secs(600);
@@ -38,11 +41,12 @@ const BATCH: u64 = 500;
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// What is deleted by which time.
-const AGEING: [(&str, &str, &str, ColumnKind); 5] = [
+const AGEING: [(&str, &str, &str, ColumnKind); 6] = [
     (EXECUTIONS.name, "id", "start_time", ColumnKind::Time),
     (STATUSES.name, "id", "creation_time", ColumnKind::Time),
     (DETAILS.name, "id", "scheduled_time", ColumnKind::Long),
     (STATES.name, "id", "scheduled_time", ColumnKind::Long),
+    (LOGS.name, "id", "scheduled_time", ColumnKind::Long),
     (
         SKIPPED.name,
         "job_name, sharding_item, before_time",
@@ -116,10 +120,14 @@ impl Retention {
         let before = now.saturating_sub(self.age).unwrap_or(Timestamp::MIN);
         let mut deleted = 0;
         for (table, key, column, kind) in AGEING {
+            // No log may have been kept so far.
+            if table == LOGS.name && !self.store.has(DELETING, table, "1").await? {
+                continue;
+            }
             loop {
                 let dialect = self.store.dialect();
                 let statement = delete(dialect, table, key, (column, kind), before);
-                let rows = self.store.execute("cannot delete old history", &statement).await?;
+                let rows = self.store.execute(DELETING, &statement).await?;
                 deleted += rows;
                 if rows < BATCH {
                     break;

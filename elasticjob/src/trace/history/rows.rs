@@ -405,7 +405,7 @@ impl Writer<'_> {
 }
 
 /// Returns the key of a row, which is that of its run: all instances that write about a run write the same row. At most 40 characters.
-fn row_id(run_id: &str, scheduled_time: Timestamp, item: u32, attempt: u32) -> String {
+pub(super) fn row_id(run_id: &str, scheduled_time: Timestamp, item: u32, attempt: u32) -> String {
     let time = base36(scheduled_time.as_millisecond().unsigned_abs());
     format!("{run_id}-{time}-{item}-{attempt}")
 }

@@ -92,6 +92,23 @@ pub(super) const SKIPPED: Table = Table {
     key: &["job_name", "sharding_item", "before_time"],
 };
 
+/// Ours: the log of each attempt, by the key of its run. It is apart from the others, because a database where tables cannot be created
+/// any more records its history all the same.
+pub(super) const LOGS: Table = Table {
+    name: "ELASTICJOB_LOG",
+    columns: &[
+        ("id", ColumnKind::Key),
+        ("run_id", ColumnKind::Key),
+        ("attempt", ColumnKind::Integer),
+        ("job_name", ColumnKind::Text(100)),
+        ("sharding_item", ColumnKind::Integer),
+        ("scheduled_time", ColumnKind::Long),
+        ("is_over", ColumnKind::Integer),
+        ("log_text", ColumnKind::Document),
+    ],
+    key: &["id"],
+};
+
 /// Ours: which instance does what only one should do, and until when.
 pub(super) const LEASES: Table = Table {
     name: "ELASTICJOB_LEASE",
@@ -111,7 +128,7 @@ pub(super) struct Definition {
     pub(super) indexes: Vec<(String, String)>,
 }
 
-/// All tables, as they are created where they are absent.
+/// All tables but that of [logs], as they are created where they are absent.
 pub(super) fn definitions(dialect: &Dialect) -> Vec<Definition> {
     let task_id_and_state = match dialect {
         // An index of MySQL may not be as wide as the column.
@@ -145,7 +162,14 @@ pub(super) fn definitions(dialect: &Dialect) -> Vec<Definition> {
                 ("ELASTICJOB_STATES_BY_TIME", "creation_time"),
             ],
         ),
-        define(dialect, &DETAILS, &[("ELASTICJOB_RUN_BY_SCHEDULE", "scheduled_time")]),
+        define(
+            dialect,
+            &DETAILS,
+            &[
+                ("ELASTICJOB_RUN_BY_SCHEDULE", "scheduled_time"),
+                ("ELASTICJOB_RUN_BY_RUN", "run_id"),
+            ],
+        ),
         define(
             dialect,
             &STATES,
@@ -164,6 +188,15 @@ pub(super) fn definitions(dialect: &Dialect) -> Vec<Definition> {
         ),
         define(dialect, &LEASES, &[]),
     ]
+}
+
+/// The table of the logs of runs.
+pub(super) fn logs(dialect: &Dialect) -> Definition {
+    let indexes = [
+        ("ELASTICJOB_LOG_BY_RUN", "run_id"),
+        ("ELASTICJOB_LOG_BY_SCHEDULE", "scheduled_time"),
+    ];
+    define(dialect, &LOGS, &indexes)
 }
 
 /// Defines a table by its columns, and its indexes by their names and columns.
@@ -205,6 +238,8 @@ fn sql_type(dialect: &Dialect, kind: ColumnKind) -> Cow<'static, str> {
         (ColumnKind::Integer, _) | (ColumnKind::Flag, Dialect::Sqlite | Dialect::MySql) => "INT",
         (ColumnKind::Flag, Dialect::Postgres { .. }) => "BOOLEAN",
         (ColumnKind::Long, _) => "BIGINT",
+        (ColumnKind::Document, Dialect::Sqlite | Dialect::Postgres { .. }) => "TEXT",
+        (ColumnKind::Document, Dialect::MySql) => "MEDIUMTEXT",
         // Java's has whole seconds.
         (ColumnKind::Time, Dialect::MySql) => "TIMESTAMP(3)",
         (ColumnKind::Time, Dialect::Sqlite | Dialect::Postgres { .. }) => "TIMESTAMP",
@@ -218,7 +253,12 @@ fn constraint(table: &str, column: &str, kind: ColumnKind) -> &'static str {
         ColumnKind::Text(_) if (table, column) == (STATUSES.name, "source") => "NOT NULL DEFAULT 'LITE_EXECUTOR'",
         // A run that goes on has none.
         ColumnKind::Text(_) if (table, column) == (DETAILS.name, "verdict") => "NULL",
-        ColumnKind::Key | ColumnKind::Text(_) | ColumnKind::Integer | ColumnKind::Long | ColumnKind::Flag => "NOT NULL",
+        ColumnKind::Key
+        | ColumnKind::Text(_)
+        | ColumnKind::Document
+        | ColumnKind::Integer
+        | ColumnKind::Long
+        | ColumnKind::Flag => "NOT NULL",
         ColumnKind::Account(_) | ColumnKind::Time => "NULL",
     }
 }

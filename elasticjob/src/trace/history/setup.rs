@@ -7,16 +7,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use elasticjob_config::sources::{self, Origin, TracedJobs, TracingSettings};
+use elasticjob_config::sources::{self, Origin, RunLogSettings, TracedJobs, TracingSettings};
 use tracing::info;
 
 use crate::host;
 use crate::schedule::Clock;
 use crate::tasks::Tasks;
+use crate::trace::run_log::Sink;
 use crate::trace::{Tap, is_traced, names};
 
 use super::database::Database;
 use super::error::Error;
+use super::logs::LogWriter;
 use super::query::History;
 use super::recorder::{CAPACITY, Recorder, RecorderProgress, RecorderStats};
 use super::retention::Retention;
@@ -39,6 +41,7 @@ pub(crate) struct Setup {
     jobs_origin: Option<Origin>,
     /// How long it is kept; for ever, where nothing is said.
     retention: Option<Duration>,
+    run_log: RunLogSettings,
     /// Settings of the configuration that mean nothing here.
     ignored: Vec<String>,
 }
@@ -93,6 +96,7 @@ impl Setup {
                 jobs: settings.jobs.clone(),
                 jobs_origin: settings.jobs_origin.clone(),
                 retention: storage.retention.or(settings.retention),
+                run_log: settings.run_log,
                 storage,
                 ignored,
             }));
@@ -101,6 +105,7 @@ impl Setup {
             jobs: storage.jobs.clone().unwrap_or(TracedJobs::All),
             jobs_origin: None,
             retention: storage.retention,
+            run_log: settings.map(|settings| settings.run_log).unwrap_or_default(),
             storage,
             ignored: Vec::new(),
         }));
@@ -132,13 +137,15 @@ impl Setup {
         names::warn_of_unknown("history", place.as_deref(), &self.jobs, jobs);
     }
 
-    /// Starts the recorder. What is given to the tap from here on is recorded.
-    pub(crate) fn start(self, tasks: &Tasks, clock: &Arc<dyn Clock>) -> Result<(Tap, Kept), Error> {
+    /// Starts the recorder. What is given to the tap from here on is recorded, and the logs of runs that go into the sink; there is none if
+    /// no logs are kept.
+    pub(crate) fn start(self, tasks: &Tasks, clock: &Arc<dyn Clock>) -> Result<(Tap, Option<Sink>, Kept), Error> {
         let Self {
             storage,
             jobs,
             jobs_origin: _,
             retention,
+            run_log,
             ignored,
         } = self;
         let store = storage.open()?;
@@ -149,6 +156,11 @@ impl Setup {
             let retention = Retention::new(store.clone(), age, Arc::clone(clock), &host, tasks.token().clone());
             tasks.spawn("history retention", retention.run());
         }
+        let sink = Sink::new(jobs.clone(), run_log);
+        if let Some(sink) = &sink {
+            let writer = LogWriter::new(store.clone(), sink.clone(), tasks.token().clone());
+            tasks.spawn("logs of runs", writer.run());
+        }
         let recorder = Recorder::new(store, host, tapped, tasks.token().clone());
         let progress = recorder.progress();
         match &ignored[..] {
@@ -158,6 +170,7 @@ impl Setup {
         tasks.spawn("history", recorder.run());
         Ok((
             tap,
+            sink,
             Kept {
                 history,
                 progress,
@@ -171,6 +184,11 @@ impl Kept {
     /// Returns what answers questions about it.
     pub(crate) fn history(&self) -> &History {
         &self.history
+    }
+
+    /// Returns the jobs whose history it is.
+    pub(crate) fn jobs(&self) -> &TracedJobs {
+        &self.jobs
     }
 
     /// Returns how the recording goes.

@@ -29,6 +29,8 @@ pub(super) enum ColumnKind {
     Text(usize),
     /// The same of why something happened, which may be absent.
     Account(usize),
+    /// A text of any length.
+    Document,
     Integer,
     /// A number of 64 bits, such as milliseconds since 1970.
     Long,
@@ -86,9 +88,12 @@ impl Statement {
     pub(super) fn bind_as(&mut self, dialect: &Dialect, kind: ColumnKind, value: Value) -> String {
         let parameter = self.bind(dialect, value);
         match kind {
-            ColumnKind::Key | ColumnKind::Text(_) | ColumnKind::Account(_) | ColumnKind::Integer | ColumnKind::Long => {
-                parameter
-            }
+            ColumnKind::Key
+            | ColumnKind::Text(_)
+            | ColumnKind::Account(_)
+            | ColumnKind::Document
+            | ColumnKind::Integer
+            | ColumnKind::Long => parameter,
             ColumnKind::Time => dialect.time_in(&parameter),
             ColumnKind::Flag => dialect.flag_in(&parameter),
         }

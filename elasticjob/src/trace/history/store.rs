@@ -19,7 +19,7 @@ use super::dialect::Dialect;
 use super::error::{Error, FaultyPart};
 use super::fit::Texts;
 use super::rows::Rows;
-use super::schema::definitions;
+use super::schema::{self, Definition, definitions};
 use super::shape::{self, Shape};
 use super::statement::{Statement, Table};
 use crate::job::BoxError;
@@ -141,21 +141,36 @@ impl Store {
     pub(super) async fn prepare(&self) -> Result<Prepared, Error> {
         let mut unmade = Vec::new();
         for definition in definitions(&self.dialect) {
-            // Checked first: a user without the right to create tables can use existing ones.
-            if !self.has(LOOKING, definition.table, "1").await? {
-                self.run("cannot create tables", &definition.create).await?;
-            }
-            for (name, create) in definition.indexes {
-                match self.run("cannot create an index", &create).await {
-                    Err(refused) if refused.chain().to_string().contains(INDEX_IS_THERE) => {}
-                    // Questions are slow without it, and nothing else. A connection that broke is another matter.
-                    Err(refused) if refused.is_an_answer() => unmade.push((name, refused)),
-                    result => result?,
-                }
-            }
+            unmade.extend(self.create(definition).await?);
         }
         let shape = self.shape(LOOKING, &shape::WRITTEN).await?;
         Ok(Prepared { shape, unmade })
+    }
+
+    /// Creates the table of the logs of runs if it is absent.
+    pub(super) async fn prepare_logs(&self) -> Result<(), Error> {
+        for (name, refused) in self.create(schema::logs(&self.dialect)).await? {
+            debug!(name, error = %refused.chain(), "an index of the logs of runs cannot be made");
+        }
+        Ok(())
+    }
+
+    /// Creates a table and its indexes if they are absent. Returns the indexes that the database refuses, and why.
+    async fn create(&self, definition: Definition) -> Result<Vec<(String, Error)>, Error> {
+        let mut unmade = Vec::new();
+        // Checked first: a user without the right to create tables can use existing ones.
+        if !self.has(LOOKING, definition.table, "1").await? {
+            self.run("cannot create tables", &definition.create).await?;
+        }
+        for (name, create) in definition.indexes {
+            match self.run("cannot create an index", &create).await {
+                Err(refused) if refused.chain().to_string().contains(INDEX_IS_THERE) => {}
+                // Questions are slow without it, and nothing else. A connection that broke is another matter.
+                Err(refused) if refused.is_an_answer() => unmade.push((name, refused)),
+                result => result?,
+            }
+        }
+        Ok(unmade)
     }
 
     /// Reads the shape of the tables. An error says that what is asked cannot be done.
@@ -196,6 +211,11 @@ impl Store {
         let statements = rows.statements(&self.dialect, shape, texts);
         let writing = self.connections.execute_together(&statements);
         self.limited("cannot write history", writing).await
+    }
+
+    /// Runs statements in one transaction.
+    pub(super) async fn execute_together(&self, asked: &'static str, statements: &[Statement]) -> Result<(), Error> {
+        self.limited(asked, self.connections.execute_together(statements)).await
     }
 
     /// Runs one statement; how many rows it changed.

@@ -6,6 +6,7 @@ use super::*;
 use crate::error_handler::{ErrorHandlers, Post};
 use crate::executor::{DEFAULT_POOL, Equipment, JobRunner, Pool, Pools, Underway, Work as ExecutorWork};
 use crate::job::{Components, ShardingContext, dataflow};
+use crate::trace::RunLogs;
 
 /// The item that runs out of data.
 const DRY: u32 = 7;
@@ -122,6 +123,7 @@ impl Cluster {
                 pools,
                 error_handlers: ErrorHandlers::built_in(),
                 listeners: JobListeners::none(),
+                logs: RunLogs::default(),
                 post,
             };
             Box::new(JobRunner::new(work, Arc::new(equipment), &of_runner).unwrap())

@@ -25,6 +25,7 @@ pub use self::filter::{Cursor, Durations, IntervalCounts, InvalidCursor, Page, R
 use self::filter::{SOURCE, outcome_of};
 
 use super::database::Database;
+use super::dialect::Dialect;
 use super::error::Error;
 use super::schema::{DETAILS, EXECUTIONS, SKIPPED};
 use super::shape::Shape;
@@ -154,12 +155,22 @@ impl History {
         Ok(Self::of(Store::new(database, Access::Read)?))
     }
 
+    /// Returns where it is, without user and password.
+    #[must_use]
+    pub fn database(&self) -> &str {
+        self.store.database()
+    }
+
     pub(super) fn of(store: Store) -> Self {
         Self {
             store,
             runs: Arc::default(),
             has_details: Arc::default(),
         }
+    }
+
+    pub(super) fn store(&self) -> &Store {
+        &self.store
     }
 
     /// Runs, the newest first, up to `limit` (1,000 at most) of those behind `after`.
@@ -210,19 +221,54 @@ impl History {
         last: Option<&Cursor>,
     ) -> Statement {
         let dialect = self.store.dialect();
-        let (started, ended) = (dialect.time_out("e.start_time"), dialect.time_out("e.complete_time"));
-        let outcome = outcome_of(dialect);
         let mut query = Statement::new();
-        query.push(&format!(
-            "SELECT e.id, e.job_name, e.task_id, e.hostname, e.ip, e.sharding_item, e.failure_cause, {SOURCE}, \
-             {outcome}, {started}, {ended}, d.run_id, d.attempt, d.scheduled_time, d.instance, d.retries \
-             FROM {runs}{details} {STARTED}"
-        ));
+        query.push(&format!("SELECT {} FROM {runs}{details} {STARTED}", columns(dialect)));
         filter.push_served(&mut query, dialect);
         filter.push_others(&mut query, dialect);
         filter.push_times(&mut query, dialect, after, last);
         query.push(NEWEST_FIRST);
         query
+    }
+
+    /// The attempts of one run, oldest first: `run` is the id of the run, or the key of one of its attempts, as [`RecordedRun::id`] has it.
+    /// Of a run of a Java member there is one. There are none if no such run is recorded.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn attempts(&self, run: &str) -> Result<Vec<RecordedRun>, Error> {
+        let sources = self.sources().await?;
+        if !run.contains('-') {
+            return self.attempts_of(&sources, run).await;
+        }
+        let found = self.attempts_where(&sources, "e.id", run).await?;
+        match found.first().and_then(|run| run.detail.as_ref()) {
+            Some(detail) => self.attempts_of(&sources, &detail.run_id).await,
+            None => Ok(found),
+        }
+    }
+
+    /// The attempts of a run with this id.
+    async fn attempts_of(&self, sources: &Sources, run_id: &str) -> Result<Vec<RecordedRun>, Error> {
+        let mut attempts = self.attempts_where(sources, "d.run_id", run_id).await?;
+        attempts.sort_by_key(|run| run.detail.as_ref().map(|detail| detail.attempt));
+        Ok(attempts)
+    }
+
+    async fn attempts_where(
+        &self,
+        Sources { runs, details }: &Sources,
+        column: &str,
+        value: &str,
+    ) -> Result<Vec<RecordedRun>, Error> {
+        let dialect = self.store.dialect();
+        let mut query = Statement::new();
+        let value = query.bind(dialect, Value::Text(value.to_owned()));
+        query.push(&format!(
+            "SELECT {} FROM {runs}{details} WHERE {column} = {value} LIMIT {ATTEMPTS}",
+            columns(dialect)
+        ));
+        let found = self.store.rows(&query).await?;
+        self.read(&found, run)
     }
 
     /// The last of the runs that a page looks at; `None` if these are all that there are.
@@ -410,10 +456,27 @@ impl History {
     }
 
     /// Reads rows. One that cannot be understood fails them all.
-    fn read<T>(&self, rows: &[AnyRow], read: impl Fn(&AnyRow) -> Result<T, sqlx::Error>) -> Result<Vec<T>, Error> {
+    pub(in crate::trace::history) fn read<T>(
+        &self,
+        rows: &[AnyRow],
+        read: impl Fn(&AnyRow) -> Result<T, sqlx::Error>,
+    ) -> Result<Vec<T>, Error> {
         let read: Result<Vec<T>, sqlx::Error> = rows.iter().map(read).collect();
         read.map_err(|error| self.store.not_understood(error))
     }
+}
+
+/// Most attempts of one run that are read.
+const ATTEMPTS: u32 = 100;
+
+/// The columns of a run, in the order in which [`run`] reads them.
+fn columns(dialect: &Dialect) -> String {
+    let (started, ended) = (dialect.time_out("e.start_time"), dialect.time_out("e.complete_time"));
+    let outcome = outcome_of(dialect);
+    format!(
+        "e.id, e.job_name, e.task_id, e.hostname, e.ip, e.sharding_item, e.failure_cause, {SOURCE}, {outcome}, {started}, {ended}, \
+         d.run_id, d.attempt, d.scheduled_time, d.instance, d.retries"
+    )
 }
 
 /// The columns about runs that Java members and ours write, as `e`. A column that was dropped has no values.

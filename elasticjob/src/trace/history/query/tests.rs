@@ -72,6 +72,27 @@ async fn uses_an_index_and_no_sort_for_every_query() {
     }
 }
 
+#[tokio::test]
+async fn finds_the_attempts_of_a_run_by_an_index() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}/history.db", directory.path().display());
+    let store = Store::new(&url.parse().unwrap(), Access::Write).unwrap();
+    store.prepare().await.unwrap();
+    let history = History::of(store);
+    let Sources { runs, details } = history.sources().await.unwrap();
+    for (column, index) in [
+        ("d.run_id", "ELASTICJOB_RUN_BY_RUN (run_id=?"),
+        ("e.id", "sqlite_autoindex_JOB_EXECUTION_LOG_1 (id=?"),
+    ] {
+        let columns = columns(history.store.dialect());
+        let query =
+            format!("EXPLAIN QUERY PLAN SELECT {columns} FROM {runs}{details} WHERE {column} = 'run' LIMIT 100");
+        let plan = history.store.rows(&Statement::of(query)).await.unwrap();
+        let plan: Vec<String> = plan.iter().map(|row| row.try_get(3).unwrap()).collect();
+        assert!(plan[0].contains(index) && plan.len() == 2, "{plan:#?}");
+    }
+}
+
 #[test]
 fn an_index_should_serve_all_of_the_usual_questions() {
     let job = || RunFilter::default().job("job");

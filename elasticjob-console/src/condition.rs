@@ -3,17 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use elasticjob::operation::world::{Cell, Firing, JobNow, Outcome, Picture};
+use elasticjob::operation::world::{Cell, JobNow, Outcome, Picture};
 use elasticjob::operation::{Finding, ItemStatus, JobReport, JobStatus};
 use elasticjob::run::Verdict;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::page::zone;
 use crate::text::{clock, shown};
 use crate::words::Words;
-
-/// How long after a scheduled time a job without a run is overdue.
-const OVERDUE: SignedDuration = SignedDuration::from_secs(60);
 
 /// So many failures in a row are worse than the last run having failed.
 const IN_A_ROW: usize = 3;
@@ -64,9 +61,7 @@ impl Severity {
 impl Condition {
     /// Returns the condition of a job at `now`.
     pub(crate) fn of(job: &JobNow, words: &Words, now: Timestamp) -> Self {
-        let candidates = of_job(job, words)
-            .chain(overdue(job, words, now))
-            .chain(of_items(job, words));
+        let candidates = of_job(job, words, now).chain(of_items(job, words));
         let worst = candidates.min_by_key(|condition| condition.severity);
         worst.unwrap_or(Self {
             severity: Severity::Well,
@@ -76,8 +71,8 @@ impl Condition {
 }
 
 /// What keeps the job as a whole from running.
-fn of_job<'a>(job: &'a JobNow, words: &'a Words) -> impl Iterator<Item = Condition> + 'a {
-    job.explanation.findings.iter().filter_map(|finding| {
+fn of_job<'a>(job: &'a JobNow, words: &'a Words, now: Timestamp) -> impl Iterator<Item = Condition> + 'a {
+    job.explanation.findings.iter().filter_map(move |finding| {
         let severity = match finding {
             Finding::Paused { .. } | Finding::AllServersDisabled => Severity::Off,
             Finding::Resharding { .. } | Finding::NoLeader => return None,
@@ -85,6 +80,11 @@ fn of_job<'a>(job: &'a JobNow, words: &'a Words) -> impl Iterator<Item = Conditi
             | Finding::ServerUnclear { .. }
             | Finding::StandsBy { .. }
             | Finding::Outdated { .. } => Severity::Notable,
+            Finding::Overdue { since, .. } => {
+                let reason = (words.overdue)(&clock(*since, &zone(&job.report), now));
+                let severity = Severity::Failing;
+                return Some(Condition { severity, reason });
+            }
             finding if finding.is_obstacle() => Severity::Failing,
             _ => return None,
         };
@@ -93,34 +93,6 @@ fn of_job<'a>(job: &'a JobNow, words: &'a Words) -> impl Iterator<Item = Conditi
             reason: (words.finding)(finding),
         })
     })
-}
-
-/// A scheduled time that passed without any item having run, and without a reason on record.
-fn overdue(job: &JobNow, words: &Words, now: Timestamp) -> Option<Condition> {
-    let time = missed_since(job)?;
-    (now.duration_since(time) > OVERDUE).then(|| Condition {
-        severity: Severity::Failing,
-        reason: (words.overdue)(&clock(time, &zone(&job.report), now)),
-    })
-}
-
-/// Returns when the job becomes overdue; `None` if something was seen of its newest scheduled time.
-fn overdue_at(job: &JobNow) -> Option<Timestamp> {
-    let after = OVERDUE.checked_add(SignedDuration::from_millis(1))?;
-    missed_since(job)?.checked_add(after).ok()
-}
-
-/// Returns the first scheduled time since which nothing was seen of any item.
-fn missed_since(job: &JobNow) -> Option<Timestamp> {
-    if is_off(&job.report) {
-        return None;
-    }
-    let is_unseen = |firing: &&Firing| firing.cells().next().is_none();
-    let unseen = job.firings.all().iter().rev().take_while(is_unseen);
-    unseen
-        .filter(|firing| firing.request.is_none())
-        .last()
-        .map(|firing| firing.time)
 }
 
 fn of_items<'a>(job: &'a JobNow, words: &'a Words) -> impl Iterator<Item = Condition> + 'a {
@@ -196,36 +168,29 @@ pub(crate) struct Judgement {
     pub(crate) totals: Totals,
     /// The revision of the picture that was judged.
     revision: u64,
-    /// When the time alone may change a condition.
-    until: Option<Timestamp>,
 }
 
 /// A job as it was judged.
 #[derive(Clone, Debug)]
 struct Judged {
     revision: u64,
-    until: Option<Timestamp>,
     condition: Arc<Condition>,
 }
 
 impl Judgement {
     /// Judges all jobs of a picture. Those that have not changed since `self` are taken over, so that this costs what has changed.
     pub(crate) fn next(&self, picture: &Picture, words: &Words, now: Timestamp) -> Self {
-        let is_valid = |judged: &&Judged, job: &JobNow| {
-            judged.revision == job.revision && judged.until.is_none_or(|until| now < until)
-        };
+        let is_valid = |judged: &&Judged, job: &JobNow| judged.revision == job.revision;
         let judge = |(name, job): (&Arc<str>, &Arc<JobNow>)| {
             let known = self.jobs.get(name).filter(|judged| is_valid(judged, job));
             let judged = known.cloned().unwrap_or_else(|| Judged {
                 revision: job.revision,
-                until: overdue_at(job).filter(|at| now < *at),
                 condition: Arc::new(Condition::of(job, words, now)),
             });
             (Arc::clone(name), judged)
         };
         let jobs: BTreeMap<Arc<str>, Judged> = picture.jobs.iter().map(judge).collect();
         Self {
-            until: jobs.values().filter_map(|judged| judged.until).min(),
             jobs,
             totals: Totals::of(picture),
             revision: picture.revision,
@@ -233,8 +198,8 @@ impl Judgement {
     }
 
     /// Returns whether it still says what [`next`](Self::next) would.
-    pub(crate) fn is_of(&self, picture: &Picture, now: Timestamp) -> bool {
-        self.revision == picture.revision && self.until.is_none_or(|until| now < until)
+    pub(crate) fn is_of(&self, picture: &Picture) -> bool {
+        self.revision == picture.revision
     }
 
     /// Returns the condition of a job.

@@ -109,7 +109,7 @@ impl Site {
             memory.judgements.clear();
         }
         let known = memory.judgements.entry(of).or_default();
-        if !known.is_of(picture, now) {
+        if !known.is_of(picture) {
             *known = Arc::new(known.next(picture, language.words(), now));
         }
         Arc::clone(known)

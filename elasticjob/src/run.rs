@@ -45,6 +45,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+mod reason;
+
+pub use reason::Reason;
+
 /// Why an item is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -58,6 +62,9 @@ pub enum Source {
     Trigger,
     /// The instance of the last attempt died while it ran the item.
     Failover,
+    /// A newer version wrote a source that this version does not know.
+    #[serde(other)]
+    Unknown,
 }
 
 /// One attempt of a run. Keys of one item stand together in their order.

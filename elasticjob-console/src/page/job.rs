@@ -7,6 +7,7 @@ use elasticjob::configuration::cron::Expression;
 use elasticjob::configuration::zone::Zone;
 use elasticjob::operation::world::{Cell, Firing, JobNow, Outcome, Standing};
 use elasticjob::operation::{Finding, ItemReport, ItemStatus, next_firings};
+use elasticjob::run::Reason;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
@@ -492,11 +493,17 @@ impl<'a> Seen<'a> {
                 .and_then(|cell| cell.ended)
                 .map(|ended| self.clock(ended))
                 .unwrap_or_default(),
-            cause: cell
-                .and_then(|cell| cell.cause.as_deref())
-                .map(whole)
-                .unwrap_or_default(),
+            cause: cell.map(|cell| self.cause(cell)).unwrap_or_default(),
             run: cell.and_then(|cell| cell.run.as_deref()).map(shown).unwrap_or_default(),
+        }
+    }
+
+    /// Returns why the item ended so: in the language of the visitor if the cause is one of ours.
+    fn cause(&self, cell: &Cell) -> String {
+        let known = cell.reason.filter(|reason| *reason != Reason::Unknown);
+        match known {
+            Some(reason) => (self.w.reason_of)(reason).to_owned(),
+            None => cell.cause.as_deref().map(whole).unwrap_or_default(),
         }
     }
 

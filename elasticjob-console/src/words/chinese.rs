@@ -3,7 +3,7 @@
 use elasticjob::configuration::cron::Expression;
 use elasticjob::operation::world::Outcome;
 use elasticjob::operation::{Finding, UnlistedReason};
-use elasticjob::run::{Source, Verdict};
+use elasticjob::run::{Reason, Source, Verdict};
 
 use super::Words;
 use crate::draw::Shape;
@@ -152,6 +152,7 @@ pub(super) static WORDS: Words = Words {
         Source::Failover => "失效转移",
         _ => "原因未知",
     },
+    reason_of: Reason::in_chinese,
     schedule_of: Expression::describe_in_chinese,
     finding: Finding::in_chinese,
     unlisted: |reason| match reason {

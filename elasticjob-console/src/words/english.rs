@@ -3,7 +3,7 @@
 use elasticjob::configuration::cron::Expression;
 use elasticjob::operation::UnlistedReason;
 use elasticjob::operation::world::Outcome;
-use elasticjob::run::{Source, Verdict};
+use elasticjob::run::{Reason, Source, Verdict};
 
 use super::Words;
 use crate::draw::Shape;
@@ -174,6 +174,7 @@ pub(super) static WORDS: Words = Words {
         Source::Failover => "taken over",
         _ => "for an unknown reason",
     },
+    reason_of: Reason::in_english,
     schedule_of: Expression::describe,
     finding: ToString::to_string,
     unlisted: |reason| match reason {

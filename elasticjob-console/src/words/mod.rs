@@ -10,7 +10,7 @@ use axum::http::header::{self, HeaderMap};
 use elasticjob::configuration::cron::Expression;
 use elasticjob::operation::world::Outcome;
 use elasticjob::operation::{Finding, UnlistedReason};
-use elasticjob::run::Source;
+use elasticjob::run::{Reason, Source};
 
 use crate::draw::Shape;
 use crate::key::cookies;
@@ -182,6 +182,7 @@ pub(crate) struct Words {
     // What the framework says.
     pub(crate) outcome: fn(Outcome) -> &'static str,
     pub(crate) source: fn(Source) -> &'static str,
+    pub(crate) reason_of: fn(Reason) -> &'static str,
     pub(crate) schedule_of: fn(&Expression) -> String,
     pub(crate) finding: fn(&Finding) -> String,
     pub(crate) unlisted: fn(&UnlistedReason) -> String,

@@ -19,9 +19,10 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use crate::run::{Source, Verdict};
+pub(crate) use crate::run::{Reason, Source, Verdict};
 
 use super::mutation::Mutation;
+use super::recent::{Kept, Recent};
 
 /// Longest cause of a failure that is kept, in bytes. It travels with every claim of the item, so it is a hint
 /// and no log.
@@ -64,6 +65,9 @@ pub(crate) struct Record {
     /// The answer of the newest triggered run; kept until the next trigger, over all scheduled runs in between.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) answered: Option<Answered>,
+    /// What became of the item before the newest run and the newest gap.
+    #[serde(default, skip_serializing_if = "Recent::is_empty")]
+    pub(crate) recent: Recent,
 }
 
 /// One run of an item: one scheduled time, or one request, in one or more attempts.
@@ -95,7 +99,11 @@ pub(crate) struct Gap {
     /// and before this one.
     pub(crate) before: i64,
     pub(crate) count: u64,
+    /// Why, for people.
     pub(crate) reason: String,
+    /// Why; `None` if the instance did not say, as older versions do not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) code: Option<Reason>,
 }
 
 /// How a run ended.
@@ -105,6 +113,9 @@ pub(crate) struct End {
     /// Why, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) cause: Option<String>,
+    /// Why, if the cause is one of ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) code: Option<Reason>,
     /// Whether an operator cancelled the run.
     #[serde(default, rename = "byOperator", skip_serializing_if = "is_no")]
     pub(crate) is_by_operator: bool,
@@ -192,17 +203,17 @@ impl Record {
     }
 
     /// Returns the record once `run` is claimed. An open run that it replaces ends as lost.
-    pub(crate) fn claimed(&self, run: Run, now: Timestamp) -> Self {
+    pub(crate) fn claimed(&self, run: Run, now: Timestamp, kept: Kept) -> Self {
         let (until, until_before) = match run.source {
             Source::Schedule | Source::Misfire => self.advanced(run.due, now),
             // A request uses up no scheduled time; what is taken over has been accounted for since its first attempt, or
             // is a Java member's.
-            Source::Trigger | Source::Failover => (self.until, self.until_before),
+            Source::Trigger | Source::Failover | Source::Unknown => (self.until, self.until_before),
         };
         Self {
             until,
             until_before,
-            ..self.replaced_by(Some(run))
+            ..self.replaced_by(Some(run), kept)
         }
     }
 
@@ -215,7 +226,7 @@ impl Record {
         }
         // An instance replaces a run of its own after it gave up recording the end.
         let end = if next.is_some_and(|next| next.owner == open.owner) {
-            End::because(Verdict::Lost, "its end could not be recorded")
+            End::coded(Verdict::Lost, Reason::EndNotRecorded)
         } else {
             End::new(Verdict::Lost)
         };
@@ -228,13 +239,19 @@ impl Record {
     }
 
     /// Returns the record with another newest run, or none that is known.
-    fn replaced_by(&self, next: Option<Run>) -> Self {
+    fn replaced_by(&self, next: Option<Run>, kept: Kept) -> Self {
         let replaced = self.replaced(next.as_ref()).filter(|_| !Mutation::ForgetLost.is_on());
-        let record = match replaced.as_ref().and_then(|run| run.end.clone()) {
+        let mut record = match replaced.as_ref().and_then(|run| run.end.clone()) {
             // Its requests are answered, too.
             Some(end) => self.ended(end),
             None => self.clone(),
         };
+        let is_another = |run: &&Run| next.as_ref().is_none_or(|next| next.id != run.id);
+        if let Some(run) = record.run.as_ref().filter(is_another)
+            && let Some(end) = &run.end
+        {
+            record.recent.add_run(run, end, kept);
+        }
         Self {
             run: next,
             lost: replaced.or(record.lost),
@@ -266,15 +283,21 @@ impl Record {
 
     /// Returns the record once scheduled times up to `time` have passed the item, as `gap` says. An open run has ended with its
     /// instance.
-    pub(crate) fn passed(&self, time: Timestamp, gap: &Gap, now: Timestamp) -> Self {
+    pub(crate) fn passed(&self, time: Timestamp, gap: &Gap, now: Timestamp, kept: Kept) -> Self {
         let (until, until_before) = self.advanced(time.as_millisecond(), now);
         let lost = self.replaced(None).and_then(|run| run.end);
         let record = lost.map_or_else(|| self.clone(), |end| self.ended(end));
         let joined = self.skipped.as_ref().and_then(|skipped| skipped.joined(gap));
+        let record = match joined {
+            Some(joined) => Self {
+                skipped: Some(joined),
+                ..record
+            },
+            None => record.with_skipped(Some(gap.clone()), kept),
+        };
         Self {
             until,
             until_before,
-            skipped: Some(joined.unwrap_or_else(|| gap.clone())),
             ..record
         }
     }
@@ -293,11 +316,13 @@ impl Record {
     }
 
     /// Returns the record with times that passed without a run.
-    pub(crate) fn with_skipped(self, skipped: Option<Gap>) -> Self {
-        Self {
-            skipped: skipped.or(self.skipped.clone()),
-            ..self
+    pub(crate) fn with_skipped(mut self, skipped: Option<Gap>, kept: Kept) -> Self {
+        if let Some(skipped) = skipped
+            && let Some(older) = self.skipped.replace(skipped)
+        {
+            self.recent.add_gap(&older, kept);
         }
+        self
     }
 
     /// Returns the record once its run has ended so.
@@ -361,8 +386,8 @@ impl Record {
     }
 
     /// Returns the record once it is known that a later run than its newest was begun, by a Java member.
-    pub(crate) fn without_run(&self) -> Self {
-        self.replaced_by(None)
+    pub(crate) fn without_run(&self, kept: Kept) -> Self {
+        self.replaced_by(None, kept)
     }
 
     /// Returns whether its newest run has ended.
@@ -394,6 +419,17 @@ impl Record {
 }
 
 impl Gap {
+    /// Returns the times after one moment and before another, that passed for one of our reasons.
+    pub(crate) fn new(after: Timestamp, before: Timestamp, count: u64, reason: Reason) -> Self {
+        Self {
+            after: after.as_millisecond(),
+            before: before.as_millisecond(),
+            count,
+            reason: reason.in_english().to_owned(),
+            code: Some(reason),
+        }
+    }
+
     /// Returns both as one, if the other follows right after and for the same reason.
     fn joined(&self, next: &Self) -> Option<Self> {
         let is_followed = self.reason == next.reason && self.before > next.after;
@@ -423,6 +459,7 @@ impl End {
         Self {
             verdict,
             cause: None,
+            code: None,
             is_by_operator: false,
             at: None,
             took: None,
@@ -447,6 +484,14 @@ impl End {
         }
     }
 
+    /// Returns an end for one of our reasons.
+    pub(crate) fn coded(verdict: Verdict, reason: Reason) -> Self {
+        Self {
+            code: Some(reason),
+            ..Self::because(verdict, reason.in_english())
+        }
+    }
+
     /// With a cause, cut to what the ledger keeps.
     pub(crate) fn because(verdict: Verdict, cause: impl Into<String>) -> Self {
         let mut cause = cause.into();
@@ -464,6 +509,8 @@ impl End {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const KEPT: Kept = Kept::of(1);
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).expect("within range")
@@ -497,7 +544,7 @@ mod tests {
         let record = Record::default();
         assert_eq!(record.admits(Source::Schedule, at(10), at(10), "a", |_| true), Ok(()));
         let record = record
-            .claimed(run(at(10), Source::Schedule), at(10))
+            .claimed(run(at(10), Source::Schedule), at(10), KEPT)
             .ended(End::new(Verdict::Succeeded));
         assert_eq!(
             record.admits(Source::Schedule, at(10), at(10), "b", |_| true),
@@ -515,14 +562,14 @@ mod tests {
         let record = Record::begun(at(20));
         assert_eq!((record.since(), record.until(at(20))), (Some(at(20)), None));
         assert_eq!(record.admits(Source::Schedule, at(19), at(19), "a", |_| true), Ok(()));
-        let claimed = record.claimed(run(at(19), Source::Schedule), at(19));
+        let claimed = record.claimed(run(at(19), Source::Schedule), at(19), KEPT);
         assert_eq!((claimed.since(), claimed.until(at(19))), (Some(at(20)), Some(at(19))));
         assert_eq!(Record::parse(&record.to_bytes()), record);
     }
 
     #[test]
     fn keeps_others_out_of_a_run_that_lives() {
-        let record = Record::default().claimed(run(at(10), Source::Schedule), at(10));
+        let record = Record::default().claimed(run(at(10), Source::Schedule), at(10), KEPT);
         assert_eq!(
             record.admits(Source::Schedule, at(20), at(20), "b", |_| true),
             Err(Refusal::RunningElsewhere)
@@ -538,7 +585,7 @@ mod tests {
             attempt: u32::MAX,
             ..run(at(10), Source::Schedule)
         };
-        let record = Record::default().claimed(newest, at(10));
+        let record = Record::default().claimed(newest, at(10), KEPT);
         let next = record.next_attempt(|| "r2".into(), "b", at(20));
         assert_eq!((next.id.as_str(), next.attempt), ("r1", u32::MAX));
         assert_eq!(record.again().run.unwrap().attempt, u32::MAX);
@@ -547,7 +594,7 @@ mod tests {
     #[test]
     fn keeps_scheduled_time_after_a_trigger() {
         let record = Record::default()
-            .claimed(run(at(10), Source::Trigger), at(10))
+            .claimed(run(at(10), Source::Trigger), at(10), KEPT)
             .ended(End::new(Verdict::Failed));
         assert_eq!(record.admits(Source::Schedule, at(10), at(10), "a", |_| true), Ok(()));
         assert_eq!(record.admits(Source::Trigger, at(1), at(10), "a", |_| true), Ok(()));
@@ -555,7 +602,7 @@ mod tests {
 
     #[test]
     fn distrusts_a_time_of_a_faulty_clock() {
-        let record = Record::default().claimed(run(at(10_000), Source::Schedule), at(10_000));
+        let record = Record::default().claimed(run(at(10_000), Source::Schedule), at(10_000), KEPT);
         assert_eq!(
             record.admits(Source::Schedule, at(9_000), at(9_000), "a", |_| true),
             Err(Refusal::Accounted)
@@ -567,7 +614,9 @@ mod tests {
     fn keeps_what_was_accounted_for_before_a_clock_fault() {
         let claimed = |record: Record, second: i64| {
             let run = run(at(second), Source::Schedule);
-            record.claimed(run, at(second)).ended(End::new(Verdict::Succeeded))
+            record
+                .claimed(run, at(second), KEPT)
+                .ended(End::new(Verdict::Succeeded))
         };
         let is_admitted = |record: &Record, due: i64, now: i64| {
             record.admits(Source::Misfire, at(due), at(now), "a", |_| true) == Ok(())
@@ -580,7 +629,7 @@ mod tests {
             !is_admitted(&faulty, 86_505, 86_505),
             "to the faulty clock its own times ran"
         );
-        let asked = faulty.claimed(run(at(104), Source::Trigger), at(104));
+        let asked = faulty.claimed(run(at(104), Source::Trigger), at(104), KEPT);
         assert!(!is_admitted(&asked, 86_505, 86_505), "a request changes nothing of it");
         let mended = claimed(faulty, 105);
         assert!(!is_admitted(&mended, 105, 110));
@@ -593,10 +642,10 @@ mod tests {
         let mut requested = run(at(10), Source::Trigger);
         requested.requests = vec!["q1".into(), "q2".into()];
         let record = Record::default()
-            .claimed(requested, at(10))
+            .claimed(requested, at(10), KEPT)
             .ended(End::because(Verdict::Failed, "no disk"));
         let record = record
-            .claimed(run(at(20), Source::Schedule), at(20))
+            .claimed(run(at(20), Source::Schedule), at(20), KEPT)
             .ended(End::new(Verdict::Succeeded));
         assert_eq!(record.answer_to("q2"), Some(&End::because(Verdict::Failed, "no disk")));
         assert_eq!(record.answer_to("q3"), None);
@@ -609,7 +658,7 @@ mod tests {
             attempt: u32::MAX,
             ..run(at(10), Source::Schedule)
         };
-        let record = Record::parse(&Record::default().claimed(last, at(10)).to_bytes());
+        let record = Record::parse(&Record::default().claimed(last, at(10), KEPT).to_bytes());
         assert_eq!(record.next_attempt(|| "r2".into(), "b", at(11)).attempt, u32::MAX);
         assert_eq!(record.again().run.map(|run| run.attempt), Some(u32::MAX));
     }

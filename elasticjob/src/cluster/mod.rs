@@ -37,6 +37,7 @@ mod placement;
 pub(crate) mod policy;
 pub(crate) mod process;
 pub(crate) mod progress;
+pub(crate) mod recent;
 pub(crate) mod refusal;
 pub(crate) mod registration;
 mod remains;

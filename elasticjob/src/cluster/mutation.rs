@@ -59,6 +59,8 @@ rules! {
     DropMisfire,
     /// A claim replaces a run that a dead instance left open, without a word on it.
     ForgetLost,
+    /// A claim drops what became of the item before.
+    ForgetRecent,
     /// A time that comes before the items are shared out is not looked back at.
     LoseFirstTime,
     /// A scheduled time passes an item that is switched off, or has no instance, without a word.

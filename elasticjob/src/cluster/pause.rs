@@ -15,6 +15,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use crate::registry::{Answer, CreateMode, Read, Stat, Step};
+use crate::run::Reason;
 
 use super::instance::InstanceId;
 use super::layout::Node;
@@ -23,7 +24,7 @@ use super::transaction::Transaction;
 use super::view::{ServerStatus, View};
 
 /// Why scheduled times that come during a pause are not run.
-pub(crate) const PAUSED: &str = "the job is paused";
+pub(crate) const PAUSED: &str = Reason::Paused.in_english();
 
 /// `ledger/pause` as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,6 +5,7 @@
 //! held up as a whole has no item that "waits for its next time", because that would read as if all were well.
 
 mod chinese;
+mod overdue;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,8 +15,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::cluster::view::{ItemView, MarkHolder, ServerStatus, View};
-use crate::run::Verdict;
+use crate::run::{Reason, Verdict};
 
+use self::overdue::Overdue;
 use super::Note;
 use super::item::{ProgressReport, RunReport, SkippedReport};
 use super::survey::{Depth, Survey};
@@ -134,6 +136,9 @@ pub enum Finding {
     NotSucceeded { run: RunReport },
     /// Scheduled times passed without a run; `times` has the reason.
     Skipped { times: SkippedReport },
+    /// A minute or more after scheduled times, `items` items of the job have neither a run nor a reason on record for them; `since` is
+    /// the first of these times. No instance served the job then, or none does its work.
+    Overdue { since: Timestamp, items: u32 },
     /// The job is a one-off job: it has no schedule, and runs only when it is triggered.
     OneOff,
     /// `misfire` is off: a scheduled time that comes while the job runs is skipped.
@@ -180,6 +185,7 @@ impl Finding {
             | Self::Parked { .. }
             | Self::NotSucceeded { .. }
             | Self::Skipped { .. }
+            | Self::Overdue { .. }
             | Self::OneOff
             | Self::MisfireOff
             | Self::MonitorExecutionOff
@@ -218,11 +224,16 @@ impl Operations {
 
 /// Explains a job from what was read of it. `now` decides which time is the next.
 pub(super) fn explain(survey: &Survey, now: Timestamp) -> Explanation {
-    of(survey, survey.configuration(), now)
+    of(survey, survey.configuration(), now).0
 }
 
-/// As [`explain`], by the configuration that was read, for a caller that has it already.
-pub(super) fn of(survey: &Survey, config: Option<Result<JobConfig, Errors>>, now: Timestamp) -> Explanation {
+/// As [`explain`], by the configuration that was read, for a caller that has it already. Also returns when the explanation changes
+/// although nothing happens, if it does before the next scheduled time.
+pub(super) fn of(
+    survey: &Survey,
+    config: Option<Result<JobConfig, Errors>>,
+    now: Timestamp,
+) -> (Explanation, Option<Timestamp>) {
     let mut findings = match &config {
         None => vec![Finding::NoConfiguration],
         Some(Err(errors)) => vec![Finding::InvalidConfiguration {
@@ -233,6 +244,11 @@ pub(super) fn of(survey: &Survey, config: Option<Result<JobConfig, Errors>>, now
     let config = config.and_then(Result::ok);
     findings.extend(of_cluster(survey));
     findings.extend(config.iter().flat_map(|config| of_schedule(config, now)));
+    let overdue = config
+        .as_ref()
+        .map(|config| Overdue::of(survey, config, now))
+        .unwrap_or_default();
+    findings.extend(overdue.finding());
     if findings.iter().any(Finding::is_obstacle) {
         // The caller would read that all is well.
         findings.retain(|finding| !matches!(finding, Finding::Waits { .. }));
@@ -242,7 +258,7 @@ pub(super) fn of(survey: &Survey, config: Option<Result<JobConfig, Errors>>, now
     let is_held_up = findings.iter().any(Finding::is_obstacle);
     let scheduled = config.as_ref().filter(|_| !is_held_up);
     let next = scheduled.and_then(|config| next::of(config, now, 1).pop());
-    Explanation {
+    let explanation = Explanation {
         job_name: survey.job().to_owned(),
         findings: obstacles_first(findings),
         items: (0..total)
@@ -251,7 +267,8 @@ pub(super) fn of(survey: &Survey, config: Option<Result<JobConfig, Errors>>, now
                 findings: obstacles_first(of_item(survey, item, next, now)),
             })
             .collect(),
-    }
+    };
+    (explanation, overdue.next)
 }
 
 /// Sorts findings so that obstacles come first. Those of one kind stay in their order.
@@ -393,7 +410,7 @@ fn of_item(survey: &Survey, item: u32, next: Option<Timestamp>, now: Timestamp) 
         findings.push(Finding::Cancelling { note });
     }
     if let Some(run) = run.filter(|run| run.verdict.is_some_and(|verdict| verdict != Verdict::Succeeded)) {
-        let is_parked = run.cause.as_deref().is_some_and(|cause| cause.starts_with("parked"));
+        let is_parked = run.code == Some(Reason::Parked);
         findings.push(if is_parked {
             Finding::Parked { run }
         } else {
@@ -494,6 +511,15 @@ impl fmt::Display for Finding {
             Self::Parked { run } => write!(f, "it was given up at this time, its instances died in a row: {run}"),
             Self::NotSucceeded { run } => write!(f, "its newest run did not succeed: {run}"),
             Self::Skipped { times } => write!(f, "{times}"),
+            Self::Overdue { since, items: 1 } => {
+                write!(f, "1 item has neither a run nor a reason on record since {since}")
+            }
+            Self::Overdue { since, items } => {
+                write!(
+                    f,
+                    "{items} items have neither a run nor a reason on record since {since}"
+                )
+            }
             Self::OneOff => f.write_str("it has no schedule: it runs when it is triggered"),
             Self::MisfireOff => f.write_str("a time that comes while it runs is not made up: `misfire` is off"),
             Self::MonitorExecutionOff => f.write_str(

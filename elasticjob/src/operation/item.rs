@@ -6,7 +6,7 @@ use elasticjob_config::job::JobConfig;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::cluster::ledger::{Gap, Run, Source, Verdict};
+use crate::cluster::ledger::{Gap, Reason, Run, Source, Verdict};
 use crate::cluster::progress::StoredProgress;
 use crate::cluster::view::{ItemView, MarkHolder};
 
@@ -88,6 +88,8 @@ pub struct RunReport {
     pub took_millis: Option<u64>,
     /// The error, or the reason of a cancellation, cut to a few hundred bytes; `None` if the run succeeded or goes on.
     pub cause: Option<String>,
+    /// Why it ended so, for programs, if the cause is one of ours: `parked`; `None` for an error of the work.
+    pub code: Option<Reason>,
 }
 
 /// The progress of a run, as its code reported it last.
@@ -116,8 +118,10 @@ pub struct SkippedReport {
     pub before: Option<Timestamp>,
     /// The number of skipped times.
     pub count: u64,
-    /// Why they were skipped, as a text for operators: `the item is disabled`.
+    /// Why they were skipped, as a text for operators: `switched off`.
     pub reason: String,
+    /// Why they were skipped, for programs: `switched-off`; `None` if the instance did not say.
+    pub code: Option<Reason>,
 }
 
 impl Operations {
@@ -209,6 +213,7 @@ impl RunReport {
                 .and_then(|end| Timestamp::from_millisecond(end.at?).ok()),
             took_millis: run.end.as_ref().and_then(|end| u64::try_from(end.took?).ok()),
             cause: run.end.as_ref().and_then(|end| end.cause.clone()),
+            code: run.end.as_ref().and_then(|end| end.code),
         }
     }
 }
@@ -249,6 +254,7 @@ impl SkippedReport {
             before: Timestamp::from_millisecond(gap.before).ok(),
             count: gap.count,
             reason: gap.reason.clone(),
+            code: gap.code,
         }
     }
 }

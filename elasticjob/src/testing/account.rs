@@ -16,7 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::cluster::ledger::{Gap, Record, Run, Source};
 use crate::schedule::Calendar;
 
-use super::laws::{self, Past};
+use super::laws::{self, PastRun};
 
 /// An instance may act by a configuration for so long after it was replaced: its server is behind, its answers late.
 const UNSEEN: SignedDuration = SignedDuration::from_secs(25);
@@ -98,6 +98,8 @@ impl Account {
         faults.extend(account.fault_of_end(change, &before, &record));
         faults.extend(account.fault_of_missed_time(change, &before, &record));
         faults.extend(laws::fault_of_answer(&before.record, &record));
+        let configs = account.configs_at(change.now);
+        faults.extend(laws::fault_of_recent(&before.record, &record, configs));
         let attempt = |record: &Record| record.run.as_ref().map(|run| (run.id.clone(), run.attempt));
         let is_same_attempt = attempt(&before.record) == attempt(&record);
         let ended = before.ended.filter(|_| is_same_attempt).unwrap_or(change.now);
@@ -217,7 +219,7 @@ impl JobAccount {
         if was_barred || another.is_some() || !change.has_right_clock {
             return None;
         }
-        laws::fault_of_missed_time(&Past { run, claimed, ended }, after, config)
+        laws::fault_of_missed_time(&PastRun { run, claimed, ended }, after, config)
     }
 
     /// Every time since the last account is in this one, once.

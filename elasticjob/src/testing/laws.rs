@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::cluster::ledger::{Record, Run, Source, Verdict};
 use crate::cluster::policy::Policy;
+use crate::cluster::recent::{Kept, Past, PastOutcome};
 use crate::schedule::Calendar;
 
 /// What a claim writes of times of which nothing is known.
@@ -78,8 +79,25 @@ pub(super) fn fault_of_answer(before: &Record, after: &Record) -> Option<String>
     (!is_kept).then(|| format!("{:?} became {answered:?}", before.answered))
 }
 
+/// A run that another one replaces leaves its outcome. `configs` are those in force: a job of very many items keeps none.
+pub(super) fn fault_of_recent<'a>(
+    before: &Record,
+    after: &Record,
+    mut configs: impl Iterator<Item = &'a JobConfig>,
+) -> Option<String> {
+    let last = before.run.as_ref()?;
+    let is_replaced = after.run.as_ref().is_none_or(|run| run.id != last.id);
+    let keeps_none = |config: &JobConfig| Kept::of(config.sharding_total_count().get()).is_none();
+    if !is_replaced || configs.any(keeps_none) {
+        return None;
+    }
+    let is_last = |past: &Past| past.time == last.due && matches!(past.outcome, PastOutcome::Ran { .. });
+    let is_kept = after.recent.all().iter().any(is_last);
+    (!is_kept).then(|| format!("the outcome of run {} is not among {:?}", last.id, after.recent))
+}
+
 /// One run, and when it was claimed and ended by a right clock.
-pub(super) struct Past<'a> {
+pub(super) struct PastRun<'a> {
     pub(super) run: &'a Run,
     pub(super) claimed: Timestamp,
     pub(super) ended: Timestamp,
@@ -87,8 +105,8 @@ pub(super) struct Past<'a> {
 
 /// A time that came while its owner ran the item is made up, or passed over for a reason that the owner knows. Asked only of
 /// what nothing kept from being claimed since.
-pub(super) fn fault_of_missed_time(past: &Past<'_>, after: &Record, config: &JobConfig) -> Option<String> {
-    let Past {
+pub(super) fn fault_of_missed_time(past: &PastRun<'_>, after: &Record, config: &JobConfig) -> Option<String> {
+    let PastRun {
         run: last,
         claimed,
         ended,

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::run::ItemOutcome;
-use crate::run::Source;
+use crate::run::{ItemOutcome, Reason, Source};
 
 /// What became of a run, a firing or a scheduled time, on this instance.
 ///
@@ -155,8 +154,10 @@ pub struct SkippedTimes {
     pub before: Timestamp,
     /// The number of skipped times.
     pub count: u64,
-    /// Why they were skipped, as a text for operators: `the item is disabled`.
+    /// Why they were skipped, as a text for operators: `switched off`.
     pub reason: String,
+    /// Why they were skipped, for programs; `None` if it is not known.
+    pub code: Option<Reason>,
 }
 
 /// The items that one instance runs in one firing.

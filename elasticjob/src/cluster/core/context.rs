@@ -12,6 +12,7 @@ use crate::cluster::extent::Extent;
 use crate::cluster::instance::InstanceId;
 use crate::cluster::placement::Placement;
 use crate::cluster::policy::Policy;
+use crate::cluster::recent::Kept;
 use crate::cluster::view::{ItemView, View};
 use crate::schedule::Calendar;
 
@@ -55,6 +56,11 @@ impl<'a> Context<'a> {
     /// them: they are about to be removed, and nothing is started for them.
     pub(crate) fn own_items(&self) -> impl Iterator<Item = (u32, &'a ItemView)> + use<'a> {
         self.view.items_of(self.me, self.config.sharding_total_count().get())
+    }
+
+    /// Returns how many outcomes the ledger of each item keeps.
+    pub(crate) fn kept(&self) -> Kept {
+        Kept::of(self.config.sharding_total_count().get())
     }
 
     /// Returns the item, if it belongs to this instance.

@@ -193,6 +193,7 @@ mod tests {
 
     use super::*;
     use crate::cluster::fixtures::id;
+    use crate::cluster::recent::Kept;
 
     const OURS: &str = "10.0.0.1@-@7-abc123";
     const JAVAS: &str = "10.0.0.2@-@9";
@@ -222,7 +223,7 @@ mod tests {
             parameter: None,
             end: None,
         };
-        let record = Record::default().claimed(run, at(second));
+        let record = Record::default().claimed(run, at(second), Kept::of(1));
         let record = end.map_or(record.clone(), |verdict| record.ended(End::new(verdict)));
         Item { record, ..item }
     }

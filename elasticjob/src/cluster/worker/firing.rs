@@ -140,7 +140,7 @@ impl Worker {
             } else if let Some(StopReason::LetGo(reason)) = stopped
                 && !finished.is_fenced
             {
-                finished.end = End::because(Verdict::Cancelled, reason.cause());
+                finished.end = End::coded(Verdict::Cancelled, reason.reason());
             }
         }
         finished.end = finished.end.timed(finished.began_at, finished.ended_at);

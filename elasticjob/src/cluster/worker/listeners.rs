@@ -21,7 +21,7 @@ use crate::cluster::core::firing::{Start, not_started};
 use crate::cluster::guarantee::FiringKey;
 use crate::cluster::launch::{CallResult, ListenerCall};
 use crate::cluster::layout::Moment;
-use crate::cluster::ledger::Source;
+use crate::cluster::ledger::{Reason, Source};
 use crate::tasks::TaskError;
 
 use super::Worker;
@@ -285,7 +285,7 @@ impl Worker {
         self.firings.abort_make_up();
         let elapsed = self.process.clock.elapsed();
         for start in held {
-            let end = not_started("the error handler gave the firing up: a job listener failed");
+            let end = not_started(Reason::ListenerFailed);
             self.firings.finished(start.item, end, elapsed);
         }
     }

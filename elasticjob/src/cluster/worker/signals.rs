@@ -12,7 +12,7 @@ use tracing::{debug, info};
 use crate::cluster::core::firing::WaitedFor;
 use crate::cluster::view::Revision;
 use crate::cluster::wind_down::{self, WindDown};
-use crate::run::RunKey;
+use crate::run::{Reason, RunKey};
 
 use super::Worker;
 use super::join::Joined;
@@ -39,10 +39,10 @@ pub(super) enum LetGo {
 
 impl LetGo {
     /// Returns the cause of the end of a run.
-    pub(super) fn cause(self) -> &'static str {
+    pub(super) fn reason(self) -> Reason {
         match self {
-            Self::Leaving => "the instance left before the run ended",
-            Self::Removed => "the instance is no longer registered",
+            Self::Leaving => Reason::InstanceLeft,
+            Self::Removed => Reason::InstanceRemoved,
         }
     }
 }

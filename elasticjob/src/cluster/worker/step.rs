@@ -171,7 +171,7 @@ impl Worker {
     /// Logs the times that are not fired.
     fn log_skipped(&mut self) {
         for Skipped { time, reason } in self.firings.take_skipped() {
-            info!(job = self.application.name(), scheduled = %time, reason, "firing skipped");
+            info!(job = self.application.name(), scheduled = %time, %reason, "firing skipped");
         }
     }
 }

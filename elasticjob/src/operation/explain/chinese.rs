@@ -2,7 +2,7 @@
 
 use crate::operation::Note;
 use crate::operation::item::{ProgressReport, RunReport, SkippedReport};
-use crate::run::Verdict;
+use crate::run::{Reason, Verdict};
 
 use super::Finding;
 
@@ -66,6 +66,7 @@ impl Finding {
             Self::Parked { run } => format!("运行它的实例接连宕机，本次已放弃：{}", of_run(run)),
             Self::NotSucceeded { run } => format!("最近一次运行未成功：{}", of_run(run)),
             Self::Skipped { times } => of_skipped(times),
+            Self::Overdue { since, items } => format!("自 {since} 起，{items} 个分片既无运行记录，也无原因记录"),
             Self::OneOff => "没有调度计划，仅在触发时运行".to_owned(),
             Self::MisfireOff => "运行期间错过的触发时间不会补执行：`misfire` 已关闭".to_owned(),
             Self::MonitorExecutionOff => {
@@ -94,11 +95,14 @@ fn of_run(run: &RunReport) -> String {
     let verdict = run
         .verdict
         .map_or_else(String::new, |verdict| format!("，{}", of_verdict(verdict)));
-    let cause = run
-        .cause
-        .as_ref()
-        .map_or_else(String::new, |cause| format!("（{cause}）"));
+    let cause = text_of(run.code, run.cause.as_deref()).map_or_else(String::new, |cause| format!("（{cause}）"));
     format!("{due}第 {} 次尝试，{}{verdict}{cause}", run.attempt, run.owner)
+}
+
+/// Returns the text of a reason of ours, or what the instance said.
+fn text_of(code: Option<Reason>, said: Option<&str>) -> Option<&str> {
+    let known = code.filter(|code| *code != Reason::Unknown);
+    known.map(Reason::in_chinese).or(said)
 }
 
 fn of_verdict(verdict: Verdict) -> &'static str {
@@ -122,7 +126,11 @@ fn of_progress(progress: &ProgressReport) -> String {
 fn of_skipped(times: &SkippedReport) -> String {
     let between = times.after.zip(times.before);
     let between = between.map_or_else(String::new, |(after, before)| format!("{after} 至 {before} 之间"));
-    format!("{between}有 {} 次触发时间未运行：{}", times.count, times.reason)
+    format!(
+        "{between}有 {} 次触发时间未运行：{}",
+        times.count,
+        text_of(times.code, Some(&times.reason)).unwrap_or_default()
+    )
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ async fn every_obstacle_should_be_explained() {
         "/job/sharding/5/disabled",
         "/job/sharding/6/instance=a@-@1",
         "/job/ledger/items/6={\"run\":{\"id\":\"r\",\"due\":0,\"attempt\":3,\"owner\":\"a@-@1\",\"source\":\"failover\",\
-         \"end\":{\"verdict\":\"lost\",\"cause\":\"parked: its instances died in a row\"}},\
+         \"end\":{\"verdict\":\"lost\",\"cause\":\"parked: its instances died in a row\",\"code\":\"parked\"}},\
          \"skipped\":{\"after\":0,\"before\":5000,\"count\":4,\"reason\":\"no instance ran the item\"}}",
     ])
     .await;
@@ -77,4 +77,69 @@ async fn every_obstacle_should_be_explained() {
         matches!(&parked[..], [Finding::Parked { .. }, Finding::Skipped { .. }]),
         "it waits for no time while nothing of the job starts: {parked:?}"
     );
+}
+
+mod overdue {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::operation::explain::explain;
+    use crate::operation::survey::Depth;
+
+    /// Returns the first scheduled time without a run, as seconds after 02:00, and the number of items. The job fires each full hour,
+    /// and the ledger of item 0 accounts for all until 01:30.
+    async fn found(second: i64, ledger: &str, nodes: &[&str]) -> Option<(i64, u32)> {
+        let two: Timestamp = "2026-03-01T02:00:00Z".parse().unwrap();
+        let until = two.as_millisecond() - 1_800_000;
+        let config = format!("/job/config={}timeZone: UTC\n", CONFIG.replace("0/5 * *", "0 0 *"));
+        let ledger = format!("/job/ledger/items/0={{\"until\":{until}{ledger}}}");
+        let nodes: Vec<&str> = [&*config, &*ledger].into_iter().chain(nodes.iter().copied()).collect();
+        let cluster = cluster(&nodes).await;
+        let survey = cluster.operations.survey("job", Depth::Whole).await.unwrap();
+        let now = Timestamp::from_second(two.as_second() + second).unwrap();
+        let overdue = |finding: &Finding| match finding {
+            Finding::Overdue { since, items } => Some((since.as_second() - two.as_second(), *items)),
+            _ => None,
+        };
+        explain(&survey, now).findings.iter().find_map(overdue)
+    }
+
+    #[tokio::test]
+    async fn begins_a_minute_after_the_time() {
+        assert_eq!(found(59, "", &[]).await, None);
+        assert_eq!(found(60, "", &[]).await, Some((0, 1)));
+        assert_eq!(found(100_000, "", &[]).await, Some((0, 1)));
+    }
+
+    #[tokio::test]
+    async fn counts_items_from_the_first_time() {
+        let later = "/job/ledger/items/1={\"since\":1772334000000}";
+        assert_eq!(found(7300, "", &[later]).await, Some((0, 2)));
+        let beyond_the_total = "/job/ledger/items/2={\"since\":1772334000000}";
+        assert_eq!(found(7300, "", &[beyond_the_total]).await, Some((0, 1)));
+    }
+
+    #[tokio::test]
+    async fn is_none_while_something_is_in_the_way() {
+        let ours = [
+            "/job/instances/a@-@1",
+            "/job/ledger/members/a@-@1={}",
+            "/job/servers/a=ENABLED",
+        ];
+        let with = |more: &[&'static str]| [&ours[..], more].concat();
+        let own = with(&["/job/sharding/0/instance=a@-@1"]);
+        assert_eq!(found(60, "", &own).await, Some((0, 1)));
+        let run = r#","run":{"id":"r","due":0,"attempt":1,"owner":"a@-@1","source":"schedule"}"#;
+        assert_eq!(found(60, run, &own).await, None, "it runs");
+        let of_dead = run.replace("a@-@1", "b@-@1");
+        assert_eq!(found(60, &of_dead, &own).await, Some((0, 1)));
+        let off = with(&["/job/sharding/0/disabled"]);
+        assert_eq!(found(60, "", &off).await, None, "it is switched off");
+        let server_off = with(&["/job/sharding/0/instance=a@-@1", "/job/servers/a=DISABLED"]);
+        assert_eq!(found(60, "", &server_off).await, None, "its server is switched off");
+        let paused = with(&["/job/ledger/pause={}"]);
+        assert_eq!(found(60, "", &paused).await, None, "the job is paused");
+        let of_java = with(&["/job/instances/b@-@7"]);
+        assert_eq!(found(60, "", &of_java).await, None, "a Java member may have run it");
+    }
 }

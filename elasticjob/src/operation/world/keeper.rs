@@ -298,20 +298,18 @@ impl Known {
         let before = shared.picture.borrow().jobs.get(survey.job()).cloned();
         let mut firings = before.map(|job| job.firings.clone()).unwrap_or_default();
         let zone = next::zone(&config);
-        firings.fill(now, |time| config.cron()?.next_after(time, zone.time_zone()));
-        for (item, ledger) in &survey.ledgers {
-            firings.note(*item, &ledger.value);
-        }
-        firings.trim();
+        let ledgers = survey.ledgers.iter().map(|(item, ledger)| (*item, &ledger.value));
+        firings.note(ledgers, now, |time| config.cron()?.next_after(time, zone.time_zone()));
         let report = report::of(survey, &config, now);
         let job: Arc<str> = survey.job().into();
-        match report.brief.next {
+        let (explanation, otherwise_at) = explain::of(survey, Some(Ok(config)), now);
+        match report.brief.next.into_iter().chain(otherwise_at).min() {
             Some(next) => drop(self.next.insert(job, next)),
             None => drop(self.next.remove(&job)),
         }
         Found::Job(Box::new(JobNow {
             revision: 0,
-            explanation: explain::of(survey, Some(Ok(config)), now),
+            explanation,
             report,
             firings,
         }))

@@ -433,7 +433,7 @@ fn address(instance: &str) -> &str {
 /// Why an item runs, as Java can read it.
 fn java_source(source: Source) -> &'static str {
     match source {
-        Source::Schedule | Source::Trigger => "NORMAL_TRIGGER",
+        Source::Schedule | Source::Trigger | Source::Unknown => "NORMAL_TRIGGER",
         Source::Misfire => "MISFIRE",
         Source::Failover => "FAILOVER",
     }
@@ -446,6 +446,7 @@ pub(super) fn source(source: Source) -> &'static str {
         Source::Trigger => "TRIGGER",
         Source::Misfire => "MISFIRE",
         Source::Failover => "FAILOVER",
+        Source::Unknown => "UNKNOWN",
     }
 }
 

@@ -24,7 +24,7 @@ use elasticjob_config::job::JobConfig;
 
 use crate::cluster::core::context::Context;
 use crate::cluster::instance::InstanceId;
-use crate::cluster::ledger::{Gap, Record, Refusal, Run, Source};
+use crate::cluster::ledger::{Gap, Reason, Record, Refusal, Run, Source};
 use crate::cluster::mutation::Mutation;
 use crate::registry::{Answer, CreateMode, Error, Stat, Step, WriteError, Written};
 
@@ -136,7 +136,7 @@ impl Firings {
         };
         let gap = self.gap(item, &slot, &run, cx);
         let lost = slot.record.replaced(Some(&run));
-        let record = slot.claimed(&run, cx.now).with_skipped(gap.clone());
+        let record = slot.claimed(&run, gap.clone(), cx);
         Some(ClaimedItem {
             item,
             run,
@@ -319,7 +319,7 @@ impl Firings {
         let gap = self.gap(item, &slot, &claimed.run, cx);
         Ok(ClaimedItem {
             version: stat.version,
-            record: slot.claimed(&claimed.run, cx.now).with_skipped(gap.clone()),
+            record: slot.claimed(&claimed.run, gap.clone(), cx),
             gap,
             lost: slot.record.replaced(Some(&claimed.run)),
             ..claimed
@@ -440,9 +440,8 @@ impl Firings {
                     fencing_token: stat.modified,
                 });
             } else {
-                let end = not_started("given to another instance");
-                self.record_later(item, running, end, elapsed);
-                outcome.refused.push((item, "given to another instance"));
+                self.record_later(item, running, not_started(Reason::GivenAway), elapsed);
+                outcome.refused.push((item, Reason::GivenAway.in_english()));
             }
         }
         outcome

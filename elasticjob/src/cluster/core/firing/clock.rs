@@ -7,6 +7,7 @@
 use crate::cluster::core::context::Context;
 use crate::cluster::core::request::{Io, Request};
 use crate::cluster::layout::Node;
+use crate::cluster::ledger::Reason;
 use crate::cluster::transaction::Transaction;
 use crate::cluster::view::View;
 use crate::registry::CreateMode;
@@ -47,8 +48,9 @@ impl Firings {
         }
         self.clock_check = ClockCheck::Due;
         if let Some((origin, _)) = self.sources.next(cx, &self.runs, &self.open) {
-            let reason = "the clocks differ too much";
-            self.sources.source(origin).give_up(cx, &mut self.skips, reason);
+            self.sources
+                .source(origin)
+                .give_up(cx, &mut self.skips, Reason::ClocksDiffer);
         }
     }
 

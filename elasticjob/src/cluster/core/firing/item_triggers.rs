@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::cluster::core::context::Context;
 use crate::cluster::core::governor::is_unsettled;
+use crate::cluster::ledger::Reason;
 use crate::cluster::trigger::Trigger;
 
 use super::claiming::mark_of;
@@ -59,7 +60,7 @@ impl OccasionSource for ItemTriggers {
     /// Does nothing: a claim that did not come about has left the trigger in the registry.
     fn put_back(&mut self, _: Occasion) {}
 
-    fn give_up(&mut self, cx: &Context<'_>, _: &mut Skips, _: &'static str) {
+    fn give_up(&mut self, cx: &Context<'_>, _: &mut Skips, _: Reason) {
         self.pause(cx);
     }
 

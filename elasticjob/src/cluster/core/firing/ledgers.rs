@@ -19,8 +19,7 @@ use crate::cluster::core::context::Context;
 use crate::cluster::core::request::Request;
 use crate::cluster::instance::InstanceId;
 use crate::cluster::layout::Node;
-use crate::cluster::ledger::{Gap, Record, Refusal, Run, Source};
-use crate::cluster::pause::PAUSED;
+use crate::cluster::ledger::{Gap, Reason, Record, Refusal, Run, Source};
 use crate::cluster::transaction::Transaction;
 use crate::cluster::view::Revision;
 use crate::registry::{Answer, CreateMode, Read, Step};
@@ -279,18 +278,13 @@ impl Firings {
         let paused = self.pause.until().filter(|until| *until > after);
         let is_newer = |until: &Timestamp| known.is_none_or(|skipped| skipped.time <= *until);
         let reason = match (slot.since, paused.filter(is_newer), known, grown_at) {
-            (Some(_), ..) => "ran elsewhere",
-            (None, Some(_), ..) => PAUSED,
+            (Some(_), ..) => Reason::RanElsewhere,
+            (None, Some(_), ..) => Reason::Paused,
             (None, None, Some(skipped), _) => skipped.reason,
-            (None, None, None, Some(_)) => "the job had fewer items",
-            (None, None, None, None) => "no instance ran the item",
+            (None, None, None, Some(_)) => Reason::FewerItems,
+            (None, None, None, None) => Reason::NotServed,
         };
-        (count > 0).then(|| Gap {
-            after: after.as_millisecond(),
-            before: time.as_millisecond(),
-            count,
-            reason: reason.to_owned(),
-        })
+        (count > 0).then(|| Gap::new(after, time, count, reason))
     }
 }
 
@@ -342,12 +336,16 @@ impl Slot {
     }
 
     /// Returns the ledger once times up to this one have passed.
-    pub(super) fn passed(&self, time: Timestamp, gap: &Gap, now: Timestamp) -> Record {
-        self.record.ran_elsewhere(self.since, now).passed(time, gap, now)
+    pub(super) fn passed(&self, time: Timestamp, gap: &Gap, cx: &Context<'_>) -> Record {
+        let record = self.record.ran_elsewhere(self.since, cx.now);
+        record.passed(time, gap, cx.now, cx.kept())
     }
 
-    /// The ledger with a claim in it.
-    pub(super) fn claimed(&self, run: &Run, now: Timestamp) -> Record {
-        self.record.ran_elsewhere(self.since, now).claimed(run.clone(), now)
+    /// Returns the ledger with a claim in it, and the times that passed before.
+    pub(super) fn claimed(&self, run: &Run, gap: Option<Gap>, cx: &Context<'_>) -> Record {
+        let record = self.record.ran_elsewhere(self.since, cx.now);
+        record
+            .claimed(run.clone(), cx.now, cx.kept())
+            .with_skipped(gap, cx.kept())
     }
 }

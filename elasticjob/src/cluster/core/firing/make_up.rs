@@ -12,7 +12,7 @@
 //! a reason.
 
 use crate::cluster::core::context::Context;
-use crate::cluster::ledger::Source;
+use crate::cluster::ledger::{Reason, Source};
 use crate::cluster::mutation::Mutation;
 use crate::registry::{Step, size_of};
 
@@ -39,8 +39,7 @@ impl Firings {
         if let Some(missed) = self.sources.times.take_missed()
             && make_up.is_none()
         {
-            let reason = "it came while the firing before it went on, and `misfire` is off";
-            self.skips.add(missed.time, reason);
+            self.skips.add(missed.time, Reason::MisfireOff);
         }
         match make_up {
             // What is marked stays so, and is made up after the next firing.

@@ -53,7 +53,7 @@ use jiff::Timestamp;
 use crate::cluster::core::context::Context;
 use crate::cluster::core::request::Request;
 use crate::cluster::ids::Ids;
-use crate::cluster::ledger::{End, Verdict};
+use crate::cluster::ledger::{End, Reason, Verdict};
 use crate::cluster::trigger::Trigger;
 use crate::cluster::view::{ItemView, look};
 
@@ -167,7 +167,7 @@ impl Firings {
     /// Lets no make-up run follow the firings that are open.
     pub(crate) fn abort_make_up(&mut self) {
         if let Some(missed) = self.sources.times.take_missed() {
-            self.skips.add(missed.time, "the error handler gave the firing up");
+            self.skips.add(missed.time, Reason::GivenUp);
         }
     }
 
@@ -487,6 +487,6 @@ pub(crate) enum WaitedFor {
 }
 
 /// Returns the end of an item that was claimed and then not started.
-pub(crate) fn not_started(reason: &'static str) -> End {
-    End::because(Verdict::Skipped, reason)
+pub(crate) fn not_started(reason: Reason) -> End {
+    End::coded(Verdict::Skipped, reason)
 }

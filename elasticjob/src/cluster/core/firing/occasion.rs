@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::cluster::core::context::Context;
-use crate::cluster::ledger::Source;
+use crate::cluster::ledger::{Reason, Source};
 use crate::cluster::trigger::Trigger;
 use crate::cluster::view::ItemView;
 
@@ -59,7 +59,7 @@ pub(super) trait OccasionSource {
     fn put_back(&mut self, occasion: Occasion);
 
     /// Gives up what [`next`](Self::next) returned.
-    fn give_up(&mut self, cx: &Context<'_>, skips: &mut Skips, reason: &'static str);
+    fn give_up(&mut self, cx: &Context<'_>, skips: &mut Skips, reason: Reason);
 
     /// Returns when it is asked next although nothing happens, on the clock that only moves forward.
     fn wake_at(&self, _elapsed: Duration) -> Option<Duration> {

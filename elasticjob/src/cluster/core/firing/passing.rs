@@ -12,7 +12,7 @@ use crate::cluster::core::context::Context;
 use crate::cluster::core::governor::is_unsettled;
 use crate::cluster::core::governor::marks;
 use crate::cluster::instance::InstanceId;
-use crate::cluster::ledger::{Gap, Record, Run, Source};
+use crate::cluster::ledger::{Gap, Reason, Record, Run, Source};
 use crate::cluster::mutation::Mutation;
 use crate::cluster::noted_items::NotedItems;
 use crate::cluster::view::{ItemView, View, look};
@@ -21,18 +21,12 @@ use super::ledgers::ACCOUNTED;
 use super::occasion::Wanted;
 use super::{Firings, Occasion, Slot};
 
-/// An operator switched the item off, or its server.
-const SWITCHED_OFF: &str = "switched off";
-
-/// The sharding strategy gives the item to no instance, or none is there.
-const NO_INSTANCE: &str = "no instance";
-
 /// One item that a time passes, as a part of a claim.
 #[derive(Clone, Debug)]
 pub(super) struct PassedItem {
     pub(super) item: u32,
     pub(super) time: Timestamp,
-    pub(super) reason: &'static str,
+    pub(super) reason: Reason,
     pub(super) concern: Concern,
     /// The ledger expected.
     pub(super) version: i32,
@@ -118,10 +112,10 @@ impl Firings {
                 return None;
             }
             let reason = match concern {
-                _ if state.is_disabled => SWITCHED_OFF,
-                Concern::Own if *is_server_off => SWITCHED_OFF,
+                _ if state.is_disabled => Reason::SwitchedOff,
+                Concern::Own if *is_server_off => Reason::SwitchedOff,
                 Concern::Own => return None,
-                Concern::Rest => NO_INSTANCE,
+                Concern::Rest => Reason::NoInstance,
             };
             self.passed_item(cx, item, self.ledgers.get(item)?, occasion.time, reason)
         };
@@ -142,7 +136,7 @@ impl Firings {
         item: u32,
         slot: &Slot,
         time: Timestamp,
-        reason: &'static str,
+        reason: Reason,
     ) -> Option<PassedItem> {
         slot.admits(Source::Schedule, time, cx).ok()?;
         let lost = slot.record.replaced(None);
@@ -156,19 +150,14 @@ impl Firings {
         // A time is a full second.
         let before = time.saturating_add(SignedDuration::from_secs(1)).ok()?;
         let count = cx.calendar?.count_between(after, before);
-        let gap = Gap {
-            after: after.as_millisecond(),
-            before: before.as_millisecond(),
-            count,
-            reason: reason.to_owned(),
-        };
+        let gap = Gap::new(after, before, count, reason);
         (count > 0).then(|| PassedItem {
             item,
             time,
             reason,
             concern: slot.concern,
             version: slot.version,
-            record: slot.passed(time, &gap, cx.now),
+            record: slot.passed(time, &gap, cx),
             gap,
             lost,
         })

@@ -8,11 +8,7 @@ use std::collections::VecDeque;
 
 use jiff::Timestamp;
 
-/// Why a time is not fired that a later one follows before it could be.
-pub(super) const COALESCED: &str = "coalesced with a later one";
-
-/// Why a time is not fired that waited for too long.
-pub(super) const TOO_LATE: &str = "too late";
+use crate::cluster::ledger::Reason;
 
 /// How many of the times that were not fired are kept.
 const KEPT: usize = 32;
@@ -21,7 +17,7 @@ const KEPT: usize = 32;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Skipped {
     pub(crate) time: Timestamp,
-    pub(crate) reason: &'static str,
+    pub(crate) reason: Reason,
 }
 
 /// The scheduled times that were not fired. The log says so of each, and the next claim of each item says why.
@@ -35,7 +31,7 @@ pub(super) struct Skips {
 
 impl Skips {
     /// Notes that a time is not fired.
-    pub(super) fn add(&mut self, time: Timestamp, reason: &'static str) {
+    pub(super) fn add(&mut self, time: Timestamp, reason: Reason) {
         if self.kept.len() >= KEPT {
             self.kept.pop_front();
         }

@@ -242,7 +242,7 @@ impl Firings {
             claim.add_takeover(
                 item,
                 version,
-                record.claimed(run.clone(), now),
+                record.claimed(run.clone(), now, cx.kept()),
                 run,
                 failovering.is_some(),
             );

@@ -12,7 +12,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::cluster::core::context::Context;
-use crate::cluster::ledger::Source;
+use crate::cluster::ledger::{Reason, Source};
 use crate::cluster::mutation::Mutation;
 use crate::cluster::view::ItemView;
 
@@ -20,7 +20,7 @@ use super::ledgers::Ledgers;
 use super::occasion::{LATE_LIMIT, Occasion, OccasionSource};
 use super::open::OpenFirings;
 use super::runs::Runs;
-use super::skips::{COALESCED, Skips, TOO_LATE};
+use super::skips::Skips;
 
 /// The scheduled times that wait to be fired for.
 #[derive(Debug, Default)]
@@ -65,7 +65,7 @@ impl OccasionSource for Times {
         self.due.get_or_insert(occasion);
     }
 
-    fn give_up(&mut self, _: &Context<'_>, skips: &mut Skips, reason: &'static str) {
+    fn give_up(&mut self, _: &Context<'_>, skips: &mut Skips, reason: Reason) {
         if let Some(due) = self.due.take() {
             skips.add(due.time, reason);
         }
@@ -86,7 +86,7 @@ impl Times {
             older.map(|older| older.time)
         };
         if let Some(older) = older {
-            skips.add(older, COALESCED);
+            skips.add(older, Reason::Coalesced);
         }
     }
 
@@ -107,7 +107,7 @@ impl Times {
     /// Takes back a time that was to be made up with the ends of a firing, and was not.
     pub(super) fn put_back_missed(&mut self, missed: Missed, skips: &mut Skips) {
         match self.missed {
-            Some(_) => skips.add(missed.time, COALESCED),
+            Some(_) => skips.add(missed.time, Reason::Coalesced),
             None => self.missed = Some(missed),
         }
     }
@@ -122,7 +122,7 @@ impl Times {
     /// Fires for `occasion` next, in the place of what was to be next.
     pub(super) fn make_up(&mut self, occasion: Occasion, skips: &mut Skips) {
         if let Some(older) = self.due.replace(occasion) {
-            skips.add(older.time, COALESCED);
+            skips.add(older.time, Reason::Coalesced);
         }
     }
 
@@ -142,7 +142,7 @@ impl Times {
         let is_late =
             |due: &mut Occasion| due.source == Source::Schedule && now.duration_since(due.arisen) > LATE_LIMIT;
         if let Some(late) = self.due.take_if(is_late) {
-            skips.add(late.time, TOO_LATE);
+            skips.add(late.time, Reason::TooLate);
         }
     }
 
@@ -194,7 +194,7 @@ impl Times {
                     ..Occasion::at(source, time)
                 });
             }
-            None => skips.add(time, TOO_LATE),
+            None => skips.add(time, Reason::TooLate),
         }
     }
 }

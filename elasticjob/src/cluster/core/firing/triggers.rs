@@ -7,6 +7,7 @@
 
 use crate::cluster::core::context::Context;
 use crate::cluster::core::governor::is_unsettled;
+use crate::cluster::ledger::Reason;
 use crate::cluster::trigger::Trigger;
 
 use super::occasion::{Occasion, OccasionSource, Wanted};
@@ -36,7 +37,7 @@ impl OccasionSource for Triggers {
         self.0.insert(0, occasion.trigger);
     }
 
-    fn give_up(&mut self, _: &Context<'_>, _: &mut Skips, _: &'static str) {
+    fn give_up(&mut self, _: &Context<'_>, _: &mut Skips, _: Reason) {
         self.0.clear();
     }
 }

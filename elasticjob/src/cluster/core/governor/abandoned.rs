@@ -6,7 +6,7 @@
 use crate::cluster::core::governor::marks::Succession;
 use crate::cluster::instance::InstanceId;
 use crate::cluster::layout::Node;
-use crate::cluster::ledger::{End, Record, Run, Verdict};
+use crate::cluster::ledger::{End, Reason, Record, Run, Verdict};
 use crate::cluster::transaction::Transaction;
 use crate::cluster::view::View;
 use crate::registry::{Answer, Read, Step};
@@ -54,7 +54,7 @@ pub(crate) fn clear(view: &View, items: &[u32], answers: Vec<Answer>) -> Clearin
         let is_added = transaction.add_if_it_fits(|transaction| {
             transaction.delete(Node::FailoverItem(*item));
             if let Some((record, version)) = &left {
-                let end = End::because(Verdict::Lost, "not taken over: failover is off or the item is gone");
+                let end = End::coded(Verdict::Lost, Reason::NotTakenOver);
                 transaction.set(Node::LedgerItem(*item), record.ended(end).to_bytes(), Some(*version));
             }
         });

@@ -21,8 +21,9 @@
 
 use crate::cluster::instance::InstanceId;
 use crate::cluster::layout::{ItemKind, Node};
-use crate::cluster::ledger::{End, Record, Run, Verdict};
+use crate::cluster::ledger::{End, Reason, Record, Run, Verdict};
 use crate::cluster::mutation::Mutation;
+use crate::cluster::recent::Kept;
 use crate::cluster::transaction::Transaction;
 use crate::cluster::view::{ItemView, MarkHolder, View, look};
 use crate::registry::{Answer, CreateMode, Read, Stat, Step};
@@ -111,7 +112,7 @@ pub(crate) fn repair(view: &View, suspects: &[u32], answers: Vec<Answer>, succes
         let Some(remedy) = Remedy::of(view, item, mark, ledger, failovering.is_some(), succession) else {
             continue;
         };
-        if !transaction.add_if_it_fits(|transaction| remedy.add_to(transaction, view)) {
+        if !transaction.add_if_it_fits(|transaction| remedy.add_to(transaction, view, succession.total)) {
             // They are suspects still once these are repaired.
             break;
         }
@@ -178,22 +179,22 @@ impl Remedy {
     }
 
     /// Returns the ledger once it is put right.
-    fn after(&self) -> Record {
+    fn after(&self, kept: Kept) -> Record {
         match self.bequest {
             Bequest::Queued | Bequest::Nothing => self.record.clone(),
-            Bequest::Unrecorded => self.record.without_run(),
+            Bequest::Unrecorded => self.record.without_run(kept),
             Bequest::Lost => self.record.ended(End::new(Verdict::Lost)),
             Bequest::Parked => {
-                let end = End::because(Verdict::Lost, "parked: its instances died in a row");
+                let end = End::coded(Verdict::Lost, Reason::Parked);
                 self.record.ended(end)
             }
         }
     }
 
-    fn add_to(&self, transaction: &mut Transaction<'_>, view: &View) {
+    fn add_to(&self, transaction: &mut Transaction<'_>, view: &View, total: u32) {
         let item = self.item;
         let state = |kind| Node::ItemState { item, kind };
-        let after = self.after().to_bytes();
+        let after = self.after(Kept::of(total)).to_bytes();
         match self.version {
             Some(version) => transaction.set(Node::LedgerItem(item), after, Some(version)),
             None => transaction.create(Node::LedgerItem(item), after, CreateMode::Persistent),

@@ -464,6 +464,7 @@ fn times(gap: &Gap) -> SkippedTimes {
         before: at(gap.before),
         count: gap.count,
         reason: gap.reason.clone(),
+        code: gap.code,
     }
 }
 

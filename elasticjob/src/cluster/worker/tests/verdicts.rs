@@ -2,7 +2,8 @@
 //! while something else runs, and of the first times after a start or after the job grew.
 
 use super::*;
-use crate::cluster::ledger::{End, Record, Run, Verdict};
+use crate::cluster::ledger::{End, Reason, Record, Run, Verdict};
+use crate::cluster::recent::Kept;
 use crate::limits;
 use crate::trace::{LostRun, SkippedTimes};
 
@@ -71,12 +72,13 @@ mod runs {
                 ..record.run.clone().expect("a run")
             },
             at(10),
+            Kept::of(2),
         );
         let path = format!("/job/ledger/items/{item}");
         let text = |record: &Record| String::from_utf8(record.to_bytes()).unwrap();
         cluster.set(&path, &text(&record)).await;
         cluster.until(9.5).await;
-        record.run.as_mut().expect("a run").end = Some(End::because(Verdict::Skipped, "given to another instance"));
+        record.run.as_mut().expect("a run").end = Some(End::coded(Verdict::Skipped, Reason::GivenAway));
         cluster.set(&path, &text(&record)).await;
         cluster.until(12.5).await;
         let seconds: Vec<i64> = cluster.seconds(item).into_iter().filter(|second| *second > 5).collect();

@@ -31,6 +31,7 @@ use super::schema::{DETAILS, EXECUTIONS, SKIPPED};
 use super::shape::Shape;
 use super::statement::{ColumnKind, Statement, Value};
 use super::store::{Access, READING, Store};
+use crate::run::Reason;
 use crate::trace::{SkippedTimes, Source};
 
 /// Most rows of a page.
@@ -442,6 +443,7 @@ impl History {
         ));
         let found = self.store.rows(&query).await?;
         self.read(&found, |row| {
+            let reason: String = row.try_get(5)?;
             Ok(RecordedSkip {
                 job: row.try_get(0)?,
                 item: item(row, 1)?,
@@ -449,7 +451,8 @@ impl History {
                     after: moment(row.try_get::<i64, _>(2)?.saturating_mul(1000)),
                     before: moment(row.try_get::<i64, _>(3)?.saturating_mul(1000)),
                     count: natural(row, 4)?,
-                    reason: row.try_get(5)?,
+                    code: Reason::from_english(&reason),
+                    reason,
                 },
             })
         })
@@ -542,6 +545,7 @@ fn run(row: &AnyRow) -> Result<RecordedRun, sqlx::Error> {
             "MISFIRE" => Source::Misfire,
             "FAILOVER" => Source::Failover,
             "TRIGGER" => Source::Trigger,
+            "UNKNOWN" => Source::Unknown,
             _ => Source::Schedule,
         },
         outcome: outcome(row, 8)?,

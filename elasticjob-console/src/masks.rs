@@ -60,16 +60,22 @@ pub(crate) fn restored(stored: &Settings, given: Settings) -> Result<Settings, V
         (name, value)
     };
     let meant: Settings = given.into_iter().map(&mut restore).collect();
-    let changed = changes(stored, &meant);
-    for name in &kept {
-        let moved = changed
-            .iter()
-            .find(|other| is_destination(other) && group(other) == group(name));
-        if let Some(moved) = moved {
-            faults.push(format!("enter `{name}` again, since `{moved}` has changed"));
-        }
-    }
+    faults.extend(astray(stored, &meant, |name| kept.contains(name)));
     if faults.is_empty() { Ok(meant) } else { Err(faults) }
+}
+
+/// Returns what is wrong if secrets that were not entered again, as `is_kept` says by their names, would be sent elsewhere.
+pub(crate) fn astray(before: &Settings, after: &Settings, is_kept: impl Fn(&str) -> bool) -> Vec<String> {
+    let changed = changes(before, after);
+    let is_kept = |(name, value): &(&String, &String)| {
+        !changed.contains(name.as_str()) && masked(name, value) != **value && is_kept(name)
+    };
+    let fault = |(name, _): (&String, &String)| {
+        let mut moved = changed.iter();
+        let moved = moved.find(|other| is_destination(other) && group(other) == group(name))?;
+        Some(format!("enter `{name}` again, since `{moved}` has changed"))
+    };
+    after.iter().filter(is_kept).filter_map(fault).collect()
 }
 
 /// Returns the names of all settings that are not the same in both.

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::access::{Rights, Visitor};
+use crate::api;
 use crate::api::java::Dumps;
 use crate::condition::Judgement;
 use crate::gate::{self, Gate};
@@ -22,7 +23,7 @@ use crate::table;
 use crate::words::{self, Language};
 
 /// How long a first page waits for the jobs to be read. Then it says how far that has come, and the stream brings the rest.
-const FIRST_READ: Duration = Duration::from_secs(2);
+pub(crate) const FIRST_READ: Duration = Duration::from_secs(2);
 
 /// Pages of which the elements are kept, and sets of jobs of which the picture is.
 const RENDERED: usize = 64;
@@ -227,6 +228,9 @@ pub(crate) fn local(path: &str) -> &str {
 pub(crate) async fn no_such_page(request: Request) -> Response {
     if request.extensions().get::<Visitor>().is_none() {
         return gate::stranger();
+    }
+    if request.uri().path().starts_with("/api/") {
+        return api::v2::no_such_path(request.uri().clone()).await.into_response();
     }
     let words = Language::of(request.headers()).words();
     (StatusCode::NOT_FOUND, format!("{}\n", words.no_such_page)).into_response()

@@ -96,6 +96,7 @@
     doc = "| `history-sqlite`, `history-postgres`, `history-mysql` | no | a history of all runs in a database: `trace::history` |"
 )]
 //! | `axum` | no | [`OneOffJob`](starter::OneOffJob) as an extractor of axum handlers |
+//! | `openapi` | no | schemas of the reports of [`operation`], for an OpenAPI document by the crate `utoipa` |
 //! | `metrics` | no | metrics through the facade of the crate `metrics` |
 //! | `prometheus` | no | an endpoint with metrics for Prometheus and health for Kubernetes |
 #![cfg_attr(

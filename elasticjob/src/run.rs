@@ -51,6 +51,7 @@ pub use reason::Reason;
 
 /// Why an item is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Source {
@@ -90,6 +91,7 @@ impl RunKey {
 
 /// How a run ended, by the ledger. `Display` shows it as the ledger and JSON have it: `succeeded`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Verdict {
@@ -126,6 +128,7 @@ impl fmt::Display for Verdict {
 /// [`Execution`](crate::starter::Execution) and [`JobEvent`](crate::trace::JobEvent) have it. In JSON it is
 /// `{"outcome": "FAILED", "cause": "no route to host"}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "outcome", rename_all = "SCREAMING_SNAKE_CASE")]
 #[non_exhaustive]
 pub enum ItemOutcome {
@@ -166,6 +169,7 @@ impl ItemOutcome {
 
 /// The state of a job on this instance. [`Health`](crate::starter::Health) has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum JobState {

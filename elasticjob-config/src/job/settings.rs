@@ -34,16 +34,23 @@ impl JobConfig {
 }
 
 impl RawJobConfig {
-    pub(super) fn settings(mut self) -> BTreeMap<String, String> {
+    pub(super) fn settings(self) -> BTreeMap<String, String> {
+        let mut settings = self.written_settings();
+        settings.retain(|key, text| !text.is_empty() || key.starts_with(PROPS));
+        settings
+    }
+
+    /// Returns the settings as [`settings`](Self::settings) does, also texts that are there and empty.
+    pub(super) fn written_settings(mut self) -> BTreeMap<String, String> {
         let mut settings = BTreeMap::new();
         for (key, slot) in setting::stored() {
             let text = match self.take(slot) {
                 Value::Text(text) => text,
                 Value::Number(number) => number.map(|number| number.to_string()),
                 Value::Switch(switch) => switch.map(|switch| switch.to_string()),
-                Value::List(list) => Some(list.join(",")),
+                Value::List(list) => (!list.is_empty()).then(|| list.join(",")),
             };
-            settings.extend(text.filter(|text| !text.is_empty()).map(|text| (key.to_owned(), text)));
+            settings.extend(text.map(|text| (key.to_owned(), text)));
         }
         let props = self.props.into_iter();
         settings.extend(props.map(|(key, value)| (format!("{PROPS}{key}"), value)));

@@ -78,11 +78,12 @@ impl JobConfig {
             return BTreeMap::new();
         };
         reader.take_extensions();
-        reader.legible()
+        let settings = reader.raw.clone().settings();
+        reader.legible(settings)
     }
 
     /// As [`legible_settings`](Self::legible_settings), as a Java member reads the text: settings that Java does not have are among the
-    /// properties where they are stored, and a setting with several names has that of the text.
+    /// properties where they are stored, a setting with several names has that of the text, and a text may be empty.
     ///
     /// ```
     /// # use elasticjob_config::job::JobConfig;
@@ -98,7 +99,8 @@ impl JobConfig {
             return BTreeMap::new();
         };
         let newer = reader.raw.kept.newer_keys.clone();
-        let mut settings = reader.legible();
+        let settings = reader.raw.clone().written_settings();
+        let mut settings = reader.legible(settings);
         for (key, newer) in newer {
             if let Some(value) = settings.remove(key) {
                 settings.insert(newer.to_owned(), value);
@@ -117,9 +119,8 @@ impl JobConfig {
 }
 
 impl Reader {
-    /// Returns what could be read, and of a setting that could not, its text.
-    fn legible(self) -> BTreeMap<String, String> {
-        let mut settings = self.raw.settings();
+    /// Returns the settings that could be read, and of a setting that could not, its text.
+    fn legible(self, mut settings: BTreeMap<String, String>) -> BTreeMap<String, String> {
         for fault in self.faults {
             match fault.value {
                 Some(value) => drop(settings.insert(fault.key, value)),

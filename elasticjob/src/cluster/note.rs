@@ -14,6 +14,7 @@ pub(crate) const TEXT_LIMIT: usize = 1024;
 /// [`Operations::note`](crate::operation::Operations::note) makes one. Texts are free and are shown to other operators;
 /// each has at most 1,024 bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct Note {
     /// When, by the clock of the operator.

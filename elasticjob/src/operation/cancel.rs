@@ -28,6 +28,7 @@ use super::{Error, Note, Operations, listing};
 
 /// Runs that were cancelled.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Cancelled {
@@ -41,6 +42,7 @@ pub struct Cancelled {
 
 /// A run that was cancelled.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct CancelledRun {
@@ -52,6 +54,7 @@ pub struct CancelledRun {
 
 /// What became of runs that were cancelled.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct CancelReport {
@@ -65,6 +68,7 @@ pub struct CancelReport {
 
 /// What became of a run that was cancelled.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "state", rename_all = "SCREAMING_SNAKE_CASE")]
 #[non_exhaustive]
 pub enum CancelOutcome {

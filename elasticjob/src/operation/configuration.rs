@@ -34,6 +34,7 @@ pub struct StoredConfiguration {
 
 /// One difference between two configurations.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub struct Change {
     /// The setting by its name in the registry: `shardingTotalCount`, `props.sink.password`.

@@ -16,6 +16,7 @@ use super::{Error, Operations};
 
 /// What became of an order to drain an instance, or to end that.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Drained {

@@ -13,6 +13,7 @@ use super::obstacle::Obstacle;
 
 /// What became of a triggered run, for the application that triggered it and for operators.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Execution {

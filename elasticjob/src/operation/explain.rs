@@ -26,6 +26,7 @@ use super::{Error, Operations, next};
 
 /// Why a job and its items run or not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Explanation {
@@ -39,6 +40,7 @@ pub struct Explanation {
 
 /// Why an item runs or not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ItemExplanation {
@@ -54,6 +56,7 @@ pub struct ItemExplanation {
 /// Those that keep something from running are [obstacles](Self::is_obstacle), and come first in a report.
 ///
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(
     tag = "finding",
     rename_all = "SCREAMING_SNAKE_CASE",
@@ -84,10 +87,12 @@ pub enum Finding {
     NeverFires { cron: String },
     /// The leader has to share the items out, or does so now (`is_under_way`). No firing begins until then. This takes a moment; if it stays,
     /// the leader is waiting for runs of Java members to end.
+    #[cfg_attr(feature = "openapi", schema(rename_all = "camelCase"))]
     Resharding { is_under_way: bool },
     /// The job has no leader at the moment. An instance becomes the leader within the session timeout.
     NoLeader,
     /// An instance has a trigger and has not begun a run for it. If it is not present (`is_present`), the trigger is removed by the leader.
+    #[cfg_attr(feature = "openapi", schema(rename_all = "camelCase"))]
     TriggerWaits { instance: String, is_present: bool },
     /// A process has the job and takes no items, because it cannot run the job by the configuration in the registry; `reason` says why. It
     /// joins when the configuration changes.

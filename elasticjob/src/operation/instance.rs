@@ -6,6 +6,7 @@ use super::survey::Survey;
 
 /// One instance of a job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 #[expect(

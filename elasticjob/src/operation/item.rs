@@ -17,6 +17,7 @@ use super::{Error, Operations};
 
 /// The status of an item, by the rules of the Java console: the first of these that applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[non_exhaustive]
 pub enum ItemStatus {
@@ -32,6 +33,7 @@ pub enum ItemStatus {
 
 /// One item of a job, as the registry has it. In JSON, names are in camel case: `runningOn`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ItemReport {
@@ -67,6 +69,7 @@ pub struct ItemReport {
 
 /// The newest run of an item, from the ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct RunReport {
@@ -94,6 +97,7 @@ pub struct RunReport {
 
 /// The progress of a run, as its code reported it last.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ProgressReport {
@@ -109,6 +113,7 @@ pub struct ProgressReport {
 
 /// Scheduled times that passed without a run, from the ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct SkippedReport {

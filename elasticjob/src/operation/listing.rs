@@ -11,6 +11,7 @@ use super::{Error, Note, Operations, next};
 
 /// The status of a job, by the rules of the Java console: the first of these that applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[non_exhaustive]
 pub enum JobStatus {
@@ -29,6 +30,7 @@ pub enum JobStatus {
 
 /// A job in short: a line of a list of jobs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct JobBrief {
@@ -57,6 +59,7 @@ pub struct JobBrief {
 
 /// All there is in a namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Listing {
@@ -68,6 +71,7 @@ pub struct Listing {
 
 /// A node in the place of a job that cannot be shown as one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Unlisted {
@@ -80,6 +84,7 @@ pub struct Unlisted {
 
 /// Why a node is not shown as a job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "reason", rename_all = "SCREAMING_SNAKE_CASE")]
 #[non_exhaustive]
 pub enum UnlistedReason {
@@ -101,6 +106,7 @@ pub enum UnlistedReason {
 
 /// A job as one server has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct JobOnServer {

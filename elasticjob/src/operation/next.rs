@@ -11,6 +11,7 @@ use super::{Error, Operations, listing};
 
 /// The next firings of a job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct NextFirings {

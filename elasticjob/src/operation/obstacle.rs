@@ -11,6 +11,7 @@ use super::{Error, Finding, Operations};
 ///
 /// Several items with the same finding are one obstacle, so a report stays short for a job of many items.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Obstacle {

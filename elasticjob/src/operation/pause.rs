@@ -24,6 +24,7 @@ use super::{Error, Operations, Switched};
 
 /// What became of the pause of a whole job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[non_exhaustive]
 pub enum PauseChange {

@@ -9,6 +9,7 @@ use super::{Error, InstanceReport, ItemReport, JobBrief, Operations, ServerRepor
 
 /// One job in full.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct JobReport {

@@ -17,6 +17,7 @@ use super::{Error, Note, Operations, Target};
 
 /// What was switched.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Switched {

@@ -12,6 +12,7 @@ macro_rules! reasons {
         /// The ledger, events and JSON have the code beside a text: programs compare the code, and people read the text. `Display` shows
         /// the text in English.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
         #[serde(rename_all = "kebab-case")]
         #[non_exhaustive]
         pub enum Reason {

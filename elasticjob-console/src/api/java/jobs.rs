@@ -2,18 +2,11 @@
 
 use axum::Json;
 use axum::extract::Path;
+use elasticjob::operation::Target;
 use elasticjob::operation::java::{JobBriefInfo, ShardingInfo};
-use elasticjob::operation::{Note, Target};
 
 use super::envelope::{Failure, Model, Reply};
 use super::{Caller, Item};
-
-impl Caller {
-    /// Returns the note of what this caller switches off.
-    pub(super) fn note(&self) -> Option<Note> {
-        Some(self.operations().note(Some(self.visitor.name()), None))
-    }
-}
 
 /// Answers with a bare number, as Java does.
 pub(super) async fn count(caller: Caller) -> Result<Json<usize>, Failure> {
@@ -30,7 +23,7 @@ pub(super) async fn trigger(caller: Caller, Path(job): Path<String>) -> Reply<bo
 }
 
 pub(super) async fn disable(caller: Caller, Path(job): Path<String>) -> Reply<bool> {
-    caller.operations().disable_servers(&job, caller.note()).await?;
+    caller.operations().disable_servers(&job, caller.note(None)).await?;
     Ok(Model(true))
 }
 
@@ -55,7 +48,7 @@ pub(super) async fn items(caller: Caller, Path(job): Path<String>) -> Reply<Vec<
 }
 
 pub(super) async fn disable_item(caller: Caller, Item { job, item }: Item) -> Reply<bool> {
-    caller.operations().disable_item(&job, item, caller.note()).await?;
+    caller.operations().disable_item(&job, item, caller.note(None)).await?;
     Ok(Model(true))
 }
 

@@ -16,9 +16,10 @@ use axum::http::Method;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use axum::routing::on;
-use elasticjob::operation::{Error, Operations};
+use elasticjob::operation::Error;
 
-use crate::access::{Rights, Visitor};
+use crate::access::Rights;
+use crate::api::Caller;
 use crate::gate::Refusal;
 use crate::routes::Site;
 use crate::table::{Needs, Route, get, post, row};
@@ -103,34 +104,6 @@ pub(crate) const ROUTES: &[Route] = &[
         on(method, centre::change)
     }),
 ];
-
-/// A program that calls, and what it calls.
-struct Caller {
-    site: Site,
-    visitor: Visitor,
-}
-
-impl Caller {
-    fn operations(&self) -> &Operations {
-        self.site.world.operations()
-    }
-
-    fn sees(&self) -> impl Fn(&str) -> bool {
-        |job| self.visitor.sees(job)
-    }
-}
-
-impl FromRequestParts<Site> for Caller {
-    type Rejection = Failure;
-
-    async fn from_request_parts(parts: &mut Parts, site: &Site) -> Result<Self, Failure> {
-        let visitor = parts.extensions.get::<Visitor>().cloned();
-        Ok(Self {
-            site: site.clone(),
-            visitor: visitor.ok_or_else(Failure::unauthorized)?,
-        })
-    }
-}
 
 /// The job and the item of a path.
 struct Item {

@@ -39,7 +39,7 @@ pub(super) async fn jobs(caller: Caller, Path(server): Path<String>) -> Reply<Ve
 
 pub(super) async fn disable(caller: Caller, Path(server): Path<String>) -> Reply<bool> {
     for target in caller.on(&server).await? {
-        caller.operations().disable(&target, caller.note()).await?;
+        caller.operations().disable(&target, caller.note(None)).await?;
     }
     Ok(Model(true))
 }
@@ -68,7 +68,7 @@ pub(super) async fn remove(caller: Caller, Path(server): Path<String>) -> Reply<
 
 pub(super) async fn disable_job(caller: Caller, Path((server, job)): Path<(String, String)>) -> Reply<bool> {
     let target = Target::job_on_server(job, server);
-    caller.operations().disable(&target, caller.note()).await?;
+    caller.operations().disable(&target, caller.note(None)).await?;
     Ok(Model(true))
 }
 

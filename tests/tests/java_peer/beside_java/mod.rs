@@ -3,6 +3,7 @@
 mod access;
 mod chroot;
 mod configuration;
+mod console;
 mod dump;
 mod failover;
 mod history;

@@ -13,6 +13,7 @@ import org.apache.shardingsphere.elasticjob.lite.lifecycle.api.JobAPIFactory;
 import org.apache.shardingsphere.elasticjob.lite.lifecycle.api.JobConfigurationAPI;
 import org.apache.shardingsphere.elasticjob.lite.lifecycle.api.JobOperateAPI;
 import org.apache.shardingsphere.elasticjob.lite.lifecycle.api.JobStatisticsAPI;
+import org.apache.shardingsphere.elasticjob.lite.lifecycle.api.ServerStatisticsAPI;
 import org.apache.shardingsphere.elasticjob.lite.lifecycle.api.ShardingOperateAPI;
 import org.apache.shardingsphere.elasticjob.lite.lifecycle.api.ShardingStatisticsAPI;
 
@@ -29,17 +30,20 @@ public final class Operator {
 
     private final JobStatisticsAPI statistics;
 
+    private final ServerStatisticsAPI servers;
+
     private final ShardingStatisticsAPI sharding;
 
     private Operator(final Environment environment) {
-        String servers = environment.servers();
+        String addresses = environment.servers();
         String namespace = environment.namespace();
         String digest = environment.digest();
-        jobs = JobAPIFactory.createJobOperateAPI(servers, namespace, digest);
-        items = JobAPIFactory.createShardingOperateAPI(servers, namespace, digest);
-        configurations = JobAPIFactory.createJobConfigurationAPI(servers, namespace, digest);
-        statistics = JobAPIFactory.createJobStatisticsAPI(servers, namespace, digest);
-        sharding = JobAPIFactory.createShardingStatisticsAPI(servers, namespace, digest);
+        jobs = JobAPIFactory.createJobOperateAPI(addresses, namespace, digest);
+        items = JobAPIFactory.createShardingOperateAPI(addresses, namespace, digest);
+        configurations = JobAPIFactory.createJobConfigurationAPI(addresses, namespace, digest);
+        statistics = JobAPIFactory.createJobStatisticsAPI(addresses, namespace, digest);
+        servers = JobAPIFactory.createServerStatisticsAPI(addresses, namespace, digest);
+        sharding = JobAPIFactory.createShardingStatisticsAPI(addresses, namespace, digest);
     }
 
     public static void main(final String[] arguments) throws Exception {
@@ -76,6 +80,21 @@ public final class Operator {
             }
             case "job" -> {
                 return new Gson().toJsonTree(statistics.getJobBriefInfo(job));
+            }
+            case "jobs" -> {
+                return new Gson().toJsonTree(statistics.getAllJobsBriefInfo());
+            }
+            case "jobs-on" -> {
+                return new Gson().toJsonTree(statistics.getJobsBriefInfo(ip));
+            }
+            case "counts" -> {
+                return new Gson().toJsonTree(new int[] {statistics.getJobsTotalCount(), servers.getServersTotalCount()});
+            }
+            case "servers" -> {
+                return new Gson().toJsonTree(servers.getAllServersBriefInfo());
+            }
+            case "fields" -> {
+                return new Gson().toJsonTree(configurations.getJobConfiguration(job));
             }
             case "items" -> {
                 return new Gson().toJsonTree(sharding.getShardingInfo(job));

@@ -62,6 +62,7 @@ mod serve;
 mod table;
 mod text;
 mod token;
+mod twin;
 mod words;
 
 pub use access::{Rights, Visitor};

@@ -79,7 +79,17 @@ impl Site {
         let (picture, now) = (self.picture(visitor), Timestamp::now());
         let judgement = self.judgement(&picture, language, visitor, now);
         let registry = Arc::clone(&self.registry);
-        Scene::new(picture, judgement, now, language, base, registry, visitor.clone())
+        let is_shared = self.world.operations().is_shared();
+        Scene::new(
+            picture,
+            judgement,
+            now,
+            language,
+            base,
+            registry,
+            is_shared,
+            visitor.clone(),
+        )
     }
 
     /// Returns the jobs that a visitor sees, as they are known now. All that a visitor is shown is made of this.

@@ -440,3 +440,118 @@ async fn ends_the_stream_of_a_visitor_who_has_logged_out() {
         })
         .await;
 }
+
+mod twins {
+    use super::*;
+
+    /// An embedded registry that passes for one which other processes reach.
+    #[derive(Debug)]
+    struct Elsewhere(MemoryRegistry);
+
+    impl Registry for Elsewhere {
+        fn connect(&self) -> BoxFuture<'_, Result<Arc<dyn Session>, elasticjob::registry::Error>> {
+            self.0.connect()
+        }
+
+        fn describe(&self) -> String {
+            "elsewhere".to_owned()
+        }
+    }
+
+    const NAME: &str = "nightly 'export'; $(date)";
+    const PAGE: &str = "/jobs/nightly%20%27export%27%3B%20%24%28date%29?tab=items";
+
+    async fn with_job(stage: &Stage) {
+        stage.add(NAME, "", "0=a,1=b,2=c").await;
+        stage.create(&format!("/{NAME}/servers"), "").await;
+        stage.create(&format!("/{NAME}/servers/10.0.0.1"), "ENABLED").await;
+    }
+
+    /// Returns the texts of all code on a page.
+    fn codes(page: &str) -> Vec<String> {
+        let texts = page
+            .split("<code>")
+            .skip(1)
+            .filter_map(|rest| rest.split("</code>").next());
+        let plain = |text: &str| {
+            let text = text.replace("&#39;", "'").replace("&#34;", "\"");
+            text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+        };
+        texts.map(plain).collect()
+    }
+
+    #[tokio::test]
+    async fn of_each_action_can_be_pasted_into_a_shell() {
+        let registry = MemoryRegistry::new();
+        let session = registry.connect().await.expect("it is embedded");
+        let operations = Operations::new(Arc::new(Elsewhere(registry)));
+        let (console, following) = Console::router(operations, |_| Some(Visitor::new("alice", Rights::Operator)));
+        let stage = Stage {
+            router: Router::new().nest("/ops/console", console),
+            session,
+            following: Some(following),
+        };
+        with_job(&stage).await;
+        stage
+            .run(async |stage| {
+                let (_, page) = stage.get(PAGE).await;
+                let commands: Vec<Vec<String>> = codes(&page)
+                    .iter()
+                    .filter(|code| code.starts_with("elasticjob "))
+                    .map(|code| shell_words::split(code).expect("a shell reads it"))
+                    .collect();
+                for expected in [
+                    &["elasticjob", "trigger", NAME][..],
+                    &["elasticjob", "disable", NAME],
+                    &["elasticjob", "trigger", NAME, "--item", "2"],
+                    &["elasticjob", "disable", NAME, "--item", "0"],
+                ] {
+                    assert!(
+                        commands.iter().any(|words| words == expected),
+                        "{expected:?} in {commands:?}"
+                    );
+                }
+                let (_, page) = stage.get("/servers").await;
+                assert!(
+                    codes(&page).contains(&"elasticjob disable --server 10.0.0.1".to_owned()),
+                    "{page}"
+                );
+            })
+            .await;
+    }
+
+    #[tokio::test]
+    async fn of_an_embedded_registry_are_calls_alone_that_the_api_answers() {
+        let stage = stage(Rights::Operator).await;
+        with_job(&stage).await;
+        stage
+            .run(async |stage| {
+                let mut calls = Vec::new();
+                for page in [PAGE, "/servers"] {
+                    let (_, page) = stage.get(page).await;
+                    calls.extend(codes(&page).into_iter().filter(|code| code.starts_with("curl")));
+                    assert!(!page.contains("elasticjob trigger"), "no other process reaches it");
+                }
+                assert_eq!(calls.len(), 2 + 3 * 2 + 1, "{calls:?}");
+                for call in calls {
+                    let words = shell_words::split(&call).expect("a shell reads it");
+                    let path = words
+                        .iter()
+                        .find_map(|word| word.strip_prefix("$CONSOLE"))
+                        .expect("a path");
+                    let body = words
+                        .iter()
+                        .skip_while(|word| *word != "-d")
+                        .nth(1)
+                        .cloned()
+                        .unwrap_or_default();
+                    let request = Request::post(format!("{path}?dryRun=true")).header("access-token", "any");
+                    let response = stage.ask(request.body(Body::from(body)).expect("a request")).await;
+                    let (status, answer) = (response.status(), text(response).await);
+                    let is_known = status == StatusCode::OK || answer.contains("has no instance that could run it");
+                    assert!(is_known, "{call}: {status} {answer}");
+                }
+            })
+            .await;
+    }
+}

@@ -15,6 +15,7 @@ use serde::Deserialize;
 use crate::condition::{Condition, Severity, is_off, server};
 use crate::draw::{self, Shape};
 use crate::text::{clock, full, millis, shown, whole};
+use crate::twin;
 use crate::words::Words;
 
 use super::jobs::newest_shapes;
@@ -223,10 +224,11 @@ struct Head<'a> {
 struct Actions<'a> {
     w: &'a Words,
     scene: &'a Scene,
-    name: String,
     path: String,
     label: String,
     is_off: bool,
+    trigger_twin: String,
+    switch_twin: String,
 }
 
 #[derive(Template)]
@@ -304,6 +306,8 @@ struct ItemRow<'a> {
     findings: Vec<(bool, String)>,
     is_off: bool,
     is_running: bool,
+    /// The twins of the buttons.
+    twins: String,
 }
 
 #[derive(Template)]
@@ -368,13 +372,25 @@ impl<'a> Seen<'a> {
 
     fn actions(&self) -> Actions<'_> {
         let (report, brief) = (&self.job.report, &self.job.report.brief);
+        let (job, is_off) = (&*brief.job_name, is_off(report));
+        let path = format!("/jobs/{}", escaped(job));
         Actions {
             w: self.w,
             scene: self.scene,
-            name: shown(&brief.job_name),
             path: self.scene.job(&brief.job_name),
             label: (self.w.run_items)(brief.sharding_total_count, report.instances.len()),
-            is_off: is_off(report),
+            is_off,
+            trigger_twin: twin::of(self.scene, &["trigger", job], &format!("{path}/trigger"), None),
+            switch_twin: if is_off {
+                twin::of(self.scene, &["enable", job], &format!("{path}/enable"), None)
+            } else {
+                twin::of(
+                    self.scene,
+                    &["disable", job],
+                    &format!("{path}/disable"),
+                    Some(twin::REASON),
+                )
+            },
         }
     }
 
@@ -536,6 +552,8 @@ impl<'a> Seen<'a> {
                 .collect::<Vec<_>>()
                 .join(", ")
         });
+        let is_off = status == Some(ItemStatus::Disabled);
+        let is_running = newest.is_some_and(|cell| cell.outcome == Outcome::Running);
         ItemRow {
             w,
             scene: self.scene,
@@ -555,9 +573,28 @@ impl<'a> Seen<'a> {
             findings: explained
                 .map(|explained| said(&explained.findings, w))
                 .unwrap_or_default(),
-            is_off: status == Some(ItemStatus::Disabled),
-            is_running: newest.is_some_and(|cell| cell.outcome == Outcome::Running),
+            is_off,
+            is_running,
+            twins: self.twins(item, is_off, is_running),
         }
+    }
+
+    /// Returns the twins of the buttons of an item.
+    fn twins(&self, item: u32, is_off: bool, is_running: bool) -> String {
+        let (job, number) = (&*self.job.report.brief.job_name, item.to_string());
+        let (path, scene) = (format!("/jobs/{}", escaped(job)), self.scene);
+        let body = format!("{{\"item\":{item}}}");
+        let of_item = |action, path: &str, body| twin::of(scene, &[action, job, "--item", &number], path, body);
+        let mut twins = of_item("trigger", &format!("{path}/trigger"), Some(&*body));
+        if is_running {
+            twins += &of_item("cancel", &format!("{path}/cancel"), Some(&*body));
+        }
+        twins += &if is_off {
+            of_item("enable", &format!("{path}/items/{item}/enable"), None)
+        } else {
+            of_item("disable", &format!("{path}/items/{item}/disable"), Some(twin::REASON))
+        };
+        twins
     }
 
     fn times(&self) -> Times<'_> {

@@ -67,6 +67,8 @@ pub(crate) struct Scene {
     pub(crate) base: Arc<str>,
     /// Names the registry.
     pub(crate) registry: Arc<str>,
+    /// Whether the command line can reach the registry.
+    pub(crate) is_shared: bool,
     /// The visitor that the page is for. `picture` and `judgement` are of the jobs that this visitor sees.
     pub(crate) visitor: Visitor,
     pub(crate) may_operate: bool,
@@ -253,6 +255,7 @@ impl Scene {
         language: Language,
         base: Arc<str>,
         registry: Arc<str>,
+        is_shared: bool,
         visitor: Visitor,
     ) -> Self {
         Self {
@@ -262,6 +265,7 @@ impl Scene {
             words: language.words(),
             base,
             registry,
+            is_shared,
             may_operate: visitor.may(Rights::Operator),
             visitor,
         }

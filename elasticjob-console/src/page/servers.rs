@@ -6,6 +6,7 @@ use askama::Template;
 use elasticjob::operation::ServerSwitch;
 
 use crate::text::shown;
+use crate::twin;
 use crate::words::Words;
 
 use super::{Fragments, Scene, escaped, id_of, rendered};
@@ -102,11 +103,15 @@ struct Row<'a> {
     more: Option<String>,
     off: Option<String>,
     is_all_off: bool,
+    /// The twins of the button.
+    twins: String,
 }
 
 impl<'a> Row<'a> {
     fn of(address: &str, server: &Server<'_>, scene: &'a Scene) -> Self {
         let w = scene.words;
+        let is_all_off = server.off == server.jobs.len();
+        let path = format!("/servers/{}", escaped(address));
         Row {
             w,
             scene,
@@ -127,7 +132,17 @@ impl<'a> Row<'a> {
                 .filter(|more| *more > 0)
                 .map(w.more_jobs),
             off: (server.off > 0).then(|| (w.off_in)(server.off, server.jobs.len())),
-            is_all_off: server.off == server.jobs.len(),
+            is_all_off,
+            twins: if is_all_off {
+                twin::of(scene, &["enable", "--server", address], &format!("{path}/enable"), None)
+            } else {
+                twin::of(
+                    scene,
+                    &["disable", "--server", address],
+                    &format!("{path}/disable"),
+                    Some(twin::REASON),
+                )
+            },
         }
     }
 }

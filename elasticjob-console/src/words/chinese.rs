@@ -109,6 +109,8 @@ pub(super) static WORDS: Words = Words {
     actions: "操作",
     off_warning: "不会自动重新启用。",
     as_command: "命令行",
+    as_request: "API 调用",
+    for_scripts: "用于脚本",
     triggered: |job| format!("已触发 {job}。"),
     switched_off: |what| format!("已停用 {what}。"),
     switched_on: |what| format!("已启用 {what}。"),

@@ -131,6 +131,8 @@ pub(super) static WORDS: Words = Words {
     actions: "Actions",
     off_warning: "Nothing switches it on by itself.",
     as_command: "As a command",
+    as_request: "Over the API",
+    for_scripts: "For scripts",
     triggered: |job| format!("{job} was triggered."),
     switched_off: |what| format!("{what} is switched off."),
     switched_on: |what| format!("{what} is switched on."),

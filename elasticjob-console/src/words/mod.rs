@@ -159,6 +159,8 @@ pub(crate) struct Words {
     pub(crate) actions: &'static str,
     pub(crate) off_warning: &'static str,
     pub(crate) as_command: &'static str,
+    pub(crate) as_request: &'static str,
+    pub(crate) for_scripts: &'static str,
     pub(crate) triggered: fn(&str) -> String,
     pub(crate) switched_off: fn(&str) -> String,
     pub(crate) switched_on: fn(&str) -> String,

@@ -145,6 +145,12 @@ impl Operations {
         self.shared.registry.describe()
     }
 
+    /// Returns whether other processes can reach the registry centre, such as the command line.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.shared.registry.is_shared()
+    }
+
     /// Ends the session, if one is open. The next call opens another.
     ///
     /// Calls that are under way fail with [`Error::Registry`].

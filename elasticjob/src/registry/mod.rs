@@ -149,6 +149,13 @@ pub trait Registry: fmt::Debug + Send + Sync + 'static {
         Box::pin(std::future::ready(Vec::new()))
     }
 
+    /// Returns whether other processes can reach it, such as the command line.
+    ///
+    /// By default they can.
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     /// Names the registry in logs and errors, without secrets: `zookeeper at 10.0.0.1:2181, namespace shop`.
     fn describe(&self) -> String;
 }

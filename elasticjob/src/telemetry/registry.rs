@@ -112,6 +112,10 @@ impl Registry for Observed {
         self.connecting(|registry| registry.connect_to_look())
     }
 
+    fn is_shared(&self) -> bool {
+        self.registry.is_shared()
+    }
+
     fn describe(&self) -> String {
         self.registry.describe()
     }

@@ -137,6 +137,10 @@ impl Registry for MemoryRegistry {
         Box::pin(std::future::ready(vec![finding]))
     }
 
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     fn describe(&self) -> String {
         "embedded registry, this process only".to_owned()
     }

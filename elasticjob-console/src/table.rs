@@ -74,6 +74,7 @@ const PAGES: &[Route] = &[
     get("/jobs", VIEWER, |method| on(method, routes::view)),
     get("/jobs/{job}", VIEWER, |method| on(method, routes::view)),
     get("/servers", VIEWER, |method| on(method, routes::view)),
+    get("/api", VIEWER, |method| on(method, v2::reference::page)),
     get("/live", VIEWER, |method| on(method, live::stream)),
     get("/assets/{name}", Needs::Nothing, |method| on(method, assets::get)),
     post("/language", VIEWER, |method| on(method, routes::language)),

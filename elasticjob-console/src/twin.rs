@@ -12,6 +12,7 @@ use crate::words::Words;
 #[template(path = "twin.html")]
 struct Twin<'a> {
     w: &'a Words,
+    base: &'a str,
     command: Option<String>,
     call: String,
 }
@@ -24,6 +25,7 @@ pub(crate) fn of(scene: &Scene, command: &[&str], path: &str, body: Option<&str>
     let base = &scene.base;
     let twin = Twin {
         w: scene.words,
+        base,
         command: scene.is_shared.then(|| shown(&shell_words::join(words))),
         call: format!("curl -X POST -H \"Authorization: Bearer $TOKEN\" \"$CONSOLE{base}/api/v2{path}\"{body}"),
     };

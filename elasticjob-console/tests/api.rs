@@ -680,3 +680,34 @@ impl Stage {
         self
     }
 }
+
+#[tokio::test]
+async fn has_a_reference_of_all_requests() {
+    let stage = stage_of(Rights::Viewer).await;
+    let request = Request::get("/ops/api").body(Body::empty()).expect("a request");
+    let response = stage.router.clone().oneshot(request).await.expect("a router answers");
+    assert_eq!(response.status(), StatusCode::OK);
+    let bytes = to_bytes(response.into_body(), 1 << 20).await.expect("a body");
+    let page = String::from_utf8(bytes.to_vec()).expect("a text");
+    for (path, item) in stage.document["paths"].as_object().expect("paths") {
+        for (method, operation) in item.as_object().expect("methods") {
+            let head = format!("<code>{} {path}</code>", method.to_uppercase());
+            assert!(page.contains(&head), "{head}");
+            let about = operation["summary"].as_str().expect("a sentence");
+            assert!(page.contains(about), "{about}");
+        }
+    }
+    for part in [
+        "\"$CONSOLE/ops/api/v2/jobs/{job}/trigger\"",
+        "<code>waitSeconds</code> (integer)",
+        "<code>?dryRun</code> (boolean)",
+        "href=\"/ops/api/v2/openapi.json\"",
+    ] {
+        let part = if part.starts_with('"') {
+            part.replace('"', "&#34;")
+        } else {
+            part.to_owned()
+        };
+        assert!(page.contains(&part), "{part} in {page}");
+    }
+}

@@ -7,6 +7,7 @@ mod paging;
 mod plan;
 mod problem;
 mod reads;
+pub(crate) mod reference;
 mod writes;
 
 use axum::http::Method;

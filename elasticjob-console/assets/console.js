@@ -115,9 +115,15 @@ function open() {
   source.onerror = () => {
     close();
     state(false);
-    setTimeout(open, pause + Math.random() * pause);
+    setTimeout(reopen, pause + Math.random() * pause);
     pause = Math.min(pause * 2, 60000);
   };
+}
+
+// A stream does not say why it ended. A visitor whose session has ended is led to the login, and from there back to this page.
+async function reopen() {
+  const answer = await fetch(`${base}/session`).catch(() => null);
+  if (answer?.status === 401) location.reload(); else open();
 }
 
 function close() {
@@ -156,6 +162,15 @@ themeButton.addEventListener('click', () => {
   root.dataset.theme = dark ? 'light' : 'dark';
   keep('ej-theme', root.dataset.theme);
 });
+
+for (const choice of document.querySelectorAll('[data-choose-theme]')) {
+  choice.hidden = false;
+  choice.addEventListener('click', () => {
+    const theme = choice.dataset.chooseTheme;
+    if (theme) root.dataset.theme = theme; else delete root.dataset.theme;
+    keep('ej-theme', theme);
+  });
+}
 
 document.addEventListener('keydown', event => {
   const typing = event.target.closest('input, textarea, select');

@@ -1,6 +1,7 @@
 //! The console of an application: by its setting, or as a part of a larger application.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use axum::Router;
 use axum::http::request::Parts;
@@ -12,7 +13,7 @@ use elasticjob::starter::{Companion, CompanionContext};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::access::{Access, Visitor};
+use crate::access::{Access, Accounts, Visitor};
 use crate::gate::Gate;
 use crate::key::Key;
 use crate::{routes, serve};
@@ -78,13 +79,7 @@ async fn open(settings: &ConsoleSettings, context: CompanionContext) {
             return;
         }
     };
-    let file = std::env::temp_dir().join(format!("elasticjob-console-{}.key", address.port()));
-    let key = Key::kept(&file, address.port());
-    info!(url = url(address, &key), "console open");
-    let gate = Gate::Key {
-        key,
-        hosts: settings.allowed_hosts.clone(),
-    };
+    let gate = gate(settings, address);
     let world = World::new(context.operations());
     let router = routes::router(world.clone(), gate);
     let stop = CancellationToken::new();
@@ -96,12 +91,36 @@ async fn open(settings: &ConsoleSettings, context: CompanionContext) {
     tokio::join!(serving, stopping, world.run(stop.cancelled()));
 }
 
-/// The address to open.
-fn url(address: SocketAddr, key: &Key) -> String {
+/// Returns who may enter: the users, or without any the visitor that has the key. The log has the address to open.
+fn gate(settings: &ConsoleSettings, address: SocketAddr) -> Gate {
+    let port = address.port();
+    if settings.users.is_empty() {
+        let file = std::env::temp_dir().join(format!("elasticjob-console-{port}.key"));
+        let key = Key::kept(&file, port);
+        info!(url = format!("{}/?key={}", url(address), key.text()), "console open");
+        let hosts = settings.allowed_hosts.clone();
+        return Gate::Key { key, hosts };
+    }
+    let public = settings.public_url.clone();
+    let is_encrypted = public.as_deref().is_some_and(|url| url.starts_with("https://"));
+    info!(
+        url = public.unwrap_or_else(|| url(address)),
+        users = settings.users.len(),
+        "console open"
+    );
+    if !address.ip().is_loopback() && !is_encrypted {
+        warn!(
+            "passwords reach the console unencrypted: put a proxy with TLS before it, and name it by `elasticjob.console.public-url`"
+        );
+    }
+    Gate::Users(Arc::new(Accounts::new(settings, port)))
+}
+
+/// The address of the console, by a name of this machine.
+fn url(address: SocketAddr) -> String {
     let (host, port) = (address.ip(), address.port());
-    let host = match host {
-        IpAddr::V6(Ipv6Addr::LOCALHOST) => "[::1]".to_owned(),
-        host => host.to_string(),
-    };
-    format!("http://{host}:{port}/?key={}", key.text())
+    match host {
+        IpAddr::V6(host) => format!("http://[{host}]:{port}"),
+        IpAddr::V4(host) => format!("http://{host}:{port}"),
+    }
 }

@@ -4,16 +4,22 @@
 //! The host comes first. A page of another site that has its name point at this machine would be of the same origin as the
 //! console, and could read every page; its name is none of ours, so it gets no content.
 
+use std::sync::Arc;
+
 use axum::extract::{FromRequestParts, RawPathParams, Request, State};
 use axum::http::header::{self, HeaderName, HeaderValue};
 use axum::http::request::Parts;
 use axum::http::uri::Authority;
 use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
+use jiff::Timestamp;
 
-use crate::access::{Access, Rights, Visitor};
+use crate::access::peer::Local;
+use crate::access::session::Use;
+use crate::access::{Access, Accounts, LogIn, Rights, Visitor};
 use crate::key::Key;
+use crate::page::escaped;
 use crate::table::{Needs, Route};
 use crate::{api, token};
 
@@ -26,6 +32,8 @@ pub(crate) enum Gate {
         /// Further names by which browsers reach the console.
         hosts: Vec<String>,
     },
+    /// A user of the console.
+    Users(Arc<Accounts>),
     /// A visitor that the application around the console lets in.
     Application(Access),
 }
@@ -45,7 +53,7 @@ pub(crate) async fn pass(State(gate): State<Gate>, request: Request, next: Next)
             StatusCode::OK.into_response()
         }
         None => {
-            if let Some(visitor) = gate.visitor(&parts) {
+            if let Some(visitor) = gate.visitor(&parts, Use::Request) {
                 parts.extensions.insert(visitor);
             }
             next.run(Request::from_parts(parts, body)).await
@@ -55,15 +63,22 @@ pub(crate) async fn pass(State(gate): State<Gate>, request: Request, next: Next)
 }
 
 /// Lets a request through to its route if its visitor may do what the row says, and refuses it otherwise.
-pub(crate) async fn permit(State(route): State<&'static Route>, request: Request, next: Next) -> Response {
+pub(crate) async fn permit(
+    State((gate, route)): State<(Gate, &'static Route)>,
+    request: Request,
+    next: Next,
+) -> Response {
     let (mut parts, body) = request.into_parts();
     let jobs = jobs_of(&mut parts).await;
-    match refusal(route, &parts, &jobs) {
-        Some(refusal) => {
-            let answer = api::refused(route.path, refusal, &jobs);
-            answer.unwrap_or_else(|| refusal.into_response())
-        }
-        None => next.run(Request::from_parts(parts, body)).await,
+    let Some(refusal) = gate.refusal(route, &parts, &jobs) else {
+        return next.run(Request::from_parts(parts, body)).await;
+    };
+    if let Some(answer) = api::refused(route.path, refusal, &jobs) {
+        return answer;
+    }
+    match refusal {
+        Refusal::Stranger => gate.stranger(&parts),
+        refusal => refusal.into_response(),
     }
 }
 
@@ -86,61 +101,39 @@ pub(crate) enum Refusal {
     OtherOrigin,
     /// The visitor has not these rights.
     Lacks(Rights),
+    /// The visitor is known by a token, which changes nothing of its user.
+    NotByToken,
     /// There is no such job for the visitor.
     NoSuchJob,
 }
 
-/// Decides by the row of a route whether a request reaches it.
-fn refusal(route: &Route, parts: &Parts, jobs: &[String]) -> Option<Refusal> {
-    let is_reading = matches!(parts.method, Method::GET | Method::HEAD);
-    // A page of another origin cannot send a token; and what needs nothing of the API does nothing for a cookie.
-    let is_of_a_program =
-        token::of(&parts.headers).is_some() || route.needs == Needs::Nothing && route.path.starts_with("/api/");
-    if !is_reading && !is_of_a_program && !is_from_here(parts) {
-        return Some(Refusal::OtherOrigin);
-    }
-    let Needs::Rights(rights) = route.needs else {
-        return None;
-    };
-    let Some(visitor) = parts.extensions.get::<Visitor>() else {
-        return Some(Refusal::Stranger);
-    };
-    if !visitor.may(rights) {
-        return Some(Refusal::Lacks(rights));
-    }
-    // A page says itself that there is no such job: it is made of what its visitor sees.
-    let is_page = is_reading && !route.path.starts_with("/api/");
-    let is_hidden = !is_page && jobs.iter().any(|job| !visitor.sees(job));
-    is_hidden.then_some(Refusal::NoSuchJob)
-}
-
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        match self {
-            Self::Stranger => stranger(),
-            Self::OtherOrigin => {
-                (StatusCode::FORBIDDEN, "the form was sent by a page of another origin\n").into_response()
-            }
+        let (status, text) = match self {
+            Self::Stranger => (StatusCode::UNAUTHORIZED, "log in first\n".to_owned()),
+            Self::OtherOrigin => (
+                StatusCode::FORBIDDEN,
+                "the form was sent by a page of another origin\n".to_owned(),
+            ),
             Self::Lacks(rights) => (
                 StatusCode::FORBIDDEN,
                 format!("this needs the rights of a visitor that is {rights}\n"),
-            )
-                .into_response(),
-            Self::NoSuchJob => (StatusCode::NOT_FOUND, "there is no such job\n").into_response(),
-        }
+            ),
+            Self::NotByToken => (
+                StatusCode::FORBIDDEN,
+                "a token changes nothing of its user: log in\n".to_owned(),
+            ),
+            Self::NoSuchJob => (StatusCode::NOT_FOUND, "there is no such job\n".to_owned()),
+        };
+        (status, text).into_response()
     }
-}
-
-/// Returns the answer to a request of a visitor that may not look.
-pub(crate) fn stranger() -> Response {
-    (StatusCode::FORBIDDEN, NO_KEY).into_response()
 }
 
 impl Gate {
     /// Returns the visitor that sent a request; `None` if it may not look. A stream asks again from time to time.
     ///
     /// A request with a token is judged by the token alone: its cookies count for nothing.
-    pub(crate) fn visitor(&self, parts: &Parts) -> Option<Visitor> {
+    pub(crate) fn visitor(&self, parts: &Parts, of: Use) -> Option<Visitor> {
         match (self, token::of(&parts.headers)) {
             (Self::Application(access), None) => access.of(parts),
             (Self::Application(access), Some(_)) => {
@@ -148,6 +141,7 @@ impl Gate {
                 parts.headers.remove(header::COOKIE);
                 access.of(&parts)
             }
+            (Self::Users(accounts), _) => accounts.visitor(parts, of, Timestamp::now()),
             (Self::Key { key, .. }, token) => {
                 let has_key = token.map_or_else(|| key.is_in(&parts.headers), |token| key.is_token(token));
                 has_key.then(|| Visitor::new("console", Rights::Admin))
@@ -157,25 +151,101 @@ impl Gate {
 
     /// Returns a token for a program that logs in, and the rights that it gives; `None` if it is refused. Of an application around the
     /// console, that application hands out tokens.
-    pub(crate) fn log_in(&self, _name: &str, password: &str) -> Option<(String, Rights)> {
+    pub(crate) async fn log_in(&self, name: &str, password: &str, parts: &Parts) -> Option<(String, Rights)> {
         match self {
             Self::Key { key, .. } if key.is_token(password) => Some((key.text().to_owned(), Rights::Admin)),
+            Self::Users(accounts) => match accounts.log_in(name, password, parts, Timestamp::now()).await {
+                LogIn::In(session) => Some((session, accounts.rights_of(name)?)),
+                LogIn::Wrong | LogIn::Wait(_) | LogIn::Busy => None,
+            },
+            Self::Key { .. } | Self::Application(_) => None,
+        }
+    }
+
+    /// Returns the users of the console, if it has users of its own.
+    pub(crate) fn accounts(&self) -> Option<&Accounts> {
+        match self {
+            Self::Users(accounts) => Some(accounts),
             Self::Key { .. } | Self::Application(_) => None,
         }
     }
 
     /// Returns the answer to a request that is for another host, or that brings the key.
     fn answer(&self, parts: &Parts) -> Option<Response> {
-        let Self::Key { key, hosts } = self else {
-            return None;
+        let hosts = match self {
+            Self::Key { hosts, .. } => hosts,
+            Self::Users(accounts) => &accounts.hosts,
+            Self::Application(_) => return None,
         };
-        let Some(host) = host(parts).filter(|host| is_known(hosts, host)) else {
+        let Some(host) = host(parts).filter(|host| is_known(hosts, host, parts)) else {
             return Some(StatusCode::MISDIRECTED_REQUEST.into_response());
         };
-        match token::of(&parts.headers) {
-            Some(_) => None,
-            None => key.accept(parts, &host),
+        match (self, token::of(&parts.headers)) {
+            (Self::Key { key, .. }, None) => key.accept(parts, &host),
+            _ => None,
         }
+    }
+
+    /// Decides by the row of a route whether a request reaches it.
+    fn refusal(&self, route: &Route, parts: &Parts, jobs: &[String]) -> Option<Refusal> {
+        let is_reading = matches!(parts.method, Method::GET | Method::HEAD);
+        // A page of another origin cannot send a token; and what needs nothing of the API does nothing for a cookie.
+        let by_token = token::of(&parts.headers).is_some();
+        let is_of_a_program = by_token || route.needs == Needs::Nothing && route.path.starts_with("/api/");
+        if !is_reading && !is_of_a_program && !self.is_from_here(parts) {
+            return Some(Refusal::OtherOrigin);
+        }
+        let rights = match route.needs {
+            Needs::Nothing => return None,
+            Needs::Own => Rights::Viewer,
+            Needs::Rights(rights) => rights,
+        };
+        let Some(visitor) = parts.extensions.get::<Visitor>() else {
+            return Some(Refusal::Stranger);
+        };
+        if !visitor.may(rights) {
+            return Some(Refusal::Lacks(rights));
+        }
+        if route.needs == Needs::Own && by_token {
+            return Some(Refusal::NotByToken);
+        }
+        // A page says itself that there is no such job: it is made of what its visitor sees.
+        let is_page = is_reading && !route.path.starts_with("/api/");
+        let is_hidden = !is_page && jobs.iter().any(|job| !visitor.sees(job));
+        is_hidden.then_some(Refusal::NoSuchJob)
+    }
+
+    /// Returns the answer to a request of a visitor that may not look. A browser that asks for a page is led to the login.
+    pub(crate) fn stranger(&self, parts: &Parts) -> Response {
+        if self.accounts().is_none() {
+            return (StatusCode::FORBIDDEN, NO_KEY).into_response();
+        }
+        let accepts = parts.headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+        let is_for_page = parts.method == Method::GET && accepts.is_some_and(|accepts| accepts.contains("text/html"));
+        if !is_for_page {
+            return Refusal::Stranger.into_response();
+        }
+        let wanted = parts.uri.path_and_query().map_or("/", |wanted| wanted.as_str());
+        Redirect::to(&format!("/login?return={}", escaped(wanted))).into_response()
+    }
+
+    /// Returns whether a page of this origin sent the request. Browsers say so themselves, on `https` and on loopback addresses;
+    /// elsewhere the origin says it.
+    fn is_from_here(&self, parts: &Parts) -> bool {
+        let text = |name: &HeaderName| parts.headers.get(name).and_then(|value| value.to_str().ok());
+        if let Some(site) = text(&HeaderName::from_static("sec-fetch-site")) {
+            return site == "same-origin";
+        }
+        let Some(origin) = text(&header::ORIGIN) else {
+            return false;
+        };
+        let public = self.accounts().and_then(|accounts| accounts.public_url.as_deref());
+        if let Some(public) = public {
+            return origin.eq_ignore_ascii_case(public);
+        }
+        let authority = origin.split_once("://").map(|(_, authority)| authority);
+        let host = text(&header::HOST);
+        authority.is_some_and(|authority| host.is_some_and(|host| authority.eq_ignore_ascii_case(host)))
     }
 }
 
@@ -191,22 +261,12 @@ fn host(parts: &Parts) -> Option<String> {
     Some(authority.host().to_ascii_lowercase())
 }
 
-fn is_known(hosts: &[String], host: &str) -> bool {
-    matches!(host, "127.0.0.1" | "localhost" | "[::1]") || hosts.iter().any(|known| known.eq_ignore_ascii_case(host))
-}
-
-/// Returns whether a page of this origin sent the request. Browsers say so themselves, on `https` and on loopback addresses; elsewhere
-/// the origin says it.
-fn is_from_here(parts: &Parts) -> bool {
-    let text = |name: &HeaderName| parts.headers.get(name).and_then(|value| value.to_str().ok());
-    if let Some(site) = text(&HeaderName::from_static("sec-fetch-site")) {
-        return site == "same-origin";
-    }
-    let (Some(origin), Some(host)) = (text(&header::ORIGIN), text(&header::HOST)) else {
-        return false;
-    };
-    let authority = origin.split_once("://").map(|(_, authority)| authority);
-    authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host))
+/// Returns whether a host is one of ours: a name of this machine, one that is configured, or the address that the connection is to.
+fn is_known(hosts: &[String], host: &str, parts: &Parts) -> bool {
+    let is_address = |local: &Local| host.trim_matches(['[', ']']).parse() == Ok(local.0.to_canonical());
+    matches!(host, "127.0.0.1" | "localhost" | "[::1]")
+        || hosts.iter().any(|known| known.eq_ignore_ascii_case(host))
+        || parts.extensions.get::<Local>().is_some_and(is_address)
 }
 
 fn with_headers(mut response: Response) -> Response {
@@ -261,7 +321,8 @@ mod tests {
             axum::routing::on(method, || async {})
         });
         let jobs: Vec<String> = jobs.iter().copied().map(str::to_owned).collect();
-        refusal(&route, &parts, &jobs)
+        let gate = Gate::Application(Access::new(|_| None));
+        gate.refusal(&route, &parts, &jobs)
     }
 
     #[test]

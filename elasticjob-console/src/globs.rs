@@ -21,13 +21,16 @@ const LONGEST: usize = 256;
 /// # Ok::<_, String>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Globs(Option<Arc<[Box<str>]>>);
+pub struct Globs(Arc<[Patterns]>);
+
+/// A name matches if one of these does. It has to match each set of patterns: without any, all names match.
+type Patterns = Arc<[Box<str>]>;
 
 impl Globs {
     /// Returns the patterns that match each name.
     #[must_use]
     pub fn all() -> Self {
-        Self(None)
+        Self(Arc::new([]))
     }
 
     /// Returns these patterns. Without any, no name matches.
@@ -50,38 +53,51 @@ impl Globs {
             ));
         }
         let has_all = patterns.iter().any(|pattern| &**pattern == "*");
-        Ok(Self((!has_all).then(|| patterns.into())))
+        Ok(if has_all {
+            Self::all()
+        } else {
+            Self(Arc::new([patterns.into()]))
+        })
+    }
+
+    /// Returns what matches both.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        let further = other.0.iter().filter(|patterns| !self.0.contains(patterns));
+        Self(self.0.iter().chain(further).cloned().collect())
     }
 
     /// Returns whether each name matches.
     #[must_use]
     pub fn is_all(&self) -> bool {
-        self.0.is_none()
+        self.0.is_empty()
     }
 
     /// Returns whether a name matches.
     #[must_use]
     pub fn matches(&self, job: &str) -> bool {
-        let Some(patterns) = &self.0 else {
-            return true;
-        };
-        patterns.iter().any(|pattern| is_match(pattern, job))
+        let is_in = |patterns: &Patterns| patterns.iter().any(|pattern| is_match(pattern, job));
+        self.0.iter().all(is_in)
     }
+}
 
-    /// Returns the patterns; `*` alone if each name matches.
-    pub fn patterns(&self) -> impl Iterator<Item = &str> {
-        let all = self.0.is_none().then_some("*");
-        all.into_iter().chain(
-            self.0
-                .iter()
-                .flat_map(|patterns| patterns.iter().map(|pattern| &**pattern)),
-        )
+/// Writes the patterns, as `shop-*, sync_orders`; `*` if each name matches.
+impl fmt::Display for Globs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_all() {
+            return f.write_str("*");
+        }
+        for (index, patterns) in self.0.iter().enumerate() {
+            f.write_str(if index > 0 { " & " } else { "" })?;
+            f.write_str(&patterns.join(", "))?;
+        }
+        Ok(())
     }
 }
 
 impl fmt::Debug for Globs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.patterns()).finish()
+        write!(f, "Globs({self})")
     }
 }
 
@@ -149,6 +165,21 @@ mod tests {
         }
         assert!(!Globs::parse::<&str>([]).unwrap().matches("a"));
         assert!(Globs::parse(["a", "*"]).unwrap().is_all());
+    }
+
+    #[test]
+    fn match_what_both_match() {
+        let (shop, daily) = (
+            Globs::parse(["shop-*", "x"]).unwrap(),
+            Globs::parse(["*-daily"]).unwrap(),
+        );
+        let both = shop.and(&daily);
+        assert!(both.matches("shop-daily") && !both.matches("shop-hourly") && !both.matches("x"));
+        assert_eq!(both.to_string(), "shop-*, x & *-daily");
+        assert_eq!(shop.and(&Globs::all()), shop);
+        assert_eq!(Globs::all().and(&shop), shop);
+        assert_eq!(shop.and(&shop), shop);
+        assert_eq!(Globs::all().to_string(), "*");
     }
 
     #[test]

@@ -16,7 +16,8 @@ use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use ring::rand::{SecureRandom, SystemRandom};
+
+use crate::access::random;
 
 /// The bytes of a key.
 const LENGTH: usize = 16;
@@ -41,7 +42,7 @@ impl Key {
     /// holds no key, and only its owner can read it. A directory that cannot be written gives a key for this run alone.
     pub(crate) fn kept(file: &Path, port: u16) -> Self {
         let text = read(file).unwrap_or_else(|| {
-            let text = random();
+            let text = random::text::<LENGTH>();
             if let Err(error) = write(file, &text) {
                 tracing::debug!(file = %file.display(), %error, "the key of the console is for this run alone");
             }
@@ -130,14 +131,6 @@ pub(crate) fn cookies<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<I
         .flat_map(|text| text.split(';'))
         .filter_map(|pair| pair.trim().split_once('='));
     pairs.filter_map(move |(found, value)| (found == name).then_some(value))
-}
-
-fn random() -> String {
-    let mut bytes = [0; LENGTH];
-    SystemRandom::new()
-        .fill(&mut bytes)
-        .expect("the system gives random bytes");
-    BASE64_URL_SAFE_NO_PAD.encode(bytes)
 }
 
 fn read(file: &Path) -> Option<String> {

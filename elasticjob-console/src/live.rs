@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::access::Visitor;
+use crate::access::session::Use;
 use crate::page::View;
 use crate::routes::{Rendering, Site, base, local};
 use crate::words::Language;
@@ -136,7 +137,7 @@ impl Open {
     fn ask_again(&mut self) -> Option<()> {
         if self.asked_at.elapsed() >= ASK_AGAIN {
             self.asked_at = Instant::now();
-            self.visitor = self.site.gate.visitor(&self.request)?;
+            self.visitor = self.site.gate.visitor(&self.request, Use::Stream)?;
             self.rendering.rights = self.visitor.rights();
             self.rendering.jobs = self.visitor.jobs().clone();
         }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::extract::{OriginalUri, Query, Request, State};
+use axum::http::request::Parts;
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::{Extension, Form, Router};
@@ -16,7 +17,7 @@ use crate::access::{Rights, Visitor};
 use crate::api;
 use crate::api::java::Dumps;
 use crate::condition::Judgement;
-use crate::gate::{self, Gate};
+use crate::gate::Gate;
 use crate::globs::Globs;
 use crate::page::{self, Fragments, Message, Scene, View};
 use crate::table;
@@ -79,17 +80,19 @@ impl Site {
         let (picture, now) = (self.picture(visitor), Timestamp::now());
         let judgement = self.judgement(&picture, language, visitor, now);
         let registry = Arc::clone(&self.registry);
-        let is_shared = self.world.operations().is_shared();
-        Scene::new(
-            picture,
-            judgement,
-            now,
-            language,
-            base,
-            registry,
-            is_shared,
-            visitor.clone(),
-        )
+        Scene {
+            has_login: self.gate.accounts().is_some(),
+            ..Scene::new(
+                picture,
+                judgement,
+                now,
+                language,
+                base,
+                registry,
+                self.world.operations().is_shared(),
+                visitor.clone(),
+            )
+        }
     }
 
     /// Returns the jobs that a visitor sees, as they are known now. All that a visitor is shown is made of this.
@@ -173,6 +176,12 @@ pub(crate) fn base(original: &Uri, own: &Uri) -> Arc<str> {
     prefix.trim_end_matches('/').into()
 }
 
+/// Returns the prefix of a request that has reached its route.
+pub(crate) fn base_of(parts: &Parts) -> Arc<str> {
+    let original = parts.extensions.get::<OriginalUri>();
+    original.map_or_else(|| "".into(), |original| base(&original.0, &parts.uri))
+}
+
 /// Answers with a page.
 pub(crate) async fn view(
     State(site): State<Site>,
@@ -183,7 +192,7 @@ pub(crate) async fn view(
 ) -> Response {
     let (uri, headers) = (request.uri(), request.headers());
     let Some(view) = View::parse(uri) else {
-        return no_such_page(request).await;
+        return no_such_page(State(site), request).await;
     };
     site.world.look([]);
     site.world.read(FIRST_READ).await;
@@ -235,9 +244,9 @@ pub(crate) fn local(path: &str) -> &str {
 }
 
 /// Answers a request that no row of the table is for.
-pub(crate) async fn no_such_page(request: Request) -> Response {
+pub(crate) async fn no_such_page(State(site): State<Site>, request: Request) -> Response {
     if request.extensions().get::<Visitor>().is_none() {
-        return gate::stranger();
+        return site.gate.stranger(&request.into_parts().0);
     }
     if request.uri().path().starts_with("/api/") {
         return api::v2::no_such_path(request.uri().clone()).await.into_response();

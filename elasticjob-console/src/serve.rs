@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use axum::Router;
+use axum::{Extension, Router};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
@@ -11,6 +11,8 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
+
+use crate::access::peer::{Local, Peer};
 
 /// Connections at once.
 const MOST: usize = 1_000;
@@ -52,8 +54,8 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, stop: &Cancella
         .max_buf_size(BUFFER);
     while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
         while connections.try_join_next().is_some() {}
-        let stream = match accepted {
-            Ok((stream, _)) if connections.len() < MOST => stream,
+        let (stream, peer) = match accepted {
+            Ok(accepted) if connections.len() < MOST => accepted,
             Ok(_) => continue,
             Err(error) => {
                 warn!(port = "console", %error, "cannot accept a connection");
@@ -61,7 +63,15 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, stop: &Cancella
                 continue;
             }
         };
-        let service = TowerToHyperService::new(router.clone());
+        let Ok(local) = stream.local_addr() else {
+            // It is gone already.
+            continue;
+        };
+        let of_connection = router
+            .clone()
+            .layer(Extension(Peer(peer.ip())))
+            .layer(Extension(Local(local.ip())));
+        let service = TowerToHyperService::new(of_connection);
         let builder = builder.clone();
         connections.spawn(async move {
             if let Err(error) = builder.serve_connection(TokioIo::new(stream), service).await {

@@ -13,7 +13,7 @@ use crate::access::Rights;
 use crate::api::{java, v2};
 use crate::gate::{self, Gate};
 use crate::routes::{self, Site};
-use crate::{act, assets, live};
+use crate::{act, assets, live, login, settings};
 
 /// The largest body of a request, in bytes.
 const LARGEST_BODY: usize = 1024 * 1024;
@@ -34,6 +34,8 @@ pub(crate) struct Route {
 pub(crate) enum Needs {
     /// Nothing: the answer has nothing of any job.
     Nothing,
+    /// A visitor that has not come by a token. It changes what is its own: how it is known, and what it is shown.
+    Own,
     /// A visitor with these rights.
     Rights(Rights),
 }
@@ -67,7 +69,7 @@ pub(crate) const fn row(
 }
 
 /// All routes, in parts.
-static TABLE: &[&[Route]] = &[PAGES, ACTIONS, java::ROUTES];
+static TABLE: &[&[Route]] = &[PAGES, USERS, ACTIONS, java::ROUTES];
 
 const PAGES: &[Route] = &[
     get("/", VIEWER, |method| on(method, routes::view)),
@@ -77,7 +79,24 @@ const PAGES: &[Route] = &[
     get("/api", VIEWER, |method| on(method, v2::reference::page)),
     get("/live", VIEWER, |method| on(method, live::stream)),
     get("/assets/{name}", Needs::Nothing, |method| on(method, assets::get)),
-    post("/language", VIEWER, |method| on(method, routes::language)),
+    get("/session", VIEWER, |method| on(method, login::session)),
+    post("/language", Needs::Nothing, |method| on(method, routes::language)),
+];
+
+const USERS: &[Route] = &[
+    get("/login", Needs::Nothing, |method| on(method, login::page)),
+    post("/login", Needs::Nothing, |method| on(method, login::log_in)),
+    post("/logout", Needs::Own, |method| on(method, login::log_out)),
+    get("/settings", VIEWER, |method| on(method, settings::page)),
+    post("/settings/tokens", Needs::Own, |method| {
+        on(method, settings::make_token)
+    }),
+    post("/settings/tokens/{token}/revoke", Needs::Own, |method| {
+        on(method, settings::revoke_token)
+    }),
+    post("/settings/sessions/{session}/end", Needs::Own, |method| {
+        on(method, settings::end_session)
+    }),
 ];
 
 const ACTIONS: &[Route] = &[
@@ -115,7 +134,8 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Route> {
 pub(crate) fn router(site: Site, gate: Gate) -> Router {
     let routes = all().fold(Router::new(), |router, route| {
         let filter = MethodFilter::try_from(route.method.clone()).expect("the table has common methods");
-        let handler = (route.handler)(filter).layer(middleware::from_fn_with_state(route, gate::permit));
+        let handler =
+            (route.handler)(filter).layer(middleware::from_fn_with_state((gate.clone(), route), gate::permit));
         router.route(route.path, handler)
     });
     routes
@@ -198,7 +218,7 @@ mod tests {
             for route in all() {
                 let row = format!("{} {}, {rights}", route.method, route.path);
                 let may = match route.needs {
-                    Needs::Nothing => true,
+                    Needs::Nothing | Needs::Own => true,
                     Needs::Rights(needed) => rights >= needed,
                 };
                 let status = status(&console, route).await;
@@ -222,17 +242,17 @@ mod tests {
     }
 
     #[test]
-    fn changes_nothing_by_reading_and_nothing_without_rights() {
+    fn changes_nothing_of_others_without_rights() {
         let mut rows = BTreeSet::new();
         for route in all() {
             let row = format!("{} {}", route.method, route.path);
-            let changes = !matches!(route.method, Method::GET | Method::HEAD);
-            let is_own = ["/language", "/api/login"].contains(&route.path);
-            if changes && !is_own {
-                let Needs::Rights(rights) = route.needs else {
-                    panic!("{row} needs rights");
-                };
-                assert!(rights > Rights::Viewer, "{row}");
+            let is_reading = matches!(route.method, Method::GET | Method::HEAD);
+            let is_login = ["/login", "/language", "/api/login"].contains(&route.path);
+            match route.needs {
+                // What needs nothing has nothing of any job, and is of the login.
+                Needs::Nothing => assert!(is_login || is_reading, "{row}"),
+                Needs::Own => assert!(!is_reading, "{row}"),
+                Needs::Rights(rights) => assert!(is_reading || rights > Rights::Viewer, "{row}"),
             }
             assert!(rows.insert(row.clone()), "{row} stands twice");
         }

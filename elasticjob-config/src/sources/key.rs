@@ -9,7 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::reference::{APPLICATION, JAVA_NAMES};
+use super::reference::{APPLICATION, Entry, JAVA_NAMES, NAMED};
 use crate::job::setting::{Place, SETTINGS, Setting, Takes};
 use crate::spelling::nearest;
 
@@ -25,6 +25,8 @@ const SECTIONS: &[&str] = &[
     "network",
     "metrics",
     "console",
+    "console.users",
+    "console.tokens",
     "dump",
     "tracing",
     "tracing.data-source",
@@ -55,6 +57,13 @@ pub(super) enum Key {
     Setting(&'static str),
     /// A setting of the data source for tracing.
     DataSource(String),
+    /// A setting of something that its writer named, such as a user of the console.
+    Named {
+        /// The section that the names are in.
+        section: &'static str,
+        name: String,
+        setting: &'static str,
+    },
     /// A job by name, without a setting: it is there.
     Job(String),
     /// A setting of a job.
@@ -69,6 +78,7 @@ impl Key {
         match self {
             Self::Setting(name) | Self::JobSetting(_, name) => (*name).to_owned(),
             Self::DataSource(name) => format!("tracing.data-source.{name}"),
+            Self::Named { section, name, setting } => format!("{section}.{name}.{setting}"),
             Self::Prop(_, name) => format!("props.{name}"),
             Self::Job(_) => String::new(),
         }
@@ -85,6 +95,7 @@ impl Key {
                 let named = SETTINGS.iter().find(|setting| setting.name == *name);
                 named.is_some_and(|setting| setting.takes == Takes::List)
             }
+            Self::Named { section, setting, .. } => takes_named(section, setting) == Some(Takes::List),
             Self::DataSource(_) | Self::Job(_) | Self::Prop(..) => false,
         }
     }
@@ -93,7 +104,7 @@ impl Key {
     pub(super) fn job(&self) -> Option<&str> {
         match self {
             Self::Job(job) | Self::JobSetting(job, _) | Self::Prop(job, _) => Some(job),
-            Self::Setting(_) | Self::DataSource(_) => None,
+            Self::Setting(_) | Self::DataSource(_) | Self::Named { .. } => None,
         }
     }
 }
@@ -213,11 +224,52 @@ pub(super) fn find(path: &[String]) -> Result<Known, Unknown> {
         {
             Ok((Key::DataSource(rest.join(".")), ""))
         }
+        [first, second, name, rest @ ..] if let Some((section, entries)) = named_section(&[first, second]) => {
+            find_named(section, entries, name, &rest.concat())
+        }
         _ => {
             let (name, unit) = known(&path.join("."))?;
             Ok((Key::Setting(name), unit))
         }
     }
+}
+
+/// Returns the section of these parts in which each entry has a name, and the settings below such a name.
+fn named_section<T: AsRef<str>>(parts: &[T]) -> Option<(&'static str, &'static [Entry])> {
+    let parts: Vec<String> = parts.iter().map(|part| canonical(part.as_ref())).collect();
+    let is_it = |(section, _): &&(&str, _)| section.split('.').map(canonical).eq(parts.iter().cloned());
+    NAMED.iter().find(is_it).copied()
+}
+
+/// Returns whether a path below `elasticjob` has names of their writer below it, which may hold dots.
+pub(super) fn has_names_below(path: &[String]) -> bool {
+    match path {
+        [jobs] => canonical(jobs) == "jobs",
+        path => named_section(path).is_some(),
+    }
+}
+
+fn find_named(section: &'static str, entries: &'static [Entry], name: &str, written: &str) -> Result<Known, Unknown> {
+    let wanted = canonical(written);
+    match entries.iter().find(|entry| canonical(entry.name) == wanted) {
+        Some(entry) => {
+            let (name, setting) = (name.to_owned(), entry.name);
+            Ok((Key::Named { section, name, setting }, ""))
+        }
+        None => {
+            let near = nearest(&wanted, entries.iter().map(|entry| entry.name));
+            Err(Unknown::Nothing(near.map(|near| format!("{section}.{name}.{near}"))))
+        }
+    }
+}
+
+/// Returns what a setting of something named takes.
+pub(super) fn takes_named(section: &str, setting: &str) -> Option<Takes> {
+    let (_, entries) = NAMED.iter().find(|(known, _)| *known == section)?;
+    entries
+        .iter()
+        .find(|entry| entry.name == setting)
+        .map(|entry| entry.takes)
 }
 
 /// A path by which two spellings of one key are equal: names of jobs and keys of `props` stay as they are.
@@ -283,6 +335,11 @@ pub(super) fn find_variable(tokens: &[&str], jobs: &JobNames, props: &JobProps) 
     if let Some(rest) = strip_tokens(tokens, "tracingdatasource") {
         return Ok((Key::DataSource(rest.join("-").to_lowercase()), ""));
     }
+    for (section, entries) in NAMED {
+        if let Some(rest) = strip_tokens(tokens, &canonical(section)) {
+            return find_named_variable(section, entries, rest);
+        }
+    }
     let all = if all == "profileactive" {
         "profilesactive".to_owned()
     } else {
@@ -290,6 +347,16 @@ pub(super) fn find_variable(tokens: &[&str], jobs: &JobNames, props: &JobProps) 
     };
     let (name, unit) = known(&all)?;
     Ok((Key::Setting(name), unit))
+}
+
+/// A variable spells a name in small letters, with dashes: `CONSOLE_USERS_ALICE_SMITH_ROLE` is of `alice-smith`.
+fn find_named_variable(section: &'static str, entries: &'static [Entry], tokens: &[&str]) -> Result<Known, Unknown> {
+    let split = |end: usize| {
+        let (name, setting) = tokens.split_at(end);
+        find_named(section, entries, &name.join("-").to_lowercase(), &setting.concat())
+    };
+    let found = (1..tokens.len()).find_map(|end| split(end).ok());
+    found.ok_or(Unknown::Nothing(None))
 }
 
 /// A variable does not tell where the name of its job ends: each job and setting that it can mean is looked for. What it
@@ -376,6 +443,7 @@ impl std::fmt::Display for Key {
         match self {
             Self::Setting(name) => write!(formatter, "elasticjob.{name}"),
             Self::DataSource(name) => write!(formatter, "elasticjob.tracing.data-source.{name}"),
+            Self::Named { section, name, setting } => write!(formatter, "elasticjob.{section}.{name}.{setting}"),
             Self::Job(job) => write!(formatter, "elasticjob.jobs.{job}"),
             Self::JobSetting(job, name) => write!(formatter, "elasticjob.jobs.{job}.{name}"),
             Self::Prop(job, name) => write!(formatter, "elasticjob.jobs.{job}.props.{name}"),

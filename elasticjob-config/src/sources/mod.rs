@@ -52,6 +52,7 @@ mod files;
 mod handed_in;
 mod key;
 mod layer;
+mod network;
 mod placeholder;
 mod profile;
 mod properties;
@@ -81,13 +82,14 @@ pub use config;
 pub use figment;
 
 pub use self::error::{Error, Errors, Origin};
+pub use self::network::Network;
 pub use self::properties::read_properties;
 pub use self::server::Server;
 pub use self::settings::{
-    ConsoleSettings, DataSourceSettings, DatabaseSettings, DumpSettings, EtcdSettings, Implementation, JobSettings,
-    KeptRunLogs, MetricsSettings, NetworkSettings, RegistryDatabase, RegistrySettings, RunLogLevel, RunLogSettings,
-    SaslMechanism, SaslSettings, Settings, Sources, TlsIdentity, TlsSettings, TracedJobs, TracingSettings,
-    ZooKeeperSettings,
+    ConsoleRole, ConsoleSettings, ConsoleToken, ConsoleUser, DataSourceSettings, DatabaseSettings, DumpSettings,
+    EtcdSettings, Implementation, JobSettings, KeptRunLogs, MetricsSettings, NetworkSettings, RegistryDatabase,
+    RegistrySettings, RunLogLevel, RunLogSettings, SaslMechanism, SaslSettings, Settings, Sources, TlsIdentity,
+    TlsSettings, TracedJobs, TracingSettings, ZooKeeperSettings,
 };
 
 pub(crate) use self::spelt::Spelt;

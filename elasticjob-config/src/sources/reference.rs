@@ -71,8 +71,10 @@ pub(super) const APPLICATION: &[Entry] = &[
     entry("dump.host", Text, "127.0.0.1", "The address of the dump port."),
     entry("dump.port", PORT, "", "The dump port, which shows what the registry holds of a job; 0 for any that is free."),
     entry("console.port", PORT, "", "The port of the console, for programs that have one; 0 for any that is free. Without it there is none."),
-    entry("console.host", Text, "127.0.0.1", "The address of the console: a loopback address."),
+    entry("console.host", Text, "127.0.0.1", "The address of the console: a loopback address, unless the console has users."),
     entry("console.allowed-hosts", List, "", "Further names by which browsers reach the console, such as that of a forwarding proxy."),
+    entry("console.public-url", Text, "", "The address by which browsers reach the console, if a proxy stands before it: `https://jobs.example.org`."),
+    entry("console.trusted-proxies", List, "", "Addresses or networks of proxies, `10.0.0.0/8`, of which the console believes `X-Forwarded-For`."),
     entry("tracing.type", Text, "", "Where history goes: `RDB`, a database, or a type that the program brings. Without it none is recorded."),
     entry("tracing.include-job-names", List, "", "The only jobs with a recorded history."),
     entry("tracing.exclude-job-names", List, "", "The jobs without a recorded history."),
@@ -81,6 +83,24 @@ pub(super) const APPLICATION: &[Entry] = &[
     entry("tracing.run-log.max-size", Text, "16KiB", "How much is kept of the log of each attempt, up to `1MiB`: the newest messages are."),
     entry("tracing.run-log.keep", OneOf(&["failed", "all", "none"]), "failed", "Of which runs the log is kept; while a run goes on its log can be read, too."),
 ];
+
+/// Sections in which each entry has a name that its writer chose, and the settings below such a name.
+#[rustfmt::skip]
+pub(super) const NAMED: &[(&str, &[Entry])] = &[
+    ("console.users", &[
+        entry("password-hash", Secret, "", "The hash of the user's password, as `elasticjob-console hash-password` writes it."),
+        entry("role", ROLE, "viewer", "What the user may do: look, operate jobs, edit their configuration, or all."),
+        entry("jobs", List, "*", "The jobs that the user sees, as patterns: `shop-*`."),
+    ]),
+    ("console.tokens", &[
+        entry("sha256", Secret, "", "The SHA-256 of an API token in hexadecimal digits, as `elasticjob-console make-token` writes it."),
+        entry("role", ROLE, "viewer", "What requests with the token may do."),
+        entry("jobs", List, "*", "The jobs that requests with the token see, as patterns."),
+        entry("expires", Text, "", "When the token ends, as a date or a time: `2027-01-31`."),
+    ]),
+];
+
+const ROLE: Takes = OneOf(&["viewer", "operator", "editor", "admin"]);
 
 /// Java's names for the same things of the application, and the unit that their numbers are in.
 #[rustfmt::skip]

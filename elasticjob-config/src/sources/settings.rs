@@ -4,8 +4,11 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::error::{Error, Origin};
 use super::key::Key;
+use super::network::Network;
 use super::server::Server;
 use crate::job::JobConfig;
 use crate::secret::Secret;
@@ -516,12 +519,83 @@ impl fmt::Debug for DataSourceSettings {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConsoleSettings {
-    /// `console.host`: the loopback address to listen on. Default: 127.0.0.1.
+    /// `console.host`: the address to listen on. It is a loopback address unless there are users. Default: 127.0.0.1.
     pub host: IpAddr,
     /// `console.port`; 0 for any that is free.
     pub port: u16,
     /// `console.allowed-hosts`: further names by which browsers reach the console.
     pub allowed_hosts: Vec<String>,
+    /// `console.public-url`: the address by which browsers reach it, a scheme and a host, without a slash behind.
+    pub public_url: Option<String>,
+    /// `console.trusted-proxies`: whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<Network>,
+    /// `console.users`, by name.
+    pub users: BTreeMap<String, ConsoleUser>,
+    /// `console.tokens`, by name.
+    pub tokens: BTreeMap<String, ConsoleToken>,
+}
+
+/// What a user of the console may do. The order is that of power.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum ConsoleRole {
+    /// Looks.
+    Viewer,
+    /// Also operates jobs.
+    Operator,
+    /// Also edits their configuration.
+    Editor,
+    /// May do everything.
+    Admin,
+}
+
+impl ConsoleRole {
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        match text.trim().to_ascii_lowercase().as_str() {
+            "viewer" => Some(Self::Viewer),
+            "operator" => Some(Self::Operator),
+            "editor" => Some(Self::Editor),
+            "admin" => Some(Self::Admin),
+            _ => None,
+        }
+    }
+}
+
+/// A user of the console.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConsoleUser {
+    /// What the user may do.
+    pub role: ConsoleRole,
+    /// Patterns of the jobs that the user sees.
+    pub jobs: Vec<String>,
+    /// The hash of the password: argon2id in PHC form.
+    pub password_hash: Secret,
+}
+
+/// A token by which programs use the console.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConsoleToken {
+    /// What requests with the token may do.
+    pub role: ConsoleRole,
+    /// Patterns of the jobs that they see.
+    pub jobs: Vec<String>,
+    /// The SHA-256 of the token.
+    pub sha256: [u8; 32],
+    /// When the token ends.
+    pub expires: Option<Timestamp>,
+}
+
+impl fmt::Debug for ConsoleToken {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = formatter.debug_struct("ConsoleToken");
+        shown
+            .field("role", &self.role)
+            .field("jobs", &self.jobs)
+            .field("expires", &self.expires);
+        shown.field("sha256", &crate::secret::PROVIDED).finish()
+    }
 }
 
 /// The dump port.

@@ -90,10 +90,10 @@ pub(super) fn is_ours(path: &[String]) -> bool {
     path.first().is_some_and(|first| key::canonical(first) == "elasticjob")
 }
 
-/// A job's name may hold dots where a map follows it; else dots stand for nesting.
+/// The name of a job or of a user may hold dots if a map follows it; else dots stand for nesting.
 fn parts_at(path: &[String], name: String, value: &Tree) -> Vec<String> {
-    let is_below_jobs = matches!(path, [_, jobs] if is_ours(path) && key::canonical(jobs) == "jobs");
-    if is_below_jobs && matches!(value.content, Content::Map(_)) && !name.starts_with('[') {
+    let is_name = is_ours(path) && key::has_names_below(&path[1..]);
+    if is_name && matches!(value.content, Content::Map(_)) && !name.starts_with('[') {
         return vec![name];
     }
     key::parts(&name)

@@ -38,6 +38,8 @@ pub(crate) enum View {
     Jobs(JobsView),
     Job(JobView),
     Servers(ServersView),
+    /// The settings: nothing of them is news but how far the picture can be relied on.
+    Settings,
 }
 
 /// An element of a page.
@@ -72,6 +74,8 @@ pub(crate) struct Scene {
     /// The visitor that the page is for. `picture` and `judgement` are of the jobs that this visitor sees.
     pub(crate) visitor: Visitor,
     pub(crate) may_operate: bool,
+    /// Whether visitors log in, and can log out.
+    pub(crate) has_login: bool,
 }
 
 impl View {
@@ -86,6 +90,7 @@ impl View {
                 Self::Job(JobView::new(unescaped(job)?, query))
             }
             ["servers"] => Self::Servers(ServersView {}),
+            ["settings"] => Self::Settings,
             _ => return None,
         })
     }
@@ -100,7 +105,7 @@ impl View {
                 .into_iter()
                 .collect(),
             Self::Jobs(view) => view.shown(picture),
-            Self::Servers(_) => Vec::new(),
+            Self::Servers(_) | Self::Settings => Vec::new(),
         }
     }
 
@@ -110,6 +115,7 @@ impl View {
             Self::Jobs(view) => view.fragments(scene),
             Self::Job(view) => view.fragments(scene),
             Self::Servers(view) => view.fragments(scene),
+            Self::Settings => Fragments::new(scene.words.settings),
         };
         fragments.push("standing", &StandingPart::of(scene));
         fragments
@@ -121,6 +127,7 @@ impl View {
             Self::Jobs(view) => view.body(scene, fragments),
             Self::Job(view) => view.body(scene, fragments),
             Self::Servers(view) => view.body(scene, fragments),
+            Self::Settings => String::new(),
         }
     }
 
@@ -128,6 +135,7 @@ impl View {
         match self {
             Self::Jobs(_) | Self::Job(_) => "jobs",
             Self::Servers(_) => "servers",
+            Self::Settings => "settings",
         }
     }
 }
@@ -164,7 +172,7 @@ impl Fragments {
 }
 
 /// Renders a template of ours, which cannot fail.
-fn rendered(template: &impl Template) -> String {
+pub(crate) fn rendered(template: &impl Template) -> String {
     template.render().expect("a template writes into a string")
 }
 
@@ -198,6 +206,24 @@ pub(crate) struct Message {
 pub(crate) fn page(view: &View, scene: &Scene, address: &str, boot: &str, message: Option<&Message>) -> String {
     let fragments = view.fragments(scene);
     let body = view.body(scene, &fragments);
+    framed(view, scene, &fragments, &body, address, boot, message)
+}
+
+/// Makes a page of settings around what is set.
+pub(crate) fn settings(scene: &Scene, body: &str, boot: &str, message: Option<&Message>) -> String {
+    let view = View::Settings;
+    framed(&view, scene, &view.fragments(scene), body, "/settings", boot, message)
+}
+
+fn framed(
+    view: &View,
+    scene: &Scene,
+    fragments: &Fragments,
+    body: &str,
+    address: &str,
+    boot: &str,
+    message: Option<&Message>,
+) -> String {
     rendered(&Frame {
         scene,
         w: scene.words,
@@ -209,7 +235,7 @@ pub(crate) fn page(view: &View, scene: &Scene, address: &str, boot: &str, messag
         script: &assets::SCRIPT,
         icon: &assets::ICON,
         standing: fragments.html("standing"),
-        body: &body,
+        body,
         message,
     })
 }
@@ -268,6 +294,7 @@ impl Scene {
             is_shared,
             may_operate: visitor.may(Rights::Operator),
             visitor,
+            has_login: false,
         }
     }
 
@@ -294,7 +321,7 @@ pub(crate) struct When {
 }
 
 impl When {
-    fn of(time: Timestamp, zone: &TimeZone, scene: &Scene) -> Self {
+    pub(crate) fn of(time: Timestamp, zone: &TimeZone, scene: &Scene) -> Self {
         let (w, away) = (scene.words, time.duration_since(scene.now));
         Self {
             at: time.to_string(),

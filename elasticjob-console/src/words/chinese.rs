@@ -6,6 +6,7 @@ use elasticjob::operation::{Finding, UnlistedReason};
 use elasticjob::run::{Reason, Source, Verdict};
 
 use super::Words;
+use crate::access::{NoToken, Rights};
 use crate::draw::Shape;
 
 pub(super) static WORDS: Words = Words {
@@ -123,6 +124,55 @@ pub(super) static WORDS: Words = Words {
     off_in: |off, jobs| format!("{jobs} 个作业中停用 {off} 个"),
     no_servers: "还没有服务器注册。",
     off_in_all: "在它的所有作业中",
+
+    settings: "设置",
+    log_in: "登录",
+    log_out: "退出",
+    user: "用户",
+    password: "密码",
+    wrong_password: "用户名或密码错误。",
+    wait_to_log_in: |seconds| format!("登录失败次数过多，请在 {seconds} 秒后重试。"),
+    busy_logins: "当前登录的用户过多，请稍后重试。",
+    you: "当前用户",
+    may: "角色",
+    rights: |rights| match rights {
+        Rights::Viewer => "查看者：只能查看",
+        Rights::Operator => "操作者：可触发和启停作业",
+        Rights::Editor => "编辑者：还可修改配置",
+        Rights::Admin => "管理员：全部权限",
+    },
+    no_users: "此控制台没有自己的用户。",
+    appearance: "外观",
+    as_system: "跟随系统",
+    light: "浅色",
+    dark: "深色",
+    language: "语言",
+    registry: "注册中心",
+    users: "用户",
+    about_users: "用户在 elasticjob.console.users 下配置。",
+    sessions: "会话",
+    opened: "登录时间",
+    last_used: "最近使用",
+    from_where: "来源",
+    this_session: "当前浏览器",
+    end_session: "结束",
+    session_ended: |user| format!("{user} 的一个会话已结束。"),
+    tokens: "API 令牌",
+    about_tokens: "程序以请求头 Authorization: Bearer 发送令牌。令牌的权限不超过其用户的权限。",
+    name: "名称",
+    expires: "到期",
+    days: "有效天数，最多 90",
+    make_token: "创建令牌",
+    token_made: "这是令牌，只显示这一次，请立即复制。",
+    revoke: "撤销",
+    token_revoked: |name| format!("令牌 {name} 已撤销。"),
+    no_token: |problem| match problem {
+        NoToken::Name => "名称须为 1 至 64 个可见字节，且不与其他令牌重复",
+        NoToken::Rights => "令牌的权限不能超过其用户的权限",
+        NoToken::Limits => "有效天数须为 1 至 90，作业模式最多 64 个",
+    },
+    of_configuration: "配置文件",
+    gone_already: "它已不存在，或不属于您",
 
     failed_in_a_row: |item, times, instance, cause| {
         format!("分片 {item} 连续失败 {times} 次，最近一次在 {instance}：{cause}")

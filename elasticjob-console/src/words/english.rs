@@ -6,6 +6,7 @@ use elasticjob::operation::world::Outcome;
 use elasticjob::run::{Reason, Source, Verdict};
 
 use super::Words;
+use crate::access::{NoToken, Rights};
 use crate::draw::Shape;
 
 fn counted(count: usize, one: &str, many: &str) -> String {
@@ -145,6 +146,55 @@ pub(super) static WORDS: Words = Words {
     off_in: |off, jobs| format!("off in {off} of {jobs}"),
     no_servers: "No server has registered yet.",
     off_in_all: "In all its jobs",
+
+    settings: "Settings",
+    log_in: "Log in",
+    log_out: "Log out",
+    user: "User",
+    password: "Password",
+    wrong_password: "The name or the password is wrong.",
+    wait_to_log_in: |seconds| format!("Too many failed logins. Try again in {seconds} s."),
+    busy_logins: "Too many users log in at this moment. Try again in some seconds.",
+    you: "You",
+    may: "Role",
+    rights: |rights| match rights {
+        Rights::Viewer => "viewer: looks",
+        Rights::Operator => "operator: runs and switches jobs",
+        Rights::Editor => "editor: also changes configuration",
+        Rights::Admin => "admin: all",
+    },
+    no_users: "This console has no users of its own.",
+    appearance: "Appearance",
+    as_system: "As the system",
+    light: "Light",
+    dark: "Dark",
+    language: "Language",
+    registry: "Registry centre",
+    users: "Users",
+    about_users: "Users are configured below elasticjob.console.users.",
+    sessions: "Sessions",
+    opened: "Logged in",
+    last_used: "Last used",
+    from_where: "From",
+    this_session: "this browser",
+    end_session: "End",
+    session_ended: |user| format!("A session of {user} has ended."),
+    tokens: "API tokens",
+    about_tokens: "Programs send a token as the header Authorization: Bearer. It may at most what its user may.",
+    name: "Name",
+    expires: "Ends",
+    days: "Days, 90 at most",
+    make_token: "Make a token",
+    token_made: "This is the token. It is shown this once: copy it now.",
+    revoke: "Revoke",
+    token_revoked: |name| format!("Token {name} is revoked."),
+    no_token: |problem| match problem {
+        NoToken::Name => "a name of 1 to 64 visible bytes is expected that no other token has",
+        NoToken::Rights => "a token may not more than its user",
+        NoToken::Limits => "1 to 90 days and at most 64 patterns of jobs are expected",
+    },
+    of_configuration: "the configuration",
+    gone_already: "it is gone already, or is not yours",
 
     failed_in_a_row: |item, times, instance, cause| {
         format!("Item {item} failed {times} times in a row, last on {instance}: {cause}")

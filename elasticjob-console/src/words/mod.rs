@@ -12,6 +12,7 @@ use elasticjob::operation::world::Outcome;
 use elasticjob::operation::{Finding, UnlistedReason};
 use elasticjob::run::{Reason, Source};
 
+use crate::access::{NoToken, Rights};
 use crate::draw::Shape;
 use crate::key::cookies;
 
@@ -174,6 +175,47 @@ pub(crate) struct Words {
     pub(crate) off_in: fn(off: usize, jobs: usize) -> String,
     pub(crate) no_servers: &'static str,
     pub(crate) off_in_all: &'static str,
+
+    // Logins and settings.
+    pub(crate) settings: &'static str,
+    pub(crate) log_in: &'static str,
+    pub(crate) log_out: &'static str,
+    pub(crate) user: &'static str,
+    pub(crate) password: &'static str,
+    pub(crate) wrong_password: &'static str,
+    pub(crate) wait_to_log_in: fn(seconds: &str) -> String,
+    pub(crate) busy_logins: &'static str,
+    pub(crate) you: &'static str,
+    pub(crate) may: &'static str,
+    pub(crate) rights: fn(Rights) -> &'static str,
+    pub(crate) no_users: &'static str,
+    pub(crate) appearance: &'static str,
+    pub(crate) as_system: &'static str,
+    pub(crate) light: &'static str,
+    pub(crate) dark: &'static str,
+    pub(crate) language: &'static str,
+    pub(crate) registry: &'static str,
+    pub(crate) users: &'static str,
+    pub(crate) about_users: &'static str,
+    pub(crate) sessions: &'static str,
+    pub(crate) opened: &'static str,
+    pub(crate) last_used: &'static str,
+    pub(crate) from_where: &'static str,
+    pub(crate) this_session: &'static str,
+    pub(crate) end_session: &'static str,
+    pub(crate) session_ended: fn(user: &str) -> String,
+    pub(crate) tokens: &'static str,
+    pub(crate) about_tokens: &'static str,
+    pub(crate) name: &'static str,
+    pub(crate) expires: &'static str,
+    pub(crate) days: &'static str,
+    pub(crate) make_token: &'static str,
+    pub(crate) token_made: &'static str,
+    pub(crate) revoke: &'static str,
+    pub(crate) token_revoked: fn(&str) -> String,
+    pub(crate) no_token: fn(&NoToken) -> &'static str,
+    pub(crate) of_configuration: &'static str,
+    pub(crate) gone_already: &'static str,
 
     // What needs attention.
     pub(crate) failed_in_a_row: fn(item: u32, times: usize, instance: &str, cause: &str) -> String,

@@ -5,6 +5,7 @@
 #[path = "../program/mod.rs"]
 #[expect(dead_code, reason = "other tests start other programs, and read all that they say")]
 mod program;
+mod users;
 
 use std::path::Path;
 

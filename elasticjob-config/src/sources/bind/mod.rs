@@ -5,6 +5,7 @@
 //! unless it is a secret, its value. A setting that is at fault is treated as not given. One whose placeholders cannot be
 //! resolved is noted as unusable, so that no second fault says that it is missing.
 
+mod console;
 mod etcd;
 mod job;
 mod registry;
@@ -18,12 +19,13 @@ use std::time::Duration;
 use jiff::SignedDuration;
 
 use super::error::{Error, Origin};
-use super::key::Key;
+use super::key::{self, Key};
 use super::layer::{Entry, Layer};
 use super::placeholder::Lookup;
 use super::registry_url;
 use super::settings::{RegistrySettings, Settings, Sources, TracingSettings};
 use super::value;
+use crate::job::setting::Takes;
 use crate::secret::{self, PROVIDED};
 
 pub(super) use job::Declarations;
@@ -192,6 +194,7 @@ fn is_secret(key: &Key) -> bool {
     match key {
         Key::DataSource(_) => true,
         Key::Setting(name) => secret::is_secret(name),
+        Key::Named { section, setting, .. } => key::takes_named(section, setting) == Some(Takes::Secret),
         Key::Prop(_, name) => secret::is_secret(name),
         Key::Job(_) | Key::JobSetting(..) => false,
     }

@@ -10,8 +10,8 @@ use crate::sources::error::Origin;
 use crate::sources::key::Key;
 use crate::sources::layer::Layer;
 use crate::sources::settings::{
-    ConsoleSettings, DataSourceSetting, DataSourceSettings, DumpSettings, KeptRunLogs, MetricsSettings,
-    NetworkSettings, RegistrySettings, RunLogLevel, RunLogSettings, Settings, Sources, TracedJobs, TracingSettings,
+    DataSourceSetting, DataSourceSettings, DumpSettings, KeptRunLogs, MetricsSettings, NetworkSettings,
+    RegistrySettings, RunLogLevel, RunLogSettings, Settings, Sources, TracedJobs, TracingSettings,
 };
 
 const GRACE_PERIOD: Key = Key::Setting("shutdown.grace-period");
@@ -26,9 +26,6 @@ const RUN_LOG_SIZE: Key = Key::Setting("tracing.run-log.max-size");
 const RUN_LOG_KEEP: Key = Key::Setting("tracing.run-log.keep");
 const METRICS_HOST: Key = Key::Setting("metrics.host");
 const METRICS_PORT: Key = Key::Setting("metrics.port");
-const CONSOLE_HOST: Key = Key::Setting("console.host");
-const CONSOLE_PORT: Key = Key::Setting("console.port");
-const CONSOLE_NAMES: Key = Key::Setting("console.allowed-hosts");
 const DUMP_HOST: Key = Key::Setting("dump.host");
 const DUMP_PORT: Key = Key::Setting("dump.port");
 
@@ -114,38 +111,6 @@ impl Binder<'_> {
         is_enabled.then_some(DumpSettings {
             host: host.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             port,
-        })
-    }
-
-    /// Reads where the console listens: nowhere without a port. It has no users of its own, so it listens on a loopback address.
-    fn console(&mut self) -> Option<ConsoleSettings> {
-        let host: Option<IpAddr> = self.number(&CONSOLE_HOST, "an IP address is expected, such as 127.0.0.1");
-        let allowed_hosts = self.list(&CONSOLE_NAMES);
-        if let (Some(bound), Some(host)) = (self.bound(&CONSOLE_HOST), host)
-            && !host.is_loopback()
-        {
-            self.fault(
-                &bound,
-                "a loopback address is expected: the console has no users. Forward its port, or mount its router in an application \
-                 that knows its users",
-            );
-        }
-        let is_name = |name: &String| !name.contains(['/', ':', '@', ' ']);
-        if let (Some(bound), false) = (self.bound(&CONSOLE_NAMES), allowed_hosts.iter().all(is_name)) {
-            self.fault(
-                &bound,
-                "names of hosts are expected, without a scheme and without a port: `jobs.example.org`",
-            );
-        }
-        let names = [CONSOLE_HOST, CONSOLE_NAMES];
-        if names.iter().any(|key| self.bound(key).is_some()) && self.bound(&CONSOLE_PORT).is_none() {
-            self.missing(&CONSOLE_PORT, "is missing, so that nothing would listen: name a port");
-        }
-        let port = self.number(&CONSOLE_PORT, "ports are 0 to 65535")?;
-        Some(ConsoleSettings {
-            host: host.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
-            port,
-            allowed_hosts,
         })
     }
 

@@ -44,7 +44,8 @@ fn schema_is_that_of_the_table() {
 
 #[test]
 fn defaults_are_what_the_setting_takes() {
-    for setting in APPLICATION.iter().copied().chain(SETTINGS.iter().map(of)) {
+    let named = NAMED.iter().flat_map(|(_, entries)| entries.iter().copied());
+    for setting in APPLICATION.iter().copied().chain(named).chain(SETTINGS.iter().map(of)) {
         let Entry {
             name,
             takes,
@@ -139,6 +140,10 @@ fn page() -> String {
     page += "\n## Of the application, below `elasticjob`\n\n";
     page += &table(APPLICATION.iter().copied());
     page += "\nBelow `tracing.data-source` stands the database, as [history.md](history.md) describes it.\n";
+    for (section, entries) in NAMED {
+        write!(page, "\n## Below `elasticjob.{section}.NAME`\n\n").expect("a text takes all");
+        page += &table(entries.iter().copied());
+    }
     page += "\n## Of a job, below `elasticjob.jobs.NAME`\n\n";
     page += &table(of_job());
     page += "\nProperties of the job stand below `props`: [properties.md](properties.md) lists them. These have a short name as well:\n\n";
@@ -242,6 +247,15 @@ fn schema() -> Value {
         "type": "object",
     });
     place(&mut application, "tracing.data-source", &database);
+
+    for (name, entries) in NAMED {
+        let mut named = Map::new();
+        for entry in *entries {
+            place(&mut named, entry.name, &value(entry));
+        }
+        let by_name = json!({ "type": ["object", "null"], "additionalProperties": section("", named) });
+        place(&mut application, name, &by_name);
+    }
 
     let mut job = Map::new();
     for entry in SETTINGS.iter().map(of) {

@@ -1,6 +1,7 @@
 //! Logging in: a script gets the token that it sends with each request.
 
 use axum::extract::State;
+use axum::http::request::Parts;
 use serde::{Deserialize, Serialize};
 
 use crate::access::Rights;
@@ -29,8 +30,8 @@ pub(super) struct LoggedIn {
     is_guest: bool,
 }
 
-pub(super) async fn log_in(State(site): State<Site>, Body(login): Body<Login>) -> Reply<LoggedIn> {
-    let entry = site.gate.log_in(&login.username, &login.password);
+pub(super) async fn log_in(State(site): State<Site>, parts: Parts, Body(login): Body<Login>) -> Reply<LoggedIn> {
+    let entry = site.gate.log_in(&login.username, &login.password, &parts).await;
     let (access_token, rights) = entry.ok_or_else(Failure::unauthorized)?;
     Ok(Model(LoggedIn {
         username: login.username,

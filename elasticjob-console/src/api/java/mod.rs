@@ -134,6 +134,7 @@ pub(super) fn refused(refusal: Refusal, jobs: &[String]) -> Response {
         Refusal::OtherOrigin => {
             Failure::forbidden("the request has no token, and was sent by a page of another origin")
         }
+        Refusal::NotByToken => Failure::forbidden("a token changes nothing of its user"),
         Refusal::Lacks(rights) => Failure::forbidden(format!("this needs the rights of a visitor that is {rights}")),
         // As for a job that is not there.
         Refusal::NoSuchJob => {

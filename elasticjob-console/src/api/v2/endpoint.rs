@@ -108,6 +108,7 @@ impl Endpoint {
     pub(super) fn needs(&self) -> &'static str {
         match self.route.needs {
             Needs::Nothing => "nobody in particular",
+            Needs::Own => "a visitor without a token",
             Needs::Rights(rights) => rights.name(),
         }
     }

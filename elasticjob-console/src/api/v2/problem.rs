@@ -46,6 +46,7 @@ impl Problem {
                 let detail = "the request has no token, and was sent by a page of another origin";
                 Self::new(StatusCode::FORBIDDEN, detail)
             }
+            Refusal::NotByToken => Self::new(StatusCode::FORBIDDEN, "a token changes nothing of its user"),
             Refusal::Lacks(rights) => {
                 let detail = format!("this needs the rights of a visitor that is {rights}");
                 Self::new(StatusCode::FORBIDDEN, detail)

@@ -1,4 +1,15 @@
 //! Visitors of the console, and their rights.
+//!
+//! The application around a console says which visitor sent a request ([`Access`]), or the console has users of its own
+//! ([`Accounts`]).
+
+mod accounts;
+pub(crate) mod password;
+pub(crate) mod peer;
+pub(crate) mod random;
+pub(crate) mod session;
+mod throttle;
+pub(crate) mod token;
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,6 +17,8 @@ use std::sync::Arc;
 use axum::http::request::Parts;
 
 use crate::globs::Globs;
+
+pub(crate) use accounts::{Accounts, LogIn, NoToken};
 
 /// What a visitor may do. The order is that of power: each has the rights of those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

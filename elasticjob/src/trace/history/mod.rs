@@ -36,8 +36,8 @@ pub use self::database::{Database, DatabaseKind, InvalidDatabase};
 pub use self::error::Error;
 pub use self::logs::RecordedLog;
 pub use self::query::{
-    Cursor, Durations, History, IntervalCounts, InvalidCursor, Page, RecordedRun, RecordedSkip, RunDetail, RunFilter,
-    RunOutcome, UnknownOutcome,
+    Cursor, Durations, History, IntervalCounts, InvalidCursor, JavaExecution, JavaFilter, JavaName, JavaPage,
+    JavaPaging, JavaStatus, Page, RecordedRun, RecordedSkip, RunDetail, RunFilter, RunOutcome, UnknownOutcome,
 };
 pub use self::recorder::RecorderStats;
 pub use self::storage::Storage;

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use elasticjob::trace::Source;
-use elasticjob::trace::history::{Database, History, RecordedRun, RunFilter, RunOutcome};
+use elasticjob::trace::history::{
+    Database, History, JavaFilter, JavaName, JavaPaging, RecordedRun, RunFilter, RunOutcome,
+};
 use elasticjob_tests::cluster::{Cluster, SHARE, host_of};
 use elasticjob_tests::databases::Kind::{MariaDb, Postgres};
 use elasticjob_tests::databases::{self, DatabaseServer, PASSWORD, USER};
@@ -151,6 +153,7 @@ async fn both_write(version: &str, kind: databases::Kind, first: Kind) -> anyhow
         assert_eq!(found.len(), expected, "{address}");
     }
     states_are_written(&cluster, &server.full_url_of(&name)).await?;
+    answers_the_java_console(&history, &recorded).await?;
     let durations = history
         .durations(&RunFilter::default().job(SHARE))
         .await?
@@ -176,6 +179,43 @@ fn is_plausible(recorded: &RecordedRun, is_ours: bool, is_exact: bool) -> anyhow
     // By the same zone as we read them.
     let ago = jiff::Timestamp::now().duration_since(recorded.started_at);
     ensure!(ago.unsigned_abs() < Duration::from_secs(600), "{recorded:?}");
+    Ok(())
+}
+
+/// Checks that pages of the Java console have what both members wrote.
+async fn answers_the_java_console(history: &History, recorded: &[RecordedRun]) -> anyhow::Result<()> {
+    let mut paging = JavaPaging::default();
+    let mut filter = JavaFilter::default();
+    (filter.job, filter.is_success) = (Some(SHARE.to_owned()), Some(true));
+    let mut ids = BTreeSet::new();
+    paging.size = 3;
+    for number in 1..=recorded.len().div_ceil(3) {
+        paging.number = u32::try_from(number)?;
+        let page = history.java_executions(&filter, &paging).await?;
+        assert_eq!(page.total, u64::try_from(recorded.len())?);
+        ids.extend(page.rows.into_iter().map(|row| row.id));
+    }
+    let expected: BTreeSet<String> = recorded.iter().map(|run| run.id.clone()).collect();
+    assert_eq!(ids, expected, "each is on one page");
+
+    let newest = recorded.iter().map(|run| run.started_at).max().context("some ran")?;
+    let page = history.java_executions(&filter, &JavaPaging::default()).await?;
+    assert_eq!(page.rows[0].start_time, Some(newest));
+    filter.after = Some(newest);
+    let page = history.java_executions(&filter, &JavaPaging::default()).await?;
+    assert_eq!((page.total, page.rows.len()), (0, 0), "the bounds are strict");
+
+    let mut filter = JavaFilter::default();
+    filter.state = Some("TASK_FINISHED".to_owned());
+    let page = history.java_statuses(&filter, &JavaPaging::default()).await?;
+    ensure!(
+        page.total >= 2 && page.rows.iter().all(|row| row.state == "TASK_FINISHED"),
+        "{page:?}"
+    );
+    let names = history.java_names(JavaName::ExecutionJob, &SHARE[..2], 20).await?;
+    assert_eq!(names, [SHARE]);
+    let ips = history.java_names(JavaName::ExecutionIp, "127.0.0.", 20).await?;
+    assert_eq!(ips, ["127.0.0.1", "127.0.0.2"]);
     Ok(())
 }
 

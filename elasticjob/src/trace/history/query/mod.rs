@@ -7,6 +7,10 @@
 //! back, and after a number of runs that do not match it ends early and says where to go on.
 
 mod filter;
+mod java;
+#[cfg(test)]
+#[cfg(feature = "history-sqlite")]
+mod java_tests;
 #[cfg(test)]
 #[cfg(feature = "history-sqlite")]
 mod tests;
@@ -23,6 +27,7 @@ use sqlx::any::AnyRow;
 
 pub use self::filter::{Cursor, Durations, IntervalCounts, InvalidCursor, Page, RunFilter, RunOutcome, UnknownOutcome};
 use self::filter::{SOURCE, outcome_of};
+pub use self::java::{JavaExecution, JavaFilter, JavaName, JavaPage, JavaPaging, JavaStatus};
 
 use super::database::Database;
 use super::dialect::Dialect;

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use anyhow::bail;
 use elasticjob::registry::etcd::EtcdRegistry;
+use elasticjob::registry::inspection::Finding;
 use elasticjob::registry::memory::MemoryRegistry;
-use elasticjob::registry::sql::{PostgresRegistry, SqliteRegistry};
+use elasticjob::registry::sql::{Inbox, PostgresRegistry, SqliteRegistry};
 use elasticjob::registry::zookeeper::ZooKeeperRegistry;
 use elasticjob::registry::{BoxFuture, Error, Registry, Session};
 use tempfile::TempDir;
@@ -222,6 +223,14 @@ impl Registry for AnyRegistry {
 
     fn connect_to_look(&self) -> BoxFuture<'_, Result<Arc<dyn Session>, Error>> {
         self.0.connect_to_look()
+    }
+
+    fn inspect(&self) -> BoxFuture<'_, Vec<Finding>> {
+        self.0.inspect()
+    }
+
+    fn inbox(&self) -> Option<Inbox> {
+        self.0.inbox()
     }
 
     fn describe(&self) -> String {

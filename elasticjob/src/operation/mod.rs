@@ -37,6 +37,8 @@ mod switch;
 mod target;
 mod tree;
 mod trigger;
+#[cfg(feature = "registry-postgres")]
+mod trigger_in;
 #[cfg(feature = "axum")]
 mod web;
 pub mod world;
@@ -73,6 +75,8 @@ pub use crate::cluster::note::Note;
 pub use crate::run::Verdict;
 
 pub(crate) use tree::{Limits, TreeError, subtree};
+#[cfg(feature = "registry-postgres")]
+pub(crate) use trigger_in::requested;
 
 /// Operations on the jobs of one namespace of a registry centre. Clones share a session.
 ///

@@ -42,7 +42,8 @@ pub struct Requested {
     /// The item that alone is to run; `None` if all are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub item: Option<u32>,
-    /// The instances that were asked. A Java member that is running the job now drops the request.
+    /// The instances that were asked; none yet if the trigger comes with a transaction of the application. A Java member that is
+    /// running the job now drops the request.
     pub instances: Vec<String>,
 }
 
@@ -212,7 +213,7 @@ fn run(survey: &Survey, requested: &Requested, now: Timestamp) -> Result<Executi
     })
 }
 
-fn check_length(parameter: Option<&str>) -> Result<(), Error> {
+pub(super) fn check_length(parameter: Option<&str>) -> Result<(), Error> {
     match parameter.map(str::len) {
         Some(length) if length > PARAMETER_LIMIT => Err(Error::ParameterTooLong {
             length,

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::decorator::{Decorated, Decorator};
 use super::inspection::Finding;
+#[cfg(feature = "registry-postgres")]
+use super::sql::Inbox;
 use super::{Answer, BoxFuture, Error, Read, Registry, Session, Step, Watch, WriteError, Written, size_of};
 
 /// A registry that counts the requests of all its sessions, with any outcome.
@@ -163,6 +165,11 @@ impl<R: Registry> Registry for Metered<R> {
 
     fn inspect(&self) -> BoxFuture<'_, Vec<Finding>> {
         self.registry.inspect()
+    }
+
+    #[cfg(feature = "registry-postgres")]
+    fn inbox(&self) -> Option<Inbox> {
+        self.registry.inbox()
     }
 
     fn describe(&self) -> String {

@@ -156,6 +156,15 @@ pub trait Registry: fmt::Debug + Send + Sync + 'static {
         true
     }
 
+    /// Returns the way into this registry by a transaction of the application, for triggers that come with its commit. A decorator
+    /// passes it on.
+    ///
+    /// By default there is none: only a registry in a database has one, and the transaction has to be one of that database.
+    #[cfg(feature = "registry-postgres")]
+    fn inbox(&self) -> Option<sql::Inbox> {
+        None
+    }
+
     /// Names the registry in logs and errors, without secrets: `zookeeper at 10.0.0.1:2181, namespace shop`.
     fn describe(&self) -> String;
 }

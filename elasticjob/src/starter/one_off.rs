@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_channel::mpsc::UnboundedSender;
+#[cfg(feature = "registry-postgres")]
+use sqlx::{Postgres, Transaction};
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 use tracing::{debug, warn};
@@ -17,6 +19,8 @@ use crate::cluster::trigger::PARAMETER_LIMIT;
 use crate::cluster::worker::{Command, Progress, TriggerError, Waiter};
 use crate::job::{Job, TakesParameter};
 use crate::operation::{Execution, Obstacle, Operations};
+#[cfg(feature = "registry-postgres")]
+use crate::operation::{Requested, requested};
 use crate::run::ItemOutcome;
 
 use super::error::Error;
@@ -126,6 +130,85 @@ impl OneOff {
         self.requested_and_waited_for(Some(parameter.into()), timeout).await
     }
 
+    /// As [`execute`](Self::execute), by a transaction of the application: the run comes if the transaction is committed, and otherwise
+    /// it does not. So an order is never stored without its run, nor a run started for an order that is not there.
+    ///
+    /// The registry has to be in the PostgreSQL database that the transaction is one of: the server and the database are compared, so
+    /// that another address of the same server will do, and a pooler. The role of the transaction needs `USAGE` on the schema
+    /// `elasticjob` and `INSERT` on its table `inbox`.
+    ///
+    /// ```no_run
+    /// use elasticjob::prelude::*;
+    /// use sqlx::PgPool;
+    ///
+    /// #[elastic_job(sharding = 1)]
+    /// async fn ship(order: JobParameter<i64>) {
+    ///     println!("shipping {}", *order);
+    /// }
+    ///
+    /// async fn order(ship: &OneOffJob<ship>, pool: &PgPool) -> Result<i64, Box<dyn std::error::Error>> {
+    ///     let mut transaction = pool.begin().await?;
+    ///     let order: i64 = sqlx::query_scalar("INSERT INTO orders DEFAULT VALUES RETURNING number")
+    ///         .fetch_one(&mut *transaction)
+    ///         .await?;
+    ///     ship.execute_with_in(order, &mut transaction).await?;
+    ///     // Without the commit there is neither the order nor the run.
+    ///     transaction.commit().await?;
+    ///     Ok(order)
+    /// }
+    /// ```
+    ///
+    /// Instances look for it each 250 ms to 1 s, and this process within 20 ms of the call and then ever more slowly; nothing is locked
+    /// and no notification is sent by the transaction. The trigger is for the instances that there are when one of them finds it. If there
+    /// is none, it waits for one; if the job is paused, for the end of that. From then on the run comes as any other triggered run
+    /// does: as long as its instances live. Several calls in one transaction are several triggers, and join as
+    /// others do. Part of a transaction that is rolled back to a savepoint takes its triggers along.
+    ///
+    /// [`Operations::outcome`](crate::operation::Operations::outcome) takes what is returned, after the commit. The outcome is known until
+    /// a run for another trigger has ended.
+    ///
+    /// # Errors
+    /// [`Error::Trigger`]. If the registry is of another kind, or has had no session yet, or if the transaction is one of another database,
+    /// which names both, the transaction is as it was. After any other error the database may have ended it: it can only be rolled back.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves open whether the run comes with the commit.
+    #[cfg(feature = "registry-postgres")]
+    pub async fn execute_in(&self, transaction: &mut Transaction<'_, Postgres>) -> Result<Requested, Error> {
+        self.put(None, transaction).await
+    }
+
+    /// As [`execute_in`](Self::execute_in), with a parameter as of [`execute_with`](Self::execute_with), in which there is no U+0000.
+    ///
+    /// # Errors
+    /// As `execute_in`.
+    ///
+    /// # Cancel safety
+    /// As `execute_in`.
+    #[cfg(feature = "registry-postgres")]
+    pub async fn execute_with_in(
+        &self,
+        parameter: impl Into<String>,
+        transaction: &mut Transaction<'_, Postgres>,
+    ) -> Result<Requested, Error> {
+        self.put(Some(parameter.into()), transaction).await
+    }
+
+    #[cfg(feature = "registry-postgres")]
+    async fn put(
+        &self,
+        parameter: Option<String>,
+        transaction: &mut Transaction<'_, Postgres>,
+    ) -> Result<Requested, Error> {
+        self.check_length(parameter.as_deref())?;
+        let request = self.process.ids().run();
+        let put = self
+            .operations
+            .put(transaction, &self.name, request.clone(), parameter.as_deref());
+        put.await.map_err(|source| self.error(TriggerError::Registry(source)))?;
+        Ok(requested(&self.name, request))
+    }
+
     async fn requested_and_waited_for(&self, parameter: Option<String>, timeout: Duration) -> Result<Execution, Error> {
         let deadline = Instant::now() + timeout;
         let request = self.process.ids().run();
@@ -194,11 +277,7 @@ impl OneOff {
     }
 
     async fn request(&self, request: String, parameter: Option<String>) -> Result<(), Error> {
-        let length = parameter.as_ref().map_or(0, String::len);
-        if length > PARAMETER_LIMIT {
-            let limit = PARAMETER_LIMIT;
-            return Err(self.error(TriggerError::ParameterTooLong { length, limit }));
-        }
+        self.check_length(parameter.as_deref())?;
         let (answer, answered) = oneshot::channel();
         self.send(Command::Trigger {
             request,
@@ -209,6 +288,16 @@ impl OneOff {
             .await
             .unwrap_or(Err(TriggerError::Stopped))
             .map_err(|source| self.error(source))
+    }
+
+    fn check_length(&self, parameter: Option<&str>) -> Result<(), Error> {
+        match parameter.map(str::len) {
+            Some(length) if length > PARAMETER_LIMIT => {
+                let limit = PARAMETER_LIMIT;
+                Err(self.error(TriggerError::ParameterTooLong { length, limit }))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn send(&self, command: Command) -> Result<(), Error> {
@@ -267,6 +356,25 @@ impl<J: Job> OneOffJob<J> {
         J: TakesParameter<T, Place>,
     {
         self.one_off.execute_with(parameter.to_string()).await
+    }
+
+    /// As [`OneOff::execute_in`], with a parameter as of [`execute_with`](Self::execute_with).
+    ///
+    /// # Errors
+    /// As [`OneOff::execute_in`].
+    ///
+    /// # Cancel safety
+    /// As [`OneOff::execute_in`].
+    #[cfg(feature = "registry-postgres")]
+    pub async fn execute_with_in<T: fmt::Display, Place>(
+        &self,
+        parameter: T,
+        transaction: &mut Transaction<'_, Postgres>,
+    ) -> Result<Requested, Error>
+    where
+        J: TakesParameter<T, Place>,
+    {
+        self.one_off.execute_with_in(parameter.to_string(), transaction).await
     }
 
     /// As [`execute_with`](Self::execute_with), then waits as [`OneOff::execute_and_wait`] does.

@@ -8,6 +8,9 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::registry::decorator::{Decorated, Decorator};
+use crate::registry::inspection::Finding;
+#[cfg(feature = "registry-postgres")]
+use crate::registry::sql::Inbox;
 use crate::registry::{Answer, BoxFuture, Error, Read, Registry, Session, Step, Watch, WriteError, Written};
 
 use super::facade::{Counter, Histogram, counter, histogram};
@@ -114,6 +117,15 @@ impl Registry for Observed {
 
     fn is_shared(&self) -> bool {
         self.registry.is_shared()
+    }
+
+    fn inspect(&self) -> BoxFuture<'_, Vec<Finding>> {
+        self.registry.inspect()
+    }
+
+    #[cfg(feature = "registry-postgres")]
+    fn inbox(&self) -> Option<Inbox> {
+        self.registry.inbox()
     }
 
     fn describe(&self) -> String {

@@ -3,6 +3,7 @@
 mod command_line;
 mod failover;
 mod hints;
+mod inbox;
 mod poolers;
 mod servers;
 mod size;
@@ -228,11 +229,11 @@ async fn members_that_start_at_once_make_the_tables_once() -> anyhow::Result<()>
 
     // A newer program whose tables this one cannot use.
     connection
-        .execute("INSERT INTO elasticjob.schema_version VALUES (4, 3)")
+        .execute("INSERT INTO elasticjob.schema_version VALUES (5, 4)")
         .await?;
     let refused = registry.connect().await;
     assert!(
-        matches!(&refused, Err(Error::Refused(text)) if text.contains("version 3 or later")),
+        matches!(&refused, Err(Error::Refused(text)) if text.contains("version 4 or later")),
         "{refused:?}"
     );
     Ok(())

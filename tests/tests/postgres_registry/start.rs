@@ -264,7 +264,7 @@ mod older_tables {
         let versions = "SELECT array_agg(version ORDER BY version) FROM elasticjob.schema_version";
         assert_eq!(
             administrator.fetch_one(versions).await?.try_get::<Vec<i32>, _>(0)?,
-            [1, 2]
+            [1, 3]
         );
         let before = "SELECT elasticjob.call_v1('')";
         assert_eq!(

@@ -25,6 +25,8 @@ mod transaction;
 mod worker;
 
 #[cfg(feature = "registry-postgres")]
-pub use postgres::PostgresRegistry;
+pub(crate) use postgres::Entry;
+#[cfg(feature = "registry-postgres")]
+pub use postgres::{Inbox, PostgresRegistry};
 #[cfg(feature = "registry-sqlite")]
 pub use sqlite::SqliteRegistry;

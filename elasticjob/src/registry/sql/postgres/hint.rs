@@ -4,11 +4,12 @@
 //! [`PAUSE`]: a notification within each transaction would put all commits of the database into one queue.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::message::Following;
 
@@ -42,6 +43,12 @@ pub(super) struct Hints {
     shared: Arc<Shared>,
 }
 
+/// The same, for as long as there is a member.
+#[derive(Clone, Debug)]
+pub(super) struct WeakHints {
+    shared: Weak<Shared>,
+}
+
 #[derive(Debug, Default)]
 struct Shared {
     // std mutex: never held across an await.
@@ -63,6 +70,8 @@ struct State {
     answered_at: Duration,
     /// The process of the server that serves calls.
     process: i64,
+    /// When the application last put something into the inbox by a transaction of its own.
+    expected_from: Option<Instant>,
 }
 
 /// What became of the probe of the present second connection.
@@ -140,7 +149,22 @@ impl Hint {
     }
 }
 
+impl WeakHints {
+    pub(super) fn upgrade(&self) -> Option<Hints> {
+        self.shared.upgrade().map(|shared| Hints { shared })
+    }
+
+    pub(super) fn is_of(&self, hints: &Hints) -> bool {
+        std::ptr::eq(self.shared.as_ptr(), Arc::as_ptr(&hints.shared))
+    }
+}
+
 impl Hints {
+    pub(super) fn downgrade(&self) -> WeakHints {
+        let shared = Arc::downgrade(&self.shared);
+        WeakHints { shared }
+    }
+
     /// The member has changed jobs.
     pub(super) fn write(&self, jobs: BTreeSet<String>) {
         if !jobs.is_empty() {
@@ -200,6 +224,17 @@ impl Hints {
     /// Waits until there is something to do for the member.
     pub(super) async fn heard(&self) {
         self.shared.heard.notified().await;
+    }
+
+    /// Something comes into the inbox with a commit that is not known here.
+    pub(super) fn expect(&self) {
+        self.lock().expected_from = Some(Instant::now());
+        self.shared.heard.notify_one();
+    }
+
+    /// Returns how long something has been expected, if it is.
+    pub(super) fn expected_for(&self) -> Option<Duration> {
+        self.lock().expected_from.map(|from| from.elapsed())
     }
 
     /// The beat was raised by a request that was sent at this time.

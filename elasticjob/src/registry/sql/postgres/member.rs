@@ -8,6 +8,7 @@
 //! Each job has numbers of its own. A request brings the changes of the jobs that it names, so that its answer is preceded by
 //! the events that it depends on; the changes of all other jobs are asked for now and then, and after hints.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
@@ -17,6 +18,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::failing::is_passing;
 use super::hint::{self, Hint, Hints, Jobs};
+use super::inbox::Inbox;
 use super::line::{self, Line as _, broken};
 use super::message::{self, Caller, Following, ROOT, Reply};
 use super::warnings::Warnings;
@@ -36,6 +38,12 @@ const BUSY_PAUSE: Duration = Duration::from_millis(250);
 /// So long after a call or an event there is.
 const BUSY_FOR: Duration = Duration::from_secs(5);
 
+/// The pause while something is expected in the inbox, at first; it grows.
+const EXPECTING_PAUSE: Duration = Duration::from_millis(20);
+
+/// So often the inbox of a job is looked into between two polls.
+const INBOX_ROUNDS: usize = 16;
+
 const OVER: Failure = Failure::Over("another member has ended it");
 
 /// What a member knows between two calls. It cannot be printed, since the options hold the password.
@@ -49,6 +57,7 @@ pub(super) struct Member {
     timeout: Duration,
     following: Following,
     hints: Hints,
+    inbox: Inbox,
     next_poll: Instant,
     busy_until: Instant,
 }
@@ -61,6 +70,7 @@ impl Member {
         caller: Caller,
         timeout: Duration,
         hints: Hints,
+        inbox: Inbox,
     ) -> Self {
         let now = Instant::now();
         Self {
@@ -72,20 +82,43 @@ impl Member {
             timeout,
             following: Following::default(),
             hints,
+            inbox,
             next_poll: now,
             busy_until: now,
         }
     }
 
-    /// Calls a function. If the future is dropped, the connection goes with it: an answer that comes later is for no call.
+    /// Calls a function that gives a reply.
     async fn call(&mut self, statement: String) -> Result<Reply, Trouble> {
+        let [text] = self.texts([statement]).await?;
+        self.reply(&text)
+    }
+
+    /// Reads a reply, which has to be of the server that gave the others on this connection.
+    fn reply(&mut self, text: &str) -> Result<Reply, Trouble> {
+        let reply = Reply::parse(text).map_err(Failure::Broken)?;
+        if reply.over {
+            return Err(OVER.into());
+        }
+        // Numbers may stand for other changes there: to be answered on a new connection means to read everything again.
+        let server = self.server.get_or_insert_with(|| reply.server.clone());
+        if *server != reply.server {
+            return Err(broken("another server answers, or another timeline").into());
+        }
+        Ok(reply)
+    }
+
+    /// Runs statements in one transaction, and returns the text that each gives. If the future is dropped, the connection goes with
+    /// it: an answer that comes later is for no call.
+    async fn texts<const N: usize>(&mut self, statements: [String; N]) -> Result<[String; N], Trouble> {
+        let message = message::together(&statements);
         let mut connection = self.connection.take().ok_or_else(|| broken("there is no connection"))?;
-        let text = match self
+        let texts = match self
             .warnings
-            .while_it_runs(called(&mut connection, &self.warnings, statement))
+            .while_it_runs(called(&mut connection, &self.warnings, message))
             .await
         {
-            Ok(text) => text?,
+            Ok(texts) => texts?,
             Err(error)
                 if error
                     .as_database_error()
@@ -100,18 +133,10 @@ impl Member {
             }
             Err(error) => return Err(Failure::from(error).into()),
         };
-        let reply = Reply::parse(&text).map_err(Failure::Broken)?;
-        if reply.over {
-            return Err(OVER.into());
-        }
-        // Numbers may stand for other changes there: to be answered on a new connection means to read everything again.
-        let server = self.server.get_or_insert_with(|| reply.server.clone());
-        if *server != reply.server {
-            return Err(broken("another server answers, or another timeline").into());
-        }
+        let texts = texts.try_into().map_err(|_| broken("another number of rows"))?;
         self.connection = Some(connection);
         self.hints.answered(uptime());
-        Ok(reply)
+        Ok(texts)
     }
 
     /// Calls the function of transactions, and renews the session if that is due.
@@ -258,6 +283,77 @@ impl Member {
         self.take(&reply, deliveries)
     }
 
+    /// As [`catch_up`](Self::catch_up), and takes what is in the inbox.
+    async fn poll(&mut self, deliveries: &mut Vec<Delivery>) -> Result<(), Failure> {
+        let all = self.following.clone();
+        let (now, waiting) = (uptime(), message::waiting(&self.caller));
+        // Its pulse renews the session earlier, as long as it has a connection.
+        let renew = self.is_renewal_due(now, 2);
+        let asked = if renew {
+            message::transaction(&self.caller, &[], renew, &all)
+        } else {
+            message::read(&self.caller, &[], None, &all)
+        };
+        let [reply, waiting] = self.texts([asked, waiting]).await?;
+        let reply = self.reply(&reply)?;
+        if renew {
+            self.hints.renewed(now);
+        }
+        self.take(&reply, deliveries)?;
+        let waiting: Vec<(String, bool)> = serde_json::from_str(&waiting).map_err(broken)?;
+        self.attend_to(waiting, deliveries).await
+    }
+
+    /// Takes what is in the inbox of jobs that this member has an instance of. To be sure that one of the instances lives is why no
+    /// other member does. If it came from this process, the members of other jobs get a hint.
+    async fn attend_to(&mut self, waiting: Vec<(String, bool)>, deliveries: &mut Vec<Delivery>) -> Result<(), Failure> {
+        let (mut taken, mut hinted) = (BTreeSet::new(), BTreeSet::new());
+        for (job, is_ours) in waiting {
+            if is_ours && self.empty_inbox(&job).await? {
+                taken.insert(job);
+            } else if !is_ours && self.expecting_pause().is_some() {
+                hinted.insert(job);
+            }
+        }
+        self.hints.write(hinted);
+        if taken.is_empty() {
+            return Ok(());
+        }
+        self.hints.write(taken);
+        self.catch_up(2, deliveries).await
+    }
+
+    /// Turns what is in the inbox of a job into its nodes. Returns whether anything was there that they could take.
+    async fn empty_inbox(&mut self, job: &str) -> Result<bool, Failure> {
+        for round in 0..INBOX_ROUNDS {
+            match self.texts([message::take(&self.caller, job)]).await {
+                Ok([taken]) if taken == "true" => {}
+                // Of those that others hold the next poll takes care.
+                Ok(_) | Err(Trouble::Busy(_)) => return Ok(round > 0),
+                Err(Trouble::Failed(failure)) => return Err(failure),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Returns the time between two polls.
+    fn pause(&self) -> Duration {
+        let pause = match self.expecting_pause() {
+            Some(pause) => pause,
+            None if Instant::now() < self.busy_until => BUSY_PAUSE,
+            None => PAUSE,
+        };
+        // Also soon enough to renew a short session without its pulse.
+        pause.min(self.timeout / 4)
+    }
+
+    /// Returns the time between two polls while something is expected in the inbox: short at first, since a transaction that is not
+    /// over soon may take long.
+    fn expecting_pause(&self) -> Option<Duration> {
+        let since = self.hints.expected_for().filter(|since| *since < BUSY_FOR)?;
+        Some(since.clamp(EXPECTING_PAUSE, BUSY_PAUSE))
+    }
+
     /// Runs a statement that gives one text or none. If the future is dropped, the connection goes with it.
     async fn first(&mut self, statement: String) -> Result<Option<String>, Failure> {
         let mut connection = self.connection.take().ok_or_else(|| broken("there is no connection"))?;
@@ -295,15 +391,16 @@ impl Backend for Member {
         }
         // Also while calls come without pause: each brings changes of its own jobs alone.
         if is_hinted || Instant::now() >= self.next_poll {
-            // Its pulse renews the session earlier, as long as it has a connection.
-            self.catch_up(2, &mut deliveries).await?;
+            self.poll(&mut deliveries).await?;
             let now = Instant::now();
             if !deliveries.is_empty() {
                 self.busy_until = now + BUSY_FOR;
             }
-            let pause = if now < self.busy_until { BUSY_PAUSE } else { PAUSE };
-            // Also soon enough to renew a short session without its pulse.
-            self.next_poll = now + pause.min(self.timeout / 4);
+            self.next_poll = now + self.pause();
+        }
+        if let Some(pause) = self.expecting_pause() {
+            // It may be expected since a moment ago.
+            self.next_poll = self.next_poll.min(Instant::now() + pause);
         }
         Ok(deliveries)
     }
@@ -322,6 +419,10 @@ impl Backend for Member {
         self.caller.connection = connection;
         self.hints.renewed(now);
         self.hints.served_by(process);
+        if let Some(connection) = &mut self.connection {
+            // It may be another server.
+            self.inbox.learn(connection, &self.hints).await;
+        }
         // All watches read everything again, from where the counters stand now.
         let reply = self.read(&[], Some(ROOT), &Following::default()).await?;
         for (job, cursor) in &mut self.following.cursors {
@@ -377,25 +478,24 @@ impl From<Trouble> for Failure {
     }
 }
 
-/// Runs the message of a call, and returns the one text that it gives. If the server warned of its commit, nothing is certain.
+/// Runs the message of a call, and returns the texts that its statements give. If the server warned of its commit, nothing is certain.
 async fn called(
     connection: &mut PgConnection,
     warnings: &Warnings,
     statement: String,
-) -> Result<Result<String, Failure>, sqlx::Error> {
-    let mut text = None;
+) -> Result<Result<Vec<String>, Failure>, sqlx::Error> {
+    let mut texts = Vec::new();
     // How many warnings there were when a statement of the message ended: the last is the commit.
     let mut counts = vec![warnings.count()];
     let mut answers = connection.fetch_many(sqlx::raw_sql(AssertSqlSafe(statement)));
     while let Some(answer) = answers.try_next().await? {
         match answer {
-            Either::Right(row) => text = Some(row.try_get_unchecked(0)?),
+            Either::Right(row) => texts.push(row.try_get_unchecked(0)?),
             Either::Left(_) => counts.push(warnings.count()),
         }
     }
-    Ok(match (text, counts.as_slice()) {
-        (Some(text), [.., before, after]) if before == after => Ok(text),
-        (Some(_), _) => Err(broken("the server warned of a commit: a standby may not have it")),
-        (None, _) => Err(broken("no row")),
+    Ok(match counts.as_slice() {
+        [.., before, after] if before == after => Ok(texts),
+        _ => Err(broken("the server warned of a commit: a standby may not have it")),
     })
 }

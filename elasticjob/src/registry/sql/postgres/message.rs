@@ -12,6 +12,7 @@ use std::fmt::Write as _;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::line::literal;
 use crate::registry::sql::cursor::Cursor;
 use crate::registry::{Answer, CreateMode, Error, Read, Stat, Step, WatchEvent, WriteError, Written, path};
 
@@ -135,10 +136,35 @@ pub(super) fn read(caller: &Caller, reads: &[Read], count: Option<&str>, followi
     call("read_v2", &message)
 }
 
-/// Returns the statement that calls a function within a transaction of its own.
+/// The statement that asks which jobs have something in the inbox, and instances. Its answer is JSON: for each its name, and whether
+/// the caller is one of the instances.
+pub(super) fn waiting(caller: &Caller) -> String {
+    format!(
+        "SELECT elasticjob.waiting_v3({}, {})",
+        literal(&caller.namespace),
+        caller.session
+    )
+}
+
+/// The statement that takes the first of a job out of the inbox. Its answer is a boolean.
+pub(super) fn take(caller: &Caller, job: &str) -> String {
+    let (namespace, job) = (literal(&caller.namespace), literal(job));
+    let patience = caller.timeout_millis / 6;
+    format!("SELECT elasticjob.take_v3({namespace}, {job}, {patience})::text")
+}
+
+/// Returns the statement that calls a function.
 fn call(function: &str, message: &Value) -> String {
     let message = hex(message.to_string().as_bytes());
-    format!("BEGIN ISOLATION LEVEL READ COMMITTED; SELECT elasticjob.{function}('\\x{message}'::bytea); COMMIT")
+    format!("SELECT elasticjob.{function}('\\x{message}'::bytea)")
+}
+
+/// Returns the message that runs statements within a transaction of their own.
+pub(super) fn together(statements: &[String]) -> String {
+    format!(
+        "BEGIN ISOLATION LEVEL READ COMMITTED; {}; COMMIT",
+        statements.join("; ")
+    )
 }
 
 /// Returns the numbers behind which changes are asked for.

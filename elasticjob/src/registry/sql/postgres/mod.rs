@@ -10,6 +10,7 @@
 //! - A member has two connections: one for [calls](member), and one for [heartbeats and hints](pulse). Members ask for changes
 //!   of others every second, more often while there is something to do, and after hints at once.
 //! - The time limit of a session is counted by the members, and never by the clock of the database.
+//! - What an application asks for by [a transaction of its own](inbox) is a row until the next poll of any member.
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,6 +24,8 @@ use tokio::time::timeout;
 
 use self::failing::{explained, is_password};
 use self::hint::Hints;
+pub(crate) use self::inbox::Entry;
+pub use self::inbox::Inbox;
 use self::line::literal;
 use self::member::Member;
 use self::message::Caller;
@@ -36,6 +39,7 @@ use crate::uptime::uptime;
 
 mod failing;
 mod hint;
+mod inbox;
 mod inspection;
 mod line;
 mod member;
@@ -82,6 +86,7 @@ pub struct PostgresRegistry {
     has_escapes: bool,
     /// Whether there has been a session: then a database that takes no changes may be one that takes them again.
     was_joined: Arc<AtomicBool>,
+    inbox: Inbox,
 }
 
 impl PostgresRegistry {
@@ -117,6 +122,7 @@ impl PostgresRegistry {
         }
         Ok(Self {
             options,
+            inbox: Inbox::new(namespace.clone()),
             namespace,
             session_timeout: SESSION_TIMEOUT,
             connection_timeout: CONNECTION_TIMEOUT,
@@ -228,6 +234,7 @@ impl PostgresRegistry {
         hints.renewed(joined_at);
         hints.answered(joined_at);
         hints.served_by(process);
+        self.inbox.learn(&mut connection, &hints).await;
         let pulse = Pulse::new(
             self.options.clone(),
             self.namespace.clone(),
@@ -235,7 +242,14 @@ impl PostgresRegistry {
             self.session_timeout,
             hints.clone(),
         );
-        let member = Member::new(self.options.clone(), connection, caller, self.session_timeout, hints);
+        let member = Member::new(
+            self.options.clone(),
+            connection,
+            caller,
+            self.session_timeout,
+            hints,
+            self.inbox.clone(),
+        );
         let worker = Worker::new(shared.clone(), member);
         Ok(Arc::new(SqlSession::start(shared, |calls| async move {
             tokio::select! {
@@ -273,6 +287,10 @@ impl Registry for PostgresRegistry {
                 Err(_) => vec![inspection::unknown(&"it does not answer in time")],
             }
         })
+    }
+
+    fn inbox(&self) -> Option<Inbox> {
+        Some(self.inbox.clone())
     }
 
     fn describe(&self) -> String {

@@ -10,9 +10,10 @@ use super::failing::explained;
 use crate::registry::Error;
 
 /// The version of the tables and functions that this program makes and uses.
-const VERSION: i32 = 2;
+const VERSION: i32 = 3;
 
-/// The oldest program that can use them. Version 1 knew neither the server that answers nor an upgrade.
+/// The oldest program that can use them. Version 1 knew neither the server that answers nor an upgrade. Version 2 does not look into
+/// the inbox, which another member of the job does for it.
 const OLDEST_PROGRAM: i32 = 2;
 
 /// The oldest server.
@@ -34,14 +35,16 @@ const RIGHTS: &str = "
             ('elasticjob.job', 'SELECT'), ('elasticjob.job', 'INSERT'), ('elasticjob.job', 'UPDATE'),
             ('elasticjob.node', 'SELECT'), ('elasticjob.node', 'INSERT'), ('elasticjob.node', 'UPDATE'),
             ('elasticjob.node', 'DELETE'),
-            ('elasticjob.change', 'SELECT'), ('elasticjob.change', 'INSERT'), ('elasticjob.change', 'DELETE')
+            ('elasticjob.change', 'SELECT'), ('elasticjob.change', 'INSERT'), ('elasticjob.change', 'DELETE'),
+            ('elasticjob.inbox', 'SELECT'), ('elasticjob.inbox', 'INSERT'), ('elasticjob.inbox', 'DELETE')
         ) AS needed(relation, privilege)
         WHERE NOT has_table_privilege(needed.relation, needed.privilege)
         UNION ALL
         SELECT 'EXECUTE on ' || f FROM unnest(ARRAY['elasticjob.call_v2(bytea)', 'elasticjob.read_v2(bytea)',
             'elasticjob.clean_v2(text, bigint)', 'elasticjob.changes_v2(text, jsonb, boolean)',
             'elasticjob.followed_v2(text, jsonb, boolean)', 'elasticjob.server_v2()',
-            'elasticjob.forget_v2(text, text, bigint)']) AS f
+            'elasticjob.forget_v2(text, text, bigint)', 'elasticjob.waiting_v3(text, bigint)', 'elasticjob.take_v3(text, text, bigint)',
+            'elasticjob.array_v3(bytea)', 'elasticjob.joined_v3(jsonb, jsonb)']) AS f
         WHERE NOT has_function_privilege(f, 'EXECUTE')
     ) AS rights";
 
@@ -347,17 +350,31 @@ mod tests {
         }
 
         #[test]
-        fn name_the_functions_of_this_version_alone() {
-            let of_version = format!("_v{VERSION}(");
-            let functions = STATEMENTS.matches("CREATE OR REPLACE FUNCTION").count();
-            assert!(functions >= 7);
-            for name in ["call", "read", "clean", "changes", "followed", "server", "forget"] {
-                assert!(
-                    STATEMENTS.contains(&format!("FUNCTION elasticjob.{name}{of_version}")),
-                    "{name}"
-                );
-            }
-            assert!(!STATEMENTS.contains("_v1("), "an older program has its own");
+        fn make_the_functions_of_each_version_that_can_use_the_tables() {
+            let of_version = |version: i32| {
+                let ends = format!("_v{version}(");
+                let functions = STATEMENTS.split("CREATE OR REPLACE FUNCTION elasticjob.").skip(1);
+                let named = functions.filter_map(move |function| Some(function.split_once(&ends)?.0));
+                named.filter(|name| !name.contains('(')).collect::<Vec<_>>()
+            };
+            assert_eq!(of_version(1), [""; 0], "an older program has its own");
+            let second = ["server", "followed", "changes", "call", "read", "clean", "forget"];
+            assert_eq!(of_version(OLDEST_PROGRAM), second);
+            assert_eq!(of_version(VERSION), ["waiting", "array", "joined", "take"]);
+        }
+
+        /// Programs of version 2 rely on them, and so does this one.
+        #[test]
+        fn leave_those_of_version_2_as_they_were() {
+            let second = STATEMENTS.split("-- What applications have asked for").next();
+            let functions = second
+                .and_then(|text| text.split_once("-- Which server answers"))
+                .expect("they are there")
+                .1;
+            let hash = functions.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+                (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+            });
+            assert_eq!(hash, 0x6865_a27f_5fda_f7b2);
         }
     }
 }

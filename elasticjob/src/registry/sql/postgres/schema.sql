@@ -1,5 +1,5 @@
--- The tables of the registry, and its functions. Everything is additive: a program of version N uses functions with _vN alone, so that
--- those of older programs stay as they are.
+-- The tables of the registry, and its functions. Everything is additive. A function carries the version that it came with, and stays as
+-- it is: programs of that version use it. One that has to do something else is a new one, beside it.
 CREATE TABLE IF NOT EXISTS elasticjob.schema_version (version integer NOT NULL, oldest_program integer NOT NULL);
 
 -- A session ends when another member has seen the same beat for its whole timeout.
@@ -338,4 +338,149 @@ BEGIN
     END IF;
     DELETE FROM elasticjob.change c WHERE c.namespace = space AND c.job = ANY (names) AND c.token < oldest;
     RETURN names[cardinality(names)];
+END $$;
+
+-- What applications have asked for by transactions of their own: of the job, that `element` is added to the array in the node below
+-- `target` of each child of `audience`. A row is there once its transaction was committed, and until the nodes have it.
+CREATE TABLE IF NOT EXISTS elasticjob.inbox (
+    namespace text COLLATE "C" NOT NULL,
+    job text COLLATE "C" NOT NULL,
+    number bigint GENERATED ALWAYS AS IDENTITY,
+    audience text COLLATE "C" NOT NULL,
+    target text COLLATE "C" NOT NULL,
+    element jsonb NOT NULL,
+    put_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (namespace, job, number)
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+
+-- The jobs that have rows in the inbox and somewhere to add them, as a JSON array, with whether the caller is one of their instances.
+-- It costs a look at the index for each of them.
+CREATE OR REPLACE FUNCTION elasticjob.waiting_v3(space text, caller bigint) RETURNS text
+LANGUAGE sql STABLE AS $$
+    WITH RECURSIVE first AS (
+        (SELECT i.job, i.audience FROM elasticjob.inbox i WHERE i.namespace = space ORDER BY i.job, i.number LIMIT 1)
+        UNION ALL
+        SELECT next.job, next.audience FROM first CROSS JOIN LATERAL (
+            SELECT i.job, i.audience FROM elasticjob.inbox i WHERE i.namespace = space AND i.job > first.job
+            ORDER BY i.job, i.number LIMIT 1) AS next
+    )
+    SELECT coalesce(jsonb_agg(jsonb_build_array(served.job, served.has_caller)), '[]')::text FROM (
+        SELECT first.job, bool_or(n.owner = caller) AS has_caller FROM first
+        JOIN elasticjob.node n ON n.namespace = space AND n.parent = first.audience
+        GROUP BY first.job LIMIT 1000
+    ) AS served
+$$;
+
+-- The array in a node, or NULL if the node has anything else, such as what another program wrote.
+CREATE OR REPLACE FUNCTION elasticjob.array_v3(data bytea) RETURNS jsonb
+LANGUAGE plpgsql IMMUTABLE STRICT AS $$
+DECLARE
+    found jsonb;
+BEGIN
+    found := convert_from(data, 'UTF8')::jsonb;
+    IF jsonb_typeof(found) <> 'array' THEN
+        RETURN NULL;
+    END IF;
+    IF EXISTS (SELECT 1 FROM jsonb_array_elements(found) AS e(element)
+        WHERE jsonb_typeof(e.element) <> 'object' OR jsonb_typeof(e.element -> 'requests') IS DISTINCT FROM 'array') THEN
+        RETURN NULL;
+    END IF;
+    RETURN found;
+EXCEPTION WHEN data_exception OR untranslatable_character THEN
+    RETURN NULL;
+END $$;
+
+-- Two arrays as one, in which elements that are equal but for their requests are one element with the requests of all.
+CREATE OR REPLACE FUNCTION elasticjob.joined_v3(present jsonb, added jsonb) RETURNS jsonb
+LANGUAGE sql IMMUTABLE STRICT AS $$
+    SELECT jsonb_agg(m.element || jsonb_build_object('requests', m.requests) ORDER BY m.place) FROM (
+        SELECT e.element - 'requests' AS element, min(e.place) AS place,
+            coalesce(jsonb_agg(r.request ORDER BY e.place, r.place) FILTER (WHERE r.request IS NOT NULL), '[]') AS requests
+        FROM jsonb_array_elements(present || added) WITH ORDINALITY AS e(element, place)
+        LEFT JOIN LATERAL jsonb_array_elements(e.element -> 'requests') WITH ORDINALITY AS r(request, place) ON true
+        GROUP BY e.element - 'requests'
+    ) AS m
+$$;
+
+-- Turns rows of the inbox into nodes of the job, under the lock of the job: the first of them, 128 KiB at most. Returns whether it did.
+-- If a node cannot take them, because it is full or has no array, all rows wait until its instance has taken what is there.
+CREATE OR REPLACE FUNCTION elasticjob.take_v3(space text, of_job text, patience_millis bigint) RETURNS boolean
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    now_millis CONSTANT bigint := floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint;
+    job record;
+    new_token bigint;
+    first record;
+    children text[];
+    numbers bigint[];
+    batch jsonb;
+    contents bytea[];
+    are_new boolean[];
+    lacks_target boolean;
+BEGIN
+    -- One member is enough. Others would stand in the queue of the job's lock.
+    IF NOT pg_try_advisory_xact_lock(hashtextextended(space || ' ' || of_job, 7308895160834091571)) THEN
+        RETURN false;
+    END IF;
+    PERFORM set_config('lock_timeout', patience_millis::text, true);
+    SELECT j.counter, j.token INTO job FROM elasticjob.job j WHERE j.namespace = space AND j.name = of_job FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    SELECT i.audience, i.target INTO first FROM elasticjob.inbox i
+    WHERE i.namespace = space AND i.job = of_job ORDER BY i.number LIMIT 1;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    children := ARRAY(SELECT n.name FROM elasticjob.node n WHERE n.namespace = space AND n.parent = first.audience ORDER BY n.name);
+    IF cardinality(children) = 0 THEN
+        RETURN false;
+    END IF;
+
+    SELECT array_agg(i.number), elasticjob.joined_v3('[]', jsonb_agg(i.element ORDER BY i.number)) INTO numbers, batch
+    FROM (
+        SELECT i.number, i.element, row_number() OVER by_number AS place,
+            sum(octet_length(i.element::text)) OVER by_number AS size
+        FROM elasticjob.inbox i
+        WHERE i.namespace = space AND i.job = of_job AND i.audience = first.audience AND i.target = first.target
+        WINDOW by_number AS (ORDER BY i.number)
+        ORDER BY i.number LIMIT 1000
+    ) AS i
+    WHERE i.place = 1 OR i.size <= least(131072, 8388608 / cardinality(children));
+    SELECT array_agg(c.content ORDER BY c.name), array_agg(c.is_new ORDER BY c.name) INTO contents, are_new
+    FROM (
+        SELECT u.name, n.name IS NULL AS is_new, convert_to((CASE WHEN n.name IS NULL THEN batch
+            ELSE elasticjob.joined_v3(elasticjob.array_v3(n.data), batch) END)::text, 'UTF8') AS content
+        FROM unnest(children) AS u(name)
+        LEFT JOIN elasticjob.node n ON n.namespace = space AND n.parent = first.target AND n.name = u.name
+    ) AS c;
+    IF EXISTS (SELECT 1 FROM unnest(contents) AS c(content) WHERE c.content IS NULL OR octet_length(c.content) > 262144) THEN
+        RETURN false;
+    END IF;
+
+    new_token := greatest(job.token + 1, now_millis << 20);
+    INSERT INTO elasticjob.node VALUES (
+        space, regexp_replace(first.target, '/[^/]*$', ''), regexp_replace(first.target, '^.*/', ''), '', 0, new_token, new_token,
+        now_millis, 0, 0)
+    ON CONFLICT DO NOTHING;
+    lacks_target := FOUND;
+    INSERT INTO elasticjob.node AS n
+    SELECT space, first.target, c.name, c.content, 0, new_token, new_token, now_millis, 0, 0
+    FROM unnest(children, contents) AS c(name, content)
+    ON CONFLICT (namespace, parent, name) DO UPDATE SET data = excluded.data,
+        version = CASE n.version WHEN 2147483647 THEN -2147483648 ELSE n.version + 1 END,
+        modified = new_token, modified_at = now_millis;
+    INSERT INTO elasticjob.change
+    SELECT space, of_job, job.counter + row_number() OVER by_path, new_token, row_number() OVER by_path - 1, c.kind, c.path
+    FROM (
+        SELECT 1 AS kind, first.target AS path WHERE lacks_target
+        UNION ALL
+        SELECT CASE WHEN c.is_new THEN 1 ELSE 2 END, first.target || '/' || c.name
+        FROM unnest(children, are_new) AS c(name, is_new)
+    ) AS c
+    WINDOW by_path AS (ORDER BY c.path COLLATE "C");
+    UPDATE elasticjob.job j SET token = new_token, counter = j.counter + cardinality(children) + lacks_target::integer
+    WHERE j.namespace = space AND j.name = of_job;
+    DELETE FROM elasticjob.inbox i WHERE i.namespace = space AND i.job = of_job AND i.number = ANY (numbers);
+    RETURN true;
 END $$;

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use elasticjob_tests::databases::{DatabaseServer, Kind};
 use elasticjob_tests::programs::program;
 use elasticjob_tests::zookeeper::{Server, free_port};
 use sqlx::ConnectOptions as _;
@@ -233,6 +234,46 @@ fn the_one_off_job_should_be_run_by_http() {
         (404, "there is no job `rebiuld_index` in the registry")
     );
     assert_eq!(web.terminate(), Some(0));
+}
+
+#[test]
+fn an_order_is_shipped_if_it_was_stored() {
+    let server = DatabaseServer::start(Kind::Postgres).unwrap();
+    let start = || {
+        Program::example("orders")
+            .environment("DATABASE_URL", &server.full_url())
+            .environment("PORT", "0")
+            .start()
+    };
+    let mut web = start();
+    let address = web.wait_for("listening on http://").parse().unwrap();
+    for number in [1, 2] {
+        let (status, body) = request(address, "POST", "/orders/tea");
+        assert_eq!((status, body), (201, format!("order {number}\n")));
+    }
+    let (status, body) = request(address, "POST", "/orders/tea");
+    assert_eq!((status, body.as_str()), (409, "no tea is left\n"));
+    let (status, body) = request(address, "POST", "/orders/coffee");
+    // The number of the order that there is not was used up.
+    assert_eq!((status, body.as_str()), (201, "order 4\n"));
+    assert_eq!(web.wait_for("shipped order 1: "), "tea");
+    assert_eq!(web.wait_for("shipped order 2: "), "tea");
+    assert_eq!(web.wait_for("shipped order "), "4: coffee");
+    let (_, body) = request(address, "GET", "/orders");
+    assert_eq!(
+        body,
+        "order 1: tea, shipped\norder 2: tea, shipped\norder 4: coffee, shipped\n"
+    );
+    // Also if the process is killed as soon as it has answered.
+    assert_eq!(request(address, "POST", "/orders/coffee").0, 201);
+    web.kill();
+    let mut next = start();
+    let address = next.wait_for("listening on http://").parse().unwrap();
+    program::wait("the order to be shipped", || {
+        let (_, body) = request(address, "GET", "/orders");
+        body.ends_with("order 5: coffee, shipped\n").then_some(())
+    });
+    assert_eq!(next.terminate(), Some(0));
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use axum::Router;
 use axum::http::request::Parts;
+use axum::{Extension, Router};
 use elasticjob::configuration::sources::ConsoleSettings;
 use elasticjob::operation::Operations;
 use elasticjob::operation::world::World;
@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::access::{Access, Accounts, Visitor};
+use crate::api::java::Recorded;
 use crate::gate::Gate;
 use crate::key::Key;
 use crate::{routes, serve};
@@ -83,7 +84,8 @@ async fn open(settings: &ConsoleSettings, context: CompanionContext) {
     let world = World::new(context.operations());
     let router = routes::router(world.clone(), gate);
     let stop = CancellationToken::new();
-    let serving = serve::serve(listener, router, &stop);
+    let recorded = Extension(Recorded::new(context.histories()));
+    let serving = serve::serve(listener, router.layer(recorded), &stop);
     let stopping = async {
         context.stopped().await;
         stop.cancel();

@@ -5,8 +5,10 @@
 
 mod centre;
 mod configuration;
+mod data_source;
 mod dump;
 mod envelope;
+mod event_trace;
 mod jobs;
 mod login;
 mod servers;
@@ -27,6 +29,7 @@ use crate::table::{Needs, Route, get, post, row};
 use envelope::Failure;
 
 pub(crate) use dump::Dumps;
+pub(crate) use event_trace::Recorded;
 
 const VIEWER: Needs = Needs::Rights(Rights::Viewer);
 const OPERATOR: Needs = Needs::Rights(Rights::Operator);
@@ -102,6 +105,47 @@ pub(crate) const ROUTES: &[Route] = &[
     }),
     row(Method::DELETE, "/api/registry-center", ADMIN, |method| {
         on(method, centre::change)
+    }),
+    post("/api/event-trace/execution", VIEWER, |method| {
+        on(method, event_trace::executions)
+    }),
+    get("/api/event-trace/execution/jobNames", VIEWER, |method| {
+        on(method, event_trace::jobs)
+    }),
+    get("/api/event-trace/execution/jobNames/{prefix}", VIEWER, |method| {
+        on(method, event_trace::jobs_like)
+    }),
+    get("/api/event-trace/execution/ip", VIEWER, |method| {
+        on(method, event_trace::ips)
+    }),
+    get("/api/event-trace/execution/ip/{prefix}", VIEWER, |method| {
+        on(method, event_trace::ips_like)
+    }),
+    post("/api/event-trace/status", VIEWER, |method| {
+        on(method, event_trace::statuses)
+    }),
+    get("/api/event-trace/status/jobNames", VIEWER, |method| {
+        on(method, event_trace::status_jobs)
+    }),
+    get("/api/event-trace/status/jobNames/{prefix}", VIEWER, |method| {
+        on(method, event_trace::status_jobs_like)
+    }),
+    get("/api/data-source/drivers", VIEWER, |method| {
+        on(method, data_source::drivers)
+    }),
+    get("/api/data-source/activated", VIEWER, |method| {
+        on(method, data_source::activated)
+    }),
+    get("/api/data-source/load", VIEWER, |method| on(method, data_source::load)),
+    post("/api/data-source/add", ADMIN, |method| on(method, data_source::change)),
+    post("/api/data-source/connectTest", ADMIN, |method| {
+        on(method, data_source::change)
+    }),
+    post("/api/data-source/connect", ADMIN, |method| {
+        on(method, data_source::connect)
+    }),
+    row(Method::DELETE, "/api/data-source", ADMIN, |method| {
+        on(method, data_source::change)
     }),
 ];
 

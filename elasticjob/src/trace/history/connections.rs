@@ -105,8 +105,10 @@ impl Connections {
 
     /// Closes connections of our own. A pool of the application's is left as it is.
     pub(super) async fn close(&self) {
-        if let Self::Own(pool) = self {
-            pool.close().await;
+        match self {
+            Self::Own(pool) => pool.close().await,
+            #[cfg(any(feature = "history-sqlite", feature = "history-postgres", feature = "history-mysql"))]
+            _ => {}
         }
     }
 

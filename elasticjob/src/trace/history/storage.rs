@@ -47,6 +47,10 @@ pub struct Storage {
 
 #[derive(Clone, Debug)]
 enum Target {
+    #[cfg_attr(
+        not(any(feature = "history-sqlite", feature = "history-postgres", feature = "history-mysql")),
+        expect(dead_code, reason = "pools are those of drivers")
+    )]
     Pool {
         connections: Connections,
         /// Without user and password.

@@ -12,6 +12,7 @@ use elasticjob::operation::{Error, Note, Operations, Target};
 use serde::Deserialize;
 
 use crate::access::Visitor;
+use crate::audit::Outcome;
 use crate::page::escaped;
 use crate::routes::{Site, base};
 use crate::text::shown;
@@ -19,6 +20,9 @@ use crate::words::{Language, Words};
 
 /// How long a page waits to show what the action before it has done. Then its stream shows it.
 const SETTLING: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// Where an action leads, and what came of it.
+type Answer = (Extension<Outcome>, Redirect);
 
 /// An action that a visitor asked for.
 pub(crate) struct Asked {
@@ -55,7 +59,7 @@ impl Asked {
     }
 
     /// Leads to a page below the console, with what came of the action on these jobs. The page shows what it has done.
-    async fn answer(self, jobs: &[String], page: &str, done: Result<String, Error>) -> Redirect {
+    async fn answer(self, jobs: &[String], page: &str, done: Result<String, Error>) -> Answer {
         let (key, text) = match &done {
             Ok(text) => ("done", text.clone()),
             Err(error) => ("failed", error.chain().to_string()),
@@ -66,8 +70,13 @@ impl Asked {
                 .read_again(jobs.iter().map(|job| &**job), SETTLING)
                 .await;
         }
+        let outcome = match &done {
+            Ok(_) => Outcome::Done,
+            Err(error) => Outcome::Failed(error.chain().to_string()),
+        };
         let sign = if page.contains('?') { '&' } else { '?' };
-        Redirect::to(&format!("{}{page}{sign}{key}={}", self.base, escaped(&shown(&text))))
+        let page = Redirect::to(&format!("{}{page}{sign}{key}={}", self.base, escaped(&shown(&text))));
+        (Extension(outcome), page)
     }
 }
 
@@ -96,7 +105,7 @@ pub(crate) struct Off {
 }
 
 /// Triggers all items of a job.
-pub(crate) async fn trigger(asked: Asked, Path(job): Path<String>, Form(form): Form<Trigger>) -> Redirect {
+pub(crate) async fn trigger(asked: Asked, Path(job): Path<String>, Form(form): Form<Trigger>) -> Answer {
     let parameter = (!form.parameter.is_empty()).then_some(&*form.parameter);
     let done = asked.operations().trigger(&job, parameter).await;
     let done = done.map(|_| (asked.words.triggered)(&job));
@@ -104,7 +113,7 @@ pub(crate) async fn trigger(asked: Asked, Path(job): Path<String>, Form(form): F
 }
 
 /// Pauses a job.
-pub(crate) async fn disable(asked: Asked, Path(job): Path<String>, Form(form): Form<Off>) -> Redirect {
+pub(crate) async fn disable(asked: Asked, Path(job): Path<String>, Form(form): Form<Off>) -> Answer {
     let note = asked.operations().note(Some(asked.visitor.name()), given(&form.reason));
     let done = asked.operations().disable(&Target::job(&*job), Some(note)).await;
     let done = done.map(|_| (asked.words.switched_off)(&job));
@@ -112,21 +121,21 @@ pub(crate) async fn disable(asked: Asked, Path(job): Path<String>, Form(form): F
 }
 
 /// Ends the pause of a job.
-pub(crate) async fn enable(asked: Asked, Path(job): Path<String>) -> Redirect {
+pub(crate) async fn enable(asked: Asked, Path(job): Path<String>) -> Answer {
     let done = asked.operations().enable(&Target::job(&*job)).await;
     let done = done.map(|_| (asked.words.switched_on)(&job));
     asked.answer(slice::from_ref(&job), &of_job(&job), done).await
 }
 
 /// Triggers one item.
-pub(crate) async fn trigger_item(asked: Asked, Path((job, item)): Path<(String, u32)>) -> Redirect {
+pub(crate) async fn trigger_item(asked: Asked, Path((job, item)): Path<(String, u32)>) -> Answer {
     let done = asked.operations().trigger_item(&job, item, None).await;
     let done = done.map(|_| (asked.words.triggered)(&(asked.words.item_of)(item, &job)));
     asked.answer(slice::from_ref(&job), &of_items(&job), done).await
 }
 
 /// Cancels the run of one item.
-pub(crate) async fn cancel_item(asked: Asked, Path((job, item)): Path<(String, u32)>) -> Redirect {
+pub(crate) async fn cancel_item(asked: Asked, Path((job, item)): Path<(String, u32)>) -> Answer {
     let note = asked.operations().note(Some(asked.visitor.name()), None);
     let done = asked.operations().cancel(&job, Some(item), Some(note)).await;
     let done = done.map(|_| (asked.words.run_cancelled)(&(asked.words.item_of)(item, &job)));
@@ -134,7 +143,7 @@ pub(crate) async fn cancel_item(asked: Asked, Path((job, item)): Path<(String, u
 }
 
 /// Switches one item off.
-pub(crate) async fn disable_item(asked: Asked, Path((job, item)): Path<(String, u32)>) -> Redirect {
+pub(crate) async fn disable_item(asked: Asked, Path((job, item)): Path<(String, u32)>) -> Answer {
     let note = asked.operations().note(Some(asked.visitor.name()), None);
     let done = asked.operations().disable_item(&job, item, Some(note)).await;
     let done = done.map(|()| (asked.words.switched_off)(&(asked.words.item_of)(item, &job)));
@@ -142,7 +151,7 @@ pub(crate) async fn disable_item(asked: Asked, Path((job, item)): Path<(String, 
 }
 
 /// Switches one item on.
-pub(crate) async fn enable_item(asked: Asked, Path((job, item)): Path<(String, u32)>) -> Redirect {
+pub(crate) async fn enable_item(asked: Asked, Path((job, item)): Path<(String, u32)>) -> Answer {
     let done = asked.operations().enable_item(&job, item).await;
     let done = done.map(|()| (asked.words.switched_on)(&(asked.words.item_of)(item, &job)));
     asked.answer(slice::from_ref(&job), &of_items(&job), done).await
@@ -189,7 +198,7 @@ impl Asked {
 }
 
 /// Switches a server off in the jobs that the visitor sees.
-pub(crate) async fn disable_server(asked: Asked, Path(server): Path<String>, Form(form): Form<Off>) -> Redirect {
+pub(crate) async fn disable_server(asked: Asked, Path(server): Path<String>, Form(form): Form<Off>) -> Answer {
     let note = asked.operations().note(Some(asked.visitor.name()), given(&form.reason));
     let (jobs, done) = asked.switch_server(&server, Switch::Off(note)).await;
     let done = done.map(|()| (asked.words.switched_off)(&server));
@@ -197,7 +206,7 @@ pub(crate) async fn disable_server(asked: Asked, Path(server): Path<String>, For
 }
 
 /// Switches a server on in the jobs that the visitor sees.
-pub(crate) async fn enable_server(asked: Asked, Path(server): Path<String>) -> Redirect {
+pub(crate) async fn enable_server(asked: Asked, Path(server): Path<String>) -> Answer {
     let (jobs, done) = asked.switch_server(&server, Switch::On).await;
     let done = done.map(|()| (asked.words.switched_on)(&server));
     asked.answer(&jobs, "/servers", done).await

@@ -10,13 +10,15 @@ use elasticjob::operation::Operations;
 use elasticjob::operation::world::World;
 use elasticjob::registry::BoxFuture;
 use elasticjob::starter::{Companion, CompanionContext};
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::access::{Access, Accounts, Visitor};
 use crate::api::java::Recorded;
 use crate::gate::Gate;
 use crate::key::Key;
+use crate::store::{Kept, Store};
 use crate::{routes, serve};
 
 /// The console, for [`Builder::with`](elasticjob::starter::Builder::with).
@@ -80,9 +82,16 @@ async fn open(settings: &ConsoleSettings, context: CompanionContext) {
             return;
         }
     };
-    let gate = gate(settings, address);
+    let Some((store, mut kept)) = kept(settings).await else {
+        return;
+    };
+    let wrong_row = kept.wrong_row.take();
+    if let Some(row) = wrong_row {
+        error!(row, "a row of the audit log of the console is not as it was written");
+    }
+    let gate = gate(settings, address, store.clone(), kept);
     let world = World::new(context.operations());
-    let router = routes::router(world.clone(), gate);
+    let router = routes::router_keeping(world.clone(), gate.clone(), store, wrong_row);
     let stop = CancellationToken::new();
     let recorded = Extension(Recorded::new(context.histories()));
     let serving = serve::serve(listener, router.layer(recorded), &stop);
@@ -90,11 +99,31 @@ async fn open(settings: &ConsoleSettings, context: CompanionContext) {
         context.stopped().await;
         stop.cancel();
     };
-    tokio::join!(serving, stopping, world.run(stop.cancelled()));
+    let keeping = async {
+        if let Some(accounts) = gate.accounts() {
+            stop.run_until_cancelled(accounts.keep_sessions()).await;
+        }
+    };
+    tokio::join!(serving, stopping, keeping, world.run(stop.cancelled()));
+}
+
+/// Returns where the console keeps what it keeps, and what was kept; `None` if the directory cannot be used. Then the console stays
+/// closed: what visitors do would be in no log that lasts.
+async fn kept(settings: &ConsoleSettings) -> Option<(Store, Kept)> {
+    let Some(directory) = &settings.data_dir else {
+        return Some((Store::in_memory(), Kept::default()));
+    };
+    match Store::open(directory, Timestamp::now()).await {
+        Ok(opened) => Some(opened),
+        Err(error) => {
+            error!(directory = %directory.display(), %error, "no console: `elasticjob.console.data-dir` cannot be used");
+            None
+        }
+    }
 }
 
 /// Returns who may enter: the users, or without any the visitor that has the key. The log has the address to open.
-fn gate(settings: &ConsoleSettings, address: SocketAddr) -> Gate {
+fn gate(settings: &ConsoleSettings, address: SocketAddr, store: Store, kept: Kept) -> Gate {
     let port = address.port();
     if settings.users.is_empty() {
         let file = std::env::temp_dir().join(format!("elasticjob-console-{port}.key"));
@@ -115,7 +144,7 @@ fn gate(settings: &ConsoleSettings, address: SocketAddr) -> Gate {
             "passwords reach the console unencrypted: put a proxy with TLS before it, and name it by `elasticjob.console.public-url`"
         );
     }
-    Gate::Users(Arc::new(Accounts::new(settings, port)))
+    Gate::Users(Arc::new(Accounts::new(settings, port, store, kept)))
 }
 
 /// The address of the console, by a name of this machine.

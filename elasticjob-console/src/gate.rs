@@ -4,6 +4,7 @@
 //! The host comes first. A page of another site that has its name point at this machine would be of the same origin as the
 //! console, and could read every page; its name is none of ours, so it gets no content.
 
+use std::fmt;
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, RawPathParams, Request, State};
@@ -15,11 +16,13 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use jiff::Timestamp;
 
-use crate::access::peer::Local;
+use crate::access::peer::{Local, Peer};
 use crate::access::session::Use;
 use crate::access::{Access, Accounts, LogIn, Rights, Visitor};
+use crate::audit::{self, Entry, Outcome};
 use crate::key::Key;
-use crate::page::escaped;
+use crate::page::{escaped, unescaped};
+use crate::routes::Site;
 use crate::table::{Needs, Route};
 use crate::{api, token};
 
@@ -62,24 +65,48 @@ pub(crate) async fn pass(State(gate): State<Gate>, request: Request, next: Next)
     with_headers(response)
 }
 
-/// Lets a request through to its route if its visitor may do what the row says, and refuses it otherwise.
+/// Lets a request through to its route if its visitor may do what the row says, and refuses it otherwise. What a visitor changes, or
+/// may not change, is in the audit log.
 pub(crate) async fn permit(
-    State((gate, route)): State<(Gate, &'static Route)>,
+    State((site, route)): State<(Site, &'static Route)>,
     request: Request,
     next: Next,
 ) -> Response {
     let (mut parts, body) = request.into_parts();
     let jobs = jobs_of(&mut parts).await;
-    let Some(refusal) = gate.refusal(route, &parts, &jobs) else {
-        return next.run(Request::from_parts(parts, body)).await;
+    let audited = site.gate.audited(route, &parts);
+    let Some(refusal) = site.gate.refusal(route, &parts, &jobs) else {
+        let request = Request::from_parts(parts, body);
+        return match audited {
+            None => next.run(request).await,
+            Some(entry) => carried_out(&site, entry, request, next).await,
+        };
     };
+    if let Some(mut entry) = audited {
+        entry.outcome = Outcome::Refused(refusal.to_string());
+        audit::append(&site.store, entry, Timestamp::now()).await;
+    }
     if let Some(answer) = api::refused(route.path, refusal, &jobs) {
         return answer;
     }
     match refusal {
-        Refusal::Stranger => gate.stranger(&parts),
+        Refusal::Stranger => site.gate.stranger(&parts),
         refusal => refusal.into_response(),
     }
+}
+
+/// Carries a request out between two rows of the audit log.
+async fn carried_out(site: &Site, entry: Entry, request: Request, next: Next) -> Response {
+    let asked = audit::append(&site.store, entry.clone(), Timestamp::now()).await;
+    let response = next.run(request).await;
+    let outcome = Outcome::of_response(&response);
+    let entry = Entry {
+        outcome,
+        of: asked,
+        ..entry
+    };
+    audit::append(&site.store, entry, Timestamp::now()).await;
+    response
 }
 
 /// Returns the jobs that the path names.
@@ -107,25 +134,26 @@ pub(crate) enum Refusal {
     NoSuchJob,
 }
 
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stranger => f.write_str("log in first"),
+            Self::OtherOrigin => f.write_str("the form was sent by a page of another origin"),
+            Self::Lacks(rights) => write!(f, "this needs the rights of a visitor that is {rights}"),
+            Self::NotByToken => f.write_str("a token changes nothing of its user: log in"),
+            Self::NoSuchJob => f.write_str("there is no such job"),
+        }
+    }
+}
+
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let (status, text) = match self {
-            Self::Stranger => (StatusCode::UNAUTHORIZED, "log in first\n".to_owned()),
-            Self::OtherOrigin => (
-                StatusCode::FORBIDDEN,
-                "the form was sent by a page of another origin\n".to_owned(),
-            ),
-            Self::Lacks(rights) => (
-                StatusCode::FORBIDDEN,
-                format!("this needs the rights of a visitor that is {rights}\n"),
-            ),
-            Self::NotByToken => (
-                StatusCode::FORBIDDEN,
-                "a token changes nothing of its user: log in\n".to_owned(),
-            ),
-            Self::NoSuchJob => (StatusCode::NOT_FOUND, "there is no such job\n".to_owned()),
+        let status = match self {
+            Self::Stranger => StatusCode::UNAUTHORIZED,
+            Self::OtherOrigin | Self::Lacks(_) | Self::NotByToken => StatusCode::FORBIDDEN,
+            Self::NoSuchJob => StatusCode::NOT_FOUND,
         };
-        (status, text).into_response()
+        (status, format!("{self}\n")).into_response()
     }
 }
 
@@ -183,6 +211,37 @@ impl Gate {
         match (self, token::of(&parts.headers)) {
             (Self::Key { key, .. }, None) => key.accept(parts, &host),
             _ => None,
+        }
+    }
+
+    /// Returns the entry of the audit log for a request that changes something; `None` for others, and for those of strangers: they
+    /// would fill the log.
+    fn audited(&self, route: &Route, parts: &Parts) -> Option<Entry> {
+        let is_reading = matches!(parts.method, Method::GET | Method::HEAD);
+        if is_reading || route.needs == Needs::Nothing {
+            return None;
+        }
+        let visitor = parts.extensions.get::<Visitor>()?;
+        let path = unescaped(parts.uri.path()).unwrap_or_else(|| parts.uri.path().to_owned());
+        let is_dry = parts.uri.query().is_some_and(|query| query.contains("dryRun=true"));
+        let dry = if is_dry { " (dry run)" } else { "" };
+        Some(Entry {
+            visitor: visitor.name().to_owned(),
+            peer: self.peer(parts),
+            action: format!("{} {path}{dry}", parts.method),
+            outcome: Outcome::Asked,
+            of: None,
+        })
+    }
+
+    /// Returns the address from which a request came, as far as it is known.
+    fn peer(&self, parts: &Parts) -> String {
+        match self {
+            Self::Users(accounts) => accounts.peer(parts).to_string(),
+            Self::Key { .. } | Self::Application(_) => {
+                let peer = parts.extensions.get::<Peer>();
+                peer.map(|peer| peer.0.to_string()).unwrap_or_default()
+            }
         }
     }
 

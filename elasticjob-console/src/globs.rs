@@ -67,6 +67,24 @@ impl Globs {
         Self(self.0.iter().chain(further).cloned().collect())
     }
 
+    /// Returns the sets of patterns, each of which a name has to match.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn sets(&self) -> Vec<Vec<&str>> {
+        let mut sets = Vec::new();
+        for patterns in self.0.iter() {
+            sets.push(patterns.iter().map(|pattern| &**pattern).collect());
+        }
+        sets
+    }
+
+    /// Reads what [`sets`](Self::sets) returned.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn of_sets(sets: Vec<Vec<String>>) -> Result<Self, String> {
+        let sets = sets.into_iter().map(Self::parse);
+        sets.into_iter()
+            .try_fold(Self::all(), |globs, set| Ok(globs.and(&set?)))
+    }
+
     /// Returns whether each name matches.
     #[must_use]
     pub fn is_all(&self) -> bool {

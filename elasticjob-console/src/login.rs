@@ -86,7 +86,7 @@ pub(crate) async fn log_in(State(site): State<Site>, parts: Parts, Form(form): F
     {
         LogIn::In(id) => {
             // A session from before the login does not become that of the user.
-            accounts.end_of(&parts.headers);
+            accounts.end_of(&parts.headers).await;
             let cookie = [(header::SET_COOKIE, accounts.cookie(&id))];
             (cookie, Redirect::to(local(&form.wanted))).into_response()
         }
@@ -105,7 +105,7 @@ pub(crate) async fn log_out(State(site): State<Site>, parts: Parts) -> Response 
     let Some(accounts) = site.gate.accounts() else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    accounts.end_of(&parts.headers);
+    accounts.end_of(&parts.headers).await;
     let cookie = [(header::SET_COOKIE, accounts.no_cookie())];
     (cookie, Redirect::to("/login")).into_response()
 }

@@ -20,6 +20,7 @@ use crate::condition::Judgement;
 use crate::gate::Gate;
 use crate::globs::Globs;
 use crate::page::{self, Fragments, Message, Scene, View};
+use crate::store::Store;
 use crate::table;
 use crate::words::{self, Language};
 
@@ -37,6 +38,10 @@ pub(crate) struct Site {
     pub(crate) gate: Gate,
     memory: Arc<Mutex<Memory>>,
     pub(crate) dumps: Dumps,
+    /// Where the audit log is.
+    pub(crate) store: Store,
+    /// The first row of the audit log that was wrong when the console started.
+    pub(crate) wrong_row: Option<i64>,
     /// Tells streams of this process from those of the one before.
     pub(crate) boot: Arc<str>,
 }
@@ -61,17 +66,25 @@ pub(crate) struct Rendering {
     pub(crate) jobs: Globs,
 }
 
-/// Returns the console as a router.
+/// Returns the console as a router. Its audit log is where its users are kept, or in memory.
 pub(crate) fn router(world: World, gate: Gate) -> Router {
+    let of_users = gate.accounts().map(|accounts| accounts.store.clone());
+    router_keeping(world, gate, of_users.unwrap_or_else(Store::in_memory), None)
+}
+
+/// Returns the console as a router, with its audit log in a store, and the first row in it that is wrong.
+pub(crate) fn router_keeping(world: World, gate: Gate, store: Store, wrong_row: Option<i64>) -> Router {
     let site = Site {
-        gate: gate.clone(),
+        store,
+        wrong_row,
+        gate,
         memory: Arc::default(),
         dumps: Dumps::default(),
         registry: world.operations().registry().into(),
         boot: format!("{:x}", Timestamp::now().as_millisecond()).into(),
         world,
     };
-    table::router(site, gate)
+    table::router(site)
 }
 
 impl Site {

@@ -1,4 +1,4 @@
-//! The settings: who the visitor is, its sessions and tokens, and all users for an admin.
+//! The settings: the visitor, its sessions and tokens, and for an admin all users, and the audit log.
 
 use askama::Template;
 use axum::Form;
@@ -13,17 +13,22 @@ use serde::Deserialize;
 use crate::access::session::Session;
 use crate::access::token::Token;
 use crate::access::{Accounts, NoToken, Rights, Visitor};
+use crate::audit::{Entry, Outcome, Row};
 use crate::globs::Globs;
 use crate::page::{self, Message, Scene, When, escaped, rendered};
 use crate::routes::Site;
-use crate::text::shown;
+use crate::text::{full, shown};
 use crate::words::{Language, Words};
+
+/// Rows of the audit log on a page.
+const AUDITED: usize = 200;
 
 #[derive(Template)]
 #[template(path = "settings.html")]
 struct Body<'a> {
     w: &'a Words,
     scene: &'a Scene,
+    is_admin: bool,
     name: String,
     rights: &'static str,
     jobs: String,
@@ -87,6 +92,91 @@ pub(crate) async fn page(
     rendered_page(&site, &visitor, &parts, None, Some(&message)).into_response()
 }
 
+#[derive(Deserialize)]
+pub(crate) struct Before {
+    before: Option<i64>,
+}
+
+#[derive(Template)]
+#[template(path = "audit.html")]
+struct AuditBody<'a> {
+    w: &'a Words,
+    scene: &'a Scene,
+    is_lasting: bool,
+    /// What cannot be read, or the first row that is wrong.
+    problem: Option<String>,
+    rows: Vec<AuditRow>,
+    earlier: Option<String>,
+}
+
+struct AuditRow {
+    number: i64,
+    at: String,
+    visitor: String,
+    peer: String,
+    action: String,
+    outcome: &'static str,
+    class: &'static str,
+    why: String,
+    of: Option<i64>,
+}
+
+impl AuditRow {
+    fn of(row: Row, words: &Words, zone: &TimeZone) -> Self {
+        let Entry {
+            visitor,
+            peer,
+            action,
+            outcome,
+            of,
+        } = row.entry;
+        let class = match &outcome {
+            Outcome::Asked => "asked",
+            Outcome::Done => "succeeded",
+            Outcome::Failed(_) | Outcome::Refused(_) => "failed",
+        };
+        Self {
+            number: row.number,
+            at: full(row.at, zone),
+            visitor: shown(&visitor),
+            peer: shown(&peer),
+            action: shown(&action),
+            outcome: (words.audited)(&outcome),
+            class,
+            why: shown(outcome.parts().1),
+            of,
+        }
+    }
+}
+
+/// Answers with rows of the audit log, the newest first.
+pub(crate) async fn audit(
+    State(site): State<Site>,
+    Extension(visitor): Extension<Visitor>,
+    Query(query): Query<Before>,
+    parts: Parts,
+) -> Response {
+    site.world.look([]);
+    let scene = site.scene(Language::of(&parts.headers), crate::routes::base_of(&parts), &visitor);
+    let (w, zone) = (scene.words, TimeZone::system());
+    let found = site.store.rows(query.before.unwrap_or(i64::MAX), AUDITED).await;
+    let (rows, unread) = match found {
+        Ok(rows) => (rows, None),
+        Err(error) => (Vec::new(), Some((w.audit_away)(&shown(&error.to_string())))),
+    };
+    let wrong = site.wrong_row.map(w.audit_wrong);
+    let oldest = rows.last().map(|row| row.number).filter(|_| rows.len() == AUDITED);
+    let body = AuditBody {
+        w,
+        is_lasting: site.store.is_lasting(),
+        problem: unread.or(wrong),
+        earlier: oldest.map(|oldest| format!("{}/settings/audit?before={oldest}", scene.base)),
+        rows: rows.into_iter().map(|row| AuditRow::of(row, w, &zone)).collect(),
+        scene: &scene,
+    };
+    Html(page::settings(&scene, &rendered(&body), &site.boot, None)).into_response()
+}
+
 /// Makes a token, and shows it once.
 pub(crate) async fn make_token(
     State(site): State<Site>,
@@ -98,9 +188,10 @@ pub(crate) async fn make_token(
         return StatusCode::NOT_FOUND.into_response();
     };
     let (words, now) = (Language::of(&parts.headers).words(), Timestamp::now());
-    let made = form
-        .token(now)
-        .and_then(|token| accounts.make_token(&visitor, form.name.trim(), token, now));
+    let made = match form.token(now) {
+        Ok(token) => accounts.make_token(&visitor, form.name.trim(), token, now).await,
+        Err(problem) => Err(problem),
+    };
     match made {
         Ok(token) => rendered_page(&site, &visitor, &parts, Some(token), None).into_response(),
         Err(problem) => {
@@ -151,7 +242,10 @@ pub(crate) async fn revoke_token(
     };
     let words = Language::of(&parts.headers).words();
     answer(
-        accounts.revoke(&visitor, &token).then(|| (words.token_revoked)(&token)),
+        accounts
+            .revoke(&visitor, &token)
+            .await
+            .then(|| (words.token_revoked)(&token)),
         words,
     )
 }
@@ -167,16 +261,21 @@ pub(crate) async fn end_session(
         return StatusCode::NOT_FOUND.into_response();
     };
     let words = Language::of(&parts.headers).words();
-    let ended = accounts.end_session(&visitor, &session);
+    let ended = accounts.end_session(&visitor, &session).await;
     answer(ended.map(|user| (words.session_ended)(&user)), words)
 }
 
 fn answer(done: Option<String>, words: &Words) -> Response {
-    let (key, text) = match done {
-        Some(text) => ("done", text),
-        None => ("failed", words.gone_already.to_owned()),
+    let (key, text, outcome) = match done {
+        Some(text) => ("done", text, Outcome::Done),
+        None => (
+            "failed",
+            words.gone_already.to_owned(),
+            Outcome::Failed("gone already, or of another".to_owned()),
+        ),
     };
-    Redirect::to(&format!("/settings?{key}={}", escaped(&shown(&text)))).into_response()
+    let page = Redirect::to(&format!("/settings?{key}={}", escaped(&shown(&text))));
+    (Extension(outcome), page).into_response()
 }
 
 fn rendered_page(
@@ -218,6 +317,7 @@ fn body<'a>(
     let choices = Rights::ALL.into_iter().filter(|rights| visitor.may(*rights));
     Body {
         w,
+        is_admin: visitor.may(Rights::Admin),
         name: shown(visitor.name()),
         rights: (w.rights)(visitor.rights()),
         jobs: shown(&visitor.jobs().to_string()),

@@ -11,7 +11,7 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 
 use crate::access::Rights;
 use crate::api::{java, v2};
-use crate::gate::{self, Gate};
+use crate::gate;
 use crate::routes::{self, Site};
 use crate::{act, assets, live, login, settings};
 
@@ -42,6 +42,7 @@ pub(crate) enum Needs {
 
 const VIEWER: Needs = Needs::Rights(Rights::Viewer);
 const OPERATOR: Needs = Needs::Rights(Rights::Operator);
+const ADMIN: Needs = Needs::Rights(Rights::Admin);
 
 /// A row for pages and other answers that change nothing.
 pub(crate) const fn get(path: &'static str, needs: Needs, handler: fn(MethodFilter) -> MethodRouter<Site>) -> Route {
@@ -88,6 +89,7 @@ const USERS: &[Route] = &[
     post("/login", Needs::Nothing, |method| on(method, login::log_in)),
     post("/logout", Needs::Own, |method| on(method, login::log_out)),
     get("/settings", VIEWER, |method| on(method, settings::page)),
+    get("/settings/audit", ADMIN, |method| on(method, settings::audit)),
     post("/settings/tokens", Needs::Own, |method| {
         on(method, settings::make_token)
     }),
@@ -131,11 +133,12 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Route> {
 }
 
 /// Makes the router of all rows, with the gate before it.
-pub(crate) fn router(site: Site, gate: Gate) -> Router {
+pub(crate) fn router(site: Site) -> Router {
+    let gate = site.gate.clone();
     let routes = all().fold(Router::new(), |router, route| {
         let filter = MethodFilter::try_from(route.method.clone()).expect("the table has common methods");
         let handler =
-            (route.handler)(filter).layer(middleware::from_fn_with_state((gate.clone(), route), gate::permit));
+            (route.handler)(filter).layer(middleware::from_fn_with_state((site.clone(), route), gate::permit));
         router.route(route.path, handler)
     });
     routes
@@ -160,6 +163,7 @@ mod tests {
 
     use super::*;
     use crate::access::{Access, Visitor};
+    use crate::gate::Gate;
     use crate::globs::Globs;
 
     /// A console that takes each request for one of this visitor.

@@ -75,6 +75,7 @@ pub(super) const APPLICATION: &[Entry] = &[
     entry("console.allowed-hosts", List, "", "Further names by which browsers reach the console, such as that of a forwarding proxy."),
     entry("console.public-url", Text, "", "The address by which browsers reach the console, if a proxy stands before it: `https://jobs.example.org`."),
     entry("console.trusted-proxies", List, "", "Addresses or networks of proxies, `10.0.0.0/8`, of which the console believes `X-Forwarded-For`."),
+    entry("console.data-dir", Text, "", "The directory in which the console keeps its audit log, sessions and tokens. Without it they last as long as the process."),
     entry("tracing.type", Text, "", "Where history goes: `RDB`, a database, or a type that the program brings. Without it none is recorded."),
     entry("tracing.include-job-names", List, "", "The only jobs with a recorded history."),
     entry("tracing.exclude-job-names", List, "", "The jobs without a recorded history."),

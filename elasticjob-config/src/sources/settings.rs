@@ -529,6 +529,8 @@ pub struct ConsoleSettings {
     pub public_url: Option<String>,
     /// `console.trusted-proxies`: whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<Network>,
+    /// `console.data-dir`: where the audit log, sessions and tokens are kept.
+    pub data_dir: Option<PathBuf>,
     /// `console.users`, by name.
     pub users: BTreeMap<String, ConsoleUser>,
     /// `console.tokens`, by name.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use axum::http::header::{self, HeaderMap};
 use axum::http::request::Parts;
@@ -18,14 +19,19 @@ use super::session::{self, Session, Sessions, Use};
 use super::throttle::{Subject, Throttle};
 use super::token::{self, Token, Tokens};
 use super::{Rights, Visitor};
+use crate::audit::{self, Entry, Outcome};
 use crate::globs::Globs;
 use crate::key::cookies;
+use crate::store::{self, Kept, Store};
 
 /// The longest name of a user or of a token, in bytes.
 pub(crate) const LONGEST_NAME: usize = 64;
 
 /// The most that is kept of what a browser says that it is, in bytes.
 const LONGEST_AGENT: usize = 200;
+
+/// How often it is kept how long sessions were used.
+const KEEP_EACH: Duration = Duration::from_secs(300);
 
 /// The users of a console.
 pub(crate) struct Accounts {
@@ -37,6 +43,7 @@ pub(crate) struct Accounts {
     pub(crate) hosts: Vec<String>,
     pub(crate) public_url: Option<String>,
     proxies: Vec<Network>,
+    pub(crate) store: Store,
 }
 
 /// A user.
@@ -83,11 +90,13 @@ pub(crate) enum NoToken {
     Rights,
     /// The patterns are none, or no time of at most 90 days is given.
     Limits,
+    /// It cannot be kept.
+    NotKept,
 }
 
 impl Accounts {
-    /// Returns the users of the configuration, of a console that listens on a port.
-    pub(crate) fn new(settings: &ConsoleSettings, port: u16) -> Self {
+    /// Returns the users of the configuration, of a console that listens on a port, with what was kept of them.
+    pub(crate) fn new(settings: &ConsoleSettings, port: u16, store: Store, kept: Kept) -> Self {
         let public = settings.public_url.as_deref();
         let is_secure = public.is_some_and(|url| url.starts_with("https://"));
         let mut hosts = settings.allowed_hosts.clone();
@@ -105,6 +114,15 @@ impl Accounts {
             };
             state.tokens.add(name, token.sha256, of_configuration);
         }
+        for (name, digest, token) in kept.tokens {
+            if !state.tokens.add(&name, digest, token) {
+                warn!(
+                    token = name,
+                    "a token of the console has the name of another, and is none"
+                );
+            }
+        }
+        state.sessions.restore(kept.sessions);
         let users = settings.users.iter().map(|(name, user)| {
             let (rights, jobs, hash) = (rights_of(user.role), globs_of(&user.jobs), user.password_hash.clone());
             let seal = sha256(&format!("{rights}\n{jobs}\n{}", hash.reveal()));
@@ -133,6 +151,7 @@ impl Accounts {
             hosts,
             public_url: settings.public_url.clone(),
             proxies: settings.trusted_proxies.clone(),
+            store,
         }
     }
 
@@ -208,12 +227,26 @@ impl Accounts {
                 if is_short { password } else { "" }.to_owned(),
             )
             .await;
-        match (verified, user) {
-            (Err(Busy), _) => {
-                self.state().throttle.withdrawn(&subjects);
-                LogIn::Busy
-            }
-            (Ok(true), Some(user)) if is_short => {
+        let is_in = matches!((&verified, user), (Ok(true), Some(_)) if is_short);
+        if let Err(Busy) = verified {
+            self.state().throttle.withdrawn(&subjects);
+            return LogIn::Busy;
+        }
+        let outcome = if is_in {
+            Outcome::Done
+        } else {
+            Outcome::Failed("wrong name or password".to_owned())
+        };
+        let entry = Entry {
+            visitor: name.to_owned(),
+            peer: peer.to_string(),
+            action: "login".to_owned(),
+            outcome,
+            of: None,
+        };
+        audit::append(&self.store, entry, now).await;
+        match user.filter(|_| is_in) {
+            Some(user) => {
                 let session = Session {
                     user: name.into(),
                     seal: user.seal,
@@ -222,24 +255,56 @@ impl Accounts {
                     peer: peer.to_string().into(),
                     agent: agent(&parts.headers).into(),
                 };
-                let mut state = self.state();
-                state.throttle.succeeded(&subjects);
+                self.state().throttle.succeeded(&subjects);
                 info!(user = name, %peer, "logged in to the console");
-                LogIn::In(state.sessions.open(session))
+                LogIn::In(self.open(session).await)
             }
-            _ => {
+            None => {
                 warn!(user = name, %peer, "login to the console with a wrong name or password");
                 LogIn::Wrong
             }
         }
     }
 
+    async fn open(&self, session: Session) -> String {
+        let (id, ended) = self.state().sessions.open(session.clone());
+        said(
+            "a session was not kept",
+            self.store.keep_session(&sha256(&id), &session).await,
+        );
+        if let Some(ended) = ended {
+            said("a session was not forgotten", self.store.forget_session(&ended).await);
+        }
+        id
+    }
+
     /// Ends the session of a browser.
-    pub(crate) fn end_of(&self, headers: &HeaderMap) {
-        let mut state = self.state();
-        for id in cookies(headers, &self.cookie.name) {
-            if let Some(session) = state.sessions.end(id) {
+    pub(crate) async fn end_of(&self, headers: &HeaderMap) {
+        let ids: Vec<&str> = cookies(headers, &self.cookie.name).collect();
+        for id in ids {
+            let ended = self.state().sessions.end(id);
+            if let Some(session) = ended {
                 info!(user = &*session.user, "a session of the console was ended");
+                said(
+                    "a session was not forgotten",
+                    self.store.forget_session(&sha256(id)).await,
+                );
+            }
+        }
+    }
+
+    /// Keeps from time to time how long sessions were used, as long as it is polled.
+    pub(crate) async fn keep_sessions(&self) {
+        let mut since = Timestamp::now();
+        loop {
+            tokio::time::sleep(KEEP_EACH).await;
+            let used = self.state().sessions.used_since(since);
+            since = Timestamp::now();
+            for (digest, session) in used {
+                said(
+                    "a session was not kept",
+                    self.store.keep_session(&digest, &session).await,
+                );
             }
         }
     }
@@ -273,16 +338,15 @@ impl Accounts {
     }
 
     /// Ends a session by its name, and returns its user.
-    pub(crate) fn end_session(&self, visitor: &Visitor, name: &str) -> Option<Arc<str>> {
-        let ended = self
-            .state()
-            .sessions
-            .end_named(name, |session| may_end(visitor, &session.user))?;
+    pub(crate) async fn end_session(&self, visitor: &Visitor, name: &str) -> Option<Arc<str>> {
+        let may = |session: &Session| may_end(visitor, &session.user);
+        let (digest, ended) = self.state().sessions.end_named(name, may)?;
         info!(
             user = &*ended.user,
             by = visitor.name(),
             "a session of the console was ended"
         );
+        said("a session was not forgotten", self.store.forget_session(&digest).await);
         Some(ended.user)
     }
 
@@ -295,7 +359,7 @@ impl Accounts {
     }
 
     /// Makes a token of a visitor, and returns it: it is nowhere else.
-    pub(crate) fn make_token(
+    pub(crate) async fn make_token(
         &self,
         visitor: &Visitor,
         name: &str,
@@ -315,17 +379,28 @@ impl Accounts {
         }
         token.owner = Some(visitor.name().to_owned());
         let text = token::new();
-        if !self.state().tokens.add(name, sha256(&text), token) {
+        let digest = sha256(&text);
+        if !self.state().tokens.add(name, digest, token.clone()) {
             return Err(NoToken::Name);
+        }
+        if !said(
+            "a token was not kept",
+            self.store.keep_token(name, &digest, &token).await,
+        ) {
+            self.state().tokens.revoke(name, |_| true);
+            return Err(NoToken::NotKept);
         }
         info!(user = visitor.name(), token = name, "a token of the console was made");
         Ok(text)
     }
 
-    /// Ends a token by its name. Returns whether there was one that the visitor may end.
-    pub(crate) fn revoke(&self, visitor: &Visitor, name: &str) -> bool {
+    /// Ends a token by its name. Returns whether there was one that the visitor may end. It is forgotten first, so that no restart
+    /// brings it back.
+    pub(crate) async fn revoke(&self, visitor: &Visitor, name: &str) -> bool {
         let may = |token: &Token| may_end(visitor, token.owner.as_deref().unwrap_or_default());
-        let is_revoked = self.state().tokens.revoke(name, may).is_some();
+        let can_be = self.state().tokens.can_be_revoked(name, may);
+        let is_forgotten = can_be && said("a token was not forgotten", self.store.forget_token(name).await);
+        let is_revoked = is_forgotten && self.state().tokens.revoke(name, may).is_some();
         if is_revoked {
             info!(
                 user = visitor.name(),
@@ -348,6 +423,12 @@ impl std::fmt::Debug for Accounts {
             .field("users", &self.users.len())
             .finish_non_exhaustive()
     }
+}
+
+/// Logs that something was not kept. Returns whether it was.
+fn said(what: &'static str, kept: Result<(), store::Error>) -> bool {
+    kept.inspect_err(|error| tracing::error!(what, %error, "the file of the console cannot be written"))
+        .is_ok()
 }
 
 fn may_end(visitor: &Visitor, owner: &str) -> bool {
@@ -403,7 +484,12 @@ mod tests {
         let loader = more
             .iter()
             .fold(loader, |loader, (key, value)| loader.set(*key, *value));
-        Accounts::new(&loader.load().unwrap().console.unwrap(), 8088)
+        Accounts::new(
+            &loader.load().unwrap().console.unwrap(),
+            8088,
+            Store::in_memory(),
+            Kept::default(),
+        )
     }
 
     fn request(headers: &[(&str, &str)]) -> Parts {
@@ -465,7 +551,9 @@ mod tests {
         let accounts = accounts(&[]);
         let (first, second) = (session(&accounts).await, session(&accounts).await);
         assert_ne!(first, second);
-        accounts.end_of(&request(&[("cookie", &format!("ej-8088={first}"))]).headers);
+        accounts
+            .end_of(&request(&[("cookie", &format!("ej-8088={first}"))]).headers)
+            .await;
         assert_eq!(name(&accounts, &[("cookie", &format!("ej-8088={first}"))]), None);
         // A program that has logged in sends its session as a token.
         assert_eq!(name(&accounts, &[("access-token", &second)]).as_deref(), Some("alice"));
@@ -509,7 +597,7 @@ mod tests {
             used: None,
         };
         let wide = token(Rights::Operator, Globs::all(), 90);
-        let text = accounts.make_token(&alice, "ci", wide.clone(), now()).unwrap();
+        let text = accounts.make_token(&alice, "ci", wide.clone(), now()).await.unwrap();
         for headers in [
             [("authorization", &*format!("Bearer {text}"))],
             [("access-token", &*text)],
@@ -531,10 +619,14 @@ mod tests {
             ("x", token(Rights::Viewer, Globs::all(), 91), NoToken::Limits),
             ("x", token(Rights::Viewer, Globs::all(), 0), NoToken::Limits),
         ] {
-            assert_eq!(accounts.make_token(&alice, name, token, now()), Err(problem), "{name}");
+            assert_eq!(
+                accounts.make_token(&alice, name, token, now()).await,
+                Err(problem),
+                "{name}"
+            );
         }
-        assert!(!accounts.revoke(&Visitor::new("bob", Rights::Editor), "ci"));
-        assert!(accounts.revoke(&Visitor::new("root", Rights::Admin), "ci"));
+        assert!(!accounts.revoke(&Visitor::new("bob", Rights::Editor), "ci").await);
+        assert!(accounts.revoke(&Visitor::new("root", Rights::Admin), "ci").await);
         assert_eq!(name(&accounts, &[("access-token", &text)]), None);
     }
 
@@ -556,7 +648,7 @@ mod tests {
                 .visitor(&asked, Use::Request, now() + SignedDuration::from_hours(48))
                 .is_none()
         );
-        assert!(!accounts.revoke(&Visitor::new("root", Rights::Admin), "metrics"));
+        assert!(!accounts.revoke(&Visitor::new("root", Rights::Admin), "metrics").await);
     }
 
     #[test]

@@ -51,18 +51,24 @@ pub(crate) enum Use {
 pub(crate) struct Sessions(HashMap<Digest, Session>);
 
 impl Sessions {
-    /// Opens a session, and returns its id for the browser.
-    pub(crate) fn open(&mut self, session: Session) -> String {
+    /// Takes in the sessions of before a restart.
+    pub(crate) fn restore(&mut self, sessions: Vec<(Digest, Session)>) {
+        self.0.extend(sessions);
+    }
+
+    /// Opens a session, and returns its id for the browser, and the digest of the session that ended for it.
+    pub(crate) fn open(&mut self, session: Session) -> (String, Option<Digest>) {
         self.0.retain(|_, other| !other.is_over(session.opened));
         let of_user = self.0.iter().filter(|(_, other)| other.user == session.user);
-        if of_user.clone().count() >= MOST_OF_USER
-            && let Some(oldest) = of_user.min_by_key(|(_, other)| other.used).map(|(digest, _)| *digest)
-        {
-            self.0.remove(&oldest);
+        let is_full = of_user.clone().count() >= MOST_OF_USER;
+        let oldest = of_user.min_by_key(|(_, other)| other.used).map(|(digest, _)| *digest);
+        let ended = oldest.filter(|_| is_full);
+        if let Some(ended) = &ended {
+            self.0.remove(ended);
         }
         let id = random::text::<32>();
         self.0.insert(sha256(&id), session);
-        id
+        (id, ended)
     }
 
     /// Returns the session of an id, if it is not over. A request of the visitor keeps it open.
@@ -87,14 +93,20 @@ impl Sessions {
         all
     }
 
+    /// Returns the sessions that were used since then.
+    pub(crate) fn used_since(&self, then: Timestamp) -> Vec<(Digest, Session)> {
+        let used = self.0.iter().filter(|(_, session)| session.used >= then);
+        used.map(|(digest, session)| (*digest, session.clone())).collect()
+    }
+
     /// Ends a session by its name if it is one that `may` says.
-    pub(crate) fn end_named(&mut self, name: &str, may: impl Fn(&Session) -> bool) -> Option<Session> {
+    pub(crate) fn end_named(&mut self, name: &str, may: impl Fn(&Session) -> bool) -> Option<(Digest, Session)> {
         let found = self
             .0
             .iter()
             .find(|(digest, session)| named(digest) == name && may(session));
         let digest = *found?.0;
-        self.0.remove(&digest)
+        Some((digest, self.0.remove(&digest)?))
     }
 }
 
@@ -129,7 +141,7 @@ mod tests {
     #[test]
     fn end_when_they_are_not_used_and_after_a_week() {
         let mut sessions = Sessions::default();
-        let id = sessions.open(of("alice", at(0)));
+        let (id, _) = sessions.open(of("alice", at(0)));
         assert_eq!(id.len(), 43);
         assert!(sessions.find(&id, Use::Stream, at(11)).is_some());
         assert!(
@@ -145,8 +157,8 @@ mod tests {
     #[test]
     fn are_known_by_their_id_alone() {
         let mut sessions = Sessions::default();
-        let id = sessions.open(of("alice", at(0)));
-        let other = sessions.open(of("bob", at(0)));
+        let (id, _) = sessions.open(of("alice", at(0)));
+        let (other, _) = sessions.open(of("bob", at(0)));
         assert_eq!(&*sessions.find(&other, Use::Request, at(0)).unwrap().user, "bob");
         for wrong in ["", &id[1..], &format!("{id}="), &name_of(&id)] {
             assert!(sessions.find(wrong, Use::Request, at(0)).is_none());
@@ -166,8 +178,8 @@ mod tests {
     #[test]
     fn are_few_for_each_user() {
         let mut sessions = Sessions::default();
-        let first = sessions.open(of("alice", at(0)));
-        let of_bob = sessions.open(of("bob", at(0)));
+        let (first, _) = sessions.open(of("alice", at(0)));
+        let (of_bob, _) = sessions.open(of("bob", at(0)));
         for _ in 0..MOST_OF_USER {
             sessions.open(of("alice", at(1)));
         }

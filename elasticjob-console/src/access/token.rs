@@ -90,10 +90,16 @@ impl Tokens {
         self.tokens.iter().map(|(name, token)| (&**name, token))
     }
 
+    /// Returns whether a token can be ended that `may` says.
+    pub(crate) fn can_be_revoked(&self, name: &str, may: impl Fn(&Token) -> bool) -> bool {
+        self.tokens
+            .get(name)
+            .is_some_and(|token| token.owner.is_some() && may(token))
+    }
+
     /// Ends a token that `may` says. Those of the configuration end there.
     pub(crate) fn revoke(&mut self, name: &str, may: impl Fn(&Token) -> bool) -> Option<Token> {
-        let is_one = |token: &&Token| token.owner.is_some() && may(token);
-        self.tokens.get(name).filter(is_one)?;
+        self.can_be_revoked(name, may).then_some(())?;
         self.names.retain(|_, of| of != name);
         self.tokens.remove(name)
     }

@@ -18,6 +18,7 @@ use crate::access::peer::{Local, Peer};
 use crate::access::{Accounts, password};
 use crate::gate::Gate;
 use crate::routes;
+use crate::store::{Kept, Store};
 
 /// A console with two users: the admin `root` and the viewer `eve`. Both have the password `tiger`.
 struct Stage(Router);
@@ -33,7 +34,7 @@ fn stage() -> Stage {
         .set("console.users.eve.password-hash", &*hash)
         .load()
         .unwrap();
-    let accounts = Accounts::new(&settings.console.unwrap(), 8088);
+    let accounts = Accounts::new(&settings.console.unwrap(), 8088, Store::in_memory(), Kept::default());
     let world = World::new(Operations::new(Arc::new(MemoryRegistry::new())));
     let router = routes::router(world, Gate::Users(Arc::new(accounts)));
     let address = |text: &str| text.parse::<IpAddr>().unwrap();
@@ -347,4 +348,109 @@ async fn shows_other_users_to_admins_alone() {
         "eve ended her own alone"
     );
     assert_eq!(stage.get("/session", &eve).await.location, "/login?return=%2Fsession");
+}
+
+/// Returns the rows of the audit log as an admin sees them: visitor, request and outcome, the oldest first.
+async fn audited(stage: &Stage, cookie: &str) -> Vec<String> {
+    let page = stage.get("/settings/audit", cookie).await;
+    assert_eq!(page.status, StatusCode::OK);
+    let body = page.text.split("<tbody>").nth(1).expect("a table");
+    let plain = |row: &str| {
+        let mut text = String::new();
+        let mut is_tag = false;
+        for letter in row.chars() {
+            match letter {
+                '<' => is_tag = true,
+                '>' => is_tag = false,
+                letter if !is_tag => text.push(letter),
+                _ => {}
+            }
+        }
+        text.split_whitespace().skip(1).collect::<Vec<_>>().join(" ")
+    };
+    let mut rows: Vec<String> = body
+        .split("</tr>")
+        .filter(|row| row.contains("<tr>"))
+        .map(plain)
+        .collect();
+    rows.reverse();
+    rows
+}
+
+#[tokio::test(start_paused = true)]
+async fn keeps_an_audit_log_of_all_that_is_asked() {
+    let stage = stage();
+    stage.post("/login", "", "name=mallory%3Cb%3E&password=geheim").await;
+    let (root, eve) = (stage.log_in("root").await, stage.log_in("eve").await);
+    stage.post("/jobs/%E5%A4%87%E4%BB%BD/disable", &root, "reason=x").await;
+    stage.post("/jobs/a1/trigger", &eve, "parameter=geheim").await;
+    // Strangers would fill the log.
+    stage.post("/jobs/a1/trigger", "", "").await;
+    stage
+        .ask("POST", "/api/jobs/a1/trigger", &[("cookie", &root), FROM_HERE], "")
+        .await;
+    stage.post("/logout", &eve, "").await;
+    let rows = audited(&stage, &root).await;
+    for (row, parts) in [
+        (
+            0,
+            &[
+                "mallory&#60;b&#62;192.0.2.7",
+                "login",
+                "failed",
+                "wrong name or password",
+            ][..],
+        ),
+        (1, &["root192.0.2.7", "login", "done"]),
+        (2, &["eve", "login", "done"]),
+        (3, &["root", "POST /jobs/备份/disable", "asked"]),
+        (4, &["root", "POST /jobs/备份/disable", "failed (4)", "there is no job"]),
+        (
+            5,
+            &[
+                "eve",
+                "POST /jobs/a1/trigger",
+                "refused",
+                "rights of a visitor that is operator",
+            ],
+        ),
+        (6, &["root", "POST /api/jobs/a1/trigger", "asked"]),
+        (
+            7,
+            &["root", "POST /api/jobs/a1/trigger", "failed (7)", "there is no job"],
+        ),
+        (8, &["eve", "POST /logout", "asked"]),
+        (9, &["eve", "POST /logout", "done (9)"]),
+    ] {
+        for part in parts {
+            assert!(rows[row].contains(part), "{part} is not in row {row}: {rows:#?}");
+        }
+    }
+    assert_eq!(rows.len(), 10, "{rows:#?}");
+    assert!(!rows.join(" ").contains("geheim"), "{rows:#?}");
+    assert_eq!(
+        stage.get("/settings/audit", &stage.log_in("eve").await).await.status,
+        StatusCode::FORBIDDEN
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn has_a_row_of_a_request_whose_visitor_has_left() {
+    let stage = stage();
+    let root = stage.log_in("root").await;
+    let request = Request::post("/jobs/a1/trigger")
+        .header("host", "127.0.0.1:8088")
+        .header("cookie", &root)
+        .header(FROM_HERE.0, FROM_HERE.1)
+        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+    // The rest of the form never comes.
+    let body = Body::from_stream(futures_util::stream::pending::<Result<String, std::io::Error>>());
+    let asking = stage.raw(request.body(body).unwrap());
+    assert!(tokio::time::timeout(Duration::from_secs(1), asking).await.is_err());
+    let rows = audited(&stage, &root).await;
+    assert!(
+        rows[1].contains("POST /jobs/a1/trigger") && rows[1].contains("asked"),
+        "{rows:#?}"
+    );
+    assert_eq!(rows.len(), 2);
 }

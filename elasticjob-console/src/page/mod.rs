@@ -90,7 +90,7 @@ impl View {
                 Self::Job(JobView::new(unescaped(job)?, query))
             }
             ["servers"] => Self::Servers(ServersView {}),
-            ["settings"] => Self::Settings,
+            ["settings"] | ["settings", "audit"] => Self::Settings,
             _ => return None,
         })
     }

@@ -7,6 +7,7 @@ use elasticjob::run::{Reason, Source, Verdict};
 
 use super::Words;
 use crate::access::{NoToken, Rights};
+use crate::audit;
 use crate::draw::Shape;
 
 pub(super) static WORDS: Words = Words {
@@ -170,9 +171,24 @@ pub(super) static WORDS: Words = Words {
         NoToken::Name => "名称须为 1 至 64 个可见字节，且不与其他令牌重复",
         NoToken::Rights => "令牌的权限不能超过其用户的权限",
         NoToken::Limits => "有效天数须为 1 至 90，作业模式最多 64 个",
+        NoToken::NotKept => "无法写入控制台的文件",
     },
     of_configuration: "配置文件",
     gone_already: "它已不存在，或不属于您",
+    audit: "审计日志",
+    about_audit: "谁请求了什么，结果如何。",
+    audit_in_memory: "日志仅保存在内存中，随进程结束而消失；配置 elasticjob.console.data-dir 可持久保存。",
+    audit_away: |problem| format!("无法读取审计日志：{problem}"),
+    audit_wrong: |row| format!("第 {row} 行与写入时不符，或其之前有行缺失。"),
+    audited: |outcome| match outcome {
+        audit::Outcome::Asked => "已请求",
+        audit::Outcome::Done => "完成",
+        audit::Outcome::Failed(_) => "失败",
+        audit::Outcome::Refused(_) => "已拒绝",
+    },
+    number: "编号",
+    time: "时间",
+    action: "请求",
 
     failed_in_a_row: |item, times, instance, cause| {
         format!("分片 {item} 连续失败 {times} 次，最近一次在 {instance}：{cause}")

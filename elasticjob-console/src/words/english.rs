@@ -7,6 +7,7 @@ use elasticjob::run::{Reason, Source, Verdict};
 
 use super::Words;
 use crate::access::{NoToken, Rights};
+use crate::audit;
 use crate::draw::Shape;
 
 fn counted(count: usize, one: &str, many: &str) -> String {
@@ -192,9 +193,24 @@ pub(super) static WORDS: Words = Words {
         NoToken::Name => "a name of 1 to 64 visible bytes is expected that no other token has",
         NoToken::Rights => "a token may not more than its user",
         NoToken::Limits => "1 to 90 days and at most 64 patterns of jobs are expected",
+        NoToken::NotKept => "the file of the console cannot be written",
     },
     of_configuration: "the configuration",
     gone_already: "it is gone already, or is not yours",
+    audit: "Audit log",
+    about_audit: "Which visitor asked for what, and what came of it.",
+    audit_in_memory: "It is in memory and ends with this process; elasticjob.console.data-dir keeps it.",
+    audit_away: |problem| format!("The audit log cannot be read: {problem}"),
+    audit_wrong: |row| format!("Row {row} is not as it was written, or a row before it is missing."),
+    audited: |outcome| match outcome {
+        audit::Outcome::Asked => "asked",
+        audit::Outcome::Done => "done",
+        audit::Outcome::Failed(_) => "failed",
+        audit::Outcome::Refused(_) => "refused",
+    },
+    number: "No.",
+    time: "Time",
+    action: "Request",
 
     failed_in_a_row: |item, times, instance, cause| {
         format!("Item {item} failed {times} times in a row, last on {instance}: {cause}")

@@ -13,6 +13,7 @@ use elasticjob::operation::{Finding, UnlistedReason};
 use elasticjob::run::{Reason, Source};
 
 use crate::access::{NoToken, Rights};
+use crate::audit;
 use crate::draw::Shape;
 use crate::key::cookies;
 
@@ -216,6 +217,15 @@ pub(crate) struct Words {
     pub(crate) no_token: fn(&NoToken) -> &'static str,
     pub(crate) of_configuration: &'static str,
     pub(crate) gone_already: &'static str,
+    pub(crate) audit: &'static str,
+    pub(crate) about_audit: &'static str,
+    pub(crate) audit_in_memory: &'static str,
+    pub(crate) audit_away: fn(problem: &str) -> String,
+    pub(crate) audit_wrong: fn(row: i64) -> String,
+    pub(crate) audited: fn(&audit::Outcome) -> &'static str,
+    pub(crate) number: &'static str,
+    pub(crate) time: &'static str,
+    pub(crate) action: &'static str,
 
     // What needs attention.
     pub(crate) failed_in_a_row: fn(item: u32, times: usize, instance: &str, cause: &str) -> String,

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -18,6 +19,7 @@ const PORT: Key = Key::Setting("console.port");
 const ALLOWED_HOSTS: Key = Key::Setting("console.allowed-hosts");
 const PUBLIC_URL: Key = Key::Setting("console.public-url");
 const TRUSTED_PROXIES: Key = Key::Setting("console.trusted-proxies");
+const DATA_DIR: Key = Key::Setting("console.data-dir");
 
 const USERS: &str = "console.users";
 const TOKENS: &str = "console.tokens";
@@ -41,6 +43,7 @@ impl Binder<'_> {
             allowed_hosts: self.allowed_hosts(),
             public_url: self.public_url(),
             trusted_proxies: self.trusted_proxies(),
+            data_dir: self.text(&DATA_DIR).map(PathBuf::from),
             users: self.users(),
             tokens: self.tokens(),
         };
@@ -206,7 +209,7 @@ impl Binder<'_> {
     }
 
     fn refuse_settings_without_port(&mut self, settings: &ConsoleSettings) {
-        let of_console = [HOST, ALLOWED_HOSTS, PUBLIC_URL, TRUSTED_PROXIES];
+        let of_console = [HOST, ALLOWED_HOSTS, PUBLIC_URL, TRUSTED_PROXIES, DATA_DIR];
         let is_set = of_console.iter().any(|key| self.bound(key).is_some());
         let has_names = !settings.users.is_empty() || !settings.tokens.is_empty();
         if (is_set || has_names) && self.bound(&PORT).is_none() {

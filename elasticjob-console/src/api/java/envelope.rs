@@ -1,12 +1,14 @@
 //! The form of the answers: always status 200, with what went wrong in the body.
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use elasticjob::operation::Error;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+use crate::audit::Outcome;
 
 /// What a handler returns.
 pub(super) type Reply<T> = Result<Model<T>, Failure>;
@@ -75,13 +77,15 @@ impl From<Error> for Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        Json(Envelope::<()> {
+        // The status is that of a success.
+        let outcome = Outcome::Failed(self.message.clone());
+        let envelope = Json(Envelope::<()> {
             success: false,
             error_code: self.code,
             error_msg: Some(self.message),
             model: None,
-        })
-        .into_response()
+        });
+        (Extension(outcome), envelope).into_response()
     }
 }
 

@@ -3,8 +3,8 @@
 const body = document.body;
 const base = body.dataset.base;
 const policy = window.trustedTypes?.createPolicy('ej-fragment', { createHTML: text => text });
-const allowed = new Set(('A B BDI BUTTON CIRCLE CODE DETAILS DIV FORM H1 H2 INPUT LABEL LI NAV OL P PATH RECT SECTION SMALL SPAN ' +
-  'SUMMARY SVG TABLE TBODY TD TH THEAD TIME TR UL').split(' '));
+const allowed = new Set(('A B BDI BUTTON CIRCLE CODE DETAILS DIV FORM G H1 H2 H3 INPUT LABEL LI NAV OL P PATH PRE RECT SECTION SMALL SPAN ' +
+  'SUMMARY SVG TABLE TBODY TD TEXT TH THEAD TIME TITLE TR UL').split(' '));
 
 // The one place where a text becomes elements: what the server of this page rendered and escaped.
 function parse(html) {
@@ -136,6 +136,20 @@ function state(live) {
   for (const link of document.querySelectorAll('.reload')) link.hidden = live;
 }
 
+// What is read from a database is asked for again, as often as it says.
+let again = 0;
+async function askAgain() {
+  const part = document.querySelector('[data-again]');
+  if (!part || paused || document.hidden || Date.now() < again) return;
+  const seconds = Number(part.dataset.again);
+  if (!seconds) return;
+  again = Date.now() + seconds * 1000;
+  try {
+    const answer = await fetch(location.href, { headers: { 'x-part': '1' } });
+    if (answer.ok && !part.contains(document.activeElement)) morph(part, parse(await answer.text()));
+  } catch { /* The stream says that the server is away. */ }
+}
+
 // Browsers give a server six connections: a tab that is not seen gives its one away.
 document.addEventListener('visibilitychange', () => {
   clearTimeout(hiding);
@@ -198,6 +212,6 @@ if (address.searchParams.has('done') || address.searchParams.has('failed')) {
   history.replaceState(null, '', address);
 }
 
-setInterval(count, 1000);
+setInterval(() => { count(); askAgain(); }, 1000);
 count();
 open();

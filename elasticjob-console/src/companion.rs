@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use axum::http::request::Parts;
 use axum::{Extension, Router};
-use elasticjob::configuration::sources::ConsoleSettings;
+use elasticjob::configuration::sources::{ConsoleSettings, TracedJobs};
 use elasticjob::operation::Operations;
 use elasticjob::operation::world::World;
 use elasticjob::registry::BoxFuture;
 use elasticjob::starter::{Companion, CompanionContext};
+use elasticjob::trace::history::History;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -17,6 +18,7 @@ use tracing::{error, info, warn};
 use crate::access::{Access, Accounts, Visitor};
 use crate::api::java::Recorded;
 use crate::gate::Gate;
+use crate::history::Histories;
 use crate::key::Key;
 use crate::store::{Kept, Store};
 use crate::{routes, serve};
@@ -47,9 +49,22 @@ impl Console {
         operations: Operations,
         access: impl Fn(&Parts) -> Option<Visitor> + Send + Sync + 'static,
     ) -> (Router, BoxFuture<'static, ()>) {
+        Self::router_with_history(operations, Vec::new(), access)
+    }
+
+    /// Returns the same router, which shows the history of runs, too: from databases, each with the history of some jobs.
+    ///
+    /// [`ElasticJob::history`](elasticjob::starter::ElasticJob::history) returns that of an application, and
+    /// [`History::open`] that of any database, such as one that Java members write.
+    pub fn router_with_history(
+        operations: Operations,
+        histories: Vec<(TracedJobs, History)>,
+        access: impl Fn(&Parts) -> Option<Visitor> + Send + Sync + 'static,
+    ) -> (Router, BoxFuture<'static, ()>) {
         let world = World::new(operations);
         let following = world.clone();
-        let router = routes::router(world, Gate::Application(Access::new(access)));
+        let gate = Gate::Application(Access::new(access));
+        let router = routes::router_with(world, Histories::new(&histories), gate);
         (
             router,
             Box::pin(async move { following.run(std::future::pending()).await }),
@@ -91,7 +106,8 @@ async fn open(settings: &ConsoleSettings, context: CompanionContext) {
     }
     let gate = gate(settings, address, store.clone(), kept);
     let world = World::new(context.operations());
-    let router = routes::router_keeping(world.clone(), gate.clone(), store, wrong_row);
+    let histories = Histories::new(context.histories());
+    let router = routes::router_keeping(world.clone(), histories, gate.clone(), store, wrong_row);
     let stop = CancellationToken::new();
     let recorded = Extension(Recorded::new(context.histories()));
     let serving = serve::serve(listener, router.layer(recorded), &stop);

@@ -16,7 +16,7 @@ pub(crate) type Settings = BTreeMap<String, String>;
 pub(crate) const MASK: &str = "******";
 
 /// What stands before the key of a property.
-const PROPS: &str = "props.";
+pub(crate) const PROPS: &str = "props.";
 
 /// Ends of keys that say where a secret is sent, without punctuation, in small letters.
 const DESTINATIONS: [&str; 14] = [

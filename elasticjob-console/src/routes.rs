@@ -19,6 +19,7 @@ use crate::api::java::Dumps;
 use crate::condition::Judgement;
 use crate::gate::Gate;
 use crate::globs::Globs;
+use crate::history::Histories;
 use crate::page::{self, Fragments, Message, Scene, View};
 use crate::store::Store;
 use crate::table;
@@ -34,6 +35,7 @@ const RENDERED: usize = 64;
 #[derive(Clone)]
 pub(crate) struct Site {
     pub(crate) world: World,
+    pub(crate) histories: Histories,
     registry: Arc<str>,
     pub(crate) gate: Gate,
     memory: Arc<Mutex<Memory>>,
@@ -66,15 +68,28 @@ pub(crate) struct Rendering {
     pub(crate) jobs: Globs,
 }
 
-/// Returns the console as a router. Its audit log is where its users are kept, or in memory.
+/// Returns the console as a router, without a history.
+#[cfg(test)]
 pub(crate) fn router(world: World, gate: Gate) -> Router {
+    router_with(world, Histories::default(), gate)
+}
+
+/// Returns the console as a router, with these histories. Its audit log is where its users are kept, or in memory.
+pub(crate) fn router_with(world: World, histories: Histories, gate: Gate) -> Router {
     let of_users = gate.accounts().map(|accounts| accounts.store.clone());
-    router_keeping(world, gate, of_users.unwrap_or_else(Store::in_memory), None)
+    router_keeping(world, histories, gate, of_users.unwrap_or_else(Store::in_memory), None)
 }
 
 /// Returns the console as a router, with its audit log in a store, and the first row in it that is wrong.
-pub(crate) fn router_keeping(world: World, gate: Gate, store: Store, wrong_row: Option<i64>) -> Router {
+pub(crate) fn router_keeping(
+    world: World,
+    histories: Histories,
+    gate: Gate,
+    store: Store,
+    wrong_row: Option<i64>,
+) -> Router {
     let site = Site {
+        histories,
         store,
         wrong_row,
         gate,
@@ -94,6 +109,7 @@ impl Site {
         let judgement = self.judgement(&picture, language, visitor, now);
         let registry = Arc::clone(&self.registry);
         Scene {
+            has_history: self.histories.all().next().is_some(),
             has_login: self.gate.accounts().is_some(),
             ..Scene::new(
                 picture,
@@ -162,6 +178,12 @@ impl Site {
         fragments
     }
 
+    /// Says that a visitor looks, and waits until the jobs are read, or a moment.
+    pub(crate) async fn ready(&self) {
+        self.world.look([]);
+        self.world.read(FIRST_READ).await;
+    }
+
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -207,8 +229,7 @@ pub(crate) async fn view(
     let Some(view) = View::parse(uri) else {
         return no_such_page(State(site), request).await;
     };
-    site.world.look([]);
-    site.world.read(FIRST_READ).await;
+    site.ready().await;
     site.look(&view, &visitor);
     let scene = site.scene(Language::of(headers), base(&original, uri), &visitor);
     let address = without_message(uri);

@@ -13,7 +13,7 @@ use crate::access::Rights;
 use crate::api::{java, v2};
 use crate::gate;
 use crate::routes::{self, Site};
-use crate::{act, assets, live, login, settings};
+use crate::{act, assets, live, login, past, settings};
 
 /// The largest body of a request, in bytes.
 const LARGEST_BODY: usize = 1024 * 1024;
@@ -78,6 +78,12 @@ const PAGES: &[Route] = &[
     get("/jobs/{job}", VIEWER, |method| on(method, routes::view)),
     get("/servers", VIEWER, |method| on(method, routes::view)),
     get("/api", VIEWER, |method| on(method, v2::reference::page)),
+    get("/history", VIEWER, |method| on(method, past::history)),
+    get("/history.csv", VIEWER, |method| on(method, past::as_csv)),
+    get("/history.json", VIEWER, |method| on(method, past::as_json)),
+    // A run is found by its id, and its handler answers for jobs that the visitor sees.
+    get("/runs/{run}", VIEWER, |method| on(method, past::run)),
+    get("/runs/{run}/log", VIEWER, |method| on(method, past::log)),
     get("/live", VIEWER, |method| on(method, live::stream)),
     get("/assets/{name}", Needs::Nothing, |method| on(method, assets::get)),
     get("/session", VIEWER, |method| on(method, login::session)),

@@ -455,6 +455,7 @@ fn the_observed_job_should_be_seen_in_its_history_and_in_its_metrics() {
     let port = free_port().unwrap();
     let observed = Program::example("observed")
         .environment("ELASTICJOB_TRACING_DATA_SOURCE_URL", &url)
+        .environment("ELASTICJOB_CONSOLE_PORT", "0")
         .environment("ELASTICJOB_METRICS_PORT", &port.to_string())
         .start();
     let ask = |question: &[&str]| {

@@ -38,7 +38,7 @@ pub(crate) struct Query {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Tab {
+pub(super) enum Tab {
     #[default]
     Matrix,
     Items,
@@ -114,18 +114,13 @@ impl JobView {
     }
 
     pub(super) fn body(&self, scene: &Scene, fragments: &Fragments) -> String {
-        let tabs = Tab::ALL.iter().map(|tab| TabLink {
-            name: tab.name(scene.words),
-            address: format!("{}?tab={}", scene.job(&self.name), tab.code()),
-            is_chosen: *tab == self.query.tab,
-        });
         let has_job = scene.picture.jobs.contains_key(&*self.name);
         rendered(&JobBody {
             w: scene.words,
             scene,
             name: shown(&self.name),
             has_job,
-            tabs: tabs.collect(),
+            tabs: tabs(scene, &self.name, Some(self.query.tab)),
             tab: self.query.tab,
             actions: fragments.html("actions"),
             head: fragments.html("head"),
@@ -141,6 +136,25 @@ impl JobView {
                 .map(scene.words.more_items),
         })
     }
+}
+
+/// Returns the tabs of a job's pages; if none of ours is chosen, it is that of the configuration.
+pub(super) fn tabs(scene: &Scene, job: &str, chosen: Option<Tab>) -> Vec<TabLink> {
+    let (w, page) = (scene.words, scene.job(job));
+    let own = Tab::ALL.iter().map(|tab| TabLink {
+        name: tab.name(w),
+        address: format!("{page}?tab={}", tab.code()),
+        is_chosen: chosen == Some(*tab),
+    });
+    let past = format!("job:\"{}\"", job.replace('"', "\"\""));
+    let others = [
+        TabLink {
+            name: w.history,
+            address: format!("{}/history?q={}", scene.base, escaped(&past)),
+            is_chosen: false,
+        },
+    ];
+    own.chain(others).collect()
 }
 
 /// Returns how many items the page does not show.
@@ -168,10 +182,10 @@ struct JobBody<'a> {
     more: Option<String>,
 }
 
-struct TabLink {
-    name: &'static str,
-    address: String,
-    is_chosen: bool,
+pub(super) struct TabLink {
+    pub(super) name: &'static str,
+    pub(super) address: String,
+    pub(super) is_chosen: bool,
 }
 
 /// A job that is not there, or whose configuration nobody can run by.
@@ -287,6 +301,8 @@ struct FiringRow {
     ended: String,
     cause: String,
     run: String,
+    /// The page of the run.
+    address: Option<String>,
 }
 
 #[derive(Template)]
@@ -511,6 +527,10 @@ impl<'a> Seen<'a> {
                 .unwrap_or_default(),
             cause: cell.map(|cell| self.cause(cell)).unwrap_or_default(),
             run: cell.and_then(|cell| cell.run.as_deref()).map(shown).unwrap_or_default(),
+            address: cell
+                .and_then(|cell| cell.run.as_deref())
+                .filter(|_| self.scene.has_history)
+                .map(|run| format!("{}/runs/{}", self.scene.base, escaped(run))),
         }
     }
 

@@ -3,8 +3,10 @@
 //! A page consists of fragments, elements with an id. [`View::fragments`] makes them for the page and for the stream that keeps it
 //! true, so both say the same.
 
+pub(crate) mod history;
 mod job;
 mod jobs;
+pub(crate) mod run;
 mod servers;
 
 use std::collections::BTreeMap;
@@ -40,6 +42,8 @@ pub(crate) enum View {
     Servers(ServersView),
     /// The settings: nothing of them is news but how far the picture can be relied on.
     Settings,
+    /// A page of this section that a handler of its own makes: nothing of it follows the world but its standing.
+    Still(&'static str),
 }
 
 /// An element of a page.
@@ -76,6 +80,8 @@ pub(crate) struct Scene {
     pub(crate) may_operate: bool,
     /// Whether visitors log in, and can log out.
     pub(crate) has_login: bool,
+    /// Whether a database has the history of runs.
+    pub(crate) has_history: bool,
 }
 
 impl View {
@@ -91,6 +97,7 @@ impl View {
             }
             ["servers"] => Self::Servers(ServersView {}),
             ["settings"] | ["settings", "audit"] => Self::Settings,
+            ["history"] | ["runs", _] => Self::Still("history"),
             _ => return None,
         })
     }
@@ -105,7 +112,7 @@ impl View {
                 .into_iter()
                 .collect(),
             Self::Jobs(view) => view.shown(picture),
-            Self::Servers(_) | Self::Settings => Vec::new(),
+            Self::Servers(_) | Self::Settings | Self::Still(_) => Vec::new(),
         }
     }
 
@@ -116,6 +123,7 @@ impl View {
             Self::Job(view) => view.fragments(scene),
             Self::Servers(view) => view.fragments(scene),
             Self::Settings => Fragments::new(scene.words.settings),
+            Self::Still(_) => Fragments::new(scene.words.history),
         };
         fragments.push("standing", &StandingPart::of(scene));
         fragments
@@ -128,6 +136,7 @@ impl View {
             Self::Job(view) => view.body(scene, fragments),
             Self::Servers(view) => view.body(scene, fragments),
             Self::Settings => String::new(),
+            Self::Still(_) => String::new(),
         }
     }
 
@@ -136,6 +145,7 @@ impl View {
             Self::Jobs(_) | Self::Job(_) => "jobs",
             Self::Servers(_) => "servers",
             Self::Settings => "settings",
+            Self::Still(section) => section,
         }
     }
 }
@@ -213,6 +223,23 @@ pub(crate) fn page(view: &View, scene: &Scene, address: &str, boot: &str, messag
 pub(crate) fn settings(scene: &Scene, body: &str, boot: &str, message: Option<&Message>) -> String {
     let view = View::Settings;
     framed(&view, scene, &view.fragments(scene), body, "/settings", boot, message)
+}
+
+/// Makes a page that a handler of its own has made the body of.
+pub(crate) fn page_of(
+    view: &View,
+    scene: &Scene,
+    address: &str,
+    boot: &str,
+    title: &str,
+    body: &str,
+    message: Option<&Message>,
+) -> String {
+    let fragments = Fragments {
+        title: title.to_owned(),
+        ..view.fragments(scene)
+    };
+    framed(view, scene, &fragments, body, address, boot, message)
 }
 
 fn framed(
@@ -293,6 +320,7 @@ impl Scene {
             registry,
             is_shared,
             may_operate: visitor.may(Rights::Operator),
+            has_history: false,
             visitor,
             has_login: false,
         }
@@ -308,7 +336,7 @@ impl Scene {
     }
 
     /// Returns the address of a job's page.
-    fn job(&self, job: &str) -> String {
+    pub(crate) fn job(&self, job: &str) -> String {
         format!("{}/jobs/{}", self.base, escaped(job))
     }
 }

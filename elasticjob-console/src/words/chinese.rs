@@ -4,6 +4,7 @@ use elasticjob::configuration::cron::Expression;
 use elasticjob::operation::world::Outcome;
 use elasticjob::operation::{Finding, UnlistedReason};
 use elasticjob::run::{Reason, Source, Verdict};
+use elasticjob::trace::history::RunOutcome;
 
 use super::Words;
 use crate::access::{NoToken, Rights};
@@ -230,4 +231,50 @@ pub(super) static WORDS: Words = Words {
         UnlistedReason::Refused { problem } => format!("无权读取：{problem}"),
         _ => "此版本无法识别".to_owned(),
     },
+
+    history: "历史",
+    history_filter: "筛选运行记录",
+    history_terms: "作业名称，以及：",
+    apply: "筛选",
+    filter_too_long: "筛选条件过长：最多 256 个字符、16 个条件。",
+    filter_unknown: |term| format!("没有条件 `{term}:`。"),
+    filter_value: |term, value, expected| format!("无法理解 `{term}:{value}`：应为 {expected}。"),
+    from_memory: "没有记录历史。以下是控制台自己观察到的最近触发，每个作业最多 50 次。要保留历史，请设置 elasticjob.tracing。",
+    from_database: |database| format!("来自 {database}。"),
+    database_away: |problem| format!("历史数据库没有响应。作业继续运行，恢复后会补记。本页会自动重试。原因：{problem}"),
+    by_run: "按运行",
+    by_error: "按错误",
+    by_host: "按服务器",
+    durations_of_runs: "运行耗时",
+    counted_runs: |count, half, most| format!("最近 {count} 次运行：半数不超过 {half}，95 % 不超过 {most}。"),
+    no_runs: "没有匹配的运行。",
+    started: "开始于",
+    runs_counted: "运行次数",
+    unsuccessful: "未成功",
+    first_seen: "首次",
+    last_seen: "最近",
+    newest_runs: "最新的运行",
+    older_runs: "更早的运行",
+    no_cause: "没有记录原因",
+    run_outcome: |outcome| match outcome {
+        RunOutcome::Running => "运行中",
+        RunOutcome::Succeeded => "成功",
+        RunOutcome::Failed => "失败",
+        RunOutcome::Cancelled => "已取消",
+        RunOutcome::Lost => "丢失",
+        _ => "未知",
+    },
+
+    run: "运行",
+    run_of: |item, job| format!("{job} 分片 {item} 的一次运行"),
+    no_such_run: "没有这次运行。",
+    scheduled: "计划于",
+    retries: "重试次数",
+    error: "错误",
+    log: "日志",
+    log_nothing: "没有保留日志：没有输出，或 elasticjob.tracing.run-log 不保留这类运行的日志。",
+    log_goes_on: "仍在运行：本页每 2 秒重新读取一次。",
+    log_cut: |messages| format!("更早的 {messages} 条消息已被截去。"),
+    log_whole: "完整日志",
+    all_of_item: "该分片的所有运行",
 };

@@ -4,6 +4,7 @@ use elasticjob::configuration::cron::Expression;
 use elasticjob::operation::UnlistedReason;
 use elasticjob::operation::world::Outcome;
 use elasticjob::run::{Reason, Source, Verdict};
+use elasticjob::trace::history::RunOutcome;
 
 use super::Words;
 use crate::access::{NoToken, Rights};
@@ -252,4 +253,59 @@ pub(super) static WORDS: Words = Words {
         UnlistedReason::Refused { problem } => format!("it may not be read: {problem}"),
         _ => "it is unknown to this version".to_owned(),
     },
+
+    history: "History",
+    history_filter: "Filter runs",
+    history_terms: "A job by its name, and:",
+    apply: "Filter",
+    filter_too_long: "The filter is too long: 256 characters and 16 terms at most.",
+    filter_unknown: |term| format!("There is no term `{term}:`."),
+    filter_value: |term, value, expected| format!("`{term}:{value}` is not understood: expected {expected}."),
+    from_memory: "No history is recorded. These are the newest firings that this console has seen, up to 50 of each job. To keep a history, set elasticjob.tracing.",
+    from_database: |database| format!("From {database}."),
+    database_away: |problem| {
+        format!(
+            "The database of the history does not answer. Jobs run on, and what they do is recorded once it is back. This page asks again by itself. It says: {problem}"
+        )
+    },
+    by_run: "runs",
+    by_error: "by error",
+    by_host: "by host",
+    durations_of_runs: "How long runs took",
+    counted_runs: |count, half, most| {
+        format!(
+            "Of the newest {}: half took up to {half}, 95 % up to {most}.",
+            counted(count, "run", "runs")
+        )
+    },
+    no_runs: "No run matches.",
+    started: "Started",
+    runs_counted: "Runs",
+    unsuccessful: "Not succeeded",
+    first_seen: "First",
+    last_seen: "Last",
+    newest_runs: "Newest runs",
+    older_runs: "Older runs",
+    no_cause: "no cause is recorded",
+    run_outcome: |outcome| match outcome {
+        RunOutcome::Running => "running",
+        RunOutcome::Succeeded => "succeeded",
+        RunOutcome::Failed => "failed",
+        RunOutcome::Cancelled => "cancelled",
+        RunOutcome::Lost => "lost",
+        _ => "unknown",
+    },
+
+    run: "Run",
+    run_of: |item, job| format!("A run of item {item} of {job}"),
+    no_such_run: "There is no such run.",
+    scheduled: "Scheduled",
+    retries: "Retries",
+    error: "Error",
+    log: "Log",
+    log_nothing: "No log is kept: nothing was logged, or elasticjob.tracing.run-log keeps none of such a run.",
+    log_goes_on: "The run goes on: this page reads it again every 2 seconds.",
+    log_cut: |messages| format!("{messages} earlier messages were cut off."),
+    log_whole: "The whole log",
+    all_of_item: "All runs of this item",
 };

@@ -11,6 +11,7 @@ use elasticjob::configuration::cron::Expression;
 use elasticjob::operation::world::Outcome;
 use elasticjob::operation::{Finding, UnlistedReason};
 use elasticjob::run::{Reason, Source};
+use elasticjob::trace::history::RunOutcome;
 
 use crate::access::{NoToken, Rights};
 use crate::audit;
@@ -240,6 +241,47 @@ pub(crate) struct Words {
     pub(crate) schedule_of: fn(&Expression) -> String,
     pub(crate) finding: fn(&Finding) -> String,
     pub(crate) unlisted: fn(&UnlistedReason) -> String,
+
+    // The history.
+    pub(crate) history: &'static str,
+    pub(crate) history_filter: &'static str,
+    pub(crate) history_terms: &'static str,
+    pub(crate) apply: &'static str,
+    pub(crate) filter_too_long: &'static str,
+    pub(crate) filter_unknown: fn(term: &str) -> String,
+    pub(crate) filter_value: fn(term: &str, value: &str, expected: &str) -> String,
+    pub(crate) from_memory: &'static str,
+    pub(crate) from_database: fn(&str) -> String,
+    pub(crate) database_away: fn(problem: &str) -> String,
+    pub(crate) by_run: &'static str,
+    pub(crate) by_error: &'static str,
+    pub(crate) by_host: &'static str,
+    pub(crate) durations_of_runs: &'static str,
+    pub(crate) counted_runs: fn(count: usize, half: &str, most: &str) -> String,
+    pub(crate) no_runs: &'static str,
+    pub(crate) started: &'static str,
+    pub(crate) runs_counted: &'static str,
+    pub(crate) unsuccessful: &'static str,
+    pub(crate) first_seen: &'static str,
+    pub(crate) last_seen: &'static str,
+    pub(crate) newest_runs: &'static str,
+    pub(crate) older_runs: &'static str,
+    pub(crate) no_cause: &'static str,
+    pub(crate) run_outcome: fn(RunOutcome) -> &'static str,
+
+    // A run.
+    pub(crate) run: &'static str,
+    pub(crate) run_of: fn(item: u32, job: &str) -> String,
+    pub(crate) no_such_run: &'static str,
+    pub(crate) scheduled: &'static str,
+    pub(crate) retries: &'static str,
+    pub(crate) error: &'static str,
+    pub(crate) log: &'static str,
+    pub(crate) log_nothing: &'static str,
+    pub(crate) log_goes_on: &'static str,
+    pub(crate) log_cut: fn(messages: u64) -> String,
+    pub(crate) log_whole: &'static str,
+    pub(crate) all_of_item: &'static str,
 }
 
 #[cfg(test)]

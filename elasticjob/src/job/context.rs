@@ -291,6 +291,7 @@ pub(crate) struct RunParts {
     pub(crate) blocking: Arc<dyn BlockingExecutor>,
     pub(crate) progress: Progress,
     /// Where the output of a program goes that does the work.
+    #[cfg_attr(not(feature = "script"), expect(dead_code, reason = "scripts alone write to it"))]
     pub(crate) log: Option<Arc<Lines>>,
 }
 

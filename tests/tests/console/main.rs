@@ -7,6 +7,8 @@
 mod program;
 mod users;
 
+mod past;
+
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
@@ -50,6 +52,19 @@ impl Stage {
         assert_eq!(self.quickstart.terminate(), Some(0));
         Ok(())
     }
+}
+
+/// Returns whether the pictures of the documents are to be written.
+fn is_written() -> bool {
+    std::env::var_os("WRITE_SCREENSHOTS").is_some()
+}
+
+/// Writes a picture of the documents.
+async fn write_picture(browser: &Browser, name: &str) -> Result<()> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../docs/console/{name}.png"));
+    std::fs::create_dir_all(file.parent().context("it is in a directory")?)?;
+    std::fs::write(file, browser.picture().await?)?;
+    Ok(())
 }
 
 /// An expression that is true once so many items of the first job have succeeded.
@@ -102,12 +117,11 @@ async fn triggers_a_job_and_shows_its_runs() -> Result<()> {
         .browser
         .wait_for("document.querySelectorAll('#firing tbody tr').length === 3")
         .await?;
-    let text = stage
-        .browser
-        .run("return document.querySelector('#firing').innerText")
-        .await?
-        .to_string();
-    assert!(text.contains("triggered") && text.contains("succeeded"), "{text}");
+    // The page may be there before the runs have ended.
+    for said in ["triggered", "succeeded"] {
+        let is_said = format!("document.querySelector('#firing').innerText.includes('{said}')");
+        stage.browser.wait_for(&is_said).await?;
+    }
     // The program has run it, too.
     assert!(stage.quickstart.said().contains("item 2 (Guangzhou)"));
     stage.end().await
@@ -268,15 +282,12 @@ async fn fits_wide_and_narrow_windows_in_light_and_dark() -> Result<()> {
                 },
                 "{name} {path}"
             );
-            if std::env::var_os("WRITE_SCREENSHOTS").is_some() && DOCUMENTED.contains(&(page, name)) {
+            if is_written() && DOCUMENTED.contains(&(page, name)) {
                 // A picture of a page that was open for a while.
                 browser
                     .wait_for("document.querySelectorAll('.heads a').length >= 10 || !document.querySelector('.heads')")
                     .await?;
-                let picture = browser.picture().await?;
-                let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../docs/console/{page}-{name}.png"));
-                std::fs::create_dir_all(file.parent().context("it is in a directory")?)?;
-                std::fs::write(file, picture)?;
+                write_picture(browser, &format!("{page}-{name}")).await?;
             }
         }
         stage.end().await?;

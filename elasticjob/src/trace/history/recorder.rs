@@ -155,7 +155,6 @@ impl Recorder {
             self.say_dropped(false);
         }
         self.say_dropped(true);
-        self.store.close().await;
     }
 
     /// Takes what waits, with what comes soon after; whether there was anything.

@@ -157,17 +157,24 @@ impl Setup {
             tasks.spawn("history retention", retention.run());
         }
         let sink = Sink::new(jobs.clone(), run_log);
-        if let Some(sink) = &sink {
+        let logs = sink.as_ref().map(|sink| {
             let writer = LogWriter::new(store.clone(), sink.clone(), tasks.token().clone());
-            tasks.spawn("logs of runs", writer.run());
-        }
-        let recorder = Recorder::new(store, host, tapped, tasks.token().clone());
+            tasks.spawn("logs of runs", writer.run())
+        });
+        let recorder = Recorder::new(store.clone(), host, tapped, tasks.token().clone());
         let progress = recorder.progress();
         match &ignored[..] {
             [] => info!(database = %storage, "history is recorded"),
             ignored => info!(database = %storage, ?ignored, "history is recorded"),
         }
-        tasks.spawn("history", recorder.run());
+        tasks.spawn("history", async move {
+            recorder.run().await;
+            if let Some(logs) = logs {
+                // It may have panicked: the connections are closed all the same.
+                let _ = logs.await;
+            }
+            store.close().await;
+        });
         Ok((
             tap,
             sink,

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use tracing::Span;
 
 /// The attempt that a log would be of.
+#[expect(dead_code, reason = "a history alone reads it")]
 pub(crate) struct LoggedRun {
     pub(crate) job: Arc<str>,
     pub(crate) item: u32,
@@ -28,15 +29,7 @@ pub(crate) enum OpenLog {}
 pub(crate) enum Lines {}
 
 impl RunLogs {
-    pub(crate) fn open(&self, run: LoggedRun, _secrets: &Arc<[String]>, _span: &Span) -> Option<OpenLog> {
-        let LoggedRun {
-            job: _,
-            item: _,
-            run_id: _,
-            attempt: _,
-            scheduled_time: _,
-            launched_at: _,
-        } = run;
+    pub(crate) fn open(&self, _run: LoggedRun, _secrets: &Arc<[String]>, _span: &Span) -> Option<OpenLog> {
         None
     }
 }

@@ -51,6 +51,7 @@ mod assets;
 mod audit;
 mod companion;
 mod condition;
+mod configure;
 pub mod credentials;
 mod draw;
 mod gate;

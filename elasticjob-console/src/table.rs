@@ -13,7 +13,7 @@ use crate::access::Rights;
 use crate::api::{java, v2};
 use crate::gate;
 use crate::routes::{self, Site};
-use crate::{act, assets, live, login, past, settings};
+use crate::{act, assets, configure, live, login, past, settings};
 
 /// The largest body of a request, in bytes.
 const LARGEST_BODY: usize = 1024 * 1024;
@@ -42,6 +42,7 @@ pub(crate) enum Needs {
 
 const VIEWER: Needs = Needs::Rights(Rights::Viewer);
 const OPERATOR: Needs = Needs::Rights(Rights::Operator);
+const EDITOR: Needs = Needs::Rights(Rights::Editor);
 const ADMIN: Needs = Needs::Rights(Rights::Admin);
 
 /// A row for pages and other answers that change nothing.
@@ -76,6 +77,7 @@ const PAGES: &[Route] = &[
     get("/", VIEWER, |method| on(method, routes::view)),
     get("/jobs", VIEWER, |method| on(method, routes::view)),
     get("/jobs/{job}", VIEWER, |method| on(method, routes::view)),
+    get("/jobs/{job}/config", VIEWER, |method| on(method, configure::show)),
     get("/servers", VIEWER, |method| on(method, routes::view)),
     get("/api", VIEWER, |method| on(method, v2::reference::page)),
     get("/history", VIEWER, |method| on(method, past::history)),
@@ -108,6 +110,7 @@ const USERS: &[Route] = &[
 ];
 
 const ACTIONS: &[Route] = &[
+    post("/jobs/{job}/config", EDITOR, |method| on(method, configure::change)),
     post("/jobs/{job}/trigger", OPERATOR, |method| on(method, act::trigger)),
     post("/jobs/{job}/disable", OPERATOR, |method| on(method, act::disable)),
     post("/jobs/{job}/enable", OPERATOR, |method| on(method, act::enable)),

@@ -149,6 +149,11 @@ pub(super) fn tabs(scene: &Scene, job: &str, chosen: Option<Tab>) -> Vec<TabLink
     let past = format!("job:\"{}\"", job.replace('"', "\"\""));
     let others = [
         TabLink {
+            name: w.configuration,
+            address: format!("{page}/config"),
+            is_chosen: chosen.is_none(),
+        },
+        TabLink {
             name: w.history,
             address: format!("{}/history?q={}", scene.base, escaped(&past)),
             is_chosen: false,

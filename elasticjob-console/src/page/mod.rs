@@ -3,6 +3,7 @@
 //! A page consists of fragments, elements with an id. [`View::fragments`] makes them for the page and for the stream that keeps it
 //! true, so both say the same.
 
+pub(crate) mod config;
 pub(crate) mod history;
 mod job;
 mod jobs;
@@ -98,6 +99,7 @@ impl View {
             ["servers"] => Self::Servers(ServersView {}),
             ["settings"] | ["settings", "audit"] => Self::Settings,
             ["history"] | ["runs", _] => Self::Still("history"),
+            ["jobs", _, "config"] => Self::Still("jobs"),
             _ => return None,
         })
     }

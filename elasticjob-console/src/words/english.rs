@@ -308,4 +308,43 @@ pub(super) static WORDS: Words = Words {
     log_cut: |messages| format!("{messages} earlier messages were cut off."),
     log_whole: "The whole log",
     all_of_item: "All runs of this item",
+
+    configuration: "Configuration",
+    setting: "Setting",
+    before: "Before",
+    after: "After",
+    unset: "not set",
+    by_default: "default",
+    preview: "What would change",
+    no_change: "Nothing is different from what is stored.",
+    look_at_change: "Look at the change",
+    save: "Save",
+    configured: |version| {
+        format!("The configuration is saved, version {version}. Runs that go on keep the one that they began with.")
+    },
+    changed_meanwhile: |version| {
+        format!(
+            "Another operator has changed the configuration, which has version {version} now. Nothing is saved. Below is your change, against that version."
+        )
+    },
+    yaml_unreadable: "The YAML is not a configuration that a job can run by. Nothing is saved.",
+    editors_alone: "Editors may change it.",
+    is_code: |setting| format!("{setting} is code on every instance: an admin may change it"),
+    items_change: |before, after| {
+        let (before, after) = (
+            counted(before as usize, "item", "items"),
+            counted(after as usize, "item", "items"),
+        );
+        format!("{after} instead of {before}.")
+    },
+    items_move: |items| match items {
+        0 => "No item moves to another instance.".to_owned(),
+        1 => "1 item moves to another instance.".to_owned(),
+        items => format!("{items} items move to other instances."),
+    },
+    items_shared_out: "The items are shared out again.",
+    unknown_to_java: |names| format!("Java members do not know: {names}."),
+    props_about: "A line each, key=value. \\n in a value is a line end.",
+    masked_values: "A value that stays ****** stays as it is. If the place changes that a secret is sent to, it has to be entered again.",
+    setting_about: |setting| setting.about,
 };

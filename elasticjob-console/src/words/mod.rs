@@ -8,6 +8,7 @@ mod english;
 
 use axum::http::header::{self, HeaderMap};
 use elasticjob::configuration::cron::Expression;
+use elasticjob::configuration::job::setting::Setting;
 use elasticjob::operation::world::Outcome;
 use elasticjob::operation::{Finding, UnlistedReason};
 use elasticjob::run::{Reason, Source};
@@ -282,6 +283,30 @@ pub(crate) struct Words {
     pub(crate) log_cut: fn(messages: u64) -> String,
     pub(crate) log_whole: &'static str,
     pub(crate) all_of_item: &'static str,
+
+    // The configuration of a job.
+    pub(crate) configuration: &'static str,
+    pub(crate) setting: &'static str,
+    pub(crate) before: &'static str,
+    pub(crate) after: &'static str,
+    pub(crate) unset: &'static str,
+    pub(crate) by_default: &'static str,
+    pub(crate) preview: &'static str,
+    pub(crate) no_change: &'static str,
+    pub(crate) look_at_change: &'static str,
+    pub(crate) save: &'static str,
+    pub(crate) configured: fn(version: i32) -> String,
+    pub(crate) changed_meanwhile: fn(version: i32) -> String,
+    pub(crate) yaml_unreadable: &'static str,
+    pub(crate) editors_alone: &'static str,
+    pub(crate) is_code: fn(setting: &str) -> String,
+    pub(crate) items_change: fn(before: u32, after: u32) -> String,
+    pub(crate) items_move: fn(usize) -> String,
+    pub(crate) items_shared_out: &'static str,
+    pub(crate) unknown_to_java: fn(&str) -> String,
+    pub(crate) props_about: &'static str,
+    pub(crate) masked_values: &'static str,
+    pub(crate) setting_about: fn(&Setting) -> &'static str,
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 mod program;
 mod users;
 
+mod configuration;
 mod past;
 
 use std::path::Path;

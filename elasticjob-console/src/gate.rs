@@ -116,7 +116,7 @@ async fn jobs_of(parts: &mut Parts) -> Vec<String> {
         let jobs = params.iter().filter(|(name, _)| *name == "job");
         jobs.map(|(_, job)| job.to_owned()).collect()
     };
-    named.map(|params| jobs(params)).unwrap_or_default()
+    named.map(jobs).unwrap_or_default()
 }
 
 /// Why a request does not reach its route.

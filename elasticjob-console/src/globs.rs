@@ -45,8 +45,8 @@ impl Globs {
                 patterns.len()
             ));
         }
-        let is_wrong = |pattern: &&Box<str>| pattern.is_empty() || pattern.len() > LONGEST;
-        if let Some(wrong) = patterns.iter().find(is_wrong) {
+        let is_wrong = |pattern: &str| pattern.is_empty() || pattern.len() > LONGEST;
+        if let Some(wrong) = patterns.iter().find(|pattern| is_wrong(pattern)) {
             return Err(format!(
                 "a pattern of names of jobs has 1 to {LONGEST} bytes, one has {}",
                 wrong.len()

@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::fs;
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -262,16 +263,21 @@ impl File {
     }
 }
 
-/// Makes a directory that its owner alone can read, if there is none.
-fn make_private(directory: &Path) -> std::io::Result<()> {
-    if directory.is_dir() {
-        return Ok(());
-    }
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
+/// Makes the directory and the file if they are not there, so that their owner alone can read them.
+fn make_private(directory: &Path) -> io::Result<()> {
+    let (mut folder, mut file) = (fs::DirBuilder::new(), fs::OpenOptions::new());
+    folder.recursive(true);
+    file.write(true).create_new(true);
     #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(directory)
+    {
+        std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
+        std::os::unix::fs::OpenOptionsExt::mode(&mut file, 0o600);
+    }
+    folder.create(directory)?;
+    match file.open(directory.join(NAME)) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
 }
 
 fn row(row: &SqliteRow) -> Result<Row, Error> {
@@ -350,7 +356,8 @@ mod tests {
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
-            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+            let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+            assert_eq!((mode(&path), mode(&path.join(NAME))), (0o700, 0o600));
         }
         let (store, kept) = Store::open(&path, now()).await.unwrap();
         assert_eq!(kept.sessions, [([7; 32], session(now()))]);

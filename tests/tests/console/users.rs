@@ -152,7 +152,7 @@ async fn have_pages_that_fit_in_both_languages() -> Result<()> {
     for (look, name) in looks {
         let stage = stage(look).await?;
         let browser = &stage.browser;
-        for page in ["login", "settings"] {
+        for page in ["login", "settings", "audit"] {
             if page == "settings" {
                 stage.log_in("alice", "tiger").await?;
                 browser.wait_for("document.querySelector('#actions')").await?;
@@ -160,6 +160,11 @@ async fn have_pages_that_fit_in_both_languages() -> Result<()> {
                 browser.type_into("#tokens input[name=name]", "nightly-build").await?;
                 browser.click("#tokens .fields button").await?;
                 browser.wait_for("document.querySelector('.token')").await?;
+            }
+            if page == "audit" {
+                browser.open(&format!("{}/settings/audit", stage.origin)).await?;
+                let done = "document.querySelectorAll('.audit .square.succeeded').length";
+                assert_eq!(browser.run(&format!("return {done}")).await?, 2, "a login and a token");
             }
             let overflow = browser
                 .run("return document.scrollingElement.scrollWidth - innerWidth")

@@ -40,6 +40,7 @@ async fn ask() -> anyhow::Result<()> {
     let history = History::open(&database)?;
     some_pages(&history).await?;
     all_pages(&history).await?;
+    one_run(&history).await?;
     search(&history).await?;
     summaries(&history).await
 }
@@ -129,6 +130,24 @@ async fn all_pages(history: &History) -> anyhow::Result<()> {
         print(format!("{name}: longest"), milliseconds(most), "ms");
     }
     eprintln!("the most work: {}", longest.1);
+    Ok(())
+}
+
+/// The attempts of one run and their logs, as the page of a run reads them.
+async fn one_run(history: &History) -> anyhow::Result<()> {
+    let mut longest = Duration::ZERO;
+    for number in (0..10).map(|tenth| tenth * RUNS / 10) {
+        let (began, run) = (Instant::now(), format!("r{number:08}"));
+        let attempts = history.attempts(&run).await?;
+        let logs = history.logs(&run).await?;
+        longest = longest.max(began.elapsed());
+        ensure!(attempts.len() == 1 && logs.is_empty(), "{attempts:?}, {logs:?}");
+    }
+    print(
+        "the attempts of a run and their logs: longest of ten",
+        milliseconds(longest),
+        "ms",
+    );
     Ok(())
 }
 
@@ -225,7 +244,7 @@ async fn fill(url: &str) -> anyhow::Result<()> {
     );
     let details = format!(
         "INSERT INTO ELASTICJOB_RUN (id, run_id, attempt, retries, scheduled_time, source, instance, verdict) {numbers} \
-         SELECT printf('run-%08d', n), 'run', 1, 0, {BEGIN} + n * 1000, \
+         SELECT printf('run-%08d', n), printf('r%08d', n), 1, 0, {BEGIN} + n * 1000, \
          CASE n % 1000 WHEN 1 THEN 'FAILOVER' WHEN 2 THEN 'MISFIRE' WHEN 3 THEN 'TRIGGER' ELSE 'SCHEDULE' END, \
          '10.0.0.' || (n % 5) || '@-@1', \
          CASE WHEN n % 100 = 0 THEN 'FAILED' ELSE 'SUCCEEDED' END FROM numbers"

@@ -26,6 +26,9 @@ const SLACK: Duration = Duration::from_secs(2 + 5);
 /// How long the cluster is watched after that.
 const WATCHED: Duration = Duration::from_secs(12);
 
+/// How long after a trigger all items have run.
+const ANSWERED: Duration = Duration::from_secs(3);
+
 /// Nodes that no instance needs while nothing happens.
 const LEFT_OVER: [&str; 5] = [
     "leader/sharding",
@@ -69,7 +72,7 @@ impl World {
         } else {
             Duration::ZERO
         };
-        let bound = self.session_timeout * 2 + SLACK + longest + at_barriers;
+        let bound = self.session_timeout * 2 + self.patience(SLACK) + longest + at_barriers;
         let recovered = self.quiet_moment_after(Instant::now() + bound);
         self.pass_time_until(recovered).await;
         let before: Vec<u64> = self
@@ -163,7 +166,8 @@ impl World {
             let instances = self.observer.children(&format!("/{}/instances", job.name));
             // What runs now is accounted for since it was claimed; one that overlaps with its next time is behind.
             let calendar = Calendar::new(&job.config, now);
-            let newest = calendar.and_then(|calendar| calendar.newest(now - longest - SLACK, Timestamp::MIN));
+            let newest =
+                calendar.and_then(|calendar| calendar.newest(now - longest - self.patience(SLACK), Timestamp::MIN));
             for item in 0..job.config.sharding_total_count().get() {
                 let complain = |what: String| self.history.violation(format!("{}/{item}: {what}", job.name));
                 let Some(record) = self.observer.account().record(&job.name, item) else {
@@ -276,7 +280,7 @@ impl World {
         for job in &self.jobs {
             node.trigger(&job.name, "last".to_owned());
         }
-        let end = Instant::now() + Duration::from_secs(3);
+        let end = Instant::now() + self.patience(ANSWERED);
         self.pass_time_until(end).await;
         let runs = self.history.runs();
         let mut asked: BTreeMap<(&str, u32), usize> = BTreeMap::new();
@@ -336,16 +340,22 @@ impl World {
     /// the next.
     fn quiet_moment_after(&self, at: Instant) -> Instant {
         let first = (at - self.began).as_secs() + 1;
+        let margin = self.patience(Duration::from_secs(2)).as_secs();
         let slow = || self.jobs.iter().filter(|job| job.is_slow());
         // Listeners of some instances wait for others first, and many items are claimed one part after the other.
         let is_quiet = |second: &u64| {
             slow().all(|job| {
                 let period = job.period().as_secs();
-                (2..=period - 2).contains(&(second % period))
+                (margin..=period - margin).contains(&(second % period))
             })
         };
         let second = (first..first + 60).find(is_quiet).unwrap_or(first);
         self.began + Duration::from_secs(second) + QUIET
+    }
+
+    /// Returns how long something may take here that takes so long with jobs of some thousand items.
+    pub(super) fn patience(&self, usual: Duration) -> Duration {
+        usual * self.scale.patience()
     }
 
     /// Returns the full second that a right clock shows then, since 1970.

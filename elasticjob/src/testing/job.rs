@@ -24,6 +24,9 @@ const PERIODS: [u64; 6] = [1, 2, 3, 5, 6, 10];
 /// Those of jobs with listeners, which take part in each firing: there are moments in which nothing happens.
 const LONG_PERIODS: [u64; 3] = [5, 6, 10];
 
+/// Those of jobs whose items are claimed in hundreds of requests.
+const MINUTES: [u64; 1] = [60];
+
 /// Jobs that are given are watched as if they were fired so often.
 const GIVEN_PERIOD: Duration = Duration::from_secs(10);
 
@@ -49,7 +52,8 @@ pub(super) struct Job {
 pub(super) struct DrawnJob {
     pub(super) period: Duration,
     pub(super) work: Work,
-    has_long_periods: bool,
+    /// What its period is drawn from, in seconds.
+    periods: &'static [u64],
     pub(super) most_items: u32,
 }
 
@@ -73,8 +77,12 @@ impl Job {
         rng: &mut fastrand::Rng,
     ) -> (Self, ApplicationJob) {
         let is_listened_to = rng.u8(..3) == 0;
-        let has_long_periods = is_listened_to || scale.is_slow();
-        let period = draw_period(has_long_periods, rng);
+        let periods: &'static [u64] = match () {
+            () if scale.patience() > 1 => &MINUTES,
+            () if is_listened_to || scale.is_slow() => &LONG_PERIODS,
+            () => &PERIODS,
+        };
+        let period = draw_period(periods, rng);
         let items = scale.items();
         let builder = JobConfig::builder(name)
             .cron(cron(period))
@@ -140,7 +148,7 @@ impl Job {
         let drawn = DrawnJob {
             period: Duration::from_secs(period),
             work,
-            has_long_periods,
+            periods,
             most_items: items.end,
         };
         let job = Self {
@@ -171,7 +179,7 @@ impl Job {
         let builder = self.config.to_builder();
         let builder = match rng.u8(..7) {
             0 => {
-                let period = draw_period(drawn.has_long_periods, rng);
+                let period = draw_period(drawn.periods, rng);
                 drawn.period = Duration::from_secs(period);
                 builder.cron(cron(period))
             }
@@ -191,7 +199,7 @@ impl Job {
 
     /// Returns whether its firings take some seconds, after which nothing happens before the next.
     pub(super) fn is_slow(&self) -> bool {
-        let is_drawn_so = |drawn: &DrawnJob| drawn.has_long_periods;
+        let is_drawn_so = |drawn: &DrawnJob| drawn.periods != PERIODS;
         self.is_listened_to() || self.drawn.as_ref().is_some_and(is_drawn_so)
     }
 
@@ -218,11 +226,13 @@ impl Job {
 }
 
 /// Draws the seconds between two firings.
-fn draw_period(is_long: bool, rng: &mut fastrand::Rng) -> u64 {
-    let periods: &[u64] = if is_long { &LONG_PERIODS } else { &PERIODS };
+fn draw_period(periods: &[u64], rng: &mut fastrand::Rng) -> u64 {
     periods[rng.usize(..periods.len())]
 }
 
 fn cron(period: u64) -> String {
-    format!("0/{period} * * * * ?")
+    match period {
+        ..60 => format!("0/{period} * * * * ?"),
+        _ => format!("0 0/{} * * * ?", period / 60),
+    }
 }

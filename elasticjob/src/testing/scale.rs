@@ -80,6 +80,14 @@ impl Scale {
         !matches!(self, Self::Small | Self::Large)
     }
 
+    /// Returns how many times as long everything may take as with a job of ten thousand items or less.
+    pub(super) fn patience(self) -> u32 {
+        match self {
+            Self::Of(items) => (items / 10_000).max(1),
+            _ => 1,
+        }
+    }
+
     /// Returns whether a job has too many items for a thread each.
     pub(super) fn is_huge(self) -> bool {
         matches!(self, Self::Thousands | Self::Of(_))

@@ -29,12 +29,13 @@ const LEFT: Duration = Duration::from_secs(30);
 /// A request and what follows from it take so long beside the delay of the link.
 const MARGIN: Duration = Duration::from_millis(20);
 
-/// Returns how long the items of a job wait for at most.
-fn held_of(job: &Job) -> Duration {
-    if job.is_listened_to() { HELD + GATHERED } else { HELD }
-}
-
 impl World {
+    /// Returns how long after a time the items of a job have begun at the latest.
+    fn held_of(&self, job: &Job) -> Duration {
+        let held = self.patience(HELD);
+        if job.is_listened_to() { held + GATHERED } else { held }
+    }
+
     /// Checks it, in each of these cases.
     pub(super) async fn check_verdicts(&mut self) {
         self.check_items_that_are_off().await;
@@ -48,11 +49,12 @@ impl World {
         for job in &self.jobs {
             self.observer.create(&format!("/{}/sharding/0/disabled", job.name), "");
         }
-        self.pass_time_until(Instant::now() + longest * 3 + HELD).await;
+        self.pass_time_until(Instant::now() + longest * 3 + self.patience(HELD))
+            .await;
         let now = origin() + (Instant::now() - self.began);
         for job in &self.jobs {
             let calendar = Calendar::new(&job.config, now);
-            let newest = calendar.and_then(|calendar| calendar.newest(now - HELD, Timestamp::MIN));
+            let newest = calendar.and_then(|calendar| calendar.newest(now - self.patience(HELD), Timestamp::MIN));
             let record = self.observer.account().record(&job.name, 0);
             let until = record.and_then(|record| record.until(Timestamp::MAX));
             let reason = record.and_then(|record| Some(record.skipped.as_ref()?.reason.as_str()));
@@ -67,7 +69,8 @@ impl World {
         for job in &self.jobs {
             self.observer.delete(&format!("/{}/sharding/0/disabled", job.name));
         }
-        self.pass_time_until(Instant::now() + longest + HELD).await;
+        self.pass_time_until(Instant::now() + longest + self.patience(HELD))
+            .await;
     }
 
     /// Items that come just before a scheduled time run at it, or are recorded to have missed it.
@@ -93,7 +96,7 @@ impl World {
             let before = self.jobs[index].config.to_registry().yaml;
             self.observer.set(&format!("/{name}/config"), &config);
             self.history.note(format!("{name} has {total} items just before {due}"));
-            let held = held_of(&self.jobs[index]);
+            let held = self.held_of(&self.jobs[index]);
             self.pass_time_until(self.instant_of(due) + held).await;
             self.check_run_at(&name, total - 2..total, due);
             self.observer.set(&format!("/{name}/config"), &before);
@@ -108,13 +111,13 @@ impl World {
                 node.stop(Duration::ZERO);
             }
         }
-        self.pass_time_until(Instant::now() + LEFT).await;
+        self.pass_time_until(Instant::now() + self.patience(LEFT)).await;
         let pause = self.millis(50..600);
         let start = self.next_second(Instant::now() + Duration::from_secs(1)) - pause;
         self.pass_time_until(start).await;
         self.start_node("10.0.0.1");
         let mut registered: Vec<Option<Instant>> = vec![None; self.jobs.len()];
-        let end = Instant::now() + LEFT;
+        let end = Instant::now() + self.patience(LEFT);
         while registered.contains(&None) && Instant::now() < end {
             self.pass_time_until(Instant::now() + Duration::from_millis(10)).await;
             for (job, registered) in self.jobs.iter().zip(&mut registered) {
@@ -136,7 +139,7 @@ impl World {
         }
         for (name, due) in expected {
             let job = self.jobs.iter().find(|job| job.name == name).expect("one of them");
-            let (total, held) = (job.config.sharding_total_count().get(), held_of(job));
+            let (total, held) = (job.config.sharding_total_count().get(), self.held_of(job));
             let end = (self.instant_of(due) + held).max(Instant::now());
             self.pass_time_until(end).await;
             self.check_run_at(&name, 0..total, due);

@@ -4,6 +4,7 @@
 //! the order of their numbers.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -15,6 +16,8 @@ use crate::registry::{Error, Watch, WatchEvent, path};
 pub(in crate::registry) struct Watches {
     // std mutex: never held across an await, nor while foreign code runs.
     queues: Arc<Mutex<BTreeMap<String, Arc<Queue>>>>,
+    /// How many have ended.
+    ended: Arc<AtomicU64>,
 }
 
 /// One of them. Dropping it ends the watch.
@@ -41,6 +44,12 @@ impl Watches {
             queue,
             watches: self.clone(),
         })
+    }
+
+    /// Returns how many watches have ended. While that stays the same, all jobs that were watched still are.
+    #[cfg(feature = "registry-postgres")]
+    pub(in crate::registry) fn ended(&self) -> u64 {
+        self.ended.load(Ordering::Relaxed)
     }
 
     /// Returns the jobs that are watched, and whether all are.
@@ -115,7 +124,10 @@ impl Watch for PathWatch {
 
 impl Drop for PathWatch {
     fn drop(&mut self) {
-        self.watches.lock().remove(&self.path);
+        // In this order, and both under the lock: a reader that knows of the end does not find the watch any more.
+        let mut queues = self.watches.lock();
+        queues.remove(&self.path);
+        self.watches.ended.fetch_add(1, Ordering::Relaxed);
     }
 }
 

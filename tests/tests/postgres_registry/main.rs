@@ -5,6 +5,7 @@ mod failover;
 mod hints;
 mod inbox;
 mod poolers;
+mod rules;
 mod servers;
 mod size;
 mod start;

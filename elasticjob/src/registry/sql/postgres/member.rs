@@ -56,6 +56,8 @@ pub(super) struct Member {
     server: Option<String>,
     timeout: Duration,
     following: Following,
+    /// How many watches had ended when it was last looked which jobs are watched.
+    ended_watches: u64,
     hints: Hints,
     inbox: Inbox,
     next_poll: Instant,
@@ -81,6 +83,7 @@ impl Member {
             server: None,
             timeout,
             following: Following::default(),
+            ended_watches: 0,
             hints,
             inbox,
             next_poll: now,
@@ -173,8 +176,14 @@ impl Member {
         following
     }
 
-    /// Forgets what no watch covers any more.
+    /// Forgets what no watch covers any more. It looks only if a watch has ended: to look at thousands of watches before each call
+    /// takes longer than the calls.
     fn forget(&mut self, watches: &Watches) {
+        let ended = watches.ended();
+        if ended == self.ended_watches {
+            return;
+        }
+        self.ended_watches = ended;
         let (jobs, of_all) = watches.jobs();
         self.following.of_all = of_all;
         if !of_all {

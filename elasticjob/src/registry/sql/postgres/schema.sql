@@ -224,10 +224,10 @@ BEGIN
         INSERT INTO elasticjob.change
         SELECT space, c.job, j.counter + row_number() OVER (PARTITION BY c.job ORDER BY c.step), new_token, c.step, c.kind, c.path
         FROM unnest(change_jobs, change_steps, change_kinds, change_paths) AS c(job, step, kind, path)
-        JOIN elasticjob.job j ON j.namespace = space AND j.name = c.job;
+        JOIN elasticjob.job j ON j.namespace = space AND j.name = ANY (change_jobs) AND j.name = c.job;
         UPDATE elasticjob.job j SET counter = j.counter + c.count, token = new_token
         FROM (SELECT u.job, count(*) FROM unnest(change_jobs) AS u(job) GROUP BY u.job) AS c
-        WHERE j.namespace = space AND j.name = c.job;
+        WHERE j.namespace = space AND j.name = ANY (change_jobs) AND j.name = c.job;
         -- A reader that is more than 1,024 changes behind would get none of them anyhow.
         DELETE FROM elasticjob.change c USING elasticjob.job j
         WHERE j.namespace = space AND j.name = ANY (change_jobs) AND j.counter % 256 < cardinality(change_jobs)
@@ -244,7 +244,8 @@ BEGIN
 END $$;
 
 -- Reads, which take no lock, in ONE statement: nodes and changes are of one moment. The request is in variables, since a query
--- would read it again for each row.
+-- would read it again for each row. Nodes are looked up one by one, by LATERAL and LIMIT: a join would hash all nodes of the namespace
+-- for each read, since the server does not know how short the request is.
 CREATE OR REPLACE FUNCTION elasticjob.read_v2(message bytea) RETURNS text
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -267,13 +268,14 @@ BEGIN
             'nodes', (SELECT coalesce(jsonb_agg(jsonb_build_array(n.parent, n.name, encode(n.data, 'hex'),
                     n.version, n.created, n.modified, n.modified_at, n.owner)), '[]')
                 FROM jsonb_array_elements(nodes) AS k(path)
-                JOIN elasticjob.node n ON n.namespace = space AND n.parent = k.path ->> 0 AND n.name = k.path ->> 1),
+                CROSS JOIN LATERAL (SELECT * FROM elasticjob.node n
+                    WHERE n.namespace = space AND n.parent = k.path ->> 0 AND n.name = k.path ->> 1 LIMIT 1) AS n),
             'children', (SELECT coalesce(jsonb_agg(jsonb_build_array(k.path ->> 0, (
                     SELECT coalesce(jsonb_agg(n.name ORDER BY n.name COLLATE "C"), '[]') FROM elasticjob.node n
                     WHERE n.namespace = space AND n.parent = k.path ->> 0))), '[]')
                 FROM jsonb_array_elements(parents) AS k(path)
-                WHERE EXISTS (SELECT 1 FROM elasticjob.node n WHERE n.namespace = space
-                    AND n.parent = k.path ->> 1 AND n.name = k.path ->> 2)),
+                CROSS JOIN LATERAL (SELECT 1 FROM elasticjob.node n WHERE n.namespace = space
+                    AND n.parent = k.path ->> 1 AND n.name = k.path ->> 2 LIMIT 1) AS is_there),
             'counters', CASE
                 WHEN of_all THEN (SELECT coalesce(jsonb_object_agg(j.name, j.counter), '{}')
                     FROM elasticjob.job j WHERE j.namespace = space)
@@ -365,9 +367,12 @@ LANGUAGE sql STABLE AS $$
             ORDER BY i.job, i.number LIMIT 1) AS next
     )
     SELECT coalesce(jsonb_agg(jsonb_build_array(served.job, served.has_caller)), '[]')::text FROM (
-        SELECT first.job, bool_or(n.owner = caller) AS has_caller FROM first
-        JOIN elasticjob.node n ON n.namespace = space AND n.parent = first.audience
-        GROUP BY first.job LIMIT 1000
+        SELECT first.job, instances.has_caller FROM first
+        CROSS JOIN LATERAL (
+            SELECT bool_or(n.owner = caller) AS has_caller FROM elasticjob.node n
+            WHERE n.namespace = space AND n.parent = first.audience) AS instances
+        WHERE instances.has_caller IS NOT NULL
+        LIMIT 1000
     ) AS served
 $$;
 

@@ -225,6 +225,10 @@ impl Registry for AnyRegistry {
         self.0.connect_to_look()
     }
 
+    fn is_shared(&self) -> bool {
+        self.0.is_shared()
+    }
+
     fn inspect(&self) -> BoxFuture<'_, Vec<Finding>> {
         self.0.inspect()
     }

@@ -163,6 +163,10 @@ impl<R: Registry> Registry for Metered<R> {
         self.counted(self.registry.connect_to_look())
     }
 
+    fn is_shared(&self) -> bool {
+        self.registry.is_shared()
+    }
+
     fn inspect(&self) -> BoxFuture<'_, Vec<Finding>> {
         self.registry.inspect()
     }

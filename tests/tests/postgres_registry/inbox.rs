@@ -194,16 +194,18 @@ mod a_run {
         let ship = shop.ship()?;
         // The first takes longer.
         shop.runs_before("first").await?;
-        let start = Instant::now();
+        let mut fastest = Duration::MAX;
         for _ in 0..ROUNDS {
+            let start = Instant::now();
             let mut transaction = shop.client.begin().await?;
             ship.execute_in(&mut transaction).await?;
             transaction.commit().await?;
             next(&mut shop.runs).await?;
+            fastest = fastest.min(start.elapsed());
         }
-        // By polls alone each round takes a whole pause, since it begins with what the last one found.
-        let by_polls = Duration::from_millis(250) * ROUNDS;
-        assert!(start.elapsed() < by_polls * 3 / 4, "{:?}", start.elapsed());
+        // By polls alone each round takes a whole pause of 250 ms, since it begins with what the last one found. A busy machine makes some
+        // rounds slow.
+        assert!(fastest < Duration::from_millis(150), "{fastest:?}");
         Ok(())
     }
 
@@ -213,15 +215,16 @@ mod a_run {
         let mut shop = Shop::open().await?;
         let operations = Operations::new(Arc::new(registry(&shop.server.full_url())?));
         shop.runs_before("first").await?;
-        let start = Instant::now();
+        let mut fastest = Duration::MAX;
         for _ in 0..ROUNDS {
+            let start = Instant::now();
             let mut transaction = shop.client.begin().await?;
             operations.trigger_in(&mut transaction, JOB, None).await?;
             transaction.commit().await?;
             next(&mut shop.runs).await?;
+            fastest = fastest.min(start.elapsed());
         }
-        let by_polls = Duration::from_millis(250) * ROUNDS;
-        assert!(start.elapsed() < by_polls * 3 / 4, "{:?}", start.elapsed());
+        assert!(fastest < Duration::from_millis(150), "{fastest:?}");
         Ok(())
     }
 

@@ -107,20 +107,17 @@ impl Site {
     pub(crate) fn scene(&self, language: Language, base: Arc<str>, visitor: &Visitor) -> Scene {
         let (picture, now) = (self.picture(visitor), Timestamp::now());
         let judgement = self.judgement(&picture, language, visitor, now);
-        let registry = Arc::clone(&self.registry);
         Scene {
-            has_history: self.histories.all().next().is_some(),
+            picture,
+            judgement,
+            now,
+            words: language.words(),
+            base,
+            registry: Arc::clone(&self.registry),
+            is_shared: self.world.operations().is_shared(),
+            visitor: visitor.clone(),
             has_login: self.gate.accounts().is_some(),
-            ..Scene::new(
-                picture,
-                judgement,
-                now,
-                language,
-                base,
-                registry,
-                self.world.operations().is_shared(),
-                visitor.clone(),
-            )
+            has_history: self.histories.all().next().is_some(),
         }
     }
 

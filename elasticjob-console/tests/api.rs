@@ -135,9 +135,11 @@ impl Stage {
         };
         let (status, answer) = self.send(method.clone(), path, &text).await;
         let operation = self.operation(&method, path);
-        let schema = match status.is_success() {
-            true => &operation["responses"]["200"]["content"]["application/json"]["schema"],
-            false => &operation["responses"]["default"]["content"]["application/problem+json"]["schema"],
+        let responses = &operation["responses"];
+        let schema = if status.is_success() {
+            &responses["200"]["content"]["application/json"]["schema"]
+        } else {
+            &responses["default"]["content"]["application/problem+json"]["schema"]
         };
         assert!(schema.is_object(), "{path}");
         if let Err(fault) = fits(&self.document, schema, &answer, "") {

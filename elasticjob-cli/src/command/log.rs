@@ -60,9 +60,9 @@ impl Arguments {
             let logs = self.logs(history).await?;
             for log in &logs {
                 let messages: Vec<&str> = log.messages().collect();
-                let new = printed.new(log.attempt, log.cut(), &messages);
-                if !new.is_empty() {
-                    context.show(&Messages::new(log, new))?;
+                let unseen = printed.unseen(log.attempt, log.cut(), &messages);
+                if !unseen.is_empty() {
+                    context.show(&Messages::new(log, unseen))?;
                 }
             }
             if logs.last().is_some_and(|newest| newest.is_over) {
@@ -82,7 +82,7 @@ struct Printed {
 
 impl Printed {
     /// Returns the messages of a log that have not been printed: those of an older attempt have.
-    fn new<'a>(&mut self, attempt: u32, cut: u64, messages: &'a [&'a str]) -> &'a [&'a str] {
+    fn unseen<'a>(&mut self, attempt: u32, cut: u64, messages: &'a [&'a str]) -> &'a [&'a str] {
         if attempt < self.attempt {
             return &[];
         }
@@ -103,15 +103,15 @@ mod tests {
     #[test]
     fn prints_each_message_once() {
         let mut printed = Printed::default();
-        assert_eq!(printed.new(1, 0, &["a", "b"]), ["a", "b"]);
-        assert!(printed.new(1, 0, &["a", "b"]).is_empty());
-        assert_eq!(printed.new(1, 1, &["b", "c"]), ["c"]);
+        assert_eq!(printed.unseen(1, 0, &["a", "b"]), ["a", "b"]);
+        assert!(printed.unseen(1, 0, &["a", "b"]).is_empty());
+        assert_eq!(printed.unseen(1, 1, &["b", "c"]), ["c"]);
         assert_eq!(
-            printed.new(1, 7, &["h"]),
+            printed.unseen(1, 7, &["h"]),
             ["h"],
             "what was cut off before it was seen is gone"
         );
-        assert_eq!(printed.new(2, 0, &["a"]), ["a"]);
-        assert!(printed.new(1, 0, &["z"]).is_empty(), "an attempt that is over");
+        assert_eq!(printed.unseen(2, 0, &["a"]), ["a"]);
+        assert!(printed.unseen(1, 0, &["z"]).is_empty(), "an attempt that is over");
     }
 }

@@ -228,7 +228,7 @@ pub(crate) async fn change(asked: Asked, Path(job): Path<String>, Form(form): Fo
     let operations = asked.site.world.operations();
     match operations.update_configuration(&job, config, stored.version).await {
         Ok(version) => {
-            asked.site.world.read_again([&*job].into_iter(), SETTLING).await;
+            asked.site.world.read_again([&*job], SETTLING).await;
             let done = (asked.scene.words.configured)(version);
             let address = format!("{}/config?done={}", asked.scene.job(&job), escaped(&done));
             Redirect::to(&address).into_response()

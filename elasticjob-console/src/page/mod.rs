@@ -29,7 +29,7 @@ use crate::access::{Rights, Visitor};
 use crate::assets;
 use crate::condition::Judgement;
 use crate::text::{clock, shown, span};
-use crate::words::{Language, Words};
+use crate::words::Words;
 
 pub(crate) use job::JobView;
 pub(crate) use jobs::JobsView;
@@ -78,7 +78,6 @@ pub(crate) struct Scene {
     pub(crate) is_shared: bool,
     /// The visitor that the page is for. `picture` and `judgement` are of the jobs that this visitor sees.
     pub(crate) visitor: Visitor,
-    pub(crate) may_operate: bool,
     /// Whether visitors log in, and can log out.
     pub(crate) has_login: bool,
     /// Whether a database has the history of runs.
@@ -303,29 +302,9 @@ impl<'a> StandingPart<'a> {
 }
 
 impl Scene {
-    pub(crate) fn new(
-        picture: Picture,
-        judgement: Arc<Judgement>,
-        now: Timestamp,
-        language: Language,
-        base: Arc<str>,
-        registry: Arc<str>,
-        is_shared: bool,
-        visitor: Visitor,
-    ) -> Self {
-        Self {
-            picture,
-            judgement,
-            now,
-            words: language.words(),
-            base,
-            registry,
-            is_shared,
-            may_operate: visitor.may(Rights::Operator),
-            has_history: false,
-            visitor,
-            has_login: false,
-        }
+    /// Returns whether the visitor may do more than look.
+    pub(crate) fn may_operate(&self) -> bool {
+        self.visitor.may(Rights::Operator)
     }
 
     /// Says how far the jobs are read. How many there are is for visitors that see all.

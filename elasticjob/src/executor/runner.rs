@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use elasticjob_config::is_secret;
 use elasticjob_config::job::JobConfig;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, error_span, info_span, warn};
@@ -214,22 +214,43 @@ fn log(tried: &Tried) {
     }
 }
 
+impl JobRunner {
+    /// Returns what the log of a run is kept by.
+    fn logged(&self, start: &Start, launched_at: Timestamp) -> LoggedRun {
+        LoggedRun {
+            job: Arc::clone(&self.name),
+            item: start.item,
+            run_id: start.run.id.clone(),
+            attempt: start.run.attempt,
+            scheduled_time: start.run.scheduled_time(),
+            launched_at,
+        }
+    }
+
+    /// Returns what the code of a run is handed of it.
+    fn sharding(&self, launch: &Launch, parameter: Arc<str>) -> ShardingContext {
+        let Launch { start, config, .. } = launch;
+        ShardingContext::new(ShardingParts {
+            job_name: Arc::clone(&self.name),
+            task_id: Arc::clone(&launch.task_id),
+            instance_id: launch.instance.clone().into_text(),
+            sharding_total_count: config.sharding_total_count().get(),
+            job_parameter: start.run.parameter.as_deref().map_or(parameter, Into::into),
+            sharding_item: start.item,
+            sharding_parameter: config.item_parameters().get(start.item).map(Into::into),
+            scheduled_time: start.run.scheduled_time(),
+            next_scheduled_time: launch.next,
+            run_id: start.run.id.as_str().into(),
+            attempt: start.run.attempt,
+            retry: 0,
+            fencing_token: start.fencing_token,
+            progress: launch.progress.clone(),
+        })
+    }
+}
+
 impl Runner for JobRunner {
     fn launch(&self, launch: Launch) {
-        let Launch {
-            start,
-            task_id,
-            instance,
-            next,
-            config,
-            fence,
-            cancellation,
-            wind_down,
-            progress,
-            launched_at,
-            metrics,
-            finished,
-        } = launch;
         let Current {
             job,
             tries,
@@ -240,38 +261,28 @@ impl Runner for JobRunner {
             secrets,
             ..
         } = self.current();
+        let sharding = self.sharding(&launch, parameter);
+        let Launch {
+            start,
+            fence,
+            cancellation,
+            wind_down,
+            launched_at,
+            metrics,
+            finished,
+            ..
+        } = launch;
         let due = start.run.scheduled_time();
-        let sharding = ShardingContext::new(ShardingParts {
-            job_name: Arc::clone(&self.name),
-            task_id,
-            instance_id: instance.into_text(),
-            sharding_total_count: config.sharding_total_count().get(),
-            job_parameter: start.run.parameter.as_deref().map_or(parameter, Into::into),
-            sharding_item: start.item,
-            sharding_parameter: config.item_parameters().get(start.item).map(Into::into),
-            scheduled_time: due,
-            next_scheduled_time: next,
-            run_id: start.run.id.as_str().into(),
-            attempt: start.run.attempt,
-            retry: 0,
-            fencing_token: start.fencing_token,
-            progress,
-        });
         let tasks = self.equipment.tasks.clone();
         let item = self.enter(&start, pool.permits(), fence, cancellation);
         let components = Arc::clone(&self.equipment.components);
         let failing = sharding.clone();
         // An error, so that a filter that lets only errors pass keeps what they are about.
         let span = error_span!("item", job = &*self.name, item = start.item, run = start.run.id);
-        let logged = LoggedRun {
-            job: Arc::clone(&self.name),
-            item: start.item,
-            run_id: start.run.id.clone(),
-            attempt: start.run.attempt,
-            scheduled_time: due,
-            launched_at,
-        };
-        let open_log = self.equipment.logs.open(logged, &secrets, &span);
+        let open_log = self
+            .equipment
+            .logs
+            .open(self.logged(&start, launched_at), &secrets, &span);
         let lines = open_log.as_ref().map(|log| Arc::clone(log.lines()));
         let late = telemetry::lateness(start.run.source, start.run.attempt, due, launched_at);
         let handed_over = Instant::now();

@@ -26,9 +26,9 @@ use crate::schedule::Clock;
 use crate::snapshot;
 use crate::tasks::Tasks;
 use crate::telemetry;
-#[cfg(feature = "_history")]
-use crate::trace::history;
 use crate::trace::{self, RunLogs, TraceListeners};
+#[cfg(feature = "_history")]
+use crate::trace::{Tap, history};
 
 use super::assemble::{ApplicationJob, ApplicationParts, AssembledJob, Assembly, Surroundings, assemble};
 use super::builder::{Builder, system_clock};
@@ -177,24 +177,11 @@ impl Ready {
         trace::names::warn_of_unknown_to(&self.trace_listeners, names.clone());
         let (taps, deliveries) = trace::start_deliveries(&self.trace_listeners, &tasks);
         #[cfg(feature = "_history")]
-        let (taps, logs, history) = {
-            let (mut taps, mut sinks, mut history) = (taps, Vec::new(), Vec::new());
-            for setup in self.history {
-                setup.warn_of_unknown_names(names.clone());
-                let (tap, sink, kept) = setup
-                    .start(&tasks, &clock)
-                    .map_err(|error| invalid(Fault::new(error.chain())))?;
-                taps.push(tap);
-                sinks.extend(sink);
-                history.push(kept);
-            }
-            if !sinks.is_empty() && !trace::is_run_log_installed() {
-                info!("logs of runs have the output of scripts alone: the subscriber has no `trace::RunLog::layer()`");
-            }
-            (taps, RunLogs::new(sinks), history)
-        };
+        let (recorders, logs, history) = start_histories(self.history, names, &tasks, &clock)?;
+        #[cfg(feature = "_history")]
+        let taps: Vec<_> = taps.into_iter().chain(recorders).collect();
         #[cfg(not(feature = "_history"))]
-        let logs = RunLogs::default();
+        let logs = RunLogs;
         let operations = Operations::with_clock(Arc::clone(&registry), Arc::clone(&clock));
         let companions = tasks.child();
         if let Some(settings) = self.settings {
@@ -323,6 +310,30 @@ fn warn_of_zone(tz: &str, jobs: &[ApplicationJob]) {
             "the variable TZ is read by POSIX, and by Java otherwise: give jobs that Java members share a `time-zone`"
         );
     }
+}
+
+/// Starts the recorders of the history. Returns where they hear of runs, where they take the logs of runs from, and what they record in.
+#[cfg(feature = "_history")]
+fn start_histories<'a>(
+    setups: Vec<history::Setup>,
+    jobs: impl Iterator<Item = &'a str> + Clone,
+    tasks: &Tasks,
+    clock: &Arc<dyn Clock>,
+) -> Result<(Vec<Tap>, RunLogs, Vec<history::Kept>), Error> {
+    let (mut taps, mut sinks, mut histories) = (Vec::new(), Vec::new(), Vec::new());
+    for setup in setups {
+        setup.warn_of_unknown_names(jobs.clone());
+        let (tap, sink, kept) = setup
+            .start(tasks, clock)
+            .map_err(|error| invalid(Fault::new(error.chain())))?;
+        taps.push(tap);
+        sinks.extend(sink);
+        histories.push(kept);
+    }
+    if !sinks.is_empty() && !trace::is_run_log_installed() {
+        info!("logs of runs have the output of scripts alone: the subscriber has no `trace::RunLog::layer()`");
+    }
+    Ok((taps, RunLogs::new(sinks), histories))
 }
 
 /// Starts what runs beside the jobs.

@@ -13,8 +13,12 @@ async fn stage(look: Look, url: &str) -> Result<(Browser, String, Program)> {
         .environment("ELASTICJOB_METRICS_PORT", "0")
         .environment("ELASTICJOB_CONSOLE_PORT", "0")
         .start();
-    let line = observed.wait_for_part("console open url=\"");
-    let url = line.trim_end_matches('"').to_owned();
+    let url = loop {
+        let line = observed.wait_for("");
+        if let Some((_, url)) = line.split_once("console open url=\"") {
+            break url.trim_end_matches('"').to_owned();
+        }
+    };
     let (origin, _) = url.split_once("/?key=").context("it has its key")?;
     let browser = Browser::start(look).await?;
     browser.open(&url).await?;

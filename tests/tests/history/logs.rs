@@ -127,8 +127,7 @@ pub(crate) async fn can_be_read_while_the_run_goes_on(place: Place) -> anyhow::R
     })
     .sharding(1);
     let application = start(&place.url, &[], [long]).await?;
-    let triggered = application.one_off_named("long")?.execute().await?;
-    drop(triggered);
+    application.one_off_named("long")?.execute().await?;
     tokio::time::timeout(PATIENCE, goes_on.notified()).await?;
     let history = history(&application)?;
     let runs = recorded(&history, &RunFilter::default().job("long"), |rows| rows.len() == 1).await?;

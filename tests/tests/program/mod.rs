@@ -85,16 +85,6 @@ impl Program {
         }
     }
 
-    /// Waits for a line that has this in it; what follows it in the line.
-    pub(crate) fn wait_for_part(&mut self, part: &str) -> String {
-        loop {
-            let line = self.wait_for("");
-            if let Some((_, rest)) = line.split_once(part) {
-                return rest.to_owned();
-            }
-        }
-    }
-
     /// Asks it to end (SIGTERM), and waits until it has; its exit code.
     pub(crate) fn terminate(mut self) -> Option<i32> {
         let pid = Pid::from_child(&self.child);

@@ -248,7 +248,7 @@ mod tests {
 
     fn loader(settings: &[(&str, &str)]) -> Loader {
         let given = settings.iter().fold(Loader::new(), |loader, (key, value)| {
-            loader.set(&format!("tracing.{key}"), *value)
+            loader.set(format!("tracing.{key}"), *value)
         });
         given.set("reg-center.type", "EMBEDDED")
     }

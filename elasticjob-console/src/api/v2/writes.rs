@@ -423,9 +423,10 @@ async fn set_draining(caller: &Caller, instance: &str, is_drained: bool, dry_run
     }
     if dry_run {
         let items: usize = jobs.iter().map(|(_, report)| report.items.len()).sum();
-        let effect = match is_drained {
-            true => format!("would have the instance give {items} items away, each as its run ends"),
-            false => "would end the draining of the instance".to_owned(),
+        let effect = if is_drained {
+            format!("would have the instance give {items} items away, each as its run ends")
+        } else {
+            "would end the draining of the instance".to_owned()
         };
         let jobs = jobs.into_iter().map(|(job, _)| job);
         return planned(Plan::new(effect, jobs).of_instance(instance));

@@ -3,8 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use axum::Router;
 use axum::http::request::Parts;
-use axum::{Extension, Router};
 use elasticjob::configuration::sources::{ConsoleSettings, TracedJobs};
 use elasticjob::operation::Operations;
 use elasticjob::operation::world::World;
@@ -16,7 +16,6 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::access::{Access, Accounts, Visitor};
-use crate::api::java::Recorded;
 use crate::gate::Gate;
 use crate::history::Histories;
 use crate::key::Key;
@@ -109,8 +108,7 @@ async fn open(settings: &ConsoleSettings, context: CompanionContext) {
     let histories = Histories::new(context.histories());
     let router = routes::router_keeping(world.clone(), histories, gate.clone(), store, wrong_row);
     let stop = CancellationToken::new();
-    let recorded = Extension(Recorded::new(context.histories()));
-    let serving = serve::serve(listener, router.layer(recorded), &stop);
+    let serving = serve::serve(listener, router, &stop);
     let stopping = async {
         context.stopped().await;
         stop.cancel();

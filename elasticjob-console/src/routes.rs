@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use axum::extract::{OriginalUri, Query, Request, State};
+use axum::extract::{FromRef, OriginalUri, Query, Request, State};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
@@ -46,6 +46,12 @@ pub(crate) struct Site {
     pub(crate) wrong_row: Option<i64>,
     /// Tells streams of this process from those of the one before.
     pub(crate) boot: Arc<str>,
+}
+
+impl FromRef<Site> for Histories {
+    fn from_ref(site: &Site) -> Self {
+        site.histories.clone()
+    }
 }
 
 /// What was made for one page and is right for others, too. A std mutex guards it: never held across an await.

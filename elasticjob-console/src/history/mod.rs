@@ -67,7 +67,7 @@ impl Histories {
     }
 
     /// Returns the database of a job, or the first if none is named.
-    fn of(&self, job: Option<&str>) -> Option<&History> {
+    pub(crate) fn of(&self, job: Option<&str>) -> Option<&History> {
         let has = |jobs: &TracedJobs, job: &str| match jobs {
             TracedJobs::Only(names) => names.iter().any(|name| name == job),
             TracedJobs::AllBut(names) => !names.iter().any(|name| name == job),

@@ -1,13 +1,14 @@
 //! The database of the history: the one that the application records in.
 
 use axum::Json;
+use axum::extract::State;
 use elasticjob::trace::history::{Database, History};
 use serde::{Deserialize, Serialize};
 
 use crate::api::Caller;
+use crate::history::Histories;
 
 use super::envelope::{Body, Failure, Model, Reply};
-use super::event_trace::Recorded;
 
 /// The databases of a history, each as Java names its driver and as it is named here.
 const DRIVERS: [(&str, &str); 3] = [
@@ -63,11 +64,11 @@ pub(super) async fn drivers(_caller: Caller) -> Reply<Vec<&'static str>> {
 }
 
 /// Answers with a bare word, as Java does.
-pub(super) async fn activated(_caller: Caller, recorded: Recorded) -> Json<bool> {
+pub(super) async fn activated(_caller: Caller, State(recorded): State<Histories>) -> Json<bool> {
     Json(recorded.all().next().is_some())
 }
 
-pub(super) async fn load(_caller: Caller, recorded: Recorded) -> Reply<Vec<DataSource>> {
+pub(super) async fn load(_caller: Caller, State(recorded): State<Histories>) -> Reply<Vec<DataSource>> {
     let all = recorded.all().enumerate();
     Ok(Model(
         all.map(|(index, history)| DataSource::of(history, index == 0))
@@ -76,7 +77,11 @@ pub(super) async fn load(_caller: Caller, recorded: Recorded) -> Reply<Vec<DataS
 }
 
 /// Connects to the database that answers already.
-pub(super) async fn connect(caller: Caller, recorded: Recorded, Body(Named { name }): Body<Named>) -> Reply<bool> {
+pub(super) async fn connect(
+    caller: Caller,
+    State(recorded): State<Histories>,
+    Body(Named { name }): Body<Named>,
+) -> Reply<bool> {
     let first = recorded.all().next();
     if first.is_some_and(|history| history.database() == name) {
         return Ok(Model(true));

@@ -1,13 +1,9 @@
 //! Executions and statuses in the database of the history, whichever kind of member recorded them.
 
-use std::convert::Infallible;
 use std::error::Error as _;
-use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{FromRequestParts, Path};
-use axum::http::request::Parts;
-use elasticjob::configuration::sources::TracedJobs;
+use axum::extract::{Path, State};
 use elasticjob::configuration::without_secrets;
 use elasticjob::trace::history::{
     Error, History, JavaExecution, JavaFilter, JavaName, JavaPage, JavaPaging, JavaStatus,
@@ -17,6 +13,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::api::Caller;
+use crate::history::Histories;
 
 use super::envelope::{Body, Failure, Model, Reply};
 
@@ -32,40 +29,10 @@ const NAMES: usize = 20;
 /// Most names that are looked through for a visitor that sees some jobs.
 const LOOKED_THROUGH: u32 = 1_000;
 
-/// The databases in which an application records, each with the jobs that it has. They are an extension of each request.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Recorded(Arc<[(TracedJobs, History)]>);
-
-impl Recorded {
-    pub(crate) fn new(histories: &[(TracedJobs, History)]) -> Self {
-        Self(histories.into())
-    }
-
-    /// Returns all databases.
-    pub(super) fn all(&self) -> impl Iterator<Item = &History> {
-        self.0.iter().map(|(_, history)| history)
-    }
-
-    /// Returns the database of a job, or the first one without a job.
-    fn of(&self, job: Option<&str>) -> Result<&History, Failure> {
-        let has = |jobs: &TracedJobs, job: &str| match jobs {
-            TracedJobs::Only(names) => names.iter().any(|name| name == job),
-            TracedJobs::AllBut(names) => !names.iter().any(|name| name == job),
-            _ => true,
-        };
-        let found = self.0.iter().find(|(jobs, _)| job.is_none_or(|job| has(jobs, job)));
-        found
-            .map(|(_, history)| history)
-            .ok_or_else(|| Failure::refused("no history is recorded: `elasticjob.tracing` says where"))
-    }
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for Recorded {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
-        Ok(parts.extensions.get::<Self>().cloned().unwrap_or_default())
-    }
+/// Returns the database of a job, or the first one without a job.
+fn database<'a>(recorded: &'a Histories, job: Option<&str>) -> Result<&'a History, Failure> {
+    let found = recorded.of(job);
+    found.ok_or_else(|| Failure::refused("no history is recorded: `elasticjob.tracing` says where"))
 }
 
 /// Which executions are asked for, and which page of them.
@@ -209,7 +176,7 @@ fn words(error: &Error) -> String {
 
 pub(super) async fn executions(
     caller: Caller,
-    recorded: Recorded,
+    State(recorded): State<Histories>,
     Body(asked_for): Body<Executions>,
 ) -> Reply<JavaPage<JavaExecution>> {
     let paging = asked_for.page.paging();
@@ -220,7 +187,7 @@ pub(super) async fn executions(
     filter.after = time("startTimeFrom", asked_for.start_time_from)?;
     filter.before = time("startTimeTo", asked_for.start_time_to)?;
     caller.check(filter.job.as_deref())?;
-    let history = recorded.of(filter.job.as_deref())?;
+    let history = database(&recorded, filter.job.as_deref())?;
     let mut page = asked(history.java_executions(&filter, &paging)).await?;
     for row in &mut page.rows {
         mask(&mut row.failure_cause);
@@ -230,7 +197,7 @@ pub(super) async fn executions(
 
 pub(super) async fn statuses(
     caller: Caller,
-    recorded: Recorded,
+    State(recorded): State<Histories>,
     Body(asked_for): Body<Statuses>,
 ) -> Reply<JavaPage<JavaStatus>> {
     let paging = asked_for.page.paging();
@@ -242,7 +209,7 @@ pub(super) async fn statuses(
     filter.after = time("creationTimeFrom", asked_for.creation_time_from)?;
     filter.before = time("creationTimeTo", asked_for.creation_time_to)?;
     caller.check(filter.job.as_deref())?;
-    let history = recorded.of(filter.job.as_deref())?;
+    let history = database(&recorded, filter.job.as_deref())?;
     let mut page = asked(history.java_statuses(&filter, &paging)).await?;
     for row in &mut page.rows {
         mask(&mut row.message);
@@ -258,42 +225,50 @@ fn mask(text: &mut Option<String>) {
 }
 
 /// Returns the names that begin so: of jobs, those that the visitor sees.
-async fn names(caller: Caller, recorded: Recorded, of: JavaName, prefix: String) -> Reply<Vec<String>> {
+async fn names(caller: Caller, recorded: Histories, of: JavaName, prefix: String) -> Reply<Vec<String>> {
     let prefix = text("prefix", Some(prefix))?.unwrap_or_default();
     let is_all = caller.visitor.jobs().is_all();
     // Addresses are those of all jobs.
     if of == JavaName::ExecutionIp && !is_all {
         return Ok(Model(Vec::new()));
     }
-    let mut found = asked(recorded.of(None)?.java_names(of, &prefix, LOOKED_THROUGH)).await?;
+    let mut found = asked(database(&recorded, None)?.java_names(of, &prefix, LOOKED_THROUGH)).await?;
     found.retain(|name| of == JavaName::ExecutionIp || caller.visitor.sees(name));
     found.truncate(NAMES);
     Ok(Model(found))
 }
 
-pub(super) async fn jobs(caller: Caller, recorded: Recorded) -> Reply<Vec<String>> {
+pub(super) async fn jobs(caller: Caller, State(recorded): State<Histories>) -> Reply<Vec<String>> {
     names(caller, recorded, JavaName::ExecutionJob, String::new()).await
 }
 
-pub(super) async fn jobs_like(caller: Caller, recorded: Recorded, Path(prefix): Path<String>) -> Reply<Vec<String>> {
+pub(super) async fn jobs_like(
+    caller: Caller,
+    State(recorded): State<Histories>,
+    Path(prefix): Path<String>,
+) -> Reply<Vec<String>> {
     names(caller, recorded, JavaName::ExecutionJob, prefix).await
 }
 
-pub(super) async fn ips(caller: Caller, recorded: Recorded) -> Reply<Vec<String>> {
+pub(super) async fn ips(caller: Caller, State(recorded): State<Histories>) -> Reply<Vec<String>> {
     names(caller, recorded, JavaName::ExecutionIp, String::new()).await
 }
 
-pub(super) async fn ips_like(caller: Caller, recorded: Recorded, Path(prefix): Path<String>) -> Reply<Vec<String>> {
+pub(super) async fn ips_like(
+    caller: Caller,
+    State(recorded): State<Histories>,
+    Path(prefix): Path<String>,
+) -> Reply<Vec<String>> {
     names(caller, recorded, JavaName::ExecutionIp, prefix).await
 }
 
-pub(super) async fn status_jobs(caller: Caller, recorded: Recorded) -> Reply<Vec<String>> {
+pub(super) async fn status_jobs(caller: Caller, State(recorded): State<Histories>) -> Reply<Vec<String>> {
     names(caller, recorded, JavaName::StatusJob, String::new()).await
 }
 
 pub(super) async fn status_jobs_like(
     caller: Caller,
-    recorded: Recorded,
+    State(recorded): State<Histories>,
     Path(prefix): Path<String>,
 ) -> Reply<Vec<String>> {
     names(caller, recorded, JavaName::StatusJob, prefix).await
@@ -301,11 +276,14 @@ pub(super) async fn status_jobs_like(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use axum::Router;
     use axum::body::{Body as HttpBody, to_bytes};
     use axum::extract::Request;
     use axum::http::Method;
-    use axum::{Extension, Router};
     use elasticjob::ElasticJob;
+    use elasticjob::configuration::sources::TracedJobs;
     use elasticjob::job::{ShardingContext, job};
     use elasticjob::operation::Operations;
     use elasticjob::operation::world::World;
@@ -320,10 +298,10 @@ mod tests {
     use crate::routes;
 
     /// The API over a history, for one visitor.
-    fn console(recorded: &Recorded, visitor: Visitor) -> Router {
+    fn console(recorded: &Histories, visitor: Visitor) -> Router {
         let world = World::new(Operations::new(Arc::new(MemoryRegistry::new())));
         let gate = Gate::Application(Access::new(move |_| Some(visitor.clone())));
-        routes::router(world, gate).layer(Extension(recorded.clone()))
+        routes::router_with(world, recorded.clone(), gate)
     }
 
     async fn ask(console: &Router, method: Method, path: &str, body: Value) -> Value {
@@ -343,7 +321,7 @@ mod tests {
     }
 
     /// Has an application record two runs of each item of two jobs, of which one item fails.
-    async fn recorded(directory: &tempfile::TempDir) -> Recorded {
+    async fn recorded(directory: &tempfile::TempDir) -> Histories {
         let url = format!("sqlite:{}/history.db", directory.path().display());
         let work = async |shard: ShardingContext| match shard.sharding_item() {
             1 => Err("no way to https://lion:tiger@files/in"),
@@ -378,7 +356,7 @@ mod tests {
         // What is recorded is written before the application has stopped.
         running.shutdown(Duration::from_secs(10)).await;
         let history = History::open(&url.parse().unwrap()).unwrap();
-        Recorded::new(&[(TracedJobs::All, history)])
+        Histories::new(&[(TracedJobs::All, history)])
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -467,7 +445,7 @@ mod tests {
 
     #[tokio::test]
     async fn says_that_nothing_is_recorded() {
-        let none = console(&Recorded::default(), Visitor::new("mei", Rights::Admin));
+        let none = console(&Histories::default(), Visitor::new("mei", Rights::Admin));
         let answer = ask(&none, Method::POST, "/event-trace/status", json!({})).await;
         assert_eq!(
             answer,

@@ -29,7 +29,6 @@ use crate::table::{Needs, Route, get, post, row};
 use envelope::Failure;
 
 pub(crate) use dump::Dumps;
-pub(crate) use event_trace::Recorded;
 
 const VIEWER: Needs = Needs::Rights(Rights::Viewer);
 const OPERATOR: Needs = Needs::Rights(Rights::Operator);

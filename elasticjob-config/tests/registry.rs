@@ -503,7 +503,9 @@ mod examples {
         let mut seen = 0;
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            let registry = Loader::new().directory(&path).load_registry().unwrap();
+            let variables = [("DATABASE_URL".to_owned(), "postgres://localhost/orders".to_owned())];
+            let loader = Loader::new().directory(&path).environment(variables);
+            let registry = loader.load_registry().unwrap();
             assert_ne!(registry, RegistrySettings::Unnamed, "{}", path.display());
             seen += 1;
         }

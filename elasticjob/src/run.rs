@@ -45,8 +45,16 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "_history")]
+mod lines;
+#[cfg(not(feature = "_history"))]
+#[path = "run/no_lines.rs"]
+mod lines;
 mod reason;
 
+pub(crate) use lines::Lines;
+#[cfg(feature = "_history")]
+pub(crate) use lines::{CONTINUED, CUT_OFF};
 pub use reason::Reason;
 
 /// Why an item is run.

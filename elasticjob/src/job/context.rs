@@ -12,7 +12,7 @@ use super::blocking::{self, BlockingError, BlockingExecutor, Inline};
 use super::components::Components;
 use super::progress::Progress;
 use crate::progress::ProgressCell;
-use crate::trace::Lines;
+use crate::run::Lines;
 
 /// Which part of which firing this run is for. Cloning is cheap.
 ///

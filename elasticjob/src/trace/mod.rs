@@ -46,4 +46,4 @@ pub(crate) use delivery::{Deliveries, start as start_deliveries};
 pub use run_log::RunLog;
 #[cfg(feature = "_history")]
 pub(crate) use run_log::is_installed as is_run_log_installed;
-pub(crate) use run_log::{Lines, LoggedRun, RunLogs};
+pub(crate) use run_log::{LoggedRun, RunLogs};

@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tracing::{info, warn};
 
-use crate::trace::{Lines, SCRIPT_OUTPUT};
+use crate::run::Lines;
+use crate::trace::SCRIPT_OUTPUT;
 
 /// A longer line is logged in pieces.
 const LINE_LIMIT: usize = 8 * 1024;

@@ -23,7 +23,7 @@ use tracing::{debug, info};
 
 use super::output::Tail;
 use super::program;
-use crate::trace::Lines;
+use crate::run::Lines;
 
 /// How long to wait for output after the script has ended: another process may hold its pipes open.
 const OUTPUT_LIMIT: Duration = Duration::from_secs(1);

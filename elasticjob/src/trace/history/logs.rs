@@ -14,7 +14,8 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
-use crate::trace::run_log::{CONTINUED, CUT_OFF, Record, SHORT, Sink, Taken};
+use crate::run::{CONTINUED, CUT_OFF};
+use crate::trace::run_log::{Record, SHORT, Sink, Taken};
 
 use super::error::{Error, FaultyPart};
 use super::fit::Room;

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tracing::Span;
 
+use crate::run::Lines;
+
 /// The attempt that a log would be of.
 #[expect(dead_code, reason = "a history alone reads it")]
 pub(crate) struct LoggedRun {
@@ -24,10 +26,6 @@ pub(crate) struct RunLogs;
 #[derive(Debug)]
 pub(crate) enum OpenLog {}
 
-/// Lines that there cannot be.
-#[derive(Debug)]
-pub(crate) enum Lines {}
-
 impl RunLogs {
     pub(crate) fn open(&self, _run: LoggedRun, _secrets: &Arc<[String]>, _span: &Span) -> Option<OpenLog> {
         None
@@ -41,12 +39,5 @@ impl OpenLog {
 
     pub(crate) fn end(self, _is_success: bool) {
         match self {}
-    }
-}
-
-impl Lines {
-    #[cfg(feature = "script")]
-    pub(crate) fn said(&self, _stream: &str, _line: &str) {
-        match *self {}
     }
 }

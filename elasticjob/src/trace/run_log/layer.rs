@@ -12,7 +12,7 @@ use tracing::{Event, Level, Metadata, Span, Subscriber, callsite, dispatcher};
 use tracing_subscriber::layer::{Context, Filter, Layer};
 use tracing_subscriber::registry::{LookupSpan, Registry};
 
-use super::Lines;
+use crate::run::Lines;
 
 /// The least important level that any history of the process keeps, as [`code`] writes it: 0 until one keeps logs of runs. It is
 /// that of the process, as the subscriber is, which the application makes before it reads its configuration.

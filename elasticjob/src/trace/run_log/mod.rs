@@ -9,7 +9,6 @@
 //! seconds while that goes on, so that it can be followed, and so that a process that dies leaves the log of its runs.
 
 mod layer;
-mod lines;
 mod sink;
 
 use std::sync::Arc;
@@ -18,11 +17,11 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use tracing::Span;
 
+use crate::run::Lines;
 use crate::trace::is_traced;
 
 pub use self::layer::RunLog;
 pub(crate) use self::layer::is_installed;
-pub(crate) use self::lines::{CONTINUED, CUT_OFF, Lines};
 pub(crate) use self::sink::{Record, SHORT, Sink, Taken};
 
 /// The attempt that a log is of.

@@ -11,7 +11,8 @@ use elasticjob_config::sources::{KeptRunLogs, RunLogSettings, TracedJobs};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::{Lines, LoggedRun};
+use super::LoggedRun;
+use crate::run::Lines;
 
 /// Most bytes of ended logs that wait.
 const WAITING: usize = 16 * 1024 * 1024;

@@ -69,7 +69,7 @@ impl Lines {
     }
 
     /// Returns whether messages of this level are kept.
-    pub(super) fn keeps(&self, level: Level) -> bool {
+    pub(crate) fn keeps(&self, level: Level) -> bool {
         level <= self.level
     }
 
@@ -80,7 +80,7 @@ impl Lines {
     }
 
     /// Adds a message. `from` stands before it: its level and its target, or the stream of a script.
-    pub(super) fn add(&self, from: &str, message: &str) {
+    pub(crate) fn add(&self, from: &str, message: &str) {
         let (wall, steady) = self.began;
         let at = wall.saturating_add(steady.elapsed()).unwrap_or(wall);
         let mut line = format!("{at:.3} {from} ");
@@ -110,7 +110,7 @@ impl Lines {
     }
 
     /// Returns how many messages there have been.
-    pub(super) fn revision(&self) -> u64 {
+    pub(crate) fn revision(&self) -> u64 {
         self.ring().revision
     }
 

@@ -50,6 +50,7 @@ pub(super) trait Backend: Send + 'static {
 #[derive(Debug)]
 pub(super) enum Delivery {
     /// Changes may have been missed.
+    #[cfg(feature = "registry-sqlite")]
     Resync,
     /// Changes of this job may have been missed; those of the root if it is empty.
     #[cfg(feature = "registry-postgres")]

@@ -132,6 +132,7 @@ impl<B: Backend> Worker<B> {
         let mut answers = answers.into_iter();
         for delivery in deliveries {
             let response = match delivery {
+                #[cfg(feature = "registry-sqlite")]
                 Delivery::Resync => {
                     watches.resync();
                     continue;

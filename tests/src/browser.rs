@@ -174,20 +174,24 @@ impl Browser {
             .with_context(|| script.to_owned())
     }
 
-    /// Waits until a JavaScript expression is true.
+    /// Waits until a JavaScript expression is true. One that fails, such as since a page that is being left lacks the element, is not true
+    /// yet.
     ///
     /// # Errors
-    /// If it is not within a minute; the error has the text of the page.
+    /// If it is not within a minute; the error has what the expression came to last, and the text of the page.
     pub async fn wait_for(&self, condition: &str) -> Result<()> {
         let deadline = tokio::time::Instant::now() + PATIENCE;
+        let evaluation = format!("try {{ return Boolean({condition}) }} catch (error) {{ return String(error) }}");
+        let mut found = Value::Null;
         while tokio::time::Instant::now() < deadline {
-            if self.run(&format!("return Boolean({condition})")).await? == Value::Bool(true) {
+            found = self.run(&evaluation).await?;
+            if found == Value::Bool(true) {
                 return Ok(());
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         let page = self.run("return document.body.innerText").await?;
-        bail!("`{condition}` did not come true in a minute: {page}")
+        bail!("`{condition}` did not come true in a minute, but {found}: {page}")
     }
 
     /// Returns what the page reported since the last call: errors of scripts, and all that its policy refused.

@@ -24,12 +24,24 @@ struct Stage {
     quickstart: Program,
 }
 
+/// Waits until a program has logged the address of its console; returns that.
+fn address(program: &mut Program) -> String {
+    loop {
+        let line = program.wait_for("");
+        let url = line
+            .split_once("console open url=\"")
+            .and_then(|(_, rest)| rest.split_once('"'));
+        if let Some((url, _)) = url {
+            return url.to_owned();
+        }
+    }
+}
+
 async fn stage(look: Look) -> Result<Stage> {
     let mut quickstart = Program::example("quickstart")
         .environment("ELASTICJOB_CONSOLE_PORT", "0")
         .start();
-    let line = quickstart.wait_for(" INFO console open url=\"");
-    let url = line.trim_end_matches('"').to_owned();
+    let url = address(&mut quickstart);
     let (origin, _) = url.split_once("/?key=").context("it has its key")?;
     let browser = Browser::start(look).await?;
     browser.open(&url).await?;

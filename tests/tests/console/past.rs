@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 use elasticjob_tests::browser::{Browser, Look};
 
 use crate::program::Program;
-use crate::{is_written, write_picture};
+use crate::{address, is_written, write_picture};
 
 /// Starts the example, and a browser that has opened its console.
 async fn stage(look: Look, url: &str) -> Result<(Browser, String, Program)> {
@@ -13,12 +13,7 @@ async fn stage(look: Look, url: &str) -> Result<(Browser, String, Program)> {
         .environment("ELASTICJOB_METRICS_PORT", "0")
         .environment("ELASTICJOB_CONSOLE_PORT", "0")
         .start();
-    let url = loop {
-        let line = observed.wait_for("");
-        if let Some((_, url)) = line.split_once("console open url=\"") {
-            break url.trim_end_matches('"').to_owned();
-        }
-    };
+    let url = address(&mut observed);
     let (origin, _) = url.split_once("/?key=").context("it has its key")?;
     let browser = Browser::start(look).await?;
     browser.open(&url).await?;

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use elasticjob_tests::browser::{Browser, Look};
 
+use crate::address;
 use crate::program::Program;
 
 /// The hash of `tiger`.
@@ -25,11 +26,9 @@ async fn stage(look: Look) -> Result<Stage> {
         .environment("ELASTICJOB_CONSOLE_USERS_EVE_PASSWORD_HASH", HASH)
         .environment("ELASTICJOB_CONSOLE_USERS_EVE_JOBS", "other-*")
         .start();
-    let line = quickstart.wait_for(" INFO console open url=\"");
-    let (origin, _) = line.split_once('"').context("the address ends")?;
+    let origin = address(&mut quickstart);
     let browser = Browser::start(look).await?;
     browser.open(&format!("{origin}/jobs/sync_orders?tab=items")).await?;
-    let origin = origin.to_owned();
     Ok(Stage {
         browser,
         origin,

@@ -2,7 +2,7 @@
 
 use std::slice;
 
-use axum::extract::{FromRequestParts, OriginalUri, Path, State};
+use axum::extract::{FromRequestParts, Path};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::Redirect;
@@ -14,12 +14,9 @@ use serde::Deserialize;
 use crate::access::Visitor;
 use crate::audit::Outcome;
 use crate::page::escaped;
-use crate::routes::{Site, base};
+use crate::routes::{SETTLING, Site, Visit};
 use crate::text::shown;
-use crate::words::{Language, Words};
-
-/// How long a page waits to show what the action before it has done. Then its stream shows it.
-const SETTLING: std::time::Duration = std::time::Duration::from_secs(2);
+use crate::words::Words;
 
 /// Where an action leads, and what came of it.
 type Answer = (Extension<Outcome>, Redirect);
@@ -36,19 +33,12 @@ impl FromRequestParts<Site> for Asked {
     type Rejection = StatusCode;
 
     async fn from_request_parts(parts: &mut Parts, site: &Site) -> Result<Self, StatusCode> {
-        let State(site) = State::<Site>::from_request_parts(parts, site)
-            .await
-            .expect("it cannot fail");
-        let visitor = Extension::<Visitor>::from_request_parts(parts, &site).await;
-        let Extension(visitor) = visitor.map_err(|_| StatusCode::FORBIDDEN)?;
-        let OriginalUri(original) = OriginalUri::from_request_parts(parts, &site)
-            .await
-            .expect("it cannot fail");
+        let visit = Visit::from_request_parts(parts, site).await?;
         Ok(Self {
-            words: Language::of(&parts.headers).words(),
-            base: base(&original, &parts.uri),
-            site,
-            visitor,
+            words: visit.language.words(),
+            base: visit.base,
+            site: visit.site,
+            visitor: visit.visitor,
         })
     }
 }

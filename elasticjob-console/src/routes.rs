@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use axum::extract::{FromRef, OriginalUri, Query, Request, State};
+use axum::extract::{FromRef, FromRequestParts, OriginalUri, Query, Request, State};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
@@ -28,6 +28,9 @@ use crate::words::{self, Language};
 /// How long a first page waits for the jobs to be read. Then it says how far that has come, and the stream brings the rest.
 pub(crate) const FIRST_READ: Duration = Duration::from_secs(2);
 
+/// How long a page waits to show what the action before it has done. Then its stream shows it.
+pub(crate) const SETTLING: Duration = Duration::from_secs(2);
+
 /// Pages of which the elements are kept, and sets of jobs of which the picture is.
 const RENDERED: usize = 64;
 
@@ -46,6 +49,28 @@ pub(crate) struct Site {
     pub(crate) wrong_row: Option<i64>,
     /// Tells streams of this process from those of the one before.
     pub(crate) boot: Arc<str>,
+}
+
+/// Who sent a request, and what answers are made by.
+pub(crate) struct Visit {
+    pub(crate) site: Site,
+    pub(crate) visitor: Visitor,
+    pub(crate) base: Arc<str>,
+    pub(crate) language: Language,
+}
+
+impl FromRequestParts<Site> for Visit {
+    type Rejection = StatusCode;
+
+    async fn from_request_parts(parts: &mut Parts, site: &Site) -> Result<Self, StatusCode> {
+        let visitor = parts.extensions.get::<Visitor>().cloned();
+        Ok(Self {
+            site: site.clone(),
+            visitor: visitor.ok_or(StatusCode::FORBIDDEN)?,
+            base: base_of(parts),
+            language: Language::of(&parts.headers),
+        })
+    }
 }
 
 impl FromRef<Site> for Histories {

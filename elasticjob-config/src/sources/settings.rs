@@ -448,6 +448,16 @@ pub enum TracedJobs {
 }
 
 impl TracedJobs {
+    /// Returns whether this job is traced.
+    #[must_use]
+    pub fn has(&self, job: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(names) => names.iter().any(|name| name == job),
+            Self::AllBut(names) => !names.iter().any(|name| name == job),
+        }
+    }
+
     /// Returns each name that none of these jobs has, and the job that was probably meant.
     ///
     /// ```

@@ -10,11 +10,11 @@ mod yaml;
 
 use std::collections::BTreeSet;
 
-use axum::extract::{FromRequestParts, OriginalUri, Path, Query, State};
+use axum::Form;
+use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{Html, IntoResponse, Redirect, Response};
-use axum::{Extension, Form};
 use elasticjob::configuration::job::JobConfig;
 use elasticjob::operation::{Change, Error, StoredConfiguration};
 
@@ -22,9 +22,8 @@ use crate::access::{Rights, Visitor};
 use crate::masks::{self, PROPS, Settings};
 use crate::page::config::{ConfigPage, Notice};
 use crate::page::{self, Message, Scene, View, escaped};
-use crate::routes::{Site, base};
+use crate::routes::{SETTLING, Site, Visit};
 use crate::text::shown;
-use crate::words::Language;
 
 pub(crate) use effect::{Effect, Schedule, moved};
 pub(crate) use form::{FIELDS, Input, props_text};
@@ -117,16 +116,14 @@ impl FromRequestParts<Site> for Asked {
     type Rejection = StatusCode;
 
     async fn from_request_parts(parts: &mut Parts, site: &Site) -> Result<Self, StatusCode> {
-        let State(site) = State::<Site>::from_request_parts(parts, site)
-            .await
-            .expect("it cannot fail");
-        let visitor = Extension::<Visitor>::from_request_parts(parts, &site).await;
-        let Extension(visitor) = visitor.map_err(|_| StatusCode::FORBIDDEN)?;
-        let OriginalUri(original) = OriginalUri::from_request_parts(parts, &site)
-            .await
-            .expect("it cannot fail");
+        let Visit {
+            site,
+            visitor,
+            base,
+            language,
+        } = Visit::from_request_parts(parts, site).await?;
         site.ready().await;
-        let scene = site.scene(Language::of(&parts.headers), base(&original, &parts.uri), &visitor);
+        let scene = site.scene(language, base, &visitor);
         Ok(Self {
             scene,
             site,
@@ -247,6 +244,3 @@ pub(crate) async fn change(asked: Asked, Path(job): Path<String>, Form(form): Fo
         ),
     }
 }
-
-/// How long a page waits to show what was saved.
-const SETTLING: std::time::Duration = std::time::Duration::from_secs(2);

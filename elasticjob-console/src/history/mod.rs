@@ -24,7 +24,7 @@ pub(crate) use summary::{Bucket, Group, Summary};
 /// Pages of the database that are read for one answer at most. Each is bounded by itself.
 const READS: usize = 5;
 
-/// A run, whoever knows of it.
+/// A run, from a database or from the memory of the console.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Run {
@@ -68,12 +68,7 @@ impl Histories {
 
     /// Returns the database of a job, or the first if none is named.
     pub(crate) fn of(&self, job: Option<&str>) -> Option<&History> {
-        let has = |jobs: &TracedJobs, job: &str| match jobs {
-            TracedJobs::Only(names) => names.iter().any(|name| name == job),
-            TracedJobs::AllBut(names) => !names.iter().any(|name| name == job),
-            _ => true,
-        };
-        let found = self.0.iter().find(|(jobs, _)| job.is_none_or(|job| has(jobs, job)));
+        let found = self.0.iter().find(|(jobs, _)| job.is_none_or(|job| jobs.has(job)));
         found.map(|(_, history)| history)
     }
 

@@ -18,8 +18,8 @@ use super::layout::Node;
 use super::transaction::Transaction;
 use super::view::View;
 
-/// Longest parameter of a requested run, in bytes: it is kept with each of the job's items.
-pub(crate) const PARAMETER_LIMIT: usize = 1024;
+/// The longest parameter of a triggered run, in bytes: it is kept with each of the job's items.
+pub const PARAMETER_LIMIT: usize = 1024;
 
 /// How often a trigger is tried if others that trigger or take at the same time interfere.
 const ATTEMPTS: u32 = 20;

@@ -72,6 +72,7 @@ pub use target::Target;
 pub use trigger::Requested;
 
 pub use crate::cluster::note::Note;
+pub use crate::cluster::trigger::PARAMETER_LIMIT;
 pub use crate::run::Verdict;
 
 pub(crate) use tree::{Limits, TreeError, subtree};

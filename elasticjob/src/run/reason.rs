@@ -13,12 +13,11 @@ macro_rules! reasons {
         /// the text in English.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
         #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-        #[serde(rename_all = "kebab-case")]
         #[non_exhaustive]
         pub enum Reason {
-            $($(#[$doc])* $reason,)*
+            $($(#[$doc])* #[serde(rename = $code)] $reason,)*
             /// A newer version wrote a reason that this version does not know.
-            #[serde(other)]
+            #[serde(rename = "unknown", other)]
             Unknown,
         }
 

@@ -136,7 +136,7 @@ impl Tap {
 
     /// Offers an event. It is counted as dropped if the recipient wants events of its job and has no room.
     fn give(&self, event: &JobEvent) {
-        if is_traced(&self.jobs, event.job()) && !self.is_taken(event) {
+        if self.jobs.has(event.job()) && !self.is_taken(event) {
             self.dropped.add(1);
         }
     }
@@ -186,15 +186,6 @@ impl Tapped {
         while self.queue.try_recv().is_ok() {
             self.dropped.add(1);
         }
-    }
-}
-
-/// Returns whether the events of this job are among those of `jobs`.
-pub(crate) fn is_traced(jobs: &TracedJobs, job: &str) -> bool {
-    match jobs {
-        TracedJobs::Only(names) => names.iter().any(|name| name == job),
-        TracedJobs::AllBut(names) => !names.iter().any(|name| name == job),
-        _ => true,
     }
 }
 

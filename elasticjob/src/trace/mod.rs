@@ -39,7 +39,7 @@ pub(crate) const SCRIPT_OUTPUT: &str = "elasticjob::executor::script::output";
 use bus::Dropped;
 pub(crate) use bus::{Bus, Tap};
 #[cfg(feature = "_history")]
-use bus::{Capacity, Tapped, is_traced};
+use bus::{Capacity, Tapped};
 use damped::Damped;
 pub(crate) use delivery::{Deliveries, start as start_deliveries};
 #[cfg(feature = "_history")]

@@ -2,14 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use elasticjob::operation::{Change, Error, ItemReport, ItemStatus, JobReport};
+use elasticjob::operation::{Change, Error, ItemReport, ItemStatus, JobReport, PARAMETER_LIMIT};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::writes::{Cancel, Trigger};
-
-/// Most bytes of a parameter.
-const LONGEST_PARAMETER: usize = 1024;
 
 /// What a change would do. Another change may come before it.
 #[derive(Debug, Default, Serialize, ToSchema)]
@@ -48,8 +45,8 @@ impl Plan {
     pub(super) fn of_trigger(job: &JobReport, trigger: &Trigger) -> Result<Self, Error> {
         let name = || job.brief.job_name.clone();
         let length = trigger.parameter.as_deref().map_or(0, str::len);
-        if length > LONGEST_PARAMETER {
-            let limit = LONGEST_PARAMETER;
+        if length > PARAMETER_LIMIT {
+            let limit = PARAMETER_LIMIT;
             return Err(Error::ParameterTooLong { length, limit });
         }
         if let Some(item) = trigger.item {

@@ -14,7 +14,7 @@ use crate::host;
 use crate::schedule::Clock;
 use crate::tasks::Tasks;
 use crate::trace::run_log::Sink;
-use crate::trace::{Tap, is_traced, names};
+use crate::trace::{Tap, names};
 
 use super::database::Database;
 use super::error::Error;
@@ -115,7 +115,7 @@ impl Setup {
     /// Returns each of these jobs that would have its history in several places, with what is wrong about that.
     pub(crate) fn overlaps<'a>(setups: &[Self], jobs: impl Iterator<Item = &'a str>) -> Vec<(String, String)> {
         let places = |job: &str| -> Vec<String> {
-            let of_job = setups.iter().filter(|setup| is_traced(&setup.jobs, job));
+            let of_job = setups.iter().filter(|setup| setup.jobs.has(job));
             of_job.map(|setup| setup.storage.to_string()).collect()
         };
         jobs.map(|job| (job, places(job)))
@@ -205,6 +205,6 @@ impl Kept {
 
     /// Returns whether the history of this job is recorded here.
     pub(crate) fn is_of(&self, job: &str) -> bool {
-        is_traced(&self.jobs, job)
+        self.jobs.has(job)
     }
 }

@@ -28,7 +28,7 @@ static LEVEL: AtomicU8 = AtomicU8::new(0);
 ///   history writes them.
 /// - **It changes nothing for other layers.** Their filters are theirs. A filter of the whole subscriber, though, such as an `EnvFilter`
 ///   that is added like a layer, hides from this one what it hides from others: give it to the layer that writes the log.
-/// - **Messages are told apart.** Escape sequences and control characters are removed, and further lines of a message are indented.
+/// - **Each message is seen as one.** Escape sequences and control characters are removed, and further lines of a message are indented.
 /// - **Secrets that are known are replaced**: values of the job's secret props, and passwords in URLs.
 ///
 /// Work that a job spawns itself is in its log if it runs in the span: `.instrument(Span::current())`.
@@ -271,7 +271,7 @@ mod tests {
             error!(error = &source as &(dyn std::error::Error + 'static), "failed");
         });
         info!("outside of all runs");
-        // Threads of the application are in the span if they are told to be.
+        // Threads of the application are in the span if they enter it.
         let span = first.clone();
         let dispatch = dispatcher::get_default(Clone::clone);
         std::thread::spawn(move || dispatcher::with_default(&dispatch, || span.in_scope(|| info!("elsewhere"))))

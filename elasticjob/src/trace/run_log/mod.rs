@@ -18,7 +18,6 @@ use tokio::time::Instant;
 use tracing::Span;
 
 use crate::run::Lines;
-use crate::trace::is_traced;
 
 pub use self::layer::RunLog;
 pub(crate) use self::layer::is_installed;
@@ -47,7 +46,7 @@ impl RunLogs {
     /// Opens the log of a run that begins, and hangs it on its span. `None` if the history keeps no log of this job. The log never has
     /// one of `secrets`.
     pub(crate) fn open(&self, run: LoggedRun, secrets: &Arc<[String]>, span: &Span) -> Option<OpenLog> {
-        let sink = self.0.iter().find(|sink| is_traced(sink.jobs(), &run.job))?;
+        let sink = self.0.iter().find(|sink| sink.jobs().has(&run.job))?;
         let began = (run.launched_at, Instant::now());
         let lines = Arc::new(Lines::new(sink.settings(), began, Arc::clone(secrets)));
         let number = sink.open(run, Arc::clone(&lines))?;

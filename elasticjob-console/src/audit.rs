@@ -218,7 +218,7 @@ pub(crate) mod tests {
             change(&mut changed);
             assert!(first_wrong(&changed).is_some(), "{index}");
         }
-        // A row that is written anew with a digest of its own breaks the next.
+        // A row that is replaced, with a digest of its own, breaks the next.
         let mut forged = rows();
         let last = Some((forged[0].number, forged[0].digest));
         forged[1] = Row::after(last, entry("x"), Timestamp::UNIX_EPOCH);

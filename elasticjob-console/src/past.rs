@@ -1,6 +1,6 @@
 //! Requests about runs of the past: the page of the history, a run with its log, and both for other programs.
 //!
-//! They ask the database of the history, and nothing else. A part of a page that is made anew is asked for with the header
+//! They ask the database of the history, and nothing else. A part of a page that is rendered again is asked for with the header
 //! [`PART`], by the script of the page.
 
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! How often a password may be tried. Pure: the time is a parameter.
 //!
 //! After five failures in a row an account, and a peer, wait one second for the next try, then two, and so on up to a minute. Nothing is
-//! ever locked, so nobody can lock out a user for longer than that.
+//! ever locked, so an attacker cannot lock out a user for longer than that.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};

@@ -40,7 +40,7 @@ pub(crate) struct Tokens {
     names: BTreeMap<Digest, String>,
 }
 
-/// Returns a token that nobody has.
+/// Returns a new token.
 pub(crate) fn new() -> String {
     const LETTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let mut text = PREFIX.to_owned();

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::Run;
 
-/// Most groups that are told apart.
+/// Most groups that are counted each by itself.
 const GROUPS: usize = 100;
 
 /// Most characters of the text of an error by which runs are grouped.

@@ -76,7 +76,7 @@ struct Body<'a> {
     part: String,
 }
 
-/// All that is made anew when runs are read again.
+/// All that is rendered again when runs are read again.
 #[derive(Template)]
 #[template(path = "history_part.html")]
 struct Part<'a> {

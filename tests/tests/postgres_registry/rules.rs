@@ -83,7 +83,7 @@ mod an_answer {
         let (writer, reader) = (connected(&server).await?, connected(&server).await?);
         writer.write(create("/job")).await?;
         let mut watch = reader.watch("/job").await?;
-        // Few enough to be told one by one, but for their size.
+        // Few enough to be sent as events one by one, but for their size.
         let paths = (0..400).map(|number| format!("/job/{number:0200}"));
         let steps: Vec<Step> = paths.flat_map(|path| create(&path)).collect();
         writer.write(steps).await?;

@@ -149,7 +149,7 @@ mod tests {
             assert_eq!(status, StatusCode::OK);
             assert_eq!(body != UNAUTHORIZED, is_let_in, "{headers:?}: {body}");
         }
-        // A form of another page has no token, whatever cookie it brings.
+        // A form of another page has no token. Its cookies do not count.
         let (_, body) = send(
             Method::POST,
             "/api/jobs/a/trigger",

@@ -1,4 +1,4 @@
-//! Pages of lists: each begins behind a key, so that none is missed or twice on two pages whatever comes and goes between them.
+//! Pages of lists: each begins behind a key, so that no row is missed or is on two pages if rows are added or removed between them.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

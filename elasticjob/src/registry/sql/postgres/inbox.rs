@@ -4,7 +4,7 @@
 //! and no notification: an application may take its time until it commits, and its other commits should not stand in one queue for
 //! ours. The member of the same process polls sooner for a while, and gives a hint to the others once the nodes are there.
 //!
-//! A transaction of any other database would take the row to where nobody reads it. So the database is recognised first, by the
+//! A transaction of any other database would take the row to where no instance reads it. So the database is recognised first, by the
 //! identifier of its server, which standbys share, and by its number there: names and addresses may differ behind a pooler.
 
 use std::fmt;

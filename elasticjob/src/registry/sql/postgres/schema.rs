@@ -363,7 +363,7 @@ mod tests {
             assert_eq!(of_version(VERSION), ["waiting", "array", "joined", "take"]);
         }
 
-        /// Programs of version 2 rely on what they answer, and so does this one: whatever changes here must answer the same.
+        /// Programs of version 2 rely on what they answer, and so does this one: a changed function must answer the same.
         #[test]
         fn leave_those_of_version_2_as_they_were() {
             let second = STATEMENTS.split("-- What applications have asked for").next();
